@@ -1,0 +1,196 @@
+"""Every error that zactor raises, as one tree.
+
+    ZactorError
+      ConfigError          a setting is wrong: names it, its value, what is allowed
+      ProtocolError
+        LocalProtocolError   we would break the protocol: a bug of the caller
+        RemoteProtocolError  a peer broke it: drop the frame or the peer, keep the node
+      NotReachable         no node answers there
+      Refused              a node answered and said no: version, cluster, key, rule
+        NotPrimary           this side may not change the knowledge base now
+        AlreadyExists        the name is taken
+        BundleRefused        the code can't run there, or isn't what its hash says
+      NoSuchThing          what was named isn't there
+        NoSuchActor
+      ScriptError          a line of a script failed: carries file and line
+      ActorError
+        RemoteActionError    the action raised: carries the remote traceback
+        NotDelivered         the message was certainly not handled
+        OutcomeUnknown       the message may or may not have been handled
+        MailboxFull          a limit was reached and the policy says: refuse
+        TimedOut             no answer in the time the caller gave
+
+Every class has the exit code of a command that ends with it; `to_wire` and `from_wire` carry an
+error from a node to a client without losing its class.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_DEGRADED = 3
+EXIT_NOT_REACHABLE = 4
+EXIT_NO_SUCH_THING = 5
+EXIT_REFUSED = 6
+EXIT_TIMED_OUT = 124
+EXIT_INTERRUPTED = 130
+
+
+class ZactorError(Exception):
+    """Anything zactor raises on purpose. `str()` is one line: what happened, to whom, what to do."""
+
+    exit_code: ClassVar[int] = EXIT_FAILED
+
+    def fields(self) -> dict[str, str]:
+        """What the error carries beside its message, as text, for the wire and for --json."""
+        return {}
+
+
+class ConfigError(ZactorError):
+    """A setting is wrong; the message names it, its value and what is allowed."""
+
+    exit_code = EXIT_USAGE
+
+
+class ProtocolError(ZactorError):
+    """The protocol was broken."""
+
+
+class LocalProtocolError(ProtocolError):
+    """We would break the protocol; nothing changed."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """A peer broke the protocol; what it sent was dropped and counted."""
+
+
+class NotReachable(ZactorError):
+    """No node answers there."""
+
+    exit_code = EXIT_NOT_REACHABLE
+
+
+class Refused(ZactorError):
+    """A node answered and said no."""
+
+    exit_code = EXIT_REFUSED
+
+
+class NotPrimary(Refused):
+    """This side of the cluster may not change the knowledge base now."""
+
+
+class AlreadyExists(Refused):
+    """The name is taken."""
+
+
+class BundleRefused(Refused):
+    """The code can't run on that node, or isn't what its hash says."""
+
+
+class NoSuchThing(ZactorError):
+    """What was named isn't there."""
+
+    exit_code = EXIT_NO_SUCH_THING
+
+
+class NoSuchActor(NoSuchThing):
+    """No actor of that name."""
+
+
+class ScriptError(ZactorError):
+    """A line of a script failed; the message begins with FILE:LINE."""
+
+
+class ActorError(ZactorError):
+    """Something went wrong between a sender and an actor."""
+
+
+class RemoteActionError(ActorError):
+    """The action raised. Nothing of the remote exception is unpickled: it comes as text."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remote_type: str = "",
+        traceback: str = "",
+        node: str = "",
+        actor: str = "",
+        action: str = "",
+    ) -> None:
+        """Args are text; `traceback` is the remote one, many lines, ready to print."""
+        super().__init__(message)
+        self.remote_type = remote_type
+        self.traceback = traceback
+        self.node = node
+        self.actor = actor
+        self.action = action
+
+    def fields(self) -> dict[str, str]:
+        return {
+            "remote_type": self.remote_type,
+            "traceback": self.traceback,
+            "node": self.node,
+            "actor": self.actor,
+            "action": self.action,
+        }
+
+    def __str__(self) -> str:
+        where = f"{self.actor}.{self.action} on {self.node}" if self.actor else "the action"
+        return f"{where} raised {self.remote_type}: {self.args[0]}"
+
+
+class NotDelivered(ActorError):
+    """The message was certainly not handled; sending it again is safe."""
+
+    def __init__(self, reason: str) -> None:
+        """`reason` says why, in words."""
+        super().__init__(reason)
+        self.reason = reason
+
+    def fields(self) -> dict[str, str]:
+        return {"reason": self.reason}
+
+
+class OutcomeUnknown(ActorError):
+    """The message was on its way when the other side went: it may or may not have been handled."""
+
+
+class MailboxFull(ActorError):
+    """A bounded queue is full and its policy is to refuse."""
+
+
+class TimedOut(ActorError):
+    """No answer in the time the caller gave; the action may still run."""
+
+    exit_code = EXIT_TIMED_OUT
+
+
+def _tree(root: type[ZactorError]) -> dict[str, type[ZactorError]]:
+    found = {root.__name__: root}
+    for child in root.__subclasses__():
+        found |= _tree(child)
+    return found
+
+
+_BY_NAME = _tree(ZactorError)
+
+
+def to_wire(error: BaseException) -> tuple[str, str, dict[str, str]]:
+    """Return (class name, message, fields). What isn't ours becomes a ZactorError that names it."""
+    if not isinstance(error, ZactorError):
+        return "ZactorError", f"{type(error).__name__}: {error}", {}
+    message = str(error.args[0]) if error.args else ""
+    return type(error).__name__, message, error.fields()
+
+
+def from_wire(name: str, message: str, fields: dict[str, str]) -> ZactorError:
+    """Rebuild what `to_wire` took apart; an unknown class becomes a plain ZactorError."""
+    kind = _BY_NAME.get(name, ZactorError)
+    if kind is RemoteActionError:
+        known = {"remote_type", "traceback", "node", "actor", "action"}
+        return RemoteActionError(message, **{k: v for k, v in fields.items() if k in known})
+    return kind(message)

@@ -1,0 +1,57 @@
+"""Names of things: nodes with their incarnation, actors with theirs, clocks."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple, NewType
+
+from zactor.kernel.errors import ConfigError
+
+ActorUid = NewType("ActorUid", int)
+"""One deployment of one actor: unique in the cluster, never used again (see `actor_uid`)."""
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_\-]{0,62}")
+
+
+class NodeId(NamedTuple):
+    """One life of a node. `incarnation` grows at every start, so a restarted node is a new member."""
+
+    name: str
+    incarnation: int
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.incarnation}"
+
+
+class Clock(NamedTuple):
+    """The place of a change in the history: `index` counts within an `epoch`; (0, 0) is nothing."""
+
+    epoch: int
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.epoch}.{self.index}"
+
+
+ORIGIN = Clock(0, 0)
+
+_INDEX_BITS = 40
+
+
+def actor_uid(clock: Clock) -> ActorUid:
+    """The uid of the actor that the transaction at `clock` deployed (one actor per transaction)."""
+    assert 0 <= clock.index < 1 << _INDEX_BITS, clock
+    return ActorUid(clock.epoch << _INDEX_BITS | clock.index)
+
+
+def check_name(kind: str, name: str) -> str:
+    """Return `name` if it can name a `kind` (node, actor, type, action …).
+
+    Raises:
+        ConfigError: it is no letter followed by up to 62 letters, digits, `_` or `-`.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{name!r} is no name for a {kind}: want a letter, then up to 62 letters, digits, _ or -"
+        )
+    return name

@@ -1,0 +1,1 @@
+"""The theory every node holds: terms, queries, transactions, the store, the replica."""

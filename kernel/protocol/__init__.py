@@ -1,0 +1,1 @@
+"""Machines without I/O: everything here decides, nothing here acts."""

@@ -1,0 +1,35 @@
+"""The service levels of a message, weakest first. Source: Spread's six (SP_multicast)."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Service(enum.Enum):
+    """What is promised about a message's delivery and order; compare with `<`."""
+
+    UNRELIABLE = "unreliable"
+    RELIABLE = "reliable"
+    FIFO = "fifo"
+    CAUSAL = "causal"
+    AGREED = "agreed"
+    SAFE = "safe"
+
+    def __lt__(self, other: Service) -> bool:
+        order = list(Service)
+        return order.index(self) < order.index(other)
+
+    @classmethod
+    def parse(cls, text: str) -> Service:
+        """Return the level called `text`, in any case.
+
+        Raises:
+            ConfigError: there is no such level.
+        """
+        from zactor.kernel.errors import ConfigError
+
+        try:
+            return cls(text.lower())
+        except ValueError:
+            names = ", ".join(level.value for level in cls)
+            raise ConfigError(f"{text!r} is no service level: want one of {names}") from None

@@ -1,0 +1,1 @@
+"""Actors, mailboxes, dispatchers and refs."""

@@ -1,0 +1,1 @@
+"""Sockets, keys and clocks: the shell round the machines."""

@@ -1,0 +1,1 @@
+"""Bytes: the codec of frames and of payloads."""

@@ -1,0 +1,1 @@
+"""Test helpers for users and for zactor's own tests."""
