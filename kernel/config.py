@@ -55,3 +55,50 @@ HISTORY_KEPT = 10_000  # changes a joiner may get as a log; older ones come as a
 # -- bundles ---------------------------------------------------------------------------------
 BUNDLE_BYTES_MAX = 64 << 20
 BUNDLE_FILES_MAX = 5_000
+
+# -- groups: who is there ---------------------------------------------------------------------
+GROUP_HEARTBEAT_MS = 100  # up to 20 nodes; above, GROUP_HEARTBEAT_MS_PER_NODE for each of them
+GROUP_HEARTBEAT_MS_PER_NODE = 5  # 50 nodes: 250 ms, so full-mesh heartbeats stay below 5 % of a core
+GROUP_HEARTBEAT_GAP_MS = 20  # a change is told at once, but never sooner after the last heartbeat
+GROUP_SILENCE_MS_MIN = 500  # the adaptive timeout is clamped to this …
+GROUP_SILENCE_MS_MAX = 2_000  # … and this; who is only STUCK (host alive, loop silent) has so long
+GROUP_SILENCE_MARGIN_MS = 200  # added to what phi asks for: scheduling of a busy machine
+GROUP_SILENCE_DEVIATIONS = 5.6  # phi 8: a heartbeat later than this has probability 10^-8
+GROUP_DEVIATION_MS_MIN = 50  # a quiet network must not make the timeout tight
+GROUP_LATE_MS = 50  # own ticks later than this move every deadline
+GROUP_HOLD_DOWN_MS = 500  # steady contact before a peer that flapped is taken back; doubles …
+GROUP_HOLD_DOWN_MS_MAX = 30_000  # … up to here
+GROUP_FORGIVE_MS = 60_000  # alive for so long: its flaps are forgotten
+GROUP_PEERS_MAX = 256  # peers the detector remembers; heartbeats of others are dropped
+
+# -- groups: views ----------------------------------------------------------------------------
+GROUP_ATTEMPT_MS = 400  # answers to a proposal; who is silent for longer is left out of the next
+GROUP_RECOVER_MS = 2_000  # the same for recovery, which moves data: the detector finds the dead
+GROUP_ALONE_MS = 1_200  # a member is missing and nobody proposes: go on alone
+GROUP_SETTLE_MS = 150  # newcomers are waited for: one heartbeat and a half makes one view of many
+GROUP_FOLLOW_MS = 600  # a member that still follows a node we lost is waited for so long
+GROUP_VIEW_MEMBERS_MAX = 128  # as Spread's
+
+# -- groups: order and flow -------------------------------------------------------------------
+GROUP_TICKETS_MAX = 256  # tickets in one grant: what one sender may leave open for the others
+GROUP_WINDOW_MESSAGES = 1_024  # own messages beyond the stable line; then submitting waits
+GROUP_WINDOW_BYTES = 8 << 20  # the same in bytes; 10 members hold at most 80 MiB for each other
+GROUP_QUEUE_SOFT = 1_024  # messages waiting for credit: beyond it submitters are paused
+GROUP_QUEUE_HARD = 65_536  # beyond it MailboxFull at the submitter's line
+GROUP_QUEUE_HARD_BYTES = 256 << 20
+GROUP_BACKLOG_MESSAGES = 4_096  # delivered and not consumed: beyond it a member withholds credit
+GROUP_STALL_MS = 30_000  # a member that acknowledges nothing for so long while we wait has failed
+GROUP_ACK_MESSAGES = 64  # so many arrivals are acknowledged at once
+GROUP_ACK_DELAY_MS = 20  # fewer wait so long, unless a SAFE message waits for them
+GROUP_ACK_DIRECT_MEMBERS_MAX = 8  # larger views acknowledge through the coordinator
+GROUP_WANT_MS = 60  # a gap is asked for after this long, and again
+GROUP_WANT_MESSAGES_MAX = 256  # asked for at once, of one sender
+GROUP_EARLY_MESSAGES_MAX = 8_192  # held for a view that this node hasn't installed yet
+GROUP_REPEATS_SEEN = 1_024  # numbers of UNRELIABLE messages remembered for each sender
+
+# -- groups: names ----------------------------------------------------------------------------
+GROUP_NAME_CHARS_MAX = 128
+GROUP_DESTINATIONS_MAX = 100  # groups of one message
+GROUP_SESSIONS_MAX = 4_096  # sessions of one node
+GROUP_JOINED_MAX = 256  # groups of one session: the map of groups must fit a frame
+GROUP_PAYLOAD_BYTES_MAX = 1 << 20  # one message; stays below FRAME_BYTES_MAX

@@ -1,0 +1,111 @@
+"""An event log, taken apart for the checkers: who was in which view and what happened there.
+
+Reads the lines that INVARIANTS.md of the design defines, from the simulator or from real nodes, and
+imports nothing of the engine: what it checked with its own eyes would prove nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+Line = dict[str, Any]  # one event: JSON types only
+ViewKey = tuple[int, str, int]  # epoch, coordinator's name and incarnation
+
+ORDERED = ("causal", "agreed", "safe")
+STREAMED = ("fifo", *ORDERED)
+
+
+def split_process(process: str) -> tuple[str, int]:
+    """Take "n1@3" apart: names compare as text, incarnations as numbers."""
+    name, _, incarnation = process.rpartition("@")
+    return name, int(incarnation)
+
+
+def view_key(value: list[Any]) -> ViewKey:
+    """Return a view id of the log as something that compares as views do."""
+    return (value[0], *split_process(value[1]))
+
+
+@dataclass(slots=True)
+class Stay:
+    """What one process did in one view."""
+
+    process: str
+    view: ViewKey
+    members: tuple[str, ...]
+    transitional: tuple[str, ...] | None = None  # None until the transitional signal
+    sent: list[Line] = field(default_factory=list)
+    regular_lines: list[Line] = field(default_factory=list)  # deliveries before the signal
+    after_lines: list[Line] = field(default_factory=list)  # deliveries after it
+    lines: list[Line] = field(default_factory=list)  # everything, in order
+    next_view: ViewKey | None = None  # None: the process ended, or the log did
+
+    @property
+    def delivered(self) -> list[Line]:
+        """All first deliveries, in order."""
+        return self.regular_lines + self.after_lines
+
+
+class History:
+    """The log of one run."""
+
+    def __init__(self, lines: Iterable[Line]) -> None:
+        """Args: `lines` in the order in which they were written."""
+        self.lines = list(lines)
+        self.stays: dict[str, list[Stay]] = {}
+        self.sends: dict[str, Line] = {}  # by message id
+        self.sent_at: dict[str, int] = {}  # place in the log
+        self.submits: dict[str, Line] = {}
+        self.places: dict[str, dict[str, int]] = {}  # process -> message id -> place of delivery
+        self.down: set[str] = set()
+        self.repeated: list[Line] = []  # deliveries that were not the first at their process
+        self.delivered_at: dict[tuple[str, str], int] = {}  # (process, message id) -> place in log
+        for place, line in enumerate(self.lines):
+            self._fold(place, line)
+        self.live = sorted(set(self.stays) - self.down)
+
+    def _fold(self, place: int, line: Line) -> None:
+        kind, process = line["k"], line["p"]
+        stays = self.stays.setdefault(process, [])
+        if kind == "view":
+            stay = Stay(process, view_key(line["v"]), tuple(line["members"]))
+            if stays:
+                stays[-1].next_view = stay.view
+            stays.append(stay)
+        elif kind == "down":
+            self.down.add(process)
+        if stays:
+            stays[-1].lines.append(line)
+        if kind == "send":
+            self.sends.setdefault(line["mid"], line)
+            self.sent_at.setdefault(line["mid"], place)
+            stays[-1].sent.append(line)
+        elif kind == "submit":
+            self.submits[line["mid"]] = line
+        elif kind == "trans":
+            stays[-1].transitional = tuple(line["members"])
+        elif kind == "deliver":
+            self._fold_delivery(place, line, stays[-1])
+
+    def _fold_delivery(self, place: int, line: Line, stay: Stay) -> None:
+        seen = self.places.setdefault(line["p"], {})
+        if line["mid"] in seen:
+            self.repeated.append(line)
+            return
+        seen[line["mid"]] = len(seen)
+        self.delivered_at[line["p"], line["mid"]] = place
+        (stay.regular_lines if stay.transitional is None else stay.after_lines).append(line)
+
+    def all_stays(self) -> list[Stay]:
+        """Every stay of every process, processes in order of name."""
+        return [stay for process in sorted(self.stays) for stay in self.stays[process]]
+
+    def moves(self) -> dict[tuple[ViewKey, ViewKey], list[Stay]]:
+        """Group the stays by (view left, view entered)."""
+        found: dict[tuple[ViewKey, ViewKey], list[Stay]] = {}
+        for stay in self.all_stays():
+            if stay.next_view is not None:
+                found.setdefault((stay.view, stay.next_view), []).append(stay)
+        return found
