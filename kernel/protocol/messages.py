@@ -468,6 +468,7 @@ class GroupHeartbeat(Message, frozen=True, tag=100):
     lag_ms: int  # how late its loop was
     line: int  # as in GroupAck, for `view`: repairs an acknowledgement that was lost
     streams: tuple[int, ...]  # as in GroupAck; the sender's own entry is what it has sent
+    consumed: int  # deliveries its sessions have got through, over its life: it isn't stuck
 
 
 class TicketRequest(Message, frozen=True, tag=101):

@@ -1,0 +1,420 @@
+"""Messages inside a view and out of it: the way of a message from a session to sessions.
+
+Owns what belongs to the present view (ordering, stability, gaps) and what outlives it (sessions,
+queue, groups). Which view that is, membership decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from zactor.kernel.ids import NodeId
+from zactor.kernel.protocol import events
+from zactor.kernel.protocol.effects import (
+    Deliver,
+    Effect,
+    Pause,
+    Resume,
+    Send,
+    SendUnreliably,
+    Sent,
+    Trace,
+    Transitional,
+)
+from zactor.kernel.protocol.flow import Draft, Flow
+from zactor.kernel.protocol.gaps import Gaps
+from zactor.kernel.protocol.group_settings import Settings
+from zactor.kernel.protocol.groups import Groups
+from zactor.kernel.protocol.messages import (
+    AckSummary,
+    CohortGroups,
+    GroupAck,
+    GroupData,
+    GroupState,
+    Kind,
+    Plan,
+    Report,
+    TicketGrant,
+    TicketRequest,
+    Want,
+)
+from zactor.kernel.protocol.ordering import TICKETED, Ordering
+from zactor.kernel.protocol.recovery import Place, Schedule
+from zactor.kernel.protocol.repeats import Repeats
+from zactor.kernel.protocol.service import Service
+from zactor.kernel.protocol.sessions import Sessions
+from zactor.kernel.protocol.stability import Stability
+from zactor.kernel.protocol.view import View
+
+NEVER_MS = 1 << 62
+
+
+class Courier:
+    """One node's messages."""
+
+    def __init__(self, me: NodeId, view: View, settings: Settings, now_ms: int) -> None:
+        self.me = me
+        self._settings = settings
+        self._sessions = Sessions(settings)
+        self._flow = Flow(settings)
+        self._groups = Groups(me, view.id)
+        self._unreliable: list[Draft] = []
+        self._unconsumed = 0  # deliveries that the sessions haven't got through
+        self._consumed = 0  # over this node's life
+        self._begin_view(view, now_ms)
+
+    def _begin_view(self, view: View, now_ms: int) -> None:
+        self.view = view
+        self._others = tuple(member for member in view.members if member != self.me)
+        self._order = Ordering(view)
+        self._stability = Stability(view, self.me, self._settings, now_ms)
+        self._gaps = Gaps(self._order, self._stability, self._settings)
+        self._granted = 0  # as coordinator: the last ticket given away
+        self._told_streams = self._order.prefixes()
+        self._repeats = {member: Repeats(self._settings.repeats_seen) for member in view.members}
+        self._obligation: tuple[NodeId, ...] = ()
+        self._missing: set[Place] = set()  # named by the plan and not here yet
+        self._flush: tuple[list[GroupData], list[GroupData]] = ([], [])
+
+    # -- what others may ask -----------------------------------------------------------------
+    @property
+    def deadline_ms(self) -> int:
+        """When an acknowledgement or a question is due."""
+        dues = (self._stability.due_ms, self._gaps.due_ms)
+        return min((due for due in dues if due is not None), default=NEVER_MS)
+
+    @property
+    def last_number(self) -> int:
+        """Number of the last draft."""
+        return self._sessions.number
+
+    @property
+    def waiting(self) -> int:
+        """Messages that have no place yet."""
+        return self._flow.waiting
+
+    @property
+    def held_count(self) -> int:
+        """Messages in this view's buffers."""
+        return self._order.held_count
+
+    def laggard(self, now_ms: int) -> NodeId | None:
+        """A member for which our messages have waited too long, with no sign of progress."""
+        return self._stability.laggard(now_ms) if self._flow.in_flight else None
+
+    def standing(self) -> tuple[int, tuple[int, ...], int]:
+        """(line, streams, consumed) for the heartbeat; our own entry is what we have sent."""
+        streams = list(self._streams_to_tell())
+        streams[self.view.members.index(self.me)] = self._order.streams[self.me].tip
+        return self._order.line, tuple(streams), self._consumed
+
+    # -- events of sessions ------------------------------------------------------------------
+    def submit(self, event: events.Submit) -> None:
+        """Queue a message. Raises: as Sessions.submit and Flow.add."""
+        draft = self._sessions.submit(event)
+        if draft.service is Service.UNRELIABLE:
+            self._unreliable.append(draft)
+        else:
+            self._flow.add(draft)
+
+    def session(
+        self, event: events.Join | events.Leave | events.SessionOpened | events.SessionClosed
+    ) -> None:
+        """Open, close, join, leave. Raises: as the methods of Sessions."""
+        draft: Draft | None = None
+        match event:
+            case events.SessionOpened():
+                self._sessions.open(event.session)
+            case events.SessionClosed():
+                draft = self._sessions.close(event.session)
+            case events.Join():
+                draft = self._sessions.join(event.session, event.group)
+            case events.Leave():
+                draft = self._sessions.leave(event.session, event.group)
+            case _:
+                assert_never(event)
+        if draft is not None:
+            self._flow.add(draft)
+
+    def consumed(self, count: int, now_ms: int, is_frozen: bool) -> list[Effect]:
+        """The sessions got through `count` more deliveries."""
+        assert 0 <= count <= self._unconsumed, "more consumed than delivered"
+        was_slow = self._is_slow
+        self._unconsumed -= count
+        self._consumed += count
+        if was_slow and not self._is_slow and not is_frozen:
+            self._stability.arrived(True, now_ms)
+            return self._note_own(now_ms)
+        return []
+
+    @property
+    def _is_slow(self) -> bool:
+        return self._unconsumed > self._settings.backlog_messages
+
+    # -- sending -----------------------------------------------------------------------------
+    def pump(self, now_ms: int, is_frozen: bool) -> list[Effect]:
+        """Send what credits and tickets allow. A frozen node sends nothing."""
+        effects: list[Effect] = []
+        while not is_frozen:
+            if (draft := self._flow.next_loose()) is not None:
+                effects += self._launch(draft, 0, now_ms)
+            elif (draft := self._flow.next_fifo()) is not None:
+                effects += self._launch(draft, 0, now_ms)
+            elif count := self._flow.tickets_wanted():
+                coordinator = (self.view.id.coordinator,)
+                effects.append(Send(coordinator, TicketRequest(self.view.id, count)))
+            else:
+                break
+        turn = self._flow.turn()
+        if turn is not None:
+            effects.append(Pause() if turn else Resume())
+        drafts, self._unreliable = self._unreliable, []
+        for draft in drafts:
+            effects += self._cast(draft, is_frozen)
+        return effects
+
+    def _data(self, draft: Draft, sequence: int, ticket: int) -> GroupData:
+        return GroupData(
+            view=self.view.id,
+            sender=self.me,
+            sequence=sequence,
+            ticket=ticket,
+            number=draft.number,
+            service=draft.service,
+            kind=draft.kind,
+            session=draft.session,
+            groups=draft.groups,
+            discard=draft.discard,
+            line=self._order.line,
+            payload=draft.payload,
+        )
+
+    def _launch(self, draft: Draft, ticket: int, now_ms: int) -> list[Effect]:
+        """Give the message its place, send it to all, and take it in here like the others do."""
+        data = self._data(draft, self._order.streams[self.me].tip + 1, ticket)
+        if not self._flow.in_flight:
+            self._stability.restart_clocks(now_ms)
+        self._flow.sent(data)
+        effects: list[Effect] = [Sent(data)]
+        if self._others:
+            effects.append(Send(self._others, data))
+        effects += self._give(self._order.take(data), False)
+        return effects + self._note_own(now_ms)
+
+    def _cast(self, draft: Draft, is_frozen: bool) -> list[Effect]:
+        """Send an UNRELIABLE message, or drop it if that would have to wait."""
+        if is_frozen or self._flow.paused:
+            return [Trace("message_dropped", {"number": draft.number, "service": "unreliable"})]
+        data = self._data(draft, 0, 0)
+        effects: list[Effect] = [Sent(data)]
+        if self._others:
+            effects.append(SendUnreliably(self._others, data))
+        return effects + self._give([data], False)
+
+    # -- receiving in the regular configuration ----------------------------------------------
+    def receive(
+        self,
+        peer: NodeId,
+        message: GroupData | GroupAck | TicketRequest | TicketGrant | AckSummary,
+        now_ms: int,
+    ) -> list[Effect]:
+        """Take in a message of the present view."""
+        if peer not in self._repeats:
+            return []  # no member: its link is older than this view
+        match message:
+            case GroupData():
+                return self._on_data(peer, message, now_ms)
+            case GroupAck():
+                self._stability.hear(peer, message.line, message.streams, now_ms)
+                return self._settle()
+            case TicketRequest():
+                first = self._granted + 1
+                self._granted += message.count
+                return [Send((peer,), TicketGrant(self.view.id, first, message.count))]
+            case TicketGrant():
+                ticket = message.first
+                effects: list[Effect] = []
+                for draft in self._flow.granted(message.count):
+                    is_ticketed = draft.service in TICKETED
+                    effects += self._launch(draft, ticket if is_ticketed else 0, now_ms)
+                    ticket += is_ticketed
+                return effects
+            case AckSummary():
+                self._stability.hear_summary(message.line, message.streams)
+                return self._settle()
+            case _:
+                assert_never(message)
+
+    def _on_data(self, peer: NodeId, data: GroupData, now_ms: int) -> list[Effect]:
+        if data.sender not in self._repeats:
+            return []
+        if data.service is Service.UNRELIABLE:
+            is_new = self._repeats[data.sender].is_new(data.number)
+            return self._give([data], False) if is_new else []
+        effects = self._give(self._order.take(data), False)
+        if peer == data.sender:  # from a holder it may be old: then it says nothing new
+            self._stability.hear(peer, data.line, (), now_ms)
+        self._stability.arrived(data.service is Service.SAFE, now_ms)
+        self._gaps.look(data.sender, now_ms)
+        return effects + self._note_own(now_ms)
+
+    def on_heartbeat(
+        self, peer: NodeId, line: int, streams: Sequence[int], consumed: int, now_ms: int
+    ) -> list[Effect]:
+        """A member's heartbeat repeats its acknowledgement, and tells what it has sent."""
+        if peer not in self._repeats or len(streams) != len(self.view.members):
+            return []
+        self._order.hear_tips(streams)
+        for member in self._others:
+            self._gaps.look(member, now_ms)
+        self._stability.hear_consumed(peer, consumed, now_ms)
+        self._stability.hear(peer, line, streams, now_ms)
+        return self._settle()
+
+    # -- acknowledging -----------------------------------------------------------------------
+    def _streams_to_tell(self) -> tuple[int, ...]:
+        """What we acknowledge: nothing new while our sessions are too far behind."""
+        if not self._is_slow:
+            self._told_streams = self._order.prefixes()
+        return self._told_streams
+
+    def _note_own(self, now_ms: int) -> list[Effect]:
+        self._stability.hear(self.me, self._order.line, self._streams_to_tell(), now_ms)
+        return self._settle()
+
+    def _settle(self) -> list[Effect]:
+        """Something may have become stable: deliver, free, give credit back."""
+        ready = self._order.deliverable(self._stability.line)
+        self._order.free(self._stability.streams)
+        self._flow.stable(self._stability.streams[self.view.members.index(self.me)])
+        return self._give(ready, False)
+
+    def acknowledge_if_due(self, now_ms: int) -> list[Effect]:
+        """Tell the others, or the coordinator of a large view, what has arrived here."""
+        stability = self._stability
+        if stability.due_ms is None or stability.due_ms > now_ms:
+            return []
+        stability.due_ms = None
+        effects: list[Effect] = []
+        line, streams = self._order.line, self._streams_to_tell()
+        if stability.coordinates:
+            summary = stability.summarise()
+            if summary is not None:
+                effects.append(Send(self._others, AckSummary(self.view.id, *summary)))
+        elif stability.acknowledge(line, streams) and self._others:
+            to = self._others if stability.is_direct else (self.view.id.coordinator,)
+            effects.append(Send(to, GroupAck(self.view.id, line, streams)))
+        return effects
+
+    def want_if_due(self, now_ms: int) -> list[Effect]:
+        """Ask for what should be here and isn't."""
+        return [
+            Send((holder,), Want(self.view.id, ranges))
+            for holder, ranges in self._gaps.questions(now_ms)
+        ]
+
+    def on_want(self, peer: NodeId, message: Want) -> list[Effect]:
+        """A member lacks messages: send it those that are here."""
+        effects: list[Effect] = []
+        for sender, first, last in message.ranges:
+            stream = self._order.streams.get(sender)
+            if stream is None or peer not in self._repeats:
+                continue
+            for sequence in sorted(stream.held):
+                if first <= sequence <= last:
+                    effects.append(Send((peer,), stream.held[sequence]))
+        return effects
+
+    # -- giving to sessions ------------------------------------------------------------------
+    def _give(self, ready: Sequence[GroupData], transitional: bool) -> list[Effect]:
+        effects: list[Effect] = []
+        for data in ready:
+            if data.kind is Kind.DATA:
+                sessions = self._groups.recipients(data, self._sessions.names)
+                self._unconsumed += bool(sessions)
+                effects.append(Deliver(data, transitional, sessions))
+                continue
+            effects.append(Deliver(data, transitional, ()))
+            effects += self._groups.apply(data)
+            if data.kind is Kind.DISCONNECT and data.sender == self.me:
+                self._sessions.gone(data.session)
+        return effects
+
+    # -- the flush ---------------------------------------------------------------------------
+    def report(self) -> Report:
+        """What this node has of its view."""
+        return Report(
+            view=self.view.id,
+            delivered=self._order.delivered,
+            stable=self._stability.line,
+            obligation=self._obligation,
+            streams=self._order.states(self.me),
+        )
+
+    def begin_recovery(self, plan: Plan) -> list[Effect]:
+        """Ask the holders for what the plan names and this node lacks."""
+        wanted: dict[NodeId, list[tuple[NodeId, int, int]]] = {}
+        self._missing.clear()
+        for state in plan.streams:
+            for entry in state.held:
+                if self._order.has(state.sender, entry.sequence):
+                    continue
+                self._missing.add(Place(state.sender, entry.sequence))
+                ranges = wanted.setdefault(entry.holder, [])
+                if ranges and ranges[-1][0] == state.sender and ranges[-1][2] == entry.sequence - 1:
+                    ranges[-1] = (state.sender, ranges[-1][1], entry.sequence)
+                else:
+                    ranges.append((state.sender, entry.sequence, entry.sequence))
+        return [
+            Send((holder,), Want(self.view.id, tuple(wanted[holder]))) for holder in sorted(wanted)
+        ]
+
+    def recover(self, data: GroupData) -> None:
+        """Take in a message while frozen, if the plan names it and it isn't here."""
+        place = Place(data.sender, data.sequence)
+        if place in self._missing:
+            self._missing.remove(place)
+            self._order.recover(data)
+
+    @property
+    def has_recovered(self) -> bool:
+        """True if all that the plan names is here."""
+        return not self._missing
+
+    def finish_recovery(self, plan: Plan, schedule: Schedule) -> tuple[GroupState, ...]:
+        """Note what is to be delivered when the view comes; return the groups as it leaves them.
+
+        From here on the cohort shares all it has, so what its members sent must be delivered
+        whatever becomes of this attempt: else one of them could deliver a message as SAFE that
+        another drops later.
+        """
+        self._obligation = plan.obligation
+        regular = self._order.undelivered(schedule.regular)
+        transitional = self._order.undelivered(schedule.transitional)
+        self._flush = (regular, transitional)
+        groups = self._groups.copy()
+        for data in regular:
+            if data.kind is not Kind.DATA:
+                groups.apply(data)
+        groups.transitional(plan.cohort)
+        for data in transitional:
+            if data.kind is not Kind.DATA:
+                groups.apply(data)
+        return groups.states()
+
+    def leave_view(self, plan: Plan) -> list[Effect]:
+        """Deliver what is left of the old view, with the transitional signal in its place."""
+        regular, transitional = self._flush
+        effects = self._give(regular, False)
+        effects.append(Transitional(self.view.id, plan.cohort))
+        effects += self._groups.transitional(plan.cohort)
+        return effects + self._give(transitional, True)
+
+    def enter_view(
+        self, view: View, cohorts: Sequence[CohortGroups], now_ms: int
+    ) -> list[Effect]:
+        """Begin anew in `view`; what waits in the queue is sent there."""
+        self._flow.new_view()
+        self._begin_view(view, now_ms)
+        return list(self._groups.install(view.id, cohorts))

@@ -1,0 +1,314 @@
+"""The group engine: all machines behind one `step`. Owns nothing itself but their wiring.
+
+    effects = engine.step(event, now_ms)       events.py, effects.py
+    engine.deadline_ms                         when it wants a Tick
+
+The shell keeps the order of effects, and writes its own trace before it sends. Messages that the
+engine sends to itself never leave it. The rules are in PROTOCOL-groups.md.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import assert_never
+
+from zactor.kernel.ids import NodeId
+from zactor.kernel.protocol import events
+from zactor.kernel.protocol.courier import Courier
+from zactor.kernel.protocol.effects import Effect, Publish, Send, Trace, ViewInstalled
+from zactor.kernel.protocol.failure import Detector
+from zactor.kernel.protocol.group_settings import Settings
+from zactor.kernel.protocol.membership import Membership, Phase
+from zactor.kernel.protocol.messages import (
+    Accept,
+    AckSummary,
+    Departed,
+    GroupAck,
+    GroupData,
+    GroupHeartbeat,
+    GroupMessage,
+    Install,
+    Propose,
+    Ready,
+    Report,
+    Sync,
+    TicketGrant,
+    TicketRequest,
+    Want,
+)
+from zactor.kernel.protocol.recovery import make_schedule
+from zactor.kernel.protocol.view import View, first_view
+
+_OfView = GroupData | GroupAck | TicketRequest | TicketGrant | AckSummary | Want | Departed
+
+
+class Engine:
+    """One node's part in the groups of a cluster.
+
+    Threads: none; whoever owns it calls it from one.
+    """
+
+    def __init__(self, me: NodeId, now_ms: int, settings: Settings | None = None) -> None:
+        """Begin in a view of its own. Args: `now_ms` of any clock that never goes back."""
+        self.me = me
+        self.settings = settings if settings is not None else Settings()
+        view = first_view(me)
+        self.detector = Detector(me, self.settings, now_ms)
+        self.courier = Courier(me, view, self.settings, now_ms)
+        self.membership = Membership(me, view, self.settings, self._report, now_ms)
+        self._now_ms = now_ms
+        self._effects: list[Effect] = []
+        self._own: deque[GroupMessage] = deque()  # messages from this node to itself
+        self._early: list[tuple[NodeId, _OfView]] = []  # of the view that is about to come
+        self._heartbeat_number = 0
+        self._heartbeat_ms = now_ms  # the next is due
+        self._heartbeat_sent_ms = now_ms - self.settings.heartbeat_ms
+        self._told: object = None  # what the last heartbeat said of others
+        self._lag_ms = 0
+        self._has_stopped = False
+
+    # -- what the shell may look at ----------------------------------------------------------
+    @property
+    def view(self) -> View:
+        """The view this node works in."""
+        return self.membership.view
+
+    @property
+    def last_number(self) -> int:
+        """Number of the last message that a session submitted, joins and leaves included."""
+        return self.courier.last_number
+
+    @property
+    def deadline_ms(self) -> int:
+        """When `step(Tick())` has something to do."""
+        if self.membership.is_frozen:
+            return self._heartbeat_ms
+        return min(self._heartbeat_ms, self.courier.deadline_ms)
+
+    def first_effects(self) -> list[Effect]:
+        """What stands at the beginning of every log: the view of its own."""
+        return [ViewInstalled(self.view)]
+
+    # -- the step ----------------------------------------------------------------------------
+    def step(self, event: events.Event, now_ms: int) -> list[Effect]:
+        """Apply one event and return what the shell must do, in order.
+
+        Raises:
+            LocalProtocolError: a session did what it may not (unknown, twice, too long a name).
+            MailboxFull: too much waits for credit already. Nothing changed in either case.
+        """
+        if self._has_stopped:
+            return []
+        self._now_ms = now_ms
+        self._effects = []
+        late_ms = self.detector.wake(now_ms, now_ms + self._interval_ms())
+        if late_ms:
+            self._lag_ms = late_ms
+            self.membership.shift(late_ms)
+            self._effects.append(Trace("woke_late", {"late_ms": late_ms}))
+        self._dispatch(event)
+        self._work()
+        return self._effects
+
+    def _dispatch(self, event: events.Event) -> None:
+        match event:
+            case events.Received():
+                self._receive(event.peer, event.message)
+            case events.Heard():
+                self._hear(event.heartbeat)
+            case events.Tick():
+                self._tick()
+            case events.Drained():
+                if not self.membership.is_frozen:
+                    self._add(self.courier.acknowledge_if_due(self._now_ms))
+            case events.Submit():
+                self.courier.submit(event)
+            case events.Join() | events.Leave() | events.SessionOpened() | events.SessionClosed():
+                self.courier.session(event)
+            case events.Consumed():
+                is_frozen = self.membership.is_frozen
+                self._add(self.courier.consumed(event.count, self._now_ms, is_frozen))
+            case events.LinkUp():
+                self.detector.link(event.peer, True)
+            case events.LinkDown():
+                self.detector.link(event.peer, False)
+                self._judge()
+            case events.ProcessGone():
+                self._lose(event.peer)
+            case events.Stop():
+                others = tuple(node for node in self.view.members if node != self.me)
+                self._add([Send(others, Departed(self.view.id))])
+                self._has_stopped = True
+            case _:
+                assert_never(event)
+
+    def _work(self) -> None:
+        """Send what may leave, and hand ourselves what we sent to ourselves, until all is quiet."""
+        while not self._has_stopped:
+            self._add(self.courier.pump(self._now_ms, self.membership.is_frozen))
+            if not self._own:
+                return
+            self._receive(self.me, self._own.popleft())
+
+    def _add(self, effects: Iterable[Effect]) -> None:
+        """Pass effects on; what is for this node itself stays."""
+        for effect in effects:
+            if isinstance(effect, Send):
+                if self.me in effect.to:
+                    self._own.append(effect.message)
+                others = tuple(node for node in effect.to if node != self.me)
+                if not others:
+                    continue
+                effect = Send(others, effect.message)
+            self._effects.append(effect)
+
+    # -- time and failures -------------------------------------------------------------------
+    def _interval_ms(self) -> int:
+        count = len(self.detector.alive)
+        return max(self.settings.heartbeat_ms, count * self.settings.heartbeat_ms_per_node)
+
+    def _tick(self) -> None:
+        now_ms = self._now_ms
+        self._judge()
+        if now_ms >= self._heartbeat_ms:
+            if not self.membership.is_frozen:
+                self._blame_laggard()
+            self._publish()
+        if not self.membership.is_frozen:
+            self._add(self.courier.acknowledge_if_due(now_ms))
+            self._add(self.courier.want_if_due(now_ms))
+
+    def _judge(self) -> None:
+        self._effects += self.detector.judge(self._now_ms)
+        self._consider()
+
+    def _consider(self) -> None:
+        self._add(self.membership.consider(self.detector, self._now_ms))
+        said = (self.detector.alive, self.detector.hears(), self.view.id, self.membership.promised)
+        if said != self._told:
+            # News of who is there, or of our ballot, doesn't wait for the next interval.
+            soon_ms = self._heartbeat_sent_ms + self.settings.heartbeat_gap_ms
+            self._heartbeat_ms = min(self._heartbeat_ms, max(soon_ms, self._now_ms))
+
+    def _blame_laggard(self) -> None:
+        """A slow member slows us; one that takes nothing at all for long has failed."""
+        laggard = self.courier.laggard(self._now_ms)
+        if laggard is not None:
+            self._effects.append(Trace("member_stalled", {"peer": str(laggard)}))
+            self.detector.accuse(laggard, self._now_ms)
+            self._consider()
+
+    def _publish(self) -> None:
+        now_ms = self._now_ms
+        self._heartbeat_number += 1
+        line, streams, consumed = self.courier.standing()
+        detector = self.detector
+        self._told = (detector.alive, detector.hears(), self.view.id, self.membership.promised)
+        heartbeat = GroupHeartbeat(
+            sender=self.me,
+            number=self._heartbeat_number,
+            view=self.view.id,
+            promised=self.membership.promised,
+            follows=detector.leader,
+            hears=detector.hears(),
+            held=detector.held(now_ms),
+            lag_ms=self._lag_ms,
+            line=line,
+            streams=streams,
+            consumed=consumed,
+        )
+        self._lag_ms = 0
+        self._heartbeat_sent_ms = now_ms
+        self._heartbeat_ms = now_ms + self._interval_ms()
+        self._effects.append(Publish(heartbeat))
+
+    def _hear(self, heartbeat: GroupHeartbeat) -> None:
+        if not self.detector.heard(heartbeat, self._now_ms):
+            return
+        self._judge()
+        if heartbeat.view == self.view.id and not self.membership.is_frozen:
+            self._add(
+                self.courier.on_heartbeat(
+                    heartbeat.sender,
+                    heartbeat.line,
+                    heartbeat.streams,
+                    heartbeat.consumed,
+                    self._now_ms,
+                )
+            )
+
+    def _lose(self, node: NodeId) -> None:
+        if self.detector.is_gone(node):
+            return
+        self.detector.gone(node)
+        self._effects.append(Trace("peer_gone", {"peer": str(node)}))
+        self._consider()
+
+    # -- messages ----------------------------------------------------------------------------
+    def _receive(self, peer: NodeId, message: GroupMessage) -> None:
+        match message:
+            case Propose():
+                effects = self.membership.on_propose(message, self._now_ms)
+                if effects:
+                    self._early.clear()  # the view they were sent in will not come here
+                self._add(effects)
+            case Accept():
+                self._add(self.membership.on_accept(peer, message, self._now_ms))
+            case Sync():
+                self._on_sync(message)
+            case Ready():
+                self._add(self.membership.on_ready(peer, message))
+            case Install():
+                self._on_install(message)
+            case _:
+                self._of_view(peer, message)
+
+    def _of_view(self, peer: NodeId, message: _OfView) -> None:
+        """A message that makes sense in the view it was sent in only."""
+        membership = self.membership
+        if message.view != self.view.id:
+            is_next = membership.phase is Phase.READY and message.view == membership.promised
+            if is_next and len(self._early) < self.settings.early_messages_max:
+                # Its sender has installed already. What finds no room comes by Want, or with a
+                # heartbeat.
+                self._early.append((peer, message))
+            return
+        if isinstance(message, Departed):
+            self._lose(peer)
+        elif isinstance(message, Want):
+            self._add(self.courier.on_want(peer, message))
+        elif not membership.is_frozen:
+            self._add(self.courier.receive(peer, message, self._now_ms))
+        elif membership.phase is Phase.RECOVERING and isinstance(message, GroupData):
+            self.courier.recover(message)
+            self._check_recovery()
+
+    # -- the flush ---------------------------------------------------------------------------
+    def _report(self) -> Report:
+        return self.courier.report()
+
+    def _on_sync(self, message: Sync) -> None:
+        if self.membership.on_sync(message, self._now_ms):
+            self._add(self.courier.begin_recovery(message.plan))
+            self._check_recovery()
+
+    def _check_recovery(self) -> None:
+        sync = self.membership.sync
+        assert sync is not None, "who recovers has a plan"
+        if self.courier.has_recovered:
+            states = self.courier.finish_recovery(sync.plan, make_schedule(sync.plan))
+            self._add(self.membership.recovered(states))
+
+    def _on_install(self, message: Install) -> None:
+        sync = self.membership.sync
+        view = self.membership.on_install(message, self._now_ms)
+        if view is None or sync is None:
+            return
+        self._effects += self.courier.leave_view(sync.plan)
+        self._effects.append(ViewInstalled(view))
+        self._effects += self.courier.enter_view(view, message.cohorts, self._now_ms)
+        early, self._early = self._early, []
+        for peer, earlier in early:
+            self._of_view(peer, earlier)
+        self._consider()

@@ -1,0 +1,55 @@
+"""The numbers the group engine obeys, as one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zactor.kernel import config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Times in ms, everything else counts; the reasons stand in config.py. Alike at all nodes."""
+
+    heartbeat_ms: int = config.GROUP_HEARTBEAT_MS
+    heartbeat_ms_per_node: int = config.GROUP_HEARTBEAT_MS_PER_NODE
+    heartbeat_gap_ms: int = config.GROUP_HEARTBEAT_GAP_MS
+    silence_ms_min: int = config.GROUP_SILENCE_MS_MIN
+    silence_ms_max: int = config.GROUP_SILENCE_MS_MAX
+    silence_margin_ms: int = config.GROUP_SILENCE_MARGIN_MS
+    late_ms: int = config.GROUP_LATE_MS
+    hold_down_ms: int = config.GROUP_HOLD_DOWN_MS
+    hold_down_ms_max: int = config.GROUP_HOLD_DOWN_MS_MAX
+    forgive_ms: int = config.GROUP_FORGIVE_MS
+    peers_max: int = config.GROUP_PEERS_MAX
+    attempt_ms: int = config.GROUP_ATTEMPT_MS
+    recover_ms: int = config.GROUP_RECOVER_MS
+    alone_ms: int = config.GROUP_ALONE_MS
+    settle_ms: int = config.GROUP_SETTLE_MS
+    follow_ms: int = config.GROUP_FOLLOW_MS
+    view_members_max: int = config.GROUP_VIEW_MEMBERS_MAX
+    tickets_max: int = config.GROUP_TICKETS_MAX
+    window_messages: int = config.GROUP_WINDOW_MESSAGES
+    window_bytes: int = config.GROUP_WINDOW_BYTES
+    queue_soft: int = config.GROUP_QUEUE_SOFT
+    queue_hard: int = config.GROUP_QUEUE_HARD
+    queue_hard_bytes: int = config.GROUP_QUEUE_HARD_BYTES
+    backlog_messages: int = config.GROUP_BACKLOG_MESSAGES
+    stall_ms: int = config.GROUP_STALL_MS
+    ack_messages: int = config.GROUP_ACK_MESSAGES
+    ack_delay_ms: int = config.GROUP_ACK_DELAY_MS
+    ack_direct_members_max: int = config.GROUP_ACK_DIRECT_MEMBERS_MAX
+    want_ms: int = config.GROUP_WANT_MS
+    want_messages_max: int = config.GROUP_WANT_MESSAGES_MAX
+    early_messages_max: int = config.GROUP_EARLY_MESSAGES_MAX
+    repeats_seen: int = config.GROUP_REPEATS_SEEN
+    name_chars_max: int = config.GROUP_NAME_CHARS_MAX
+    destinations_max: int = config.GROUP_DESTINATIONS_MAX
+    sessions_max: int = config.GROUP_SESSIONS_MAX
+    joined_max: int = config.GROUP_JOINED_MAX
+    payload_bytes_max: int = config.GROUP_PAYLOAD_BYTES_MAX
+
+    def __post_init__(self) -> None:
+        assert self.ack_messages <= self.window_messages, "or a window would wait for the delay"
+        assert self.heartbeat_gap_ms < self.heartbeat_ms, "a heartbeat must be able to be due"
+        assert self.queue_soft <= self.queue_hard, "pause before refusing"

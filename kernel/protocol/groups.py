@@ -1,0 +1,202 @@
+"""Process groups: which sessions are in which group. Owns the map; all nodes of a view hold it
+alike, since joins, leaves and disconnects are AGREED messages.
+
+Source: light-weight groups on a heavy-weight order, as Spread's (Amir, Stanton 1998); the rules
+for causes, ids and sets are the sentences 14 to 26 of what Spread promises its clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from zactor.kernel.ids import NodeId
+from zactor.kernel.protocol.effects import Cause, GroupLeft, GroupTransitional, GroupView
+from zactor.kernel.protocol.messages import CohortGroups, GroupData, GroupState, Kind
+from zactor.kernel.protocol.view import GroupId, SessionId, ViewId
+
+GroupEffect = GroupView | GroupTransitional | GroupLeft
+
+_CAUSES = {
+    Kind.JOIN: Cause.JOIN,
+    Kind.LEAVE: Cause.LEAVE,
+    Kind.DISCONNECT: Cause.DISCONNECT,
+}
+
+
+def private_group(node: NodeId, session: str) -> str:
+    """The group that reaches one session only."""
+    return f"#{session}#{node.name}"
+
+
+class _Group:
+    __slots__ = ("disturbed", "id", "members")
+
+    def __init__(self, id: GroupId, members: Iterable[SessionId], disturbed: bool) -> None:
+        self.id = id
+        self.members = set(members)
+        self.disturbed = disturbed
+
+
+class Groups:
+    """The map of one node."""
+
+    def __init__(self, me: NodeId, view: ViewId) -> None:
+        self.me = me
+        self._view = view
+        self._together: frozenset[NodeId] | None = None  # the cohort, after its transitional signal
+        self._groups: dict[str, _Group] = {}
+
+    def copy(self) -> Groups:
+        """An equal map that can be changed apart: to look what a flush will lead to."""
+        other = Groups(self.me, self._view)
+        other._together = self._together
+        other._groups = {
+            name: _Group(group.id, group.members, group.disturbed)
+            for name, group in self._groups.items()
+        }
+        return other
+
+    def members(self, group: str) -> tuple[SessionId, ...]:
+        """The members of a group, in the order of memberships."""
+        found = self._groups.get(group)
+        return tuple(sorted(found.members)) if found is not None else ()
+
+    def recipients(self, data: GroupData, open_sessions: Iterable[str]) -> tuple[str, ...]:
+        """The sessions of this node that a message is for, each once."""
+        found: set[str] = set()
+        for name in data.groups:
+            if name.startswith("#"):
+                session, _, node = name[1:].rpartition("#")
+                if node == self.me.name and session in open_sessions:
+                    found.add(session)
+            elif (group := self._groups.get(name)) is not None:
+                found.update(member.session for member in self._local(group))
+        if data.discard and data.sender == self.me:
+            found.discard(data.session)
+        return tuple(sorted(found))
+
+    def _local(self, group: _Group) -> list[SessionId]:
+        return [member for member in group.members if member.node == self.me]
+
+    # -- joins, leaves, disconnects ----------------------------------------------------------
+    def apply(self, data: GroupData) -> list[GroupEffect]:
+        """Do what a delivered JOIN, LEAVE or DISCONNECT says, and tell the members here."""
+        member = SessionId(data.sender, data.session)
+        if data.kind is Kind.DISCONNECT:
+            names: Sequence[str] = sorted(
+                name for name, group in self._groups.items() if member in group.members
+            )
+        else:
+            names = data.groups
+        effects: list[GroupEffect] = []
+        for name in names:
+            effects += self._change(name, member, data)
+        return effects
+
+    def _change(self, name: str, member: SessionId, data: GroupData) -> list[GroupEffect]:
+        group, kind = self._groups.get(name), data.kind
+        effects: list[GroupEffect] = []
+        if kind is Kind.JOIN:
+            if group is None:
+                # Not 0: a group that ended and begins again must not repeat its ids, and no
+                # more ids were used in this view than tickets.
+                group = self._groups[name] = _Group(GroupId(self._view, data.ticket), (), False)
+            if member in group.members:
+                return []
+            group.members.add(member)
+        else:
+            if group is None or member not in group.members:
+                return []
+            group.members.remove(member)
+            if member.node == self.me and kind is Kind.LEAVE:
+                effects.append(GroupLeft(name, member.session))
+        group.id = GroupId(group.id.view, group.id.index + 1)
+        if not group.members:
+            del self._groups[name]
+            return effects
+        effects += self._tell(name, group, _CAUSES[kind], member, ())
+        return effects + self._disturb(name, group)
+
+    def _tell(
+        self,
+        name: str,
+        group: _Group,
+        cause: Cause,
+        changed: SessionId | None,
+        sets: tuple[tuple[SessionId, ...], ...],
+    ) -> list[GroupEffect]:
+        sessions = tuple(sorted(member.session for member in self._local(group)))
+        if not sessions:
+            return []
+        mine = [index for index, part in enumerate(sets) if any(m.node == self.me for m in part)]
+        return [
+            GroupView(
+                group=name,
+                id=group.id,
+                members=tuple(sorted(group.members)),
+                cause=cause,
+                changed=changed,
+                sets=sets,
+                own=mine[0] if mine else -1,
+                sessions=sessions,
+            )
+        ]
+
+    # -- change of view ----------------------------------------------------------------------
+    def transitional(self, cohort: Iterable[NodeId]) -> list[GroupEffect]:
+        """Only `cohort` goes on together: tell the members of the groups that lose somebody."""
+        self._together = frozenset(cohort)
+        effects: list[GroupEffect] = []
+        for name in sorted(self._groups):
+            effects += self._disturb(name, self._groups[name])
+        return effects
+
+    def _disturb(self, name: str, group: _Group) -> list[GroupEffect]:
+        if self._together is None or group.disturbed:
+            return []
+        if all(member.node in self._together for member in group.members):
+            return []
+        group.disturbed = True
+        sessions = tuple(sorted(member.session for member in self._local(group)))
+        return [GroupTransitional(name, group.id, sessions)] if sessions else []
+
+    def states(self) -> tuple[GroupState, ...]:
+        """The map, for the members of the next view."""
+        return tuple(
+            GroupState(
+                group=name,
+                id=self._groups[name].id,
+                members=tuple(sorted(self._groups[name].members)),
+                disturbed=self._groups[name].disturbed,
+            )
+            for name in sorted(self._groups)
+        )
+
+    def install(self, view: ViewId, cohorts: Sequence[CohortGroups]) -> list[GroupEffect]:
+        """Build the map of a new view from those of its cohorts; tell whose group changed.
+
+        A group that one cohort brings whole and alone keeps its id, and nobody is told.
+        """
+        self._view = view
+        self._together = None
+        self._groups = {}
+        brought: dict[str, list[tuple[GroupState, tuple[SessionId, ...]]]] = {}
+        for cohort in cohorts:
+            nodes = frozenset(cohort.cohort)
+            for state in cohort.groups:
+                stay = tuple(member for member in state.members if member.node in nodes)
+                brought.setdefault(state.group, []).append((state, stay))
+        effects: list[GroupEffect] = []
+        for name in sorted(brought):
+            parts = [(state, stay) for state, stay in brought[name] if stay]
+            if not parts:
+                continue
+            members = [member for _, stay in parts for member in stay]
+            state, stay = parts[0]
+            if len(parts) == 1 and stay == state.members and not state.disturbed:
+                self._groups[name] = _Group(state.id, members, False)
+                continue
+            group = self._groups[name] = _Group(GroupId(view, 1), members, False)
+            sets = tuple(sorted(stay for _, stay in parts))
+            effects += self._tell(name, group, Cause.NETWORK, None, sets)
+        return effects

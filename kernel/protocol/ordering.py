@@ -1,0 +1,191 @@
+"""Order inside one view: streams, tickets, and what may be delivered. One object for each view.
+
+Two numbers place a message. Its *sequence* counts in its sender's stream, over all services that
+take part in recovery; its *ticket*, for CAUSAL and above, counts in the order of all. Source:
+Défago, Schiper, Urbán, ACM Computing Surveys 36(4), 2004 (section 4.2, fixed sequencer, with the
+number fetched before sending). The rule a reader must not break: FIFO and above are never
+delivered past a hole in their sender's stream, for what is missing might be FIFO.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from zactor.kernel.ids import NodeId
+from zactor.kernel.protocol.messages import GroupData, Held, StreamState
+from zactor.kernel.protocol.recovery import Place
+from zactor.kernel.protocol.service import Service
+from zactor.kernel.protocol.view import View
+
+TICKETED = frozenset({Service.CAUSAL, Service.AGREED, Service.SAFE})
+
+
+class Stream:
+    """The messages of one sender in this view."""
+
+    __slots__ = ("base", "delivered", "held", "prefix", "tip")
+
+    def __init__(self) -> None:
+        self.base = 0  # up to here all members hold it, it was delivered here, and it is freed
+        self.delivered = 0  # up to here FIFO and above were delivered here
+        self.prefix = 0  # up to here nothing is missing here
+        self.tip = 0  # the sender has sent so many, as far as is known
+        self.held: dict[int, GroupData] = {}  # what isn't freed
+
+
+class Ordering:
+    """What this node holds and has delivered of one view."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.streams: dict[NodeId, Stream] = {member: Stream() for member in view.members}
+        self.line = 0  # every ticket up to it is held, with what precedes it in its stream
+        self.delivered = 0  # every ticket up to it was delivered here
+        self._tickets: dict[int, GroupData] = {}
+        self._loose: set[Place] = set()  # RELIABLE that came by recovery and isn't delivered
+
+    # -- taking in ---------------------------------------------------------------------------
+    def has(self, sender: NodeId, sequence: int) -> bool:
+        """True if this node holds or held that message."""
+        stream = self.streams[sender]
+        return sequence <= stream.prefix or sequence in stream.held
+
+    def take(self, data: GroupData) -> list[GroupData]:
+        """Hold a message in the regular configuration; return what it lets be delivered at once:
+        itself and its stream, if below CAUSAL. `deliverable` has the rest."""
+        if not self._hold(data):
+            return []
+        ready = [data] if data.service is Service.RELIABLE else []
+        self._run(self.streams[data.sender], ready)
+        return ready
+
+    def recover(self, data: GroupData) -> None:
+        """Hold a message that the plan of a flush names; nothing is delivered before the end."""
+        if self._hold(data) and data.service is Service.RELIABLE:
+            self._loose.add(Place(data.sender, data.sequence))
+
+    def _hold(self, data: GroupData) -> bool:
+        stream = self.streams.get(data.sender)
+        if stream is None or data.sequence <= stream.prefix or data.sequence in stream.held:
+            return False
+        stream.held[data.sequence] = data
+        stream.tip = max(stream.tip, data.sequence)
+        if data.ticket:
+            self._tickets[data.ticket] = data
+        while stream.prefix + 1 in stream.held:
+            stream.prefix += 1
+        self._advance_line()
+        return True
+
+    def _advance_line(self) -> None:
+        while (data := self._tickets.get(self.line + 1)) is not None:
+            if data.sequence > self.streams[data.sender].prefix:
+                return
+            self.line += 1
+
+    # -- giving out --------------------------------------------------------------------------
+    def deliverable(self, stable: int) -> list[GroupData]:
+        """Deliver what the order allows now.
+
+        Args: `stable` is the line up to which every member is known to hold everything.
+        Returns: CAUSAL and above in order of ticket, each followed by its sender's FIFO messages
+        that waited for it.
+        """
+        ready: list[GroupData] = []
+        while self.delivered < self.line:
+            data = self._tickets[self.delivered + 1]
+            if data.service is Service.SAFE and self.delivered + 1 > stable:
+                break  # and what follows waits behind it: one order
+            stream = self.streams[data.sender]
+            assert stream.delivered == data.sequence - 1, "a stream was delivered past a hole"
+            self.delivered += 1
+            stream.delivered = data.sequence
+            ready.append(data)
+            self._run(stream, ready)
+        return ready
+
+    def _run(self, stream: Stream, ready: list[GroupData]) -> None:
+        """Deliver a stream's FIFO messages up to the next that waits for its ticket's turn."""
+        while stream.delivered < stream.prefix:
+            data = stream.held[stream.delivered + 1]
+            if data.ticket:
+                return
+            stream.delivered += 1
+            if data.service is Service.FIFO:
+                ready.append(data)
+
+    def undelivered(self, places: Iterable[Place]) -> list[GroupData]:
+        """Of the messages at `places`, in that order, those not delivered here yet."""
+        found = []
+        for place in places:
+            stream = self.streams[place.sender]
+            data = stream.held.get(place.sequence)
+            if data is None:
+                continue  # freed: it was delivered
+            if data.service is Service.RELIABLE:
+                if place in self._loose:
+                    found.append(data)
+            elif place.sequence > stream.delivered:
+                found.append(data)
+        return found
+
+    # -- buffers -----------------------------------------------------------------------------
+    def prefixes(self) -> tuple[int, ...]:
+        """Of each member's stream, up to where nothing is missing here."""
+        return tuple(stream.prefix for stream in self.streams.values())
+
+    def free(self, stable: Sequence[int]) -> None:
+        """Forget what all members hold and this node has delivered.
+
+        Args: `stable` has a sequence for each member, in the order of the view.
+        """
+        for stream, limit in zip(self.streams.values(), stable, strict=True):
+            last = min(limit, stream.delivered)
+            while stream.base < last:
+                stream.base += 1
+                data = stream.held.pop(stream.base)
+                if data.ticket:
+                    del self._tickets[data.ticket]
+
+    @property
+    def held_count(self) -> int:
+        """Messages in the buffers."""
+        return sum(len(stream.held) for stream in self.streams.values())
+
+    # -- gaps and reports --------------------------------------------------------------------
+    def hear_tips(self, tips: Sequence[int]) -> None:
+        """A member tells what it has of each stream: so much at least was sent."""
+        for stream, tip in zip(self.streams.values(), tips, strict=True):
+            stream.tip = max(stream.tip, tip)
+
+    def missing(self, sender: NodeId, count: int) -> tuple[tuple[NodeId, int, int], ...]:
+        """Up to `count` messages of `sender`'s stream that exist and aren't here, as ranges."""
+        stream = self.streams[sender]
+        ranges: list[tuple[NodeId, int, int]] = []
+        for sequence in range(stream.prefix + 1, min(stream.tip, stream.prefix + count) + 1):
+            if sequence in stream.held:
+                continue
+            if ranges and ranges[-1][2] == sequence - 1:
+                ranges[-1] = (sender, ranges[-1][1], sequence)
+            else:
+                ranges.append((sender, sequence, sequence))
+        return tuple(ranges)
+
+    def states(self, me: NodeId) -> tuple[StreamState, ...]:
+        """What this node can offer to a flush."""
+        return tuple(
+            StreamState(
+                sender=sender,
+                base=stream.base,
+                held=tuple(
+                    Held(
+                        sequence=sequence,
+                        ticket=stream.held[sequence].ticket,
+                        service=stream.held[sequence].service,
+                        holder=me,
+                    )
+                    for sequence in sorted(stream.held)
+                ),
+            )
+            for sender, stream in self.streams.items()
+        )
