@@ -115,6 +115,9 @@ class Groups:
             del self._groups[name]
             return effects
         effects += self._tell(name, group, _CAUSES[kind], member, ())
+        if group.disturbed and kind is Kind.JOIN and member.node == self.me:
+            # It came when the others had had their signal.
+            effects.append(GroupTransitional(name, group.id, (member.session,)))
         return effects + self._disturb(name, group)
 
     def _tell(

@@ -51,10 +51,12 @@ class _Watcher:
         self._due: dict[str, tuple[str, set[Member]]] = {}  # group -> cause, members
         self._signals: set[str] = set()  # groups whose transitional signal is due
         self._signalled: set[str] = set()
+        self._is_transitional = False
+        self._where: ViewKey = (0, "", 0)
         self.wrong: list[str] = []
 
     def _say(self, words: str) -> None:
-        self.wrong.append(f"{self._process}: {words}")
+        self.wrong.append(f"{self._process} in {self._where}: {words}")
 
     def _local(self, members: set[Member]) -> bool:
         return any(node == self._node for node, _ in members)
@@ -70,6 +72,7 @@ class _Watcher:
 
     def watch(self, stay: Stay) -> None:
         """Go through one stay."""
+        self._where = stay.view
         for line in stay.lines:
             kind = line["k"]
             if kind == "view":
@@ -80,6 +83,7 @@ class _Watcher:
                 self._deliver(stay, line)
             elif kind == "trans":
                 self._settle()
+                self._is_transitional = True
                 self._disturb(stay, sorted(self._groups))
             elif kind == "gview":
                 self._view(line)
@@ -100,6 +104,7 @@ class _Watcher:
             if members != before.get(name, set()) or name in self._signalled:
                 self._due[name] = ("network", members)
         self._signalled = set()
+        self._is_transitional = False
 
     def _disturb(self, stay: Stay, names: list[str]) -> None:
         together = {split_process(process) for process in stay.transitional or ()}
@@ -131,7 +136,9 @@ class _Watcher:
         for name in _apply(self._groups, sent["p"], line):
             if self._local(self._groups[name]):
                 self._due[name] = (line["op"], set(self._groups[name]))
-            if stay.transitional is not None:
+            if name in self._signalled and line["op"] == "join" and sent["p"] == self._process:
+                self._signals.add(name)  # for the one that joined: the others had theirs
+            if self._is_transitional:
                 self._disturb(stay, [name])
 
     def _view(self, line: Line) -> None:
