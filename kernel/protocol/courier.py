@@ -35,6 +35,7 @@ from zactor.kernel.protocol.messages import (
     Kind,
     Plan,
     Report,
+    Sync,
     TicketGrant,
     TicketRequest,
     Want,
@@ -157,9 +158,8 @@ class Courier:
         """Send what credits and tickets allow. A frozen node sends nothing."""
         effects: list[Effect] = []
         while not is_frozen:
-            if (draft := self._flow.next_loose()) is not None:
-                effects += self._launch(draft, 0, now_ms)
-            elif (draft := self._flow.next_fifo()) is not None:
+            draft = self._flow.next_loose() or self._flow.next_fifo()
+            if draft is not None:
                 effects += self._launch(draft, 0, now_ms)
             elif count := self._flow.tickets_wanted():
                 coordinator = (self.view.id.coordinator,)
@@ -382,14 +382,14 @@ class Courier:
         """True if all that the plan names is here."""
         return not self._missing
 
-    def finish_recovery(self, plan: Plan, schedule: Schedule) -> tuple[GroupState, ...]:
+    def finish_recovery(self, sync: Sync, schedule: Schedule) -> tuple[GroupState, ...]:
         """Note what is to be delivered when the view comes; return the groups as it leaves them.
 
         From here on the cohort shares all it has, so what its members sent must be delivered
         whatever becomes of this attempt: else one of them could deliver a message as SAFE that
         another drops later.
         """
-        self._obligation = plan.obligation
+        self._obligation = sync.plan.obligation
         regular = self._order.undelivered(schedule.regular)
         transitional = self._order.undelivered(schedule.transitional)
         self._flush = (regular, transitional)
@@ -397,23 +397,22 @@ class Courier:
         for data in regular:
             if data.kind is not Kind.DATA:
                 groups.apply(data)
-        groups.transitional(plan.cohort)
+        groups.transitional(sync.plan.cohort, sync.ballot, sync.members)
         for data in transitional:
             if data.kind is not Kind.DATA:
                 groups.apply(data)
         return groups.states()
 
-    def leave_view(self, plan: Plan) -> list[Effect]:
+    def leave_view(self, sync: Sync) -> list[Effect]:
         """Deliver what is left of the old view, with the transitional signal in its place."""
         regular, transitional = self._flush
         effects = self._give(regular, False)
-        effects.append(Transitional(self.view.id, plan.cohort))
-        effects += self._groups.transitional(plan.cohort)
+        cohort = sync.plan.cohort
+        effects.append(Transitional(self.view.id, cohort))
+        effects += self._groups.transitional(cohort, sync.ballot, sync.members)
         return effects + self._give(transitional, True)
 
-    def enter_view(
-        self, view: View, cohorts: Sequence[CohortGroups], now_ms: int
-    ) -> list[Effect]:
+    def enter_view(self, view: View, cohorts: Sequence[CohortGroups], now_ms: int) -> list[Effect]:
         """Begin anew in `view`; what waits in the queue is sent there."""
         self._flow.new_view()
         self._begin_view(view, now_ms)

@@ -297,7 +297,7 @@ class Engine:
         sync = self.membership.sync
         assert sync is not None, "who recovers has a plan"
         if self.courier.has_recovered:
-            states = self.courier.finish_recovery(sync.plan, make_schedule(sync.plan))
+            states = self.courier.finish_recovery(sync, make_schedule(sync.plan))
             self._add(self.membership.recovered(states))
 
     def _on_install(self, message: Install) -> None:
@@ -305,7 +305,7 @@ class Engine:
         view = self.membership.on_install(message, self._now_ms)
         if view is None or sync is None:
             return
-        self._effects += self.courier.leave_view(sync.plan)
+        self._effects += self.courier.leave_view(sync)
         self._effects.append(ViewInstalled(view))
         self._effects += self.courier.enter_view(view, message.cohorts, self._now_ms)
         early, self._early = self._early, []

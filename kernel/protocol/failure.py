@@ -39,8 +39,8 @@ class Peer:
         "condition",
         "flaps",
         "follows",
-        "hears_me",
         "heard_ms",
+        "hears_me",
         "holds_me",
         "lag_ms",
         "link_up",
@@ -279,4 +279,3 @@ def _trace(node: NodeId, before: Condition, after: Condition, silence_ms: int) -
         "silence_ms": silence_ms,
     }
     return Trace(event, fields)
-

@@ -44,12 +44,13 @@ class Groups:
         self.me = me
         self._view = view
         self._together: frozenset[NodeId] | None = None  # the cohort, after its transitional signal
+        self._flush = ViewId(0, me), 0, 1  # the view to come, place and number of its cohorts
+        self._changes = 0  # since the transitional signal
         self._groups: dict[str, _Group] = {}
 
     def copy(self) -> Groups:
         """An equal map that can be changed apart: to look what a flush will lead to."""
         other = Groups(self.me, self._view)
-        other._together = self._together
         other._groups = {
             name: _Group(group.id, group.members, group.disturbed)
             for name, group in self._groups.items()
@@ -94,13 +95,14 @@ class Groups:
         return effects
 
     def _change(self, name: str, member: SessionId, data: GroupData) -> list[GroupEffect]:
-        group, kind = self._groups.get(name), data.kind
+        group, kind, first = self._groups.get(name), data.kind, None
         effects: list[GroupEffect] = []
         if kind is Kind.JOIN:
             if group is None:
-                # Not 0: a group that ended and begins again must not repeat its ids, and no
-                # more ids were used in this view than tickets.
-                group = self._groups[name] = _Group(GroupId(self._view, data.ticket), (), False)
+                group = self._groups[name] = _Group(GroupId(self._view, 0), (), False)
+                # Not 1: a group that ended and begins again must not repeat its ids, and no
+                # more of them were used in this view than tickets.
+                first = GroupId(self._view, data.ticket)
             if member in group.members:
                 return []
             group.members.add(member)
@@ -110,7 +112,9 @@ class Groups:
             group.members.remove(member)
             if member.node == self.me and kind is Kind.LEAVE:
                 effects.append(GroupLeft(name, member.session))
-        group.id = GroupId(group.id.view, group.id.index + 1)
+        group.id = first if first is not None else self._next_id(group.id)
+        if self._together is not None:
+            group.id = self._transitional_id()
         if not group.members:
             del self._groups[name]
             return effects
@@ -119,6 +123,19 @@ class Groups:
             # It came when the others had had their signal.
             effects.append(GroupTransitional(name, group.id, (member.session,)))
         return effects + self._disturb(name, group)
+
+    def _next_id(self, id: GroupId) -> GroupId:
+        return GroupId(id.view, max(id.index, 0) + 1)
+
+    def _transitional_id(self) -> GroupId:
+        """An id that no other cohort and no other component gives to another membership.
+
+        Two parts of a split may do different changes after the signal, so counting on would give
+        one id to two memberships. The view to come is ours alone; its cohorts share the numbers.
+        """
+        view, place, count = self._flush
+        self._changes += 1
+        return GroupId(view, -(self._changes * count - place))
 
     def _tell(
         self,
@@ -146,9 +163,16 @@ class Groups:
         ]
 
     # -- change of view ----------------------------------------------------------------------
-    def transitional(self, cohort: Iterable[NodeId]) -> list[GroupEffect]:
-        """Only `cohort` goes on together: tell the members of the groups that lose somebody."""
+    def transitional(
+        self, cohort: Sequence[NodeId], next_view: ViewId, members: Sequence[NodeId]
+    ) -> list[GroupEffect]:
+        """Only `cohort` goes on together: tell the members of the groups that lose somebody.
+
+        Args: `members` are those of `next_view`.
+        """
         self._together = frozenset(cohort)
+        self._flush = next_view, members.index(cohort[0]), len(members)
+        self._changes = 0
         effects: list[GroupEffect] = []
         for name in sorted(self._groups):
             effects += self._disturb(name, self._groups[name])

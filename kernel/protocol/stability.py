@@ -86,9 +86,9 @@ class Stability:
         column = self._me
         own = self._rows[self._me][column]
         for member, index in self._index.items():
-            if self._rows[index][column] < own and index != self._me:
-                if now_ms - self._moved_ms[index] > self._settings.stall_ms:
-                    return member
+            is_behind = index != self._me and self._rows[index][column] < own
+            if is_behind and now_ms - self._moved_ms[index] > self._settings.stall_ms:
+                return member
         return None
 
     # -- what goes out -----------------------------------------------------------------------

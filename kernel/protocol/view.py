@@ -32,7 +32,10 @@ class SessionId(NamedTuple):
 
 
 class GroupId(NamedTuple):
-    """Number of a group's membership: `index` grows with each join, leave and disconnect."""
+    """Number of a group's membership: `index` grows with each join, leave and disconnect.
+
+    A negative index: changed between the transitional signal and `view`.
+    """
 
     view: ViewId  # in which the network last changed this group
     index: int  # type: ignore[assignment]  # Spread's word; tuple.index is not used

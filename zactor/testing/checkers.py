@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from zactor.testing.history import ORDERED, STREAMED, History, Line, Stay, split_process, view_key
 from zactor.testing.groupmodel import check_group_views
+from zactor.testing.history import ORDERED, STREAMED, History, Line, Stay, split_process, view_key
 
 Checker = Callable[[History], list[str]]
 

@@ -34,7 +34,8 @@ _DECODER = msgspec.msgpack.Decoder(GroupMessage | GroupHeartbeat)
 
 
 def _over_the_wire(message: GroupMessage | GroupHeartbeat) -> GroupMessage | GroupHeartbeat:
-    return _DECODER.decode(_ENCODER.encode(message))
+    decoded: GroupMessage | GroupHeartbeat = _DECODER.decode(_ENCODER.encode(message))
+    return decoded
 
 
 class SimNode:
@@ -47,8 +48,8 @@ class SimNode:
         "inbox",
         "paused",
         "rate",
-        "reads_per_s",
         "reading",
+        "reads_per_s",
         "unread",
         "wake_ms",
     )
