@@ -1,7 +1,7 @@
 """Simulated clusters from the command line.
 
     python -m zactor.testing.sim --seed N        replay one run and print its space-time trace
-    python -m zactor.testing.sim --seeds A..B    check many runs; stops at nothing, names what failed
+    python -m zactor.testing.sim --seeds A..B    check many runs and name those that failed
 
 Exit code 0 if every invariant held in every run, 1 if not.
 """

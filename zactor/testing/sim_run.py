@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zactor.kernel.errors import LocalProtocolError, MailboxFull
 from zactor.kernel.protocol import events
@@ -43,6 +43,7 @@ class Plan:
     sends_per_s: float  # bursts of each node
     burst_max: int
     settings: Settings
+    changes_groups: bool = True  # sessions join and leave while the run goes on
 
 
 def draw_plan(seed: int) -> Plan:
@@ -226,6 +227,8 @@ class Run:
             return
         session = chance.choice(sorted(sessions))
         joined, group, dice = sessions[session], chance.choice(_GROUPS), chance.random()
+        if not self.plan.changes_groups:
+            dice = 1.0
         if dice < 0.1 and group not in joined:
             joined.add(group)
             self._submit(node, events.Join(session, group))
@@ -260,6 +263,6 @@ class Run:
             self.cluster.lines.insert(place, line)
 
 
-def play(seed: int) -> list[Line]:
+def play(seed: int, *, changes_groups: bool = True) -> list[Line]:
     """Return the log of the run that `seed` stands for."""
-    return Run(draw_plan(seed)).play()
+    return Run(replace(draw_plan(seed), changes_groups=changes_groups)).play()

@@ -1,0 +1,239 @@
+"""Planted bugs in the real machines, each with the one checker that must catch it.
+
+A mutant changes one decision and nothing else, so that it breaks one invariant and no other: that
+proves that no checker is there for nothing. `also` are mutants of the algorithm's known weak
+places, which may break several at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from zactor.kernel.ids import NodeId
+from zactor.kernel.protocol import courier, effects, engine, recovery
+from zactor.kernel.protocol.courier import Courier
+from zactor.kernel.protocol.engine import Engine
+from zactor.kernel.protocol.groups import Groups
+from zactor.kernel.protocol.membership import Membership
+from zactor.kernel.protocol.messages import GroupData, Kind, Plan
+from zactor.kernel.protocol.ordering import TICKETED, Ordering
+from zactor.kernel.protocol.recovery import Schedule
+from zactor.kernel.protocol.repeats import Repeats
+from zactor.kernel.protocol.service import Service
+from zactor.kernel.protocol.stability import Stability
+from zactor.kernel.protocol.view import View
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """A bug, who catches it, and seeds that show it."""
+
+    words: str
+    caught_by: tuple[str, ...]
+    patch: Patch
+    seeds: tuple[int, ...]
+    changes_groups: bool = True
+
+
+def _ghost_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    def installed(view: View) -> effects.ViewInstalled:
+        if len(view.members) == 2 and view.id.epoch % 2:
+            ghost = NodeId("z", view.id.epoch + id(view) % 97)
+            view = View(id=view.id, members=(*view.members, ghost))
+        return effects.ViewInstalled(view)
+
+    monkeypatch.setattr(engine, "ViewInstalled", installed)
+
+
+def _twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Ordering.undelivered
+
+    def undelivered(self: Ordering, places: Any) -> list[GroupData]:
+        found = real(self, places)
+        return found + [data for data in found if data.service in TICKETED][:1]
+
+    monkeypatch.setattr(Ordering, "undelivered", undelivered)
+
+
+def _wrong_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Courier._give
+
+    def give(self: Courier, ready: Sequence[GroupData], transitional: bool) -> Any:
+        return real(self, ready, False)
+
+    monkeypatch.setattr(Courier, "_give", give)
+
+
+def _own_last_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Courier.leave_view
+
+    def leave_view(self: Courier, sync: Any) -> Any:
+        regular, after = self._flush
+        if sync.plan.cohort == (self.me,) and after:
+            last = after[-1]
+            tip = self._order.streams[self.me].tip
+            plain = last.kind is Kind.DATA and last.service is not Service.SAFE
+            if plain and last.sender == self.me and last.sequence == tip:
+                self._flush = regular, after[:-1]
+        return real(self, sync)
+
+    monkeypatch.setattr(Courier, "leave_view", leave_view)
+
+
+def _fifo_reversed(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Ordering._run
+
+    def run(self: Ordering, stream: Any, ready: list[GroupData]) -> None:
+        count = len(ready)
+        real(self, stream, ready)
+        ready[count:] = reversed(ready[count:])
+
+    monkeypatch.setattr(Ordering, "_run", run)
+
+
+def _everyone_obliged(monkeypatch: pytest.MonkeyPatch) -> None:
+    def schedule(plan: Plan) -> Schedule:
+        senders = tuple(state.sender for state in plan.streams)
+        plan = Plan(
+            plan.view, plan.cohort, plan.delivered, plan.stable, senders, plan.streams
+        )
+        return recovery.make_schedule(plan)
+
+    monkeypatch.setattr(engine, "make_schedule", schedule)
+
+
+def _neighbours_swapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Ordering.deliverable
+
+    def deliverable(self: Ordering, stable: int) -> list[GroupData]:
+        ready = real(self, stable)
+        for index in range(len(ready) - 1):
+            one, two = ready[index], ready[index + 1]
+            concurrent = one.ticket and two.ticket == one.ticket + 1 and two.line < one.ticket
+            plain = one.kind is Kind.DATA and two.kind is Kind.DATA
+            # Two logs that disagree are enough, so not every node does it.
+            if concurrent and plain and one.sender != two.sender and id(self) // 64 % 2:
+                ready[index], ready[index + 1] = two, one
+        return ready
+
+    monkeypatch.setattr(Ordering, "deliverable", deliverable)
+
+
+def _safe_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Ordering.deliverable
+    monkeypatch.setattr(Ordering, "deliverable", lambda self, stable: real(self, 1 << 40))
+
+
+def _cut_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Courier.leave_view
+
+    def leave_view(self: Courier, sync: Any) -> Any:
+        regular, after = self._flush
+        late = [data for data in regular if data.service is not Service.RELIABLE]
+        early = [data for data in regular if data.service is Service.RELIABLE]
+        self._flush = early, late + after
+        return real(self, sync)
+
+    monkeypatch.setattr(Courier, "leave_view", leave_view)
+
+
+def _one_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def transitional(view: Any, members: tuple[NodeId, ...]) -> effects.Transitional:
+        return effects.Transitional(view, members[:-1] if len(members) > 1 else members)
+
+    monkeypatch.setattr(courier, "Transitional", transitional)
+
+
+def _losses_untold(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Groups.install
+
+    def install(self: Groups, view: Any, cohorts: Any) -> list[Any]:
+        real(self, view, cohorts)
+        return []
+
+    monkeypatch.setattr(Groups, "install", install)
+
+
+def _repeats_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Repeats, "is_new", lambda self, number: True)
+
+
+def _reliable_unshared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Ordering, "_hold", Ordering._hold)
+    real = Courier.leave_view
+
+    def leave_view(self: Courier, sync: Any) -> Any:
+        regular, after = self._flush
+        self._flush = [data for data in regular if data.service is not Service.RELIABLE], after
+        return real(self, sync)
+
+    monkeypatch.setattr(Courier, "leave_view", leave_view)
+
+
+def _never_merges(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Membership._lead
+
+    def lead(self: Membership, detector: Any, now_ms: int) -> Any:
+        if not self.is_frozen and all(node in detector.alive for node in self.view.members):
+            return []
+        return real(self, detector, now_ms)
+
+    monkeypatch.setattr(Membership, "_lead", lead)
+
+
+def _nothing_recovered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Courier, "has_recovered", True)
+
+
+def _obligation_unshared(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Courier.report
+
+    def report(self: Courier) -> Any:
+        self._obligation = ()
+        return real(self)
+
+    monkeypatch.setattr(Courier, "report", report)
+
+
+def _no_obligation(monkeypatch: pytest.MonkeyPatch) -> None:
+    def schedule(plan: Plan) -> Schedule:
+        plan = Plan(plan.view, plan.cohort, plan.delivered, plan.stable, (), plan.streams)
+        return recovery.make_schedule(plan)
+
+    monkeypatch.setattr(engine, "make_schedule", schedule)
+
+
+def _learns_when_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Engine._of_view
+
+    def of_view(self: Engine, peer: NodeId, message: Any) -> None:
+        frozen = self.membership.is_frozen and message.view == self.view.id
+        if frozen and isinstance(message, GroupData) and message.sequence:
+            self._add(self.courier.receive(peer, message, self._now_ms))
+        else:
+            real(self, peer, message)
+
+    monkeypatch.setattr(Engine, "_of_view", of_view)
+
+
+def _own_line_is_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Stability.hear
+
+    def hear(self: Stability, member: NodeId, line: int, streams: Any, now_ms: int) -> None:
+        real(self, member, line, streams, now_ms)
+        self.line = max(self.line, line)  # the best in place of the worst
+
+    monkeypatch.setattr(Stability, "hear", hear)
+
+
+def _tips_unheard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Ordering, "hear_tips", lambda self, tips: None)
+
+
+MUTANTS: dict[str, Mutant] = {}
