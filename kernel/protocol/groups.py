@@ -95,14 +95,11 @@ class Groups:
         return effects
 
     def _change(self, name: str, member: SessionId, data: GroupData) -> list[GroupEffect]:
-        group, kind, first = self._groups.get(name), data.kind, None
+        group, kind = self._groups.get(name), data.kind
         effects: list[GroupEffect] = []
         if kind is Kind.JOIN:
             if group is None:
                 group = self._groups[name] = _Group(GroupId(self._view, 0), (), False)
-                # Not 1: a group that ended and begins again must not repeat its ids, and no
-                # more of them were used in this view than tickets.
-                first = GroupId(self._view, data.ticket)
             if member in group.members:
                 return []
             group.members.add(member)
@@ -112,9 +109,7 @@ class Groups:
             group.members.remove(member)
             if member.node == self.me and kind is Kind.LEAVE:
                 effects.append(GroupLeft(name, member.session))
-        group.id = first if first is not None else self._next_id(group.id)
-        if self._together is not None:
-            group.id = self._transitional_id()
+        group.id = self._next_id(data.ticket)
         if not group.members:
             del self._groups[name]
             return effects
@@ -124,15 +119,15 @@ class Groups:
             effects.append(GroupTransitional(name, group.id, (member.session,)))
         return effects + self._disturb(name, group)
 
-    def _next_id(self, id: GroupId) -> GroupId:
-        return GroupId(id.view, max(id.index, 0) + 1)
+    def _next_id(self, ticket: int) -> GroupId:
+        """An id that nowhere stands for another membership.
 
-    def _transitional_id(self) -> GroupId:
-        """An id that no other cohort and no other component gives to another membership.
-
-        Two parts of a split may do different changes after the signal, so counting on would give
-        one id to two memberships. The view to come is ours alone; its cohorts share the numbers.
+        Counting on from the last id would not do: two parts of a split may do different changes.
+        But who does the change with this ticket in the regular configuration has done all before
+        it; and the view to come is ours alone, though its cohorts share the numbers.
         """
+        if self._together is None:
+            return GroupId(self._view, ticket)
         view, place, count = self._flush
         self._changes += 1
         return GroupId(view, -(self._changes * count - place))
@@ -223,7 +218,7 @@ class Groups:
             if len(parts) == 1 and stay == state.members and not state.disturbed:
                 self._groups[name] = _Group(state.id, members, False)
                 continue
-            group = self._groups[name] = _Group(GroupId(view, 1), members, False)
+            group = self._groups[name] = _Group(GroupId(view, 0), members, False)
             sets = tuple(sorted(stay for _, stay in parts))
             effects += self._tell(name, group, Cause.NETWORK, None, sets)
         return effects

@@ -32,12 +32,11 @@ class SessionId(NamedTuple):
 
 
 class GroupId(NamedTuple):
-    """Number of a group's membership: `index` grows with each join, leave and disconnect.
+    """Number of a group's membership: the same wherever the membership is the same."""
 
-    A negative index: changed between the transitional signal and `view`.
-    """
-
-    view: ViewId  # in which the network last changed this group
+    view: ViewId  # in which it changed last
+    # 0: by the view itself; above: ticket of the join, leave or disconnect; below: by one of those
+    # between the transitional signal of the view before and this view
     index: int  # type: ignore[assignment]  # Spread's word; tuple.index is not used
 
     def __str__(self) -> str:

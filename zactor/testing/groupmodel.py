@@ -136,6 +136,8 @@ class _Watcher:
         for name in _apply(self._groups, sent["p"], line):
             if self._local(self._groups[name]):
                 self._due[name] = (line["op"], set(self._groups[name]))
+            if not self._groups[name]:
+                self._signalled.discard(name)  # it is over: who joins begins it anew
             if name in self._signalled and line["op"] == "join" and sent["p"] == self._process:
                 self._signals.add(name)  # for the one that joined: the others had theirs
             if self._is_transitional:
