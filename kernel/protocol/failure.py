@@ -268,10 +268,8 @@ class Detector:
 
 
 def _trace(node: NodeId, before: Condition, after: Condition, silence_ms: int) -> Trace:
-    if after in _FAILED:
-        event = "peer_suspected"
-    else:
-        event = f"peer_{after.value}"
+    is_loss = before in _IN and after in _FAILED
+    event = "peer_suspected" if is_loss else f"peer_{after.name.lower()}"
     fields: dict[str, object] = {
         "peer": str(node),
         "before": before.value,

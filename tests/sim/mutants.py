@@ -7,6 +7,7 @@ places, which may break several at once.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,9 +43,11 @@ class Mutant:
 
 
 def _ghost_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = itertools.count()
+
     def installed(view: View) -> effects.ViewInstalled:
         if len(view.members) == 2 and view.id.epoch % 2:
-            ghost = NodeId("z", view.id.epoch + id(view) % 97)
+            ghost = NodeId("z", next(numbers))
             view = View(id=view.id, members=(*view.members, ghost))
         return effects.ViewInstalled(view)
 
@@ -109,20 +112,20 @@ def _everyone_obliged(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _neighbours_swapped(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Ordering.deliverable
+    real = Courier._give
 
-    def deliverable(self: Ordering, stable: int) -> list[GroupData]:
-        ready = real(self, stable)
-        for index in range(len(ready) - 1):
-            one, two = ready[index], ready[index + 1]
+    def give(self: Courier, ready: Sequence[GroupData], transitional: bool) -> Any:
+        swapped = list(ready)
+        for index in range(len(swapped) - 1):
+            one, two = swapped[index], swapped[index + 1]
             concurrent = one.ticket and two.ticket == one.ticket + 1 and two.line < one.ticket
             plain = one.kind is Kind.DATA and two.kind is Kind.DATA
             # Two logs that disagree are enough, so not every node does it.
-            if concurrent and plain and one.sender != two.sender and id(self) // 64 % 2:
-                ready[index], ready[index + 1] = two, one
-        return ready
+            if concurrent and plain and one.sender != two.sender and self.me.name in ("n2", "n3"):
+                swapped[index], swapped[index + 1] = two, one
+        return real(self, swapped, transitional)
 
-    monkeypatch.setattr(Ordering, "deliverable", deliverable)
+    monkeypatch.setattr(Courier, "_give", give)
 
 
 def _safe_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +168,6 @@ def _repeats_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _reliable_unshared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Ordering, "_hold", Ordering._hold)
     real = Courier.leave_view
 
     def leave_view(self: Courier, sync: Any) -> Any:
@@ -236,4 +238,101 @@ def _tips_unheard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Ordering, "hear_tips", lambda self, tips: None)
 
 
-MUTANTS: dict[str, Mutant] = {}
+MUTANTS: dict[str, Mutant] = {
+    "a_member_that_is_not": Mutant(
+        words="a view of two is installed with a third that doesn't exist",
+        caught_by=("G1",),
+        patch=_ghost_member,
+        seeds=(2, 3, 6),
+    ),
+    "delivered_twice": Mutant(
+        words="recovery delivers its first ticketed message twice",
+        caught_by=("G2",),
+        patch=_twice,
+        seeds=(0, 1, 3),
+    ),
+    "wrong_configuration": Mutant(
+        words="deliveries after the transitional signal say that they are regular",
+        caught_by=("G3",),
+        patch=_wrong_flag,
+        seeds=(0, 1, 3),
+    ),
+    "own_message_dropped": Mutant(
+        words="who goes on alone forgets the last message it sent",
+        caught_by=("G4",),
+        patch=_own_last_dropped,
+        seeds=(34,),
+    ),
+    "fifo_reversed": Mutant(
+        words="FIFO messages that waited for a ticket come in the wrong order",
+        caught_by=("G5",),
+        patch=_fifo_reversed,
+        seeds=(0, 5, 10),
+    ),
+    "gap_ignored": Mutant(
+        words="beyond a gap everything is delivered, whoever sent it",
+        caught_by=("G6",),
+        patch=_everyone_obliged,
+        seeds=(16,),
+    ),
+    "neighbours_swapped": Mutant(
+        words="two nodes swap neighbouring tickets that don't depend on each other",
+        caught_by=("G7",),
+        patch=_neighbours_swapped,
+        seeds=(0, 2, 4),
+    ),
+    "safe_too_early": Mutant(
+        words="SAFE is delivered like AGREED",
+        caught_by=("G8",),
+        patch=_safe_too_early,
+        seeds=(6, 16, 17),
+    ),
+    "cut_dropped": Mutant(
+        words="what recovery brought is all delivered after the signal",
+        caught_by=("G9",),
+        patch=_cut_forgotten,
+        seeds=(17, 19, 26),
+    ),
+    "one_left_out": Mutant(
+        words="the transitional signal doesn't name the cohort's last member",
+        caught_by=("G10",),
+        patch=_one_left_out,
+        seeds=(0, 2),
+        changes_groups=False,
+    ),
+    "losses_untold": Mutant(
+        words="groups don't hear of changes by the network",
+        caught_by=("G11",),
+        patch=_losses_untold,
+        seeds=(1, 6, 15),
+    ),
+    "repeats_delivered": Mutant(
+        words="UNRELIABLE messages that come twice are delivered twice",
+        caught_by=("G12",),
+        patch=_repeats_forgotten,
+        seeds=(6, 9),
+    ),
+    "reliable_unshared": Mutant(
+        words="recovery delivers no RELIABLE messages",
+        caught_by=("G12",),
+        patch=_reliable_unshared,
+        seeds=(0, 16),
+    ),
+    "never_merges": Mutant(
+        words="newcomers are never proposed",
+        caught_by=("live",),
+        patch=_never_merges,
+        seeds=(0, 1),
+    ),
+}
+"""Each is caught by one checker alone, in all these runs together."""
+
+ALSO: dict[str, Mutant] = {
+    "nothing_recovered": Mutant(
+        words="ready is said before the plan's messages are here",
+        caught_by=("G8", "G9"),
+        patch=_nothing_recovered,
+        seeds=(17,),
+    ),
+}
+"""Known weak places of the algorithm."""

@@ -108,3 +108,11 @@ def test_a_seed_gives_the_same_trace_on_another_python() -> None:
             continue
         return
     pytest.skip(f"no other Python can import zactor here: {problems or 'none found'}")
+
+
+def test_the_given_seed_holds(pytestconfig: pytest.Config) -> None:
+    seed = pytestconfig.getoption("--seed", default=None)
+    if seed is None:
+        pytest.skip("for `pytest tests/sim --seed N`")
+    failed = check_seeds([seed])
+    assert not failed, _say(failed)

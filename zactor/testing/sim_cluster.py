@@ -134,6 +134,8 @@ class Cluster:
         for other in self.live:
             if refused and not self._is_separated(name, other):
                 self._tell(self.nodes[other].id, 3.0, events.ProcessGone(node.id))
+            else:
+                self._tell(self.nodes[other].id, _LINK_SILENCE_MS, events.LinkDown(node.id))
 
     def stop(self, name: str) -> None:
         """End a process in good order."""
