@@ -186,7 +186,7 @@ class Courier:
             session=draft.session,
             groups=draft.groups,
             discard=draft.discard,
-            line=self._order.line,
+            line=self._order.line_with(ticket),
             payload=draft.payload,
         )
 

@@ -106,9 +106,12 @@ class Detector:
         return node.incarnation <= self._gone.get(node.name, -1)
 
     def hears(self) -> tuple[NodeId, ...]:
-        """Whose heartbeats arrive."""
-        silent = (Condition.SILENT, Condition.STUCK)
-        return tuple(q for q in sorted(self._peers) if self._peers[q].condition not in silent)
+        """Whose heartbeats arrive, or are believed to come again soon.
+
+        STUCK counts: a node that slept and finds itself unheard would think the contact one-way.
+        """
+        silent = Condition.SILENT
+        return tuple(q for q in sorted(self._peers) if self._peers[q].condition is not silent)
 
     def held(self, now_ms: int) -> tuple[NodeId, ...]:
         """Whom this node hears and doesn't trust yet."""

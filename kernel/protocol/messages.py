@@ -499,7 +499,7 @@ class GroupData(Message, frozen=True, tag=103):
     session: str  # of the sender's node
     groups: tuple[str, ...]
     discard: bool  # not to be given to `session` itself
-    line: int  # the sender's line (see GroupAck) when it sent this
+    line: int  # the sender's line (see GroupAck) with this message: saves it an acknowledgement
     payload: bytes
 
 

@@ -78,10 +78,18 @@ class Ordering:
         return True
 
     def _advance_line(self) -> None:
-        while (data := self._tickets.get(self.line + 1)) is not None:
+        self.line = self._line_beyond(self.line)
+
+    def _line_beyond(self, line: int) -> int:
+        while (data := self._tickets.get(line + 1)) is not None:
             if data.sequence > self.streams[data.sender].prefix:
-                return
-            self.line += 1
+                break
+            line += 1
+        return line
+
+    def line_with(self, ticket: int) -> int:
+        """The line as it will be when this node's own message with that ticket is taken in."""
+        return self._line_beyond(ticket) if ticket == self.line + 1 else self.line
 
     # -- giving out --------------------------------------------------------------------------
     def deliverable(self, stable: int) -> list[GroupData]:
