@@ -18,6 +18,7 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol import courier, effects, engine, recovery
 from zactor.kernel.protocol.courier import Courier
 from zactor.kernel.protocol.engine import Engine
+from zactor.kernel.protocol.failure import Detector, Peer
 from zactor.kernel.protocol.groups import Groups
 from zactor.kernel.protocol.membership import Membership
 from zactor.kernel.protocol.messages import GroupData, Kind, Plan
@@ -27,6 +28,8 @@ from zactor.kernel.protocol.repeats import Repeats
 from zactor.kernel.protocol.service import Service
 from zactor.kernel.protocol.stability import Stability
 from zactor.kernel.protocol.view import View
+from zactor.testing.checkers import check_all
+from zactor.testing.sim_run import play, play_storm
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -38,8 +41,19 @@ class Mutant:
     words: str
     caught_by: tuple[str, ...]
     patch: Patch
-    seeds: tuple[int, ...]
+    seeds: range  # played until one shows it
+    storm: bool = False  # the runs are storms, for what is rare otherwise
     changes_groups: bool = True
+
+    def caught(self, *, in_all: bool = False) -> set[str]:
+        """Play the seeds, all or until somebody complains; return who does."""
+        found: set[str] = set()
+        for seed in self.seeds:
+            run = play_storm if self.storm else play
+            found |= set(check_all(run(seed, changes_groups=self.changes_groups)))
+            if found and not in_all:
+                break
+        return found
 
 
 def _ghost_member(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,9 +117,7 @@ def _fifo_reversed(monkeypatch: pytest.MonkeyPatch) -> None:
 def _everyone_obliged(monkeypatch: pytest.MonkeyPatch) -> None:
     def schedule(plan: Plan) -> Schedule:
         senders = tuple(state.sender for state in plan.streams)
-        plan = Plan(
-            plan.view, plan.cohort, plan.delivered, plan.stable, senders, plan.streams
-        )
+        plan = Plan(plan.view, plan.cohort, plan.delivered, plan.stable, senders, plan.streams)
         return recovery.make_schedule(plan)
 
     monkeypatch.setattr(engine, "make_schedule", schedule)
@@ -189,6 +201,13 @@ def _never_merges(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Membership, "_lead", lead)
 
 
+def _held_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_held(self: Detector, peer: Peer, now_ms: int) -> bool:
+        return peer.flaps > 0
+
+    monkeypatch.setattr(Detector, "_is_held", is_held)
+
+
 def _nothing_recovered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Courier, "has_recovered", True)
 
@@ -234,95 +253,101 @@ def _own_line_is_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Stability, "hear", hear)
 
 
-def _tips_unheard(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Ordering, "hear_tips", lambda self, tips: None)
-
-
 MUTANTS: dict[str, Mutant] = {
     "a_member_that_is_not": Mutant(
         words="a view of two is installed with a third that doesn't exist",
         caught_by=("G1",),
         patch=_ghost_member,
-        seeds=(2, 3, 6),
+        seeds=range(12),
     ),
     "delivered_twice": Mutant(
         words="recovery delivers its first ticketed message twice",
         caught_by=("G2",),
         patch=_twice,
-        seeds=(0, 1, 3),
+        seeds=range(12),
     ),
     "wrong_configuration": Mutant(
         words="deliveries after the transitional signal say that they are regular",
         caught_by=("G3",),
         patch=_wrong_flag,
-        seeds=(0, 1, 3),
+        seeds=range(12),
     ),
     "own_message_dropped": Mutant(
         words="who goes on alone forgets the last message it sent",
         caught_by=("G4",),
         patch=_own_last_dropped,
-        seeds=(34,),
+        seeds=range(24),
+        storm=True,
+        changes_groups=False,
     ),
     "fifo_reversed": Mutant(
         words="FIFO messages that waited for a ticket come in the wrong order",
         caught_by=("G5",),
         patch=_fifo_reversed,
-        seeds=(0, 5, 10),
+        seeds=range(12),
     ),
     "gap_ignored": Mutant(
         words="beyond a gap everything is delivered, whoever sent it",
         caught_by=("G6",),
         patch=_everyone_obliged,
-        seeds=(16,),
+        seeds=range(24),
+        storm=True,
+        changes_groups=False,
     ),
     "neighbours_swapped": Mutant(
         words="two nodes swap neighbouring tickets that don't depend on each other",
         caught_by=("G7",),
         patch=_neighbours_swapped,
-        seeds=(0, 2, 4),
+        seeds=range(12),
     ),
     "safe_too_early": Mutant(
         words="SAFE is delivered like AGREED",
         caught_by=("G8",),
         patch=_safe_too_early,
-        seeds=(6, 16, 17),
+        seeds=range(12),
     ),
     "cut_dropped": Mutant(
         words="what recovery brought is all delivered after the signal",
         caught_by=("G9",),
         patch=_cut_forgotten,
-        seeds=(17, 19, 26),
+        seeds=range(12),
     ),
     "one_left_out": Mutant(
         words="the transitional signal doesn't name the cohort's last member",
         caught_by=("G10",),
         patch=_one_left_out,
-        seeds=(0, 2),
+        seeds=range(12),
         changes_groups=False,
     ),
     "losses_untold": Mutant(
         words="groups don't hear of changes by the network",
         caught_by=("G11",),
         patch=_losses_untold,
-        seeds=(1, 6, 15),
+        seeds=range(12),
     ),
     "repeats_delivered": Mutant(
         words="UNRELIABLE messages that come twice are delivered twice",
         caught_by=("G12",),
         patch=_repeats_forgotten,
-        seeds=(6, 9),
+        seeds=range(12),
     ),
     "reliable_unshared": Mutant(
         words="recovery delivers no RELIABLE messages",
         caught_by=("G12",),
         patch=_reliable_unshared,
-        seeds=(0, 16),
+        seeds=range(12),
+    ),
+    "held_down_for_ever": Mutant(
+        words="a peer that flapped is never taken back",
+        caught_by=("live",),
+        patch=_held_for_ever,
+        seeds=range(12),
     ),
     "never_merges": Mutant(
         words="newcomers are never proposed",
         caught_by=("live",),
         patch=_never_merges,
-        seeds=(0, 1),
+        seeds=range(12),
     ),
 }
 """Each is caught by one checker alone, in all these runs together."""
@@ -332,7 +357,36 @@ ALSO: dict[str, Mutant] = {
         words="ready is said before the plan's messages are here",
         caught_by=("G8", "G9"),
         patch=_nothing_recovered,
-        seeds=(17,),
+        seeds=range(12),
+        storm=True,
+    ),
+    "no_obligation": Mutant(
+        words="beyond a gap nothing is delivered, whoever sent it",
+        caught_by=("G4",),
+        patch=_no_obligation,
+        seeds=range(6),
+        storm=True,
+    ),
+    "obligation_unshared": Mutant(
+        words="an attempt that failed after recovery leaves no obligation",
+        caught_by=("G8",),
+        patch=_obligation_unshared,
+        seeds=range(24),
+        storm=True,
+        changes_groups=False,
+    ),
+    "learns_when_frozen": Mutant(
+        words="a node whose report is out takes in and delivers what comes",
+        caught_by=("G9",),
+        patch=_learns_when_frozen,
+        seeds=range(12),
+        storm=True,
+    ),
+    "stable_too_early": Mutant(
+        words="the stable line is the best acknowledgement, not the worst",
+        caught_by=("G8",),
+        patch=_own_line_is_all,
+        seeds=range(12),
     ),
 }
 """Known weak places of the algorithm."""

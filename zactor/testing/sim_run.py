@@ -266,3 +266,30 @@ class Run:
 def play(seed: int, *, changes_groups: bool = True) -> list[Line]:
     """Return the log of the run that `seed` stands for."""
     return Run(replace(draw_plan(seed), changes_groups=changes_groups)).play()
+
+
+_STORM = Faults(
+    delay_ms_max=25.0,
+    spike=0.02,
+    breaks=12.0,
+    pauses=0.3,
+    partitions=1.0,
+    one_way_cuts=1.0,
+    bridges=1.0,
+    heal_ms_max=900.0,
+)
+
+
+def play_storm(seed: int, *, changes_groups: bool = True) -> list[Line]:
+    """A run in which little is whole for long: for what is rare in others."""
+    plan = draw_plan(seed)
+    plan = replace(
+        plan,
+        changes_groups=changes_groups,
+        faults=_STORM,
+        faulty_ms=8_000.0,
+        sends_per_s=15.0,
+        burst_max=2,
+        settings=Settings(hold_down_ms=100, hold_down_ms_max=400, want_ms=2_000),
+    )
+    return Run(plan).play()
