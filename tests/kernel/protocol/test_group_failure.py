@@ -1,0 +1,219 @@
+"""The failure detector's rules F1 to F7."""
+
+from __future__ import annotations
+
+import pytest
+
+from zactor.kernel.ids import NodeId
+from zactor.kernel.protocol.failure import Condition, Detector
+from zactor.kernel.protocol.group_settings import Settings
+from zactor.kernel.protocol.messages import GroupHeartbeat
+from zactor.kernel.protocol.view import ViewId
+
+A, B, C = NodeId("a", 1), NodeId("b", 1), NodeId("c", 1)
+
+
+def beat(
+    sender: NodeId,
+    number: int,
+    hears: tuple[NodeId, ...] = (A,),
+    held: tuple[NodeId, ...] = (),
+    follows: NodeId = A,
+    epoch: int = 0,
+) -> GroupHeartbeat:
+    return GroupHeartbeat(
+        sender=sender,
+        number=number,
+        view=ViewId(0, sender),
+        promised=ViewId(epoch, sender),
+        follows=follows,
+        hears=hears,
+        held=held,
+        lag_ms=0,
+        line=0,
+        streams=(0,),
+        consumed=0,
+    )
+
+
+class Ear:
+    """A detector that hears heartbeats at their rhythm."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.detector = Detector(A, settings or Settings(), 0)
+        self.now_ms = 0
+        self.number = 0
+
+    def hear(self, *senders: NodeId, times: int = 1, hears: tuple[NodeId, ...] = (A,)) -> None:
+        for _ in range(times):
+            self.now_ms += 100
+            self.number += 1
+            for sender in senders:
+                self.detector.heard(beat(sender, self.number, hears), self.now_ms)
+            self.detector.judge(self.now_ms)
+
+    def wait(self, ms: int) -> list[str]:
+        self.now_ms += ms
+        return [trace.event for trace in self.detector.judge(self.now_ms)]
+
+    def condition(self, node: NodeId) -> Condition:
+        peer = self.detector.peer(node)
+        assert peer is not None
+        return peer.condition
+
+
+def test_a_peer_that_is_heard_and_hears_us_is_alive() -> None:
+    ear = Ear()
+    ear.hear(B)
+    assert ear.detector.alive == (A, B)
+    assert ear.detector.leader == A
+
+
+def test_one_way_contact_is_no_contact() -> None:
+    ear = Ear()
+    ear.hear(B, hears=())
+    assert ear.condition(B) is Condition.ONE_WAY
+    assert ear.detector.alive == (A,)
+    assert ear.detector.hears() == (B,)
+
+
+def test_a_refused_connection_proves_death_at_once_and_for_ever() -> None:
+    ear = Ear()
+    ear.hear(B)
+    ear.detector.gone(B)
+    assert ear.detector.alive == (A,)
+    assert not ear.detector.heard(beat(B, 99), ear.now_ms)
+    assert ear.detector.peer(B) is None
+
+
+def test_a_higher_incarnation_proves_the_lower_dead() -> None:
+    ear = Ear()
+    ear.hear(B)
+    again = NodeId("b", 2)
+    ear.hear(again)
+    assert ear.detector.is_gone(B)
+    assert ear.detector.alive == (A, again)
+    assert not ear.detector.heard(beat(B, 50), ear.now_ms)
+
+
+def test_silence_is_noticed_by_the_rhythm_of_the_heartbeats() -> None:
+    ear = Ear()
+    ear.hear(B, times=20)
+    assert ear.wait(500) == []
+    assert ear.wait(100) == ["peer_suspected"]
+    assert ear.condition(B) is Condition.SILENT
+
+
+def test_an_irregular_peer_gets_more_time() -> None:
+    ear = Ear()
+    for _ in range(30):
+        ear.hear(B)
+        ear.now_ms += 300
+        ear.hear(B)
+    peer = ear.detector.peer(B)
+    assert peer is not None
+    assert 900 < peer.timeout_ms <= 2_000
+
+
+def test_a_peer_with_a_living_link_is_stuck_first() -> None:
+    ear = Ear()
+    ear.detector.link(B, True)
+    ear.hear(B, times=20)
+    assert ear.wait(700) == ["peer_stuck"]
+    assert ear.detector.alive == (A, B)
+    assert ear.detector.hears() == (B,)
+    assert ear.wait(1_400) == ["peer_suspected"]
+
+
+def test_a_broken_link_ends_the_patience() -> None:
+    ear = Ear()
+    ear.hear(B, times=20)
+    ear.detector.link(B, True)
+    ear.wait(700)
+    ear.detector.link(B, False)
+    assert ear.wait(0) == ["peer_suspected"]
+
+
+def test_links_of_peers_not_heard_yet_are_remembered_within_bounds() -> None:
+    ear = Ear(Settings(peers_max=1))
+    ear.detector.link(B, True)
+    ear.detector.link(C, True)
+    ear.detector.link(B, False)
+    ear.hear(B)
+    ear.hear(C)
+    assert ear.detector.alive == (A, B)
+
+
+def test_who_slept_does_not_accuse_the_others() -> None:
+    ear = Ear()
+    ear.hear(B, times=20)
+    ear.detector.wake(ear.now_ms, ear.now_ms + 100)
+    assert ear.detector.wake(ear.now_ms + 5_000, 0) == 4_900
+    ear.now_ms += 5_000
+    assert ear.wait(0) == []
+    assert ear.detector.wake(ear.now_ms, 0) > 0
+
+
+def test_a_peer_that_flapped_must_be_steady_longer_each_time() -> None:
+    ear = Ear()
+    ear.hear(B, times=5)
+    for steady in (5, 10):
+        ear.wait(3_000)
+        ear.hear(B, times=steady)
+        assert ear.condition(B) is Condition.HELD
+        assert ear.detector.held(ear.now_ms) == (B,)
+        ear.hear(B)
+        assert ear.condition(B) is Condition.ALIVE
+        assert ear.detector.held(ear.now_ms) == ()
+
+
+def test_a_peer_that_holds_us_down_is_not_alive() -> None:
+    ear = Ear()
+    ear.detector.heard(beat(B, 1, held=(A,)), 10)
+    ear.detector.judge(10)
+    assert ear.condition(B) is Condition.HELD
+
+
+def test_flaps_are_forgiven_after_a_long_time_alive() -> None:
+    ear = Ear(Settings(forgive_ms=1_000))
+    ear.hear(B, times=5)
+    ear.wait(3_000)
+    ear.hear(B, times=30)
+    peer = ear.detector.peer(B)
+    assert peer is not None
+    assert peer.flaps == 0
+
+
+def test_an_accused_peer_is_held_down() -> None:
+    ear = Ear()
+    ear.hear(B, C)
+    ear.detector.accuse(B, ear.now_ms)
+    ear.detector.accuse(NodeId("z", 1), ear.now_ms)
+    assert ear.detector.alive == (A, C)
+    assert ear.condition(B) is Condition.HELD
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_old_and_repeated_heartbeats_tell_nothing(number: int) -> None:
+    detector = Detector(A, Settings(), 0)
+    assert detector.heard(beat(B, 2), 10)
+    assert not detector.heard(beat(B, number), 20)
+    assert not detector.heard(beat(A, 5), 20)
+
+
+def test_who_follows_a_lower_node_is_not_ours_to_lead() -> None:
+    detector = Detector(B, Settings(), 0)
+    zero = NodeId("0", 1)
+    detector.heard(beat(C, 1, hears=(B,), follows=zero), 0)
+    detector.judge(0)
+    assert detector.alive == (B, C)
+    assert detector.followers() == (B,)
+    detector.gone(zero)
+    assert detector.followers() == (B, C)
+
+
+def test_the_highest_epoch_is_remembered() -> None:
+    detector = Detector(A, Settings(), 0)
+    detector.heard(beat(B, 1, epoch=7), 0)
+    detector.heard(beat(B, 2, epoch=3), 0)
+    assert detector.epoch == 7
