@@ -40,7 +40,7 @@ from zactor.kernel.protocol.messages import (
 from zactor.kernel.protocol.recovery import make_schedule
 from zactor.kernel.protocol.view import View, first_view
 
-_OfView = GroupData | GroupAck | TicketRequest | TicketGrant | AckSummary | Want | Departed
+_OfView = GroupData | GroupAck | TicketRequest | TicketGrant | AckSummary | Want
 
 
 class Engine:
@@ -138,7 +138,7 @@ class Engine:
                 self._lose(event.peer)
             case events.Stop():
                 others = tuple(node for node in self.view.members if node != self.me)
-                self._add([Send(others, Departed(self.view.id))])
+                self._add([Send(others, Departed())])
                 self._has_stopped = True
             case _:
                 assert_never(event)
@@ -261,6 +261,8 @@ class Engine:
                 self._add(self.membership.on_ready(peer, message))
             case Install():
                 self._on_install(message)
+            case Departed():
+                self._lose(peer)
             case _:
                 self._of_view(peer, message)
 
@@ -274,9 +276,7 @@ class Engine:
                 # heartbeat.
                 self._early.append((peer, message))
             return
-        if isinstance(message, Departed):
-            self._lose(peer)
-        elif isinstance(message, Want):
+        if isinstance(message, Want):
             self._add(self.courier.on_want(peer, message))
         elif not membership.is_frozen:
             self._add(self.courier.receive(peer, message, self._now_ms))

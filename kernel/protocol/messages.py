@@ -619,8 +619,6 @@ class Install(Message, frozen=True, tag=111):
 class Departed(Message, frozen=True, tag=112):
     """A node that stops in good order, to the members: don't wait for my silence."""
 
-    view: ViewId
-
 
 GroupMessage = (
     GroupData

@@ -1,0 +1,371 @@
+"""The engine as a shell sees it: events in, effects out. Whole clusters are in tests/sim."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import msgspec
+import pytest
+
+from zactor.kernel.errors import LocalProtocolError
+from zactor.kernel.ids import NodeId
+from zactor.kernel.protocol import effects as out
+from zactor.kernel.protocol import events
+from zactor.kernel.protocol.engine import Engine
+from zactor.kernel.protocol.group_settings import Settings
+from zactor.kernel.protocol.membership import MEMBER, PROPOSER, Phase, Progress, Role, Step
+from zactor.kernel.protocol.messages import (
+    Accept,
+    AckSummary,
+    Departed,
+    GroupAck,
+    GroupData,
+    GroupHeartbeat,
+    GroupMessage,
+    Install,
+    Propose,
+    Ready,
+    Report,
+    TicketGrant,
+    TicketRequest,
+    Want,
+)
+from zactor.kernel.protocol.service import Service
+from zactor.kernel.protocol.view import GroupId, SessionId, ViewId
+
+A, B, C, Z = NodeId("a", 1), NodeId("b", 1), NodeId("c", 1), NodeId("z", 9)
+
+
+class Wires:
+    """Engines joined by perfect wires; time goes on in steps of 10 ms."""
+
+    def __init__(self, *nodes: NodeId, settings: Settings | None = None) -> None:
+        self.now_ms = 0
+        self.engines = {node: Engine(node, 0, settings) for node in nodes}
+        self.effects: dict[NodeId, list[out.Effect]] = {node: [] for node in nodes}
+        self.dropped: set[type] = set()  # messages of these types are lost
+        self._wire: deque[tuple[NodeId, events.Event]] = deque()
+
+    def step(self, node: NodeId, event: events.Event) -> list[out.Effect]:
+        found = self.engines[node].step(event, self.now_ms)
+        self.effects[node] += found
+        for effect in found:
+            if isinstance(effect, out.Publish):
+                for other in self.engines:
+                    self._wire.append((other, events.Heard(effect.heartbeat)))
+            elif isinstance(effect, (out.Send, out.SendUnreliably)):
+                for other in effect.to:
+                    if other in self.engines and type(effect.message) not in self.dropped:
+                        self._wire.append((other, events.Received(node, effect.message)))
+        return found
+
+    def settle(self) -> None:
+        while self._wire:
+            self.step(*self._wire.popleft())
+
+    def run(self, ms: int) -> None:
+        for _ in range(ms // 10):
+            self.now_ms += 10
+            for node in self.engines:
+                if self.engines[node].deadline_ms <= self.now_ms:
+                    self.step(node, events.Tick())
+            self.settle()
+
+    def of(self, node: NodeId, kind: type[out.Effect]) -> list[out.Effect]:
+        return [effect for effect in self.effects[node] if isinstance(effect, kind)]
+
+    def events_of(self, node: NodeId) -> list[str]:
+        return [one.event for one in self.effects[node] if isinstance(one, out.Trace)]
+
+
+def together(*nodes: NodeId, settings: Settings | None = None) -> Wires:
+    wires = Wires(*nodes, settings=settings)
+    wires.run(600)
+    for engine in wires.engines.values():
+        assert engine.view.members == nodes
+    for node in nodes:
+        wires.step(node, events.SessionOpened("s"))
+        wires.step(node, events.Join("s", "red"))
+    wires.run(200)
+    for found in wires.effects.values():
+        found.clear()
+    return wires
+
+
+def test_a_node_begins_in_a_view_of_its_own() -> None:
+    (first,) = Engine(A, 0).first_effects()
+    assert isinstance(first, out.ViewInstalled)
+    assert first.view.members == (A,)
+    assert str(first.view.id) == "0.a@1"
+
+
+def test_names_print_as_people_write_them() -> None:
+    assert str(GroupId(ViewId(3, A), 2)) == "3.a@1/2"
+    assert str(SessionId(A, "ann")) == "#ann#a"
+
+
+def test_alone_everything_is_delivered_at_once() -> None:
+    engine = Engine(A, 0)
+    engine.step(events.SessionOpened("s"), 0)
+    engine.step(events.Join("s", "red"), 0)
+    for service in Service:
+        found = engine.step(events.Submit("s", service, ("red",), b"x"), 1)
+        (delivered,) = [effect for effect in found if isinstance(effect, out.Deliver)]
+        assert (delivered.message.service, delivered.sessions) == (service, ("s",))
+
+
+def test_the_place_is_logged_before_the_message_leaves() -> None:
+    wires = together(A, B)
+    kinds = [type(one) for one in wires.step(A, events.Submit("s", Service.AGREED, ("red",), b""))]
+    assert kinds.index(out.Sent) < kinds.index(out.Send)
+
+
+def test_a_safe_message_waits_for_every_member() -> None:
+    wires = together(A, B, C)
+    wires.dropped = {GroupAck, GroupHeartbeat}
+    wires.step(A, events.Submit("s", Service.SAFE, ("red",), b""))
+    wires.settle()
+    assert wires.of(B, out.Deliver) == []
+    wires.dropped = set()
+    wires.run(200)
+    assert len(wires.of(B, out.Deliver)) == 1
+
+
+def test_acknowledgements_leave_when_the_shell_has_drained_its_input() -> None:
+    wires = together(A, B)
+    wires.step(A, events.Submit("s", Service.SAFE, ("red",), b""))
+    wires.settle()
+    found = wires.step(B, events.Drained())
+    assert [type(one.message) for one in found if isinstance(one, out.Send)] == [GroupAck]
+    assert wires.step(B, events.Drained()) == []
+
+
+def test_a_wrong_session_changes_nothing() -> None:
+    engine = Engine(A, 0)
+    with pytest.raises(LocalProtocolError):
+        engine.step(events.Submit("nobody", Service.FIFO, ("red",), b""), 0)
+    assert engine.last_number == 0
+
+
+def test_a_node_that_stops_says_so_and_is_silent() -> None:
+    wires = together(A, B)
+    (said,) = wires.step(B, events.Stop())
+    assert isinstance(said, out.Send)
+    assert isinstance(said.message, Departed)
+    assert wires.step(B, events.Tick()) == []
+    wires.settle()
+    assert wires.engines[A].view.members == (A,)
+
+
+def test_proof_of_death_changes_the_view_at_once() -> None:
+    wires = together(A, B, C)
+    for node in (A, B):
+        wires.step(node, events.ProcessGone(C))
+        wires.step(node, events.ProcessGone(C))
+    wires.settle()
+    assert wires.engines[A].view.members == (A, B)
+    assert len(wires.of(B, out.GroupTransitional)) == 1
+
+
+def test_a_broken_link_alone_changes_nothing() -> None:
+    wires = together(A, B)
+    wires.step(A, events.LinkUp(B))
+    wires.step(A, events.LinkDown(B))
+    wires.run(300)
+    assert wires.of(A, out.ViewInstalled) == []
+
+
+def test_who_wakes_late_says_so() -> None:
+    wires = together(A, B)
+    wires.now_ms += 5_000
+    wires.step(A, events.Tick())
+    assert "woke_late" in wires.events_of(A)
+    assert wires.engines[A].detector.alive == (A, B)
+
+
+def test_silence_during_recovery_or_a_proposal_is_held_against_who_was_silent() -> None:
+    wires = Wires(A, B)
+    wires.dropped = {Accept}
+    wires.run(1_000)
+    assert "attempt_given_up" in wires.events_of(A)
+    assert wires.engines[A].detector.alive == (A,)
+    wires.dropped = set()
+    wires.run(2_000)
+    assert wires.engines[B].view.members == (A, B)
+
+
+def test_who_sleeps_in_an_attempt_moves_its_deadline() -> None:
+    wires = Wires(A, B)
+    wires.dropped = {Accept}
+    wires.run(300)
+    assert wires.engines[A].membership.role is Role.COLLECTING
+    wires.now_ms += 3_000
+    wires.step(A, events.Tick())
+    assert "attempt_given_up" not in wires.events_of(A)
+
+
+def test_a_lost_install_ends_in_a_new_attempt() -> None:
+    wires = Wires(A, B)
+    wires.dropped = {Install}
+    wires.run(300)
+    assert wires.engines[A].view.members == (A, B)
+    assert wires.engines[B].membership.phase is Phase.READY
+    wires.dropped = set()
+    wires.run(2_500)
+    assert wires.engines[A].view == wires.engines[B].view
+    assert wires.engines[A].view.id.epoch > 1
+
+
+def test_a_member_that_hears_of_no_proposal_goes_on_alone() -> None:
+    wires = together(A, B, C)
+    wires.dropped = {Propose}
+    for node in (B, C):
+        wires.step(node, events.ProcessGone(A))
+    del wires.engines[A]
+    wires.run(2_000)
+    assert wires.engines[C].view.members == (C,)
+
+
+def test_old_and_strange_messages_are_dropped() -> None:
+    wires = together(A, B)
+    view, other = wires.engines[A].view.id, ViewId(99, Z)
+    report = Report(view, 0, 0, (), ())
+    strange: list[tuple[NodeId, GroupMessage]] = [
+        (Z, GroupAck(view, 9, (9, 9))),
+        (Z, Want(view, ((A, 1, 9),))),
+        (B, Want(view, ((Z, 1, 9),))),
+        (B, GroupAck(other, 9, (9, 9))),
+        (B, Accept(view, report)),
+        (B, Ready(view, ())),
+        (B, Install(other, ())),
+        (B, Propose(ViewId(0, B), (A, B))),
+        (B, Propose(other, (B,))),
+        (
+            B,
+            GroupData(view, Z, 1, 0, 1, Service.FIFO, events_kind(), "s", ("red",), False, 0, b""),
+        ),
+    ]
+    for peer, message in strange:
+        assert wires.step(A, events.Received(peer, message)) == []
+    heartbeat = GroupHeartbeat(Z, 1, view, view, A, (), (), 0, 9, (9, 9), 0)
+    wires.step(A, events.Heard(heartbeat))
+    assert wires.of(A, out.Deliver) == []
+
+
+def events_kind() -> object:
+    from zactor.kernel.protocol.messages import Kind
+
+    return Kind.DATA
+
+
+def test_a_slow_member_slows_its_sender_and_stays() -> None:
+    limits = Settings(window_messages=4, backlog_messages=2, ack_messages=1, queue_soft=4)
+    wires = together(A, B, settings=limits)
+    wires.step(B, events.Consumed(0))
+    for _ in range(30):
+        wires.step(A, events.Submit("s", Service.FIFO, ("red",), b""))
+        wires.step(A, events.Consumed(len(wires.of(A, out.Deliver))))
+        wires.effects[A] = [one for one in wires.effects[A] if not isinstance(one, out.Deliver)]
+    wires.run(5_000)
+    assert wires.engines[A].courier.waiting > 10
+    assert wires.of(A, out.Pause)
+    assert wires.engines[A].view.members == (A, B)
+    for _ in range(20):
+        done = len(wires.of(B, out.Deliver))
+        wires.effects[B].clear()
+        wires.step(B, events.Consumed(done))
+        done = len(wires.of(A, out.Deliver))
+        wires.effects[A] = [one for one in wires.effects[A] if not isinstance(one, out.Deliver)]
+        wires.step(A, events.Consumed(done))
+        wires.run(200)
+    assert wires.engines[A].courier.waiting == 0
+    assert wires.of(A, out.Resume)
+
+
+def test_a_member_without_any_progress_has_failed() -> None:
+    wires = together(A, B, settings=Settings(backlog_messages=0, stall_ms=3_000))
+    wires.step(A, events.Submit("s", Service.FIFO, ("#s#b",), b""))
+    wires.run(4_000)
+    assert "member_stalled" in wires.events_of(A)
+    assert wires.engines[A].view.members == (A,) or len(wires.of(A, out.ViewInstalled)) > 1
+
+
+def test_unreliable_messages_are_dropped_rather_than_kept() -> None:
+    wires = together(A, B, settings=Settings(window_messages=1, ack_messages=1, queue_soft=1))
+    wires.dropped = {GroupAck, GroupHeartbeat}
+    for _ in range(4):
+        wires.step(A, events.Submit("s", Service.FIFO, ("red",), b""))
+    wires.step(A, events.Submit("s", Service.UNRELIABLE, ("red",), b""))
+    assert wires.events_of(A) == ["message_dropped"]
+
+
+def test_a_large_view_acknowledges_through_its_coordinator() -> None:
+    wires = together(A, B, C, settings=Settings(ack_direct_members_max=2))
+    wires.step(B, events.Submit("s", Service.SAFE, ("red",), b""))
+    wires.dropped = {GroupHeartbeat}
+    wires.run(100)
+    sends = [one for node in (A, B, C) for one in wires.of(node, out.Send)]
+    kinds = {type(one.message): one.to for one in sends if isinstance(one, out.Send)}
+    assert kinds[GroupAck] == (A,)
+    assert kinds[AckSummary] == (B, C)
+    assert len(wires.of(C, out.Deliver)) == 1
+
+
+def test_what_comes_for_the_next_view_waits_for_it() -> None:
+    wires = Wires(A, B)
+    wires.run(200)
+    wires.dropped = {Install}
+    while wires.engines[A].view.members != (A, B):
+        wires.run(10)
+    (install,) = [
+        one.message
+        for one in wires.of(A, out.Send)
+        if isinstance(one, out.Send) and isinstance(one.message, Install)
+    ]
+    wires.step(A, events.SessionOpened("s"))
+    wires.step(A, events.Submit("s", Service.AGREED, ("red",), b""))
+    wires.settle()
+    assert wires.of(B, out.Deliver) == []
+    wires.step(B, events.Received(A, install))
+    assert len(wires.of(B, out.Deliver)) == 1
+
+
+def test_tickets_are_given_once() -> None:
+    wires = together(A, B)
+    view = wires.engines[A].view.id
+    grants = []
+    for _ in range(2):
+        (send,) = wires.step(A, events.Received(B, TicketRequest(view, 3)))
+        assert isinstance(send, out.Send)
+        assert isinstance(send.message, TicketGrant)
+        grants.append(send.message.first)
+    assert grants[1] == grants[0] + 3
+
+
+@pytest.mark.parametrize("table", [MEMBER, PROPOSER])
+def test_every_phase_has_a_way_on(table: dict[object, dict[object, object]]) -> None:
+    for state, steps in table.items():
+        assert steps, state
+        assert set(steps.values()) <= set(table)
+
+
+def test_the_tables_refuse_what_cannot_happen() -> None:
+    assert Step.INSTALL not in MEMBER[Phase.RECOVERING]
+    assert Step.PLAN not in MEMBER[Phase.OPERATIONAL]
+    assert Progress.READY not in PROPOSER[Role.COLLECTING]
+
+
+def test_every_message_survives_the_wire() -> None:
+    wires = together(A, B, C)
+    wires.step(A, events.Submit("s", Service.SAFE, ("red",), b"\0\xff", discard=True))
+    wires.run(200)
+    for node in (A, B):
+        wires.step(node, events.ProcessGone(C))
+    wires.settle()
+    decoder = msgspec.msgpack.Decoder(GroupMessage | GroupHeartbeat)
+    sends = [one for found in wires.effects.values() for one in found]
+    messages = [one.message for one in sends if isinstance(one, out.Send)]
+    messages += [one.heartbeat for one in sends if isinstance(one, out.Publish)]
+    assert len({type(message) for message in messages}) >= 8
+    for message in messages:
+        assert decoder.decode(msgspec.msgpack.encode(message)) == message
