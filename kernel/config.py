@@ -58,7 +58,9 @@ BUNDLE_FILES_MAX = 5_000
 
 # -- groups: who is there ---------------------------------------------------------------------
 GROUP_HEARTBEAT_MS = 100  # up to 20 nodes; above, GROUP_HEARTBEAT_MS_PER_NODE for each of them
-GROUP_HEARTBEAT_MS_PER_NODE = 5  # 50 nodes: 250 ms, so full-mesh heartbeats stay below 5 % of a core
+GROUP_HEARTBEAT_MS_PER_NODE = (
+    5  # 50 nodes: 250 ms, so full-mesh heartbeats stay below 5 % of a core
+)
 GROUP_HEARTBEAT_GAP_MS = 20  # a change is told at once, but never sooner after the last heartbeat
 GROUP_SILENCE_MS_MIN = 500  # the adaptive timeout is clamped to this …
 GROUP_SILENCE_MS_MAX = 2_000  # … and this; who is only STUCK (host alive, loop silent) has so long

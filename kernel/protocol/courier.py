@@ -40,7 +40,7 @@ from zactor.kernel.protocol.messages import (
     TicketRequest,
     Want,
 )
-from zactor.kernel.protocol.ordering import TICKETED, Ordering
+from zactor.kernel.protocol.ordering import TICKETED, Ordering, Range, add_to_ranges
 from zactor.kernel.protocol.recovery import Place, Schedule
 from zactor.kernel.protocol.repeats import Repeats
 from zactor.kernel.protocol.service import Service
@@ -123,18 +123,7 @@ class Courier:
         self, event: events.Join | events.Leave | events.SessionOpened | events.SessionClosed
     ) -> None:
         """Open, close, join, leave. Raises: as the methods of Sessions."""
-        draft: Draft | None = None
-        match event:
-            case events.SessionOpened():
-                self._sessions.open(event.session)
-            case events.SessionClosed():
-                draft = self._sessions.close(event.session)
-            case events.Join():
-                draft = self._sessions.join(event.session, event.group)
-            case events.Leave():
-                draft = self._sessions.leave(event.session, event.group)
-            case _:
-                assert_never(event)
+        draft = self._sessions.apply(event)
         if draft is not None:
             self._flow.add(draft)
 
@@ -330,12 +319,9 @@ class Courier:
     def _give(self, ready: Sequence[GroupData], transitional: bool) -> list[Effect]:
         effects: list[Effect] = []
         for data in ready:
-            if data.kind is Kind.DATA:
-                sessions = self._groups.recipients(data, self._sessions.names)
-                self._unconsumed += bool(sessions)
-                effects.append(Deliver(data, transitional, sessions))
-                continue
-            effects.append(Deliver(data, transitional, ()))
+            sessions = self._groups.recipients(data, self._sessions.names)
+            self._unconsumed += bool(sessions)
+            effects.append(Deliver(data, transitional, sessions))
             effects += self._groups.apply(data)
             if data.kind is Kind.DISCONNECT and data.sender == self.me:
                 self._sessions.gone(data.session)
@@ -354,18 +340,14 @@ class Courier:
 
     def begin_recovery(self, plan: Plan) -> list[Effect]:
         """Ask the holders for what the plan names and this node lacks."""
-        wanted: dict[NodeId, list[tuple[NodeId, int, int]]] = {}
+        wanted: dict[NodeId, list[Range]] = {}
         self._missing.clear()
         for state in plan.streams:
             for entry in state.held:
                 if self._order.has(state.sender, entry.sequence):
                     continue
                 self._missing.add(Place(state.sender, entry.sequence))
-                ranges = wanted.setdefault(entry.holder, [])
-                if ranges and ranges[-1][0] == state.sender and ranges[-1][2] == entry.sequence - 1:
-                    ranges[-1] = (state.sender, ranges[-1][1], entry.sequence)
-                else:
-                    ranges.append((state.sender, entry.sequence, entry.sequence))
+                add_to_ranges(wanted.setdefault(entry.holder, []), state.sender, entry.sequence)
         return [
             Send((holder,), Want(self.view.id, tuple(wanted[holder]))) for holder in sorted(wanted)
         ]
@@ -395,12 +377,10 @@ class Courier:
         self._flush = (regular, transitional)
         groups = self._groups.copy()
         for data in regular:
-            if data.kind is not Kind.DATA:
-                groups.apply(data)
+            groups.apply(data)
         groups.transitional(sync.plan.cohort, sync.ballot, sync.members)
         for data in transitional:
-            if data.kind is not Kind.DATA:
-                groups.apply(data)
+            groups.apply(data)
         return groups.states()
 
     def leave_view(self, sync: Sync) -> list[Effect]:

@@ -160,9 +160,6 @@ class Detector:
             # A higher incarnation of a name proves that the lower ones are dead.
             for other in [q for q in self._peers if q.name == node.name and q < node]:
                 self.gone(other)
-            if any(q.name == node.name and q > node for q in self._peers):
-                self.gone(node)
-                return False
         elif heartbeat.number <= peer.number:
             return False
         else:

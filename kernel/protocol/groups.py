@@ -63,7 +63,9 @@ class Groups:
         return tuple(sorted(found.members)) if found is not None else ()
 
     def recipients(self, data: GroupData, open_sessions: Iterable[str]) -> tuple[str, ...]:
-        """The sessions of this node that a message is for, each once."""
+        """The sessions of this node that a message is for, each once; none for a join and such."""
+        if data.kind is not Kind.DATA:
+            return ()
         found: set[str] = set()
         for name in data.groups:
             if name.startswith("#"):
@@ -82,6 +84,8 @@ class Groups:
     # -- joins, leaves, disconnects ----------------------------------------------------------
     def apply(self, data: GroupData) -> list[GroupEffect]:
         """Do what a delivered JOIN, LEAVE or DISCONNECT says, and tell the members here."""
+        if data.kind is Kind.DATA:
+            return []
         member = SessionId(data.sender, data.session)
         if data.kind is Kind.DISCONNECT:
             names: Sequence[str] = sorted(

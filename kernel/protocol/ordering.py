@@ -19,6 +19,17 @@ from zactor.kernel.protocol.view import View
 
 TICKETED = frozenset({Service.CAUSAL, Service.AGREED, Service.SAFE})
 
+Range = tuple[NodeId, int, int]
+"""Sender, first and last sequence: what a Want asks for."""
+
+
+def add_to_ranges(ranges: list[Range], sender: NodeId, sequence: int) -> None:
+    """Add a message behind the others, to the last range if it follows on it."""
+    if ranges and ranges[-1][0] == sender and ranges[-1][2] == sequence - 1:
+        ranges[-1] = (sender, ranges[-1][1], sequence)
+    else:
+        ranges.append((sender, sequence, sequence))
+
 
 class Stream:
     """The messages of one sender in this view."""
@@ -166,17 +177,13 @@ class Ordering:
         for stream, tip in zip(self.streams.values(), tips, strict=True):
             stream.tip = max(stream.tip, tip)
 
-    def missing(self, sender: NodeId, count: int) -> tuple[tuple[NodeId, int, int], ...]:
+    def missing(self, sender: NodeId, count: int) -> tuple[Range, ...]:
         """Up to `count` messages of `sender`'s stream that exist and aren't here, as ranges."""
         stream = self.streams[sender]
-        ranges: list[tuple[NodeId, int, int]] = []
+        ranges: list[Range] = []
         for sequence in range(stream.prefix + 1, min(stream.tip, stream.prefix + count) + 1):
-            if sequence in stream.held:
-                continue
-            if ranges and ranges[-1][2] == sequence - 1:
-                ranges[-1] = (sender, ranges[-1][1], sequence)
-            else:
-                ranges.append((sender, sequence, sequence))
+            if sequence not in stream.held:
+                add_to_ranges(ranges, sender, sequence)
         return tuple(ranges)
 
     def states(self, me: NodeId) -> tuple[StreamState, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from zactor.kernel.errors import LocalProtocolError
 from zactor.kernel.protocol import events
 from zactor.kernel.protocol.flow import Draft
@@ -23,6 +25,23 @@ class Sessions:
     def names(self) -> frozenset[str]:
         """The open sessions."""
         return frozenset(self._joined)
+
+    def apply(
+        self, event: events.Join | events.Leave | events.SessionOpened | events.SessionClosed
+    ) -> Draft | None:
+        """Do what a session wants; the draft, if any, tells the groups. Raises: as below."""
+        match event:
+            case events.SessionOpened():
+                self.open(event.session)
+                return None
+            case events.SessionClosed():
+                return self.close(event.session)
+            case events.Join():
+                return self.join(event.session, event.group)
+            case events.Leave():
+                return self.leave(event.session, event.group)
+            case _:
+                assert_never(event)
 
     def open(self, session: str) -> None:
         """Begin a session.
