@@ -67,6 +67,7 @@ class Courier:
 
     def _begin_view(self, view: View, now_ms: int) -> None:
         self.view = view
+        self._place = view.members.index(self.me)
         self._others = tuple(member for member in view.members if member != self.me)
         self._order = Ordering(view)
         self._stability = Stability(view, self.me, self._settings, now_ms)
@@ -107,7 +108,7 @@ class Courier:
     def standing(self) -> tuple[int, tuple[int, ...], int]:
         """(line, streams, consumed) for the heartbeat; our own entry is what we have sent."""
         streams = list(self._streams_to_tell())
-        streams[self.view.members.index(self.me)] = self._order.streams[self.me].tip
+        streams[self._place] = self._order.streams[self.me].tip
         return self._order.line, tuple(streams), self._consumed
 
     # -- events of sessions ------------------------------------------------------------------
@@ -276,7 +277,7 @@ class Courier:
         """Something may have become stable: deliver, free, give credit back."""
         ready = self._order.deliverable(self._stability.line)
         self._order.free(self._stability.streams)
-        self._flow.stable(self._stability.streams[self.view.members.index(self.me)])
+        self._flow.stable(self._stability.streams[self._place])
         return self._give(ready, False)
 
     def acknowledge_if_due(self, now_ms: int) -> list[Effect]:

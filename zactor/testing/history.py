@@ -6,8 +6,10 @@ imports nothing of the engine: what it checked with its own eyes would prove not
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 Line = dict[str, Any]  # one event: JSON types only
@@ -109,3 +111,15 @@ class History:
             if stay.next_view is not None:
                 found.setdefault((stay.view, stay.next_view), []).append(stay)
         return found
+
+
+def read_logs(folder: Path) -> list[Line]:
+    """Return the lines of all logs that real nodes wrote into `folder`, in order of time.
+
+    Who was killed couldn't write so: add {"k": "down", "p": …, "t": …} for it.
+    """
+    lines: list[Line] = []
+    for path in sorted(folder.glob("*.jsonl")):
+        with path.open(encoding="utf-8") as file:
+            lines += [json.loads(text) for text in file if text.strip()]
+    return sorted(lines, key=lambda line: int(line["t"]))
