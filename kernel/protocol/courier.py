@@ -1,7 +1,7 @@
 """Messages inside a view and out of it: the way of a message from a session to sessions.
 
-Owns what belongs to the present view (ordering, stability, gaps) and what outlives it (sessions,
-queue, groups). Which view that is, membership decides.
+Owns what belongs to the view (ordering, stability, gaps) and what outlives it (sessions, queue,
+groups). Which view that is, membership decides.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
+from zactor.kernel.errors import LocalProtocolError
 from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol import events
 from zactor.kernel.protocol.effects import (
@@ -93,7 +94,7 @@ class Courier:
 
     @property
     def waiting(self) -> int:
-        """Messages that have no place yet."""
+        """Messages without a place."""
         return self._flow.waiting
 
     @property
@@ -129,17 +130,17 @@ class Courier:
             self._flow.add(draft)
 
     def consumed(self, count: int, now_ms: int, is_frozen: bool) -> list[Effect]:
-        """The sessions got through `count` more deliveries."""
-        assert 0 <= count <= self._unconsumed, "more consumed than delivered"
-        was_slow = self._is_slow
+        """The sessions got through `count` more. Raises LocalProtocolError: so many weren't there."""
+        if not 0 <= count <= self._unconsumed:
+            raise LocalProtocolError(f"{count} consumed, {self._unconsumed} are under way")
+        was_slow = self._is_slow()
         self._unconsumed -= count
         self._consumed += count
-        if was_slow and not self._is_slow and not is_frozen:
+        if was_slow and not self._is_slow() and not is_frozen:
             self._stability.arrived(True, now_ms)
             return self._note_own(now_ms)
         return []
 
-    @property
     def _is_slow(self) -> bool:
         return self._unconsumed > self._settings.backlog_messages
 
@@ -240,8 +241,7 @@ class Courier:
         if data.sender not in self._repeats:
             return []
         if data.service is Service.UNRELIABLE:
-            is_new = self._repeats[data.sender].is_new(data.number)
-            return self._give([data], False) if is_new else []
+            return self._give([data] * self._repeats[data.sender].is_new(data.number), False)
         effects = self._give(self._order.take(data), False)
         if peer == data.sender:  # from a holder it may be old: then it says nothing new
             self._stability.hear(peer, data.line, (), now_ms)
@@ -265,7 +265,7 @@ class Courier:
     # -- acknowledging -----------------------------------------------------------------------
     def _streams_to_tell(self) -> tuple[int, ...]:
         """What we acknowledge: nothing new while our sessions are too far behind."""
-        if not self._is_slow:
+        if not self._is_slow():
             self._told_streams = self._order.prefixes()
         return self._told_streams
 

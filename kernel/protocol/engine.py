@@ -95,7 +95,8 @@ class Engine:
         """Apply one event and return what the shell must do, in order.
 
         Raises:
-            LocalProtocolError: a session did what it may not (unknown, twice, too long a name).
+            LocalProtocolError: a session did what it may not (unknown, twice, too long a name),
+                or more was consumed than delivered.
             MailboxFull: too much waits for credit already. Nothing changed in either case.
         """
         if self._has_stopped:

@@ -147,6 +147,11 @@ def test_a_wrong_session_changes_nothing() -> None:
     assert engine.last_number == 0
 
 
+def test_more_cannot_be_consumed_than_was_delivered() -> None:
+    with pytest.raises(LocalProtocolError, match="1 consumed, 0 are under way"):
+        Engine(A, 0).step(events.Consumed(1), 0)
+
+
 def test_a_node_that_stops_says_so_and_is_silent() -> None:
     wires = together(A, B)
     (said,) = wires.step(B, events.Stop())
