@@ -49,8 +49,6 @@ from zactor.kernel.protocol.sessions import Sessions
 from zactor.kernel.protocol.stability import Stability
 from zactor.kernel.protocol.view import View
 
-NEVER_MS = 1 << 62
-
 
 class Courier:
     """One node's messages."""
@@ -85,7 +83,7 @@ class Courier:
     def deadline_ms(self) -> int:
         """When an acknowledgement or a question is due."""
         dues = (self._stability.due_ms, self._gaps.due_ms)
-        return min((due for due in dues if due is not None), default=NEVER_MS)
+        return min((due for due in dues if due is not None), default=1 << 62)  # or never
 
     @property
     def last_number(self) -> int:
@@ -130,7 +128,7 @@ class Courier:
             self._flow.add(draft)
 
     def consumed(self, count: int, now_ms: int, is_frozen: bool) -> list[Effect]:
-        """The sessions got through `count` more. Raises LocalProtocolError: so many weren't there."""
+        """More was got through. Raises LocalProtocolError: it is more than was delivered."""
         if not 0 <= count <= self._unconsumed:
             raise LocalProtocolError(f"{count} consumed, {self._unconsumed} are under way")
         was_slow = self._is_slow()
@@ -241,7 +239,8 @@ class Courier:
         if data.sender not in self._repeats:
             return []
         if data.service is Service.UNRELIABLE:
-            return self._give([data] * self._repeats[data.sender].is_new(data.number), False)
+            is_new = self._repeats[data.sender].is_new(data.number)
+            return self._give([data], False) if is_new else []
         effects = self._give(self._order.take(data), False)
         if peer == data.sender:  # from a holder it may be old: then it says nothing new
             self._stability.hear(peer, data.line, (), now_ms)
