@@ -2,6 +2,7 @@
 
     ZactorError
       ConfigError          a setting is wrong: names it, its value, what is allowed
+        TermError            text is no term, or a goal can't be solved: carries the column
       ProtocolError
         LocalProtocolError   we would break the protocol: a bug of the caller
         RemoteProtocolError  a peer broke it: drop the frame or the peer, keep the node
@@ -39,7 +40,7 @@ EXIT_INTERRUPTED = 130
 
 
 class ZactorError(Exception):
-    """Anything zactor raises on purpose. `str()` is one line: what happened, to whom, what to do."""
+    """Anything zactor raises on purpose. `str()` is one line: what happened, to whom, what next."""
 
     exit_code: ClassVar[int] = EXIT_FAILED
 
@@ -52,6 +53,19 @@ class ConfigError(ZactorError):
     """A setting is wrong; the message names it, its value and what is allowed."""
 
     exit_code = EXIT_USAGE
+
+
+class TermError(ConfigError):
+    """Text is no Prolog term, or a term can't be used so; the message says what was due."""
+
+    def __init__(self, message: str, *, column: int = 0, expected: str = "") -> None:
+        """`column` counts from 1, 0 where there is no text; `expected` is "" where nothing fits."""
+        super().__init__(message)
+        self.column = column
+        self.expected = expected
+
+    def fields(self) -> dict[str, str]:
+        return {"column": str(self.column), "expected": self.expected}
 
 
 class ProtocolError(ZactorError):
@@ -193,4 +207,11 @@ def from_wire(name: str, message: str, fields: dict[str, str]) -> ZactorError:
     if kind is RemoteActionError:
         known = {"remote_type", "traceback", "node", "actor", "action"}
         return RemoteActionError(message, **{k: v for k, v in fields.items() if k in known})
+    if kind is TermError:
+        column = fields.get("column", "")
+        return TermError(
+            message,
+            column=int(column) if column.isdecimal() and len(column) < 10 else 0,
+            expected=fields.get("expected", ""),
+        )
     return kind(message)

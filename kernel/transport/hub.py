@@ -1,0 +1,444 @@
+"""The shell round the links: a node's sockets, its peers, its door and its heartbeats.
+
+All of it runs in the kernel thread, on that thread's asyncio loop, except what `Peer` says is for
+any thread. Nothing here is decided: links decide what is sent again, the supervisor who is dead.
+Everything that waits is looked at once a turn; a turn sends at most what is queued, as few frames
+as the limits allow (D11).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+import zmq
+
+from zactor.kernel import config
+from zactor.kernel.errors import Refused, RemoteProtocolError, ZactorError
+from zactor.kernel.ids import NodeId
+from zactor.kernel.protocol import messages
+from zactor.kernel.protocol.link import Deliver, Effect, Lost, Trace, Transmit
+from zactor.kernel.protocol.messages import Hello, LinkFrame, Request
+from zactor.kernel.transport import sockets
+from zactor.kernel.transport.authenticator import Authenticator
+from zactor.kernel.transport.doorcall import call_door
+from zactor.kernel.transport.keys import ClusterKeys, KeyPair
+from zactor.kernel.transport.monitor import HandshakeCounter, MonitorThread
+from zactor.kernel.transport.peer import Peer
+from zactor.kernel.transport.peerbook import PeerBook
+from zactor.kernel.transport.seam import Client, HubUser
+from zactor.kernel.wire import codec, results
+
+log = structlog.get_logger()
+
+FRAMES_A_TURN = 64  # frames read before the loop may look at its timers again
+
+
+class Hub:
+    """The sockets and peers of one incarnation of one node."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        incarnation: int,
+        role: str,
+        python: tuple[int, int],
+        keys: ClusterKeys,
+        node_key: KeyPair,
+        user: HubUser,
+    ) -> None:
+        """`name` is "" for an unconfigured node, which has a door and no peers."""
+        self.me = NodeId(name, incarnation)
+        self.role = role
+        self.keys = keys
+        self.node_key = node_key
+        self.user = user
+        self.clock = (0, 0)  # told by the supervisor, for Hello and heartbeats
+        self._book = PeerBook(name, keys.cluster)
+        self.peers = self._book.peers
+        self.counters: dict[str, int] = {
+            "frames_in": 0,
+            "frames_out": 0,
+            "frames_refused": 0,
+            "strangers": 0,
+            "answers_dropped": 0,
+        }
+        self._python = python
+        self._turn_due = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._refused_burst = 0
+
+    # -- life --------------------------------------------------------------------------------
+    def open(self, host: str, port: int | None, advertise: str | None = None) -> str:
+        """Bind the sockets in the running loop and return the door's endpoint.
+
+        Raises:
+            ConfigError: the address can't be bound.
+        """
+        self.loop = asyncio.get_running_loop()
+        self._context = sockets.context()
+        self._authenticator = Authenticator(self._context)
+        self._authenticator.admit(self.keys.door.public, "door")
+        self._monitor = MonitorThread(self._context)
+        self._door, self.endpoint = sockets.bind_door(self._context, host, port, self.keys.server)
+        self.port = int(self.endpoint.rpartition(":")[2])
+        self._publisher, self.heartbeats = sockets.bind_heartbeats(
+            self._context, host, self.endpoint, self.keys.server
+        )
+        if advertise:
+            self.endpoint = advertise
+        self._subscriber = sockets.connect_heartbeats(
+            self._context, self.node_key, self.keys.server.public
+        )
+        self.handshakes = HandshakeCounter()
+        self._monitor.watch(self._door, self.handshakes.events, self.handshakes)
+        self.loop.add_reader(self._door.fileno(), self._read_door)
+        self.loop.add_reader(self._subscriber.fileno(), self._read_heartbeats)
+        return self.endpoint
+
+    def close(self) -> None:
+        """Close every socket and end every thread. Peers are not told: see messages.Leave."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for peer in list(self.peers.values()):
+            self._close_sockets(peer)
+            peer.gone = "this node stops"
+        self._book.clear()
+        for socket in (self._door, self._subscriber):
+            self.loop.remove_reader(socket.fileno())
+        self._monitor.close()
+        self._door.close()
+        self._subscriber.close()
+        self._publisher.close()
+        self._authenticator.close()
+        self._context.destroy(linger=0)
+
+    def hello(self) -> Hello:
+        """Return who we are, as other nodes are told."""
+        return Hello(
+            version=messages.WIRE_VERSION,
+            cluster=self.keys.cluster,
+            name=self.me.name,
+            incarnation=self.me.incarnation,
+            role=self.role,
+            key=self.node_key.public.decode(),
+            endpoint=self.endpoint,
+            heartbeats=self.heartbeats,
+            python=self._python,
+            clock=self.clock,
+        )
+
+    # -- meeting others ----------------------------------------------------------------------
+    async def call_door(
+        self, endpoint: str, operation: messages.Operation, timeout_ms: int = config.HELLO_MS
+    ) -> bytes:
+        """Ask one thing at another node's door: see kernel/transport/doorcall.py."""
+        return await call_door(self._context, endpoint, self.keys, operation, timeout_ms)
+
+    async def introduce(self, endpoint: str) -> tuple[Hello, ...]:
+        """Say Hello at `endpoint`, link with the node there, return whom else it knows.
+
+        Raises:
+            NotReachable, Refused, AlreadyExists: as the other side answers.
+        """
+        welcome = results.read_welcome(await self.call_door(endpoint, self.hello()))
+        self._book.check(welcome.hello)
+        self._link_with(welcome.hello)
+        return welcome.others
+
+    def _welcome(self, hello: Hello) -> messages.Welcome:
+        self._book.check(hello)
+        others = tuple(p.hello for p in self.peers.values() if p.hello.name != hello.name)
+        self._meet(hello)
+        return messages.Welcome(hello=self.hello(), others=others)
+
+    def _meet(self, hello: Hello) -> Peer:
+        """Admit the key of `hello` and know its node; its link is connected later."""
+        known = self.peers.get(hello.name)
+        if known is not None:
+            if known.node.incarnation == hello.incarnation:
+                return known
+            self.drop_peer(hello.name, f"{hello.name} was restarted")
+        self._authenticator.admit(hello.key.encode(), hello.name)
+        peer = Peer(self.me, hello, wake=self.wake, bury=self.user.on_late_item)
+        peer.met_ms = self.now_ms()
+        self._book.add(peer)
+        return peer
+
+    def _link_with(self, hello: Hello) -> None:
+        """Connect the outgoing side: from now on we know that the other side knows our key."""
+        peer = self._meet(hello)
+        if peer.dealer is not None:
+            return
+
+        def watch(dealer: sockets.Socket) -> None:
+            self._monitor.watch(
+                dealer,
+                zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED,
+                lambda event, _value, _endpoint: self.loop.call_soon_threadsafe(
+                    self._on_monitor, peer, event
+                ),
+            )
+
+        peer.dealer = sockets.connect_link(
+            self._context, hello.endpoint, self.node_key, self.keys.server.public, before=watch
+        )
+        self.loop.add_reader(peer.dealer.fileno(), self._read_dealer, peer)
+        sockets.connect_to(self._subscriber, hello.heartbeats)
+
+    def drop_peer(self, name: str, reason: str) -> None:
+        """The node is dead to us: no frame of this incarnation is taken any more."""
+        peer = self._book.remove(name)
+        if peer is None:
+            return
+        peer.gone = reason
+        self._close_sockets(peer)
+        lost: list[tuple[object, bool]] = []
+        for effect in peer.link.submit(peer.take_outbox(), self.now_ms()):
+            self._collect_lost(effect, lost)
+        for effect in peer.link.peer_gone(reason):
+            self._collect_lost(effect, lost)
+        peer.announce_clear()
+        self.user.on_peer_gone(peer, lost)
+        peer.bury_outbox()
+
+    @staticmethod
+    def _collect_lost(effect: Effect, lost: list[tuple[object, bool]]) -> None:
+        if isinstance(effect, Lost):
+            lost.extend(zip(effect.items, effect.sent, strict=True))
+
+    def drop_half_met(self) -> None:
+        """Forget who said Hello long ago and never linked: it may say Hello again."""
+        since = self.now_ms() - 2 * config.HELLO_MS
+        for peer in list(self.peers.values()):
+            if not peer.up and peer.met_ms < since:
+                self.drop_peer(peer.node.name, f"{peer.node.name} said Hello and no more")
+
+    def _close_sockets(self, peer: Peer) -> None:
+        if peer.dealer is None:
+            return
+        self.loop.remove_reader(peer.dealer.fileno())
+        self._monitor.unwatch(peer.dealer)
+        peer.dealer.close(linger=0)
+        peer.dealer = None
+        self._subscriber.disconnect(peer.hello.heartbeats)
+
+    # -- turns -------------------------------------------------------------------------------
+    def now_ms(self) -> int:
+        """Return the loop's monotonic time in ms."""
+        return int(self.loop.time() * 1000)
+
+    def wake(self) -> None:
+        """Ask for a turn; any thread."""
+        if not self._turn_due:
+            self._turn_due = True
+            self.loop.call_soon_threadsafe(self._turn)
+
+    def send(self, peer: Peer, item: object) -> None:
+        """Queue one item of the kernel's own; it leaves in this turn of the loop."""
+        peer.outbox.append(item)
+        if not self._turn_due:
+            self._turn_due = True
+            self.loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """Give every link what its port collected, and send what it makes of that."""
+        self._turn_due = False
+        now = self.now_ms()
+        for peer in list(self.peers.values()):
+            handled = peer.take_handled()
+            if handled:
+                self._carry_out(peer, peer.link.consumed(handled, now))
+            if peer.outbox:
+                self._carry_out(peer, peer.link.submit(peer.take_outbox(), now))
+            self._measure(peer)
+
+    def _tick(self) -> None:
+        """Let time pass for the links whose deadline has come."""
+        self._timer = None
+        now = self.now_ms()
+        for peer in list(self.peers.values()):
+            self._carry_out(peer, peer.link.tick(now))
+            self._measure(peer)
+
+    def _arm(self, due_ms: int) -> None:
+        """Have `_tick` called at `due_ms`, or earlier where that is wanted already."""
+        when = due_ms / 1000
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = self.loop.call_at(when, self._tick)
+
+    def _measure(self, peer: Peer) -> None:
+        peer.backlog = peer.link.queued
+        peer.backlog_bytes = peer.link.queued_bytes
+        due = peer.link.next_deadline_ms
+        if due is not None:
+            self._arm(due)
+        peer.announce_clear()
+
+    def _carry_out(self, peer: Peer, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Transmit(frame=frame):
+                    peer.unsent.append(frame)
+                case Deliver(items=items):
+                    self.user.on_items(peer, items)
+                case Lost(items=items, sent=sent):
+                    self.user.on_peer_gone(peer, list(zip(items, sent, strict=True)))
+                case Trace(event=event, fields=fields):
+                    log.debug(event, peer=str(peer.node), **fields)
+        self._flush(peer)
+
+    def flush(self) -> None:
+        """Send what is queued, as far as the sockets take it: before closing."""
+        self._turn()
+
+    def _flush(self, peer: Peer) -> None:
+        """Send what the socket takes; the rest stays until it is writable."""
+        while peer.unsent and peer.dealer is not None:
+            frame = peer.unsent[0]
+            try:
+                peer.dealer.send_multipart(codec.encode_frame(frame), zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            self.counters["frames_out"] += 1
+            peer.unsent.popleft()
+
+    # -- what arrives ------------------------------------------------------------------------
+    def _read_door(self) -> None:
+        for _ in range(FRAMES_A_TURN):
+            try:
+                parts = self._door.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                break
+            self._take(parts)
+        else:
+            # The descriptor only tells of changes: what is left must be looked at by ourselves.
+            self.loop.call_soon(self._read_door)
+        if any(peer.outbox or peer.handled for peer in self.peers.values()):
+            self._turn()
+
+    def _take(self, parts: list[zmq.Frame]) -> None:
+        self.counters["frames_in"] += 1
+        routing_id = parts[0].bytes
+        try:
+            if len(parts) < 2:
+                raise RemoteProtocolError("a frame without a body")
+            key = sockets.user_id(parts[1])
+            inbound = codec.decode_inbound([part.buffer for part in parts[1:]])
+            if isinstance(inbound, Request):
+                self._take_request(routing_id, key, inbound)
+            else:
+                self._take_frame(routing_id, key, inbound)
+        except RemoteProtocolError as error:
+            self.counters["frames_refused"] += 1
+            if self._refused_burst == 0:
+                self.loop.call_later(1.0, self._end_burst)
+                log.warning("frame_refused", why=str(error))
+            self._refused_burst += 1
+
+    def _end_burst(self) -> None:
+        if self._refused_burst > 1:
+            log.warning("frames_refused", count=self._refused_burst)
+        self._refused_burst = 0
+
+    def _take_request(self, routing_id: bytes, key: str, request: Request) -> None:
+        if key != self.keys.door.public.decode():
+            raise RemoteProtocolError("a request over a link's connection")
+        client = Client(routing_id)
+        if not isinstance(request.operation, Hello):
+            self.user.on_request(client, request)
+            return
+        try:
+            welcome = self._welcome(request.operation)
+        except ZactorError as error:
+            log.info("hello_refused", name=request.operation.name, why=str(error))
+            self.answer(client, results.problem(request.number, error))
+        else:
+            for answer in results.answers(request.number, welcome):
+                self.answer(client, answer)
+
+    def _take_frame(self, routing_id: bytes, key: str, frame: LinkFrame) -> None:
+        peer = self._book.by_key(key)
+        if peer is None or frame.source != peer.node.incarnation:
+            self.counters["strangers"] += 1
+            buried = self._book.buried(key)
+            if buried:
+                error = Refused(f"{buried} counts as dead at {self.me.name}")
+                self.answer(Client(routing_id), results.problem(0, error))
+            return
+        peer.heard = True
+        if peer.dealer is None:  # a frame of its link proves that it knows our key
+            self._link_with(peer.hello)
+        self._carry_out(peer, peer.link.receive(frame, self.now_ms()))
+        self._measure(peer)
+        self._announce(peer)
+
+    def _announce(self, peer: Peer) -> None:
+        if not peer.up and peer.connected and peer.heard and not peer.gone:
+            peer.up = True
+            self.user.on_peer_up(peer)
+
+    def _on_monitor(self, peer: Peer, event: int) -> None:
+        if peer.gone:
+            return
+        if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            peer.connected = True
+            self._carry_out(peer, peer.link.connected(self.now_ms()))
+            self._announce(peer)
+        elif peer.connected:
+            peer.connected = False
+            peer.unsent.clear()  # the link sends them again once it knows where the peer stands
+            self._carry_out(peer, peer.link.disconnected(self.now_ms()))
+            self.user.on_disconnected(peer)
+
+    def _read_dealer(self, peer: Peer) -> None:
+        """A peer answers on our connection only to say that we are dead to it."""
+        while peer.dealer is not None:
+            try:
+                parts = peer.dealer.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            try:
+                outbound = codec.decode_outbound(parts)
+            except RemoteProtocolError:
+                self.counters["frames_refused"] += 1
+                continue
+            if isinstance(outbound, messages.Problem):
+                self.user.on_buried(outbound.message)
+        self._flush(peer)
+
+    def answer(self, client: Client, outbound: messages.Answer | messages.Problem) -> None:
+        """Send a client its answer; a client that went away is no error."""
+        try:
+            self._door.send_multipart(
+                [client.routing_id, *codec.encode_outbound(outbound)], zmq.NOBLOCK
+            )
+        except zmq.ZMQError:
+            self.counters["answers_dropped"] += 1
+
+    # -- heartbeats --------------------------------------------------------------------------
+    def beat(self, lag_ms: int) -> None:
+        """Publish one heartbeat."""
+        beat = messages.Heartbeat(self.me.name, self.me.incarnation, self.clock, lag_ms)
+        self._publisher.send(codec.encode_heartbeat(beat), zmq.NOBLOCK)
+        self._authenticator.check()
+
+    def _read_heartbeats(self) -> None:
+        while True:
+            try:
+                body = self._subscriber.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            try:
+                self.user.on_heartbeat(codec.decode_heartbeat(body))
+            except RemoteProtocolError:
+                self.counters["frames_refused"] += 1
+
+    def refusals(self) -> dict[str, int]:
+        """Return how many keys and handshakes were refused since the start."""
+        return {"keys_refused": self._authenticator.refused, **self.handshakes.counts()}

@@ -1,0 +1,121 @@
+"""One remote node as this one sees it: its link, its sockets, and the port actors write to.
+
+The port side (`put`, `consumed`, `congested`) is for any thread; all else belongs to the kernel
+thread. What a thread puts is queued here and goes out at the kernel's next turn as one frame.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import zmq
+
+from zactor.kernel import config
+from zactor.kernel.errors import MailboxFull
+from zactor.kernel.ids import NodeId
+from zactor.kernel.protocol.link import Link
+from zactor.kernel.protocol.messages import Hello
+from zactor.kernel.wire.codec import is_credited, size_of
+
+if TYPE_CHECKING:
+    from zactor.kernel.protocol.messages import LinkFrame
+
+Wire = list[bytes | memoryview]
+
+
+class Peer:
+    """A live incarnation of another node."""
+
+    def __init__(
+        self,
+        me: NodeId,
+        hello: Hello,
+        *,
+        wake: Callable[[], None],
+        bury: Callable[[Peer, object], None],
+    ) -> None:
+        """`wake` asks for a turn, from any thread; `bury` takes what is put after the end."""
+        self.node = NodeId(hello.name, hello.incarnation)
+        self.hello = hello
+        self.link = Link(me, self.node, is_credited=is_credited, size_of=size_of)
+        self.outbox: deque[object] = deque()
+        self.handled: deque[int] = deque()  # counts from other threads, see `consumed`
+        self.gone = ""  # why it is dead to us; "" while it lives
+        self.dealer: zmq.Socket[bytes] | None = None
+        self.connected = False  # our DEALER has finished its handshake
+        self.heard = False  # a frame of its link has come
+        self.up = False  # announced to the supervisor
+        self.met_ms = 0  # when we learnt of it, in the hub's time
+        self.unsent: deque[LinkFrame] = deque()  # the socket was full
+        self.backlog = 0  # items in the link, as of the last turn
+        self.backlog_bytes = 0
+        self._clear: deque[Callable[[], None]] = deque()
+        self._wake = wake
+        self._bury = bury
+
+    # -- the port: any thread ----------------------------------------------------------------
+    @property
+    def congested(self) -> bool:
+        """Whether senders should wait before they put more."""
+        return len(self.outbox) + self.backlog > config.LINK_QUEUE_SOFT_ITEMS and not self.gone
+
+    def put(self, item: object) -> None:
+        """Queue `item` for the node.
+
+        Raises:
+            MailboxFull: the hard limit is reached; the item was not taken.
+        """
+        if self.gone:
+            self._bury(self, item)
+            return
+        waiting = len(self.outbox) + self.backlog
+        if waiting >= config.LINK_QUEUE_HARD_ITEMS or (
+            self.backlog_bytes >= config.LINK_QUEUE_HARD_BYTES
+        ):
+            raise MailboxFull(
+                f"{waiting} messages wait for node {self.node.name}: it doesn't keep up; send less,"
+                " or await the emit"
+            )
+        self.outbox.append(item)
+        if self.gone:  # it went between the check and the append: nobody else looks in here now
+            self.bury_outbox()
+        self._wake()
+
+    def bury_outbox(self) -> None:
+        """Hand what was put too late to the dead letters; any thread."""
+        while self.outbox:
+            try:
+                item = self.outbox.popleft()
+            except IndexError:  # another thread took it
+                return
+            self._bury(self, item)
+
+    def consumed(self, count: int) -> None:
+        """Say that `count` credited items from this node have been handled or dropped."""
+        self.handled.append(count)
+        self._wake()
+
+    def when_clear(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once, from the kernel thread, when the port isn't congested any more."""
+        self._clear.append(callback)
+        self._wake()
+
+    # -- kernel thread -----------------------------------------------------------------------
+    def take_handled(self) -> int:
+        """Return the count of items handled since the last call."""
+        total = 0
+        while self.handled:
+            total += self.handled.popleft()
+        return total
+
+    def take_outbox(self) -> list[object]:
+        """Return what was put since the last call."""
+        outbox = self.outbox
+        return [outbox.popleft() for _ in range(len(outbox))]
+
+    def announce_clear(self) -> None:
+        """Wake the senders that wait, if there is room again."""
+        while self._clear and not self.congested:
+            self._clear.popleft()()

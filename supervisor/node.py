@@ -1,0 +1,392 @@
+"""One life of one configured node: everything that runs on it, put together.
+
+Threads: all of this is the kernel thread's, on its asyncio loop, but `on_late_item` and what the
+actor runtime calls. User code never runs here (D12).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from zactor.bundles.store import BundleStore
+from zactor.kernel import config
+from zactor.kernel.errors import MailboxFull, Refused, ZactorError
+from zactor.kernel.ids import NodeId
+from zactor.kernel.knowledge.store import Store
+from zactor.kernel.protocol import messages
+from zactor.kernel.protocol.messages import KbMessage
+from zactor.kernel.runtime.runtime import Runtime
+from zactor.kernel.transport.hub import Hub
+from zactor.kernel.transport.keys import ClusterKeys, node_keys
+from zactor.kernel.transport.peer import Peer
+from zactor.kernel.transport.seam import Client
+from zactor.kernel.wire import results
+from zactor.kernel.wire.codec import Bulky
+from zactor.supervisor.calls import Calls
+from zactor.supervisor.detector import Detector
+from zactor.supervisor.discovery import Discovery
+from zactor.supervisor.fetch import Fetcher
+from zactor.supervisor.janitor import Janitor
+from zactor.supervisor.journal import Journal
+from zactor.supervisor.ledger import Ledger
+from zactor.supervisor.operations import Operations
+from zactor.supervisor.reconcile import Reconciler
+
+log = structlog.get_logger()
+
+_ACTOR_ITEMS = frozenset(
+    {
+        messages.Signal,
+        messages.Ask,
+        messages.Reply,
+        messages.Failure,
+        messages.Undelivered,
+        Bulky,
+    }
+)
+_KB_ITEMS = frozenset(KbMessage.__args__)
+CHECK_PROCESS_MS = 50  # how often a broken connection's other end is asked whether it lives
+WAITING_KEPT_MS = 2_000  # an unconfigured node that is silent for longer isn't shown any more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a node was started."""
+
+    home: Path
+    role: str = "node"  # "node" | "master"
+    host: str = "127.0.0.1"
+    port: int | None = None  # None: the first free one
+    advertise: str | None = None  # what others are told to connect to, tcp://HOST:PORT
+    join: tuple[str, ...] = ()  # endpoints
+    payload: str = "pickle"  # "pickle" | "data": what arguments may be
+
+
+class Node:
+    """One incarnation of a named node."""
+
+    def __init__(self, name: str, settings: Settings, keys: ClusterKeys, state: Path) -> None:
+        """`state` is this node's own folder, locked by the caller."""
+        self.settings = settings
+        self.kb_store = Store(state / "kb.sqlite")
+        self.me = NodeId(name, self.kb_store.next_incarnation())
+        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.clocks: dict[str, tuple[int, int]] = {}
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._requests = 0
+        self._waiting: dict[str, int] = {}
+        self.journal = Journal(name)
+        self.journal.attach(asyncio.get_running_loop())
+        self.hub = Hub(
+            name=name,
+            incarnation=self.me.incarnation,
+            role=settings.role,
+            python=sys.version_info[:2],
+            keys=keys,
+            node_key=node_keys(state),
+            user=self,
+        )
+        self.runtime = Runtime(
+            node=self.me, policy=settings.payload, dead_letter=self.on_dead_letter
+        )
+        self.calls = Calls(self.hub.send)
+        self.store = BundleStore(state / "bundles")
+        self.fetcher = Fetcher(self.store, self.calls, self._up)
+        self.ledger = Ledger(
+            name,
+            self.me.incarnation,
+            self.kb_store,
+            send=self._send_kb,
+            on_change=self._on_change,
+            on_reset=self._on_reset,
+            on_leader=self._on_leader,
+        )
+        self.reconciler = Reconciler(
+            self.me,
+            ledger=self.ledger,
+            runtime=self.runtime,
+            store=self.store,
+            fetcher=self.fetcher,
+            journal=self.journal,
+            port_of=self._port_of,
+            spawn_task=self.spawn,
+        )
+        self.janitor = Janitor(name, self.ledger, self._live)
+        self.detector = Detector(tick_ms=config.HEARTBEAT_MS, silence_ms=config.SILENCE_MS)
+        self.operations = Operations(self)
+        self.discovery = Discovery(self)
+
+    # -- life --------------------------------------------------------------------------------
+    def open(self) -> str:
+        """Bind the sockets, start the runtime, and return the door's endpoint."""
+        endpoint = self.hub.open(self.settings.host, self.settings.port, self.settings.advertise)
+        self.runtime.start()
+        return endpoint
+
+    async def run(self) -> str:
+        """Live until told to stop; return why it ended: "stop" or "buried: …"."""
+        self.ledger.members(self._members())
+        self.spawn(self._beat())
+        self.spawn(self.janitor.run())
+        self.spawn(self.discovery.run())
+        log.info("node_started", node=str(self.me), endpoint=self.hub.endpoint)
+        return await self.ended
+
+    def stop(self) -> None:
+        """End this life in good order; kernel thread."""
+        if not self.ended.done():
+            self.ended.set_result("stop")
+
+    async def close(self) -> None:
+        """Say goodbye, end the actors, close everything."""
+        for peer in self._up():
+            self.hub.send(peer, messages.Request(0, messages.Leave(*self.me)))
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self.runtime.close, config.RUNTIME_CLOSE_S)
+        self.hub.flush()
+        self.hub.close()
+        self.kb_store.close()
+
+    def spawn(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run a coroutine as long as this life lasts; an error of ours is logged, loudly."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("task_failed", exc_info=task.exception())
+
+    async def _beat(self) -> None:
+        while True:
+            self.hub.clock = self.ledger.clock
+            for name in self.detector.tick(self.hub.now_ms()):
+                self.hub.drop_peer(name, f"{name} has been silent for {config.SILENCE_MS} ms")
+            self.hub.drop_half_met()
+            self.ledger.tick(self.hub.now_ms())
+            self.hub.beat(self.detector.lag_ms)
+            await asyncio.sleep(config.HEARTBEAT_MS / 1000)
+
+    # -- who is there ------------------------------------------------------------------------
+    def _up(self) -> list[Peer]:
+        return [peer for peer in self.hub.peers.values() if peer.up]
+
+    def _port_of(self, node: str) -> Peer | None:
+        peer = self.hub.peers.get(node)
+        return peer if peer is not None and peer.up else None
+
+    def _members(self) -> dict[str, tuple[str, int]]:
+        members = {peer.node.name: (peer.hello.role, peer.node.incarnation) for peer in self._up()}
+        return members | {self.me.name: (self.settings.role, self.me.incarnation)}
+
+    def _live(self) -> dict[str, tuple[int, str]]:
+        hellos = [peer.hello for peer in self._up()] + [self.hub.hello()]
+        return {
+            hello.name: (hello.incarnation, hello.endpoint.removeprefix("tcp://"))
+            for hello in hellos
+        }
+
+    def waiting_endpoints(self) -> list[str]:
+        """Return the doors of the unconfigured nodes that were heard lately, sorted."""
+        since = self.hub.now_ms() - WAITING_KEPT_MS
+        self._waiting = {there: at for there, at in self._waiting.items() if at >= since}
+        return sorted(self._waiting)
+
+    async def meet(self, endpoint: str) -> None:
+        """Introduce this node at a door and at those the other knows.
+
+        Raises:
+            NotReachable, Refused: as the node there answers.
+        """
+        others = await self.hub.introduce(endpoint)
+        for hello in others:
+            if hello.name not in self.hub.peers and hello.name != self.me.name:
+                self.spawn(self.discovery.try_meet(hello.endpoint))
+
+    # -- from the hub ------------------------------------------------------------------------
+    def on_peer_up(self, peer: Peer) -> None:
+        """A link works both ways: the node is a member from now on."""
+        self.detector.heard(peer.node.name, self.hub.now_ms())
+        log.info("node_up", peer=str(peer.node), role=peer.hello.role)
+        self.journal.record("node_up", name=peer.node.name, incarnation=peer.node.incarnation)
+        self.ledger.members(self._members())
+        self.reconciler.on_node(peer.node.name)
+        self.janitor.nudge()
+
+    def on_peer_gone(self, peer: Peer, lost: Sequence[tuple[object, bool]]) -> None:
+        """A node is dead to us: nothing may go on waiting for it."""
+        self.detector.forget(peer.node.name)
+        self.clocks.pop(peer.node.name, None)
+        self.calls.peer_gone(peer)
+        self.runtime.peer_gone(peer, [(i, sent) for i, sent in lost if type(i) in _ACTOR_ITEMS])
+        if not peer.up:
+            return
+        log.warning("node_gone", peer=str(peer.node), why=peer.gone, lost=len(lost))
+        self.journal.record(
+            "node_gone", name=peer.node.name, incarnation=peer.node.incarnation, why=peer.gone
+        )
+        self.reconciler.on_node(peer.node.name)
+        self.ledger.members(self._members())
+        self.janitor.nudge()
+
+    def on_disconnected(self, peer: Peer) -> None:
+        """A broken connection is a hint: look whether the process lives."""
+        self.spawn(self._check_process(peer))
+
+    async def _check_process(self, peer: Peer) -> None:
+        host, _, port = peer.hello.endpoint.removeprefix("tcp://").rpartition(":")
+        while not peer.connected and not peer.gone:
+            try:
+                async with asyncio.timeout(config.SILENCE_MS / 1000):
+                    _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+                writer.close()
+            except ConnectionRefusedError:
+                self.hub.drop_peer(peer.node.name, f"the process of {peer.node.name} is gone")
+                return
+            except OSError:
+                pass  # no proof of anything: silence will tell
+            await asyncio.sleep(CHECK_PROCESS_MS / 1000)
+
+    def on_heartbeat(self, heartbeat: messages.Heartbeat) -> None:
+        """A node's loop is alive."""
+        peer = self.hub.peers.get(heartbeat.name)
+        if peer is not None and peer.up and peer.node.incarnation == heartbeat.incarnation:
+            self.detector.heard(heartbeat.name, self.hub.now_ms())
+            self.clocks[heartbeat.name] = heartbeat.clock
+
+    def on_buried(self, reason: str) -> None:
+        """We count as dead somewhere: come back as a new incarnation."""
+        if not self.ended.done():
+            log.warning("node_buried", node=str(self.me), why=reason)
+            self.ended.set_result(f"buried: {reason}")
+
+    def on_items(self, peer: Peer, items: Sequence[object]) -> None:
+        """Sort what a link delivered: actors' messages in one batch, the kernel's own singly."""
+        for_actors = [item for item in items if type(item) in _ACTOR_ITEMS]
+        if for_actors:
+            self.runtime.deliver(peer, for_actors)
+        if len(for_actors) == len(items):
+            return
+        for item in items:
+            kind = type(item)
+            if kind in _KB_ITEMS:
+                self.ledger.receive(peer.node.name, item)
+            elif isinstance(item, messages.Answer | messages.Problem):
+                self.calls.take(peer, item)
+            elif isinstance(item, messages.Request):
+                self._on_peer_request(peer, item)
+
+    def _on_peer_request(self, peer: Peer, request: messages.Request) -> None:
+        if isinstance(request.operation, messages.Leave):
+            asyncio.get_running_loop().call_soon(
+                self.hub.drop_peer, peer.node.name, f"{peer.node.name} left"
+            )
+            return
+        self.spawn(self._serve_peer(peer, request))
+
+    async def _serve_peer(self, peer: Peer, request: messages.Request) -> None:
+        try:
+            result = await self.operations.run(request.operation, peer.node.name)
+        except ZactorError as error:
+            self.hub.send(peer, results.problem(request.number, error))
+        else:
+            for answer in results.answers(request.number, result):
+                self.hub.send(peer, answer)
+
+    def on_request(self, client: Client, request: messages.Request) -> None:
+        """A client asks something at the door."""
+        operation = request.operation
+        if isinstance(operation, messages.Waiting):
+            self._waiting[operation.endpoint] = self.hub.now_ms()
+            self._answer(client, request.number, {})
+            return
+        if self._requests >= config.DOOR_REQUESTS_MAX:
+            error = MailboxFull(f"{self._requests} requests are under way at {self.me.name}")
+            self.hub.answer(client, results.problem(request.number, error))
+            return
+        self._requests += 1
+        self.spawn(self._serve_client(client, request))
+
+    async def _serve_client(self, client: Client, request: messages.Request) -> None:
+        try:
+            self._answer(client, request.number, await self.operations.run(request.operation, ""))
+        except ZactorError as error:
+            self.hub.answer(client, results.problem(request.number, error))
+        except asyncio.CancelledError:
+            error = Refused(f"node {self.me.name} is stopping")
+            self.hub.answer(client, results.problem(request.number, error))
+            raise
+        except Exception as error:
+            log.exception("operation_failed", operation=type(request.operation).__name__)
+            self.hub.answer(client, results.problem(request.number, error))
+        finally:
+            self._requests -= 1
+
+    def _answer(self, client: Client, number: int, result: object) -> None:
+        for answer in results.answers(number, result):
+            self.hub.answer(client, answer)
+
+    async def request_actor(self, op: messages.AskActor) -> object:
+        """Ask an actor for a client and return the result's plain data."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[object] = loop.create_future()
+
+        def done(outcome: object) -> None:
+            loop.call_soon_threadsafe(_settle, future, outcome)
+
+        self.runtime.request(op.actor, op.action, op.payload, done, plain=op.plain)
+        return await future
+
+    # -- from the ledger ---------------------------------------------------------------------
+    def _send_kb(self, to: str, message: KbMessage) -> None:
+        peer = self.hub.peers.get(to)
+        if peer is not None:
+            self.hub.send(peer, message)
+
+    def _on_change(self, retracted: Sequence[str], asserted: Sequence[str]) -> None:
+        self.reconciler.on_change(retracted, asserted)
+        self.journal.record("changed", retracted=list(retracted), asserted=list(asserted))
+
+    def _on_reset(self) -> None:
+        self.reconciler.on_reset()
+        self.journal.record("knowledge_base_taken_over", clock=list(self.ledger.clock))
+        self.janitor.nudge()
+
+    def _on_leader(self, leader: str) -> None:
+        self.journal.record("leader", name=leader)
+        self.janitor.nudge()
+
+    # -- from anywhere -----------------------------------------------------------------------
+    def on_late_item(self, peer: Peer, item: object) -> None:
+        """Something was put for a node that is gone; any thread."""
+        if type(item) in _ACTOR_ITEMS:
+            self.runtime.peer_gone(peer, [(item, False)])
+
+    def on_dead_letter(self, letter: Any) -> None:
+        """The runtime gave a message up; any thread."""
+        first = self.journal.bury(
+            sender=letter.sender, target=letter.target, action=letter.action, reason=letter.reason
+        )
+        if first:
+            log.warning(
+                "dead_letter", target=letter.target, action=letter.action, why=letter.reason
+            )
+
+
+def _settle(future: asyncio.Future[object], outcome: object) -> None:
+    if future.done():
+        return
+    if isinstance(outcome, BaseException):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
