@@ -29,7 +29,8 @@ from zactor.bundles.manifest import (
     pick_type,
     source_file,
 )
-from zactor.kernel.errors import BundleRefused
+from zactor.bundles.store import BundleStore
+from zactor.kernel.errors import BundleRefused, ZactorError
 
 if TYPE_CHECKING:
     from zactor.kernel.runtime.actor import Actor
@@ -37,9 +38,11 @@ if TYPE_CHECKING:
 PREFIX = "zactor_bundle_"
 _DIGITS = 16  # of the identity in a package's name: 64 bits, and a clash is refused
 
-_LOCK = threading.RLock()
+_LOCK = threading.RLock()  # over _CLASSES; held while modules are imported
+_PACKAGES_LOCK = threading.Lock()  # never held while something is imported
 _PACKAGES: dict[str, _Package] = {}  # by private name
 _CLASSES: dict[tuple[str, str], type] = {}  # by identity and target
+_STORES: list[BundleStore] = []
 
 
 def check(bundle: Bundle, type_name: str, node: str = "") -> None:
@@ -95,8 +98,24 @@ def register(bundle: Bundle) -> str:
 
     So a pickled instance of one of its classes can be read before an actor of it is deployed here.
     """
-    with _LOCK:
-        return _package(bundle).name
+    return _package(bundle).name
+
+
+def attach(store: BundleStore) -> None:
+    """Make the modules of every bundle in `store` importable, now and later; run nothing.
+
+    So an actor can read an instance of a class of another actor's bundle, of which no actor was
+    deployed here: pickle imports its module.
+    """
+    if store not in _STORES:
+        _STORES.append(store)
+    _install_finder()
+
+
+def detach(store: BundleStore) -> None:
+    """The end of `attach`; what is loaded stays."""
+    if store in _STORES:
+        _STORES.remove(store)
 
 
 def forget(identity: str) -> None:
@@ -232,23 +251,44 @@ class _Finder(importlib.abc.MetaPathFinder):
         path: Sequence[str] | None = None,
         target: ModuleType | None = None,
     ) -> importlib.machinery.ModuleSpec | None:
-        package = _PACKAGES.get(fullname.partition(".")[0])
+        top = fullname.partition(".")[0]
+        if not top.startswith(PREFIX):
+            return None
+        package = _PACKAGES.get(top) or self._from_stores(top)
         return package.find(fullname) if package else None
+
+    def _from_stores(self, top: str) -> _Package | None:
+        digits = top.removeprefix(PREFIX)
+        if len(digits) != _DIGITS:
+            return None
+        for store in tuple(_STORES):
+            identity = store.beginning_with(digits)
+            if identity:
+                try:
+                    return _package(store.open(identity))
+                except ZactorError as error:
+                    raise ImportError(f"bundle {identity} can't be used: {error}") from error
+        return None
 
 
 _FINDER = _Finder()
 
 
+def _install_finder() -> None:
+    if _FINDER not in sys.meta_path:
+        sys.meta_path.insert(0, _FINDER)
+
+
 def _package(bundle: Bundle) -> _Package:
     name = private_name(bundle.identity)
-    known = _PACKAGES.get(name)
-    if known is None:
-        # Who has built a Bundle by hand has not been through decode.
-        if identity_of(bundle.data) != bundle.identity:
-            raise BundleRefused(f"the bundle isn't what its identity {bundle.identity} says")
-        known = _PACKAGES[name] = _Package(bundle)
-        if _FINDER not in sys.meta_path:
-            sys.meta_path.insert(0, _FINDER)
+    with _PACKAGES_LOCK:
+        known = _PACKAGES.get(name)
+        if known is None:
+            # Who has built a Bundle by hand has not been through decode.
+            if identity_of(bundle.data) != bundle.identity:
+                raise BundleRefused(f"the bundle isn't what its identity {bundle.identity} says")
+            known = _PACKAGES[name] = _Package(bundle)
+            _install_finder()
     if known.bundle.identity != bundle.identity:
         raise BundleRefused(
             f"bundle {bundle.identity} shares its first {_DIGITS} digits with "

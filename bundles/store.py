@@ -36,6 +36,13 @@ class BundleStore:
         """Return the bundles that are here, sorted."""
         return sorted(f"sha256:{file.stem}" for file in self._folder.glob("*.bundle"))
 
+    def beginning_with(self, digits: str) -> str:
+        """Return the identity of the one bundle here whose hash begins so, "" if not just one."""
+        if not digits or not set(digits) <= set("0123456789abcdef"):
+            return ""
+        found = list(self._folder.glob(f"{digits}*.bundle"))
+        return f"sha256:{found[0].stem}" if len(found) == 1 else ""
+
     def put(self, bundle: Bundle) -> None:
         """Keep a bundle that is in memory."""
         with self._lock:

@@ -31,9 +31,13 @@ LINK_ACK_DELAY_MS = 5  # an acknowledgement with nothing to ride on leaves after
 
 # -- mailboxes -------------------------------------------------------------------------------
 MAILBOX_MESSAGES_MAX = 10_000  # default capacity of an actor's mailbox
+MAILBOX_MESSAGES_HARD = 1_000_000  # under "block" one action may overshoot up to here
 ACTION_WARNING_S = 1.0  # an action that holds the shared loop for longer is named in a warning
 RUNTIME_CLOSE_S = 2.0  # how long a stopping node waits for its actors' on_stop
 TURN_MESSAGES_MAX = 256  # messages one actor handles before the next has its turn
+TURN_SLICE_S = 200e-6  # after so long the shared loop looks at its timers and sockets
+HELD_POLL_S = 0.001  # how often a held actor's port is looked at: ports don't call back
+WATCH_PERIOD_S = 0.25  # how often the watchdog looks at the shared loop
 
 # -- liveness --------------------------------------------------------------------------------
 HEARTBEAT_MS = 100  # from the kernel's own loop

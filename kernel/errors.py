@@ -29,6 +29,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+TEXT_CHARS_MAX = 64 << 10  # of one text of an error on the wire
+
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_DEGRADED = 3
@@ -196,9 +198,18 @@ _BY_NAME = _tree(ZactorError)
 def to_wire(error: BaseException) -> tuple[str, str, dict[str, str]]:
     """Return (class name, message, fields). What isn't ours becomes a ZactorError that names it."""
     if not isinstance(error, ZactorError):
-        return "ZactorError", f"{type(error).__name__}: {error}", {}
+        return "ZactorError", _shortened(f"{type(error).__name__}: {error}"), {}
     message = str(error.args[0]) if error.args else ""
-    return type(error).__name__, message, error.fields()
+    fields = {name: _shortened(text) for name, text in error.fields().items()}
+    return type(error).__name__, _shortened(message), fields
+
+
+def _shortened(text: str) -> str:
+    """Return `text` without its middle where it is too long to travel: a traceback's ends tell."""
+    if len(text) <= TEXT_CHARS_MAX:
+        return text
+    half = TEXT_CHARS_MAX // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
 
 
 def from_wire(name: str, message: str, fields: dict[str, str]) -> ZactorError:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 JOIN_RETRY_S = 1.0
+LINK_POLL_S = 0.005
 
 
 class Discovery:
@@ -30,11 +31,21 @@ class Discovery:
     async def run(self) -> None:
         """Meet everybody, say that discovery is over, then go on looking for newcomers."""
         await self._look()
+        await self._link()
         self._node.ledger.ready()
         self._node.janitor.nudge()
         while True:
             await asyncio.sleep(config.DISCOVERY_MS / 1000)
             await self._look()
+
+    async def _link(self) -> None:
+        """Wait until everybody who was met is a member: alone we would lead ourselves."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + config.HELLO_MS / 1000
+        while loop.time() < until:
+            if all(peer.up for peer in self._node.hub.peers.values()):
+                return
+            await asyncio.sleep(LINK_POLL_S)
 
     async def _look(self) -> None:
         now = asyncio.get_running_loop().time()

@@ -14,13 +14,14 @@ from typing import TypeVar
 
 import structlog
 
-from zactor.kernel.errors import RemoteProtocolError, TimedOut, from_wire
+from zactor.kernel.errors import NotPrimary, RemoteProtocolError, TimedOut, from_wire
 from zactor.kernel.ids import Clock
 from zactor.kernel.knowledge import effects
 from zactor.kernel.knowledge.replica import Replica
 from zactor.kernel.knowledge.store import Store
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.protocol.messages import KbMessage, Transaction
+from zactor.supervisor import theoryview
 
 log = structlog.get_logger()
 
@@ -29,6 +30,7 @@ T = TypeVar("T")
 Requirement = tuple[str, str, str]  # goal, class of the error where it fails, its words
 
 COMMIT_TIMEOUT_S = 10.0
+NO_LEADER_S = 1.0  # a change of leaders takes a few ms; longer means that there is none
 
 
 class Ledger:
@@ -55,7 +57,10 @@ class Ledger:
         self._numbers = itertools.count(1)
         self._deciding: dict[str, asyncio.Future[Clock]] = {}
         self._changed = asyncio.Event()
-        self._replica = Replica(me, store.load())
+        self._changed_at = time.monotonic()
+        self._me = me
+        self._replica = Replica(me, store.load(), theoryview.nodes)
+        self._live: set[str] = set()
         self.leader = ""
 
     @property
@@ -67,6 +72,10 @@ class Ledger:
     def clock(self) -> Clock:
         """The place of the last change that is known here."""
         return self._replica.clock
+
+    def age_s(self) -> float:
+        """Return how long ago the theory here changed."""
+        return time.monotonic() - self._changed_at
 
     async def commit(
         self,
@@ -80,9 +89,12 @@ class Ledger:
         """Change the theory of every node, all of it or nothing; return when all have it.
 
         Raises:
+            NotPrimary: nobody orders changes here. Nothing changed.
             ZactorError: a requirement doesn't hold; of the class it names. Nothing changed.
             TimedOut: not decided within COMMIT_TIMEOUT_S; it may still take place.
         """
+        if await self.until(lambda: self.leader or None, NO_LEADER_S) is None:
+            raise self._not_primary()
         transaction = Transaction(
             id=f"{self._prefix}#{next(self._numbers)}",
             who=who,
@@ -104,6 +116,16 @@ class Ledger:
             ) from None
         finally:
             self._deciding.pop(transaction.id, None)
+
+    def _not_primary(self) -> NotPrimary:
+        named = theoryview.nodes(self.theory)
+        seen = [name for name in named if name in self._live]
+        missing = [name for name in named if name not in self._live]
+        return NotPrimary(
+            f"{self._me} sees {len(seen)} of the {len(named)} nodes that its knowledge base names"
+            f" ({', '.join(seen)}; not {', '.join(missing)}): no change is taken here until half of"
+            " them are there"
+        )
 
     async def until(self, look: Callable[[], T | None], timeout_s: float | None) -> T | None:
         """Return what `look` finds as soon as it finds something; None when the time is over."""
@@ -139,6 +161,7 @@ class Ledger:
 
     def members(self, members: Mapping[str, tuple[str, int]]) -> None:
         """These nodes are alive: name to (role, incarnation), this one included."""
+        self._live = set(members)
         self._carry_out(self._replica.members(members, time.time()))
 
     def ready(self) -> None:
@@ -157,11 +180,11 @@ class Ledger:
                 case effects.Applied(change=change):
                     self._store.append((change,))
                     self._on_change(change.retracted, change.asserted)
-                    self._changed.set()
+                    self._note_change()
                 case effects.Replaced():
                     self._store.replace(effect)
                     self._on_reset()
-                    self._changed.set()
+                    self._note_change()
                 case effects.Promised(epoch=epoch):
                     self._store.promise(epoch)
                 case effects.Decided():
@@ -169,9 +192,14 @@ class Ledger:
                 case effects.Led(leader=leader):
                     self.leader = leader
                     log.info("kb_leader", leader=leader, clock=str(self.clock))
+                    self._changed.set()
                     self._on_leader(leader)
                 case effects.Trace(event=event, fields=fields):
                     log.debug(event, **dict(fields))
+
+    def _note_change(self) -> None:
+        self._changed_at = time.monotonic()
+        self._changed.set()
 
     def _decide(self, decided: effects.Decided) -> None:
         future = self._deciding.get(decided.id)

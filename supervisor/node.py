@@ -17,18 +17,22 @@ import structlog
 
 from zactor.bundles.store import BundleStore
 from zactor.kernel import config
-from zactor.kernel.errors import MailboxFull, Refused, ZactorError
+from zactor.kernel.errors import MailboxFull, Refused, ZactorError, from_wire
 from zactor.kernel.ids import NodeId
 from zactor.kernel.knowledge.store import Store
 from zactor.kernel.protocol import messages
 from zactor.kernel.protocol.messages import KbMessage
+from zactor.kernel.runtime.asks import Outcome
+from zactor.kernel.runtime.mailbox import DeadLetter
+from zactor.kernel.runtime.router import Blueprint
 from zactor.kernel.runtime.runtime import Runtime
 from zactor.kernel.transport.hub import Hub
 from zactor.kernel.transport.keys import ClusterKeys, node_keys
 from zactor.kernel.transport.peer import Peer
 from zactor.kernel.transport.seam import Client
 from zactor.kernel.wire import results
-from zactor.kernel.wire.codec import Bulky
+from zactor.kernel.wire.bulky import Buffer, Bulky
+from zactor.kernel.wire.payload import decode_value
 from zactor.supervisor.calls import Calls
 from zactor.supervisor.detector import Detector
 from zactor.supervisor.discovery import Discovery
@@ -51,7 +55,6 @@ _ACTOR_ITEMS = frozenset(
         Bulky,
     }
 )
-_KB_ITEMS = frozenset(KbMessage.__args__)
 CHECK_PROCESS_MS = 50  # how often a broken connection's other end is asked whether it lives
 WAITING_KEPT_MS = 2_000  # an unconfigured node that is silent for longer isn't shown any more
 
@@ -77,13 +80,14 @@ class Node:
         self.settings = settings
         self.kb_store = Store(state / "kb.sqlite")
         self.me = NodeId(name, self.kb_store.next_incarnation())
-        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[str] = self._loop.create_future()
         self.clocks: dict[str, tuple[int, int]] = {}
         self._tasks: set[asyncio.Task[object]] = set()
         self._requests = 0
         self._waiting: dict[str, int] = {}
         self.journal = Journal(name)
-        self.journal.attach(asyncio.get_running_loop())
+        self.journal.attach(self._loop)
         self.hub = Hub(
             name=name,
             incarnation=self.me.incarnation,
@@ -94,7 +98,10 @@ class Node:
             user=self,
         )
         self.runtime = Runtime(
-            node=self.me, policy=settings.payload, dead_letter=self.on_dead_letter
+            node=self.me,
+            policy=settings.payload,
+            dead_letter=self.on_dead_letter,
+            ended=self._on_actor_ended,
         )
         self.calls = Calls(self.hub.send)
         self.store = BundleStore(state / "bundles")
@@ -158,7 +165,7 @@ class Node:
 
     def spawn(self, work: Coroutine[Any, Any, object]) -> None:
         """Run a coroutine as long as this life lasts; an error of ours is logged, loudly."""
-        task = asyncio.get_running_loop().create_task(work)
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._task_done)
 
@@ -203,15 +210,14 @@ class Node:
         return sorted(self._waiting)
 
     async def meet(self, endpoint: str) -> None:
-        """Introduce this node at a door and at those the other knows.
+        """Introduce this node at a door, and at those the node there knows.
 
         Raises:
             NotReachable, Refused: as the node there answers.
         """
         others = await self.hub.introduce(endpoint)
-        for hello in others:
-            if hello.name not in self.hub.peers and hello.name != self.me.name:
-                self.spawn(self.discovery.try_meet(hello.endpoint))
+        strangers = [hello for hello in others if hello.name not in self.hub.peers]
+        await asyncio.gather(*(self.discovery.try_meet(hello.endpoint) for hello in strangers))
 
     # -- from the hub ------------------------------------------------------------------------
     def on_peer_up(self, peer: Peer) -> None:
@@ -278,8 +284,7 @@ class Node:
         if len(for_actors) == len(items):
             return
         for item in items:
-            kind = type(item)
-            if kind in _KB_ITEMS:
+            if isinstance(item, KbMessage):
                 self.ledger.receive(peer.node.name, item)
             elif isinstance(item, messages.Answer | messages.Problem):
                 self.calls.take(peer, item)
@@ -288,9 +293,7 @@ class Node:
 
     def _on_peer_request(self, peer: Peer, request: messages.Request) -> None:
         if isinstance(request.operation, messages.Leave):
-            asyncio.get_running_loop().call_soon(
-                self.hub.drop_peer, peer.node.name, f"{peer.node.name} left"
-            )
+            self._loop.call_soon(self.hub.drop_peer, peer.node.name, f"{peer.node.name} left")
             return
         self.spawn(self._serve_peer(peer, request))
 
@@ -323,8 +326,8 @@ class Node:
         except ZactorError as error:
             self.hub.answer(client, results.problem(request.number, error))
         except asyncio.CancelledError:
-            error = Refused(f"node {self.me.name} is stopping")
-            self.hub.answer(client, results.problem(request.number, error))
+            stopping = Refused(f"node {self.me.name} is stopping")
+            self.hub.answer(client, results.problem(request.number, stopping))
             raise
         except Exception as error:
             log.exception("operation_failed", operation=type(request.operation).__name__)
@@ -337,15 +340,26 @@ class Node:
             self.hub.answer(client, answer)
 
     async def request_actor(self, op: messages.AskActor) -> object:
-        """Ask an actor for a client and return the result's plain data."""
+        """Ask an actor for a client; the value stays as the actor's node encoded it."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[object] = loop.create_future()
+        future: asyncio.Future[Outcome] = loop.create_future()
 
-        def done(outcome: object) -> None:
+        def done(outcome: Outcome) -> None:
             loop.call_soon_threadsafe(_settle, future, outcome)
 
         self.runtime.request(op.actor, op.action, op.payload, done, plain=op.plain)
-        return await future
+        outcome = await future
+        if isinstance(outcome, messages.Failure):
+            raise from_wire(outcome.kind, outcome.message, outcome.fields)
+        reply: messages.Signal | messages.Ask | messages.Reply
+        buffers: Sequence[Buffer] = ()
+        if isinstance(outcome, Bulky):
+            reply, buffers = outcome.item, outcome.buffers
+        else:
+            reply = outcome
+        if op.plain:
+            return {"value": decode_value(reply.payload, (), "data")}
+        return {"payload": reply.payload, "buffers": [bytes(buffer) for buffer in buffers]}
 
     # -- from the ledger ---------------------------------------------------------------------
     def _send_kb(self, to: str, message: KbMessage) -> None:
@@ -372,7 +386,11 @@ class Node:
         if type(item) in _ACTOR_ITEMS:
             self.runtime.peer_gone(peer, [(item, False)])
 
-    def on_dead_letter(self, letter: Any) -> None:
+    def _on_actor_ended(self, blueprint: Blueprint, reason: str) -> None:
+        """An actor stopped by itself: the knowledge base is to forget it; any thread."""
+        self._loop.call_soon_threadsafe(self.reconciler.on_ended, blueprint.name, blueprint.uid)
+
+    def on_dead_letter(self, letter: DeadLetter) -> None:
         """The runtime gave a message up; any thread."""
         first = self.journal.bury(
             sender=letter.sender, target=letter.target, action=letter.action, reason=letter.reason
@@ -383,10 +401,6 @@ class Node:
             )
 
 
-def _settle(future: asyncio.Future[object], outcome: object) -> None:
-    if future.done():
-        return
-    if isinstance(outcome, BaseException):
-        future.set_exception(outcome)
-    else:
+def _settle(future: asyncio.Future[Outcome], outcome: Outcome) -> None:
+    if not future.done():
         future.set_result(outcome)

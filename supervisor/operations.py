@@ -118,7 +118,7 @@ class Operations:
             assert_=(
                 f"actor({name}, {type_name}, {node})",
                 f"spec({name}, {quote_atom(bundle)}, {format_term(text)})",
-                f"state({name}, starting, '')",
+                f'state({name}, starting, "")',
             ),
         )
         row = await self._started(op, clock)
@@ -133,18 +133,17 @@ class Operations:
     async def _started(self, op: messages.DeployActor, clock: tuple[int, int]) -> ActorRow:
         """Return the actor once it runs; undo the deployment where it fails."""
 
-        def settled() -> ActorRow | Refused | None:
+        def settled() -> tuple[ActorRow | None] | None:
             row = theoryview.actor(self._node.ledger.theory, op.name)
-            if row is None:
-                return Refused("gone")
-            return None if row.state == "starting" else row
+            return None if row is not None and row.state == "starting" else (row,)
 
-        row = await self._node.ledger.until(settled, START_TIMEOUT_S)
-        if row is None:
+        found = await self._node.ledger.until(settled, START_TIMEOUT_S)
+        if found is None:
             raise TimedOut(
                 f"{op.name} has not started on {op.node} for {START_TIMEOUT_S:g} s; it still may"
             )
-        if isinstance(row, Refused):
+        (row,) = found
+        if row is None:
             raise OutcomeUnknown(f"node {op.node} went while {op.name} was being deployed on it")
         if row.state == "failed":
             await self._node.ledger.commit(

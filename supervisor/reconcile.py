@@ -7,8 +7,9 @@ change touches is compared with the theory as it is now, so changes may come in 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future
+from typing import Any
 
 import structlog
 
@@ -18,7 +19,7 @@ from zactor.kernel.errors import ZactorError
 from zactor.kernel.ids import NodeId
 from zactor.kernel.knowledge.terms import format_term, parse_term, quote_atom, text_of
 from zactor.kernel.knowledge.theory import Theory
-from zactor.kernel.runtime.actor import Actor
+from zactor.kernel.runtime.actor import Actor, options_of
 from zactor.kernel.runtime.router import Blueprint, Place, Port
 from zactor.kernel.runtime.runtime import Runtime
 from zactor.supervisor import arguments, theoryview
@@ -43,7 +44,7 @@ class Reconciler:
         fetcher: Fetcher,
         journal: Journal,
         port_of: Callable[[str], Port | None],
-        spawn_task: Callable[[object], None],
+        spawn_task: Callable[[Coroutine[Any, Any, object]], None],
     ) -> None:
         """`port_of` gives the port of another node that is up; `spawn_task` runs a coroutine."""
         self._me = me
@@ -142,7 +143,11 @@ class Reconciler:
             bundle = self._store.open(row.bundle)
             cls = await asyncio.to_thread(load_class, bundle, row.type)
             blueprint = Blueprint(
-                name=row.name, uid=row.uid, type=row.type, build=_builder(cls, row.arguments)
+                name=row.name,
+                uid=row.uid,
+                type=row.type,
+                build=_builder(cls, row.arguments),
+                options=options_of(cls),
             )
             await asyncio.wrap_future(self._runtime.spawn(blueprint))
         except Exception as error:  # whatever user code raises is the reason of the failure
@@ -172,6 +177,13 @@ class Reconciler:
             await self._forget(row)
         finally:
             self._stopping.discard(row.uid)
+
+    def on_ended(self, name: str, uid: int) -> None:
+        """An actor of this node stopped by itself."""
+        row = theoryview.actor(self._ledger.theory, name)
+        if self._hosted.get(name) == uid and row is not None and row.uid == uid:
+            del self._hosted[name]
+            self._spawn_task(self._forget(row))
 
     def _stop(self, uid: int, reason: str, drain_s: float | None) -> Future[None]:
         return self._runtime.stop(uid, reason=reason, drain_s=drain_s)

@@ -62,8 +62,6 @@ _HOMES: dict[str, str] = {
 }
 """Public name -> the module it is in. No name here may be a submodule's: see zactor/cluster.py."""
 
-__all__ = sorted([*_HOMES, "__version__"])
-
 
 def __getattr__(name: str) -> object:
     """Import a public name when it is first used (PEP 562): `import zactor` loads no ZeroMQ."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import cast
 
 from zactor.kernel.errors import EXIT_DEGRADED, ConfigError
@@ -13,13 +13,13 @@ Row = dict[str, object]
 
 
 # -- what they do ----------------------------------------------------------------------------
-def text_of(values: Values, name: str) -> str:
+def _text(values: Values, name: str) -> str:
     value = values[name]
     assert isinstance(value, str), f"{name} is {value!r}"
     return value
 
 
-def seconds_of(values: Values, name: str) -> float:
+def _seconds(values: Values, name: str) -> float:
     value = values[name]
     assert isinstance(value, float), f"{name} is {value!r}"
     return value
@@ -30,17 +30,20 @@ def _arguments(values: Values) -> tuple[object, ...]:
 
 
 def declare_node(session: Session, values: Values) -> object:
-    return session.master.declare_node(text_of(values, "name"), text_of(values, "address"))
+    """Name a node; its name and address."""
+    return session.master.declare_node(_text(values, "name"), _text(values, "address"))
 
 
 def declare_factory(session: Session, values: Values) -> object:
-    source = session.find(text_of(values, "source"))
-    session.progress(f"shipping {source} as {text_of(values, 'type')}")
-    return session.master.declare_factory(text_of(values, "type"), source)
+    """Ship code; the type and its bundle."""
+    source = session.find(_text(values, "source"))
+    session.progress(f"shipping {source} as {_text(values, 'type')}")
+    return session.master.declare_factory(_text(values, "type"), source)
 
 
 def deploy(session: Session, values: Values) -> object:
-    kind, name, node = (text_of(values, key) for key in ("type", "name", "node"))
+    """Create an actor; its name, type and node."""
+    kind, name, node = (_text(values, key) for key in ("type", "name", "node"))
     given = cast("dict[str, object]", values.get("arg", {}))
     if taken := {"type", "name", "node"} & given.keys():
         raise ConfigError(f"no argument of a constructor may be called {taken.pop()!r} here")
@@ -50,18 +53,20 @@ def deploy(session: Session, values: Values) -> object:
 
 
 def destroy(session: Session, values: Values) -> object:
-    name = text_of(values, "name")
+    """End an actor; its name."""
+    name = _text(values, "name")
     todo = values.get("todo") is True
     session.progress(f"waiting until {name} has finished its work")
     if "drain" in values:
-        session.master.destroy_actor(name, todo=todo, drain=seconds_of(values, "drain"))
+        session.master.destroy_actor(name, todo=todo, drain=_seconds(values, "drain"))
     else:
         session.master.destroy_actor(name, todo=todo)
     return {"name": name}
 
 
 def wire(session: Session, values: Values) -> object:
-    reactor, emitter, action = (text_of(values, key) for key in ("reactor", "emitter", "action"))
+    """Begin an interaction; its four parts."""
+    reactor, emitter, action = (_text(values, key) for key in ("reactor", "emitter", "action"))
     service = values.get("service", "fifo")
     assert isinstance(service, str)
     session.master.react_interaction(reactor, emitter, action, service=service)
@@ -69,49 +74,57 @@ def wire(session: Session, values: Values) -> object:
 
 
 def unwire(session: Session, values: Values) -> object:
-    reactor, emitter, action = (text_of(values, key) for key in ("reactor", "emitter", "action"))
+    """End an interaction; its three parts."""
+    reactor, emitter, action = (_text(values, key) for key in ("reactor", "emitter", "action"))
     session.master.remove_interaction(reactor, emitter, action)
     return {"emitter": emitter, "action": action, "reactor": reactor}
 
 
 def signal(session: Session, values: Values) -> object:
-    actor, action = text_of(values, "actor"), text_of(values, "action")
+    """Make an actor emit; how many it reached."""
+    actor, action = _text(values, "actor"), _text(values, "action")
     reached = session.master.send_signal(actor, action, *_arguments(values))
     return {"actor": actor, "action": action, "reached": reached}
 
 
 def tell(session: Session, values: Values) -> object:
-    actor, action = text_of(values, "actor"), text_of(values, "action")
+    """Send a message; who got what."""
+    actor, action = _text(values, "actor"), _text(values, "action")
     session.master.tell(actor, action, *_arguments(values))
     return {"actor": actor, "action": action}
 
 
 def ask(session: Session, values: Values) -> object:
+    """Send a message; the reply as plain data."""
     return session.master.ask(
-        text_of(values, "actor"), text_of(values, "action"), *_arguments(values), plain=True
+        _text(values, "actor"), _text(values, "action"), *_arguments(values), plain=True
     )
 
 
 def query(session: Session, values: Values) -> object:
-    return session.master.query(text_of(values, "goal"))
+    """The solutions of a goal."""
+    return session.master.query(_text(values, "goal"))
 
 
 def wait(session: Session, values: Values) -> object:
-    goal, seconds = text_of(values, "goal"), seconds_of(values, "seconds")
+    """The solutions of a goal, once there are some."""
+    goal, seconds = _text(values, "goal"), _seconds(values, "seconds")
     return session.master.wait(goal, seconds)
 
 
 def sleep(session: Session, values: Values) -> object:
-    time.sleep(seconds_of(values, "seconds"))
+    """Do nothing for a while."""
+    time.sleep(_seconds(values, "seconds"))
     return {}
 
 
 def facts(session: Session, values: Values) -> object:
+    """All facts."""
     return session.master.facts()
 
 
 # -- what they say ---------------------------------------------------------------------------
-def row(result: object) -> Row:
+def _row(result: object) -> Row:
     assert isinstance(result, dict), f"{result!r} is no record"
     return result
 
@@ -121,7 +134,13 @@ def _rows(result: object) -> list[Row]:
     return result
 
 
+def sentence(template: str) -> Callable[[object], str]:
+    """Return what says a record by a template with the names of its fields."""
+    return lambda result: template.format(**_row(result)) if template else ""
+
+
 def say_solutions(result: object) -> str:
+    """`X = c1, Y = n1` for each solution, or yes, or no."""
     solutions = _rows(result)
     if not solutions:
         return "no"
@@ -136,18 +155,22 @@ def _shown(value: object) -> str:
 
 
 def say_signal(result: object) -> str:
-    row = row(result)
+    """How many actors a signal reached."""
+    row = _row(result)
     plural = "" if row["reached"] == 1 else "s"
     return f"{row['actor']}.{row['action']} reached {row['reached']} actor{plural}"
 
 
 def say_facts(result: object) -> str:
+    """The facts as Prolog prints them."""
     return "\n".join(f"{row['fact']}." for row in _rows(result))
 
 
 def degraded(result: object) -> int:
-    return EXIT_DEGRADED if row(result).get("degraded") else 0
+    """The exit code of a status."""
+    return EXIT_DEGRADED if _row(result).get("degraded") else 0
 
 
 def unhealthy(result: object) -> int:
+    """The exit code of the doctor's checks."""
     return 0 if all(row.get("ok") for row in _rows(result)) else EXIT_DEGRADED

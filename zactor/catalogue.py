@@ -8,7 +8,6 @@ from zactor import acts
 from zactor.kernel.errors import ScriptError
 from zactor.operations import Kind, Operation, Parameter
 
-
 # -- the table -------------------------------------------------------------------------------
 _REACT = ("reactor", "emitter", "action", "service")
 _SAY = ("actor", "action", "arguments")
@@ -40,7 +39,7 @@ OPERATIONS: tuple[Operation, ...] = (
             ("declareNode", ("name", "address"), 2),
             ("declarePhysicalNode", ("name", "address"), 2),
         ),
-        say=lambda result: "{name} is the node at {address}".format(**acts.row(result)),
+        say=acts.sentence("{name} is the node at {address}"),
     ),
     Operation(
         words="declare-factory",
@@ -51,7 +50,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Parameter(name="source", kind=Kind.FILE),
         ),
         terms=(("declareFactory", ("type", "source"), 2),),
-        say=lambda result: "{type}: {bundle}".format(**acts.row(result)),
+        say=acts.sentence("{type}: {bundle}"),
     ),
     Operation(
         words="deploy",
@@ -71,7 +70,7 @@ OPERATIONS: tuple[Operation, ...] = (
             ),
         ),
         terms=(("deployActor", ("type", "name", "node", "arg"), 3),),
-        say=lambda result: "{name}: {type} on {node}".format(**acts.row(result)),
+        say=acts.sentence("{name}: {type} on {node}"),
     ),
     Operation(
         words="destroy",
@@ -96,7 +95,7 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
         terms=(("destroyActor", ("name", "todo"), 1),),
         limited=False,  # the actor's work has no limit either
-        say=lambda result: "{name} destroyed".format(**acts.row(result)),
+        say=acts.sentence("{name} destroyed"),
     ),
     Operation(
         words="wire",
@@ -114,7 +113,7 @@ OPERATIONS: tuple[Operation, ...] = (
             ),
         ),
         terms=(("remoteReactInteraction", _REACT, 3), ("reactInteraction", _REACT, 3)),
-        say=lambda result: "{emitter}.{action} -> {reactor} ({service})".format(**acts.row(result)),
+        say=acts.sentence("{emitter}.{action} -> {reactor} ({service})"),
     ),
     Operation(
         words="unwire",
@@ -122,7 +121,7 @@ OPERATIONS: tuple[Operation, ...] = (
         act=acts.unwire,
         parameters=(_PORT, _REACTOR),
         terms=(("removeInteraction", _REACT[:3], 3),),
-        say=lambda result: "{emitter}.{action} -> {reactor} removed".format(**acts.row(result)),
+        say=acts.sentence("{emitter}.{action} -> {reactor} removed"),
     ),
     Operation(
         words="signal",
@@ -138,7 +137,7 @@ OPERATIONS: tuple[Operation, ...] = (
         act=acts.tell,
         parameters=_SEND,
         terms=(("tell", _SAY, 2),),
-        say=lambda result: "",
+        say=acts.sentence(""),
     ),
     Operation(
         words="ask",
@@ -207,7 +206,7 @@ OPERATIONS: tuple[Operation, ...] = (
         act=acts.sleep,
         parameters=(Parameter(name="seconds", kind=Kind.SECONDS),),
         terms=(("sleep", ("seconds",), 1),),
-        say=lambda result: "",
+        say=acts.sentence(""),
         cli=False,
         limited=False,
     ),

@@ -23,7 +23,7 @@ from zactor.kernel.errors import AlreadyExists, NoSuchThing, NotReachable
 from zactor.supervisor import rundir
 
 _REAPER = 'cat >/dev/null; test -z "$1" || rm -rf -- "$1"'
-_OUTPUT_SHOWN_BYTES = 4_000  # of a node that failed, in the error's message
+_OUTPUT_SHOWN_CHARS = 4_000  # of a node that failed, in a note of the error
 
 
 class Processes:
@@ -155,8 +155,11 @@ class Processes:
         for name in names:
             code = self._children[name].poll()
             if code is not None:
-                said = self.output(name)[-_OUTPUT_SHOWN_BYTES:].strip() or "nothing"
-                raise NotReachable(f"node {name} ended at its start with {code}; it said: {said}")
+                said = self.output(name)[-_OUTPUT_SHOWN_CHARS:].strip() or "nothing"
+                last = said.splitlines()[-1]
+                error = NotReachable(f"node {name} ended with {code}, its output with: {last}")
+                error.add_note(f"the end of the output of {name}:\n{said}")
+                raise error
 
     def wait_for(
         self, names: Sequence[str], timeout: float, go_on: Callable[[], bool] = lambda: True

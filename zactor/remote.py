@@ -86,10 +86,11 @@ class RemoteGateway:
             RemoteProtocolError: it can't be read here.
         """
         data = result.get("payload") if isinstance(result, dict) else None
-        if not isinstance(data, bytes):
+        buffers = result.get("buffers", []) if isinstance(result, dict) else []
+        if not isinstance(data, bytes) or not all(isinstance(part, bytes) for part in buffers):
             raise errors.RemoteProtocolError("the node's answer holds no result")
         with gateway_here(self):
-            return cast(object, payload.decode_value(data, ()))
+            return cast(object, payload.decode_value(data, buffers))
 
 
 class BlockingGateway(RemoteGateway):

@@ -62,7 +62,7 @@ def read_script(text: str | Iterable[str]) -> Iterator[Line]:
             if optional:
                 rest = rest[1:].lstrip()
             if _TERM.match(rest):
-                line, rest = _read_term(number, rest, source)
+                line, number, rest = _read_term(number, rest, source)
             else:
                 line, rest = _read_words(number, rest)
             if line.text or line.problem:
@@ -175,26 +175,31 @@ def _quote_end(line: str, index: int) -> int:
     raise ScriptError(f"the quote {quote} is never closed: {line.strip()!r}")
 
 
-def _read_term(number: int, rest: str, source: Iterator[tuple[int, str]]) -> tuple[Line, str]:
-    """Return the operation at the start of `rest` and what follows it on its last line."""
+def _read_term(number: int, rest: str, source: Iterator[tuple[int, str]]) -> tuple[Line, int, str]:
+    """Return the operation at the start of `rest`, its last line's number, and what follows."""
     scan = _TermScan()
+    last = number
     try:
         while (end := scan.feed(rest)) < 0:
             follows = next(source, None)
             if follows is None:
                 problem = f"{scan.open[-1]!r} is missing at the end of the script"
-                return Line(number=number, text=scan.text, problem=problem, unfinished=True), ""
-            rest = follows[1].rstrip("\r\n")
+                return (
+                    Line(number=number, text=scan.text, problem=problem, unfinished=True),
+                    last,
+                    "",
+                )
+            last, rest = follows[0], follows[1].rstrip("\r\n")
     except ScriptError as error:
-        return Line(number=number, text=scan.text or rest, problem=str(error)), ""
+        return Line(number=number, text=scan.text or rest, problem=str(error)), last, ""
     text = re.sub(r"^(\w+)\s+\(", r"\1(", _quote_addresses(scan.text))
     rest = rest[end:].lstrip()
     if rest.startswith("."):
-        return Line(number=number, text=text), rest[1:]
+        return Line(number=number, text=text), last, rest[1:]
     if rest and rest[0] not in "%#":
         problem = f"after {text!r} comes a `.` or the end of the line, not {rest!r}"
-        return Line(number=number, text=text, problem=problem), ""
-    return Line(number=number, text=text), ""
+        return Line(number=number, text=text, problem=problem), last, ""
+    return Line(number=number, text=text), last, ""
 
 
 def _quote_addresses(text: str) -> str:

@@ -125,7 +125,9 @@ class Copy:
         )
         self.theory = saved.theory
         self.history = History(saved)
-        return Replaced(saved=saved)
+        return Replaced(
+            facts=saved.theory.snapshot(), clock=saved.clock, digest=saved.digest, ids=saved.ids
+        )
 
     def forget_pieces(self, sender: str) -> None:
         """No more pieces will come from `sender`."""

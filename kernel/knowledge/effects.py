@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from zactor.kernel.ids import ORIGIN, Clock
-from zactor.kernel.knowledge.history import Saved
+from zactor.kernel.knowledge.history import TransactionIds
+from zactor.kernel.knowledge.theory import Fact
 from zactor.kernel.protocol.messages import Change, KbMessage
 
 
@@ -33,7 +34,11 @@ class Applied:
 class Replaced:
     """The theory is another one: persist it (`Store.replace`) and tell the listeners."""
 
-    saved: Saved
+    # What it was at this point of the list: later effects of the same list may have changed it.
+    facts: tuple[Fact, ...]
+    clock: Clock
+    digest: bytes
+    ids: TransactionIds  # transactions that took place, oldest first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,9 +34,9 @@ RESERVED = COMPARISONS | {",", "\\+", "true", "fail", "false", ":-", ";", "->", 
 
 
 def solve(goal: Term | str, theory: Theory) -> Iterator[dict[str, Term]]:
-    """Yield a value for each variable of `goal` (but `_`) for each way in which it holds.
+    """Yield the values of the variables of `goal` (but `_`) for each way in which it holds.
 
-    The theory must not change until the last solution is taken.
+    A variable that gets no value, such as one inside `\\+` only, is left out. The theory must not change until the last solution is taken.
 
     Raises:
         TermError: `goal` is no goal, or compares what has no value or isn't a number.
@@ -45,7 +45,8 @@ def solve(goal: Term | str, theory: Theory) -> Iterator[dict[str, Term]]:
     term = parse_goal(goal) if isinstance(goal, str) else goal
     names = variables(term)
     for bindings in _Search(theory).solve([term], 0, {}):
-        yield {name: substitute(Var(name), bindings) for name in names}
+        values = {name: substitute(Var(name), bindings) for name in names}
+        yield {name: value for name, value in values.items() if not isinstance(value, Var)}
 
 
 def first(goals: Sequence[Term], theory: Theory) -> tuple[Bindings | None, int]:

@@ -12,7 +12,7 @@ members may replace the inside; the face stays: submit, receive, members, ready,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from zactor.kernel import config
 from zactor.kernel.errors import LocalProtocolError, MailboxFull, RemoteProtocolError
@@ -60,6 +60,10 @@ __all__ = [
 ]
 
 
+def _nobody(theory: Theory) -> Iterable[str]:
+    return ()
+
+
 def leader_of(members: Mapping[str, tuple[str, int]]) -> str:
     """Return who should lead `members` (name to role and incarnation), "" if there are none."""
     masters = [name for name, (role, _) in members.items() if role == "master"]
@@ -73,9 +77,18 @@ class Replica:
     next call; `at` is the wall clock in s, kept in changes for people to read.
     """
 
-    def __init__(self, me: str, saved: Saved) -> None:
-        """Begin with what this node has on disk (`Store.load`)."""
+    def __init__(
+        self, me: str, saved: Saved, voters: Callable[[Theory], Iterable[str]] = _nobody
+    ) -> None:
+        """Begin with what this node has on disk (`Store.load`).
+
+        Args:
+            voters: whom a theory names as its nodes: who sees fewer than half of them doesn't
+                lead, so that a node that is cut off, or started before the others were found,
+                can't make a history that later passes for the newest.
+        """
         self.me = me
+        self._voters = voters
         self._copy = Copy(saved)
         self._promised = saved.promised
         self._seen = saved.promised  # no epoch above it has been heard of
@@ -205,7 +218,7 @@ class Replica:
     def _review(self, gone: list[str], at: float) -> list[Effect]:
         """Do what the members we see ask for: lead, go on leading, stop, or obey."""
         leader = leader_of(self._members)
-        if leader == self.me and self._ready:
+        if leader == self.me and self._ready and (self._leadership or self._sees_enough()):
             if self._leadership is None:
                 return self._stand(at)
             return self._leadership.members(self._members, gone, at)
@@ -214,6 +227,10 @@ class Replica:
             self._leadership = None
             effects += self._disobey()
         return effects + self._answer_poll(leader)
+
+    def _sees_enough(self) -> bool:
+        voters = set(self._voters(self.theory))
+        return 2 * len(voters & self._members.keys()) >= len(voters)
 
     def _stand(self, at: float) -> list[Effect]:
         """Begin an epoch above all others."""

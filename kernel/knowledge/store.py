@@ -21,7 +21,7 @@ from zactor.kernel.errors import Refused, TermError, ZactorError
 from zactor.kernel.ids import Clock
 from zactor.kernel.knowledge.effects import Replaced
 from zactor.kernel.knowledge.history import NO_DIGEST, Saved
-from zactor.kernel.knowledge.theory import FactRow, Theory
+from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.protocol.messages import Change
 
 SCHEMA_VERSION = 1
@@ -64,6 +64,7 @@ class Store:
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.file = folder / "kb.sqlite"
+        self._note = folder / "incarnation"
         os.close(os.open(self.file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         self._appended = 0
         with self._careful():
@@ -109,24 +110,21 @@ class Store:
             if self._appended >= _PRUNE_EVERY:
                 self._prune()
 
-    def replace(self, snapshot: Saved | Replaced) -> None:
+    def replace(self, snapshot: Replaced) -> None:
         """The theory is another one now; the log begins anew."""
-        saved = snapshot.saved if isinstance(snapshot, Replaced) else snapshot
-        rows: Iterable[FactRow] = saved.theory.rows()
         with self._careful(), self._whole():
             for table in ("facts", "changes", "transactions"):
                 self._db.execute(f"DELETE FROM {table}")
-            self._db.executemany(_FACT, rows)
-            self._db.executemany(_TRANSACTION, saved.ids)
-            bodies = [(_ENCODER.encode(change),) for change in saved.changes]
-            self._db.executemany("INSERT INTO changes (body) VALUES (?)", bodies)
-            self._place(saved.clock, saved.digest)
+            self._db.executemany(_FACT, (fact.row() for fact in snapshot.facts))
+            self._db.executemany(_TRANSACTION, snapshot.ids)
+            self._place(snapshot.clock, snapshot.digest)
 
     def next_incarnation(self) -> int:
         """Return a number above all that this returned before, however the node ended."""
         with self._synced(), self._whole():
-            incarnation = self._number("incarnation") + 1
+            incarnation = max(self._number("incarnation"), self._noted_incarnation()) + 1
             self._set("incarnation", incarnation)
+        self._note_incarnation(incarnation)
         return incarnation
 
     def promise(self, epoch: int) -> None:
@@ -170,6 +168,19 @@ class Store:
         (verdict,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             self._damaged(verdict)
+
+    def _noted_incarnation(self) -> int:
+        try:
+            return int(self._note.read_text())
+        except (FileNotFoundError, ValueError):
+            return 0
+
+    def _note_incarnation(self, incarnation: int) -> None:
+        # A second copy beside the file: whoever has to move that away must not start again from 1,
+        # or the other nodes would take the node for one that is long dead.
+        draft = self._note.with_suffix(".new")
+        draft.write_text(f"{incarnation}\n")
+        draft.replace(self._note)
 
     def _append(self, change: Change) -> None:
         self._db.executemany("DELETE FROM facts WHERE text = ?", [(f,) for f in change.retracted])

@@ -253,8 +253,7 @@ class Link:
             self._move(Cause.SETTLED)
         if self._out.waiting:
             effects += self._flush(now_ms)
-        if self._ack_due_ms is not None and self._ack_due_ms <= now_ms:
-            effects += self._tell_if_due(now_ms)
+        effects += self._tell_if_due(now_ms)
         return effects
 
     def _problem(self, frame: LinkFrame, credited: int) -> str | None:
@@ -313,11 +312,8 @@ class Link:
         self._again_asked_ms = now_ms
         self._missing = True
         self._tell_by(now_ms)
-        fields: dict[str, object] = {
-            "remote": str(self.remote),
-            "expected": self._received + 1,
-            "first": frame.first,
-        }
+        expected = self._received + 1
+        fields = {"remote": str(self.remote), "expected": expected, "first": frame.first}
         return [Trace("gap_seen", fields)]
 
     def _resend(self, now_ms: int) -> list[Effect]:
@@ -337,11 +333,7 @@ class Link:
             Transmit(self._frame(sent.first, sent.items)) for sent in out.unacknowledged
         ]
         count = out.next_number - 1 - out.acknowledged
-        fields: dict[str, object] = {
-            "remote": str(self.remote),
-            "after": out.acknowledged,
-            "count": count,
-        }
+        fields = {"remote": str(self.remote), "after": out.acknowledged, "count": count}
         return [Trace("items_resent", fields), *effects]
 
     # -- helpers -----------------------------------------------------------------------------

@@ -100,7 +100,7 @@ class Trace(msgspec.Struct, frozen=True):
     """Something worth a line in the log; the core itself never logs."""
 
     event: str  # past tense, snake case, constant
-    fields: dict[str, object]
+    fields: Mapping[str, object]
 
 
 Effect = Transmit | Deliver | Lost | Trace

@@ -391,7 +391,7 @@ Credited = Signal | Ask
 """Items that take a credit: the sender stops when the receiver doesn't get through them.
 
 A Bulk takes one if the item within does, so a long Reply never waits for a credit either: see
-`is_credited` in kernel/wire/codec.py, by which both ends count.
+`is_credited` in kernel/wire/measure.py, by which both ends count.
 """
 
 Item = (

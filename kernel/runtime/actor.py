@@ -64,7 +64,7 @@ def _one_of(what: str, value: str, allowed: tuple[str, ...]) -> None:
         raise ConfigError(f"{what}={value!r} must be one of {', '.join(allowed)}")
 
 
-class action(Generic[A, P, R]):  # noqa: N801  # a decorator is spelt like a function
+class action(Generic[A, P, R]):  # a decorator is spelt like a function
     """Make a method reachable from outside: by refs, by signals, by the console."""
 
     @overload
@@ -204,11 +204,11 @@ class Actor:
         return log
 
     # The seed's spellings.
-    def sendSignal(self, name: str, *args: Any) -> None:  # noqa: N802
+    def sendSignal(self, name: str, *args: Any) -> None:
         """The same as `send_signal`."""
         self.send_signal(name, *args)
 
-    def doAction(self, name: str, args: tuple[Any, ...]) -> Any:  # noqa: N802
+    def doAction(self, name: str, args: tuple[Any, ...]) -> Any:
         """The same as `do_action`."""
         return self.do_action(name, args)
 
@@ -267,7 +267,9 @@ def cell_of(actor: Actor) -> ActorCell:
     """
     cell: ActorCell | None = getattr(actor, "_Actor__cell", None)
     if cell is None:
-        raise ActorError(f"this {type(actor).__name__} was made by hand: spawn it to give it a name")
+        raise ActorError(
+            f"this {type(actor).__name__} was made by hand: spawn it to give it a name"
+        )
     return cell
 
 

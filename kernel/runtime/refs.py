@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar
 
-from zactor.kernel.errors import NotReachable, TimedOut
+from zactor.kernel.errors import ConfigError, NotReachable, TimedOut
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,9 +36,7 @@ class Gateway(Protocol):
         """Send an ask and return its Reply at once. Must not raise but for unfit arguments."""
         ...
 
-    def tell(
-        self, actor: str, action: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
+    def tell(self, actor: str, action: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Send a message that nobody answers."""
         ...
 
@@ -101,6 +99,10 @@ class Reply(Generic[R]):
         """Whether it has ended."""
         return self._done
 
+    def has_timeout(self) -> bool:
+        """Whether it ends by itself after some time."""
+        return self._deadline is not None
+
     def __await__(self) -> Generator[Any, None, R]:
         if not self._done:
             yield from self._settled().__await__()
@@ -129,6 +131,10 @@ class Reply(Generic[R]):
         self._listeners.append(callback)
         if self._done:
             self._notify()
+
+    def wait_by(self, wait: Callable[[Reply[Any], float | None], None]) -> None:
+        """Have `result` block by calling `wait(self, seconds)`."""
+        self._wait = wait
 
     # -- for who answers ---------------------------------------------------------------------
     def set_result(self, value: Any, convert: Callable[[Any], Any] | None = None) -> None:
@@ -296,9 +302,7 @@ class _Unbound:
     ) -> Reply[Any]:
         raise self._error(actor)
 
-    def tell(
-        self, actor: str, action: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
+    def tell(self, actor: str, action: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         raise self._error(actor)
 
     @staticmethod
@@ -313,6 +317,17 @@ def _rebind(name: str) -> _Ref:
 def make_ref(name: str, gateway: Gateway, of: type[Any] | None = None) -> Any:
     """A Ref of the actor `name` whose calls go through `gateway`; `of` is its class if known."""
     return _Ref(name, gateway, of)
+
+
+def target_of(call: Any) -> tuple[str, str]:
+    """The actor and the action (or signal) that an attribute of a Ref stands for.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if isinstance(call, Call):
+        return call._ref.name, call._action
+    raise ConfigError(f"{call!r} is no action and no signal of a ref")
 
 
 if TYPE_CHECKING:

@@ -23,7 +23,16 @@ class Route:
     Emitter.emit reads `cells` itself: None says that the way is not so simple, come to `send`.
     """
 
-    __slots__ = ("__weakref__", "_legs", "_runtime", "action", "cell", "cells", "emitter", "reactors")
+    __slots__ = (
+        "__weakref__",
+        "_legs",
+        "_runtime",
+        "action",
+        "cell",
+        "cells",
+        "emitter",
+        "reactors",
+    )
 
     def __init__(self, runtime: Runtime, cell: Cell, action: str) -> None:
         self._runtime = runtime
@@ -92,11 +101,9 @@ class Route:
             for name in names:
                 runtime.note_accept(sig, self.emitter, name)
             payload, buffers = parts_of(body)
-            item: Signal | Bulky = Signal(uids, self.cell.uid, number, self.action, payload)
-            if buffers:
-                item = Bulky(item, buffers)
+            item = Signal(uids, self.cell.uid, number, self.action, payload)
             try:
-                port.put(item)
+                port.put(Bulky(item, buffers) if buffers else item)
             except MailboxFull as error:
                 refused.append(str(error))
                 for name in names:

@@ -55,7 +55,7 @@ class Emitter(Generic[P]):
                     cell.dispatcher.ready(cell)
 
 
-class signal(Generic[P]):  # noqa: N801  # used like a function
+class signal(Generic[P]):  # used like a function
     """Declare a signal by the types of its arguments: `updateVal = signal(int)`."""
 
     @overload

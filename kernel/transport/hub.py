@@ -200,7 +200,6 @@ class Hub:
             self._collect_lost(effect, lost)
         for effect in peer.link.peer_gone(reason):
             self._collect_lost(effect, lost)
-        peer.announce_clear()
         self.user.on_peer_gone(peer, lost)
         peer.bury_outbox()
 
@@ -278,7 +277,6 @@ class Hub:
         due = peer.link.next_deadline_ms
         if due is not None:
             self._arm(due)
-        peer.announce_clear()
 
     def _carry_out(self, peer: Peer, effects: Sequence[Effect]) -> None:
         for effect in effects:
@@ -374,9 +372,9 @@ class Hub:
         peer.heard = True
         if peer.dealer is None:  # a frame of its link proves that it knows our key
             self._link_with(peer.hello)
+        self._announce(peer)
         self._carry_out(peer, peer.link.receive(frame, self.now_ms()))
         self._measure(peer)
-        self._announce(peer)
 
     def _announce(self, peer: Peer) -> None:
         if not peer.up and peer.connected and peer.heard and not peer.gone:

@@ -167,8 +167,12 @@ def _checksum(prefix: str, secret: bytes) -> bytes:
 
 
 def _encode(prefix: str, secret: bytes) -> str:
-    body = base64.b32encode(secret + _checksum(prefix, secret)).decode()
-    return f"{prefix}-{body.rstrip('=').lower()}"
+    return f"{prefix}-{_body(prefix, secret)}"
+
+
+def _body(prefix: str, secret: bytes) -> str:
+    data = base64.b32encode(secret + _checksum(prefix, secret))
+    return data.decode().rstrip("=").lower()
 
 
 def _decode(prefix: str, line: str) -> bytes | None:
@@ -181,7 +185,10 @@ def _decode(prefix: str, line: str) -> bytes | None:
     except (binascii.Error, ValueError):
         return None
     secret, checksum = data[:_SECRET_BYTES], data[_SECRET_BYTES:]
-    return secret if checksum == _checksum(prefix, secret) else None
+    if checksum != _checksum(prefix, secret):
+        return None
+    # The last character has two bits to spare; there is one spelling all the same.
+    return secret if body.lower() == _body(prefix, secret) else None
 
 
 # -- files -----------------------------------------------------------------------------------

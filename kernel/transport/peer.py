@@ -51,7 +51,6 @@ class Peer:
         self.unsent: deque[LinkFrame] = deque()  # the socket was full
         self.backlog = 0  # items in the link, as of the last turn
         self.backlog_bytes = 0
-        self._clear: deque[Callable[[], None]] = deque()
         self._wake = wake
         self._bury = bury
 
@@ -97,11 +96,6 @@ class Peer:
         self.handled.append(count)
         self._wake()
 
-    def when_clear(self, callback: Callable[[], None]) -> None:
-        """Call `callback` once, from the kernel thread, when the port isn't congested any more."""
-        self._clear.append(callback)
-        self._wake()
-
     # -- kernel thread -----------------------------------------------------------------------
     def take_handled(self) -> int:
         """Return the count of items handled since the last call."""
@@ -114,8 +108,3 @@ class Peer:
         """Return what was put since the last call."""
         outbox = self.outbox
         return [outbox.popleft() for _ in range(len(outbox))]
-
-    def announce_clear(self) -> None:
-        """Wake the senders that wait, if there is room again."""
-        while self._clear and not self.congested:
-            self._clear.popleft()()

@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from zactor.kernel.config import (
+    BATCH_BYTES_MAX,
     BATCH_ITEMS_MAX,
     BUFFERS_MAX,
     FRAME_BYTES_MAX,
@@ -62,6 +63,8 @@ _encoder = msgspec.msgpack.Encoder()
 _inbound: msgspec.msgpack.Decoder[LinkFrame | Request] = msgspec.msgpack.Decoder(Inbound)
 _outbound: msgspec.msgpack.Decoder[Answer | Problem] = msgspec.msgpack.Decoder(Outbound)
 _heartbeat = msgspec.msgpack.Decoder(Heartbeat)
+
+_BESIDE_BYTES_MAX = FRAME_BYTES_MAX - INLINE_BYTES_MAX - BATCH_BYTES_MAX
 
 _LONG = (Signal, Ask, Reply)  # what may have a payload of any length
 
@@ -170,11 +173,12 @@ def check_item(item: object) -> None:
         raise LocalProtocolError(
             f"a message of {payload + buffers} bytes, {MESSAGE_BYTES_MAX} allowed"
         )
-    # What isn't payload has to fit into the body, beside the rest of a batch.
-    if size_of(inner) - payload > INLINE_BYTES_MAX:
+    # What isn't payload has to fit into the body, beside a payload and the rest of a batch.
+    beside = size_of(inner) - payload
+    if beside > _BESIDE_BYTES_MAX:
         raise LocalProtocolError(
-            f"a {type(inner).__name__} of {size_of(inner) - payload} bytes beside its payload, "
-            f"{INLINE_BYTES_MAX} allowed"
+            f"a {type(inner).__name__} of {beside} bytes beside its payload, "
+            f"{_BESIDE_BYTES_MAX} allowed"
         )
 
 

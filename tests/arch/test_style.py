@@ -6,6 +6,7 @@ import ast
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -83,7 +84,8 @@ def test_every_module_begins_with_what_it_owns() -> None:
 
 def forbidden() -> list[re.Pattern[str]]:
     """What is true on one machine only: its folders and the package indexes it uses."""
-    words = {os.fspath(ROOT), os.fspath(Path.home())} - {"/", "/root"}
+    words = {os.fspath(ROOT), os.fspath(Path.home()), sys.prefix}
+    words -= {"/", "/root", "/usr", "/usr/local"}  # these are everybody's
     for variable in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX"):
         for url in os.environ.get(variable, "").split():
             words.add(urlsplit(url).hostname or url)

@@ -16,8 +16,9 @@ import msgspec
 import pytest
 
 from zactor.bundles.build import build_bundle
-from zactor.bundles.load import check, forget, load_class, private_name, register
+from zactor.bundles.load import attach, check, detach, forget, load_class, private_name, register
 from zactor.bundles.manifest import Bundle, encode
+from zactor.bundles.store import BundleStore
 from zactor.kernel.errors import BundleRefused
 
 from .conftest import COUNTER, Write
@@ -148,6 +149,25 @@ def test_a_registered_bundle_can_be_unpickled_before_it_was_loaded(counter: Bund
         pickle.loads(text)
     register(counter)
     assert pickle.loads(text) is load_class(counter, "counter")
+
+
+def test_a_class_of_a_bundle_in_the_store_can_be_unpickled(counter: Bundle, tmp_path: Path) -> None:
+    text = pickle.dumps(load_class(counter, "counter"))
+    forget(counter.identity)
+    store = BundleStore(tmp_path / "store")
+    attach(store)
+    try:
+        with pytest.raises(ModuleNotFoundError):
+            pickle.loads(text)
+        store.put(counter)
+        assert pickle.loads(text) is load_class(counter, "counter")
+        forget(counter.identity)
+        file = next((tmp_path / "store").iterdir())
+        file.write_bytes(file.read_bytes().replace(b"return 1", b"return 2"))
+        with pytest.raises(ImportError, match="isn't what was asked for"):
+            pickle.loads(text)
+    finally:
+        detach(store)
 
 
 def test_a_forgotten_bundle_leaves_no_module(counter: Bundle) -> None:

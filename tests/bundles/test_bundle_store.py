@@ -112,6 +112,14 @@ def test_what_is_not_there_is_no_such_thing(store: BundleStore, counter: Bundle)
             ask(counter.identity)
 
 
+def test_a_bundle_is_found_by_how_its_hash_begins(store: BundleStore, counter: Bundle) -> None:
+    assert store.beginning_with(counter.identity[7:23]) == ""
+    store.put(counter)
+    assert store.beginning_with(counter.identity[7:23]) == counter.identity
+    for digits in ("", "*", "../", "0" * 16):
+        assert store.beginning_with(digits) == ""
+
+
 @pytest.mark.parametrize(
     "identity",
     ["", "sha256:", "sha256:../../etc/passwd", "sha256:" + "A" * 64, "md5:" + "a" * 64, "a" * 64],

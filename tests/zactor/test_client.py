@@ -187,8 +187,7 @@ def test_a_request_beyond_the_backlog_is_refused_at_the_callers_line(
     monkeypatch.setattr("zactor.kernel.config.CLIENT_BACKLOG_MAX", 3)
     connection = doors.connection(doors.porter(only_knocks).endpoint)
     with pytest.raises(errors.MailboxFull, match="3 requests"):
-        for _ in range(10):
-            connection.request(LOOK)
+        _ = [connection.request(LOOK) for _ in range(10)]
 
 
 def test_no_answer_in_time_is_timed_out(doors: Doors) -> None:
@@ -286,9 +285,7 @@ def test_another_clusters_door_is_refused_with_a_hint(doors: Doors, tmp_path: Pa
         assert "zactor keys join" in str(error)
 
 
-def test_a_door_that_hangs_counts_as_gone(
-    doors: Doors, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_door_that_hangs_counts_as_gone(doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zactor.kernel.config.CLIENT_PROBE_MS", 100)
     porter = doors.porter(lambda request: [])
     error = failure(doors.connection(porter.endpoint).request(LOOK))

@@ -1,7 +1,6 @@
 """The console of `zactor master`: a prompt, and what happens in the network above it.
 
-Lines are read by the standard library's readline. Events come from a thread with a connection of
-its own; it clears the line being typed, prints, and has readline draw the line again.
+Events come from a thread with a connection of its own, which hands them to the screen.
 """
 
 from __future__ import annotations
@@ -9,8 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import readline
-import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +19,7 @@ from zactor.catalogue import OPERATIONS, find_words
 from zactor.cli import completion, output
 from zactor.cli.common import Settings, one_line, remote_traceback
 from zactor.cli.network import open_session
+from zactor.cli.screen import Screen
 from zactor.kernel.errors import ScriptError, ZactorError
 from zactor.operations import Kind, Session
 from zactor.script import Line, is_unfinished, read_call, read_script
@@ -29,54 +27,6 @@ from zactor.script import Line, is_unfinished, read_call, read_script
 HISTORY_LINES = 1_000
 NAMES_S = 1.0  # TAB asks the node again after this long
 RECONNECT_S = 1.0  # between two attempts of the thread that shows events
-_CLEAR_LINE = "\r\033[K"
-
-
-class Screen:
-    """The terminal, shared by the line being typed and the events above it.
-
-    Threads: any may call `above`; the others belong to the main thread.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._prompt = ""  # "" while no line is being typed
-        self._main = threading.main_thread().ident or 0
-        self._libedit = "libedit" in (readline.__doc__ or "")
-
-    def read(self, prompt: str) -> str:
-        """Return the next line that is typed.
-
-        Raises:
-            EOFError: Ctrl-D. KeyboardInterrupt: Ctrl-C.
-        """
-        with self._lock:
-            self._prompt = prompt
-        try:
-            return input(prompt)
-        finally:
-            with self._lock:
-                self._prompt = ""
-
-    def above(self, text: str) -> None:
-        """Print `text` above the line being typed, and that line below it again."""
-        with self._lock:
-            if not self._prompt:
-                _write(f"{text}\n")
-                return
-            line = f"{self._prompt}{readline.get_line_buffer()}" if self._libedit else ""
-            _write(f"{_CLEAR_LINE}{text}\n{line}")
-            if not self._libedit:
-                # As if the window had changed its size: readline draws its line anew, with the
-                # cursor where it was, which nothing else in the standard library can do.
-                signal.pthread_kill(self._main, signal.SIGWINCH)
-
-
-def _write(text: str) -> None:
-    sys.stdout.flush()
-    data = text.encode(errors="replace")
-    while data:
-        data = data[os.write(sys.stdout.fileno(), data) :]
 
 
 class Names:
@@ -265,5 +215,5 @@ def run_console(given: Settings, endpoint: str, name: str) -> None:
     with open_session(given, endpoint) as session, _history(history):
         _offer(Names(session))
         click.echo(f"zactor master {name} at {endpoint.removeprefix('tcp://')}: help, exit")
-        with _events_above(given, endpoint, screen):
+        with screen.opened(), _events_above(given, endpoint, screen):
             Console(session, screen, f"{name}> ", as_json=given.json).run()

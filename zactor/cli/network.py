@@ -168,11 +168,13 @@ def _join_goal(operation: Operation, words: Sequence[Word], line: str) -> list[s
 @contextlib.contextmanager
 def open_session(given: Settings, endpoint: str | None = None) -> Iterator[Session]:
     """Connect to a node and yield where operations go."""
+    from zactor.endpoints import parse_endpoint
     from zactor.master import connect
 
-    with connect(
-        endpoint or given.endpoint, home=given.home_folder, timeout=given.timeout or TIMEOUT_S
-    ) as master:
+    at = endpoint or given.endpoint
+    if at is not None:
+        parse_endpoint(at)  # wrong usage is told before anything is opened
+    with connect(at, home=given.home_folder, timeout=given.timeout or TIMEOUT_S) as master:
         yield Session(master=master, home=given.home_folder, progress=note)
 
 

@@ -2,14 +2,17 @@
 
 The checkers know the messages and what a workload's transactions mean, and nothing of the machine:
 facts on a simulated disk are kept by plain set arithmetic, and histories are walked by digest.
-Replay one seed with `pytest tests/kernel/knowledge/test_replica_simulation.py --seed N`.
+Replay one seed with `KB_SEED=N pytest tests/kernel/knowledge/test_replica_simulation.py`.
 """
 
 from __future__ import annotations
 
+import os
 import random
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -19,9 +22,16 @@ from zactor.kernel.knowledge import copy, history, leader, replica
 from zactor.kernel.knowledge.history import Saved
 from zactor.kernel.knowledge.replica import Replica
 from zactor.kernel.knowledge.theory import Theory
-from zactor.kernel.protocol.messages import Change, KbMessage, KbState, Transaction
+from zactor.kernel.protocol.messages import (
+    Change,
+    KbLog,
+    KbMessage,
+    KbOutcome,
+    KbSnapshot,
+    Transaction,
+)
 
-SEEDS = 500
+SEEDS = int(os.environ.get("KB_SEEDS", "500"))
 MUTANT_SEEDS = 400  # within so many a checker must find every mutant
 CHAOS_STEPS = 160
 DRAIN_STEPS = 20_000
@@ -58,10 +68,10 @@ class Disk:
         if change.id:
             self.ids.append((change.id, change.epoch, change.index))
 
-    def replace(self, saved: Saved) -> None:
-        self.facts = {row[0]: row for row in saved.theory.rows()}
-        self.clock, self.digest = saved.clock, saved.digest
-        self.changes, self.ids = list(saved.changes), list(saved.ids)
+    def replace(self, other: replica.Replaced) -> None:
+        self.facts = {fact.text: fact.row() for fact in other.facts}
+        self.clock, self.digest = other.clock, other.digest
+        self.changes, self.ids = [], list(other.ids)
 
     def saved(self) -> Saved:
         return Saved(
@@ -85,6 +95,7 @@ class Node:
     machine: Replica | None = None
     known: dict[str, tuple[str, int]] = field(default_factory=dict)
     undecided: set[str] = field(default_factory=set)
+    complete_at: Clock | None = None  # with this it has all that a leader had when it joined
 
     @property
     def replica(self) -> Replica:
@@ -102,6 +113,8 @@ class Simulation:
         self.nodes = {n: Node(n, "master" if n[0] == "m" else "node") for n in names}
         self.links: dict[tuple[str, int, str, int], deque[KbMessage]] = {}
         self.holds_early = self.random.random() < 0.5  # the shell keeps what comes too early
+        self.faults = True
+        self.keys = self.random.choice([1, 2, 4])
         self.now_ms = 0
         self.numbers = 0
         self.changes: dict[bytes, tuple[bytes, Change]] = {}  # digest: (digest before, change)
@@ -129,7 +142,7 @@ class Simulation:
         node.alive, node.ready = True, False
         node.machine = Replica(node.name, node.disk.saved())
         node.known = {node.name: (node.role, node.incarnation)}
-        node.undecided = set()
+        node.undecided, node.complete_at = set(), None
         self.carry_out(node, node.replica.members(node.known, self.clock()))
 
     def restart(self) -> None:
@@ -143,10 +156,12 @@ class Simulation:
             self.die(node)
 
     def may_crash(self, node: Node) -> bool:
-        """Somebody must survive who has all that was decided: without that nothing is promised."""
-        floor = max([clock for _, clock, *_ in self.outcomes.values()], default=ORIGIN)
+        """Somebody must survive who was brought up by the last leader: else nothing is promised."""
+        newest = max(self.by_clock, default=ORIGIN).epoch
         return any(
-            one.ready and one.replica.leader and one.disk.clock >= floor
+            one.complete_at is not None
+            and one.disk.clock >= one.complete_at
+            and one.disk.clock.epoch == newest
             for one in self.live()
             if one is not node
         )
@@ -167,7 +182,9 @@ class Simulation:
         source, life, target, target_life = key = self.random.choice(ready)
         node = self.nodes[target]
         seen = node.known.get(source, ("", 0))[1]
-        if not node.alive or node.incarnation != target_life or seen > life:
+        sender = self.nodes[source]
+        lost = seen != life and not (sender.alive and sender.incarnation == life)
+        if not node.alive or node.incarnation != target_life or lost:
             self.links[key].clear()
         elif seen == life or not self.holds_early:
             message = self.links[key].popleft()
@@ -204,7 +221,7 @@ class Simulation:
         if node is None:
             return
         self.numbers += 1
-        key = f"k{self.random.randrange(4)}"
+        key = f"k{self.random.randrange(self.keys)}"
         kind = self.random.choice(["create", "destroy", "set"])
         fact = f"actor({key},{self.numbers})"
         transaction = Transaction(
@@ -235,7 +252,7 @@ class Simulation:
     # -- effects -----------------------------------------------------------------------------
     def carry_out(self, node: Node, effects: list[replica.Effect]) -> None:
         for effect in effects:
-            if self.random.random() < 0.002 and self.may_crash(node):
+            if self.faults and self.random.random() < 0.002 and self.may_crash(node):
                 self.die(node)
                 return
             match effect:
@@ -244,15 +261,20 @@ class Simulation:
                     key = (node.name, node.incarnation, to, life)
                     target = self.nodes[to]
                     if target.alive and target.incarnation == life:
+                        if isinstance(message, KbLog | KbSnapshot) and node.complete_at:
+                            target.complete_at = node.replica.clock
                         self.links.setdefault(key, deque()).append(message)
                 case replica.Applied(change=change):
                     self.record(node.disk, change)
                     node.disk.apply(change)
-                case replica.Replaced(saved=saved):
-                    node.disk.replace(saved)
+                case replica.Replaced():
+                    node.disk.replace(effect)
                 case replica.Promised(epoch=epoch):
                     check(epoch > node.disk.promised, f"{node.name} promises {epoch} again")
                     node.disk.promised = epoch
+                case replica.Led(leader=name):
+                    if name == node.name:
+                        node.complete_at = node.replica.clock
                 case replica.Decided():
                     check(effect.id in node.undecided, f"{effect.id} was decided twice")
                     node.undecided.discard(effect.id)
@@ -271,6 +293,7 @@ class Simulation:
     # -- the end -----------------------------------------------------------------------------
     def drain(self) -> None:
         """Nothing more goes wrong: everybody learns of everybody, every message arrives."""
+        self.faults = False
         for _ in range(DRAIN_STEPS):
             behind = [node for node in self.live() if self.differences(node) or not node.ready]
             if behind:
@@ -328,7 +351,9 @@ class Simulation:
             facts.pop(key, None)
             if kind != "destroy":
                 facts[key] = f"actor({key},{number})"
-        check(sorted(facts.values()) == node.replica.theory.texts(), "the facts aren't the history's")
+        check(
+            sorted(facts.values()) == node.replica.theory.texts(), "the facts aren't the history's"
+        )
 
     def check_outcomes(self, past: list[Change]) -> None:
         ids = Counter(change.id for change in past if change.id)
@@ -350,8 +375,166 @@ def _small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_live_nodes_always_come_to_one_history() -> None:
-    for seed in range(SEEDS):
+    only = os.environ.get("KB_SEED")
+    for seed in range(SEEDS) if only is None else [int(only)]:
         try:
             Simulation(seed).run()
         except Exception as error:
-            raise AssertionError(f"seed {seed}: {error!r}") from error
+            again = f"KB_SEED={seed} pytest {Path(__file__).name}"
+            raise AssertionError(f"{error!r}; again with {again}") from error
+
+
+def test_the_runs_meet_what_they_are_meant_to_meet() -> None:
+    met: Counter[str] = Counter()
+
+    class Watched(Simulation):
+        def carry_out(self, node: Node, effects: list[replica.Effect]) -> None:
+            for effect in effects:
+                what = effect.message if isinstance(effect, replica.Send) else effect
+                met[type(what).__name__] += 1
+                met["refused"] += isinstance(effect, replica.Decided) and effect.kind != ""
+            super().carry_out(node, effects)
+
+    for seed in range(60):
+        Watched(seed).run()
+    for what in ("KbLog", "KbSnapshot", "KbWant", "Replaced", "Decided", "refused", "Trace"):
+        assert met[what] >= 10, (what, met)
+
+
+def _decides_alone(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(leader.Leadership, "_settle", _settle_at_once)
+
+
+def _settle_at_once(self: leader.Leadership) -> list[replica.Effect]:
+    for peer in self._peers.values():
+        peer.applied = self._copy.clock
+    return _SETTLE(self)
+
+
+_SETTLE = leader.Leadership._settle
+
+
+def _begins_without_an_opening(patch: pytest.MonkeyPatch) -> None:
+    order = copy.Copy.order
+
+    def skip(self: copy.Copy, transaction: Transaction, epoch: int, at: float) -> object:
+        if transaction.id:
+            return order(self, transaction, epoch, at)
+        return replica.Trace(event="nothing")
+
+    patch.setattr(copy.Copy, "order", skip)
+
+
+def _forgets_what_took_place(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(history.History, "took_place", lambda self, id_: None)
+
+
+def _sends_snapshots_without_ids(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(history.History, "ids", lambda self: ())
+
+
+def _obeys_anybody(patch: pytest.MonkeyPatch) -> None:
+    def take(self: Replica, sender: str, change: Change) -> list[replica.Effect]:
+        self._obeyed, self._promised = sender, change.epoch
+        return _TAKE_ORDER(self, sender, change)
+
+    patch.setattr(Replica, "_take_order", take)
+
+
+_TAKE_ORDER = Replica._take_order
+
+
+def _trusts_its_own_copy(patch: pytest.MonkeyPatch) -> None:
+    def lead(self: leader.Leadership, newest: str) -> list[replica.Effect]:
+        return self._lead(0.0)
+
+    patch.setattr(leader.Leadership, "_fetch", lead)
+
+
+def _waits_for_one_answer_only(patch: pytest.MonkeyPatch) -> None:
+    advance = leader.Leadership.advance
+
+    def hasty(self: leader.Leadership, at: float) -> list[replica.Effect]:
+        answered = {n: p for n, p in self._peers.items() if p.stands is not None}
+        everybody, self._peers = self._peers, answered or self._peers
+        effects = advance(self, at)
+        self._peers = {**everybody, **self._peers}
+        return effects
+
+    patch.setattr(leader.Leadership, "advance", hasty)
+
+
+def _does_not_submit_again(patch: pytest.MonkeyPatch) -> None:
+    answer = Replica._answer_poll
+
+    def silent(self: Replica, sender: str) -> list[replica.Effect]:
+        mine, self._mine = self._mine, {}
+        effects = answer(self, sender)
+        self._mine = mine
+        return effects
+
+    patch.setattr(Replica, "_answer_poll", silent)
+
+
+def _keeps_its_epoch(patch: pytest.MonkeyPatch) -> None:
+    def stand(self: Replica, at: float) -> list[replica.Effect]:
+        self._promised = self._seen = max(self._promised, self._seen) - 1
+        return _STAND(self, at)
+
+    patch.setattr(Replica, "_stand", stand)
+
+
+_STAND = Replica._stand
+
+
+def _takes_any_outcome(patch: pytest.MonkeyPatch) -> None:
+    dispatch = Replica._dispatch
+
+    def take(self: Replica, sender: str, message: KbMessage, at: float) -> list[replica.Effect]:
+        obeyed = self._obeyed
+        if isinstance(message, KbOutcome):
+            self._obeyed = sender
+        effects = dispatch(self, sender, message, at)
+        if isinstance(message, KbOutcome):
+            self._obeyed = obeyed
+        return effects
+
+    patch.setattr(Replica, "_dispatch", take)
+
+
+def _asks_only_once(patch: pytest.MonkeyPatch) -> None:
+    receive = Replica.receive
+
+    def forget(self: Replica, sender: str, message: KbMessage, at: float) -> list[replica.Effect]:
+        return receive(self, sender, message, at) if sender in self._members else []
+
+    patch.setattr(leader.Leadership, "tick", lambda self, now_ms, at: [])
+    patch.setattr(Replica, "receive", forget)
+
+
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        _decides_alone,
+        _begins_without_an_opening,
+        _forgets_what_took_place,
+        _sends_snapshots_without_ids,
+        _obeys_anybody,
+        _trusts_its_own_copy,
+        _waits_for_one_answer_only,
+        _does_not_submit_again,
+        _keeps_its_epoch,
+        _takes_any_outcome,
+        _asks_only_once,
+    ],
+)
+def test_a_checker_finds_every_mutant(
+    mutant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutant(monkeypatch)
+    for seed in range(MUTANT_SEEDS):
+        try:
+            Simulation(seed).run()
+        except Exception:
+            return
+    pytest.fail(f"{mutant.__name__} lived through {MUTANT_SEEDS} seeds")

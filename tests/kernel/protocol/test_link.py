@@ -115,9 +115,9 @@ def test_credited_items_wait_for_credit_and_the_others_overtake_them() -> None:
 
 def test_credited_items_wait_while_too_many_bytes_are_under_way() -> None:
     link = make()
-    assert len(frames(link.submit(["c:150", "c:60", "c:1"], 0))) == 2
+    assert len(frames(link.submit(["c:150", "c:60", "c:90"], 0))) == 2
     assert frames(link.submit(["f:5"], 0)) == [ours(3, "f:5")]
-    assert frames(link.receive(theirs(1, received=1), 1)) == [ours(4, "c:1")]
+    assert frames(link.receive(theirs(1, received=1), 1)) == [ours(4, "c:90")]
 
 
 # -- acknowledging -------------------------------------------------------------------------
@@ -291,6 +291,32 @@ def test_the_phases_are_those_of_the_table() -> None:
     with pytest.raises(LocalProtocolError, match="open"):
         link._move(Cause.SETTLED)
     assert link.phase is Phase.OPEN
+
+
+def test_the_next_deadline_is_the_earlier_of_acknowledgement_and_probe() -> None:
+    link = make()
+    link.submit(["c1"], 0)
+    link.receive(theirs(1, "f1"), 247)
+    assert link.next_deadline_ms == 250
+    link.tick(250)
+    link.receive(theirs(2, "f2"), 300)
+    assert link.next_deadline_ms == 305
+
+
+def test_what_is_consumed_during_a_break_is_granted_when_it_ends() -> None:
+    link = make()
+    link.receive(theirs(1, "c", "c", "c", "c"), 0)
+    link.disconnected(1)
+    assert link.consumed(4, 2) == []
+    assert link.connected(3) == [Transmit(ours(1, received=4, granted=12, probe=True))]
+
+
+def test_who_has_nothing_under_way_sends_nothing_again() -> None:
+    link = make()
+    assert link.receive(theirs(1, again=True), 0) == []
+    link.submit(["c1"], 0)
+    link.disconnected(1)
+    assert link.receive(theirs(1, again=True), 2) == []
 
 
 # -- what an honest peer never sends -------------------------------------------------------

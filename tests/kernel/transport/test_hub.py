@@ -177,9 +177,7 @@ def test_a_new_incarnation_takes_the_place_of_the_old(tmp_path: Path) -> None:
             async with hub(tmp_path, "n2", 2) as (two, _):
                 await two.introduce(one.endpoint)
                 await user.until(lambda: user.up == ["n2@1", "n2@2"])
-                assert [(who, why) for who, why, _ in user.gone] == [
-                    ("n2@1", "n2 was restarted")
-                ]
+                assert [(who, why) for who, why, _ in user.gone] == [("n2@1", "n2 was restarted")]
 
     asyncio.run(story())
 

@@ -91,8 +91,12 @@ def test_a_home_of_another_cluster_is_refused_and_kept(tmp_path: Path) -> None:
 
 def test_every_mistyped_token_is_found_out(tmp_path: Path) -> None:
     token = keys.token(tmp_path / "there")
-    for at in range(len(token)):
-        wrong = token[:at] + ("a" if token[at] != "a" else "b") + token[at + 1 :]
+    typos = [(at, typo) for at in range(len(token)) for typo in "ab2"]
+    typos += [(len(token) - 1, typo) for typo in "abcdefghijklmnopqrstuvwxyz234567"]
+    for at, typo in typos:
+        wrong = token[:at] + typo + token[at + 1 :]
+        if wrong == token:
+            continue
         with pytest.raises(ConfigError) as error:
             keys.join(tmp_path / "here", wrong)
         assert wrong not in str(error.value), "a token is a secret, also a mistyped one"
