@@ -137,7 +137,7 @@ def decode(data: bytes, identity: str = "") -> Bundle:
     found = identity_of(data)
     if identity and identity != found:
         raise BundleRefused(f"the bundle isn't what was asked for: want {identity}, found {found}")
-    manifest, at = _head(data)
+    manifest, at = _head(data, len(data))
     digest = data[len(MAGIC) : len(MAGIC) + _DIGEST_BYTES]
     if hashlib.sha256(data[len(MAGIC) + _DIGEST_BYTES :]).digest() != digest:
         raise BundleRefused("the bundle was damaged: its content doesn't fit its checksum")
@@ -159,7 +159,21 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
         NoSuchThing: there is no such file.
         BundleRefused: it is no bundle.
     """
-    return _head(_read(path))[0]
+    data = _read(path)
+    return _head(data, len(data))[0]
+
+
+def check_head(path: Path) -> Manifest:
+    """Check what needs no hashing: for a file whose identity is known to hold. Reads the head only.
+
+    Raises:
+        BundleRefused: it is no bundle, or breaks a rule.
+    """
+    with path.open("rb") as file:
+        total = os.fstat(file.fileno()).st_size
+        manifest, _ = _head(file.read(_HEAD_BYTES + config.BUNDLE_MANIFEST_BYTES_MAX), total)
+    _check_types(manifest)
+    return manifest
 
 
 def verify(path: str | os.PathLike[str], identity: str = "") -> Bundle:
@@ -230,8 +244,11 @@ def _read(path: str | os.PathLike[str]) -> bytes:
         raise NoSuchThing(f"can't read {os.fspath(path)!r}: {error.strerror}") from None
 
 
-def _head(data: bytes) -> tuple[Manifest, int]:
-    """The manifest, held to every rule that needs no hashing, and where the parts begin."""
+def _head(data: bytes, total: int) -> tuple[Manifest, int]:
+    """The manifest, held to every rule that needs no hashing, and where the parts begin.
+
+    `data` may end behind the manifest; `total` is the length of the file.
+    """
     if not data.startswith(MAGIC):
         raise BundleRefused("this is no zactor bundle")
     if len(data) < _HEAD_BYTES:
@@ -251,8 +268,8 @@ def _head(data: bytes) -> tuple[Manifest, int]:
     if any(part.size < 0 for part in manifest.parts.values()):
         raise BundleRefused("the bundle's manifest has a part of negative size")
     end = _HEAD_BYTES + length + sum(part.size for part in manifest.parts.values())
-    if end != len(data):
-        raise BundleRefused(f"the bundle has {len(data)} bytes, its manifest wants {end}")
+    if end != total:
+        raise BundleRefused(f"the bundle has {total} bytes, its manifest wants {end}")
     return manifest, _HEAD_BYTES + length
 
 

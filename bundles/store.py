@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import threading
 from pathlib import Path
 
-from zactor.bundles.manifest import Bundle, decode, hex_of
+from zactor.bundles.manifest import Bundle, check_head, decode, hex_of
 from zactor.kernel import config
 from zactor.kernel.errors import BundleRefused, NoSuchThing
 
@@ -23,6 +24,9 @@ class BundleStore:
         """Nothing is created before there is something to keep."""
         self._folder = Path(folder)
         self._lock = threading.Lock()
+        # Of each transfer under way: bytes held, and their hash so far. Hashing 64 MB at once, when
+        # the last piece is there, would keep a node's kernel from its heartbeats.
+        self._running: dict[Path, tuple[int, hashlib._Hash]] = {}
 
     def has(self, identity: str) -> bool:
         """Whether the whole bundle is here."""
@@ -75,6 +79,7 @@ class BundleStore:
             held = _size(partial)
             if held > total:  # of another total: one of the two senders was wrong
                 partial.unlink()
+                self._running.pop(partial, None)
                 held = 0
             if offset <= held < offset + len(data):
                 self._append(partial, data[held - offset :])
@@ -125,14 +130,15 @@ class BundleStore:
         return self._folder / f"{hex_of(identity)}.part"
 
     def _finish(self, identity: str, partial: Path) -> None:
-        data = partial.read_bytes()
+        hashed = self._hash_of(partial)
+        self._running.pop(partial, None)
         try:
-            decode(data, identity)
+            if hashed.hexdigest() != hex_of(identity):
+                raise BundleRefused(f"what came isn't what was asked for: want {identity}")
+            check_head(partial)
         except BundleRefused:
             partial.unlink()
             raise
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
         partial.replace(self._whole(identity))
         self._sync_folder()
 
@@ -151,10 +157,24 @@ class BundleStore:
         if not partial.exists():
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._make_room()
+        hashed = self._hash_of(partial)
         # A link that someone laid there must not lead the bytes elsewhere.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open(partial, flags, 0o600), "ab") as file:
             file.write(data)
+            file.flush()
+            # Piece by piece: all at the end would take as long as the whole transfer at once.
+            os.fdatasync(file.fileno())
+            held = os.fstat(file.fileno()).st_size
+        hashed.update(data)
+        self._running[partial] = (held, hashed)
+
+    def _hash_of(self, partial: Path) -> hashlib._Hash:
+        held, hashed = self._running.get(partial, (-1, hashlib.sha256()))
+        if held == _size(partial):
+            return hashed
+        # Begun before a restart, or anew.
+        return hashlib.sha256(partial.read_bytes() if partial.exists() else b"")
 
     def _make_room(self) -> None:
         """Drop the transfers that were left longest, so that unfinished ones can't pile up."""
@@ -162,6 +182,7 @@ class BundleStore:
         too_many = max(0, len(partials) + 1 - config.BUNDLE_PARTIALS_MAX)
         for file in partials[:too_many]:
             file.unlink(missing_ok=True)
+            self._running.pop(file, None)
 
     def _sync_folder(self) -> None:
         """Make the rename itself last."""

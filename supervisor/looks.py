@@ -98,7 +98,7 @@ def nodes(node: Node) -> Rows:
                 "clock": list(clock),
             }
         )
-    for endpoint in node.waiting_endpoints():
+    for endpoint in node.doorman.waiting_endpoints():
         rows.append(
             {
                 "name": "",

@@ -34,7 +34,9 @@ async def declare_node(node: Node, name: str, address: str) -> dict[str, str]:
         if _is_at(row.address, host, port):
             return {"name": name, "address": row.address}
         raise AlreadyExists(f"a node {name} exists already, at {row.address}")
-    waiting = [there for there in node.waiting_endpoints() if _is_at(_address(there), host, port)]
+    waiting = [
+        there for there in node.doorman.waiting_endpoints() if _is_at(_address(there), host, port)
+    ]
     if waiting:
         await _configure(node, name, waiting[0])
     else:

@@ -15,14 +15,13 @@ from typing import Any
 
 import structlog
 
+from zactor.bundles import load as bundles
 from zactor.bundles.store import BundleStore
 from zactor.kernel import config
-from zactor.kernel.errors import MailboxFull, Refused, ZactorError, from_wire
 from zactor.kernel.ids import NodeId
 from zactor.kernel.knowledge.store import Store
 from zactor.kernel.protocol import messages
 from zactor.kernel.protocol.messages import KbMessage
-from zactor.kernel.runtime.asks import Outcome
 from zactor.kernel.runtime.mailbox import DeadLetter
 from zactor.kernel.runtime.router import Blueprint
 from zactor.kernel.runtime.runtime import Runtime
@@ -30,12 +29,11 @@ from zactor.kernel.transport.hub import Hub
 from zactor.kernel.transport.keys import ClusterKeys, node_keys
 from zactor.kernel.transport.peer import Peer
 from zactor.kernel.transport.seam import Client
-from zactor.kernel.wire import results
-from zactor.kernel.wire.bulky import Buffer, Bulky
-from zactor.kernel.wire.payload import decode_value
+from zactor.kernel.wire.bulky import Bulky
 from zactor.supervisor.calls import Calls
 from zactor.supervisor.detector import Detector
 from zactor.supervisor.discovery import Discovery
+from zactor.supervisor.doorman import Doorman
 from zactor.supervisor.fetch import Fetcher
 from zactor.supervisor.janitor import Janitor
 from zactor.supervisor.journal import Journal
@@ -55,8 +53,9 @@ _ACTOR_ITEMS = frozenset(
         Bulky,
     }
 )
+GOODBYE_MS = 300  # a peer that is stuck doesn't keep us
+GOODBYE_POLL_S = 0.002
 CHECK_PROCESS_MS = 50  # how often a broken connection's other end is asked whether it lives
-WAITING_KEPT_MS = 2_000  # an unconfigured node that is silent for longer isn't shown any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +83,6 @@ class Node:
         self.ended: asyncio.Future[str] = self._loop.create_future()
         self.clocks: dict[str, tuple[int, int]] = {}
         self._tasks: set[asyncio.Task[object]] = set()
-        self._requests = 0
-        self._waiting: dict[str, int] = {}
         self.journal = Journal(name)
         self.journal.attach(self._loop)
         self.hub = Hub(
@@ -128,6 +125,7 @@ class Node:
         self.janitor = Janitor(name, self.ledger, self._live)
         self.detector = Detector(tick_ms=config.HEARTBEAT_MS, silence_ms=config.SILENCE_MS)
         self.operations = Operations(self)
+        self.doorman = Doorman(self)
         self.discovery = Discovery(self)
 
     # -- life --------------------------------------------------------------------------------
@@ -135,6 +133,7 @@ class Node:
         """Bind the sockets, start the runtime, and return the door's endpoint."""
         endpoint = self.hub.open(self.settings.host, self.settings.port, self.settings.advertise)
         self.runtime.start()
+        bundles.attach(self.store)  # what a message holds may be of any bundle that is here
         return endpoint
 
     async def run(self) -> str:
@@ -153,15 +152,24 @@ class Node:
 
     async def close(self) -> None:
         """Say goodbye, end the actors, close everything."""
+        await asyncio.to_thread(self.runtime.close, config.RUNTIME_CLOSE_S)
+        bundles.detach(self.store)
         for peer in self._up():
             self.hub.send(peer, messages.Request(0, messages.Leave(*self.me)))
+        await self._acknowledged()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.to_thread(self.runtime.close, config.RUNTIME_CLOSE_S)
-        self.hub.flush()
         self.hub.close()
         self.kb_store.close()
+
+    async def _acknowledged(self) -> None:
+        """Wait a little until every peer has what is on its way to it, the goodbye above all."""
+        until = self.hub.now_ms() + GOODBYE_MS
+        while any(peer.outbox or peer.link.queued for peer in self._up()):
+            if self.hub.now_ms() > until:
+                return
+            await asyncio.sleep(GOODBYE_POLL_S)
 
     def spawn(self, work: Coroutine[Any, Any, object]) -> None:
         """Run a coroutine as long as this life lasts; an error of ours is logged, loudly."""
@@ -202,12 +210,6 @@ class Node:
             hello.name: (hello.incarnation, hello.endpoint.removeprefix("tcp://"))
             for hello in hellos
         }
-
-    def waiting_endpoints(self) -> list[str]:
-        """Return the doors of the unconfigured nodes that were heard lately, sorted."""
-        since = self.hub.now_ms() - WAITING_KEPT_MS
-        self._waiting = {there: at for there, at in self._waiting.items() if at >= since}
-        return sorted(self._waiting)
 
     async def meet(self, endpoint: str) -> None:
         """Introduce this node at a door, and at those the node there knows.
@@ -289,77 +291,11 @@ class Node:
             elif isinstance(item, messages.Answer | messages.Problem):
                 self.calls.take(peer, item)
             elif isinstance(item, messages.Request):
-                self._on_peer_request(peer, item)
-
-    def _on_peer_request(self, peer: Peer, request: messages.Request) -> None:
-        if isinstance(request.operation, messages.Leave):
-            self._loop.call_soon(self.hub.drop_peer, peer.node.name, f"{peer.node.name} left")
-            return
-        self.spawn(self._serve_peer(peer, request))
-
-    async def _serve_peer(self, peer: Peer, request: messages.Request) -> None:
-        try:
-            result = await self.operations.run(request.operation, peer.node.name)
-        except ZactorError as error:
-            self.hub.send(peer, results.problem(request.number, error))
-        else:
-            for answer in results.answers(request.number, result):
-                self.hub.send(peer, answer)
+                self.doorman.peer(peer, item)
 
     def on_request(self, client: Client, request: messages.Request) -> None:
         """A client asks something at the door."""
-        operation = request.operation
-        if isinstance(operation, messages.Waiting):
-            self._waiting[operation.endpoint] = self.hub.now_ms()
-            self._answer(client, request.number, {})
-            return
-        if self._requests >= config.DOOR_REQUESTS_MAX:
-            error = MailboxFull(f"{self._requests} requests are under way at {self.me.name}")
-            self.hub.answer(client, results.problem(request.number, error))
-            return
-        self._requests += 1
-        self.spawn(self._serve_client(client, request))
-
-    async def _serve_client(self, client: Client, request: messages.Request) -> None:
-        try:
-            self._answer(client, request.number, await self.operations.run(request.operation, ""))
-        except ZactorError as error:
-            self.hub.answer(client, results.problem(request.number, error))
-        except asyncio.CancelledError:
-            stopping = Refused(f"node {self.me.name} is stopping")
-            self.hub.answer(client, results.problem(request.number, stopping))
-            raise
-        except Exception as error:
-            log.exception("operation_failed", operation=type(request.operation).__name__)
-            self.hub.answer(client, results.problem(request.number, error))
-        finally:
-            self._requests -= 1
-
-    def _answer(self, client: Client, number: int, result: object) -> None:
-        for answer in results.answers(number, result):
-            self.hub.answer(client, answer)
-
-    async def request_actor(self, op: messages.AskActor) -> object:
-        """Ask an actor for a client; the value stays as the actor's node encoded it."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Outcome] = loop.create_future()
-
-        def done(outcome: Outcome) -> None:
-            loop.call_soon_threadsafe(_settle, future, outcome)
-
-        self.runtime.request(op.actor, op.action, op.payload, done, plain=op.plain)
-        outcome = await future
-        if isinstance(outcome, messages.Failure):
-            raise from_wire(outcome.kind, outcome.message, outcome.fields)
-        reply: messages.Signal | messages.Ask | messages.Reply
-        buffers: Sequence[Buffer] = ()
-        if isinstance(outcome, Bulky):
-            reply, buffers = outcome.item, outcome.buffers
-        else:
-            reply = outcome
-        if op.plain:
-            return {"value": decode_value(reply.payload, (), "data")}
-        return {"payload": reply.payload, "buffers": [bytes(buffer) for buffer in buffers]}
+        self.doorman.client(client, request)
 
     # -- from the ledger ---------------------------------------------------------------------
     def _send_kb(self, to: str, message: KbMessage) -> None:
@@ -399,8 +335,3 @@ class Node:
             log.warning(
                 "dead_letter", target=letter.target, action=letter.action, why=letter.reason
             )
-
-
-def _settle(future: asyncio.Future[Outcome], outcome: Outcome) -> None:
-    if not future.done():
-        future.set_result(outcome)

@@ -81,7 +81,7 @@ class Operations:
     async def _declare_factory(self, op: messages.DeclareFactory, who: str) -> object:
         check_name("type of actor", op.type)
         await self._node.fetcher.need(op.bundle)
-        bundle = self._node.store.open(op.bundle)
+        bundle = await asyncio.to_thread(self._node.store.open, op.bundle)
         pick_type(bundle.manifest, op.type)
         await self._node.ledger.commit(
             f"declareFactory({op.type})",
@@ -258,7 +258,7 @@ class Operations:
         if op.plain and row.node != self._node.me.name:
             # The value is made plain where its class is known.
             return await self._ask_node(row.node, op)
-        return await self._node.request_actor(op)
+        return await self._node.doorman.request_actor(op)
 
     # -- reading -----------------------------------------------------------------------------
     async def _look(self, op: messages.Look, who: str) -> object:
@@ -286,7 +286,7 @@ class Operations:
 
     async def _check_bundle(self, op: messages.CheckBundle, who: str) -> object:
         await self._node.fetcher.need(op.bundle)
-        bundle = self._node.store.open(op.bundle)
+        bundle = await asyncio.to_thread(self._node.store.open, op.bundle)
         await asyncio.to_thread(check, bundle, op.type, node=self._node.me.name)
         return {}
 

@@ -140,8 +140,7 @@ class Reconciler:
         try:
             await self._fetcher.need(row.bundle)
             # User code is imported away from the kernel's thread: it may take its time.
-            bundle = self._store.open(row.bundle)
-            cls = await asyncio.to_thread(load_class, bundle, row.type)
+            cls = await asyncio.to_thread(self._load, row)
             blueprint = Blueprint(
                 name=row.name,
                 uid=row.uid,
@@ -159,6 +158,9 @@ class Reconciler:
         else:
             log.info("actor_started", actor=row.name, type=row.type, bundle=row.bundle)
             await self._report(row, "running", "")
+
+    def _load(self, row: ActorRow) -> type[Actor]:
+        return load_class(self._store.open(row.bundle), row.type)
 
     async def _finish(self, row: ActorRow) -> None:
         """Let the actor finish its work, end it, and take its facts away."""

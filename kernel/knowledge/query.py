@@ -36,7 +36,8 @@ RESERVED = COMPARISONS | {",", "\\+", "true", "fail", "false", ":-", ";", "->", 
 def solve(goal: Term | str, theory: Theory) -> Iterator[dict[str, Term]]:
     """Yield the values of the variables of `goal` (but `_`) for each way in which it holds.
 
-    A variable that gets no value, such as one inside `\\+` only, is left out. The theory must not change until the last solution is taken.
+    A variable that gets no value, such as one inside `\\+` only, is left out. The theory must not
+    change until the last solution is taken.
 
     Raises:
         TermError: `goal` is no goal, or compares what has no value or isn't a number.

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from zactor.kernel import config
-from zactor.kernel.errors import LocalProtocolError, MailboxFull, RemoteProtocolError
+from zactor.kernel.errors import LocalProtocolError, MailboxFull, Refused, RemoteProtocolError
 from zactor.kernel.ids import Clock
 from zactor.kernel.knowledge.copy import Copy
 from zactor.kernel.knowledge.effects import (
@@ -30,7 +30,7 @@ from zactor.kernel.knowledge.effects import (
 )
 from zactor.kernel.knowledge.history import Saved
 from zactor.kernel.knowledge.leader import Leadership, Phase
-from zactor.kernel.knowledge.theory import Theory
+from zactor.kernel.knowledge.theory import Theory, text_bytes
 from zactor.kernel.protocol.messages import (
     Change,
     KbApplied,
@@ -141,6 +141,10 @@ class Replica:
             words = f"{len(self._mine)} changes of the knowledge base are undecided at {self.me}"
             kind = MailboxFull.__name__
             return [Decided(id=transaction.id, kind=kind, message=f"{words}: submit fewer at once")]
+        size = _bytes(transaction)
+        if size > config.CHANGE_BYTES_MAX:
+            words = f"{transaction.id} is {size} bytes long: at most {config.CHANGE_BYTES_MAX}"
+            return [Decided(id=transaction.id, kind=Refused.__name__, message=words)]
         self._mine[transaction.id] = transaction
         return self._finish(self._forward(transaction, at))
 
@@ -345,6 +349,12 @@ class Replica:
     def _life(self, name: str) -> int | None:
         member = self._members.get(name)
         return None if member is None else member[1]
+
+
+def _bytes(transaction: Transaction) -> int:
+    required = [text for requirement in transaction.require for text in requirement]
+    texts = (*required, *transaction.retract, *transaction.assert_)
+    return text_bytes((transaction.id, transaction.who, transaction.why, *texts))
 
 
 def _dropped(sender: str, message: object, why: str) -> Trace:

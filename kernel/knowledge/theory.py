@@ -30,7 +30,7 @@ FactRow = tuple[str, int, int, str, str, float]
 """A fact as it travels and is stored: text, epoch, index, who, why, at."""
 
 
-class Fact(msgspec.Struct, frozen=True):
+class Fact(msgspec.Struct, frozen=True, gc=False):
     """One fact and where it comes from."""
 
     text: str  # the canonical form
@@ -159,11 +159,11 @@ class Theory:
             fact = format_term(ground_fact(query.substitute(parse_term(text), bindings)))
             if fact not in self._facts or fact in retracted:
                 asserted.add(fact)
-        chars = sum(map(len, retracted)) + sum(map(len, asserted))
-        if chars > config.CHANGE_CHARS_MAX:
+        size = text_bytes(retracted) + text_bytes(asserted)
+        if size > config.CHANGE_BYTES_MAX:
             raise Refused(
-                f"{transaction.why!r} changes {len(retracted) + len(asserted)} facts of {chars}"
-                f" characters: at most {config.CHANGE_CHARS_MAX}, make it in several steps"
+                f"{transaction.id} changes {len(retracted) + len(asserted)} facts of {size} bytes:"
+                f" at most {config.CHANGE_BYTES_MAX}, make it in several steps"
             )
         return Prepared(tuple(sorted(retracted)), tuple(sorted(asserted)))
 
@@ -241,6 +241,11 @@ class Theory:
 def index_key(argument: Term) -> str | Atom:
     """Return what stands for a ground argument in the index: unlike terms have unlike keys."""
     return argument if isinstance(argument, Atom) else format_term(argument)
+
+
+def text_bytes(texts: Iterable[str]) -> int:
+    """Return how many bytes `texts` have on the wire."""
+    return sum([len(text) if text.isascii() else len(text.encode()) for text in texts])
 
 
 def ground_fact(term: Term) -> Atom | Compound:

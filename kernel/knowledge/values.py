@@ -24,7 +24,7 @@ class Var(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     name: str
 
 
-class Compound(msgspec.Struct, frozen=True, cache_hash=True):
+class Compound(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     """A functor with one argument or more, such as `actor(c1, counter, n1)`."""
 
     functor: str

@@ -160,8 +160,6 @@ class Authenticator:
                 self._report(self._burst.due(_now_ms()))
             self._report(self._burst.rest())
         finally:
-            # Unbinding first gives the name back at once; closing does so some time later.
-            handler.unbind(ZAP_ENDPOINT)
             handler.close()
             control.close()
 
@@ -256,7 +254,7 @@ def _bind(handler: zmq.Socket[bytes]) -> None:
             handler.bind(ZAP_ENDPOINT)
             return
         except zmq.ZMQError:
-            # A predecessor that died may still be giving the name back.
+            # A predecessor gives the name back some time after it was closed.
             if attempt == _BIND_ATTEMPTS - 1:
                 handler.close()
                 raise

@@ -291,10 +291,6 @@ class Hub:
                     log.debug(event, peer=str(peer.node), **fields)
         self._flush(peer)
 
-    def flush(self) -> None:
-        """Send what is queued, as far as the sockets take it: before closing."""
-        self._turn()
-
     def _flush(self, peer: Peer) -> None:
         """Send what the socket takes; the rest stays until it is writable."""
         while peer.unsent and peer.dealer is not None:

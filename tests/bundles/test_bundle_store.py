@@ -43,6 +43,41 @@ def test_a_transfer_goes_on_after_a_cut_and_a_restart(tmp_path: Path, counter: B
     assert names(tmp_path) == [f"{counter.identity[7:]}.bundle"]
 
 
+def test_a_transfer_that_was_cut_before_its_last_step_is_finished(
+    tmp_path: Path, counter: Bundle
+) -> None:
+    total = len(counter.data)
+    folder = tmp_path / "store"
+    folder.mkdir()
+    (folder / f"{counter.identity[7:]}.part").write_bytes(counter.data)
+    again = BundleStore(folder)
+    assert not again.has(counter.identity)
+    assert again.put_part(counter.identity, total, total, b"") == total
+    assert again.open(counter.identity) == counter
+
+
+def test_a_transfer_that_somebody_swept_away_begins_anew(
+    store: BundleStore, tmp_path: Path, counter: Bundle
+) -> None:
+    total = len(counter.data)
+    store.put_part(counter.identity, 0, total, counter.data[:100])
+    next((tmp_path / "store").iterdir()).unlink()
+    assert store.put_part(counter.identity, 100, total, counter.data[100:]) == 0
+    assert store.put_part(counter.identity, 0, total, counter.data) == total
+    assert store.open(counter.identity) == counter
+
+
+def test_a_bundle_that_breaks_a_rule_is_not_stored_though_its_hash_holds(
+    store: BundleStore, tmp_path: Path, counter: Bundle
+) -> None:
+    from zactor.bundles.manifest import identity_of
+
+    cut = counter.data[:-1]
+    with pytest.raises(BundleRefused, match="manifest wants"):
+        store.put_part(identity_of(cut), 0, len(cut), cut)
+    assert names(tmp_path) == []
+
+
 def test_a_piece_that_comes_twice_or_too_early_changes_nothing(
     store: BundleStore, counter: Bundle
 ) -> None:

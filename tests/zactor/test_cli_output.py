@@ -136,6 +136,18 @@ def test_an_event_is_one_line_with_its_fields() -> None:
     line = output.event_line(event)
     assert line.endswith(".500 n1 actor_started actor=c1\\n")
     assert "number" not in line
+    assert output.event_line(event, width=20)[12:] == " n1 act…"
+
+
+def test_a_change_shows_what_came_and_what_went() -> None:
+    event = {
+        "at": 0.5,
+        "node": "n1",
+        "event": "changed",
+        "retracted": ["b"],
+        "asserted": ["a", "c"],
+    }
+    assert output.event_line(event).endswith("n1 changed -b +a +c")
 
 
 # -- the export ------------------------------------------------------------------------------

@@ -62,10 +62,11 @@ class Terminal:
                 "TERM": "xterm",
                 "INPUTRC": "/dev/null",
                 "COLUMNS": "200",
+                "NO_COLOR": "1",
                 "ZACTOR_HOME": str(home or os.devnull),
             },
             # Makes it the program's controlling terminal, so that Ctrl-C becomes a signal.
-            preexec_fn=functools.partial(os.login_tty, theirs),
+            preexec_fn=functools.partial(os.login_tty, theirs),  # noqa: PLW1509  # no threads here
         )
         os.close(theirs)
         self.seen = ""
@@ -80,9 +81,15 @@ class Terminal:
             left = until - time.monotonic()
             assert left > 0, f"{text!r} has not come, but {self.seen!r}"
             if select.select([self.ours], [], [], left)[0]:
-                self.seen += os.read(self.ours, 4096).decode(errors="replace")
+                self.seen += self._read()
         before, _, self.seen = self.seen.partition(text)
         return before
+
+    def _read(self) -> str:
+        try:
+            return os.read(self.ours, 4096).decode(errors="replace")
+        except OSError:  # nobody has the terminal any more
+            raise AssertionError(f"the program ended, having said {self.seen!r}") from None
 
     def close(self) -> None:
         self.child.kill()
@@ -159,9 +166,10 @@ def test_a_master_on_a_terminal_has_a_console(opened: Opener, tmp_path: Path) ->
     terminal.type("help\n")
     terminal.expect("deadletters")
 
-    terminal.type("destr\t")  # TAB: `destroy`, both spellings; then the actor's name
-    terminal.expect("destroy")
-    terminal.type("\x15ask c\t")
+    terminal.expect("m1> ")
+    terminal.type("destr\t")  # TAB: what `destroy` and `destroyActor(` have in common
+    terminal.expect("oy")
+    terminal.type("\x15ask c\t")  # the only actor's name
     terminal.expect("ask c1 ")
     terminal.type("inc\n")
     terminal.expect("\r\n8\r\n")
@@ -200,7 +208,7 @@ def test_what_others_do_is_shown_above_the_line(opened: Opener, tmp_path: Path) 
 
 
 def test_exit_leaves_the_console_and_history_comes_back(opened: Opener, tmp_path: Path) -> None:
-    for line in ("sleep 0.001\n", "\033[A\n"):  # the second time by arrow up
+    for line in ("sleep 0.001\n", "\033[A\033[A\n"):  # the second time by arrows, above `exit`
         terminal = opened("-m", "zactor", "master", home=tmp_path / "home")
         terminal.expect("m1> ")
         terminal.type(line)

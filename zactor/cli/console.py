@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import readline
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -152,7 +153,8 @@ def _events_above(given: Settings, endpoint: str, screen: Screen) -> Iterator[No
                     for event in master.events(follow=True):
                         if _number(event) > seen:
                             seen = _number(event)
-                            screen.above(output.event_line(event))
+                            columns = shutil.get_terminal_size().columns
+                            screen.above(output.event_line(event, width=columns))
                 except ZactorError:
                     ended.wait(RECONNECT_S)
 

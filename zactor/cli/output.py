@@ -24,6 +24,7 @@ _COLOURS = {
     "no": "red",
 }
 _COLOURED = ("state", "ok")  # columns
+_SIGNS = {"asserted": "+", "retracted": "-"}  # facts that came and went
 _DIGEST_SHOWN = 19  # characters of "sha256:…" in a table; --json has all of them
 Say = Callable[[str], None]
 
@@ -128,17 +129,30 @@ def record(fields: Mapping[str, object]) -> str:
     )
 
 
-def event_line(event: Mapping[str, object]) -> str:
-    """Return an event as one line: when, where, what, and its fields."""
+def event_line(event: Mapping[str, object], *, width: int | None = None) -> str:
+    """Return an event as one line: when, where, what, and its fields.
+
+    `width` is for a screen with other things on it: no date, and no more characters than that.
+    """
     at = event.get("at")
     when = moment(at) if isinstance(at, int | float) else "-"
-    head = f"{when} {cell('node', event.get('node'))} {cell('event', event.get('event'))}"
-    rest = " ".join(
-        f"{name}={cell(name, value)}"
+    head = f"{cell('node', event.get('node'))} {cell('event', event.get('event'))}"
+    fields = [
+        text
         for name, value in event.items()
         if name not in ("number", "at", "node", "event")
-    )
-    return printable(f"{head} {rest}".rstrip())
+        for text in _event_field(name, value)
+    ]
+    line = " ".join([when if width is None else when.partition(" ")[2], head, *fields])
+    if width is not None and len(line) > width:
+        line = line[: width - 1] + "…"
+    return line
+
+
+def _event_field(name: str, value: object) -> list[str]:
+    if name in _SIGNS and isinstance(value, list | tuple):
+        return [printable(f"{_SIGNS[name]}{fact}") for fact in value]
+    return [f"{name}={cell(name, value)}"]
 
 
 def printable(text: str, keep: str = "") -> str:

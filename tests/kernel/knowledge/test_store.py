@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,8 @@ print(store.next_incarnation(), flush=True)
 number = copy.clock.index
 while True:
     number += 1
-    wanted = Transaction(f"t{number}", "w", "x", (), (f"last(_)",), (f"last({number})", f"p({number})"))
+    facts = (f"last({number})", f"p({number})")
+    wanted = Transaction(f"t{number}", "w", "x", (), ("last(_)",), facts)
     store.append([copy.order(wanted, 1, 0.0).change])
     print(number, flush=True)
 """
@@ -187,6 +189,14 @@ def filled(folder: Path) -> Path:
     return folder / "kb.sqlite"
 
 
+def open_and_load(folder: Path) -> None:
+    store = Store(folder)
+    try:
+        store.load()
+    finally:
+        store.close()
+
+
 def _scribble(file: Path) -> None:
     data = bytearray(file.read_bytes())
     for page in range(1, len(data) // 4096):
@@ -205,16 +215,12 @@ def _overwrite(file: Path) -> None:
 
 @pytest.mark.parametrize("harm", [_scribble, _cut, _overwrite])
 def test_a_damaged_file_is_named_with_what_to_do(
-    tmp_path: Path, harm: "pytest.FunctionDefinition"
+    tmp_path: Path, harm: Callable[[Path], None]
 ) -> None:
     file = filled(tmp_path)
     harm(file)
     with pytest.raises(ZactorError) as caught:
-        store = Store(tmp_path)
-        try:
-            store.load()
-        finally:
-            store.close()
+        open_and_load(tmp_path)
     assert str(file) in str(caught.value)
     assert "move it away and start the node again" in str(caught.value)
     file.rename(tmp_path / "away")

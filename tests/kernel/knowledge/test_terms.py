@@ -69,15 +69,16 @@ def test_what_was_printed_reads_as_the_same_term(term: Term) -> None:
 @settings(max_examples=250, deadline=None)
 @given(st.one_of(TEXTS, st.text("ab(),[]'\"\\.=-+ 01xX_%#\n", max_size=14)))
 def test_any_text_is_a_term_or_a_term_error(text: str) -> None:
+    places: list[tuple[int, str]] = []
     for parse in (parse_term, parse_clause_line):
         try:
             term = parse(text)
         except TermError as error:
-            refused = error
-            assert (refused.column >= 1) and refused.expected
+            places.append((error.column, error.expected))
             continue
         if term is not None:
             assert parse_term(format_term(term)) == term
+    assert all(1 <= column <= len(text) + 1 and expected for column, expected in places)
 
 
 @settings(max_examples=150, deadline=None)

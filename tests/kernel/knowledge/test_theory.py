@@ -108,7 +108,7 @@ def test_a_fact_that_is_there_is_asserted_again_only_after_a_retract() -> None:
 
 
 def test_a_change_too_long_for_a_frame_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "CHANGE_CHARS_MAX", 60)
+    monkeypatch.setattr(config, "CHANGE_BYTES_MAX", 60)
     with pytest.raises(Refused, match="make it in several steps"):
         Theory(ROWS).prepare(transaction(retract=("reacts(_,_,_,_)", "actor(_,_,_)")))
 

@@ -61,6 +61,35 @@ def test_after_unwatch_nothing_is_told(ground: Any, wait_until: Callable[..., No
     ground.monitor.unwatch(client)  # a second time is no error
 
 
+def test_what_was_on_its_way_when_unwatch_was_called_is_not_told(
+    ground: Any, wait_until: Callable[..., None]
+) -> None:
+    told, callback = recorder()
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold(_event: int, _value: int, _endpoint: str) -> None:
+        held.set()
+        go_on.wait(5)
+
+    client, other = ground.client(), ground.client()
+    ground.exchange(client)
+    ground.exchange(other)
+    ground.monitor.watch(other, zmq.EVENT_ALL, hold)
+    ground.monitor.watch(client, zmq.EVENT_ALL, callback)
+    other.disconnect(ground.endpoint)
+    assert held.wait(2)
+    client.disconnect(ground.endpoint)
+    client.connect(ground.endpoint)
+    ground.exchange(client)  # so its events are queued now, behind the one that is held
+    ground.monitor.unwatch(client)
+    go_on.set()
+    last, record = recorder()
+    ground.monitor.watch(client, zmq.EVENT_ALL, record)
+    client.disconnect(ground.endpoint)
+    wait_until(lambda: last)
+    assert not told
+
+
 def test_a_socket_can_be_watched_again(ground: Any, wait_until: Callable[..., None]) -> None:
     _told, callback = recorder()
     client = ground.client()
