@@ -8,6 +8,8 @@
         RemoteProtocolError  a peer broke it: drop the frame or the peer, keep the node
       NotReachable         no node answers there
       Refused              a node answered and said no: version, cluster, key, rule
+        Buried               that life of the node counts as dead: it comes back as a new one
+        Unconfigured         the node there has no name yet
         NotPrimary           this side may not change the knowledge base now
         AlreadyExists        the name is taken
         BundleRefused        the code can't run there, or isn't what its hash says
@@ -92,6 +94,14 @@ class Refused(ZactorError):
     """A node answered and said no."""
 
     exit_code = EXIT_REFUSED
+
+
+class Buried(Refused):
+    """This incarnation counts as dead at the node that was asked."""
+
+
+class Unconfigured(Refused):
+    """The node has no name yet: nothing but a name can be given to it."""
 
 
 class NotPrimary(Refused):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from zactor.kernel import config
-from zactor.kernel.errors import AlreadyExists, NotReachable, Refused, ZactorError
+from zactor.kernel.errors import Buried, NotReachable, ZactorError
 from zactor.supervisor.rundir import read_entries
 
 if TYPE_CHECKING:
@@ -68,14 +68,11 @@ class Discovery:
             await self._node.meet(endpoint)
         except NotReachable:
             self._wait(endpoint)
-        except (AlreadyExists, Refused) as error:
-            if "counts as dead" in str(error):
-                self._node.on_buried(str(error))
-            elif endpoint not in self._refused:
-                log.warning("hello_refused", endpoint=endpoint, why=str(error))
-            self._wait(endpoint)
+        except Buried as error:
+            self._node.on_buried(str(error))
         except ZactorError as error:
-            log.warning("hello_failed", endpoint=endpoint, why=str(error))
+            if endpoint not in self._refused:
+                log.warning("hello_refused", endpoint=endpoint, why=str(error))
             self._wait(endpoint)
         else:
             self._refused.pop(endpoint, None)

@@ -1,4 +1,4 @@
-"""Who asks something of this node, a client at its door or a peer over its link, and the answers."""
+"""Who asks something of this node, at its door or over a link, and what is answered."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ class Doorman:
         return sorted(self._waiting)
 
     def peer(self, peer: Peer, request: messages.Request) -> None:
+        """Another node asks something."""
         if isinstance(request.operation, messages.Leave):
             asyncio.get_running_loop().call_soon(
                 self._node.hub.drop_peer, peer.node.name, f"{peer.node.name} left"

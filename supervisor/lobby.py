@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import structlog
 
 from zactor.kernel import config
-from zactor.kernel.errors import ConfigError, Refused, ZactorError
+from zactor.kernel.errors import ConfigError, Unconfigured, ZactorError
 from zactor.kernel.ids import check_name
 from zactor.kernel.protocol import messages
 from zactor.kernel.transport.hub import Hub
@@ -90,7 +90,7 @@ class Lobby:
         """Only Configure is for a node without a name."""
         operation = request.operation
         if not isinstance(operation, messages.Configure) or self.named.done():
-            error = Refused(
+            error: ZactorError = Unconfigured(
                 f"the node at {self.hub.endpoint} is unconfigured: declareNode names it"
             )
             self.hub.answer(client, results.problem(request.number, error))

@@ -6,7 +6,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from zactor.kernel import config
-from zactor.kernel.errors import AlreadyExists, NotReachable, Refused, TimedOut
+from zactor.kernel.errors import AlreadyExists, NotReachable, Refused, TimedOut, Unconfigured
 from zactor.kernel.ids import check_name
 from zactor.kernel.protocol.messages import Configure
 from zactor.kernel.transport.sockets import endpoint, parse_address
@@ -66,9 +66,7 @@ async def _meet(node: Node, name: str, there: str) -> None:
             f"no node waits for a name at {_address(there)}: start one there with"
             " `zactor node`, and give that machine the key (zactor keys token, zactor keys join)"
         ) from None
-    except Refused as error:
-        if "unconfigured" not in str(error):
-            raise
+    except Unconfigured:
         await _configure(node, name, there)
         return
     met = [peer for peer in node.hub.peers.values() if peer.hello.endpoint == there]

@@ -45,31 +45,9 @@ def solve(goal: Term | str, theory: Theory) -> Iterator[dict[str, Term]]:
     """
     term = parse_goal(goal) if isinstance(goal, str) else goal
     names = variables(term)
-    for bindings in _Search(theory).solve([term], 0, {}):
+    for bindings in Search(theory).all([term]):
         values = {name: substitute(Var(name), bindings) for name in names}
         yield {name: value for name, value in values.items() if not isinstance(value, Var)}
-
-
-def first(goals: Sequence[Term], theory: Theory) -> tuple[Bindings | None, int]:
-    """Return the first solution of all `goals` together; without one, None and which goal failed.
-
-    The one that failed is the last that was reached: those before it can hold together.
-    """
-    search = _Search(theory)
-    for bindings in search.solve(list(goals), 0, {}):
-        return bindings, len(goals)
-    return None, search.reached
-
-
-def matching(pattern: Term, theory: Theory) -> list[str]:
-    """Return the text of every fact that `pattern` matches, sorted.
-
-    Raises:
-        TermError: `pattern` can't match facts.
-    """
-    if not isinstance(pattern, Atom | Compound) or _name(pattern) in RESERVED:
-        raise TermError(f"{format_term(pattern)} is no pattern of a fact")
-    return [text for text, _ in _Search(theory).facts(pattern, {})]
 
 
 def substitute(term: Term, bindings: Bindings) -> Term:
@@ -84,22 +62,54 @@ def substitute(term: Term, bindings: Bindings) -> Term:
     return term
 
 
-class _Search:
-    """One query: counts what it looks at."""
+class Search:
+    """Queries of one transaction or of one client: together they look at so many facts at most."""
 
     def __init__(self, theory: Theory) -> None:
+        """Nothing has been looked at yet."""
         self._theory = theory
         self._steps = 0
-        self.reached = 0  # the furthest goal that was tried
+        self._reached = 0  # the furthest goal that was tried
 
-    def solve(self, goals: list[Term], number: int, bindings: Bindings) -> Iterator[Bindings]:
-        """Yield the solutions of `goals[number:]`."""
+    def all(self, goals: Sequence[Term]) -> Iterator[Bindings]:
+        """Yield the solutions of all `goals` together.
+
+        Raises:
+            TermError, Refused: see `solve`.
+        """
+        try:
+            yield from self._from(goals, 0, {})
+        except RecursionError:
+            raise Refused("the query is nested too deep: make it simpler") from None
+
+    def first(self, goals: Sequence[Term]) -> tuple[Bindings | None, int]:
+        """Return the first solution of all `goals`; without one, None and which goal failed.
+
+        The one that failed is the last that was reached: those before it can hold together.
+        """
+        self._reached = 0
+        for bindings in self.all(goals):
+            return bindings, len(goals)
+        return None, self._reached
+
+    def matching(self, pattern: Term) -> list[str]:
+        """Return the text of every fact that `pattern` matches, sorted.
+
+        Raises:
+            TermError: `pattern` can't match facts.
+            Refused: too many facts were looked at.
+        """
+        if not isinstance(pattern, Atom | Compound) or _name(pattern) in RESERVED:
+            raise TermError(f"{format_term(pattern)} is no pattern of a fact")
+        return [text for text, _ in self._facts(pattern, {})]
+
+    def _from(self, goals: Sequence[Term], number: int, bindings: Bindings) -> Iterator[Bindings]:
         if number == len(goals):
             yield bindings
             return
-        self.reached = max(self.reached, number)
+        self._reached = max(self._reached, number)
         for extended in self._one(goals[number], bindings):
-            yield from self.solve(goals, number + 1, extended)
+            yield from self._from(goals, number + 1, extended)
 
     def _one(self, goal: Term, bindings: Bindings) -> Iterator[Bindings]:
         goal = _deref(goal, bindings)
@@ -121,11 +131,12 @@ class _Search:
         elif name in RESERVED:
             raise TermError(f"{format_term(goal)}: {name!r} can't be used in a goal")
         else:
-            for _, extended in self.facts(goal, bindings):
+            for _, extended in self._facts(goal, bindings):
                 yield extended
 
-    def facts(self, pattern: Atom | Compound, bindings: Bindings) -> Iterator[tuple[str, Bindings]]:
-        """Yield the facts that match `pattern`, in the order of their text."""
+    def _facts(
+        self, pattern: Atom | Compound, bindings: Bindings
+    ) -> Iterator[tuple[str, Bindings]]:
         if isinstance(pattern, Atom):
             text = format_term(pattern)
             if text in self._theory:
@@ -139,16 +150,17 @@ class _Search:
             if is_ground(one)
         ]
         bucket = self._theory.candidates(resolved.functor, len(resolved.args), keys)
+        self._look_at(len(bucket))
         for text in sorted(bucket):
-            self._step()
             term = bucket[text].term
             assert isinstance(term, Compound), term
             extended = _unify_all(resolved.args, term.args, bindings)
             if extended is not None:
                 yield text, extended
 
-    def _step(self) -> None:
-        self._steps += 1
+    def _look_at(self, count: int) -> None:
+        # All at once, before they are sorted: a goal of which one solution is taken costs no less.
+        self._steps += count + 1
         if self._steps > config.QUERY_STEPS_MAX:
             raise Refused(
                 f"the query looks at more than {config.QUERY_STEPS_MAX} facts: make it narrower"

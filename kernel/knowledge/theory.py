@@ -11,10 +11,9 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from zactor.kernel import config
-from zactor.kernel.errors import LocalProtocolError, Refused, TermError, ZactorError, from_wire
+from zactor.kernel.errors import LocalProtocolError, Refused, TermError, from_wire
 from zactor.kernel.ids import Clock
-from zactor.kernel.knowledge import query
-from zactor.kernel.knowledge.query import Bindings
+from zactor.kernel.knowledge.query import RESERVED, Bindings, Search, substitute
 from zactor.kernel.knowledge.terms import (
     Atom,
     Compound,
@@ -146,17 +145,18 @@ class Theory:
 
         Raises:
             TermError: something in it is no term, or an asserted fact isn't ground.
-            Refused: the change is longer than a frame holds.
+            Refused: the change is longer than a frame holds, or too many facts were looked at.
             ZactorError: of the class and with the words of the first requirement that fails.
         """
-        bindings = self._require(transaction.require)
+        search = Search(self)
+        bindings = _require(search, transaction.require)
         retracted: set[str] = set()
         for pattern in transaction.retract:
-            head = query.substitute(parse_term(pattern), bindings)
-            retracted.update(query.matching(head, self))
+            head = substitute(parse_term(pattern), bindings)
+            retracted.update(search.matching(head))
         asserted: set[str] = set()
         for text in transaction.assert_:
-            fact = format_term(ground_fact(query.substitute(parse_term(text), bindings)))
+            fact = format_term(ground_fact(substitute(parse_term(text), bindings)))
             if fact not in self._facts or fact in retracted:
                 asserted.add(fact)
         size = text_bytes(retracted) + text_bytes(asserted)
@@ -192,14 +192,6 @@ class Theory:
             self._add(fact)
 
     # -- inside ------------------------------------------------------------------------------
-    def _require(self, requirements: tuple[tuple[str, str, str], ...]) -> Bindings:
-        goals = [parse_goal(goal) for goal, _, _ in requirements]
-        bindings, failed = query.first(goals, self)
-        if bindings is not None:
-            return bindings
-        goal, kind, words = requirements[failed]
-        raise _refusal(kind or Refused.__name__, words or f"it does not hold that {goal}")
-
     def _bucket(
         self, functor: str, arity: int, keys: list[tuple[int, str | Atom]]
     ) -> dict[str, Fact]:
@@ -257,7 +249,7 @@ def ground_fact(term: Term) -> Atom | Compound:
     if not isinstance(term, Atom | Compound):
         raise TermError(f"{format_term(term)} is no fact: want a name, or a name with arguments")
     name = term.name if isinstance(term, Atom) else term.functor
-    if name in query.RESERVED:
+    if name in RESERVED:
         raise TermError(f"{format_term(term)} is no fact: {name!r} is a word of goals")
     if not is_ground(term):
         raise TermError(f"{format_term(term)} is no fact: it has variables")
@@ -270,5 +262,9 @@ def _loose_keys(wanted: Term) -> list[str | Atom]:
     return [index_key(wanted)]
 
 
-def _refusal(kind: str, words: str) -> ZactorError:
-    return from_wire(kind, words, {})
+def _require(search: Search, requirements: tuple[tuple[str, str, str], ...]) -> Bindings:
+    bindings, failed = search.first([parse_goal(goal) for goal, _, _ in requirements])
+    if bindings is not None:
+        return bindings
+    goal, kind, words = requirements[failed]
+    raise from_wire(kind or Refused.__name__, words or f"it does not hold that {goal}", {})

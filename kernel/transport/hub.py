@@ -15,7 +15,7 @@ import structlog
 import zmq
 
 from zactor.kernel import config
-from zactor.kernel.errors import Refused, RemoteProtocolError, ZactorError
+from zactor.kernel.errors import Buried, NotReachable, Refused, RemoteProtocolError, ZactorError
 from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol import messages
 from zactor.kernel.protocol.link import Deliver, Effect, Lost, Trace, Transmit
@@ -141,10 +141,14 @@ class Hub:
         """Say Hello at `endpoint`, link with the node there, return whom else it knows.
 
         Raises:
+            Buried: this incarnation counts as dead there.
             NotReachable, Refused, AlreadyExists: as the other side answers.
         """
         welcome = results.read_welcome(await self.call_door(endpoint, self.hello()))
-        self._book.check(welcome.hello)
+        try:
+            self._book.check(welcome.hello)
+        except Buried as error:  # it is the other that has to come back, and it will learn so
+            raise NotReachable(str(error)) from None
         self._link_with(welcome.hello)
         return welcome.others
 
@@ -362,7 +366,7 @@ class Hub:
             self.counters["strangers"] += 1
             buried = self._book.buried(key)
             if buried:
-                error = Refused(f"{buried} counts as dead at {self.me.name}")
+                error = Buried(f"{buried} counts as dead at {self.me.name}")
                 self.answer(Client(routing_id), results.problem(0, error))
             return
         peer.heard = True
@@ -402,7 +406,7 @@ class Hub:
             except RemoteProtocolError:
                 self.counters["frames_refused"] += 1
                 continue
-            if isinstance(outbound, messages.Problem):
+            if isinstance(outbound, messages.Problem) and outbound.kind == Buried.__name__:
                 self.user.on_buried(outbound.message)
         self._flush(peer)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zactor.kernel import config
-from zactor.kernel.errors import AlreadyExists, Refused
+from zactor.kernel.errors import AlreadyExists, Buried, Refused, Unconfigured
 from zactor.kernel.protocol import messages
 from zactor.kernel.protocol.messages import Hello
 from zactor.kernel.transport.keys import fingerprint
@@ -55,6 +55,7 @@ class PeerBook:
         """Refuse who can't be met.
 
         Raises:
+            Buried: this incarnation counts as dead.
             Refused: another version or cluster, or an incarnation that is past.
             AlreadyExists: the name belongs to somebody else who lives.
         """
@@ -69,11 +70,11 @@ class PeerBook:
                 f" {self._cluster}: give it this cluster's token (zactor keys join)"
             )
         if not self._me:
-            raise Refused("the node at this address is unconfigured: declareNode names it")
+            raise Unconfigured("the node at this address is unconfigured: declareNode names it")
         if hello.name == self._me:
             raise AlreadyExists(f"a node named {hello.name} is running already")
         if hello.key in self._buried and self._buried[hello.key] == _life(hello):
-            raise Refused(f"{_life(hello)} counts as dead here: come back as a new incarnation")
+            raise Buried(f"{_life(hello)} counts as dead here: come back as a new incarnation")
         known = self.peers.get(hello.name)
         if known is None:
             return

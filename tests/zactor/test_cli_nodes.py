@@ -334,9 +334,9 @@ def test_a_cluster_in_the_foreground_ends_with_its_command(
     tmp_path: Path, ending: signal.Signals
 ) -> None:
     command = [*ZACTOR, "up", "-n", "2", "--home", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline().startswith(b"NAME")
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
+        assert child.stderr is not None
+        assert child.stderr.readline() == b"Ctrl-C stops it\n"
         entries = read_entries(tmp_path)
         assert len(entries) == 2
         child.send_signal(ending)

@@ -85,7 +85,7 @@ class Started:
 def _up(file: str | None, nodes: int, detach: bool) -> None:
     given = settings(click.get_current_context())
     names = [f"n{number}" for number in range(1, nodes + 1)]
-    from zactor.cli.processes import run_source, script_sources, stop_signals
+    from zactor.cli.processes import run_sources, script_sources, stop_signals
 
     sources = list(script_sources(file, ()))
     with stop_signals(), _leash(detach) as leash:
@@ -93,12 +93,12 @@ def _up(file: str | None, nodes: int, detach: bool) -> None:
         keep = False
         try:
             endpoint = _start(given, started, names)
-            for source in sources:
-                run_source(given, endpoint, *source)
+            if sources:
+                run_sources(given, endpoint, sources, threading.Event())
             keep = detach
             if not detach:
-                click.echo("Ctrl-C stops it", err=True)
                 with contextlib.suppress(KeyboardInterrupt, Stopped):
+                    click.echo("Ctrl-C stops it", err=True)
                     _watch(started)
         finally:
             if not keep:

@@ -127,23 +127,29 @@ def _master(
         context.exit(_foreground(name, given, place))
     console = on_terminal and (stay or not sources)
     log_file = None if stay and not console else given.home_folder / "log" / f"{name}.log"
-    with stop_signals(), _logs_to(log_file), _master_node(name, given, place) as endpoint:
-        for file, text, folder in sources:
-            run_source(given, endpoint, file, text, folder)
-        if console:
-            from zactor.cli.console import run_console
+    finished = threading.Event()  # the scripts have run
+    try:
+        with stop_signals(), _logs_to(log_file), _master_node(name, given, place) as endpoint:
+            if sources:
+                run_sources(given, endpoint, sources, finished)
+            if console:
+                from zactor.cli.console import run_console
 
-            with contextlib.suppress(Stopped):
                 run_console(given, endpoint, name)
-        elif stay:
-            with contextlib.suppress(KeyboardInterrupt, Stopped):
+            elif stay:
                 threading.Event().wait()
+    except (KeyboardInterrupt, Stopped):
+        # Where it was to stay, this is how it ends; a script that is cut off has failed.
+        if not (console or stay) or (sources and not finished.is_set()):
+            raise
 
 
-def script_sources(
-    script: str | None, lines: tuple[str, ...]
-) -> Iterator[tuple[str, str | Iterable[str], Path | None]]:
-    """Yield (name for messages, text or lines, folder of the file) of what is to be run."""
+Source = tuple[str, str | Iterable[str], Path | None]
+"""A script: its name in messages, its text or its lines as they come, the folder of its file."""
+
+
+def script_sources(script: str | None, lines: tuple[str, ...]) -> Iterator[Source]:
+    """Yield the scripts that a command line names."""
     if lines:
         yield "-c", "\n".join(lines), None
     if script == "-":
@@ -157,9 +163,10 @@ def script_sources(
             raise ConfigError(f"can't read the script {script!r}: {reason}") from None
 
 
-def run_source(
-    given: Settings, endpoint: str, file: str, text: str | Iterable[str], folder: Path | None
+def run_sources(
+    given: Settings, endpoint: str, sources: Iterable[Source], finished: threading.Event
 ) -> None:
+    """Run scripts, one after the other, at one node; then set `finished`."""
     from zactor.cli.network import open_session
     from zactor.cli.output import show
     from zactor.operations import Call
@@ -170,15 +177,16 @@ def run_source(
         sys.stdout.flush()
 
     with deadline(given.timeout), open_session(given, endpoint) as session:
-        if folder is not None:
-            session.folders = (Path(), folder)
-        run_script(
-            session,
-            read_script(text),
-            file,
-            show=tell,
-            warn=lambda message: click.echo(f"{message} (goes on)", err=True),
-        )
+        for file, text, folder in sources:
+            session.folders = (Path(),) if folder is None else (Path(), folder)
+            run_script(
+                session,
+                read_script(text),
+                file,
+                show=tell,
+                warn=lambda message: click.echo(f"{message} (goes on)", err=True),
+            )
+        finished.set()
 
 
 def _foreground(name: str, given: Settings, place: Place) -> int:

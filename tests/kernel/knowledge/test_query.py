@@ -96,6 +96,8 @@ def test_a_query_that_would_look_at_too_much_is_refused(monkeypatch: pytest.Monk
     assert len(list(solve("p(X)", many))) == 100
     with pytest.raises(Refused, match="more than 1000 facts"):
         list(solve("p(X), p(Y)", many))
+    with pytest.raises(Refused, match="more than 1000 facts"):
+        list(solve("p(X), \\+ (p(_), fail), fail", many))  # few are taken, all are sorted
 
 
 NAMES = st.sampled_from("abc")

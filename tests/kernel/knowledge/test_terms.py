@@ -28,7 +28,7 @@ from zactor.kernel.knowledge.terms import (
     variables,
 )
 
-TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=8)
 ATOM_NAMES = st.one_of(
     TEXTS,
     st.sampled_from(

@@ -113,6 +113,14 @@ def test_a_change_too_long_for_a_frame_is_refused(monkeypatch: pytest.MonkeyPatc
         Theory(ROWS).prepare(transaction(retract=("reacts(_,_,_,_)", "actor(_,_,_)")))
 
 
+def test_a_transaction_of_endless_work_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "QUERY_STEPS_MAX", 100)
+    with pytest.raises(Refused, match="more than 100 facts"):
+        Theory(ROWS).prepare(transaction(retract=("reacts(_,_,_,_)",) * 60))
+    with pytest.raises(Refused, match="too deep"):
+        Theory(ROWS).prepare(transaction(require=(("true", "", ""),) * 2_000))
+
+
 def test_every_fact_remembers_where_it_comes_from() -> None:
     theory = Theory(ROWS)
     theory.apply(change(("state(c1,running,'')",), ("state(c1,stopping,'')",)))
