@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -51,12 +52,14 @@ def tell(cluster: BlockingCluster, story: Story) -> None:
             name: stack.enter_context(connect(cluster.processes.endpoints()[name], cluster.home))
             for name in ("n2", "n3", "m1")
         }
+        began = time.monotonic()
         cluster.kill("n1")
         for name, survivor in survivors.items():
             story.check(
                 f"the knowledge base of {name} has no n1, no c1 and none of its wires",
                 functools.partial(_is_clean, survivor),
             )
+        story.done(f"that took {(time.monotonic() - began) * 1000:.0f} ms from the kill on")
     story.check("nobody can reach c1", lambda: _is_gone(m, "c1"))
 
     story.part("the rest goes on")
@@ -81,6 +84,7 @@ def tell(cluster: BlockingCluster, story: Story) -> None:
     story.done("remoteReactInteraction(c1, g1, inc)")
     m.send_signal("g1", "inc")
     story.check("a press at g1: the new c1 counts 11", lambda: m.ask("c1", "count") == 11)
+    story.check("c2 has noticed nothing: it counts 3", lambda: m.ask("c2", "count") == 3)
 
 
 def _is_clean(node: BlockingMaster) -> bool:

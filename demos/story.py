@@ -54,8 +54,8 @@ class Story:
                 raise self._failure(f"{line.text}: {error}") from error
             self.done(line.text)
 
-    def check(self, text: str, holds: Callable[[], bool]) -> float:
-        """Wait until `holds()`; return how many seconds that took.
+    def check(self, text: str, holds: Callable[[], bool]) -> None:
+        """Wait until `holds()`.
 
         Raises:
             Failed: it doesn't in CHECK_S seconds.
@@ -65,9 +65,7 @@ class Story:
             if time.monotonic() - began > CHECK_S:
                 raise self._failure(text)
             time.sleep(POLL_S)
-        took = time.monotonic() - began
         self.done(text)
-        return took
 
     def _failure(self, text: str) -> Failed:
         self._say(f"   {_mark('✗', 'NO')} {text}")

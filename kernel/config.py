@@ -41,7 +41,8 @@ WATCH_PERIOD_S = 0.25  # how often the watchdog looks at the shared loop
 
 # -- liveness --------------------------------------------------------------------------------
 HEARTBEAT_MS = 100  # from the kernel's own loop
-SILENCE_MS = 600  # no heartbeat and no frame for this long: the node counts as dead
+SILENCE_MS = 600  # no heartbeat and no frame for this long, and a broken connection: dead
+STUCK_MS = 2_000  # the same with a connection that lives: a loop that is stuck for good
 HANDSHAKE_MS = 500  # ZMQ_HANDSHAKE_IVL: who hasn't authenticated by then is cut off
 HELLO_MS = 2_000  # a HELLO without an answer for this long has failed
 DISCOVERY_MS = 200  # how often run/ is looked at while a node isn't connected to all in it

@@ -14,7 +14,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_\-]{0,62}")
 
 
 class NodeId(NamedTuple):
-    """One life of a node. `incarnation` grows at every start, so a restarted node is a new member."""
+    """One life of a node: `incarnation` grows at every start, so who restarts is a new member."""
 
     name: str
     incarnation: int
@@ -52,6 +52,6 @@ def check_name(kind: str, name: str) -> str:
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(
-            f"{name!r} is no name for a {kind}: want a letter, then up to 62 letters, digits, _ or -"
+            f"{name!r} is no name for a {kind}: want a letter, then at most 62 of a-z A-Z 0-9 _ -"
         )
     return name

@@ -123,7 +123,11 @@ class Node:
             spawn_task=self.spawn,
         )
         self.janitor = Janitor(name, self.ledger, self._live)
-        self.detector = Detector(tick_ms=config.HEARTBEAT_MS, silence_ms=config.SILENCE_MS)
+        self.detector = Detector(
+            tick_ms=config.HEARTBEAT_MS,
+            silence_ms=config.SILENCE_MS,
+            stuck_ms=config.STUCK_MS,
+        )
         self.operations = Operations(self)
         self.doorman = Doorman(self)
         self.discovery = Discovery(self)
@@ -185,12 +189,23 @@ class Node:
     async def _beat(self) -> None:
         while True:
             self.hub.clock = self.ledger.clock
-            for name in self.detector.tick(self.hub.now_ms()):
-                self.hub.drop_peer(name, f"{name} has been silent for {config.SILENCE_MS} ms")
+            self._watch()
             self.hub.drop_half_met()
             self.ledger.tick(self.hub.now_ms())
             self.hub.beat(self.detector.lag_ms)
             await asyncio.sleep(config.HEARTBEAT_MS / 1000)
+
+    def _watch(self) -> None:
+        """Put out who has been silent for too long."""
+        peers = self._up()
+        for peer in peers:
+            if peer.frames_in != peer.frames_seen:
+                peer.frames_seen = peer.frames_in
+                self.detector.heard(peer.node.name, self.hub.now_ms())
+        broken = {peer.node.name for peer in peers if not peer.connected}
+        for name in self.detector.tick(self.hub.now_ms(), broken):
+            limit_ms = config.SILENCE_MS if name in broken else config.STUCK_MS
+            self.hub.drop_peer(name, f"{name} has been silent for {limit_ms} ms")
 
     # -- who is there ------------------------------------------------------------------------
     def _up(self) -> list[Peer]:

@@ -389,25 +389,16 @@ class Cell:
         """Whether it should end before the next message."""
         return self.ending is not None and self.ending.at_once
 
+    def waits_for(self) -> Sequence[Congestible]:
+        """What holds this actor."""
+        return self._holds or ()
+
     def is_held(self) -> bool:
         """Whether something that this actor sent to is still congested."""
         if not self._holds:
             return False
-        self._holds = [by for by in self._holds if by.congested and not self._is_ring(by)]
+        self._holds = [by for by in self._holds if by.congested and not is_ring(self, by)]
         for by in self._holds:
             if isinstance(by, Cell):
                 by.awaited = True
         return bool(self._holds)
-
-    def _is_ring(self, by: Congestible) -> bool:
-        """Whether `by` waits for this cell in its turn: then waiting would never end."""
-        seen: set[int] = set()
-        ahead: list[Congestible] = [by]
-        while ahead:
-            other = ahead.pop()
-            if other is self:
-                return True
-            if isinstance(other, Cell) and id(other) not in seen:
-                seen.add(id(other))
-                ahead += other._holds or ()
-        return False

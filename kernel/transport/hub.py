@@ -15,7 +15,7 @@ import structlog
 import zmq
 
 from zactor.kernel import config
-from zactor.kernel.errors import Buried, NotReachable, Refused, RemoteProtocolError, ZactorError
+from zactor.kernel.errors import Buried, NotReachable, RemoteProtocolError, ZactorError
 from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol import messages
 from zactor.kernel.protocol.link import Deliver, Effect, Lost, Trace, Transmit
@@ -369,7 +369,7 @@ class Hub:
                 error = Buried(f"{buried} counts as dead at {self.me.name}")
                 self.answer(Client(routing_id), results.problem(0, error))
             return
-        peer.heard = True
+        peer.frames_in += 1
         if peer.dealer is None:  # a frame of its link proves that it knows our key
             self._link_with(peer.hello)
         self._announce(peer)
@@ -377,7 +377,7 @@ class Hub:
         self._measure(peer)
 
     def _announce(self, peer: Peer) -> None:
-        if not peer.up and peer.connected and peer.heard and not peer.gone:
+        if not peer.up and peer.connected and peer.frames_in and not peer.gone:
             peer.up = True
             self.user.on_peer_up(peer)
 

@@ -45,7 +45,8 @@ class Peer:
         self.gone = ""  # why it is dead to us; "" while it lives
         self.dealer: zmq.Socket[bytes] | None = None
         self.connected = False  # our DEALER has finished its handshake
-        self.heard = False  # a frame of its link has come
+        self.frames_in = 0  # of its link
+        self.frames_seen = 0  # of them, when the supervisor looked last
         self.up = False  # announced to the supervisor
         self.met_ms = 0  # when we learnt of it, in the hub's time
         self.unsent: deque[LinkFrame] = deque()  # the socket was full

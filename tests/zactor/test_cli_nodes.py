@@ -117,7 +117,9 @@ def test_tables_and_json_show_the_same(zactor: Zactor) -> None:
     ]
     assert [row["type"] for row in rows(zactor("factories", "--json"))] == ["counter"]
     assert rows(zactor("deadletters", "--json")) == []
-    assert rows(zactor("doctor", "--json"))
+    checks = json.loads(zactor("doctor", "--json")[1])
+    assert zactor("doctor")[0] in (0, 3)  # a busy machine may be unwell
+    assert {"check", "ok", "detail"} <= checks[0].keys()
     assert json.loads(zactor("status", "--json")[1])["degraded"] is False
 
 

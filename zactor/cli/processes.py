@@ -138,9 +138,10 @@ def _master(
                 run_console(given, endpoint, name)
             elif stay:
                 threading.Event().wait()
-    except (KeyboardInterrupt, Stopped):
-        # Where it was to stay, this is how it ends; a script that is cut off has failed.
-        if not (console or stay) or (sources and not finished.is_set()):
+    except (KeyboardInterrupt, Stopped) as ending:
+        # Where it was to stay, this is how it ends; but Ctrl-C in a script cuts that off.
+        cut_off = sources and isinstance(ending, KeyboardInterrupt) and not finished.is_set()
+        if cut_off or not (console or stay):
             raise
 
 

@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from zactor import Actor, action, signal
-from zactor.kernel.errors import ActorError, NotDelivered, OutcomeUnknown, RemoteActionError, TimedOut
+from zactor.kernel.errors import (
+    ActorError,
+    NotDelivered,
+    OutcomeUnknown,
+    RemoteActionError,
+    TimedOut,
+)
 
 DISPATCHERS = ("shared", "thread")
 
@@ -81,7 +87,7 @@ class Gui(Actor):
         self.shown: list[int] = []
 
     @action
-    def updateVal(self, value: int) -> None:  # noqa: N802
+    def updateVal(self, value: int) -> None:
         self.shown.append(value)
 
     @action
@@ -343,7 +349,7 @@ def test_do_action_may_be_overridden_whole(world: Any, make: Any) -> None:
             return (name, args)
 
     class Seed(Actor):
-        def doAction(self, name: str, args: tuple[Any, ...]) -> Any:  # noqa: N802
+        def doAction(self, name: str, args: tuple[Any, ...]) -> Any:
             return f"{name}{args}"
 
     whole = world.spawn(make(Whole), "w")

@@ -48,7 +48,7 @@ class Gui(Actor):
         self.shown: list[int] = []
 
     @action
-    def updateVal(self, value: int) -> None:  # noqa: N802
+    def updateVal(self, value: int) -> None:
         self.shown.append(value)
 
     @action

@@ -215,9 +215,7 @@ def test_a_congested_link_holds_the_sender(
 
 
 @pytest.mark.parametrize("kind", [Source, ThreadSource])
-def test_a_held_actor_can_be_stopped_at_once(
-    slows: Slows, until: Any, kind: type[Source]
-) -> None:
+def test_a_held_actor_can_be_stopped_at_once(slows: Slows, until: Any, kind: type[Source]) -> None:
     world = slows.world
     ref = slows("block", 1)
     source = world.spawn(kind, "s")

@@ -240,9 +240,7 @@ def test_an_actor_that_is_not_there_any_more(worlds: Any, until: Any) -> None:
     until(lambda: other.ports["n1"].consumed_count == 2)
 
 
-def test_data_policy_refuses_what_is_not_plain_at_the_senders_line(
-    worlds: Any, until: Any
-) -> None:
+def test_data_policy_refuses_what_is_not_plain_at_the_senders_line(worlds: Any, until: Any) -> None:
     one, other = worlds.pair(policy="data")
     target = other.spawn(Target, "t")
     worlds.introduce(other, "t", one)
