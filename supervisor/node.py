@@ -77,7 +77,7 @@ class Node:
     def __init__(self, name: str, settings: Settings, keys: ClusterKeys, state: Path) -> None:
         """`state` is this node's own folder, locked by the caller."""
         self.settings = settings
-        self.kb_store = Store(state / "kb.sqlite")
+        self.kb_store = Store(state)
         self.me = NodeId(name, self.kb_store.next_incarnation())
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[str] = self._loop.create_future()
@@ -202,7 +202,7 @@ class Node:
             if peer.frames_in != peer.frames_seen:
                 peer.frames_seen = peer.frames_in
                 self.detector.heard(peer.node.name, self.hub.now_ms())
-        broken = {peer.node.name for peer in peers if not peer.connected}
+        broken = {peer.node.name for peer in peers if not (peer.connected and peer.beating)}
         for name in self.detector.tick(self.hub.now_ms(), broken):
             limit_ms = config.SILENCE_MS if name in broken else config.STUCK_MS
             self.hub.drop_peer(name, f"{name} has been silent for {limit_ms} ms")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -25,8 +26,6 @@ def block(mark: str) -> str:
 
 def commands(text: str) -> list[list[str]]:
     """The words of each `$ zactor …` line, without its remark."""
-    import shlex
-
     lines = [
         line.removeprefix("$ zactor ") for line in text.splitlines() if line[:9] == "$ zactor "
     ]

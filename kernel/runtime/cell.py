@@ -16,7 +16,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from zactor.kernel import config
-from zactor.kernel.errors import MailboxFull, NotDelivered, OutcomeUnknown
+from zactor.kernel.errors import MailboxFull, NotDelivered
 from zactor.kernel.runtime import life
 from zactor.kernel.runtime.actor import positional
 from zactor.kernel.runtime.dispatcher import Dispatcher
@@ -227,7 +227,7 @@ class Cell:
                     except KeyboardInterrupt:
                         raise
                     except BaseException as error:
-                        self._failed(message, error)
+                        self.runtime.fail(self, message, error)
                         result = None
                 else:
                     result = self._handle(message)
@@ -294,9 +294,9 @@ class Cell:
             raise
         except asyncio.CancelledError:
             # Ours, when it is stopped at once; or the action cancelled itself.
-            self._interrupted(message)
+            self.runtime.interrupt(self, message)
         except BaseException as error:
-            self._failed(message, error)
+            self.runtime.fail(self, message, error)
         else:
             if not isinstance(message, tuple) and message.asker is not None:
                 message.asker.set_result(result)
@@ -321,7 +321,7 @@ class Cell:
             try:
                 args, kwargs = message.parcel.arguments(runtime.policy)
             except BaseException as error:
-                self._unreadable(message, error)
+                self.runtime.unreadable(self, message, error)
                 return None
         try:
             if kwargs and type(self.handlers) is Whole:
@@ -330,7 +330,7 @@ class Cell:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            self._failed(message, error)
+            self.runtime.fail(self, message, error)
             return None
         if type(result) is CoroutineType:
             return result
@@ -353,27 +353,6 @@ class Cell:
         for port, count in (owed or {}).items():
             port.consumed(count)
 
-    # -- what goes wrong ---------------------------------------------------------------------
-    def _failed(self, message: AnyMessage, error: BaseException) -> None:
-        asker = None if isinstance(message, tuple) else message.asker
-        action = message[0] if isinstance(message, tuple) else message.action
-        failure = self.runtime.failure(self, action, error)
-        if asker is not None:
-            asker.set_error(failure)
-
-    def _interrupted(self, message: AnyMessage) -> None:
-        action = message[0] if isinstance(message, tuple) else message.action
-        error = OutcomeUnknown(f"{self.name} was stopped in the middle of {action}")
-        if not isinstance(message, tuple) and message.asker is not None:
-            message.asker.set_error(error)
-
-    def _unreadable(self, message: Message, error: BaseException) -> None:
-        failure = self.runtime.failure(self, message.action, error)
-        if message.asker is not None:
-            message.asker.set_error(failure)
-        else:
-            self.runtime.refuse(self, message, NotDelivered(f"unreadable: {error}"), taken=True)
-
     # -- back-pressure -----------------------------------------------------------------------
     def hold(self, by: Congestible) -> None:
         """After this message wait until `by` is below its limit."""
@@ -389,16 +368,25 @@ class Cell:
         """Whether it should end before the next message."""
         return self.ending is not None and self.ending.at_once
 
-    def waits_for(self) -> Sequence[Congestible]:
-        """What holds this actor."""
-        return self._holds or ()
-
     def is_held(self) -> bool:
         """Whether something that this actor sent to is still congested."""
         if not self._holds:
             return False
-        self._holds = [by for by in self._holds if by.congested and not is_ring(self, by)]
+        self._holds = [by for by in self._holds if by.congested and not self._is_ring(by)]
         for by in self._holds:
             if isinstance(by, Cell):
                 by.awaited = True
         return bool(self._holds)
+
+    def _is_ring(self, by: Congestible) -> bool:
+        """Whether `by` waits for this cell in its turn: then waiting would never end."""
+        seen: set[int] = set()
+        ahead: list[Congestible] = [by]
+        while ahead:
+            other = ahead.pop()
+            if other is self:
+                return True
+            if isinstance(other, Cell) and id(other) not in seen:
+                seen.add(id(other))
+                ahead += other._holds or ()
+        return False

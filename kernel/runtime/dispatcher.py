@@ -116,6 +116,8 @@ class SharedLoop:
                 self._awake = True
                 self.loop.call_soon(self._slice)
         except BaseException:
+            # Ctrl-C in an action, where somebody drives the loop: that turn goes on later.
+            ready.append(cell)
             self.loop.call_soon(self._slice)
             raise
         finally:

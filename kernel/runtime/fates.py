@@ -14,11 +14,11 @@ from typing import Any
 
 import structlog
 
-from zactor.kernel.errors import MailboxFull, NotDelivered, RemoteActionError
+from zactor.kernel.errors import MailboxFull, NotDelivered, OutcomeUnknown, RemoteActionError
 from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol import messages
 from zactor.kernel.runtime.cell import Cell
-from zactor.kernel.runtime.mailbox import AnyMessage, DeadLetter
+from zactor.kernel.runtime.mailbox import AnyMessage, DeadLetter, Message
 from zactor.kernel.runtime.router import Directory
 from zactor.kernel.wire.payload import check_policy
 
@@ -163,6 +163,29 @@ class Fates:
             except IndexError:
                 return
             self.refuse(cell, message, error)
+
+    def fail(self, cell: Cell, message: AnyMessage, error: BaseException) -> None:
+        """An action raised: log it and tell its asker."""
+        action = message[0] if isinstance(message, tuple) else message.action
+        failure = self.failure(cell, action, error)
+        if not isinstance(message, tuple) and message.asker is not None:
+            message.asker.set_error(failure)
+
+    def interrupt(self, cell: Cell, message: AnyMessage) -> None:
+        """An action was cancelled half-way."""
+        action = message[0] if isinstance(message, tuple) else message.action
+        reason = f"{cell.name} was stopped in the middle of {action}"
+        log.warning("action_interrupted", node=self.node_name, actor=cell.name, action=action)
+        if not isinstance(message, tuple) and message.asker is not None:
+            message.asker.set_error(OutcomeUnknown(reason))
+
+    def unreadable(self, cell: Cell, message: Message, error: BaseException) -> None:
+        """The arguments of a message can't be decoded."""
+        failure = self.failure(cell, message.action, error)
+        if message.asker is not None:
+            message.asker.set_error(failure)
+        else:
+            self.refuse(cell, message, NotDelivered(f"unreadable: {error}"), taken=True)
 
     def failure(self, cell: Cell, action: str, error: BaseException) -> RemoteActionError:
         """Log what an action raised and return what the asker gets for it."""

@@ -92,6 +92,13 @@ class Hub:
         self._subscriber = sockets.connect_heartbeats(
             self._context, self.node_key, self.keys.server.public
         )
+        self._monitor.watch(
+            self._subscriber,
+            zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED,
+            lambda event, _value, endpoint: self.loop.call_soon_threadsafe(
+                self._on_beating, endpoint, event == zmq.EVENT_HANDSHAKE_SUCCEEDED
+            ),
+        )
         self.handshakes = HandshakeCounter()
         self._monitor.watch(self._door, self.handshakes.events, self.handshakes)
         self.loop.add_reader(self._door.fileno(), self._read_door)
@@ -393,6 +400,12 @@ class Hub:
             peer.unsent.clear()  # the link sends them again once it knows where the peer stands
             self._carry_out(peer, peer.link.disconnected(self.now_ms()))
             self.user.on_disconnected(peer)
+
+    def _on_beating(self, endpoint: str, connected: bool) -> None:
+        """libzmq's own heartbeats say whether the process behind a PUB socket is there."""
+        for peer in self.peers.values():
+            if peer.hello.heartbeats == endpoint:
+                peer.beating = connected
 
     def _read_dealer(self, peer: Peer) -> None:
         """A peer answers on our connection only to say that we are dead to it."""

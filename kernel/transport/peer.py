@@ -45,6 +45,7 @@ class Peer:
         self.gone = ""  # why it is dead to us; "" while it lives
         self.dealer: zmq.Socket[bytes] | None = None
         self.connected = False  # our DEALER has finished its handshake
+        self.beating = False  # the connection to its heartbeats lives
         self.frames_in = 0  # of its link
         self.frames_seen = 0  # of them, when the supervisor looked last
         self.up = False  # announced to the supervisor

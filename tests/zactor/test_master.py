@@ -280,3 +280,14 @@ def test_signals_and_state_of_a_ref_are_checked_against_its_class(m: BlockingMas
     assert ref.go() is None
     with pytest.raises(AttributeError, match="no action 'gone'"):
         ref.gone()
+
+
+def test_thousands_of_asks_at_once_all_end_soon(cluster: BlockingCluster) -> None:
+    async def story() -> None:
+        async with connect(home=cluster.home) as m:
+            for _ in range(5):  # a node that misses a wake-up now and then is found in some round
+                ref = await m.deploy_actor(Counter, fresh("c"), "n2")
+                asks = asyncio.gather(*(ref.inc() for _ in range(1000)))
+                assert sorted(await asyncio.wait_for(asks, 5)) == list(range(1, 1001))
+
+    asyncio.run(story())

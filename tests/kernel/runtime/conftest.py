@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from zactor import Actor
 from zactor.kernel.errors import MailboxFull
 from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol.messages import LinkFrame
@@ -169,3 +170,17 @@ def until() -> Callable[..., Any]:
 @pytest.fixture
 def world(worlds: Worlds) -> World:
     return worlds()
+
+
+@pytest.fixture(params=["shared", "thread"])
+def make(request: pytest.FixtureRequest) -> Any:
+    """Gives a class its dispatcher."""
+
+    def on(cls: type[Actor]) -> Any:
+        class Derived(cls, dispatcher=request.param):  # type: ignore[misc,valid-type,call-arg]
+            pass
+
+        Derived.__name__ = cls.__name__
+        return Derived
+
+    return on
