@@ -15,29 +15,14 @@ COUNT = 500_000  # messages that each of the two handles
 IN_FLIGHT = 100
 
 
-class Player(Actor):
-    """Sends every message back until it has had enough."""
+class Pinger(Actor):
+    """Emits `ping`, reacts to `pong` with the next one until it has had enough."""
 
-    take = signal(int)
+    ping = signal(int)
 
     def __init__(self, done: threading.Semaphore) -> None:
         self.left = 0
         self.done = done
-
-    @action
-    def begin(self) -> None:
-        self.left = COUNT
-        for number in range(IN_FLIGHT):
-            self.take.emit(number)
-
-    @action
-    def take_(self, number: int) -> None: ...
-
-
-class Pinger(Player):
-    """Emits `ping`, reacts to `pong`."""
-
-    ping = signal(int)
 
     @action
     def begin(self) -> None:
@@ -54,7 +39,7 @@ class Pinger(Player):
             self.done.release()
 
 
-class Ponger(Player):
+class Ponger(Actor):
     """Emits `pong`, reacts to `ping`."""
 
     pong = signal(int)
@@ -69,8 +54,8 @@ def main() -> None:
     runtime = Runtime(dead_letter=lambda letter: None)
     runtime.start()
     done = threading.Semaphore(0)
-    for uid, (name, cls) in enumerate({"a": Pinger, "b": Ponger}.items(), 1):
-        runtime.spawn(blueprint_of(cls, name=name, uid=uid, args=(done,))).result()
+    runtime.spawn(blueprint_of(Pinger, name="a", uid=1, args=(done,))).result()
+    runtime.spawn(blueprint_of(Ponger, name="b", uid=2)).result()
     runtime.connect("a", "ping", ("b",))
     runtime.connect("b", "pong", ("a",))
     begin = runtime.ref("a").begin

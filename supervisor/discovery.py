@@ -9,6 +9,7 @@ import structlog
 
 from zactor.kernel import config
 from zactor.kernel.errors import Buried, NotReachable, ZactorError
+from zactor.supervisor.ledger import NO_LEADER_S
 from zactor.supervisor.rundir import read_entries
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class Discovery:
         await self._link()
         self._node.ledger.ready()
         self._node.janitor.nudge()
+        await self._node.ledger.until(lambda: self._node.ledger.leader or None, NO_LEADER_S)
+        self._node.joined.set()
         while True:
             await asyncio.sleep(config.DISCOVERY_MS / 1000)
             await self._look()

@@ -189,6 +189,7 @@ def doctor(node: Node) -> Rows:
         name for name, clock in node.clocks.items() if tuple(clock) != tuple(node.ledger.clock)
     )
     refused = node.hub.refusals()
+    frames = node.hub.counters()
     rows: Rows = [
         {
             "check": "knowledge base",
@@ -216,8 +217,8 @@ def doctor(node: Node) -> Rows:
         },
         {
             "check": "frames",
-            "ok": not node.hub.counters["frames_refused"],
-            "detail": ", ".join(f"{name} {count}" for name, count in node.hub.counters.items()),
+            "ok": not frames["frames_refused"],
+            "detail": ", ".join(f"{name} {count}" for name, count in frames.items()),
         },
     ]
     return [{"node": node.me.name, **row} for row in rows]

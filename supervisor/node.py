@@ -81,6 +81,7 @@ class Node:
         self.me = NodeId(name, self.kb_store.next_incarnation())
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[str] = self._loop.create_future()
+        self.joined = asyncio.Event()  # everybody who was there at the start is met
         self.clocks: dict[str, tuple[int, int]] = {}
         self._tasks: set[asyncio.Task[object]] = set()
         self.journal = Journal(name)
@@ -197,12 +198,11 @@ class Node:
 
     def _watch(self) -> None:
         """Put out who has been silent for too long."""
-        peers = self._up()
-        for peer in peers:
+        for peer in self._up():
             if peer.frames_in != peer.frames_seen:
                 peer.frames_seen = peer.frames_in
                 self.detector.heard(peer.node.name, self.hub.now_ms())
-        broken = {peer.node.name for peer in peers if not (peer.connected and peer.beating)}
+        broken = self.hub.broken()
         for name in self.detector.tick(self.hub.now_ms(), broken):
             limit_ms = config.SILENCE_MS if name in broken else config.STUCK_MS
             self.hub.drop_peer(name, f"{name} has been silent for {limit_ms} ms")
@@ -286,6 +286,8 @@ class Node:
         if peer is not None and peer.up and peer.node.incarnation == heartbeat.incarnation:
             self.detector.heard(heartbeat.name, self.hub.now_ms())
             self.clocks[heartbeat.name] = heartbeat.clock
+            if str(self.me) not in heartbeat.hears:
+                self.hub.probe(peer)
 
     def on_buried(self, reason: str) -> None:
         """We count as dead somewhere: come back as a new incarnation."""

@@ -151,7 +151,12 @@ def say_solutions(result: object) -> str:
 
 
 def _shown(value: object) -> str:
-    return value if isinstance(value, str) else str(value)
+    """Return a value as Prolog prints it; which texts were strings is not known here."""
+    from zactor.kernel.knowledge.terms import quote_atom
+
+    if isinstance(value, list):
+        return f"[{','.join(_shown(each) for each in value)}]"
+    return quote_atom(value) if isinstance(value, str) else str(value)
 
 
 def say_signal(result: object) -> str:

@@ -444,3 +444,4 @@ class Heartbeat(Message, frozen=True, tag=90):
     incarnation: int
     clock: tuple[int, int]  # of its knowledge base
     lag_ms: int  # how late its loop was
+    hears: tuple[str, ...]  # name@incarnation of its members; who isn't among them was dropped

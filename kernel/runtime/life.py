@@ -96,8 +96,6 @@ def _stillborn(cell: Cell, started: Future[None], error: BaseException) -> None:
 def end(cell: Cell, ending: Ending) -> None:
     """Run on_stop and go. Between two messages."""
     cell.phase = Phase.LEAVING
-    if ending.at_once:
-        cell.runtime.sweep(cell, ending.reason)
     try:
         waiting = cell.actor.on_stop(ending.reason)
     except KeyboardInterrupt:

@@ -28,31 +28,36 @@ class Emitter(Generic[P]):
     def __init__(self, route: Route | None) -> None:
         self._route = route
 
-    def emit(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Send the signal: every actor that reacts to it does its action of that name.
+    if TYPE_CHECKING:
 
-        Raises:
-            MailboxFull: a queue on the way is full and its policy is to refuse; the others have it.
-            ConfigError: the arguments can't travel to another node; nobody has it.
-        """
-        route = self._route
-        if route is None:  # an actor made by hand has nobody who reacts
-            return
-        cells = route.cells
-        if kwargs or cells is None:
-            if kwargs:
-                raise TypeError("a signal's arguments are positional")
-            route.send(args)
-            return
-        message = (route.action, args, route.emitter)
-        for cell in cells:
-            if cell.limit <= len(cell.mailbox):  # full, closed or never used
-                cell.admit(message, route.cell)
-            else:
-                cell.mailbox.append(message)
-                if cell.idle:
-                    cell.idle = False
-                    cell.dispatcher.ready(cell)
+        def emit(self, *args: P.args, **kwargs: P.kwargs) -> None:
+            """Send the signal: every actor that reacts to it does its action of that name.
+
+            Raises:
+                MailboxFull: a queue on the way is full and its policy is to refuse; all others
+                    have it.
+                ConfigError: the arguments can't travel to another node; nobody has it.
+            """
+
+    else:
+
+        def emit(self, *args):  # no **kwargs: that would cost a dict for every signal
+            route = self._route
+            if route is None:  # an actor made by hand has nobody who reacts
+                return
+            cells = route.cells
+            if cells is None:
+                route.send(args)
+                return
+            message = (route.action, args, route.emitter)
+            for cell in cells:
+                if cell.limit <= len(cell.mailbox):  # full, closed or never used
+                    cell.admit(message, route.cell)
+                else:
+                    cell.mailbox.append(message)
+                    if cell.idle:
+                        cell.idle = False
+                        cell.dispatcher.ready(cell)
 
 
 class signal(Generic[P]):  # used like a function

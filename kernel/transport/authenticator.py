@@ -6,6 +6,7 @@ it binds, without which a dead handler lets everybody in.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -112,9 +113,9 @@ class Authenticator:
         if self._closed:
             return
         self._closed = True
-        if self.alive:
-            self._control.send(b"")
-            self._thread.join()
+        with contextlib.suppress(zmq.ZMQError):  # it may be dying by itself
+            self._control.send(b"", zmq.NOBLOCK)
+        self._thread.join()
         self._control.close()
 
     def __enter__(self) -> Authenticator:

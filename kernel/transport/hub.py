@@ -22,17 +22,17 @@ from zactor.kernel.protocol.link import Deliver, Effect, Lost, Trace, Transmit
 from zactor.kernel.protocol.messages import Hello, LinkFrame, Request
 from zactor.kernel.transport import sockets
 from zactor.kernel.transport.authenticator import Authenticator
+from zactor.kernel.transport.door import Door
 from zactor.kernel.transport.doorcall import call_door
 from zactor.kernel.transport.keys import ClusterKeys, KeyPair
-from zactor.kernel.transport.monitor import HandshakeCounter, MonitorThread
+from zactor.kernel.transport.monitor import MonitorThread
 from zactor.kernel.transport.peer import Peer
 from zactor.kernel.transport.peerbook import PeerBook
+from zactor.kernel.transport.pulse import Pulse
 from zactor.kernel.transport.seam import Client, HubUser
 from zactor.kernel.wire import codec, results
 
 log = structlog.get_logger()
-
-FRAMES_A_TURN = 64  # frames read before the loop may look at its timers again
 
 
 class Hub:
@@ -58,17 +58,11 @@ class Hub:
         self.clock = (0, 0)  # told by the supervisor, for Hello and heartbeats
         self._book = PeerBook(name, keys.cluster)
         self.peers = self._book.peers
-        self.counters: dict[str, int] = {
-            "frames_in": 0,
-            "frames_out": 0,
-            "frames_refused": 0,
-            "strangers": 0,
-            "answers_dropped": 0,
-        }
+        self.frames_out = 0
+        self.strangers = 0  # frames of links from keys that are no peer's
         self._python = python
         self._turn_due = False
         self._timer: asyncio.TimerHandle | None = None
-        self._refused_burst = 0
 
     # -- life --------------------------------------------------------------------------------
     def open(self, host: str, port: int | None, advertise: str | None = None) -> str:
@@ -82,27 +76,28 @@ class Hub:
         self._authenticator = Authenticator(self._context)
         self._authenticator.admit(self.keys.door.public, "door")
         self._monitor = MonitorThread(self._context)
-        self._door, self.endpoint = sockets.bind_door(self._context, host, port, self.keys.server)
-        self.port = int(self.endpoint.rpartition(":")[2])
-        self._publisher, self.heartbeats = sockets.bind_heartbeats(
-            self._context, host, self.endpoint, self.keys.server
+        self._door = Door(
+            self._context,
+            self._monitor,
+            host=host,
+            port=port,
+            server=self.keys.server,
+            take=self._take,
+            after=self._after_reading,
+        )
+        self.port = self._door.port
+        self.endpoint = self._door.endpoint
+        self._pulse = Pulse(
+            self._context,
+            self._monitor,
+            host=host,
+            door=self.endpoint,
+            keys=self.keys,
+            node_key=self.node_key,
+            on_heartbeat=self.user.on_heartbeat,
         )
         if advertise:
             self.endpoint = advertise
-        self._subscriber = sockets.connect_heartbeats(
-            self._context, self.node_key, self.keys.server.public
-        )
-        self._monitor.watch(
-            self._subscriber,
-            zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED,
-            lambda event, _value, endpoint: self.loop.call_soon_threadsafe(
-                self._on_beating, endpoint, event == zmq.EVENT_HANDSHAKE_SUCCEEDED
-            ),
-        )
-        self.handshakes = HandshakeCounter()
-        self._monitor.watch(self._door, self.handshakes.events, self.handshakes)
-        self.loop.add_reader(self._door.fileno(), self._read_door)
-        self.loop.add_reader(self._subscriber.fileno(), self._read_heartbeats)
         return self.endpoint
 
     def close(self) -> None:
@@ -113,12 +108,9 @@ class Hub:
             self._close_sockets(peer)
             peer.gone = "this node stops"
         self._book.clear()
-        for socket in (self._door, self._subscriber):
-            self.loop.remove_reader(socket.fileno())
         self._monitor.close()
         self._door.close()
-        self._subscriber.close()
-        self._publisher.close()
+        self._pulse.close()
         self._authenticator.close()
         self._context.destroy(linger=0)
 
@@ -132,7 +124,7 @@ class Hub:
             role=self.role,
             key=self.node_key.public.decode(),
             endpoint=self.endpoint,
-            heartbeats=self.heartbeats,
+            heartbeats=self._pulse.endpoint,
             python=self._python,
             clock=self.clock,
         )
@@ -197,27 +189,16 @@ class Hub:
             self._context, hello.endpoint, self.node_key, self.keys.server.public, before=watch
         )
         self.loop.add_reader(peer.dealer.fileno(), self._read_dealer, peer)
-        sockets.connect_to(self._subscriber, hello.heartbeats)
+        self._pulse.follow(hello.heartbeats)
 
     def drop_peer(self, name: str, reason: str) -> None:
         """The node is dead to us: no frame of this incarnation is taken any more."""
         peer = self._book.remove(name)
         if peer is None:
             return
-        peer.gone = reason
         self._close_sockets(peer)
-        lost: list[tuple[object, bool]] = []
-        for effect in peer.link.submit(peer.take_outbox(), self.now_ms()):
-            self._collect_lost(effect, lost)
-        for effect in peer.link.peer_gone(reason):
-            self._collect_lost(effect, lost)
-        self.user.on_peer_gone(peer, lost)
+        self.user.on_peer_gone(peer, peer.end(reason, self.now_ms()))
         peer.bury_outbox()
-
-    @staticmethod
-    def _collect_lost(effect: Effect, lost: list[tuple[object, bool]]) -> None:
-        if isinstance(effect, Lost):
-            lost.extend(zip(effect.items, effect.sent, strict=True))
 
     def drop_half_met(self) -> None:
         """Forget who said Hello long ago and never linked: it may say Hello again."""
@@ -233,7 +214,7 @@ class Hub:
         self._monitor.unwatch(peer.dealer)
         peer.dealer.close(linger=0)
         peer.dealer = None
-        self._subscriber.disconnect(peer.hello.heartbeats)
+        self._pulse.unfollow(peer.hello.heartbeats)
 
     # -- turns -------------------------------------------------------------------------------
     def now_ms(self) -> int:
@@ -300,61 +281,22 @@ class Hub:
                     self.user.on_peer_gone(peer, list(zip(items, sent, strict=True)))
                 case Trace(event=event, fields=fields):
                     log.debug(event, peer=str(peer.node), **fields)
-        self._flush(peer)
-
-    def _flush(self, peer: Peer) -> None:
-        """Send what the socket takes; the rest stays until it is writable."""
-        while peer.unsent and peer.dealer is not None:
-            frame = peer.unsent[0]
-            try:
-                peer.dealer.send_multipart(codec.encode_frame(frame), zmq.NOBLOCK, copy=False)
-            except zmq.Again:
-                return
-            self.counters["frames_out"] += 1
-            peer.unsent.popleft()
+        self.frames_out += peer.flush()
 
     # -- what arrives ------------------------------------------------------------------------
-    def _read_door(self) -> None:
-        for _ in range(FRAMES_A_TURN):
-            try:
-                parts = self._door.recv_multipart(zmq.NOBLOCK, copy=False)
-            except zmq.Again:
-                break
-            self._take(parts)
+    def _take(self, client: Client, key: str, inbound: LinkFrame | Request) -> None:
+        if isinstance(inbound, Request):
+            self._take_request(client, key, inbound)
         else:
-            # The descriptor only tells of changes: what is left must be looked at by ourselves.
-            self.loop.call_soon(self._read_door)
+            self._take_frame(client, key, inbound)
+
+    def _after_reading(self) -> None:
         if any(peer.outbox or peer.handled for peer in self.peers.values()):
             self._turn()
 
-    def _take(self, parts: list[zmq.Frame]) -> None:
-        self.counters["frames_in"] += 1
-        routing_id = parts[0].bytes
-        try:
-            if len(parts) < 2:
-                raise RemoteProtocolError("a frame without a body")
-            key = sockets.user_id(parts[1])
-            inbound = codec.decode_inbound([part.buffer for part in parts[1:]])
-            if isinstance(inbound, Request):
-                self._take_request(routing_id, key, inbound)
-            else:
-                self._take_frame(routing_id, key, inbound)
-        except RemoteProtocolError as error:
-            self.counters["frames_refused"] += 1
-            if self._refused_burst == 0:
-                self.loop.call_later(1.0, self._end_burst)
-                log.warning("frame_refused", why=str(error))
-            self._refused_burst += 1
-
-    def _end_burst(self) -> None:
-        if self._refused_burst > 1:
-            log.warning("frames_refused", count=self._refused_burst)
-        self._refused_burst = 0
-
-    def _take_request(self, routing_id: bytes, key: str, request: Request) -> None:
+    def _take_request(self, client: Client, key: str, request: Request) -> None:
         if key != self.keys.door.public.decode():
             raise RemoteProtocolError("a request over a link's connection")
-        client = Client(routing_id)
         if not isinstance(request.operation, Hello):
             self.user.on_request(client, request)
             return
@@ -367,14 +309,14 @@ class Hub:
             for answer in results.answers(request.number, welcome):
                 self.answer(client, answer)
 
-    def _take_frame(self, routing_id: bytes, key: str, frame: LinkFrame) -> None:
+    def _take_frame(self, client: Client, key: str, frame: LinkFrame) -> None:
         peer = self._book.by_key(key)
         if peer is None or frame.source != peer.node.incarnation:
-            self.counters["strangers"] += 1
+            self.strangers += 1
             buried = self._book.buried(key)
             if buried:
                 error = Buried(f"{buried} counts as dead at {self.me.name}")
-                self.answer(Client(routing_id), results.problem(0, error))
+                self.answer(client, results.problem(0, error))
             return
         peer.frames_in += 1
         if peer.dealer is None:  # a frame of its link proves that it knows our key
@@ -401,12 +343,6 @@ class Hub:
             self._carry_out(peer, peer.link.disconnected(self.now_ms()))
             self.user.on_disconnected(peer)
 
-    def _on_beating(self, endpoint: str, connected: bool) -> None:
-        """libzmq's own heartbeats say whether the process behind a PUB socket is there."""
-        for peer in self.peers.values():
-            if peer.hello.heartbeats == endpoint:
-                peer.beating = connected
-
     def _read_dealer(self, peer: Peer) -> None:
         """A peer answers on our connection only to say that we are dead to it."""
         while peer.dealer is not None:
@@ -417,39 +353,54 @@ class Hub:
             try:
                 outbound = codec.decode_outbound(parts)
             except RemoteProtocolError:
-                self.counters["frames_refused"] += 1
+                self.strangers += 1
                 continue
             if isinstance(outbound, messages.Problem) and outbound.kind == Buried.__name__:
                 self.user.on_buried(outbound.message)
-        self._flush(peer)
+        self.frames_out += peer.flush()
 
     def answer(self, client: Client, outbound: messages.Answer | messages.Problem) -> None:
         """Send a client its answer; a client that went away is no error."""
-        try:
-            self._door.send_multipart(
-                [client.routing_id, *codec.encode_outbound(outbound)], zmq.NOBLOCK
-            )
-        except zmq.ZMQError:
-            self.counters["answers_dropped"] += 1
+        self._door.answer(client, outbound)
 
     # -- heartbeats --------------------------------------------------------------------------
     def beat(self, lag_ms: int) -> None:
         """Publish one heartbeat."""
-        beat = messages.Heartbeat(self.me.name, self.me.incarnation, self.clock, lag_ms)
-        self._publisher.send(codec.encode_heartbeat(beat), zmq.NOBLOCK)
+        hears = tuple(sorted(str(peer.node) for peer in self.peers.values() if peer.up))
+        beat = messages.Heartbeat(self.me.name, self.me.incarnation, self.clock, lag_ms, hears)
+        self._pulse.beat(beat)
         self._authenticator.check()
+        for peer in list(self.peers.values()):
+            self._read_dealer(peer)  # what a send swallowed the news of, see `answer`
 
-    def _read_heartbeats(self) -> None:
-        while True:
-            try:
-                body = self._subscriber.recv(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            try:
-                self.user.on_heartbeat(codec.decode_heartbeat(body))
-            except RemoteProtocolError:
-                self.counters["frames_refused"] += 1
+    def probe(self, peer: Peer) -> None:
+        """Ask a peer where its link stands: if we are dead to it, it will say so."""
+        if peer.connected:
+            self._carry_out(peer, peer.link.connected(self.now_ms()))
+
+    def broken(self) -> set[str]:
+        """Return the peers of which a connection is broken at the moment."""
+        alive = self._pulse.alive
+        return {
+            name
+            for name, peer in self.peers.items()
+            if not peer.connected or peer.hello.heartbeats not in alive
+        }
+
+    def counters(self) -> dict[str, int]:
+        """Return how many frames went and came since the start."""
+        return {
+            "frames_in": self._door.frames_in,
+            "frames_out": self.frames_out,
+            "frames_refused": self._door.frames_refused,
+            "strangers": self.strangers,
+            "answers_dropped": self._door.answers_dropped,
+        }
 
     def refusals(self) -> dict[str, int]:
         """Return how many keys and handshakes were refused since the start."""
-        return {"keys_refused": self._authenticator.refused, **self.handshakes.counts()}
+        return {
+            "keys_refused": self._authenticator.refused,
+            "heartbeats_refused": self._pulse.refused,
+            **self._door.handshakes.counts(),
+        }

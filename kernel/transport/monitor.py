@@ -93,7 +93,8 @@ class MonitorThread:
         watch = _Watch(name, socket, reader, callback)
         self._watched[socket] = watch
         self._arrivals.append(watch)
-        self._wake.send(b"")
+        with contextlib.suppress(zmq.Again):  # then a thousand wake-ups wait already
+            self._wake.send(b"", zmq.NOBLOCK)
 
     def unwatch(self, socket: zmq.Socket[bytes]) -> None:
         """No more events of this socket after this call; call it before closing the socket."""

@@ -15,14 +15,13 @@ import zmq
 from zactor.kernel import config
 from zactor.kernel.errors import MailboxFull
 from zactor.kernel.ids import NodeId
-from zactor.kernel.protocol.link import Link
+from zactor.kernel.protocol.link import Link, Lost
 from zactor.kernel.protocol.messages import Hello
+from zactor.kernel.wire import codec
 from zactor.kernel.wire.codec import is_credited, size_of
 
 if TYPE_CHECKING:
     from zactor.kernel.protocol.messages import LinkFrame
-
-Wire = list[bytes | memoryview]
 
 
 class Peer:
@@ -45,7 +44,6 @@ class Peer:
         self.gone = ""  # why it is dead to us; "" while it lives
         self.dealer: zmq.Socket[bytes] | None = None
         self.connected = False  # our DEALER has finished its handshake
-        self.beating = False  # the connection to its heartbeats lives
         self.frames_in = 0  # of its link
         self.frames_seen = 0  # of them, when the supervisor looked last
         self.up = False  # announced to the supervisor
@@ -110,3 +108,26 @@ class Peer:
         """Return what was put since the last call."""
         outbox = self.outbox
         return [outbox.popleft() for _ in range(len(outbox))]
+
+    def flush(self) -> int:
+        """Send what the socket takes, return how many frames; the rest waits until it can."""
+        sent = 0
+        while self.unsent and self.dealer is not None:
+            try:
+                parts = codec.encode_frame(self.unsent[0])
+                self.dealer.send_multipart(parts, zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                break
+            self.unsent.popleft()
+            sent += 1
+        return sent
+
+    def end(self, reason: str, now_ms: int) -> list[tuple[object, bool]]:
+        """The node is dead: return what it never acknowledged, each with: was it ever sent."""
+        self.gone = reason
+        effects = [*self.link.submit(self.take_outbox(), now_ms), *self.link.peer_gone(reason)]
+        lost: list[tuple[object, bool]] = []
+        for effect in effects:
+            if isinstance(effect, Lost):
+                lost.extend(zip(effect.items, effect.sent, strict=True))
+        return lost

@@ -355,3 +355,14 @@ def test_a_failing_script_takes_the_cluster_down(
     assert run(["up", str(script), "-n", "1", "--home", str(tmp_path)]) == 1
     assert capsys.readouterr().err == f"{script}:2: fly/1 is no operation: `help` lists them\n"
     assert read_entries(tmp_path) == []
+
+
+def test_following_events_ends_when_nobody_reads_them(home: Path) -> None:
+    command = [*ZACTOR, "events", "-f", "--home", str(home)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.readline()
+        child.stdout.close()
+        assert child.wait(DEADLINE_S) == 1
+        assert child.stderr.read() == b""

@@ -96,7 +96,10 @@ def test_nobody_gets_colours_who_has_no_terminal(monkeypatch: pytest.MonkeyPatch
     [
         ([], "no"),
         ([{}], "yes"),
-        ([{"X": "c1", "N": 5}, {"X": "c2", "N": 6}], "X = c1, N = 5\nX = c2, N = 6"),
+        (
+            [{"X": "c1", "N": 5}, {"X": "a b", "N": [1, "C"]}],
+            "X = c1, N = 5\nX = 'a b', N = [1,'C']",
+        ),
     ],
 )
 def test_solutions_are_bindings_or_yes_or_no(result: object, expected: str) -> None:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import select
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
 
 import click
 
@@ -22,10 +28,38 @@ def _events(follow: bool) -> None:
         for event in found if not given.json else ():
             click.echo(event_line(event))
         return
-    with deadline(given.timeout), open_session(given) as session:
+    with _while_somebody_reads(), deadline(given.timeout), open_session(given) as session:
         for event in session.master.events(follow=True):
             click.echo(to_json(event, indent=False) if given.json else event_line(event))
             sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _while_somebody_reads() -> Iterator[None]:
+    """Raise BrokenPipeError in the block as soon as nobody reads our output any more.
+
+    A write would tell, but in `zactor events -f | head -1` the next one may be hours away.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise BrokenPipeError
+
+    def watch() -> None:
+        poller = select.poll()
+        poller.register(sys.stdout, 0)  # errors are told without being asked for
+        poller.poll()
+        signal.pthread_kill(main, signal.SIGUSR1)
+
+    if sys.stdout.isatty():
+        yield
+        return
+    main = threading.get_ident()
+    signal.signal(signal.SIGUSR1, interrupt)
+    threading.Thread(target=watch, name="zactor-reader", daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # the thread may still be about to send it
 
 
 events = Asking(

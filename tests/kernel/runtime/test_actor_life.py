@@ -137,6 +137,28 @@ def test_a_stop_at_once_waits_in_no_mailbox(world: Any, gate: Any) -> None:
     assert world.runtime.look() == []
 
 
+def test_a_stop_at_once_does_not_wait_for_an_action_that_blocks(world: Any) -> None:
+    entered, opened = threading.Event(), threading.Event()
+
+    class Blocked(Actor, dispatcher="thread"):
+        @action
+        def block(self) -> str:
+            entered.set()
+            opened.wait(5)
+            return "done"
+
+    ref = world.spawn(Blocked, "b")
+    first, waiting = ref.block(), ref.block()
+    assert entered.wait(5)
+    stopped = world.stop("b", 0)
+    with pytest.raises(NotDelivered):
+        waiting.result(5)
+    assert not stopped.done()
+    opened.set()
+    stopped.result(5)
+    assert first.result(5) == "done"
+
+
 def test_a_drain_ends_when_its_time_is_over(world: Any, gate: Any) -> None:
     ref, entered, _ = gate
     first, waiting = ref.wait(1), ref.number(2)

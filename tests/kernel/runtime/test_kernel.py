@@ -268,6 +268,10 @@ def test_ctrl_c_in_an_action_reaches_who_runs_the_kernel() -> None:
         def now(self) -> None:
             raise KeyboardInterrupt
 
+        @action
+        def fine(self) -> str:
+            return "fine"
+
     with Kernel() as k:
         k.spawn(Interrupted, name="i")
         k.spawn(Counter, name="c1")
@@ -275,3 +279,4 @@ def test_ctrl_c_in_an_action_reaches_who_runs_the_kernel() -> None:
         with pytest.raises(KeyboardInterrupt):
             k.run_until_idle()
         assert k.ask("c1", "inc", 1) == 1
+        assert k.ask("i", "fine", timeout=5) == "fine"

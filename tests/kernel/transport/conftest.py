@@ -117,6 +117,7 @@ class Relay:
         self._door = tcp.create_connection(("127.0.0.1", port), timeout=2)
         self.endpoint = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
         self._client: tcp.socket | None = None
+        self._accepted = threading.Event()
         self._threads = [threading.Thread(target=self._outward)]
         self._threads[0].start()
 
@@ -125,10 +126,14 @@ class Relay:
         self._door.sendall(data)
 
     def close(self) -> None:
-        for each in (self._client, self._door, self._listener):
-            if each is not None:
-                with contextlib.suppress(OSError):
-                    each.shutdown(tcp.SHUT_RDWR)
+        # The listener first and its thread's word for it: a client may come at this very moment.
+        for each in (self._listener, self._door):
+            with contextlib.suppress(OSError):
+                each.shutdown(tcp.SHUT_RDWR)
+        self._accepted.wait(5)
+        if self._client is not None:
+            with contextlib.suppress(OSError):
+                self._client.shutdown(tcp.SHUT_RDWR)
         for thread in self._threads:
             thread.join()
         for each in (self._client, self._door, self._listener):
@@ -140,6 +145,8 @@ class Relay:
             self._client, _ = self._listener.accept()
         except OSError:
             return
+        finally:
+            self._accepted.set()
         back = threading.Thread(target=self._backward, args=(self._client,))
         self._threads.append(back)
         back.start()

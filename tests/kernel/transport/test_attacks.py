@@ -272,7 +272,7 @@ def test_s10_mutated_handshakes_get_nobody_in(
 
 @pytest.mark.parametrize("seed", range(40))
 def test_s10_a_man_in_the_middle_who_changes_a_handshake_ends_it(
-    ground: Any, make_relay: Callable[..., Any], seed: int
+    ground: Any, make_relay: Callable[..., Any], wait_until: Callable[..., None], seed: int
 ) -> None:
     chance = random.Random(seed)
     # In HELLO, INITIATE or the first message, but not in HELLO's padding, which nobody reads.
@@ -292,7 +292,9 @@ def test_s10_a_man_in_the_middle_who_changes_a_handshake_ends_it(
     client = ground.client(endpoint=relay.endpoint)
     for _ in range(10):  # so that a length made longer is soon reached
         client.send(b"y" * 300)
-    assert relay.door_closed.wait(2), "the door must notice"
+    # Now and then libzmq notices and yet leaves the connection to its heartbeats, deaf: it lost
+    # errno while it told the monitor (curve_mechanism_base_t::decode).
+    wait_until(lambda: relay.door_closed.is_set() or ground.counter.failed_protocol)
     ground.assert_nothing_delivered()
     assert ground.serve_an_honest_client() < 1
 

@@ -76,7 +76,8 @@ def test_what_was_on_its_way_when_unwatch_was_called_is_not_told(
     ground.exchange(other)
     ground.monitor.watch(other, zmq.EVENT_ALL, hold)
     ground.monitor.watch(client, zmq.EVENT_ALL, callback)
-    other.connect(ground.endpoint)  # makes events; so does each one below
+    other.disconnect(ground.endpoint)
+    other.connect(ground.endpoint)
     assert held.wait(2)
     client.disconnect(ground.endpoint)
     client.connect(ground.endpoint)
@@ -85,6 +86,7 @@ def test_what_was_on_its_way_when_unwatch_was_called_is_not_told(
     go_on.set()
     last, record = recorder()
     ground.monitor.watch(client, zmq.EVENT_ALL, record)
+    client.disconnect(ground.endpoint)
     client.connect(ground.endpoint)
     wait_until(lambda: last)
     assert not told

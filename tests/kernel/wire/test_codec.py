@@ -118,7 +118,7 @@ def test_requests_answers_and_heartbeats_come_back_as_they_were() -> None:
         assert codec.decode_inbound(codec.encode_request(request)) == request
     for message in (Answer(3, True, b"\x90"), Problem(3, "TimedOut", "late", {"a": "b"})):
         assert codec.decode_outbound(codec.encode_outbound(message)) == message
-    heartbeat = Heartbeat("n1", 3, (1, 2), 4)
+    heartbeat = Heartbeat("n1", 3, (1, 2), 4, ("n2@1",))
     assert codec.decode_heartbeat(codec.encode_heartbeat(heartbeat)) == heartbeat
 
 
@@ -322,7 +322,7 @@ def test_mutated_frames_decode_or_fail_and_nothing_else() -> None:
 def test_mutated_answers_and_heartbeats_decode_or_fail_and_nothing_else() -> None:
     chance = random.Random(21)
     answer = msgspec.msgpack.encode(Problem(3, "TimedOut", "late", {"a": "b"}))
-    heartbeat = codec.encode_heartbeat(Heartbeat("n1", 3, (1, 2), 4))
+    heartbeat = codec.encode_heartbeat(Heartbeat("n1", 3, (1, 2), 4, ("n2@1",)))
     outcomes = set()
     for _ in range(10_000):
         for decode, body in ((codec.decode_outbound, answer), (codec.decode_heartbeat, heartbeat)):
