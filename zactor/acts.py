@@ -45,7 +45,7 @@ def deploy(session: Session, values: Values) -> object:
     """Create an actor; its name, type and node."""
     kind, name, node = (_text(values, key) for key in ("type", "name", "node"))
     given = cast("dict[str, object]", values.get("arg", {}))
-    if taken := {"type", "name", "node"} & given.keys():
+    if taken := {"self", "type", "name", "node"} & given.keys():
         raise ConfigError(f"no argument of a constructor may be called {taken.pop()!r} here")
     session.progress(f"deploying {name} on {node}")
     session.master.deploy_actor(kind, name, node, **given)

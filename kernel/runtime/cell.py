@@ -11,16 +11,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from zactor.kernel import config
 from zactor.kernel.errors import MailboxFull, NotDelivered
 from zactor.kernel.runtime import life
-from zactor.kernel.runtime.actor import positional
+from zactor.kernel.runtime.actor import actions_of
 from zactor.kernel.runtime.dispatcher import Dispatcher
-from zactor.kernel.runtime.handlers import Whole
+from zactor.kernel.runtime.handlers import Handler, handler_of
 from zactor.kernel.runtime.life import Ending, Phase
 from zactor.kernel.runtime.mailbox import AnyMessage, Congestible, Message, Port
 from zactor.kernel.runtime.refs import Reply, make_ref
@@ -79,7 +79,7 @@ class Cell:
         self._options = blueprint.options
         self.dispatcher: Dispatcher = runtime.shared
         self.actor: Any = None
-        self.handlers: dict[str, Callable[..., Any]] = {}
+        self.handlers: dict[str, Handler] = {}  # bound when they are first needed
         self.mailbox = _UNUSED
         self.limit = 0  # `limit <= len(mailbox)` sends a producer to `admit`
         self.idle = False  # True: a producer must ask for a turn
@@ -211,7 +211,6 @@ class Cell:
         """Handle messages until the turn is over, or until one has to be awaited: return that."""
         mailbox = self.mailbox
         handlers = self.handlers
-        actor = self.actor
         budget = min(len(mailbox), config.TURN_MESSAGES_MAX)
         stride = 1
         while budget > 0:
@@ -221,9 +220,13 @@ class Cell:
                 except IndexError:  # drop_oldest took it, or a stop
                     return None
                 self.handled += 1
-                if isinstance(message, tuple):
+                if message.__class__ is tuple:
                     try:
-                        result = handlers[message[0]](actor, *message[1])
+                        try:
+                            handler = handlers[message[0]]
+                        except KeyError:
+                            handler = self._bind(message[0])
+                        result = handler(*message[1])
                     except KeyboardInterrupt:
                         raise
                     except BaseException as error:
@@ -324,9 +327,8 @@ class Cell:
                 self.runtime.unreadable(self, message, error)
                 return None
         try:
-            if kwargs and type(self.handlers) is Whole:
-                args, kwargs = positional(type(self.actor), message.action, args, kwargs), {}
-            result = self.handlers[message.action](self.actor, *args, **(kwargs or {}))
+            handler = self.handlers.get(message.action) or self._bind(message.action)
+            result = handler(*args, **kwargs) if kwargs else handler(*args)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -337,6 +339,13 @@ class Cell:
         if message.asker is not None:
             message.asker.set_result(result)
         return None
+
+    def _bind(self, action: str) -> Handler:
+        """What does that action; kept, unless anybody could fill the memory with names."""
+        handler = handler_of(self.actor, action)
+        if action in actions_of(type(self.actor)):
+            self.handlers[action] = handler
+        return handler
 
     def _taken(self, message: AnyMessage) -> None:
         """Note the credit of a message from a link that left the mailbox."""

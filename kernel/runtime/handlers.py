@@ -1,38 +1,30 @@
-"""From the name of an action to the function that does it, one mapping per class."""
+"""From the name of an action to what does it, for one actor object."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from zactor.kernel.runtime.actor import Actor, actions_of, find_action, takes_all
+from zactor.kernel.runtime.actor import Actor, actions_of, find_action, positional, takes_all
+
+Handler = Callable[..., Any]
 
 
-class Whole(dict[str, Callable[..., Any]]):
-    """The handlers of a class that overrides do_action: every name leads there."""
+def handler_of(actor: Actor, name: str) -> Handler:
+    """What does the action `name`; where there is none it raises NoSuchThing when called."""
+    cls = type(actor)
+    if takes_all(cls):
 
-    def __missing__(self, name: str) -> Callable[..., Any]:
-        return lambda actor, *args: actor.do_action(name, args)
+        def whole(*args: Any, **kwargs: Any) -> Any:
+            return actor.do_action(name, positional(cls, name, args, kwargs))
 
+        return whole
+    function = actions_of(cls).get(name)
+    if function is not None:
+        bound: Handler = function.__get__(actor, cls)
+        return bound
 
-class _Handlers(dict[str, Callable[..., Any]]):
-    """The handlers of a class by action; a name that isn't there says so when it is called."""
+    def unknown(*_: Any, **__: Any) -> None:
+        find_action(cls, name)
 
-    def __init__(self, cls: type[Actor]) -> None:
-        super().__init__(actions_of(cls))
-        self._class = cls
-
-    def __missing__(self, name: str) -> Callable[..., Any]:
-        def unknown(*_: Any, **__: Any) -> None:
-            find_action(self._class, name)
-
-        return unknown
-
-
-def handlers_of(cls: type[Actor]) -> dict[str, Callable[..., Any]]:
-    """The class's actions; one mapping per class, made at its first actor."""
-    found: dict[str, Callable[..., Any]] | None = cls.__dict__.get("__zactor_handlers__")
-    if found is None:
-        found = Whole() if takes_all(cls) else _Handlers(cls)
-        cls.__zactor_handlers__ = found  # type: ignore[attr-defined]  # a cache, ours alone
-    return found
+    return unknown

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from zactor.kernel.errors import NotDelivered
 from zactor.kernel.runtime.actor import BIRTH, Actor
-from zactor.kernel.runtime.handlers import handlers_of
 
 if TYPE_CHECKING:
     from zactor.kernel.runtime.cell import Cell
@@ -50,7 +49,6 @@ def begin(cell: Cell, build: Callable[[], Any], started: Future[None]) -> None:
             raise TypeError(f"{actor!r} is no Actor")
         actor.__dict__["_Actor__cell"] = cell
         cell.actor = actor
-        cell.handlers = handlers_of(type(actor))
         waiting = actor.on_start()
     except KeyboardInterrupt:
         raise
@@ -139,6 +137,7 @@ def _down(cell: Cell, reason: str) -> None:
     runtime.sweep(cell, reason)
     cell.dispatcher.gone(cell)
     cell.actor = None
+    cell.handlers = {}
     cell.attention = False
     cell.busy("", None)
     # A producer that looked at the limit before it changed may still append: it sees that the

@@ -18,7 +18,7 @@ from zactor.kernel import config
 from zactor.kernel.errors import Buried, NotReachable, RemoteProtocolError, ZactorError
 from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol import messages
-from zactor.kernel.protocol.link import Deliver, Effect, Lost, Trace, Transmit
+from zactor.kernel.protocol.link import Deliver, Effect, Trace, Transmit
 from zactor.kernel.protocol.messages import Hello, LinkFrame, Request
 from zactor.kernel.transport import sockets
 from zactor.kernel.transport.authenticator import Authenticator
@@ -133,7 +133,7 @@ class Hub:
     async def call_door(
         self, endpoint: str, operation: messages.Operation, timeout_ms: int = config.HELLO_MS
     ) -> bytes:
-        """Ask one thing at another node's door: see kernel/transport/doorcall.py."""
+        """Ask one thing at another node's door: see doorcall.py."""
         return await call_door(self._context, endpoint, self.keys, operation, timeout_ms)
 
     async def introduce(self, endpoint: str) -> tuple[Hello, ...]:
@@ -197,7 +197,7 @@ class Hub:
         if peer is None:
             return
         self._close_sockets(peer)
-        self.user.on_peer_gone(peer, peer.end(reason, self.now_ms()))
+        self.user.on_peer_gone(peer, peer.end(reason))
         peer.bury_outbox()
 
     def drop_half_met(self) -> None:
@@ -254,21 +254,15 @@ class Hub:
             self._carry_out(peer, peer.link.tick(now))
             self._measure(peer)
 
-    def _arm(self, due_ms: int) -> None:
-        """Have `_tick` called at `due_ms`, or earlier where that is wanted already."""
-        when = due_ms / 1000
-        if self._timer is not None:
-            if self._timer.when() <= when:
-                return
-            self._timer.cancel()
-        self._timer = self.loop.call_at(when, self._tick)
-
     def _measure(self, peer: Peer) -> None:
         peer.backlog = peer.link.queued
         peer.backlog_bytes = peer.link.queued_bytes
-        due = peer.link.next_deadline_ms
-        if due is not None:
-            self._arm(due)
+        due_ms = peer.link.next_deadline_ms
+        if due_ms is None or (self._timer and self._timer.when() * 1000 <= due_ms):
+            return
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self.loop.call_at(due_ms / 1000, self._tick)
 
     def _carry_out(self, peer: Peer, effects: Sequence[Effect]) -> None:
         for effect in effects:
@@ -277,8 +271,6 @@ class Hub:
                     peer.unsent.append(frame)
                 case Deliver(items=items):
                     self.user.on_items(peer, items)
-                case Lost(items=items, sent=sent):
-                    self.user.on_peer_gone(peer, list(zip(items, sent, strict=True)))
                 case Trace(event=event, fields=fields):
                     log.debug(event, peer=str(peer.node), **fields)
         self.frames_out += peer.flush()
@@ -292,7 +284,7 @@ class Hub:
 
     def _after_reading(self) -> None:
         if any(peer.outbox or peer.handled for peer in self.peers.values()):
-            self._turn()
+            self._turn()  # what they made of it goes out in the same turn
 
     def _take_request(self, client: Client, key: str, request: Request) -> None:
         if key != self.keys.door.public.decode():

@@ -122,12 +122,12 @@ class Peer:
             sent += 1
         return sent
 
-    def end(self, reason: str, now_ms: int) -> list[tuple[object, bool]]:
+    def end(self, reason: str) -> list[tuple[object, bool]]:
         """The node is dead: return what it never acknowledged, each with: was it ever sent."""
         self.gone = reason
-        effects = [*self.link.submit(self.take_outbox(), now_ms), *self.link.peer_gone(reason)]
         lost: list[tuple[object, bool]] = []
-        for effect in effects:
+        for effect in self.link.peer_gone(reason):
             if isinstance(effect, Lost):
                 lost.extend(zip(effect.items, effect.sent, strict=True))
+        lost.extend((item, False) for item in self.take_outbox())
         return lost

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from zactor.cli.common import CONTEXT, Asking, Printing, Settings, Stopped, deadline, note, settings
+from zactor.cli.common import CONTEXT, Command, Settings, Stopped, deadline, note, settings
 from zactor.kernel.errors import NotReachable, TimedOut
 
 NODES = 3
@@ -166,7 +166,7 @@ def _watch(started: Started) -> None:
         threading.Event().wait()
 
 
-up = Asking(
+up = Command(
     "up",
     callback=_up,
     help="Start the nodes n1, n2, … on this machine and run the script FILE.\n\n"
@@ -228,7 +228,7 @@ def _down(kill: bool) -> None:
         click.echo(f"stopped {', '.join(names)}" if names else "nothing runs here")
 
 
-down = Printing(
+down = Command(
     "down",
     callback=_down,
     help="Stop all nodes and masters of this home on this machine, and wait until they are gone.",
@@ -239,3 +239,4 @@ down = Printing(
     ],
     context_settings=CONTEXT,
 )
+down.shared = ("home", "json", "timeout")

@@ -104,12 +104,6 @@ class Asking(Command):
     shared: tuple[str, ...] = ("home", "endpoint", "json", "timeout", "verbose")
 
 
-class Printing(Command):
-    """A command that prints something without asking a node."""
-
-    shared: tuple[str, ...] = ("home", "json", "timeout")
-
-
 class Stopped(BaseException):
     """SIGTERM or SIGHUP came. No KeyboardInterrupt, which only drops a line of the console."""
 
@@ -142,6 +136,17 @@ def deadline(seconds: float | None) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+class Printing(Command):
+    """A command that prints something without asking a node."""
+
+    shared: tuple[str, ...] = ("home", "json", "timeout")
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command, for as long as --timeout says."""
+        with deadline(settings(ctx).timeout):
+            return super().invoke(ctx)
 
 
 def note(text: str) -> None:

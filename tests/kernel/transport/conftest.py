@@ -97,13 +97,15 @@ class Ground:
         return made
 
     def close(self) -> None:
-        """Close everything; the context ends only when nothing is left open."""
+        """Close everything, and fail if anything was left open."""
         self.monitor.close()
         for socket in self.opened:
             socket.close()
         if self.authenticator:
             self.authenticator.close()
-        self.context.term()
+        left = [socket for socket in self.context._sockets if not socket.closed]
+        self.context.destroy(linger=0)
+        assert not left
 
 
 class Relay:

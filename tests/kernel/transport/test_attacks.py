@@ -7,7 +7,8 @@ import os
 import random
 import resource
 import socket as tcp
-import threading
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -194,39 +195,35 @@ def test_s8_one_byte_at_a_time_is_cut_off_like_silence(ground: Any) -> None:
     assert ground.serve_an_honest_client() < 1
 
 
+STORM = """
+import socket, sys, time
+for number in range(3_000):
+    with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as raw:
+        if number % 2:
+            raw.sendall(bytes.fromhex(sys.argv[2]))
+        # Closed by a reset, else this machine runs out of ports.
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\\1\\0\\0\\0\\0\\0\\0\\0")
+    if number % 20 == 0:
+        time.sleep(0.01)  # some 2000 a second
+"""
+
+
 def test_s9_a_storm_of_connections_blocks_neither_the_io_thread_nor_the_log(
     ground: Any, wait_until: Callable[..., None], logged: list[dict[str, Any]]
 ) -> None:
-    over = threading.Event()
-    stormed = [0, 0]
-
-    def storm(which: int) -> None:
-        while not over.is_set():
-            with contextlib.suppress(OSError), ground.raw() as raw:
-                if stormed[which] % 2:
-                    raw.sendall(GREETING)
-                # Closed by a reset, else this machine runs out of ports.
-                raw.setsockopt(tcp.SOL_SOCKET, tcp.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-            stormed[which] += 1
-
-    stormers = [threading.Thread(target=storm, args=(which,)) for which in range(2)]
-    for stormer in stormers:
-        stormer.start()
-    try:
-        served = []
-        while sum(stormed) < 3_000:
+    # A process of its own: attackers don't hold our interpreter's lock.
+    command = [sys.executable, "-S", "-c", STORM, str(ground.port), GREETING.hex()]
+    served = []
+    with subprocess.Popen(command) as storm:
+        while storm.poll() is None:
             served.append(ground.serve_an_honest_client())
-    finally:
-        over.set()
-        for stormer in stormers:
-            stormer.join()
+    assert storm.returncode == 0
     assert max(served) < 1
-    honest = len(served)
     wait_until(lambda: ground.counter.disconnected >= ground.counter.accepted, 3)
     assert ground.counter.accepted >= 2_000  # the others went before they were accepted
-    assert ground.counter.succeeded == honest
+    assert ground.counter.succeeded == len(served)
     assert ground.serve_an_honest_client() < 1
-    assert len([line for line in logged if line["event"] == "handshake_refused"]) <= 3
+    assert len([line for line in logged if line["event"] == "handshake_refused"]) <= 5
 
 
 # -- S10: fuzz -------------------------------------------------------------------------------

@@ -71,11 +71,14 @@ def test_an_admitted_key_gets_in_and_bears_its_name(ground: Any) -> None:
     assert ground.authenticator.refused == 0
 
 
-def test_a_routing_id_that_another_client_bore_gives_nobody_its_name(ground: Any) -> None:
+def test_a_routing_id_that_another_client_bore_gives_nobody_its_name(
+    ground: Any, wait_until: Callable[..., None]
+) -> None:
     node = KeyPair(*zmq.curve_keypair())
     ground.authenticator.admit(node.public, "n2")
-    for pair in (ground.keys.door, node):
-        client = ground.context.socket(zmq.DEALER)
+    for gone, pair in enumerate((ground.keys.door, node)):
+        wait_until(lambda gone=gone: ground.counter.disconnected == gone)
+        client = ground.keep(ground.context.socket(zmq.DEALER))
         client.set(zmq.ROUTING_ID, b"the same")
         client.set(zmq.CURVE_PUBLICKEY, pair.public)
         client.set(zmq.CURVE_SECRETKEY, pair.secret)
