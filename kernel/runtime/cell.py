@@ -158,29 +158,25 @@ class Cell:
         """Take in or refuse a message that found the mailbox full, closed or unused."""
         options = self._options
         if self.phase in _CLOSED:
-            self.runtime.refuse(self, message, NotDelivered(f"{self.name} is stopping"))
-            return
+            return self.runtime.refuse(self, message, NotDelivered(f"{self.name} is stopping"))
         if self.mailbox is _UNUSED:
             with self.runtime.lock:
                 if self.mailbox is _UNUSED and self.phase in (Phase.STARTING, Phase.RUNNING):
                     self.mailbox = deque()
                     self.limit = options.mailbox_max  # after the mailbox: see put
-            self.put(message, sender)
-            return
+            return self.put(message, sender)
         full = f"the mailbox of {self.name} is full: {options.mailbox_max} messages"
         if options.mailbox_policy == "reject":
-            self.runtime.refuse(self, message, MailboxFull(full))
-            return
+            return self.runtime.refuse(self, message, MailboxFull(full))
         if options.mailbox_policy == "drop_newest":
-            self.runtime.refuse(self, message, NotDelivered(f"{full}, the newest was dropped"))
-            return
+            reason = f"{full}, the newest was dropped"
+            return self.runtime.refuse(self, message, NotDelivered(reason))
         if options.mailbox_policy == "drop_oldest":
             self._drop_oldest(f"{full}, the oldest was dropped")
         elif isinstance(message, tuple) or message.parcel is None or message.parcel.port is None:
             # A link's messages are bounded by its credits; those from here are bounded here.
             if len(self.mailbox) >= max(options.mailbox_max, config.MAILBOX_MESSAGES_HARD):
-                self.runtime.refuse(self, message, MailboxFull(full))
-                return
+                return self.runtime.refuse(self, message, MailboxFull(full))
             if sender is not None and sender is not self:
                 sender.hold(self)
         self.mailbox.append(message)
@@ -220,7 +216,7 @@ class Cell:
                 except IndexError:  # drop_oldest took it, or a stop
                     return None
                 self.handled += 1
-                if message.__class__ is tuple:
+                if isinstance(message, tuple):
                     try:
                         try:
                             handler = handlers[message[0]]
@@ -384,7 +380,7 @@ class Cell:
         self._holds = [by for by in self._holds if by.congested and not self._is_ring(by)]
         for by in self._holds:
             if isinstance(by, Cell):
-                by.awaited = True
+                by.awaited = True  # again: it takes this back each time it has room
         return bool(self._holds)
 
     def _is_ring(self, by: Congestible) -> bool:

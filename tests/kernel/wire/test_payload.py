@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zactor.kernel import config
@@ -60,17 +60,20 @@ def there_and_back(args: Any, kwargs: Any, policy: Any) -> Any:
     return payload.decode(head, buffers, policy)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(PLAIN), st.dictionaries(st.text(), PLAIN), st.sampled_from(["pickle", "data"]))
 def test_plain_arguments_come_back_as_they_were(args: Any, kwargs: Any, policy: Any) -> None:
     assert there_and_back(tuple(args), kwargs, policy) == (tuple(args), kwargs)
 
 
+@settings(max_examples=50, deadline=None)
 @given(PLAIN, st.sampled_from(["pickle", "data"]))
 def test_plain_values_come_back_as_they_were(value: Any, policy: Any) -> None:
     head, buffers = parts(payload.encode_value(value, policy))
     assert payload.decode_value(head, buffers, policy) == value
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.binary(max_size=64), st.sampled_from(["pickle", "data"]))
 def test_no_bytes_do_anything_but_decode_or_be_refused(body: bytes, policy: Any) -> None:
     if body[:1] == b"\x80":
