@@ -46,7 +46,7 @@ class Lobby:
 
     def open(self) -> str:
         """Bind the door and return its endpoint."""
-        return self.hub.open(self._settings.host, self._settings.port, self._settings.advertise)
+        return self.hub.open(self._settings.address)
 
     async def run(self) -> messages.Configure | None:
         """Return how this node was named, or None when it was told to stop."""

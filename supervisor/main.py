@@ -21,6 +21,7 @@ import structlog
 
 from zactor.kernel.errors import AlreadyExists, ConfigError, ZactorError
 from zactor.kernel.ids import check_name
+from zactor.kernel.transport.ground import Address
 from zactor.kernel.transport.keys import cluster_keys
 from zactor.kernel.transport.sockets import endpoint, parse_address, raise_open_files
 from zactor.supervisor.lobby import Lobby
@@ -137,8 +138,8 @@ class NodeThread:
         self._endpoint = door
         self._started.set()
         try:
-            port = part.hub.port
-            yield dataclasses.replace(settings, port=port)
+            address = settings.address._replace(first=part.hub.port)
+            yield dataclasses.replace(settings, address=address)
         finally:
             with contextlib.suppress(FileNotFoundError):
                 file.unlink()
@@ -177,9 +178,11 @@ def make_settings(
     return Settings(
         home=home_folder(home),
         role=role,
-        host=host,
-        port=port,
-        advertise=_endpoint(advertise) if advertise else None,
+        address=Address(
+            host=host,
+            port=port,
+            advertise=_endpoint(advertise) if advertise else None,
+        ),
         join=tuple(_endpoint(address) for address in join),
         payload=payload,
     )

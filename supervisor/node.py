@@ -25,6 +25,7 @@ from zactor.kernel.protocol.messages import KbMessage
 from zactor.kernel.runtime.mailbox import DeadLetter
 from zactor.kernel.runtime.router import Blueprint
 from zactor.kernel.runtime.runtime import Runtime
+from zactor.kernel.transport.ground import LOOPBACK, Address
 from zactor.kernel.transport.hub import Hub
 from zactor.kernel.transport.keys import ClusterKeys, node_keys
 from zactor.kernel.transport.peer import Peer
@@ -64,9 +65,7 @@ class Settings:
 
     home: Path
     role: str = "node"  # "node" | "master"
-    host: str = "127.0.0.1"
-    port: int | None = None  # None: the first free one
-    advertise: str | None = None  # what others are told to connect to, tcp://HOST:PORT
+    address: Address = LOOPBACK
     join: tuple[str, ...] = ()  # endpoints
     payload: str = "pickle"  # "pickle" | "data": what arguments may be
 
@@ -86,6 +85,12 @@ class Node:
         self._tasks: set[asyncio.Task[object]] = set()
         self.journal = Journal(name)
         self.journal.attach(self._loop)
+        self.runtime = Runtime(
+            node=self.me,
+            policy=settings.payload,
+            dead_letter=self.on_dead_letter,
+            ended=self._on_actor_ended,
+        )
         self.hub = Hub(
             name=name,
             incarnation=self.me.incarnation,
@@ -94,12 +99,7 @@ class Node:
             keys=keys,
             node_key=node_keys(state),
             user=self,
-        )
-        self.runtime = Runtime(
-            node=self.me,
-            policy=settings.payload,
-            dead_letter=self.on_dead_letter,
-            ended=self._on_actor_ended,
+            coalesce=self.runtime.shared.at_slice_end,
         )
         self.calls = Calls(self.hub.send)
         self.store = BundleStore(state / "bundles")
@@ -136,7 +136,7 @@ class Node:
     # -- life --------------------------------------------------------------------------------
     def open(self) -> str:
         """Bind the sockets, start the runtime, and return the door's endpoint."""
-        endpoint = self.hub.open(self.settings.host, self.settings.port, self.settings.advertise)
+        endpoint = self.hub.open(self.settings.address)
         self.runtime.start()
         bundles.attach(self.store)  # what a message holds may be of any bundle that is here
         return endpoint

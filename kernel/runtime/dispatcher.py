@@ -60,6 +60,7 @@ class SharedLoop:
         self.running: Cell | None = None  # whose turn it is; read by the watchdog
         self.thread: threading.Thread | None = None
         self._ready: deque[Cell] = deque()
+        self._at_end: list[Callable[[], None]] = []  # see at_slice_end
         self._held: dict[Cell, None] = {}
         self._polling = False
         # True while a slice runs or is going to: only then need a producer not ask for one.
@@ -82,6 +83,16 @@ class SharedLoop:
         else:
             with suppress(RuntimeError):  # closed: all cells are down
                 self.loop.call_soon_threadsafe(call)
+
+    def at_slice_end(self, call: Callable[[], None]) -> None:
+        """Do `call()` once the slice that runs is over; at once where none runs in this thread.
+
+        So what the actors of one slice send to other nodes leaves together. Threads: any.
+        """
+        if self.running is None or asyncio._get_running_loop() is not self.loop:
+            call()
+        elif call not in self._at_end:
+            self._at_end.append(call)
 
     def later(self, delay_s: float, call: Callable[[], object]) -> None:
         """Have `call()` done on the loop after a while. Threads: called by any."""
@@ -122,6 +133,10 @@ class SharedLoop:
             raise
         finally:
             self.running = None
+            if self._at_end:
+                calls, self._at_end = self._at_end, []
+                for call in calls:
+                    call()
             if self._stirred is not None:
                 self._stirred.set()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -19,6 +19,9 @@ from zactor.kernel.runtime.refs import Reply
 from zactor.kernel.runtime.router import Place
 from zactor.kernel.wire.bulky import Buffer, Bulky
 from zactor.kernel.wire.payload import decode_value
+
+if TYPE_CHECKING:
+    from zactor.kernel.runtime.cell import Cell
 
 log = structlog.get_logger()
 
@@ -116,44 +119,61 @@ class Links(Fates):
     # -- in ----------------------------------------------------------------------------------
     def deliver(self, port: Port, items: Sequence[object]) -> None:
         """Take in what arrived from a node, in its order."""
-        cells = self.directory.cells
-        for item in items:
-            buffers: Sequence[Buffer] = ()
-            if type(item) is Bulky:
-                buffers = item.buffers
-                item = item.item
-            if type(item) is Signal:
-                targets = item.targets
-                if not targets:
-                    port.consumed(1)
-                    continue
-                parcel = Parcel(
-                    item.payload,
-                    buffers,
-                    port=port,
-                    sender=item.sender,
-                    number=item.number,
-                    targets_count=len(targets),
-                )
-                sig = "" if self.trace is None else f"{port.node}#{item.number}"
-                for uid in targets:
-                    cell = cells.get(uid)
-                    if cell is None:
-                        self._bounce(port, uid, item, parcel)
-                        continue
-                    sender = self.directory.name_of(item.sender) if sig else ""
-                    cell.put(Message(item.action, parcel=parcel, sender=sender, sig=sig), None)
-            elif type(item) is Ask:
-                self._asked(port, item, buffers)
-            elif type(item) is ReplyItem:
-                self._answered(item, buffers)
-            elif type(item) is Failure:
-                self._failed(item)
-            elif type(item) is Undelivered:
-                for uid in item.targets:
-                    self._dead_there(item.sender, uid, item.action, item.number, item.reason)
-            else:
-                log.error("unexpected_item", node=str(port.node), kind=type(item).__name__)
+        woken: list[Cell] = []
+        try:
+            for item in items:
+                buffers: Sequence[Buffer] = ()
+                if type(item) is Bulky:
+                    buffers = item.buffers
+                    item = item.item
+                if type(item) is Signal:
+                    self._signalled(port, item, buffers, woken)
+                elif type(item) is Ask:
+                    self._asked(port, item, buffers)
+                elif type(item) is ReplyItem:
+                    self._answered(item, buffers)
+                elif type(item) is Failure:
+                    self._failed(item)
+                elif type(item) is Undelivered:
+                    for uid in item.targets:
+                        self._dead_there(item.sender, uid, item.action, item.number, item.reason)
+                else:
+                    log.error("unexpected_item", node=str(port.node), kind=type(item).__name__)
+        finally:
+            for cell in woken:
+                cell.dispatcher.ready(cell)
+
+    def _signalled(
+        self, port: Port, item: Signal, buffers: Sequence[Buffer], woken: list[Cell]
+    ) -> None:
+        """Put a signal into its targets' mailboxes; the cells that slept are added to `woken`.
+
+        They are woken when the whole batch is in: waking gives the interpreter lock away, and the
+        two threads would then hand it to and fro for every few messages.
+        """
+        targets = item.targets
+        if not targets:
+            port.consumed(1)
+            return
+        left = [None] * (len(targets) - 1) if len(targets) > 1 else None
+        parcel = Parcel(item.payload, buffers, port, item.sender, item.number, left)
+        sig = sender = ""
+        if self.trace is not None:
+            sig = f"{port.node}#{item.number}"
+            sender = self.directory.name_of(item.sender)
+        for uid in targets:
+            cell = self.directory.cells.get(uid)
+            if cell is None:
+                self._bounce(port, uid, item, parcel)
+                continue
+            message = Message(item.action, (), None, None, parcel, sender, sig)
+            if cell.limit <= len(cell.mailbox):
+                cell.admit(message, None)
+                continue
+            cell.mailbox.append(message)
+            if cell.idle:
+                cell.idle = False
+                woken.append(cell)
 
     def _bounce(self, port: Port, uid: int, item: Signal, parcel: Parcel) -> None:
         if parcel.is_last_taken():
@@ -171,7 +191,7 @@ class Links(Fates):
             port.consumed(1)
             asker.set_error(NotDelivered(f"no such actor on {self.node_name}: {name}"))
             return
-        parcel = Parcel(item.payload, buffers, port=port, sender=item.sender, number=item.request)
+        parcel = Parcel(item.payload, buffers, port, item.sender, item.request)
         cell.put(Message(item.action, asker=asker, parcel=parcel), None)
 
     def _answered(self, item: ReplyItem, buffers: Sequence[Buffer]) -> None:

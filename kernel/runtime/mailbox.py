@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
+
 from zactor.kernel.ids import NodeId
 from zactor.kernel.wire import payload as payloads
 from zactor.kernel.wire.bulky import Buffer
@@ -58,70 +60,49 @@ class Asker(Protocol):
         ...
 
 
-class Parcel:
-    """A payload from the wire, shared by the targets of one signal: decoded once, by the first."""
+class Parcel(msgspec.Struct, eq=False):
+    """A payload from the wire, shared by the targets of one signal: decoded once, by the first.
 
-    __slots__ = ("_left", "_value", "buffers", "number", "payload", "port", "sender")
+    A struct, like Message, since one is made for every message of a link: a class costs 4 x more.
+    """
 
-    def __init__(
-        self,
-        payload: bytes,
-        buffers: Sequence[Buffer],
-        *,
-        port: Port | None,  # None: it came from the door, not from a link
-        sender: int,  # uid; 0 for a client
-        number: int,
-        targets_count: int = 1,
-    ) -> None:
-        self.payload = payload
-        self.buffers = buffers
-        self.port = port
-        self.sender = sender
-        self.number = number
-        # Popping is atomic, so targets in several threads can count down without a lock.
-        self._left = [None] * (targets_count - 1) if targets_count > 1 else None
-        self._value: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+    payload: bytes
+    buffers: Sequence[Buffer]
+    port: Any  # Port | None; None: it came from the door, not from a link
+    sender: int  # uid; 0 for a client
+    number: int
+    # Popping is atomic, so targets in several threads can count down without a lock.
+    left: list[None] | None = None  # one entry for each target after the first
+    value: Any = None  # the decoded arguments
 
     def arguments(self, policy: payloads.Policy) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Decode. Only in an actor's thread: unpickling runs code."""
-        if self._value is None:
-            self._value = payloads.decode(self.payload, self.buffers, policy)
-        return self._value
+        if self.value is None:
+            self.value = payloads.decode(self.payload, self.buffers, policy)
+        value: tuple[tuple[Any, ...], dict[str, Any]] = self.value
+        return value
 
     def is_last_taken(self) -> bool:
         """Note that one target's message left its mailbox; whether it was the last of them."""
-        if self._left:
+        if self.left:
             try:
-                self._left.pop()
+                self.left.pop()
             except IndexError:
                 return True
             return False
         return True
 
 
-class Message:
+class Message(msgspec.Struct, eq=False, frozen=True):
     """One message to one actor that isn't a plain local signal."""
 
-    __slots__ = ("action", "args", "asker", "kwargs", "parcel", "sender", "sig")
-
-    def __init__(
-        self,
-        action: str,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-        *,
-        asker: Asker | None = None,  # None: a signal or a tell
-        parcel: Parcel | None = None,  # None: args and kwargs are the arguments
-        sender: str = "",  # name, where it is an actor of this node
-        sig: str = "",  # its id in traces, where there are any
-    ) -> None:
-        self.action = action
-        self.args = args
-        self.kwargs = kwargs
-        self.asker = asker
-        self.parcel = parcel
-        self.sender = sender
-        self.sig = sig
+    action: str
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] | None = None
+    asker: Any = None  # Asker | None; None: a signal or a tell
+    parcel: Parcel | None = None  # None: args and kwargs are the arguments
+    sender: str = ""  # name, where it is an actor of this node
+    sig: str = ""  # its id in traces, where there are any
 
 
 LocalSignal = tuple[str, tuple[Any, ...], str]

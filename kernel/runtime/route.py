@@ -63,7 +63,7 @@ class Route:
         """Send one signal as a client's door took it in, without unpickling it here."""
         legs = self._legs or self._compile()
         count = len(legs.cells)
-        parcel = Parcel(payload, (), port=None, sender=0, number=0, targets_count=count)
+        parcel = Parcel(payload, (), None, 0, 0, [None] * (count - 1))
         return self._send(legs, (), parcel, payload, None)
 
     def _compile(self) -> Legs:

@@ -239,7 +239,7 @@ class Runtime(Links):
             return
         number = next(self.numbers)
         sig = self.sig(number) if done is None else ""
-        parcel = Parcel(payload, (), port=None, sender=sender, number=number)
+        parcel = Parcel(payload, (), None, sender, number)
         asker = None if done is None else DoorAsker(done, number, self.policy, plain=plain)
         message = Message(action, asker=asker, parcel=parcel, sig=sig)
         self._put_here(place, message, None)

@@ -7,6 +7,7 @@ it binds, without which a dead handler lets everybody in.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
 from collections import deque
@@ -36,6 +37,7 @@ _WAITING_POLL_MS = 10
 _IDLE_POLL_MS = 1_000  # only for the last line of a burst; whatever matters wakes the thread
 _BIND_ATTEMPTS = 100
 
+_numbers = itertools.count(1)  # of control sockets: a name in use a moment ago may still be taken
 _log = structlog.get_logger()
 
 
@@ -135,7 +137,7 @@ class Authenticator:
         handler = self._context.socket(zmq.ROUTER)
         handler.linger = 0
         _bind(handler)
-        name = f"inproc://zactor.authenticator.{id(handler)}"
+        name = f"inproc://zactor.authenticator.{next(_numbers)}"
         self._control = self._context.socket(zmq.PAIR)
         self._control.linger = 0
         self._control.bind(name)

@@ -16,8 +16,9 @@ from zactor.kernel.errors import RemoteProtocolError
 from zactor.kernel.protocol.messages import Answer, LinkFrame, Problem, Request
 from zactor.kernel.transport import sockets
 from zactor.kernel.transport.burst import Burst
+from zactor.kernel.transport.ground import Address, Ground
 from zactor.kernel.transport.keys import KeyPair
-from zactor.kernel.transport.monitor import HandshakeCounter, MonitorThread
+from zactor.kernel.transport.monitor import HandshakeCounter
 from zactor.kernel.transport.seam import Client
 from zactor.kernel.wire import codec
 
@@ -31,11 +32,9 @@ class Door:
 
     def __init__(
         self,
-        context: sockets.Context,
-        monitor: MonitorThread,
+        ground: Ground,
+        address: Address,
         *,
-        host: str,
-        port: int | None,
         server: KeyPair,
         take: Callable[[Client, str, LinkFrame | Request], None],
         after: Callable[[], None],
@@ -59,9 +58,11 @@ class Door:
         self._refused = Burst()
         self._look_due = False
         self._loop = asyncio.get_running_loop()
-        self._socket, self.endpoint = sockets.bind_door(context, host, port, server)
+        self._socket, self.endpoint = sockets.bind_door(
+            ground.context, address.host, address.port, server, address.first
+        )
         self.port = int(self.endpoint.rpartition(":")[2])
-        monitor.watch(self._socket, self.handshakes.events, self.handshakes)
+        ground.monitor.watch(self._socket, self.handshakes.events, self.handshakes)
         self._loop.add_reader(self._socket.fileno(), self._read)
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ as the limits allow (D11).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 import zmq
@@ -20,12 +20,10 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol import messages
 from zactor.kernel.protocol.link import Deliver, Effect, Trace, Transmit
 from zactor.kernel.protocol.messages import Hello, LinkFrame, Request
-from zactor.kernel.transport import sockets
-from zactor.kernel.transport.authenticator import Authenticator
 from zactor.kernel.transport.door import Door
 from zactor.kernel.transport.doorcall import call_door
+from zactor.kernel.transport.ground import Address, Ground
 from zactor.kernel.transport.keys import ClusterKeys, KeyPair
-from zactor.kernel.transport.monitor import MonitorThread
 from zactor.kernel.transport.peer import Peer
 from zactor.kernel.transport.peerbook import PeerBook
 from zactor.kernel.transport.pulse import Pulse
@@ -33,6 +31,10 @@ from zactor.kernel.transport.seam import Client, HubUser
 from zactor.kernel.wire import codec, results
 
 log = structlog.get_logger()
+
+
+def _at_once(call: Callable[[], None]) -> None:
+    call()
 
 
 class Hub:
@@ -48,8 +50,15 @@ class Hub:
         keys: ClusterKeys,
         node_key: KeyPair,
         user: HubUser,
+        coalesce: Callable[[Callable[[], None]], None] = _at_once,
     ) -> None:
-        """`name` is "" for an unconfigured node, which has a door and no peers."""
+        """`name` is "" for an unconfigured node, which has a door and no peers.
+
+        Args:
+            coalesce: does a call, or puts it off while more to send is about to come. Called by
+                any thread. What is put off for too long leaves with the next heartbeat.
+        """
+        self._coalesce = coalesce
         self.me = NodeId(name, incarnation)
         self.role = role
         self.keys = keys
@@ -65,40 +74,40 @@ class Hub:
         self._timer: asyncio.TimerHandle | None = None
 
     # -- life --------------------------------------------------------------------------------
-    def open(self, host: str, port: int | None, advertise: str | None = None) -> str:
+    def open(self, address: Address) -> str:
         """Bind the sockets in the running loop and return the door's endpoint.
 
         Raises:
-            ConfigError: the address can't be bound.
+            ConfigError: the address can't be bound; nothing is left open.
         """
         self.loop = asyncio.get_running_loop()
-        self._context = sockets.context()
-        self._authenticator = Authenticator(self._context)
-        self._authenticator.admit(self.keys.door.public, "door")
-        self._monitor = MonitorThread(self._context)
+        self._ground = Ground()
+        self._ground.authenticator.admit(self.keys.door.public, "door")
+        try:
+            self._bind(address)
+        except ZactorError:
+            self._ground.close()
+            raise
+        self.endpoint = address.advertise or self._door.endpoint
+        return self.endpoint
+
+    def _bind(self, address: Address) -> None:
         self._door = Door(
-            self._context,
-            self._monitor,
-            host=host,
-            port=port,
+            self._ground,
+            address,
             server=self.keys.server,
             take=self._take,
             after=self._after_reading,
         )
         self.port = self._door.port
-        self.endpoint = self._door.endpoint
         self._pulse = Pulse(
-            self._context,
-            self._monitor,
-            host=host,
-            door=self.endpoint,
+            self._ground,
+            host=address.host,
+            door=self._door.endpoint,
             keys=self.keys,
             node_key=self.node_key,
             on_heartbeat=self.user.on_heartbeat,
         )
-        if advertise:
-            self.endpoint = advertise
-        return self.endpoint
 
     def close(self) -> None:
         """Close every socket and end every thread. Peers are not told: see messages.Leave."""
@@ -108,11 +117,10 @@ class Hub:
             self._close_sockets(peer)
             peer.gone = "this node stops"
         self._book.clear()
-        self._monitor.close()
+        self._ground.still()
         self._door.close()
         self._pulse.close()
-        self._authenticator.close()
-        self._context.destroy(linger=0)
+        self._ground.close()
 
     def hello(self) -> Hello:
         """Return who we are, as other nodes are told."""
@@ -134,7 +142,7 @@ class Hub:
         self, endpoint: str, operation: messages.Operation, timeout_ms: int = config.HELLO_MS
     ) -> bytes:
         """Ask one thing at another node's door: see doorcall.py."""
-        return await call_door(self._context, endpoint, self.keys, operation, timeout_ms)
+        return await call_door(self._ground.context, endpoint, self.keys, operation, timeout_ms)
 
     async def introduce(self, endpoint: str) -> tuple[Hello, ...]:
         """Say Hello at `endpoint`, link with the node there, return whom else it knows.
@@ -164,7 +172,7 @@ class Hub:
             if known.node.incarnation == hello.incarnation:
                 return known
             self.drop_peer(hello.name, f"{hello.name} was restarted")
-        self._authenticator.admit(hello.key.encode(), hello.name)
+        self._ground.authenticator.admit(hello.key.encode(), hello.name)
         peer = Peer(self.me, hello, wake=self.wake, bury=self.user.on_late_item)
         peer.met_ms = self.now_ms()
         self._book.add(peer)
@@ -175,20 +183,8 @@ class Hub:
         peer = self._meet(hello)
         if peer.dealer is not None:
             return
-
-        def watch(dealer: sockets.Socket) -> None:
-            self._monitor.watch(
-                dealer,
-                zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED,
-                lambda event, _value, _endpoint: self.loop.call_soon_threadsafe(
-                    self._on_monitor, peer, event
-                ),
-            )
-
-        peer.dealer = sockets.connect_link(
-            self._context, hello.endpoint, self.node_key, self.keys.server.public, before=watch
-        )
-        self.loop.add_reader(peer.dealer.fileno(), self._read_dealer, peer)
+        dealer = peer.dial(self._ground, self.node_key, self.keys.server.public, self._on_monitor)
+        self.loop.add_reader(dealer.fileno(), self._read_dealer, peer)
         self._pulse.follow(hello.heartbeats)
 
     def drop_peer(self, name: str, reason: str) -> None:
@@ -211,9 +207,7 @@ class Hub:
         if peer.dealer is None:
             return
         self.loop.remove_reader(peer.dealer.fileno())
-        self._monitor.unwatch(peer.dealer)
-        peer.dealer.close(linger=0)
-        peer.dealer = None
+        peer.hang_up(self._ground)
         self._pulse.unfollow(peer.hello.heartbeats)
 
     # -- turns -------------------------------------------------------------------------------
@@ -223,6 +217,10 @@ class Hub:
 
     def wake(self) -> None:
         """Ask for a turn; any thread."""
+        if not self._turn_due:
+            self._coalesce(self._ask_for_turn)
+
+    def _ask_for_turn(self) -> None:
         if not self._turn_due:
             self._turn_due = True
             self.loop.call_soon_threadsafe(self._turn)
@@ -361,7 +359,8 @@ class Hub:
         hears = tuple(sorted(str(peer.node) for peer in self.peers.values() if peer.up))
         beat = messages.Heartbeat(self.me.name, self.me.incarnation, self.clock, lag_ms, hears)
         self._pulse.beat(beat)
-        self._authenticator.check()
+        self._ground.authenticator.check()
+        self._turn()
         for peer in list(self.peers.values()):
             self._read_dealer(peer)  # what a send swallowed the news of, see `answer`
 
@@ -392,7 +391,7 @@ class Hub:
     def refusals(self) -> dict[str, int]:
         """Return how many keys and handshakes were refused since the start."""
         return {
-            "keys_refused": self._authenticator.refused,
+            "keys_refused": self._ground.authenticator.refused,
             "heartbeats_refused": self._pulse.refused,
             **self._door.handshakes.counts(),
         }

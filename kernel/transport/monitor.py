@@ -10,8 +10,10 @@ after libzmq said that it will write no more.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 
@@ -28,6 +30,7 @@ _READ_A_TURN = 1_000  # events of one socket before the next has its turn
 _IDLE_POLL_MS = 1_000  # only for the last line of a burst; whatever matters wakes the thread
 _CLOSE_S = 2.0  # for libzmq to say that the monitors stopped
 
+_numbers = itertools.count(1)  # of endpoints: a name in use a moment ago may still be taken
 _log = structlog.get_logger()
 
 
@@ -59,10 +62,9 @@ class MonitorThread:
         """Start at once, with nothing to watch."""
         self._context = context
         self._watched: dict[zmq.Socket[bytes], _Watch] = {}
-        self._count = 0
-        self._arrivals: list[_Watch] = []  # append and swap are atomic; the wake-up follows
+        self._arrivals: deque[_Watch] = deque()  # to the thread; a wake-up follows each
         self._closed = False
-        wake = f"inproc://zactor.monitor.wake.{id(self)}"
+        wake = f"inproc://zactor.monitor.{next(_numbers)}"
         self._wake = context.socket(zmq.PAIR)
         self._wake.linger = 0
         self._wake.bind(wake)
@@ -82,8 +84,7 @@ class MonitorThread:
         assert socket not in self._watched, "watched already"
         for closed in [each for each in self._watched if each.closed]:
             del self._watched[closed]
-        self._count += 1
-        name = f"inproc://zactor.monitor.{id(self)}.{self._count}"
+        name = f"inproc://zactor.monitor.{next(_numbers)}"
         reader = self._context.socket(zmq.PAIR)
         reader.linger = 0
         reader.set(zmq.RCVHWM, 0)  # of either end 0 means: without limit
@@ -139,8 +140,8 @@ class MonitorThread:
         stop_at: float | None = None
         while stop_at is None or (watches and time.monotonic() < stop_at):
             ready = poller.poll(_IDLE_POLL_MS if stop_at is None else 50)
-            arrivals, self._arrivals = self._arrivals, []
-            for watch in arrivals:
+            while self._arrivals:
+                watch = self._arrivals.popleft()
                 watches[watch.reader] = watch
                 poller.register(watch.reader, zmq.POLLIN)
                 if isinstance(watch.callback, HandshakeCounter):

@@ -6,6 +6,7 @@ thread. What a thread puts is queued here and goes out at the kernel's next turn
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ from zactor.kernel.errors import MailboxFull
 from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol.link import Link, Lost
 from zactor.kernel.protocol.messages import Hello
+from zactor.kernel.transport import sockets
+from zactor.kernel.transport.ground import Ground
+from zactor.kernel.transport.keys import KeyPair
 from zactor.kernel.wire import codec
 from zactor.kernel.wire.codec import is_credited, size_of
 
@@ -70,9 +74,11 @@ class Peer:
             self._bury(self, item)
             return
         waiting = len(self.outbox) + self.backlog
-        if waiting >= config.LINK_QUEUE_HARD_ITEMS or (
+        full = waiting >= config.LINK_QUEUE_HARD_ITEMS or (
             self.backlog_bytes >= config.LINK_QUEUE_HARD_BYTES
-        ):
+        )
+        # Answers are never refused: there are no more of them than the node has asked for.
+        if full and is_credited(item):
             raise MailboxFull(
                 f"{waiting} messages wait for node {self.node.name}: it doesn't keep up; send less,"
                 " or await the emit"
@@ -95,6 +101,36 @@ class Peer:
         """Say that `count` credited items from this node have been handled or dropped."""
         self.handled.append(count)
         self._wake()
+
+    # -- its connection: kernel thread -------------------------------------------------------
+    def dial(
+        self,
+        ground: Ground,
+        node_key: KeyPair,
+        server_public: bytes,
+        on_event: Callable[[Peer, int], None],
+    ) -> sockets.Socket:
+        """Connect to the node's door; `on_event` hears in the loop how the connection fares."""
+        loop = asyncio.get_running_loop()
+
+        def watch(dealer: sockets.Socket) -> None:
+            ground.monitor.watch(
+                dealer,
+                zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED,
+                lambda event, _value, _there: loop.call_soon_threadsafe(on_event, self, event),
+            )
+
+        self.dealer = sockets.connect_link(
+            ground.context, self.hello.endpoint, node_key, server_public, before=watch
+        )
+        return self.dealer
+
+    def hang_up(self, ground: Ground) -> None:
+        """Close the connection for good."""
+        if self.dealer is not None:
+            ground.monitor.unwatch(self.dealer)
+            self.dealer.close(linger=0)
+            self.dealer = None
 
     # -- kernel thread -----------------------------------------------------------------------
     def take_handled(self) -> int:

@@ -14,8 +14,8 @@ import zmq
 from zactor.kernel.errors import RemoteProtocolError
 from zactor.kernel.protocol.messages import Heartbeat
 from zactor.kernel.transport import sockets
+from zactor.kernel.transport.ground import Ground
 from zactor.kernel.transport.keys import ClusterKeys, KeyPair
-from zactor.kernel.transport.monitor import MonitorThread
 from zactor.kernel.wire import codec
 
 
@@ -24,8 +24,7 @@ class Pulse:
 
     def __init__(
         self,
-        context: sockets.Context,
-        monitor: MonitorThread,
+        ground: Ground,
         *,
         host: str,
         door: str,
@@ -42,9 +41,11 @@ class Pulse:
         self.alive: set[str] = set()  # endpoints whose connection lives
         self._loop = asyncio.get_running_loop()
         self._on_heartbeat = on_heartbeat
-        self._publisher, self.endpoint = sockets.bind_heartbeats(context, host, door, keys.server)
-        self._subscriber = sockets.connect_heartbeats(context, node_key, keys.server.public)
-        monitor.watch(
+        self._publisher, self.endpoint = sockets.bind_heartbeats(
+            ground.context, host, door, keys.server
+        )
+        self._subscriber = sockets.connect_heartbeats(ground.context, node_key, keys.server.public)
+        ground.monitor.watch(
             self._subscriber,
             zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED,
             lambda event, _value, endpoint: self._loop.call_soon_threadsafe(

@@ -115,12 +115,15 @@ def context() -> Context:
 
 
 # -- bound -----------------------------------------------------------------------------------
-def bind_door(context: Context, host: str, port: int | None, server: KeyPair) -> tuple[Socket, str]:
+def bind_door(
+    context: Context, host: str, port: int | None, server: KeyPair, first: int | None = None
+) -> tuple[Socket, str]:
     """Bind the ROUTER at which links and clients arrive; return it and its endpoint.
 
-    Without a port: on loopback the first free one from NODE_PORT upward, else NODE_PORT itself,
-    as the others expect it there. A send raises `zmq.Again` while that peer's queue is full,
-    and EHOSTUNREACH when the peer is gone. Sockets that bind need the context's Authenticator.
+    Without a port: `first` if it is free; else on loopback the first free one from NODE_PORT
+    upward, elsewhere NODE_PORT itself, as the others expect it there. A send raises `zmq.Again`
+    while that peer's queue is full, and EHOSTUNREACH when the peer is gone. Sockets that bind need
+    the context's Authenticator.
 
     Raises:
         ConfigError: the address isn't ours, or taken.
@@ -138,6 +141,8 @@ def bind_door(context: Context, host: str, port: int | None, server: KeyPair) ->
         ports = list(range(NODE_PORT, NODE_PORT + NODE_PORTS_TRIED))
     else:
         ports = [NODE_PORT]
+    if port is None and first is not None:
+        ports.insert(0, first)
     return door, _bind(door, host, ports)
 
 

@@ -322,7 +322,7 @@ def test_a_frame_that_takes_longer_than_a_heartbeat_arrives(
     )
     assert link.poll(1000, zmq.POLLOUT)
     link.send(b"x" * (800 << 10))
-    assert ground.door.poll(4000)
+    assert ground.door.poll(8000)
     assert ground.counter.disconnected == 0
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from zactor.kernel.errors import AlreadyExists, Refused
 from zactor.kernel.protocol import messages
+from zactor.kernel.transport.ground import Address
 from zactor.kernel.transport.hub import Hub
 from zactor.kernel.transport.keys import cluster_keys, node_keys
 from zactor.kernel.transport.peer import Peer
@@ -80,7 +81,7 @@ async def hub(home: Path, name: str, incarnation: int = 1) -> AsyncIterator[tupl
         node_key=node_keys(home / "state" / name),
         user=user,
     )
-    made.open("127.0.0.1", None)
+    made.open(Address())
     try:
         yield made, user
     finally:
