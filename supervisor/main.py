@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import dataclasses
 import fcntl
+import gc
 import os
 import signal
 import sys
@@ -31,7 +32,7 @@ from zactor.supervisor.rundir import RunEntry, home_folder, process_start, write
 
 log = structlog.get_logger()
 
-START_TIMEOUT_S = 10.0
+COLLECT_AFTER = (20_000, 20, 20)  # objects, then generations: queues of messages are long
 
 
 class NodeThread:
@@ -218,6 +219,7 @@ def run_node(
     """
     configure_logs(json_logs)
     raise_open_files()
+    gc.set_threshold(*COLLECT_AFTER)
     settings = make_settings(
         role=role, home=home, bind=bind, join=join, advertise=advertise, payload=payload
     )
