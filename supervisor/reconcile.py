@@ -15,7 +15,7 @@ import structlog
 
 from zactor.bundles.load import load_class
 from zactor.bundles.store import BundleStore
-from zactor.kernel.errors import ZactorError
+from zactor.kernel.errors import NoSuchActor, ZactorError
 from zactor.kernel.ids import NodeId
 from zactor.kernel.knowledge.terms import format_term, parse_term, quote_atom, text_of
 from zactor.kernel.knowledge.theory import Theory
@@ -29,6 +29,8 @@ from zactor.supervisor.ledger import Ledger
 from zactor.supervisor.theoryview import ActorRow
 
 log = structlog.get_logger()
+
+RETRY_S = 0.2  # before a report that wasn't taken is repeated
 
 
 class Reconciler:
@@ -179,6 +181,7 @@ class Reconciler:
             await self._forget(row)
         finally:
             self._stopping.discard(row.uid)
+        self._look_at({row.name}, ())  # it may have been told to stop again meanwhile
 
     def on_ended(self, name: str, uid: int) -> None:
         """An actor of this node stopped by itself."""
@@ -192,28 +195,41 @@ class Reconciler:
 
     async def _report(self, row: ActorRow, state: str, reason: str) -> None:
         name = quote_atom(row.name)
-        try:
-            await self._ledger.commit(
-                f"{row.name} is {state}",
-                who=self._me.name,
-                require=((self._still(row), "NoSuchActor", f"{row.name} is gone"),),
-                retract=(f"state({name}, _, _)",),
-                assert_=(f"state({name}, {state}, {format_term(reason)})",),
-            )
-        except ZactorError as error:
-            log.warning("report_refused", actor=row.name, state=state, why=str(error))
+        await self._insist(
+            row,
+            f"{row.name} is {state}",
+            retract=(f"state({name}, _, _)",),
+            assert_=(f"state({name}, {state}, {format_term(reason)})",),
+        )
 
     async def _forget(self, row: ActorRow) -> None:
-        name = quote_atom(row.name)
-        try:
-            await self._ledger.commit(
-                f"{row.name} was destroyed",
-                who=self._me.name,
-                require=((self._still(row), "NoSuchActor", f"{row.name} is gone"),),
-                retract=forget_patterns(row.name),
-            )
-        except ZactorError as error:
-            log.warning("report_refused", actor=name, state="destroyed", why=str(error))
+        await self._insist(
+            row, f"{row.name} was destroyed", retract=forget_patterns(row.name), assert_=()
+        )
+
+    async def _insist(
+        self, row: ActorRow, why: str, *, retract: tuple[str, ...], assert_: tuple[str, ...]
+    ) -> None:
+        """Commit what is true of an actor here, again and again, until it is known or past."""
+        while True:
+            try:
+                await self._ledger.commit(
+                    why,
+                    who=self._me.name,
+                    require=((self._still(row), "NoSuchActor", f"{row.name} is gone"),),
+                    retract=retract,
+                    assert_=assert_,
+                )
+            except NoSuchActor:
+                return
+            except ZactorError as error:
+                log.warning("report_refused", actor=row.name, what=why, why=str(error))
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
+            now = theoryview.actor(self._ledger.theory, row.name)
+            if now is None or now.uid != row.uid:
+                return
 
     def _still(self, row: ActorRow) -> str:
         return f"actor({quote_atom(row.name)}, {quote_atom(row.type)}, {quote_atom(row.node)})"

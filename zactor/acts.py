@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import cast
 
-from zactor.kernel.errors import EXIT_DEGRADED, ConfigError
+from zactor.kernel.errors import EXIT_DEGRADED
 from zactor.operations import Session, Values
 
 Row = dict[str, object]
@@ -45,8 +45,6 @@ def deploy(session: Session, values: Values) -> object:
     """Create an actor; its name, type and node."""
     kind, name, node = (_text(values, key) for key in ("type", "name", "node"))
     given = cast("dict[str, object]", values.get("arg", {}))
-    if taken := {"self", "type", "name", "node"} & given.keys():
-        raise ConfigError(f"no argument of a constructor may be called {taken.pop()!r} here")
     session.progress(f"deploying {name} on {node}")
     session.master.deploy_actor(kind, name, node, **given)
     return {"name": name, "type": kind, "node": node}

@@ -67,7 +67,7 @@ class BlockingMaster:
     log = _blocking(Master.log)
 
     def deploy_actor(
-        self, type: str | type[Actor], name: str, node: str, **arguments: object
+        self, type: str | type[Actor], name: str, node: str, /, **arguments: object
     ) -> Any:
         """As `Master.deploy_actor`; returns a ref as `ref` does."""
         return finish(self.master.deploy_actor(type, name, node, **arguments))

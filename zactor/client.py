@@ -40,6 +40,7 @@ class Connection:
             endpoint: HOST or HOST:PORT of the first door; None: any node of this home.
             home: where the cluster's keys are; None: $ZACTOR_HOME or ~/.zactor.
         """
+        first = parse_endpoint(endpoint) if endpoint is not None else None
         self.home = rundir.home_folder(home)
         self._inbox: deque[Pending] = deque()
         self._lock = threading.Lock()
@@ -51,7 +52,7 @@ class Connection:
         self._doorway = Doorway(
             self._context,
             home=self.home,
-            first=parse_endpoint(endpoint) if endpoint is not None else None,
+            first=first,
             inbox=self._inbox,
             bell=self._bell,
         )

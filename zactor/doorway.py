@@ -85,6 +85,7 @@ class _Door:
         self.endpoint = endpoint
         self.open = False  # it has answered
         self.cuts = 0  # handshakes that were cut off
+        self.begun = time.monotonic()  # of the handshake that goes on
         self.full = True  # it takes nothing at the moment: not connected yet, or too much queued
         self.knock_due = False
         self.dealer = sockets.connect_door(context, endpoint, known.door, known.server.public)
@@ -377,8 +378,13 @@ class Doorway:
         self._read(door)  # what came before the end still counts
         if door is self.door:
             door.cuts += 1
+            # Who has another key cuts us off at once; who is stopped or stuck says nothing.
+            silent = time.monotonic() - door.begun > config.HANDSHAKE_MS / 1000 * 0.8
+            door.begun = time.monotonic()
             if door.open:
                 self._lose(door, "disconnected")
+            elif silent:
+                self._lose(door, "its process is there and says nothing: stopped, or stuck")
             elif door.cuts >= config.CLIENT_KNOCKS_MAX:
                 self._lose(door, "cut off", _foreign(door.endpoint))
 
