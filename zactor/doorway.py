@@ -21,7 +21,7 @@ import msgspec
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from zactor.endpoints import find_endpoints, parse_endpoint
+from zactor.endpoints import find_endpoints, foreign, parse_endpoint, plain, unopened
 from zactor.kernel import config, errors
 from zactor.kernel.protocol import messages
 from zactor.kernel.transport import keys, sockets
@@ -80,7 +80,7 @@ class _Door:
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, home: Path) -> None:
         if not os.path.lexists(home / "keys" / keys.CLUSTER_FILE):
-            raise _foreign(endpoint)  # a client makes no cluster of its own
+            raise foreign(endpoint)  # a client makes no cluster of its own
         known = keys.cluster_keys(home)
         self.endpoint = endpoint
         self.open = False  # it has answered
@@ -210,7 +210,7 @@ class Doorway:
                 f"no node of {self.home} answered in {pending.timeout:g} s: see `zactor doctor`"
             )
         return errors.TimedOut(
-            f"no answer from {_plain(self.door.endpoint)} in {pending.timeout:g} s: "
+            f"no answer from {plain(self.door.endpoint)} in {pending.timeout:g} s: "
             "it may still be done"
         )
 
@@ -253,7 +253,7 @@ class Doorway:
             self._excuses.append(error)
             return
         except zmq.ZMQError as error:
-            self._excuses.append(errors.NotReachable(f"{_plain(endpoint)}: {error}"))
+            self._excuses.append(errors.NotReachable(f"{plain(endpoint)}: {error}"))
             return
         self.door = door
         self._poller.register(door.dealer, zmq.POLLIN | zmq.POLLOUT)
@@ -293,9 +293,9 @@ class Doorway:
         self._knock_number, self._knock_until = 0, _FOREVER
         sent, self.sent = self.sent, {}
         if not door.open:
-            self._excuses.append(excuse or _unopened(door.endpoint, why))
+            self._excuses.append(excuse or unopened(door.endpoint, why))
         for pending in sent.values():
-            gone = f"{_plain(door.endpoint)} went away before it answered ({why})"
+            gone = f"{plain(door.endpoint)} went away before it answered ({why})"
             if isinstance(pending.operation, REPEATABLE):
                 pending.fail(errors.NotReachable(f"{gone}: ask again"))
             else:
@@ -368,7 +368,7 @@ class Doorway:
         while door is self.door and door.monitor.poll(0):
             event = recv_monitor_message(door.monitor)["event"]
             if event == zmq.Event.HANDSHAKE_FAILED_AUTH:
-                self._lose(door, "refused", _foreign(door.endpoint))
+                self._lose(door, "refused", foreign(door.endpoint))
             elif event & _CUT_OFF:
                 self._cut_off(door)
             elif not door.open and not door.cuts:
@@ -386,21 +386,4 @@ class Doorway:
             elif silent:
                 self._lose(door, "its process is there and says nothing: stopped, or stuck")
             elif door.cuts >= config.CLIENT_KNOCKS_MAX:
-                self._lose(door, "cut off", _foreign(door.endpoint))
-
-
-def _plain(endpoint: str) -> str:
-    return endpoint.removeprefix("tcp://")
-
-
-def _unopened(endpoint: str, why: str) -> errors.ZactorError:
-    return errors.NotReachable(
-        f"no node answers at {_plain(endpoint)} ({why}): is `zactor node` running there?"
-    )
-
-
-def _foreign(endpoint: str) -> errors.ZactorError:
-    return errors.Refused(
-        f"{_plain(endpoint)} belongs to another cluster than this home: "
-        "run `zactor keys token` there and `zactor keys join TOKEN` here"
-    )
+                self._lose(door, "cut off", foreign(door.endpoint))

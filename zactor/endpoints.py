@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zactor.kernel import config
+from zactor.kernel import config, errors
 from zactor.kernel.transport import sockets
 from zactor.supervisor import rundir
 
@@ -23,3 +23,23 @@ def parse_endpoint(address: str) -> str:
     """
     host, port = sockets.parse_address(address)
     return sockets.endpoint(host, port or config.NODE_PORT)
+
+
+def plain(endpoint: str) -> str:
+    """Return HOST:PORT, as people write it."""
+    return endpoint.removeprefix("tcp://")
+
+
+def unopened(endpoint: str, why: str) -> errors.ZactorError:
+    """The error of a door that didn't open."""
+    return errors.NotReachable(
+        f"no node answers at {plain(endpoint)} ({why}): is `zactor node` running there?"
+    )
+
+
+def foreign(endpoint: str) -> errors.ZactorError:
+    """The error of a door whose keys are another cluster's."""
+    return errors.Refused(
+        f"{plain(endpoint)} belongs to another cluster than this home: "
+        "run `zactor keys token` there and `zactor keys join TOKEN` here"
+    )
