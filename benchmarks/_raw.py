@@ -56,8 +56,7 @@ def raw_oneway(count: int) -> float:
             began = time.perf_counter()
             for number in range(0, count, BATCH):
                 batch = [
-                    (7, "number", pickle.dumps((number + index, text), 5))
-                    for index in range(BATCH)
+                    (7, "number", pickle.dumps((number + index, text), 5)) for index in range(BATCH)
                 ]
                 dealer.send(encoder.encode(batch))
             dealer.send(b"")

@@ -1,7 +1,7 @@
 """Row C: one-way signals from an actor on one node to an actor on another, encrypted.
 
-`value` is for bursts of 100 signals a turn, `single` for one signal a turn. The raw limit is the same
-arguments pickled in batches of 256 over plain sockets with CURVE, and nothing else.
+`value` is for bursts of 100 signals a turn, `single` for one signal a turn. The raw limit is the
+same arguments pickled in batches of 256 over plain sockets with CURVE, and nothing else.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from zactor.kernel.transport.seam import Client
 from zactor.kernel.wire import results
 from zactor.kernel.wire.bulky import Buffer, Bulky
 from zactor.kernel.wire.payload import decode_value
+from zactor.supervisor.rundir import read_entries
 
 if TYPE_CHECKING:
     from zactor.supervisor.node import Node
@@ -36,14 +37,18 @@ class Doorman:
         self._waiting: dict[str, int] = {}
 
     def waiting_endpoints(self) -> list[str]:
-        """Return the doors of the unconfigured nodes that were heard lately, sorted."""
+        """Return the doors of the unconfigured nodes that are known of, sorted."""
         since = self._node.hub.now_ms() - WAITING_KEPT_MS
         self._waiting = {there: at for there, at in self._waiting.items() if at >= since}
-        return sorted(self._waiting)
+        here = read_entries(self._node.settings.home)
+        unnamed = {entry.endpoint for entry in here if not entry.name}
+        named = {peer.hello.endpoint for peer in self._node.hub.peers.values()}
+        return sorted((unnamed | self._waiting.keys()) - named)
 
     def peer(self, peer: Peer, request: messages.Request) -> None:
         """Another node asks something."""
         if isinstance(request.operation, messages.Leave):
+            # Not at once: the hub is in the middle of what this peer's link delivered.
             asyncio.get_running_loop().call_soon(
                 self._node.hub.drop_peer, peer.node.name, f"{peer.node.name} left"
             )
@@ -54,6 +59,9 @@ class Doorman:
         try:
             result = await self._node.operations.run(request.operation, peer.node.name)
         except ZactorError as error:
+            self._node.hub.send(peer, results.problem(request.number, error))
+        except Exception as error:
+            log.exception("operation_failed", operation=type(request.operation).__name__)
             self._node.hub.send(peer, results.problem(request.number, error))
         else:
             for answer in results.answers(request.number, result):

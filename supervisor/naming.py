@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from zactor.supervisor.node import Node
 
 CONFIGURE_TIMEOUT_S = 10.0
+ANNOUNCED_S = 0.7  # two announcements of an unconfigured node, and a little
+LOOK_AGAIN_S = 0.02
 
 
 async def declare_node(node: Node, name: str, address: str) -> dict[str, str]:
@@ -48,6 +51,19 @@ async def declare_node(node: Node, name: str, address: str) -> dict[str, str]:
         raise TimedOut(f"{name} was named, but has not joined for {CONFIGURE_TIMEOUT_S:g} s")
     _check_place(found, host, port)
     return {"name": name, "address": found.address}
+
+
+async def _announced(node: Node, host: str, port: int | None) -> str | None:
+    """Return the door of an unconfigured node there, waiting until it has had time to say so."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + ANNOUNCED_S
+    while True:
+        for there in node.doorman.waiting_endpoints():
+            if _is_at(_address(there), host, port):
+                return there
+        if loop.time() > until:
+            return None
+        await asyncio.sleep(LOOK_AGAIN_S)
 
 
 async def _configure(node: Node, name: str, there: str) -> None:
