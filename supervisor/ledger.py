@@ -73,6 +73,11 @@ class Ledger:
         """The place of the last change that is known here."""
         return self._replica.clock
 
+    @property
+    def digest(self) -> bytes:
+        """Of the whole history up to `clock`."""
+        return self._replica.digest
+
     def age_s(self) -> float:
         """Return how long ago the theory here changed."""
         return time.monotonic() - self._changed_at

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from zactor.supervisor.node import Node
 
 CONFIGURE_TIMEOUT_S = 10.0
-ANNOUNCED_S = 0.7  # two announcements of an unconfigured node, and a little
+APPEAR_S = 1.5  # for a process that starts, and for the announcements of one that waits
 LOOK_AGAIN_S = 0.02
 
 
@@ -32,16 +32,13 @@ async def declare_node(node: Node, name: str, address: str) -> dict[str, str]:
     """
     check_name("node", name)
     host, port = parse_address(address)
-    row = theoryview.nodes(node.ledger.theory).get(name)
-    if row is not None:
-        if _is_at(row.address, host, port):
-            return {"name": name, "address": row.address}
-        raise AlreadyExists(f"a node {name} exists already, at {row.address}")
-    waiting = [
-        there for there in node.doorman.waiting_endpoints() if _is_at(_address(there), host, port)
-    ]
-    if waiting:
-        await _configure(node, name, waiting[0])
+    there = await _appeared(node, name, host, port)
+    if isinstance(there, NodeRow):
+        if _is_at(there.address, host, port):
+            return {"name": name, "address": there.address}
+        raise AlreadyExists(f"a node {name} exists already, at {there.address}")
+    if there is not None:
+        await _configure(node, name, there)
     else:
         await _meet(node, name, endpoint(host, port or config.NODE_PORT))
     found = await node.ledger.until(
@@ -53,11 +50,17 @@ async def declare_node(node: Node, name: str, address: str) -> dict[str, str]:
     return {"name": name, "address": found.address}
 
 
-async def _announced(node: Node, host: str, port: int | None) -> str | None:
-    """Return the door of an unconfigured node there, waiting until it has had time to say so."""
+async def _appeared(node: Node, name: str, host: str, port: int | None) -> NodeRow | str | None:
+    """Return the node of that name, or the door of an unconfigured one at that address.
+
+    Either may just be starting, so both have a moment to appear; None: neither did.
+    """
     loop = asyncio.get_running_loop()
-    until = loop.time() + ANNOUNCED_S
+    until = loop.time() + APPEAR_S
     while True:
+        row = theoryview.nodes(node.ledger.theory).get(name)
+        if row is not None:
+            return row
         for there in node.doorman.waiting_endpoints():
             if _is_at(_address(there), host, port):
                 return there

@@ -41,6 +41,7 @@ from zactor.supervisor.journal import Journal
 from zactor.supervisor.ledger import Ledger
 from zactor.supervisor.operations import Operations
 from zactor.supervisor.reconcile import Reconciler
+from zactor.supervisor.tracelog import trace_log
 
 log = structlog.get_logger()
 
@@ -85,10 +86,12 @@ class Node:
         self._tasks: set[asyncio.Task[object]] = set()
         self.journal = Journal(name)
         self.journal.attach(self._loop)
+        self._trace = trace_log(self.me)
         self.runtime = Runtime(
             node=self.me,
             policy=settings.payload,
             dead_letter=self.on_dead_letter,
+            trace=self._trace,
             ended=self._on_actor_ended,
         )
         self.hub = Hub(
@@ -167,6 +170,8 @@ class Node:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.hub.close()
         self.kb_store.close()
+        if self._trace is not None:
+            self._trace.close()
 
     async def _acknowledged(self) -> None:
         """Wait a little until every peer has what is on its way to it, the goodbye above all."""
@@ -241,6 +246,8 @@ class Node:
         """A link works both ways: the node is a member from now on."""
         self.detector.heard(peer.node.name, self.hub.now_ms())
         log.info("node_up", peer=str(peer.node), role=peer.hello.role)
+        if self._trace is not None:
+            self._trace("alive", {"q": str(peer.node)})
         self.journal.record("node_up", name=peer.node.name, incarnation=peer.node.incarnation)
         self.ledger.members(self._members())
         self.reconciler.on_node(peer.node.name)
@@ -254,6 +261,8 @@ class Node:
         self.runtime.peer_gone(peer, [(i, sent) for i, sent in lost if type(i) in _ACTOR_ITEMS])
         if not peer.up:
             return
+        if self._trace is not None:
+            self._trace("suspect", {"q": str(peer.node)})
         log.warning("node_gone", peer=str(peer.node), why=peer.gone, lost=len(lost))
         self.journal.record(
             "node_gone", name=peer.node.name, incarnation=peer.node.incarnation, why=peer.gone
@@ -321,10 +330,17 @@ class Node:
             self.hub.send(peer, message)
 
     def _on_change(self, retracted: Sequence[str], asserted: Sequence[str]) -> None:
+        self._trace_place()
         self.reconciler.on_change(retracted, asserted)
         self.journal.record("changed", retracted=list(retracted), asserted=list(asserted))
 
+    def _trace_place(self) -> None:
+        if self._trace is not None:
+            place = {"clock": list(self.ledger.clock), "hash": self.ledger.digest.hex()}
+            self._trace("kb_apply", place)
+
     def _on_reset(self) -> None:
+        self._trace_place()
         self.reconciler.on_reset()
         self.journal.record("knowledge_base_taken_over", clock=list(self.ledger.clock))
         self.janitor.nudge()
