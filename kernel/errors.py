@@ -15,6 +15,7 @@
         BundleRefused        the code can't run there, or isn't what its hash says
       NoSuchThing          what was named isn't there
         NoSuchActor
+        NoSuchAction         the actor has no such action: says which it has
       ScriptError          a line of a script failed: carries file and line
       ActorError
         RemoteActionError    the action raised: carries the remote traceback
@@ -124,6 +125,10 @@ class NoSuchThing(ZactorError):
 
 class NoSuchActor(NoSuchThing):
     """No actor of that name."""
+
+
+class NoSuchAction(NoSuchThing):
+    """The actor has no action of that name."""
 
 
 class ScriptError(ZactorError):

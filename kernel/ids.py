@@ -44,6 +44,10 @@ def actor_uid(clock: Clock) -> ActorUid:
     return ActorUid(clock.epoch << _INDEX_BITS | clock.index)
 
 
+def _a(kind: str) -> str:
+    return f"{'an' if kind[:1] in 'aeio' else 'a'} {kind}"
+
+
 def check_name(kind: str, name: str) -> str:
     """Return `name` if it can name a `kind` (node, actor, type, action …).
 
@@ -52,6 +56,6 @@ def check_name(kind: str, name: str) -> str:
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(
-            f"{name!r} is no name for a {kind}: want a letter, then at most 62 of a-z A-Z 0-9 _ -"
+            f"{name!r} is no name for {_a(kind)}: want a letter, then at most 62 of a-z A-Z 0-9 _ -"
         )
     return name

@@ -21,6 +21,7 @@ class Journal:
         """`node` is written into every entry."""
         self.node = node
         self.dead_count = 0
+        self.failures = 0  # actions that raised; for people, so a lost count is no harm
         self._events: deque[dict[str, Any]] = deque(maxlen=config.EVENTS_KEPT)
         self._dead: deque[dict[str, Any]] = deque(maxlen=config.DEAD_LETTERS_KEPT)
         self._last = 0

@@ -31,6 +31,7 @@ class Lobby:
     def __init__(self, settings: Settings, keys: ClusterKeys) -> None:
         """It has no identity yet, so it presents the door's key and no own."""
         self._settings = settings
+        self._deaf: set[str] = set()  # who doesn't answer: said once
         self.hub = Hub(
             name="",
             incarnation=0,
@@ -84,7 +85,11 @@ class Lobby:
         try:
             await self.hub.call_door(endpoint, waiting)
         except ZactorError as error:
-            log.debug("announcement_failed", endpoint=endpoint, why=str(error))
+            if endpoint not in self._deaf:
+                self._deaf.add(endpoint)
+                log.warning("announcement_failed", endpoint=endpoint, why=str(error))
+        else:
+            self._deaf.discard(endpoint)
 
     def on_request(self, client: Client, request: messages.Request) -> None:
         """Only Configure is for a node without a name."""

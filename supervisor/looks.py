@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Rows = list[dict[str, Any]]
 
+BUSY_S = 10.0  # an action under way for longer is worth a word
 FRESH_S = 1.0  # a change younger than this may not be everywhere yet
 
 
@@ -178,6 +179,7 @@ def status(node: Node) -> dict[str, Any]:
         "running": len([row for row in all_actors if row.state == "running"]),
         "wires": len(theoryview.wires(theory)),
         "dead_letters": node.journal.dead_count,
+        "failed_actions": node.journal.failures,
         "degraded": bool(troubles),
         "troubles": troubles,
     }
@@ -190,7 +192,18 @@ def doctor(node: Node) -> Rows:
     )
     refused = node.hub.refusals()
     frames = node.hub.counters()
+    long = [row for row in node.runtime.look() if row["busy_s"] > BUSY_S]
     rows: Rows = [
+        {
+            "check": "actors",
+            "ok": not long,
+            "detail": "; ".join(
+                f"{row['name']} has been busy in {row['action']} for {row['busy_s']:.0f} s"
+                " (destroy --drain S ends it)"
+                for row in long
+            )
+            or "none is busy for long",
+        },
         {
             "check": "knowledge base",
             "ok": not behind or node.ledger.age_s() < FRESH_S,

@@ -32,6 +32,7 @@ async def declare_node(node: Node, name: str, address: str) -> dict[str, str]:
     """
     check_name("node", name)
     host, port = parse_address(address)
+    await _check_host(host)
     there = await _appeared(node, name, host, port)
     if isinstance(there, NodeRow):
         if _is_at(there.address, host, port):
@@ -48,6 +49,13 @@ async def declare_node(node: Node, name: str, address: str) -> dict[str, str]:
         raise TimedOut(f"{name} was named, but has not joined for {CONFIGURE_TIMEOUT_S:g} s")
     _check_place(found, host, port)
     return {"name": name, "address": found.address}
+
+
+async def _check_host(host: str) -> None:
+    try:
+        await asyncio.get_running_loop().getaddrinfo(host, None)
+    except OSError as error:
+        raise NotReachable(f"there is no host {host!r}: {error.strerror or error}") from None
 
 
 async def _appeared(node: Node, name: str, host: str, port: int | None) -> NodeRow | str | None:

@@ -27,7 +27,7 @@ from zactor.kernel.runtime.router import Blueprint
 from zactor.kernel.runtime.runtime import Runtime
 from zactor.kernel.transport.ground import LOOPBACK, Address
 from zactor.kernel.transport.hub import Hub
-from zactor.kernel.transport.keys import ClusterKeys, node_keys
+from zactor.kernel.transport.keys import ClusterKeys, KeyPair, node_keys
 from zactor.kernel.transport.peer import Peer
 from zactor.kernel.transport.seam import Client
 from zactor.kernel.wire.bulky import Bulky
@@ -93,17 +93,9 @@ class Node:
             dead_letter=self.on_dead_letter,
             trace=self._trace,
             ended=self._on_actor_ended,
+            failed=self._on_action_failed,
         )
-        self.hub = Hub(
-            name=name,
-            incarnation=self.me.incarnation,
-            role=settings.role,
-            python=sys.version_info[:2],
-            keys=keys,
-            node_key=node_keys(state),
-            user=self,
-            coalesce=self.runtime.shared.at_slice_end,
-        )
+        self.hub = self._make_hub(keys, node_keys(state))
         self.calls = Calls(self.hub.send)
         self.store = BundleStore(state / "bundles")
         self.fetcher = Fetcher(self.store, self.calls, self._up)
@@ -135,6 +127,18 @@ class Node:
         self.operations = Operations(self)
         self.doorman = Doorman(self)
         self.discovery = Discovery(self)
+
+    def _make_hub(self, keys: ClusterKeys, node_key: KeyPair) -> Hub:
+        return Hub(
+            name=self.me.name,
+            incarnation=self.me.incarnation,
+            role=self.settings.role,
+            python=sys.version_info[:2],
+            keys=keys,
+            node_key=node_key,
+            user=self,
+            coalesce=self.runtime.shared.at_slice_end,
+        )
 
     # -- life --------------------------------------------------------------------------------
     def open(self) -> str:
@@ -358,6 +362,11 @@ class Node:
     def _on_actor_ended(self, blueprint: Blueprint, reason: str) -> None:
         """An actor stopped by itself: the knowledge base is to forget it; any thread."""
         self._loop.call_soon_threadsafe(self.reconciler.on_ended, blueprint.name, blueprint.uid)
+
+    def _on_action_failed(self, actor: str, action: str, error: str) -> None:
+        """An action raised; any thread."""
+        self.journal.failures += 1
+        self.journal.record("action_failed", actor=actor, action=action, error=error)
 
     def on_dead_letter(self, letter: DeadLetter) -> None:
         """The runtime gave a message up; any thread."""

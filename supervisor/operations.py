@@ -151,13 +151,14 @@ class Operations:
                 who=self._node.me.name,
                 retract=forget_patterns(op.name),
             )
-            kind, _, message = row.reason.partition(": ")
+            in_hook = row.reason.startswith("on_start: ")
+            kind, _, message = row.reason.removeprefix("on_start: ").partition(": ")
             raise RemoteActionError(
                 message or row.reason,
                 remote_type=kind,
                 node=op.node,
                 actor=op.name,
-                action="__init__",
+                action="on_start" if in_hook else "__init__",
             )
         return row
 

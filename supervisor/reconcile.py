@@ -7,6 +7,7 @@ change touches is compared with the theory as it is now, so changes may come in 
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -153,7 +154,7 @@ class Reconciler:
             await asyncio.wrap_future(self._runtime.spawn(blueprint))
         except Exception as error:  # whatever user code raises is the reason of the failure
             self._hosted.pop(row.name, None)
-            reason = _reason(error)
+            reason = f"{_stage(error)}{_reason(error)}"
             log.error("actor_failed_to_start", actor=row.name, type=row.type, exc_info=error)
             self._journal.record("actor_failed", actor=row.name, reason=reason)
             await self._report(row, "failed", reason)
@@ -269,3 +270,9 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, ZactorError):
         return str(error)
     return f"{type(error).__name__}: {error}"
+
+
+def _stage(error: BaseException) -> str:
+    """Return which hook raised, where it wasn't the constructor."""
+    frames = [frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return "on_start: " if "on_start" in frames else ""

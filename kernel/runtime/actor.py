@@ -26,7 +26,7 @@ from typing import (
 import structlog
 
 from zactor.kernel import config
-from zactor.kernel.errors import ActorError, ConfigError, NoSuchThing
+from zactor.kernel.errors import ActorError, ConfigError, NoSuchAction
 from zactor.kernel.runtime.refs import Call, Ref
 
 if TYPE_CHECKING:
@@ -236,13 +236,13 @@ def find_action(cls: type[Actor], name: str) -> Callable[..., Any]:
     """Return the action `name` of the class.
 
     Raises:
-        NoSuchThing: it has none; says which it has.
+        NoSuchAction: it has none; says which it has.
     """
     try:
         return cls.__zactor_actions__[name]
     except KeyError:
         known = ", ".join(sorted(cls.__zactor_actions__)) or "none"
-        raise NoSuchThing(f"{cls.__name__} has no action {name!r}: it has {known}") from None
+        raise NoSuchAction(f"{cls.__name__} has no action {name!r}: it has {known}") from None
 
 
 def positional(cls: type[Actor], name: str, args: Any, kwargs: dict[str, Any]) -> tuple[Any, ...]:

@@ -14,7 +14,13 @@ from typing import Any
 
 import structlog
 
-from zactor.kernel.errors import MailboxFull, NotDelivered, OutcomeUnknown, RemoteActionError
+from zactor.kernel.errors import (
+    MailboxFull,
+    NoSuchAction,
+    NotDelivered,
+    OutcomeUnknown,
+    RemoteActionError,
+)
 from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol import messages
 from zactor.kernel.runtime.cell import Cell
@@ -26,6 +32,8 @@ log = structlog.get_logger()
 
 DeadLetterSink = Callable[[DeadLetter], None]
 TraceSink = Callable[[str, dict[str, Any]], None]
+FailureSink = Callable[[str, str, str], None]
+"""Called with actor, action and error when an action raised. Threads: any."""
 
 _TRACEBACK_CHARACTERS_MAX = 16_384  # the end of a traceback says most
 
@@ -39,7 +47,9 @@ class Fates:
         policy: str,
         dead_letter: DeadLetterSink,
         trace: TraceSink | None,
+        failed: FailureSink | None = None,
     ) -> None:
+        self._on_failure = failed
         self.node = str(node)
         self.node_name = node.name if isinstance(node, NodeId) else node
         self.policy = check_policy(policy)
@@ -167,9 +177,19 @@ class Fates:
     def fail(self, cell: Cell, message: AnyMessage, error: BaseException) -> None:
         """An action raised: log it and tell its asker."""
         action = message[0] if isinstance(message, tuple) else message.action
+        if isinstance(error, NoSuchAction):
+            self._unknown(cell, message, error)
+            return
         failure = self.failure(cell, action, error)
         if not isinstance(message, tuple) and message.asker is not None:
             message.asker.set_error(failure)
+
+    def _unknown(self, cell: Cell, message: AnyMessage, error: NoSuchAction) -> None:
+        """Nobody has failed but the caller: an ask ends so, all else is a dead letter."""
+        if not isinstance(message, tuple) and message.asker is not None:
+            message.asker.set_error(error)
+        else:
+            self.refuse(cell, message, NotDelivered(str(error)), taken=True)
 
     def interrupt(self, cell: Cell, message: AnyMessage) -> None:
         """An action was cancelled half-way."""
@@ -200,8 +220,10 @@ class Fates:
             actor=cell.name,
             action=action,
             error=f"{type(error).__name__}: {error}",
-            traceback=text,
+            exception=text,
         )
+        if self._on_failure is not None:
+            self._on_failure(cell.name, action, f"{type(error).__name__}: {error}")
         return RemoteActionError(
             str(error),
             remote_type=type(error).__name__,

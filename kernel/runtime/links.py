@@ -13,7 +13,7 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol.messages import Ask, Failure, Signal, Undelivered
 from zactor.kernel.protocol.messages import Reply as ReplyItem
 from zactor.kernel.runtime.asks import Outcome, Pending, RemoteAsker, failure_of
-from zactor.kernel.runtime.fates import DeadLetterSink, Fates, TraceSink
+from zactor.kernel.runtime.fates import DeadLetterSink, FailureSink, Fates, TraceSink
 from zactor.kernel.runtime.mailbox import Message, Parcel, Port
 from zactor.kernel.runtime.refs import Reply
 from zactor.kernel.runtime.router import Place
@@ -35,8 +35,9 @@ class Links(Fates):
         policy: str,
         dead_letter: DeadLetterSink,
         trace: TraceSink | None,
+        failed: FailureSink | None = None,
     ) -> None:
-        super().__init__(node, policy, dead_letter, trace)
+        super().__init__(node, policy, dead_letter, trace, failed)
         self._pending: dict[int, Pending] = {}
         self._requests = itertools.count(1)
         self._lost: set[NodeId] = set()  # lives of nodes that are over

@@ -27,7 +27,7 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.runtime.asks import DoorAsker, Outcome
 from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.dispatcher import ActorThread, SharedLoop
-from zactor.kernel.runtime.fates import DeadLetterSink, TraceSink
+from zactor.kernel.runtime.fates import DeadLetterSink, FailureSink, TraceSink
 from zactor.kernel.runtime.life import Ending, Phase
 from zactor.kernel.runtime.links import Links
 from zactor.kernel.runtime.mailbox import Message, Parcel
@@ -53,14 +53,16 @@ class Runtime(Links):
         dead_letter: DeadLetterSink,
         trace: TraceSink | None = None,
         ended: EndSink | None = None,
+        failed: FailureSink | None = None,
     ) -> None:
         """Args:
         policy: "pickle", or "data": between nodes only plain data travels.
         dead_letter: called for every signal that nobody will handle. Threads: by any.
         trace: called for every event of INVARIANTS.md's log; None costs nothing.
+        failed: called with actor, action and error when an action raised.
         ended: called when an actor stopped by itself, with its blueprint and the reason.
         """
-        super().__init__(node, policy, dead_letter, trace)
+        super().__init__(node, policy, dead_letter, trace, failed)
         self.lock = threading.RLock()
         self.shared = SharedLoop()
         self._ended = ended
@@ -278,6 +280,9 @@ class Runtime(Links):
         place = self.directory.places.get(actor)
         if place is None:
             reply.set_error(NotDelivered(f"no such actor: {actor}"))
+        elif sender is not None and place.uid == sender.uid:
+            why = f"{actor} asked itself, and would wait for itself: call the method, or tell"
+            reply.set_error(NotDelivered(why))
         elif place.port is None:
             name = "" if sender is None else sender.name
             message = Message(action, args, kwargs, asker=reply, sender=name)

@@ -119,9 +119,9 @@ def test_a_failed_action_tells_its_asker_all_and_the_actor_lives_on(world: Any, 
 
 def test_only_actions_are_reachable(world: Any, make: Any) -> None:
     counter = world.spawn(make(Counter), "c1")
-    with pytest.raises(RemoteActionError, match="no action 'hidden'"):
+    with pytest.raises(NoSuchAction, match="no action 'hidden'"):
         counter.hidden().result()
-    with pytest.raises(RemoteActionError, match="no action '__init__'"):
+    with pytest.raises(NoSuchAction, match="no action '__init__'"):
         world.runtime.call("c1", "__init__", (), {}, None).result()
     assert counter.inc(0).result() == 0
 
