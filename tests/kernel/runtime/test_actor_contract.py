@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from zactor import Actor, action, signal
-from zactor.kernel.errors import ActorError, NotDelivered, RemoteActionError
+from zactor.kernel.errors import ActorError, NoSuchAction, NotDelivered, RemoteActionError
 
 
 class Counter(Actor):
