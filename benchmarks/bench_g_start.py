@@ -1,6 +1,6 @@
 """Row G: from nothing to the first answer of an actor on a node: two nodes and a master start.
 
-The raw limit is what two Python processes take that import the same libraries and end, side by side.
+The raw limit is what two Python processes take, side by side, that import the same libraries.
 """
 
 from __future__ import annotations
