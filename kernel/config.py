@@ -22,6 +22,7 @@ BUFFERS_MAX = 1024  # out-of-band buffers of one message
 # -- links -----------------------------------------------------------------------------------
 LINK_WINDOW_ITEMS = 16_384  # credited items sent and not yet handled by the other side
 LINK_GRANT_ITEMS = 1_024  # the receiver grants credits back in lots of this size
+LINK_FLIGHT_BYTES_MAX = 32 << 20  # unacknowledged: ~80 ms of an encrypted wire; more waits here
 LINK_QUEUE_SOFT_ITEMS = 32_768  # beyond it senders wait between messages
 LINK_QUEUE_HARD_ITEMS = 1_000_000  # beyond it MailboxFull at the sender's line
 LINK_QUEUE_HARD_BYTES = 512 << 20
@@ -30,21 +31,60 @@ LINK_ACK_DELAY_MS = 5  # an acknowledgement with nothing to ride on leaves after
 
 # -- mailboxes -------------------------------------------------------------------------------
 MAILBOX_MESSAGES_MAX = 10_000  # default capacity of an actor's mailbox
+MAILBOX_MESSAGES_HARD = 1_000_000  # under "block" one action may overshoot up to here
 ACTION_WARNING_S = 1.0  # an action that holds the shared loop for longer is named in a warning
+RUNTIME_CLOSE_S = 2.0  # how long a stopping node waits for its actors' on_stop
 TURN_MESSAGES_MAX = 256  # messages one actor handles before the next has its turn
+TURN_SLICE_S = 200e-6  # after so long the shared loop looks at its timers and sockets
+HELD_POLL_S = 0.001  # how often a held actor's port is looked at: ports don't call back
+WATCH_PERIOD_S = 0.25  # how often the watchdog looks at the shared loop
 
 # -- liveness --------------------------------------------------------------------------------
 HEARTBEAT_MS = 100  # from the kernel's own loop
-SILENCE_MS = 600  # no heartbeat and no frame for this long: the node counts as dead
+SILENCE_MS = 600  # no heartbeat and no frame for this long, and a broken connection: dead
+STUCK_MS = 2_000  # the same with a connection that lives: a loop that is stuck for good
 HANDSHAKE_MS = 500  # ZMQ_HANDSHAKE_IVL: who hasn't authenticated by then is cut off
 HELLO_MS = 2_000  # a HELLO without an answer for this long has failed
 DISCOVERY_MS = 200  # how often run/ is looked at while a node isn't connected to all in it
 LISTEN_BACKLOG = 1024
 
+# -- sockets and keys ------------------------------------------------------------------------
+ZMTP_HEARTBEAT_MS = 200  # libzmq's own on PUB/SUB, from its I/O thread: is the host there?
+ZMTP_SILENCE_MS = 600  # a heartbeats' connection that carries nothing for this long is closed
+STREAM_HEARTBEAT_MS = 1_000  # the same for links and clients; who is dead, heartbeats tell sooner
+STREAM_SILENCE_MS = 10_000  # a whole frame must come through: 2 MiB at 210 kB/s
+CONNECT_MS = 1_000  # a TCP connect without an answer (cable, firewall) is given up and repeated
+RECONNECT_MS = 20  # first retry of a lost connection; doubles …
+RECONNECT_MS_MAX = 200  # … up to here
+SOCKETS_MAX = 16_384  # of the context: DEALER, SUB and two monitors for each peer
+LINK_SEND_FRAMES = 32  # frames libzmq holds for a peer; the Link machine holds the rest
+LINK_RECEIVE_FRAMES = 128  # frames libzmq holds from one peer before TCP pushes back
+CLIENT_FRAMES = 1_024  # frames libzmq holds for or from a client, either side
+HEARTBEAT_BYTES_MAX = 64 << 10  # of one heartbeat; the sockets carry nothing else
+HEARTBEATS_HELD = 16  # a slow subscriber loses the older ones
+KEY_FILE_BYTES_MAX = 4_096
+KEY_GRACE_MS = 250  # an unknown key waits so long for its introduction; below HANDSHAKE_MS
+KEYS_WAITING_MAX = 1_024  # beyond it unknown keys are refused at once
+LOG_BURST_MS = 5_000  # refusals and failed handshakes: one line at once, then one for each of these
+
 # -- door ------------------------------------------------------------------------------------
 DOOR_REQUESTS_MAX = 1_024  # requests of one client under way at once
 DOOR_CLIENTS_MAX = 256
 ANSWER_BYTES_MAX = 1 << 20  # one answer; longer listings come in pages
+
+# -- clients ---------------------------------------------------------------------------------
+CLIENT_BACKLOG_MAX = 65_536  # requests that wait until fewer are under way; then MailboxFull
+CLIENT_ARGUMENTS_BYTES_MAX = 1_900_000  # of one call: a request is one frame
+CLIENT_ARGUMENTS_BYTES_MAX = 1_900_000  # of one call: a request is one frame
+CLIENT_REQUEST_S = 30.0  # default of every request's timeout
+CLIENT_PROBE_MS = 2_000  # a door that is silent for this long after a knock is no door
+CLIENT_KNOCKS_MAX = 2  # handshakes that may be cut off before a door counts as foreign
+
+# -- clusters on this machine ----------------------------------------------------------------
+START_S = 20.0  # a node process that has no door by then has failed; much, for busy machines
+STOP_S = 5.0  # a node process that runs on after SIGTERM for this long is killed
+RUN_POLL_MS = 5  # how often run/ is looked at while a node starts
+MEET_POLL_MS = 10  # how often nodes are asked whom they see while a cluster starts
 
 # -- what is kept ----------------------------------------------------------------------------
 DEAD_LETTERS_KEPT = 10_000
@@ -52,9 +92,22 @@ EVENTS_KEPT = 10_000
 TRANSACTION_IDS_KEPT = 10_000  # to drop a transaction that is submitted twice
 HISTORY_KEPT = 10_000  # changes a joiner may get as a log; older ones come as a snapshot
 
+# -- knowledge base --------------------------------------------------------------------------
+TERM_CHARS_MAX = 1 << 20  # one term as text: its change must fit a frame
+TERM_DEPTH_MAX = 100  # nesting of one term: reading and printing recurse
+TERM_INTEGER_BITS_MAX = 8_192  # Python refuses to print integers of more than 4,300 digits
+QUERY_STEPS_MAX = 250_000  # facts one query may look at (~0.4 s): it holds the kernel's loop
+CHANGE_BYTES_MAX = 1 << 20  # text of one transaction, and of what it moves: it fits one frame
+TRANSACTIONS_OPEN_MAX = 16_384  # submitted here and undecided; then MailboxFull
+KB_PIECE_BYTES = 200 << 10  # a log or a snapshot travels in pieces of about this size
+KB_POLL_MS = 200  # a member that hasn't answered a poll for this long is asked again
+
 # -- bundles ---------------------------------------------------------------------------------
 BUNDLE_BYTES_MAX = 64 << 20
 BUNDLE_FILES_MAX = 5_000
+BUNDLE_MANIFEST_BYTES_MAX = 2 << 20  # 5,000 entries of ~120 B, and room for requirements
+BUNDLE_NAME_BYTES_MAX = 255  # path of one file in a bundle
+BUNDLE_PARTIALS_MAX = 16  # transfers begun and not finished; beyond it the oldest is dropped
 
 # -- groups: who is there ---------------------------------------------------------------------
 GROUP_HEARTBEAT_MS = 100  # up to 20 nodes; above, GROUP_HEARTBEAT_MS_PER_NODE for each of them

@@ -2,16 +2,20 @@
 
     ZactorError
       ConfigError          a setting is wrong: names it, its value, what is allowed
+        TermError            text is no term, or a goal can't be solved: carries the column
       ProtocolError
         LocalProtocolError   we would break the protocol: a bug of the caller
         RemoteProtocolError  a peer broke it: drop the frame or the peer, keep the node
       NotReachable         no node answers there
       Refused              a node answered and said no: version, cluster, key, rule
+        Buried               that life of the node counts as dead: it comes back as a new one
+        Unconfigured         the node there has no name yet
         NotPrimary           this side may not change the knowledge base now
         AlreadyExists        the name is taken
         BundleRefused        the code can't run there, or isn't what its hash says
       NoSuchThing          what was named isn't there
         NoSuchActor
+        NoSuchAction         the actor has no such action: says which it has
       ScriptError          a line of a script failed: carries file and line
       ActorError
         RemoteActionError    the action raised: carries the remote traceback
@@ -28,6 +32,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+TEXT_CHARS_MAX = 64 << 10  # of one text of an error on the wire
+
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_DEGRADED = 3
@@ -39,7 +45,7 @@ EXIT_INTERRUPTED = 130
 
 
 class ZactorError(Exception):
-    """Anything zactor raises on purpose. `str()` is one line: what happened, to whom, what to do."""
+    """Anything zactor raises on purpose. `str()` is one line: what happened, to whom, what next."""
 
     exit_code: ClassVar[int] = EXIT_FAILED
 
@@ -52,6 +58,19 @@ class ConfigError(ZactorError):
     """A setting is wrong; the message names it, its value and what is allowed."""
 
     exit_code = EXIT_USAGE
+
+
+class TermError(ConfigError):
+    """Text is no Prolog term, or a term can't be used so; the message says what was due."""
+
+    def __init__(self, message: str, *, column: int = 0, expected: str = "") -> None:
+        """`column` counts from 1, 0 where there is no text; `expected` is "" where nothing fits."""
+        super().__init__(message)
+        self.column = column
+        self.expected = expected
+
+    def fields(self) -> dict[str, str]:
+        return {"column": str(self.column), "expected": self.expected}
 
 
 class ProtocolError(ZactorError):
@@ -78,6 +97,14 @@ class Refused(ZactorError):
     exit_code = EXIT_REFUSED
 
 
+class Buried(Refused):
+    """This incarnation counts as dead at the node that was asked."""
+
+
+class Unconfigured(Refused):
+    """The node has no name yet: nothing but a name can be given to it."""
+
+
 class NotPrimary(Refused):
     """This side of the cluster may not change the knowledge base now."""
 
@@ -98,6 +125,10 @@ class NoSuchThing(ZactorError):
 
 class NoSuchActor(NoSuchThing):
     """No actor of that name."""
+
+
+class NoSuchAction(NoSuchThing):
+    """The actor has no action of that name."""
 
 
 class ScriptError(ZactorError):
@@ -182,9 +213,18 @@ _BY_NAME = _tree(ZactorError)
 def to_wire(error: BaseException) -> tuple[str, str, dict[str, str]]:
     """Return (class name, message, fields). What isn't ours becomes a ZactorError that names it."""
     if not isinstance(error, ZactorError):
-        return "ZactorError", f"{type(error).__name__}: {error}", {}
+        return "ZactorError", _shortened(f"{type(error).__name__}: {error}"), {}
     message = str(error.args[0]) if error.args else ""
-    return type(error).__name__, message, error.fields()
+    fields = {name: _shortened(text) for name, text in error.fields().items()}
+    return type(error).__name__, _shortened(message), fields
+
+
+def _shortened(text: str) -> str:
+    """Return `text` without its middle where it is too long to travel: a traceback's ends tell."""
+    if len(text) <= TEXT_CHARS_MAX:
+        return text
+    half = TEXT_CHARS_MAX // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
 
 
 def from_wire(name: str, message: str, fields: dict[str, str]) -> ZactorError:
@@ -193,4 +233,11 @@ def from_wire(name: str, message: str, fields: dict[str, str]) -> ZactorError:
     if kind is RemoteActionError:
         known = {"remote_type", "traceback", "node", "actor", "action"}
         return RemoteActionError(message, **{k: v for k, v in fields.items() if k in known})
+    if kind is TermError:
+        column = fields.get("column", "")
+        return TermError(
+            message,
+            column=int(column) if column.isdecimal() and len(column) < 10 else 0,
+            expected=fields.get("expected", ""),
+        )
     return kind(message)

@@ -14,7 +14,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_\-]{0,62}")
 
 
 class NodeId(NamedTuple):
-    """One life of a node. `incarnation` grows at every start, so a restarted node is a new member."""
+    """One life of a node: `incarnation` grows at every start, so who restarts is a new member."""
 
     name: str
     incarnation: int
@@ -44,6 +44,10 @@ def actor_uid(clock: Clock) -> ActorUid:
     return ActorUid(clock.epoch << _INDEX_BITS | clock.index)
 
 
+def _a(kind: str) -> str:
+    return f"{'an' if kind[:1] in 'aeio' else 'a'} {kind}"
+
+
 def check_name(kind: str, name: str) -> str:
     """Return `name` if it can name a `kind` (node, actor, type, action …).
 
@@ -52,6 +56,6 @@ def check_name(kind: str, name: str) -> str:
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(
-            f"{name!r} is no name for a {kind}: want a letter, then up to 62 letters, digits, _ or -"
+            f"{name!r} is no name for {_a(kind)}: want a letter, then at most 62 of a-z A-Z 0-9 _ -"
         )
     return name

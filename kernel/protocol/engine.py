@@ -4,7 +4,7 @@
     engine.deadline_ms                         when it wants a Tick
 
 The shell keeps the order of effects, and writes its own trace before it sends. Messages that the
-engine sends to itself never leave it. The rules are in PROTOCOL-groups.md.
+engine sends to itself never leave it. The rules are in PROTOCOL.md.
 """
 
 from __future__ import annotations

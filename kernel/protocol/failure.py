@@ -1,6 +1,6 @@
 """Who is there: the failure detector. Owns what is known of every peer; decides who is alive.
 
-The six rules are F1 … F6 of PROTOCOL-groups.md. Source: the adaptive timeout is the phi accrual
+The six rules are F1 … F6 of PROTOCOL.md. Source: the adaptive timeout is the phi accrual
 detector's (Hayashibara et al., SRDS 2004) for a normal distribution; hold-down is a router's
 answer to a flapping neighbour. Who is alive is an opinion; that views agree is membership's work.
 """

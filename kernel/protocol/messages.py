@@ -91,7 +91,7 @@ class Transaction(Message, frozen=True, tag=20):
     id: str  # unique in the cluster: a second submission of the same id changes nothing
     who: str
     why: str
-    require: tuple[str, ...]  # goals that must hold, with variables and \\+
+    require: tuple[tuple[str, str, str], ...]  # (goal, class of error, words); see Theory.prepare
     retract: tuple[str, ...]  # patterns: every matching fact goes; no match is no error
     assert_: tuple[str, ...]  # ground facts; may use variables bound by `require`
 
@@ -149,6 +149,7 @@ class KbState(Message, frozen=True, tag=27):
     """The answer to KbPoll."""
 
     epoch: int  # the highest epoch promised
+    obeys: bool  # the poll's epoch is promised to its sender; if not, it must begin a higher one
     clock: tuple[int, int]
     digest: bytes
 
@@ -174,6 +175,7 @@ class KbSnapshot(Message, frozen=True, tag=30):
     piece: int  # from 0
     last: bool
     facts: tuple[tuple[str, int, int, str, str, float], ...]  # fact, epoch, index, who, why, at
+    ids: tuple[tuple[str, int, int], ...]  # transactions that took place: id, epoch, index
 
 
 KbMessage = (
@@ -391,8 +393,12 @@ class Problem(Message, frozen=True, tag=72):
     fields: dict[str, str]
 
 
-Credited = Signal | Ask | Bulk
-"""Items that take a credit: the sender stops when the receiver doesn't get through them."""
+Credited = Signal | Ask
+"""Items that take a credit: the sender stops when the receiver doesn't get through them.
+
+A Bulk takes one if the item within does, so a long Reply never waits for a credit either: see
+`is_credited` in kernel/wire/measure.py, by which both ends count.
+"""
 
 Item = (
     Signal
@@ -426,6 +432,7 @@ class LinkFrame(Message, frozen=True, tag=80):
     received: int  # everything up to this number of yours has arrived
     granted: int  # you may have sent this many credited items in all
     probe: bool  # answer at once: where do you stand?
+    again: bool  # something is missing: send all that follows `received` again
     items: tuple[Item, ...]
 
 
@@ -443,6 +450,7 @@ class Heartbeat(Message, frozen=True, tag=90):
     incarnation: int
     clock: tuple[int, int]  # of its knowledge base
     lag_ms: int  # how late its loop was
+    hears: tuple[str, ...]  # name@incarnation of its members; who isn't among them was dropped
 
 
 # -- the group engine: items of a link, not credited (but Unreliable data and heartbeats) -----

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
+import functools
 
 
+@functools.total_ordering
 class Service(enum.Enum):
-    """What is promised about a message's delivery and order; compare with `<`."""
+    """What is promised about a message's delivery and order; compare with < and >."""
 
     UNRELIABLE = "unreliable"
     RELIABLE = "reliable"

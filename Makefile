@@ -1,0 +1,81 @@
+# zactor from a fresh checkout, with make and a Python from 3.11 on: no root, nothing to type.
+#
+#   make            what there is
+#   make test ARGS="tests/bundles -k resume"      a part of the tests
+#   make test VENV=.venv-3.13 PYTHON=python3.13   another Python beside the usual one
+
+VENV ?= .venv
+# The first of these that is new enough.
+PYTHON ?= python3 python3.13 python3.12 python3.11
+ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test soak lint stage bench clean
+
+help:
+	@echo 'make demo    run the demos 1 and 2 on real processes'
+	@echo 'make test    run the tests (ARGS="tests/kernel -k name" for a part)'
+	@echo 'make soak    2,000 runs of the group simulator and the long tests (about 15 minutes)'
+	@echo 'make lint    check style and types'
+	@echo 'make bench   run the benchmarks'
+	@echo 'make stage   make build/stage, the tree that type checkers and editors look at'
+	@echo 'make clean   remove what make has made, the environment $(VENV) too'
+
+demo: $(VENV)/.test
+	$(BIN)/zactor demo 1
+	$(BIN)/zactor demo 2
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest $(ARGS)
+
+soak: $(VENV)/.test
+	$(BIN)/python -m zactor.testing.sim --seeds 1..2000
+	$(BIN)/python -m pytest -m soak $(ARGS)
+
+lint: $(VENV)/.lint stage
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict -p zactor
+
+stage: $(BIN)/python
+	@$(BIN)/python scripts/stage.py
+
+# One after the other: each wants the machine for itself.
+bench: $(VENV)/.test
+	@for script in benchmarks/bench_*.py; do \
+		echo "== $$script"; $(BIN)/python "$$script" $(ARGS) || exit 1; \
+	done
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@for python in $(PYTHON); do \
+		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			echo "making $(VENV) with $$($$python --version)"; \
+			rm -rf $(VENV); \
+			$$python -m venv $(VENV) && exit 0; \
+			rm -rf $(VENV); \
+			echo "make: '$$python -m venv' failed: install its venv module (Debian: python3-venv)" >&2; \
+			exit 1; \
+		fi; \
+	done; \
+	echo "make: zactor needs Python 3.11 or newer, found none of: $(PYTHON)." >&2; \
+	echo "make: say where one is: make PYTHON=/path/to/python3.11 …" >&2; \
+	exit 1
+
+# Installed anew only when what it depends on has changed; code is found through the editable install.
+$(VENV)/.test: setup.cfg pyproject.toml | $(BIN)/python
+	@echo 'installing zactor and what its tests need into $(VENV)'
+	@$(PIP) install --editable '.[test]'
+	@touch $@
+
+$(VENV)/.lint: setup.cfg pyproject.toml | $(BIN)/python
+	@echo 'installing zactor and what checking it needs into $(VENV)'
+	@$(PIP) install --editable '.[test,lint]'
+	@touch $@

@@ -1,0 +1,266 @@
+"""One node's copy of the knowledge base on disk: facts, the log of changes, and a few numbers.
+
+SQLite in WAL mode. Each call is one transaction, so a node that is killed at any moment starts
+again from the last whole one. A power cut may take the last few with it (synchronous=NORMAL): the
+other nodes have them, and what must not go back, incarnation and promised epoch, is synced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import msgspec
+
+from zactor.kernel import config
+from zactor.kernel.errors import Refused, TermError, ZactorError
+from zactor.kernel.ids import Clock
+from zactor.kernel.knowledge.effects import Replaced
+from zactor.kernel.knowledge.history import NO_DIGEST, Saved
+from zactor.kernel.knowledge.theory import Theory
+from zactor.kernel.protocol.messages import Change
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE facts (
+    text TEXT PRIMARY KEY, epoch INTEGER NOT NULL, number INTEGER NOT NULL,
+    who TEXT NOT NULL, why TEXT NOT NULL, at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE changes (number INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL);
+CREATE TABLE transactions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL, epoch INTEGER NOT NULL, position INTEGER NOT NULL
+);
+CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
+"""
+_FACT = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?)"
+_TRANSACTION = "INSERT INTO transactions (id, epoch, position) VALUES (?, ?, ?)"
+_PRUNE_EVERY = 1_000  # changes: the log may be longer than HISTORY_KEPT by as much
+
+_ENCODER = msgspec.msgpack.Encoder()
+_Value = TypeVar("_Value", int, str, bytes)
+
+_CHANGE = msgspec.msgpack.Decoder(Change)
+
+
+class Store:
+    """The file kb.sqlite of one node.
+
+    Threads: one at a time; it may be opened by one and used by another.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Open the store in the folder `path`, or make it there.
+
+        Raises:
+            Refused: another process has it open.
+            ZactorError: the file is damaged or of another version; says what to do.
+        """
+        folder = Path(path)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.file = folder / "kb.sqlite"
+        self._note = folder / "incarnation"
+        os.close(os.open(self.file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        self._appended = 0
+        with self._careful():
+            self._db = sqlite3.connect(
+                self.file, isolation_level=None, check_same_thread=False, timeout=0.5
+            )
+        try:
+            with self._careful():
+                self._prepare()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def load(self) -> Saved:
+        """Return all that is here.
+
+        Raises:
+            ZactorError: what is here can't be read.
+        """
+        with self._careful(), self._whole():
+            rows = self._db.execute("SELECT * FROM facts ORDER BY text").fetchall()
+            bodies = self._db.execute(
+                "SELECT body FROM changes ORDER BY number DESC LIMIT ?", (config.HISTORY_KEPT,)
+            ).fetchall()
+            ids = self._db.execute(
+                "SELECT id, epoch, position FROM transactions ORDER BY number DESC LIMIT ?",
+                (config.TRANSACTION_IDS_KEPT,),
+            ).fetchall()
+            return Saved(
+                theory=Theory(rows),
+                clock=Clock(self._number("epoch"), self._number("index")),
+                digest=self._value("digest", NO_DIGEST),
+                promised=self._number("promised"),
+                changes=tuple(_CHANGE.decode(body) for (body,) in reversed(bodies)),
+                ids=tuple(reversed(ids)),
+            )
+
+    def append(self, changes: Iterable[Change]) -> None:
+        """These changes were applied, in this order."""
+        with self._careful(), self._whole():
+            for change in changes:
+                self._append(change)
+            if self._appended >= _PRUNE_EVERY:
+                self._prune()
+
+    def replace(self, snapshot: Replaced) -> None:
+        """The theory is another one now; the log begins anew."""
+        with self._careful(), self._whole():
+            for table in ("facts", "changes", "transactions"):
+                self._db.execute(f"DELETE FROM {table}")
+            self._db.executemany(_FACT, (fact.row() for fact in snapshot.facts))
+            self._db.executemany(_TRANSACTION, snapshot.ids)
+            self._place(snapshot.clock, snapshot.digest)
+
+    def next_incarnation(self) -> int:
+        """Return a number above all that this returned before, however the node ended."""
+        with self._synced(), self._whole():
+            incarnation = max(self._number("incarnation"), self._noted_incarnation()) + 1
+            self._set("incarnation", incarnation)
+        self._note_incarnation(incarnation)
+        return incarnation
+
+    def promise(self, epoch: int) -> None:
+        """No lower epoch than `epoch` will be obeyed."""
+        with self._synced(), self._whole():
+            self._set("promised", max(epoch, self._number("promised")))
+
+    @property
+    def cluster(self) -> str:
+        """The id of the cluster this knowledge belongs to, "" before it is known."""
+        with self._careful():
+            return self._value("cluster", "")
+
+    @cluster.setter
+    def cluster(self, cluster: str) -> None:
+        with self._careful(), self._whole():
+            self._set("cluster", cluster)
+
+    def close(self) -> None:
+        """Close the file; a second time does nothing."""
+        with contextlib.suppress(sqlite3.Error):
+            self._db.close()
+
+    # -- inside ------------------------------------------------------------------------------
+    def _prepare(self) -> None:
+        # Exclusive: two processes with one state folder would each answer for the same node.
+        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        with self._whole():
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                for statement in _SCHEMA.split(";\n"):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            elif version != SCHEMA_VERSION:
+                raise ZactorError(
+                    f"{self.file} is of version {version}, this zactor reads {SCHEMA_VERSION}:"
+                    " use the zactor that wrote it, or move it away"
+                )
+        (verdict,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            self._damaged(verdict)
+
+    def _noted_incarnation(self) -> int:
+        try:
+            return int(self._note.read_text())
+        except (FileNotFoundError, ValueError):
+            return 0
+
+    def _note_incarnation(self, incarnation: int) -> None:
+        # A second copy beside the file: whoever has to move that away must not start again from 1,
+        # or the other nodes would take the node for one that is long dead.
+        draft = self._note.with_suffix(".new")
+        draft.write_text(f"{incarnation}\n")
+        draft.replace(self._note)
+
+    def _append(self, change: Change) -> None:
+        self._db.executemany("DELETE FROM facts WHERE text = ?", [(f,) for f in change.retracted])
+        origin = (change.epoch, change.index, change.who, change.why, change.at)
+        self._db.executemany(_FACT, [(fact, *origin) for fact in change.asserted])
+        self._db.execute("INSERT INTO changes (body) VALUES (?)", (_ENCODER.encode(change),))
+        if change.id:
+            self._db.execute(_TRANSACTION, (change.id, change.epoch, change.index))
+        self._place(Clock(change.epoch, change.index), change.digest)
+        self._appended += 1
+
+    def _prune(self) -> None:
+        for table, kept in (
+            ("changes", config.HISTORY_KEPT),
+            ("transactions", config.TRANSACTION_IDS_KEPT),
+        ):
+            self._db.execute(
+                f"DELETE FROM {table} WHERE number <= (SELECT max(number) FROM {table}) - ?",
+                (kept,),
+            )
+        self._appended = 0
+
+    def _place(self, clock: Clock, digest: bytes) -> None:
+        self._set("epoch", clock.epoch)
+        self._set("index", clock.index)
+        self._set("digest", digest)
+
+    def _set(self, key: str, value: int | bytes | str) -> None:
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def _value(self, key: str, default: _Value) -> _Value:
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        value = default if row is None else row[0]
+        if not isinstance(value, type(default)):
+            raise ValueError(f"{key} is {value!r}")
+        return value
+
+    def _number(self, key: str) -> int:
+        return self._value(key, 0)
+
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """One transaction: all of the block or nothing."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _synced(self) -> Iterator[None]:
+        """What the block commits is on the disk itself when it ends."""
+        with self._careful():
+            self._db.execute("PRAGMA synchronous = FULL")
+            try:
+                yield
+            finally:
+                self._db.execute("PRAGMA synchronous = NORMAL")
+
+    @contextlib.contextmanager
+    def _careful(self) -> Iterator[None]:
+        """Whatever the disk does becomes an error that names the file and what to do."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise Refused(
+                    f"{self.file} is in use by another process: is this node already running?"
+                ) from None
+            raise ZactorError(
+                f"{self.file} can't be used ({error}): is the disk full, is the folder writable?"
+            ) from error
+        except (sqlite3.DatabaseError, msgspec.MsgspecError, TermError, ValueError) as error:
+            self._damaged(str(error))
+
+    def _damaged(self, why: str) -> NoReturn:
+        raise ZactorError(
+            f"{self.file} is damaged ({why}): move it away and start the node again,"
+            " it takes the knowledge base from the other nodes"
+        )

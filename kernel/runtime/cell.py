@@ -1,0 +1,397 @@
+"""One actor and what the runtime keeps of it: mailbox, state, the way it handles a message.
+
+Any thread may put a message; only the actor's dispatcher takes them out. No lock guards the
+mailbox. A producer appends and then looks at `idle`; the dispatcher sets `idle` and then looks at
+the mailbox: whoever comes second sees the other, and being scheduled twice does no harm. The rule a
+reader must not break: `idle` may become True only in `after`, followed by that second look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Coroutine
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
+
+from zactor.kernel import config
+from zactor.kernel.errors import MailboxFull, NotDelivered
+from zactor.kernel.runtime import life
+from zactor.kernel.runtime.actor import actions_of
+from zactor.kernel.runtime.dispatcher import Dispatcher
+from zactor.kernel.runtime.handlers import Handler, handler_of
+from zactor.kernel.runtime.life import Ending, Phase
+from zactor.kernel.runtime.mailbox import AnyMessage, Congestible, Message, Port
+from zactor.kernel.runtime.refs import Reply, make_ref
+from zactor.kernel.runtime.route import Route
+
+if TYPE_CHECKING:
+    from zactor.kernel.runtime.router import Blueprint
+    from zactor.kernel.runtime.runtime import Runtime
+
+_UNUSED: deque[AnyMessage] = deque(maxlen=0)  # stands for the mailbox of who has had no message
+_STRIDE_MAX = 32  # messages handled between two looks at the clock
+
+_NO_TURNS = (Phase.STARTING, Phase.LEAVING)
+_CLOSED = (Phase.STOPPING, Phase.LEAVING, Phase.DOWN)
+
+Pending = tuple[Coroutine[Any, Any, Any], AnyMessage]
+
+
+class Cell:
+    """See the module. Public attributes are for runtime, routes and dispatchers only."""
+
+    __slots__ = (
+        "__weakref__",
+        "_holds",
+        "_options",
+        "_owed",
+        "_routes",
+        "action",
+        "actor",
+        "attention",
+        "awaited",
+        "busy_since",
+        "carried",
+        "dispatcher",
+        "ending",
+        "handled",
+        "handlers",
+        "idle",
+        "limit",
+        "mailbox",
+        "name",
+        "node",
+        "phase",
+        "runtime",
+        "task",
+        "type",
+        "uid",
+    )
+
+    def __init__(self, runtime: Runtime, blueprint: Blueprint) -> None:
+        self.runtime = runtime
+        self.name = blueprint.name
+        self.uid = blueprint.uid
+        self.type = blueprint.type
+        self.node = runtime.node_name
+        self._options = blueprint.options
+        self.dispatcher: Dispatcher = runtime.shared
+        self.actor: Any = None
+        self.handlers: dict[str, Handler] = {}  # bound when they are first needed
+        self.mailbox = _UNUSED
+        self.limit = 0  # `limit <= len(mailbox)` sends a producer to `admit`
+        self.idle = False  # True: a producer must ask for a turn
+        self.attention = False  # True: look at holds and ending before the next message
+        self.awaited = False  # True: somebody waits for room in the mailbox
+        self.carried = False  # True: an async action has the turn
+        self.handled = 0
+        self.busy_since = 0.0  # time.monotonic(); 0: not known to be busy
+        self.action = ""  # what an async action or a thread is busy with
+        self.phase = Phase.STARTING
+        self.ending: Ending | None = None
+        self.task: asyncio.Task[Any] | None = None
+        self._holds: list[Congestible] | None = None
+        self._owed: dict[Port, int] | None = None  # credits to give back
+        self._routes: dict[str, Route] | None = None
+
+    # -- what the actor and its refs use -----------------------------------------------------
+    def route(self, signal: str) -> Route:
+        """Who reacts to that signal."""
+        if self._routes is None:
+            self._routes = {}
+        route = self._routes.get(signal)
+        if route is None:
+            route = self._routes.setdefault(signal, Route(self.runtime, self, signal))
+            self.runtime.directory.register(route)
+        return route
+
+    def routes(self) -> list[Route]:
+        """All ways out of it that were ever used."""
+        return list(self._routes.values()) if self._routes is not None else []
+
+    def ref(self, name: str, of: type[Any] | None) -> Any:
+        """A Ref whose calls come from this actor."""
+        return make_ref(name, self, of)
+
+    def stop_itself(self) -> None:
+        """End after the present message."""
+        self.runtime.end(self, "it stopped itself", at_once=True, by_itself=True)
+
+    def call(
+        self,
+        actor: str,
+        action: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        timeout: float | None,
+    ) -> Reply[Any]:
+        """Gateway: an ask of this actor."""
+        return self.runtime.ask(actor, action, args, kwargs, timeout, self)
+
+    def tell(self, actor: str, action: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Gateway: a tell of this actor."""
+        self.runtime.tell(actor, action, args, kwargs, self)
+
+    # -- messages coming in ------------------------------------------------------------------
+    @property
+    def congested(self) -> bool:
+        """Whether its mailbox is full."""
+        return len(self.mailbox) >= self._options.mailbox_max and self.phase is not Phase.DOWN
+
+    def put(self, message: AnyMessage, sender: Cell | None) -> None:
+        """Take a message in. Threads: any. `sender` is held where the mailbox is full.
+
+        Raises:
+            MailboxFull: it is full and its policy is to refuse the sender.
+        """
+        if self.limit <= len(self.mailbox):
+            self.admit(message, sender)
+            return
+        self.mailbox.append(message)
+        if self.idle:
+            self.idle = False
+            self.dispatcher.ready(self)
+
+    def admit(self, message: AnyMessage, sender: Cell | None) -> None:
+        """Take in or refuse a message that found the mailbox full, closed or unused."""
+        options = self._options
+        if self.phase in _CLOSED:
+            return self.runtime.refuse(self, message, NotDelivered(f"{self.name} is stopping"))
+        if self.mailbox is _UNUSED:
+            with self.runtime.lock:
+                if self.mailbox is _UNUSED and self.phase in (Phase.STARTING, Phase.RUNNING):
+                    self.mailbox = deque()
+                    self.limit = options.mailbox_max  # after the mailbox: see put
+            return self.put(message, sender)
+        full = f"the mailbox of {self.name} is full: {options.mailbox_max} messages"
+        if options.mailbox_policy == "reject":
+            return self.runtime.refuse(self, message, MailboxFull(full))
+        if options.mailbox_policy == "drop_newest":
+            reason = f"{full}, the newest was dropped"
+            return self.runtime.refuse(self, message, NotDelivered(reason))
+        if options.mailbox_policy == "drop_oldest":
+            self._drop_oldest(f"{full}, the oldest was dropped")
+        elif isinstance(message, tuple) or message.parcel is None or message.parcel.port is None:
+            # A link's messages are bounded by its credits; those from here are bounded here.
+            if len(self.mailbox) >= max(options.mailbox_max, config.MAILBOX_MESSAGES_HARD):
+                return self.runtime.refuse(self, message, MailboxFull(full))
+            if sender is not None and sender is not self:
+                sender.hold(self)
+        self.mailbox.append(message)
+        if self.idle:
+            self.idle = False
+            self.dispatcher.ready(self)
+
+    def _drop_oldest(self, why: str) -> None:
+        try:
+            oldest = self.mailbox.popleft()
+        except IndexError:  # its dispatcher took it meanwhile
+            return
+        self.runtime.refuse(self, oldest, NotDelivered(why))
+
+    # -- a turn ------------------------------------------------------------------------------
+    def turn(self) -> None:
+        """Handle what is in the mailbox now, up to the end of the time slice."""
+        if self.carried or self.phase in _NO_TURNS:
+            return
+        pending = None if self.attention or self.phase is Phase.DOWN else self.step()
+        if pending is None:
+            self.after()
+        else:
+            self.carried = True
+            self.dispatcher.carry(self, self._go_on(*pending))
+
+    def step(self) -> Pending | None:
+        """Handle messages until the turn is over, or until one has to be awaited: return that."""
+        mailbox = self.mailbox
+        handlers = self.handlers
+        budget = min(len(mailbox), config.TURN_MESSAGES_MAX)
+        stride = 1
+        while budget > 0:
+            for _ in range(min(stride, budget)):
+                try:
+                    message = mailbox.popleft()
+                except IndexError:  # drop_oldest took it, or a stop
+                    return None
+                self.handled += 1
+                if isinstance(message, tuple):
+                    try:
+                        try:
+                            handler = handlers[message[0]]
+                        except KeyError:
+                            handler = self._bind(message[0])
+                        result = handler(*message[1])
+                    except KeyboardInterrupt:
+                        raise
+                    except BaseException as error:
+                        self.runtime.fail(self, message, error)
+                        result = None
+                else:
+                    result = self._handle(message)
+                if type(result) is CoroutineType:
+                    return result, message
+                if self.attention:
+                    return None
+            budget -= stride
+            if budget > 0 and time.perf_counter() >= self.dispatcher.slice_end:
+                return None
+            stride = min(2 * stride, _STRIDE_MAX)
+        return None
+
+    def after(self) -> None:
+        """End the turn: be scheduled again, be held, be stopped or be idle."""
+        if self._owed:
+            self.settle()
+        if self.awaited and len(self.mailbox) < self._options.mailbox_max:
+            self.awaited = False
+            self.runtime.nudge()
+        ending = self.ending
+        if self.phase is Phase.DOWN:
+            self.runtime.sweep(self, "it is gone")
+        elif ending is not None and (ending.at_once or not self.mailbox):
+            if self.phase is Phase.STOPPING:
+                life.end(self, ending)
+            return
+        elif self.attention and self.is_held():
+            self.dispatcher.pause(self)
+            return
+        self.attention = False
+        if self.mailbox:
+            self.dispatcher.ready(self)
+            return
+        self.idle = True
+        if (self.mailbox or self.ending is not ending) and self.idle:
+            self.idle = False
+            self.dispatcher.ready(self)
+
+    async def _go_on(self, coroutine: Coroutine[Any, Any, Any], message: AnyMessage) -> None:
+        """Await one action, then handle what follows: one task for a run of async actions."""
+        pending: Pending | None = (coroutine, message)
+        try:
+            while pending is not None:
+                await self._await(*pending)
+                late = time.perf_counter() >= self.dispatcher.slice_end
+                pending = None if late or self.attention else self.step()
+        finally:
+            self.carried = False
+            self.after()
+
+    async def _await(self, coroutine: Coroutine[Any, Any, Any], message: AnyMessage) -> None:
+        if self._owed:
+            self.settle()  # it may take long, and the peer could do with its credits
+        action = message[0] if isinstance(message, tuple) else message.action
+        if self.ending is not None and self.ending.at_once:  # the action hasn't begun: leave it
+            coroutine.close()
+            self.runtime.refuse(self, message, NotDelivered(self.ending.reason), taken=True)
+            return
+        self.busy(action, asyncio.current_task())
+        try:
+            result = await coroutine
+        except KeyboardInterrupt:
+            raise
+        except asyncio.CancelledError:
+            # Ours, when it is stopped at once; or the action cancelled itself.
+            self.runtime.interrupt(self, message)
+        except BaseException as error:
+            self.runtime.fail(self, message, error)
+        else:
+            if not isinstance(message, tuple) and message.asker is not None:
+                message.asker.set_result(result)
+        finally:
+            self.busy("", None)
+
+    def busy(self, action: str, task: asyncio.Task[Any] | None) -> None:
+        """Note what is being awaited, for `look` and for a stop at once; "" is nothing."""
+        self.action = action
+        self.busy_since = time.monotonic() if action else 0.0
+        self.task = task
+
+    def _handle(self, message: Message) -> Any:
+        """Start one message that isn't a plain local signal; returns what must be awaited."""
+        runtime = self.runtime
+        args: Any = message.args
+        kwargs = message.kwargs
+        if message.sig:
+            runtime.note_handle(message.sig, message.sender, self.name)
+        if message.parcel is not None:
+            self._taken(message)
+            try:
+                args, kwargs = message.parcel.arguments(runtime.policy)
+            except BaseException as error:
+                self.runtime.unreadable(self, message, error)
+                return None
+        try:
+            handler = self.handlers.get(message.action) or self._bind(message.action)
+            result = handler(*args, **kwargs) if kwargs else handler(*args)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self.runtime.fail(self, message, error)
+            return None
+        if type(result) is CoroutineType:
+            return result
+        if message.asker is not None:
+            message.asker.set_result(result)
+        return None
+
+    def _bind(self, action: str) -> Handler:
+        """What does that action; kept, unless anybody could fill the memory with names."""
+        handler = handler_of(self.actor, action)
+        if action in actions_of(type(self.actor)):
+            self.handlers[action] = handler
+        return handler
+
+    def _taken(self, message: AnyMessage) -> None:
+        """Note the credit of a message from a link that left the mailbox."""
+        if not isinstance(message, tuple) and message.parcel is not None:
+            port = message.parcel.port
+            if port is not None and message.parcel.is_last_taken():
+                if self._owed is None:
+                    self._owed = {}
+                self._owed[port] = self._owed.get(port, 0) + 1
+
+    def settle(self) -> None:
+        """Give the credits of handled messages back to their links."""
+        owed, self._owed = self._owed, None
+        for port, count in (owed or {}).items():
+            port.consumed(count)
+
+    # -- back-pressure -----------------------------------------------------------------------
+    def hold(self, by: Congestible) -> None:
+        """After this message wait until `by` is below its limit."""
+        if self._holds is None:
+            self._holds = []
+        if by not in self._holds:
+            self._holds.append(by)
+            if isinstance(by, Cell):
+                by.awaited = True
+        self.attention = True
+
+    def is_stopping_at_once(self) -> bool:
+        """Whether it should end before the next message."""
+        return self.ending is not None and self.ending.at_once
+
+    def is_held(self) -> bool:
+        """Whether something that this actor sent to is still congested."""
+        if not self._holds:
+            return False
+        self._holds = [by for by in self._holds if by.congested and not self._is_ring(by)]
+        for by in self._holds:
+            if isinstance(by, Cell):
+                by.awaited = True  # again: it takes this back each time it has room
+        return bool(self._holds)
+
+    def _is_ring(self, by: Congestible) -> bool:
+        """Whether `by` waits for this cell in its turn: then waiting would never end."""
+        seen: set[int] = set()
+        ahead: list[Congestible] = [by]
+        while ahead:
+            other = ahead.pop()
+            if other is self:
+                return True
+            if isinstance(other, Cell) and id(other) not in seen:
+                seen.add(id(other))
+                ahead += other._holds or ()
+        return False

@@ -1,0 +1,330 @@
+"""What gives actors their turns: one loop that most share, or a thread of an actor's own."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Protocol
+
+from zactor.kernel import config
+from zactor.kernel.runtime import life
+from zactor.kernel.runtime.refs import GATEWAY
+
+if TYPE_CHECKING:
+    from zactor.kernel.runtime.cell import Cell
+
+
+class Dispatcher(Protocol):
+    """What gives a cell its turns: the shared loop or a thread of its own."""
+
+    slice_end: float  # time.perf_counter() when the present turn should end
+
+    def ready(self, cell: Cell) -> None:
+        """Give the cell a turn soon. Threads: called by any."""
+        ...
+
+    def carry(self, cell: Cell, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run it to its end; the cell has no turn meanwhile, the coroutine ends it."""
+        ...
+
+    def pause(self, cell: Cell) -> None:
+        """Give the cell a turn when nothing holds it any more."""
+        ...
+
+    def nudge(self) -> None:
+        """Look again at who is held. Threads: called by any."""
+        ...
+
+    def gone(self, cell: Cell | None) -> None:
+        """The cell is down."""
+        ...
+
+
+class SharedLoop:
+    """An asyncio loop with a queue of its own: a message costs neither a task nor a callback.
+
+    A slice hands out turns for about TURN_SLICE_S, then asyncio has its turn. Either a thread runs
+    the loop (`start`), or whoever has it drives it (`drive`).
+    """
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.slice_end = 0.0
+        self.running: Cell | None = None  # whose turn it is; read by the watchdog
+        self.thread: threading.Thread | None = None
+        self._ready: deque[Cell] = deque()
+        self._at_end: list[Callable[[], None]] = []  # see at_slice_end
+        self._held: dict[Cell, None] = {}
+        self._polling = False
+        # True while a slice runs or is going to: only then need a producer not ask for one.
+        self._awake = False
+        self._stirred: asyncio.Event | None = None  # set where someone drives the loop
+        self._tasks: dict[asyncio.Task[None], Cell] = {}  # asyncio keeps only weak references
+
+    # -- turns -------------------------------------------------------------------------------
+    def ready(self, cell: Cell) -> None:
+        """Give the cell a turn soon. Threads: called by any."""
+        self._ready.append(cell)
+        if not self._awake:
+            self._awake = True
+            self.post(self._slice)
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Have `call()` done on the loop. Threads: called by any."""
+        if asyncio._get_running_loop() is self.loop:
+            self.loop.call_soon(call)
+        else:
+            with suppress(RuntimeError):  # closed: all cells are down
+                self.loop.call_soon_threadsafe(call)
+
+    def at_slice_end(self, call: Callable[[], None]) -> None:
+        """Do `call()` once the slice that runs is over; at once where none runs in this thread.
+
+        So what the actors of one slice send to other nodes leaves together. Threads: any.
+        """
+        if self.running is None or asyncio._get_running_loop() is not self.loop:
+            call()
+        elif call not in self._at_end:
+            self._at_end.append(call)
+
+    def later(self, delay_s: float, call: Callable[[], object]) -> None:
+        """Have `call()` done on the loop after a while. Threads: called by any."""
+        self.post(lambda: self._call_later(delay_s, call))
+
+    def _call_later(self, delay_s: float, call: Callable[[], object]) -> None:
+        self.loop.call_later(delay_s, call)
+
+    def is_here(self) -> bool:
+        """Whether the caller runs inside this loop."""
+        return asyncio._get_running_loop() is self.loop
+
+    def has_ready(self) -> bool:
+        """Whether a cell waits for its turn."""
+        return bool(self._ready)
+
+    def _slice(self) -> None:
+        ready = self._ready
+        clock = time.perf_counter
+        end = self.slice_end = clock() + config.TURN_SLICE_S
+        try:
+            while ready:
+                cell = ready.popleft()
+                self.running = cell
+                GATEWAY.set(cell)
+                cell.turn()
+                if clock() >= end and ready:
+                    self.loop.call_soon(self._slice)
+                    return
+            self._awake = False
+            if ready and not self._awake:
+                self._awake = True
+                self.loop.call_soon(self._slice)
+        except BaseException:
+            # Ctrl-C in an action, where somebody drives the loop: that turn goes on later.
+            ready.append(cell)
+            self.loop.call_soon(self._slice)
+            raise
+        finally:
+            self.running = None
+            if self._at_end:
+                calls, self._at_end = self._at_end, []
+                for call in calls:
+                    call()
+            if self._stirred is not None:
+                self._stirred.set()
+
+    def carry(self, cell: Cell, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run it as a task."""
+        GATEWAY.set(cell)
+        task = self.loop.create_task(coroutine, name=f"actor {cell.name}")
+        self._tasks[task] = cell
+        task.add_done_callback(self._carried)
+
+    def _carried(self, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(task, None)
+        self.stir()
+
+    def start_cell(self, cell: Cell, build: Callable[[], Any], started: Future[None]) -> None:
+        """Make the cell's actor on the loop. Threads: called by any."""
+
+        def begin() -> None:
+            self.running = cell
+            GATEWAY.set(cell)
+            try:
+                life.begin(cell, build, started)
+            finally:
+                self.running = None
+                self.stir()
+
+        self.post(begin)
+
+    def cell_of(self, task: asyncio.Task[Any]) -> Cell | None:
+        """Whose actions the task awaits."""
+        return self._tasks.get(task)
+
+    # -- held cells --------------------------------------------------------------------------
+    def pause(self, cell: Cell) -> None:
+        """Give the cell a turn when nothing holds it any more."""
+        self._held[cell] = None
+        if not self._polling:
+            self._polling = True
+            self.loop.call_later(config.HELD_POLL_S, self._poll)
+
+    def _poll(self) -> None:
+        self._polling = False
+        self._release()
+        if self._held:
+            self._polling = True
+            self.loop.call_later(config.HELD_POLL_S, self._poll)
+
+    def _release(self) -> None:
+        for cell in list(self._held):
+            if cell.is_stopping_at_once() or not cell.is_held():
+                del self._held[cell]
+                self.ready(cell)
+
+    def nudge(self) -> None:
+        """Look again at who is held. Threads: called by any."""
+        if self._held:
+            self.post(self._release)
+
+    def gone(self, cell: Cell | None) -> None:
+        """Nothing of the cell is kept here."""
+
+    # -- who runs the loop -------------------------------------------------------------------
+    def start(self) -> None:
+        """Run the loop in a thread of its own."""
+        self.thread = threading.Thread(target=self._run, name="zactor-actors", daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        try:
+            self.loop.run_forever()
+        finally:
+            self._clear()
+
+    def drive(self, is_done: Callable[[], bool], timeout: float | None) -> bool:
+        """Run the loop here until `is_done()`; False: it wasn't within `timeout` seconds."""
+        # A caller inside some other loop blocks that loop: asked for, since this is no coroutine.
+        outer = asyncio._get_running_loop()
+        asyncio._set_running_loop(None)
+        try:
+            return self.loop.run_until_complete(self._until(is_done, timeout))
+        finally:
+            asyncio._set_running_loop(outer)
+
+    async def _until(self, is_done: Callable[[], bool], timeout: float | None) -> bool:
+        stirred = self._stirred = asyncio.Event()
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        while not is_done():
+            left = end - time.monotonic()
+            if left <= 0:
+                return False
+            with suppress(TimeoutError):
+                # Everything that happens stirs, but for what users do in threads of their own.
+                await asyncio.wait_for(stirred.wait(), min(left, 0.05))
+            stirred.clear()
+        return True
+
+    def stir(self) -> None:
+        """Something happened that whoever drives the loop may wait for. Threads: any."""
+        if self._stirred is not None:
+            self.post(self._stirred.set)
+
+    def close(self, timeout_s: float) -> bool:
+        """Cancel what still runs and end the loop; whether its thread ended in time."""
+        thread = self.thread
+        if thread is None:
+            if not self.loop.is_closed():
+                self._clear()
+            return True
+        self.post(self.loop.stop)
+        thread.join(timeout_s)
+        return not thread.is_alive()
+
+    def _clear(self) -> None:
+        loop = self.loop
+        outer = asyncio._get_running_loop()
+        asyncio._set_running_loop(None)
+        try:
+            tasks = asyncio.all_tasks(loop)
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(loop.shutdown_default_executor())
+        finally:
+            loop.close()
+            asyncio._set_running_loop(outer)
+
+
+class ActorThread:
+    """A thread for one actor, which may block in it. Async actions run in a loop of its own."""
+
+    def __init__(self, cell: Cell, on_turn: Callable[[], None]) -> None:
+        self.slice_end = math.inf
+        self._cell = cell
+        self._on_turn = on_turn
+        self._tokens: SimpleQueue[Cell | None] = SimpleQueue()
+        self._nudged = threading.Event()
+        self._runner: asyncio.Runner | None = None
+        self.thread: threading.Thread | None = None
+
+    def start_cell(self, build: Callable[[], Any], started: Future[None]) -> None:
+        """Start the thread, which makes the actor."""
+        self.thread = threading.Thread(
+            target=self._run,
+            args=(build, started),
+            name=f"zactor-actor-{self._cell.name}",
+            daemon=True,
+        )
+        self.thread.start()
+
+    def _run(self, build: Callable[[], Any], started: Future[None]) -> None:
+        GATEWAY.set(self._cell)
+        try:
+            life.begin(self._cell, build, started)
+            self._on_turn()
+            while (cell := self._tokens.get()) is not None:
+                if not cell.carried:
+                    cell.busy_since = time.monotonic()
+                cell.turn()
+                cell.busy_since = 0.0
+                self._on_turn()
+        finally:
+            if self._runner is not None:
+                self._runner.close()
+
+    def ready(self, cell: Cell) -> None:
+        """Give the cell a turn. Threads: called by any."""
+        self._tokens.put(cell)
+
+    def carry(self, cell: Cell, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run it here and now."""
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        self._runner.run(coroutine)
+
+    def pause(self, cell: Cell) -> None:
+        """Wait until nothing holds the cell any more."""
+        while cell.is_held() and not cell.is_stopping_at_once():
+            self._nudged.wait(config.HELD_POLL_S)
+            self._nudged.clear()
+        self.ready(cell)
+
+    def nudge(self) -> None:
+        """Look again at whether the cell is held. Threads: called by any."""
+        self._nudged.set()
+
+    def gone(self, cell: Cell | None) -> None:
+        """The thread may end."""
+        self._tokens.put(None)

@@ -1,0 +1,234 @@
+"""What becomes of messages: accepted, handled, failed or dead, each told to whom it concerns.
+
+A signal that isn't handled becomes a dead letter at its sender's node; an ask that isn't ends with
+an error at who asked. Nothing ends in silence.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from zactor.kernel.errors import (
+    MailboxFull,
+    NoSuchAction,
+    NotDelivered,
+    OutcomeUnknown,
+    RemoteActionError,
+)
+from zactor.kernel.ids import NodeId
+from zactor.kernel.protocol import messages
+from zactor.kernel.runtime.cell import Cell
+from zactor.kernel.runtime.mailbox import AnyMessage, DeadLetter, Message
+from zactor.kernel.runtime.router import Directory
+from zactor.kernel.wire.payload import check_policy
+
+log = structlog.get_logger()
+
+DeadLetterSink = Callable[[DeadLetter], None]
+TraceSink = Callable[[str, dict[str, Any]], None]
+FailureSink = Callable[[str, str, str], None]
+"""Called with actor, action and error when an action raised. Threads: any."""
+
+_TRACEBACK_CHARACTERS_MAX = 16_384  # the end of a traceback says most
+
+
+class Fates:
+    """The part of a Runtime that gives each message its end. Threads: all by any."""
+
+    def __init__(
+        self,
+        node: NodeId | str,
+        policy: str,
+        dead_letter: DeadLetterSink,
+        trace: TraceSink | None,
+        failed: FailureSink | None = None,
+    ) -> None:
+        self._on_failure = failed
+        self.node = str(node)
+        self.node_name = node.name if isinstance(node, NodeId) else node
+        self.policy = check_policy(policy)
+        self.trace = trace
+        self.directory = Directory()
+        self.numbers = itertools.count(1)
+        self._dead_letter = dead_letter
+
+    # -- the event log -----------------------------------------------------------------------
+    def sig(self, number: int) -> str:
+        """The id of a signal of this node in traces; "" where there are none."""
+        return "" if self.trace is None else f"{self.node}#{number}"
+
+    def note(self, event: str, fields: dict[str, Any]) -> None:
+        """Write one event."""
+        if self.trace is not None:
+            self.trace(event, fields)
+
+    def note_accept(self, sig: str, sender: str, target: str) -> None:
+        """A signal was taken from its sender."""
+        if sig and self.trace is not None:
+            self.trace("accept", {"sig": sig, "from": sender, "to": target})
+
+    def note_handle(self, sig: str, sender: str, target: str) -> None:
+        """An action begins to handle a signal."""
+        if sig and self.trace is not None:
+            self.trace("handle", {"sig": sig, "from": sender, "to": target})
+
+    def note_dead(self, sig: str, sender: str, target: str, reason: str) -> None:
+        """Nobody will handle a signal."""
+        if sig and self.trace is not None:
+            fields = {"sig": sig, "from": sender, "to": target, "reason": reason}
+            self.trace("deadletter", fields)
+
+    # -- ends --------------------------------------------------------------------------------
+    def dead(
+        self,
+        sender: str,
+        target: str,
+        action: str,
+        reason: str,
+        *,
+        number: int = 0,
+        sig: str = "",
+    ) -> None:
+        """Keep a dead letter of a signal from this node."""
+        self.note_dead(sig, sender, target, reason)
+        self._dead_letter(
+            DeadLetter(
+                sender=sender,
+                target=target,
+                action=action,
+                reason=reason,
+                node=self.node_name,
+                number=number,
+                at=time.time(),
+            )
+        )
+
+    def put(self, cell: Cell, message: AnyMessage, sender: Cell | None) -> None:
+        """Give a message from this node to a cell of this node.
+
+        Raises:
+            MailboxFull: its mailbox is full and its policy is to refuse.
+        """
+        if not isinstance(message, tuple) and message.sig:
+            self.note_accept(message.sig, message.sender, cell.name)
+        cell.put(message, sender)
+
+    def refuse(
+        self,
+        cell: Cell,
+        message: AnyMessage,
+        error: MailboxFull | NotDelivered,
+        *,
+        taken: bool = False,
+    ) -> None:
+        """Let whoever sent it know that `cell` won't handle the message.
+
+        Args: taken: its credit is counted already.
+
+        Raises:
+            MailboxFull: `error` is one and the sender stands at this very line.
+        """
+        reason = str(error)
+        if isinstance(message, tuple):
+            if isinstance(error, MailboxFull):
+                raise error
+            action, _, sender = message
+            self.dead(sender, cell.name, action, reason)
+            return
+        parcel = message.parcel
+        port = None if parcel is None else parcel.port
+        if parcel is not None and port is not None and not taken and parcel.is_last_taken():
+            port.consumed(1)
+        if message.asker is not None:
+            message.asker.set_error(error)
+        elif parcel is not None and port is not None:
+            self.bounce(port, cell.uid, parcel.sender, parcel.number, message.action, reason)
+        else:
+            if isinstance(error, MailboxFull):
+                self.note_dead(message.sig, message.sender, cell.name, reason)
+                raise error
+            self.dead(message.sender, cell.name, message.action, reason, sig=message.sig)
+
+    def bounce(
+        self, port: Any, target: int, sender: int, number: int, action: str, reason: str
+    ) -> None:
+        """Tell a node that a signal of its won't be handled here."""
+        try:
+            port.put(messages.Undelivered((target,), sender, number, action, reason))
+        except MailboxFull as error:
+            log.error("undelivered_lost", node=str(port.node), action=action, why=str(error))
+
+    def sweep(self, cell: Cell, reason: str) -> None:
+        """Refuse all that waits in a mailbox."""
+        error = NotDelivered(reason)
+        while True:
+            try:
+                message = cell.mailbox.popleft()
+            except IndexError:
+                return
+            self.refuse(cell, message, error)
+
+    def fail(self, cell: Cell, message: AnyMessage, error: BaseException) -> None:
+        """An action raised: log it and tell its asker."""
+        action = message[0] if isinstance(message, tuple) else message.action
+        if isinstance(error, NoSuchAction):
+            self._unknown(cell, message, error)
+            return
+        failure = self.failure(cell, action, error)
+        if not isinstance(message, tuple) and message.asker is not None:
+            message.asker.set_error(failure)
+
+    def _unknown(self, cell: Cell, message: AnyMessage, error: NoSuchAction) -> None:
+        """Nobody has failed but the caller: an ask ends so, all else is a dead letter."""
+        if not isinstance(message, tuple) and message.asker is not None:
+            message.asker.set_error(error)
+        else:
+            self.refuse(cell, message, NotDelivered(str(error)), taken=True)
+
+    def interrupt(self, cell: Cell, message: AnyMessage) -> None:
+        """An action was cancelled half-way."""
+        action = message[0] if isinstance(message, tuple) else message.action
+        reason = f"{cell.name} was stopped in the middle of {action}"
+        log.warning("action_interrupted", node=self.node_name, actor=cell.name, action=action)
+        if not isinstance(message, tuple) and message.asker is not None:
+            message.asker.set_error(OutcomeUnknown(reason))
+
+    def unreadable(self, cell: Cell, message: Message, error: BaseException) -> None:
+        """The arguments of a message can't be decoded."""
+        failure = self.failure(cell, message.action, error)
+        if message.asker is not None:
+            message.asker.set_error(failure)
+        else:
+            self.refuse(cell, message, NotDelivered(f"unreadable: {error}"), taken=True)
+
+    def failure(self, cell: Cell, action: str, error: BaseException) -> RemoteActionError:
+        """Log what an action raised and return what the asker gets for it."""
+        # The first frame is the runtime's own.
+        trace = error.__traceback__
+        inner = trace.tb_next if trace is not None and trace.tb_next is not None else trace
+        lines = traceback.format_exception(type(error), error, inner)
+        text = "".join(lines)[-_TRACEBACK_CHARACTERS_MAX:]
+        log.error(
+            "action_failed",
+            node=self.node_name,
+            actor=cell.name,
+            action=action,
+            error=f"{type(error).__name__}: {error}",
+            exception=text,
+        )
+        if self._on_failure is not None:
+            self._on_failure(cell.name, action, f"{type(error).__name__}: {error}")
+        return RemoteActionError(
+            str(error),
+            remote_type=type(error).__name__,
+            traceback=text,
+            node=self.node_name,
+            actor=cell.name,
+            action=action,
+        )

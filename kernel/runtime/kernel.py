@@ -1,0 +1,293 @@
+"""Kernel: actors and interactions in one process, without a cluster, sockets or threads.
+
+It runs when it is told to, in the thread that tells it: `run_until_idle`, `ask`, a Reply's
+`result`. Only actors that ask for a thread of their own get one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+
+import structlog
+
+from zactor.kernel.errors import (
+    ActorError,
+    AlreadyExists,
+    ConfigError,
+    NoSuchActor,
+    NoSuchThing,
+    TimedOut,
+)
+from zactor.kernel.ids import check_name
+from zactor.kernel.runtime.actor import Actor, actions_of, takes_all
+from zactor.kernel.runtime.cell import Cell
+from zactor.kernel.runtime.mailbox import DeadLetter
+from zactor.kernel.runtime.refs import Call, Ref, Reply, make_ref, target_of
+from zactor.kernel.runtime.router import blueprint_of
+from zactor.kernel.runtime.runtime import Runtime
+from zactor.kernel.runtime.signals import SignalPort
+
+A = TypeVar("A", bound=Actor)
+P = ParamSpec("P")
+T1 = TypeVar("T1")
+T2 = TypeVar("T2")
+T3 = TypeVar("T3")
+
+log = structlog.get_logger()
+
+_CLOSE_S = 5.0  # how long `close` waits for actors to end
+
+
+class Spec(Generic[A]):
+    """An actor to be: its class with its arguments. See `new`."""
+
+    def __init__(self, cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.cls = cls
+        self.args = args
+        self.kwargs = kwargs
+
+
+def new(cls: Callable[P, A], *args: P.args, **kwargs: P.kwargs) -> Spec[A]:
+    """Say which actor to make, with its arguments checked: `k.spawn(new(Counter, 5), name="c")`."""
+    return Spec(cls, args, kwargs)
+
+
+class Kernel:
+    """Actors of one process. Threads: one, the one that made it."""
+
+    def __init__(self) -> None:
+        self.dead_letters: list[DeadLetter] = []
+        self._closed = True  # until there is something to close
+        self._runtime = Runtime(node="local", dead_letter=self.dead_letters.append)
+        self._uids = itertools.count(1)
+        self._closed = False
+
+    # -- actors ------------------------------------------------------------------------------
+    @overload
+    def spawn(self, what: Spec[A], /, *, name: str | None = None) -> Ref[A]: ...
+    @overload
+    def spawn(self, what: type[A], /, *args: Any, name: str, **kwargs: Any) -> Ref[A]: ...
+    @overload
+    def spawn(self, what: Callable[P, A], /, *args: P.args, **kwargs: P.kwargs) -> Ref[A]: ...
+    def spawn(self, what: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Make an actor and return a Ref of it.
+
+        Raises:
+            AlreadyExists: the name is taken.
+            Exception: whatever its __init__ or on_start raises.
+        """
+        name: str | None = kwargs.pop("name", None)
+        if isinstance(what, Spec):
+            what, args, kwargs = what.cls, what.args, what.kwargs
+        if not (isinstance(what, type) and issubclass(what, Actor)):
+            raise ConfigError(f"{what!r} is no class derived from Actor")
+        uid = next(self._uids)
+        name = check_name("actor", f"{what.__name__}-{uid}" if name is None else name)
+        directory = self._runtime.directory
+        if name in directory.places:
+            raise AlreadyExists(f"there is an actor {name} already")
+        blueprint = blueprint_of(what, name=name, uid=uid, args=args, kwargs=kwargs)
+        started = self._runtime.spawn(blueprint)
+        if self._runtime.shared.is_here():
+            started.add_done_callback(lambda future: _report(name, future))
+        else:
+            self._drive(started.done, None)
+            if started.exception() is not None:
+                directory.place(name, None)
+            started.result()
+        return make_ref(name, self, what)
+
+    def ref(self, name: str) -> Any:
+        """A Ref of the actor `name`, which need not be there yet."""
+        return make_ref(name, self)
+
+    def stop(self, actor: Any, *, drain_s: float | None = None) -> None:
+        """End an actor (its name or a Ref); by default after it handled what it has.
+
+        Raises:
+            NoSuchActor: it isn't there.
+            Exception: whatever its on_stop raises.
+        """
+        cell = self._cell(actor)
+        ended = self._runtime.stop(cell.uid, "stopped", drain_s)
+        self._runtime.place(cell.name, None)
+        if not self._runtime.shared.is_here():
+            self._drive(ended.done, None)
+            ended.result()
+
+    destroy = stop
+
+    # -- interactions ------------------------------------------------------------------------
+    def react_interaction(self, reactor: Any, emitter: Any, action: str) -> None:
+        """From now on `reactor` does `action` when `emitter` sends the signal of that name.
+
+        Raises:
+            NoSuchActor: one of them isn't there.
+            NoSuchThing: the reactor has no such action.
+        """
+        source, target = self._cell(emitter), self._cell(reactor)
+        cls = type(target.actor)
+        if not takes_all(cls) and action not in actions_of(cls):
+            known = ", ".join(sorted(actions_of(cls))) or "none"
+            raise NoSuchThing(f"{target.name} has no action {action!r}: it has {known}")
+        reactors = self._runtime.directory.reactors(source.name, action)
+        if target.name not in reactors:
+            self._runtime.connect(source.name, action, (*reactors, target.name))
+
+    def remove_interaction(self, reactor: Any, emitter: Any, action: str) -> None:
+        """End an interaction.
+
+        Raises:
+            NoSuchThing: there is none.
+        """
+        source, target = _name(emitter), _name(reactor)
+        reactors = self._runtime.directory.reactors(source, action)
+        if target not in reactors:
+            raise NoSuchThing(f"{target} doesn't react to {action} of {source}")
+        left = tuple(name for name in reactors if name != target)
+        self._runtime.connect(source, action, left)
+
+    @overload
+    def wire(self, signal: SignalPort[[]], action: Callable[[], Any]) -> None: ...
+    @overload
+    def wire(self, signal: SignalPort[[T1]], action: Callable[[T1], Any]) -> None: ...
+    @overload
+    def wire(self, signal: SignalPort[[T1, T2]], action: Callable[[T1, T2], Any]) -> None: ...
+    @overload
+    def wire(
+        self, signal: SignalPort[[T1, T2, T3]], action: Callable[[T1, T2, T3], Any]
+    ) -> None: ...
+    def wire(self, signal: Any, action: Any) -> None:
+        """`react_interaction`, typed: `k.wire(counter.updateVal, gui.updateVal)`.
+
+        Raises:
+            ConfigError: signal and action have different names.
+        """
+        emitter, signal_name = target_of(signal)
+        reactor, action_name = target_of(action)
+        if signal_name != action_name:
+            raise ConfigError(
+                f"{emitter}.{signal_name} can't be wired to {reactor}.{action_name}: "
+                "a signal leads to the action of the same name"
+            )
+        self.react_interaction(reactor, emitter, action_name)
+
+    # -- messages ----------------------------------------------------------------------------
+    def send_signal(self, actor: Any, action: str, *args: Any) -> int:
+        """Make an actor emit; returns how many reactors it is on its way to.
+
+        Raises:
+            NoSuchActor: it isn't there.
+        """
+        return self._cell(actor).route(action).send(args)
+
+    def do_action(self, actor: Any, action: str, *args: Any, **kwargs: Any) -> Reply[Any]:
+        """Ask an actor: returns at once, the Reply's `result` runs the kernel.
+
+        Raises:
+            NoSuchActor: it isn't there.
+        """
+        return self.call(self._cell(actor).name, action, args, kwargs, None)
+
+    def ask(
+        self, actor: Any, action: str, *args: Any, timeout: float | None = None, **kwargs: Any
+    ) -> Any:
+        """Ask an actor and run until it has answered.
+
+        Raises:
+            NoSuchActor: it isn't there.
+            ActorError: what the ask ended with.
+        """
+        return self.call(self._cell(actor).name, action, args, kwargs, timeout).result()
+
+    def tell(self, actor: str, action: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Gateway: a tell of a Ref."""
+        self._runtime.tell(actor, action, args, kwargs)
+
+    def call(
+        self,
+        actor: str,
+        action: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        timeout: float | None,
+    ) -> Reply[Any]:
+        """Gateway: an ask of a Ref."""
+        reply = self._runtime.ask(actor, action, args, kwargs, timeout, None)
+        reply.wait_by(self._wait)
+        return reply
+
+    # -- running -----------------------------------------------------------------------------
+    def run_until_idle(self, timeout: float | None = None) -> None:
+        """Run until no actor has anything to do.
+
+        Raises:
+            TimedOut: not within `timeout` seconds.
+        """
+        if not self._drive(self._runtime.is_idle, timeout):
+            busy = [row["name"] for row in self._runtime.look() if row["action"] or row["mailbox"]]
+            raise TimedOut(f"not idle after {timeout} s: {', '.join(busy) or 'an actor'} goes on")
+
+    def run(self, seconds: float) -> None:
+        """Run for so long, idle or not."""
+        end = time.monotonic() + seconds
+        self._drive(lambda: time.monotonic() >= end, seconds)
+
+    def close(self) -> None:
+        """Stop all actors and free what they hold."""
+        if not self._closed:
+            self._closed = True
+            self._runtime.close(_CLOSE_S)
+
+    def __enter__(self) -> Kernel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # A Kernel of a short script is rarely closed; what it holds goes with it all the same.
+        if not self._closed:
+            self._closed = True
+            self._runtime.abandon()
+
+    # The seed's spellings.
+    reactInteraction = react_interaction
+    removeInteraction = remove_interaction
+    sendSignal = send_signal
+    doAction = do_action
+    runUntilIdle = run_until_idle
+
+    # -- inside ------------------------------------------------------------------------------
+    def _cell(self, actor: Any) -> Cell:
+        cell = self._runtime.directory.local(_name(actor))
+        if cell is None:
+            raise NoSuchActor(f"no actor {_name(actor)}")
+        return cell
+
+    def _wait(self, reply: Reply[Any], timeout: float | None) -> None:
+        self._drive(reply.done, timeout)
+
+    def _drive(self, is_done: Callable[[], bool], timeout: float | None) -> bool:
+        if self._runtime.shared.is_here():
+            raise ActorError("an action can't run the kernel that runs it: await instead")
+        if self._closed:
+            raise ActorError("this kernel is closed")
+        return self._runtime.shared.drive(is_done, timeout)
+
+
+def _name(actor: Any) -> str:
+    return actor if isinstance(actor, str) else str(actor.name)
+
+
+def _report(name: str, started: Future[None]) -> None:
+    error = started.exception()
+    if error is not None:
+        log.error("actor_failed_to_start", actor=name, error=f"{type(error).__name__}: {error}")
+
+
+__all__ = ["Call", "Kernel", "Spec", "new"]

@@ -1,0 +1,338 @@
+"""What stands for an actor elsewhere: Ref, its Calls, and the Reply that an ask ends with.
+
+A Ref is a name and a gateway: whoever can carry calls to actors (an actor's cell, a Kernel, a
+client of a cluster) is a gateway, so the same Ref serves them all. Refs travel by name and take the
+gateway of the place where they are unpickled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar
+
+from zactor.kernel.errors import ConfigError, NotReachable, TimedOut
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Gateway(Protocol):
+    """Whoever carries calls to actors. Threads: both methods may be called by any thread."""
+
+    def call(
+        self,
+        actor: str,
+        action: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        timeout: float | None,
+    ) -> Reply[Any]:
+        """Send an ask and return its Reply at once. Must not raise but for unfit arguments."""
+        ...
+
+    def tell(self, actor: str, action: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Send a message that nobody answers."""
+        ...
+
+
+GATEWAY: ContextVar[Gateway | None] = ContextVar("zactor_gateway", default=None)
+"""The gateway that refs take when they are unpickled here; in an actor's code its own cell."""
+
+
+@contextmanager
+def gateway_here(gateway: Gateway) -> Iterator[None]:
+    """Within the block refs that are unpickled take `gateway`."""
+    token = GATEWAY.set(gateway)
+    try:
+        yield
+    finally:
+        GATEWAY.reset(token)
+
+
+class Reply(Generic[R]):
+    """What an ask ends with: await it in any event loop, or call `result` in any thread.
+
+    Threads: all methods by any. The first of `set_result`, `set_error` and the timeout wins.
+    """
+
+    __slots__ = (
+        "_convert",
+        "_deadline",
+        "_done",
+        "_error",
+        "_listeners",
+        "_value",
+        "_wait",
+        "_what",
+    )
+
+    def __init__(
+        self,
+        *,
+        timeout: float | None = None,
+        wait: Callable[[Reply[Any], float | None], None] | None = None,
+        what: tuple[str, str] = ("", ""),
+    ) -> None:
+        """Args:
+        timeout: seconds from now until it ends with TimedOut; None: never by itself.
+        wait: how to block until it is done or so many seconds passed; None: on an Event.
+        what: actor and action, for messages.
+        """
+        self._done = False
+        self._value: Any = None
+        self._error: BaseException | None = None
+        # Appended by who waits, popped by who ends it: both atomic, so it needs no lock.
+        self._listeners: list[Callable[[Reply[Any]], None]] = []
+        self._convert: Callable[[Any], Any] | None = None
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._wait = wait
+        self._what = what
+
+    # -- for who asked -----------------------------------------------------------------------
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return self._done
+
+    def has_timeout(self) -> bool:
+        """Whether it ends by itself after some time."""
+        return self._deadline is not None
+
+    def __await__(self) -> Generator[Any, None, R]:
+        if not self._done:
+            yield from self._settled().__await__()
+        return self._outcome()
+
+    def result(self, timeout: float | None = None) -> R:
+        """Block until it ends and return the value.
+
+        Raises:
+            TimedOut: not within `timeout` seconds; it may be waited for again.
+            ActorError: what the ask ended with, or this thread is the one that has to answer.
+        """
+        if not self._done:
+            limit = self._patience(timeout)
+            (self._wait or block)(self, limit)
+            if not self._done:
+                error = self._timed_out()
+                if self._deadline is not None and time.monotonic() >= self._deadline:
+                    self.set_error(error)
+                else:
+                    raise error
+        return self._outcome()
+
+    def add_done_callback(self, callback: Callable[[Reply[Any]], None]) -> None:
+        """Have `callback(self)` called when it ends, in the thread that ends it; now if it has."""
+        self._listeners.append(callback)
+        if self._done:
+            self._notify()
+
+    def wait_by(self, wait: Callable[[Reply[Any], float | None], None]) -> None:
+        """Have `result` block by calling `wait(self, seconds)`."""
+        self._wait = wait
+
+    # -- for who answers ---------------------------------------------------------------------
+    def set_result(self, value: Any, convert: Callable[[Any], Any] | None = None) -> None:
+        """End it with `value`, or with what `convert(value)` gives in the thread that asks."""
+        if not self._done:
+            self._value = value
+            self._convert = convert
+            self._done = True
+            if self._listeners:
+                self._notify()
+
+    def set_error(self, error: BaseException) -> None:
+        """End it with `error`."""
+        if not self._done:
+            self._error = error
+            self._done = True
+            if self._listeners:
+                self._notify()
+
+    # -- inside ------------------------------------------------------------------------------
+    def _notify(self) -> None:
+        listeners = self._listeners
+        while listeners:
+            try:
+                listener = listeners.pop(0)
+            except IndexError:  # the other side came first
+                break
+            listener(self)
+
+    def _outcome(self) -> R:
+        if self._error is not None:
+            raise self._error
+        if self._convert is not None:
+            try:
+                self._value = self._convert(self._value)
+            except Exception as error:  # converting unpickles: anything may come out of it
+                self._error = error
+                raise
+            self._convert = None
+        value: R = self._value
+        return value
+
+    def _settled(self) -> asyncio.Future[None]:
+        """A future of the running loop that is done when this is."""
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+
+        def settle() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        def listen(_: Reply[Any]) -> None:
+            if asyncio._get_running_loop() is loop:
+                settle()
+            else:
+                with suppress(RuntimeError):  # that loop is closed: nobody waits there any more
+                    loop.call_soon_threadsafe(settle)
+
+        if self._deadline is not None:
+            delay = max(0.0, self._deadline - time.monotonic())
+            timer = loop.call_later(delay, self._expire)
+            future.add_done_callback(lambda _: timer.cancel())
+        self.add_done_callback(listen)
+        return future
+
+    def _expire(self) -> None:
+        self.set_error(self._timed_out())
+
+    def _timed_out(self) -> TimedOut:
+        actor, action = self._what
+        return TimedOut(f"no answer from {actor}.{action} in time: it may still be running")
+
+    def _patience(self, timeout: float | None) -> float | None:
+        if self._deadline is None:
+            return timeout
+        left = max(0.0, self._deadline - time.monotonic())
+        return left if timeout is None else min(left, timeout)
+
+    def __repr__(self) -> str:
+        state = "done" if self._done else "pending"
+        return f"<Reply of {'.'.join(self._what)}, {state}>"
+
+
+def block(reply: Reply[Any], timeout: float | None) -> None:
+    """Block this thread until `reply` ends or `timeout` seconds have passed."""
+    ended = threading.Event()
+    reply.add_done_callback(lambda _: ended.set())
+    ended.wait(timeout)
+
+
+class Call(Generic[P, R]):
+    """One action of one actor, ready to be called: `ref.inc`."""
+
+    __slots__ = ("_action", "_ref", "_timeout")
+
+    def __init__(self, ref: _Ref, action: str, timeout: float | None = None) -> None:
+        self._ref = ref
+        self._action = action
+        self._timeout = timeout
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Reply[R]:
+        """Ask: returns at once with the Reply."""
+        ref = self._ref
+        return ref._gateway.call(ref.name, self._action, args, kwargs, self._timeout)
+
+    def tell(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Send without waiting for an answer.
+
+        Raises:
+            MailboxFull: a queue on the way is full and its policy is to refuse.
+        """
+        ref = self._ref
+        ref._gateway.tell(ref.name, self._action, args, kwargs)
+
+    def opts(self, *, timeout: float | None = None) -> Call[P, R]:
+        """The same call, but an ask ends with TimedOut after `timeout` seconds."""
+        return Call(self._ref, self._action, timeout)
+
+    def __repr__(self) -> str:
+        return f"<Call {self._ref.name}.{self._action}>"
+
+
+class _Ref:
+    """An actor by name. Its actions are its attributes: `ref.inc(5)`, `ref.inc.tell(5)`."""
+
+    __slots__ = ("_class", "_gateway", "name")
+
+    def __init__(self, name: str, gateway: Gateway, of: type[Any] | None = None) -> None:
+        """Args: `of` is the actor's class where known: attributes it lacks are then refused."""
+        self.name = name
+        self._gateway = gateway
+        self._class = of
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if self._class is not None and not hasattr(self._class, name):
+            known = self._class.__name__
+            raise AttributeError(f"{self.name} is a {known}, which has no action {name!r}")
+        return Call(self, name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebind, (self.name,)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Ref) and other.name == self.name
+
+    def __hash__(self) -> int:
+        return hash((_Ref, self.name))
+
+    def __repr__(self) -> str:
+        return f"<Ref {self.name}>"
+
+
+class _Unbound:
+    """The gateway of a ref that was unpickled outside of any."""
+
+    def call(
+        self,
+        actor: str,
+        action: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        timeout: float | None,
+    ) -> Reply[Any]:
+        raise self._error(actor)
+
+    def tell(self, actor: str, action: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        raise self._error(actor)
+
+    @staticmethod
+    def _error(actor: str) -> NotReachable:
+        return NotReachable(f"the ref of {actor} was unpickled outside of any cluster: ask for one")
+
+
+def _rebind(name: str) -> _Ref:
+    return _Ref(name, GATEWAY.get() or _Unbound())
+
+
+def make_ref(name: str, gateway: Gateway, of: type[Any] | None = None) -> Any:
+    """A Ref of the actor `name` whose calls go through `gateway`; `of` is its class if known."""
+    return _Ref(name, gateway, of)
+
+
+def target_of(call: Any) -> tuple[str, str]:
+    """The actor and the action (or signal) that an attribute of a Ref stands for.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if isinstance(call, Call):
+        return call._ref.name, call._action
+    raise ConfigError(f"{call!r} is no action and no signal of a ref")
+
+
+if TYPE_CHECKING:
+    # To a type checker a Ref of a class is that class itself: there its actions are Calls and its
+    # signals Ports, since `action` and `signal` are descriptors. No plugin is needed for that.
+    Ref = type[T]
+else:
+    Ref = _Ref

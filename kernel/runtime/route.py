@@ -1,0 +1,124 @@
+"""The way of one signal of one actor to all that react to it, compiled when it is first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from zactor.kernel.errors import MailboxFull
+from zactor.kernel.protocol.messages import Signal
+from zactor.kernel.runtime.mailbox import AnyMessage, Message, Parcel
+from zactor.kernel.runtime.router import Legs
+from zactor.kernel.wire.bulky import Buffer, Bulky
+from zactor.kernel.wire.payload import Outsize, encode
+
+if TYPE_CHECKING:
+    from zactor.kernel.runtime.cell import Cell
+    from zactor.kernel.runtime.runtime import Runtime
+
+
+class Route:
+    """Compiled for (cell, action); `forget` makes the next emission compile it again.
+
+    Emitter.emit reads `cells` itself: None says that the way is not so simple, come to `send`.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_legs",
+        "_runtime",
+        "action",
+        "cell",
+        "cells",
+        "emitter",
+        "reactors",
+    )
+
+    def __init__(self, runtime: Runtime, cell: Cell, action: str) -> None:
+        self._runtime = runtime
+        self.cell = cell
+        self.emitter = cell.name
+        self.action = action
+        self.cells: tuple[Cell, ...] | None = None
+        self.reactors: tuple[str, ...] = ()  # what it was compiled from
+        self._legs: Legs | None = None
+
+    def forget(self) -> None:
+        """Something it depends on has changed."""
+        self.cells = None
+        self._legs = None
+
+    def send(self, args: tuple[Any, ...]) -> int:
+        """Send one signal with these objects; returns how many reactors it is on its way to.
+
+        Raises:
+            MailboxFull: some refused it; all others have it.
+            ConfigError: the arguments can't travel; nobody has it.
+        """
+        legs = self._legs or self._compile()
+        body = encode(args, {}, self._runtime.policy) if legs.remotes else b""
+        return self._send(legs, args, None, body, self.cell)
+
+    def relay(self, payload: bytes) -> int:
+        """Send one signal as a client's door took it in, without unpickling it here."""
+        legs = self._legs or self._compile()
+        count = len(legs.cells)
+        parcel = Parcel(payload, (), None, 0, 0, [None] * (count - 1))
+        return self._send(legs, (), parcel, payload, None)
+
+    def _compile(self) -> Legs:
+        # The lock is held while the result is stored, so no change can come between.
+        self._runtime.directory.compile(self, self._take)
+        legs = self._legs
+        return legs if legs is not None else self._compile()
+
+    def _take(self, legs: Legs) -> None:
+        self._legs = legs
+        if not legs.remotes and not legs.missing and self._runtime.trace is None:
+            self.cells = legs.cells
+
+    def _send(
+        self,
+        legs: Legs,
+        args: tuple[Any, ...],
+        parcel: Parcel | None,
+        body: bytes | Outsize,
+        sender: Cell | None,
+    ) -> int:
+        runtime = self._runtime
+        refused: list[str] = []
+        number = next(runtime.numbers) if legs.remotes or runtime.trace is not None else 0
+        sig = runtime.sig(number)
+        for cell in legs.cells:
+            message: AnyMessage = (self.action, args, self.emitter)
+            if sig or parcel is not None:
+                message = Message(self.action, args, parcel=parcel, sender=self.emitter, sig=sig)
+            try:
+                runtime.put(cell, message, sender)
+            except MailboxFull as error:
+                refused.append(str(error))
+        for port, uids, names in legs.remotes:
+            for name in names:
+                runtime.note_accept(sig, self.emitter, name)
+            payload, buffers = parts_of(body)
+            item = Signal(uids, self.cell.uid, number, self.action, payload)
+            try:
+                port.put(Bulky(item, buffers) if buffers else item)
+            except MailboxFull as error:
+                refused.append(str(error))
+                for name in names:
+                    runtime.note_dead(sig, self.emitter, name, str(error))
+            else:
+                if sender is not None and port.congested:
+                    sender.hold(port)
+        for name, why in legs.missing:
+            runtime.note_accept(sig, self.emitter, name)
+            runtime.dead(self.emitter, name, self.action, why, number=number, sig=sig)
+        if refused:
+            raise MailboxFull("; ".join(refused))
+        return len(legs.cells) + sum(len(uids) for _, uids, _ in legs.remotes)
+
+
+def parts_of(body: bytes | Outsize) -> tuple[bytes, Sequence[Buffer]]:
+    """The payload and its out-of-band buffers."""
+    return (body.head, body.buffers) if isinstance(body, Outsize) else (body, ())

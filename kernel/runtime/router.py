@@ -1,0 +1,195 @@
+"""Who is where and who reacts to whom, as the knowledge base says; Routes are compiled from it.
+
+Threads: changes come from the kernel's thread, compiling happens in actors' threads; one lock
+serves both, since both are rare. Between two changes an emission reads its Route and nothing else.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from zactor.kernel.runtime.actor import Actor, ActorOptions, options_of
+from zactor.kernel.runtime.mailbox import Port
+
+if TYPE_CHECKING:
+    from zactor.kernel.runtime.cell import Cell
+    from zactor.kernel.runtime.route import Route
+
+__all__ = ["Blueprint", "Directory", "Legs", "Place", "Port", "blueprint_of"]
+
+_NAMES_FORGOTTEN_MAX = 10_000  # uids of actors that are gone, kept for late dead letters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an actor is."""
+
+    name: str
+    uid: int
+    type: str
+    port: Port | None  # None: here
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blueprint:
+    """What an actor is made from."""
+
+    name: str
+    uid: int
+    type: str
+    build: Callable[[], Actor]  # called in the actor's own thread
+    options: ActorOptions = field(default_factory=ActorOptions)  # see actor.options_of
+
+
+def blueprint_of(
+    cls: type[Actor],
+    *,
+    name: str,
+    uid: int,
+    type: str = "",
+    args: tuple[Any, ...] = (),
+    kwargs: dict[str, Any] | None = None,
+) -> Blueprint:
+    """The blueprint of `cls(*args, **kwargs)`, run as the class says."""
+    return Blueprint(
+        name=name,
+        uid=uid,
+        type=type or cls.__name__,
+        build=lambda: cls(*args, **kwargs or {}),
+        options=options_of(cls),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Legs:
+    """Where one emission goes."""
+
+    cells: tuple[Cell, ...]
+    remotes: tuple[tuple[Port, tuple[int, ...], tuple[str, ...]], ...]  # port, uids, names
+    missing: tuple[tuple[str, str], ...]  # name, why
+
+
+class Directory:
+    """Names to places, wires to reactors, and the Routes that depend on them."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, Place] = {}
+        self.cells: dict[int, Cell] = {}  # actors of this node by uid
+        self._reactors: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._routes: dict[tuple[str, str], list[Route]] = {}
+        self._users: dict[str, set[Route]] = {}  # routes by the reactors they lead to
+        self._names: dict[int, str] = {}
+        self._lock = threading.Lock()
+
+    def place(self, name: str, place: Place | None) -> None:
+        """From now on the actor is there; None: nowhere."""
+        with self._lock:
+            if place is None:
+                self.places.pop(name, None)
+            else:
+                self.places[name] = place
+                self._name(place.uid, name)
+            self._touch(name)
+
+    def connect(self, emitter: str, action: str, reactors: tuple[str, ...]) -> None:
+        """From now on exactly these react to that signal."""
+        with self._lock:
+            if reactors:
+                self._reactors[emitter, action] = reactors
+            else:
+                self._reactors.pop((emitter, action), None)
+            for route in self._routes.get((emitter, action), ()):
+                route.forget()
+
+    def reactors(self, emitter: str, action: str) -> tuple[str, ...]:
+        """Who reacts to that signal."""
+        return self._reactors.get((emitter, action), ())
+
+    def enter(self, cell: Cell) -> None:
+        """The cell takes messages from now on; its name leads to it unless it leads elsewhere."""
+        with self._lock:
+            self.cells[cell.uid] = cell
+            self._name(cell.uid, cell.name)
+            if cell.name not in self.places:
+                self.places[cell.name] = Place(
+                    name=cell.name, uid=cell.uid, type=cell.type, port=None
+                )
+            self._touch(cell.name)
+
+    def leave(self, cell: Cell, routes: list[Route]) -> None:
+        """The cell is no more; its name stays where the knowledge base put it."""
+        with self._lock:
+            self.cells.pop(cell.uid, None)
+            for route in routes:
+                self._routes[route.emitter, route.action].remove(route)
+                if not self._routes[route.emitter, route.action]:
+                    del self._routes[route.emitter, route.action]
+                self._unuse(route)
+            self._touch(cell.name)
+
+    def local(self, name: str) -> Cell | None:
+        """The running actor of this node that the name leads to."""
+        place = self.places.get(name)
+        return None if place is None or place.port is not None else self.cells.get(place.uid)
+
+    def name_of(self, uid: int) -> str:
+        """The name of an actor by uid, also some time after it is gone; "" for a client."""
+        if uid == 0:
+            return ""
+        return self._names.get(uid, f"#{uid}")
+
+    def register(self, route: Route) -> None:
+        """Have the route told when its wire or one of its reactors changes."""
+        with self._lock:
+            self._routes.setdefault((route.emitter, route.action), []).append(route)
+
+    def compile(self, route: Route, take: Callable[[Legs], None]) -> None:
+        """Call `take` with where an emission goes now; no change happens meanwhile."""
+        with self._lock:
+            names = self._reactors.get((route.emitter, route.action), ())
+            self._unuse(route)
+            for name in names:
+                self._users.setdefault(name, set()).add(route)
+            route.reactors = names
+            take(self._legs(names))
+
+    def _legs(self, names: tuple[str, ...]) -> Legs:
+        cells: list[Cell] = []
+        missing: list[tuple[str, str]] = []
+        ports: dict[int, tuple[Port, list[int], list[str]]] = {}
+        for name in names:
+            place = self.places.get(name)
+            if place is None:
+                missing.append((name, f"no such actor: {name}"))
+            elif place.port is not None:
+                port = place.port
+                _, uids, there = ports.setdefault(id(port), (port, [], []))
+                uids.append(place.uid)
+                there.append(name)
+            elif place.uid in self.cells:
+                cells.append(self.cells[place.uid])
+            else:
+                missing.append((name, f"{name} isn't running"))
+        remotes = tuple((port, tuple(uids), tuple(there)) for port, uids, there in ports.values())
+        return Legs(cells=tuple(cells), remotes=remotes, missing=tuple(missing))
+
+    def _unuse(self, route: Route) -> None:
+        for name in route.reactors:
+            users = self._users.get(name)
+            if users is not None:
+                users.discard(route)
+                if not users:
+                    del self._users[name]
+
+    def _touch(self, name: str) -> None:
+        for route in self._users.get(name, ()):
+            route.forget()
+
+    def _name(self, uid: int, name: str) -> None:
+        self._names[uid] = name
+        if len(self._names) > 2 * len(self.places) + _NAMES_FORGOTTEN_MAX:
+            alive = {place.uid for place in self.places.values()} | set(self.cells)
+            self._names = {uid: name for uid, name in self._names.items() if uid in alive}

@@ -1,0 +1,386 @@
+"""The actors of one node: what its supervisor tells it, what its links bring, what actors ask for.
+
+Threads: every public method may be called by any thread. Nothing that arrives is unpickled here;
+that happens in the thread of the actor it is for.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+import structlog
+
+from zactor.kernel.errors import (
+    ActorError,
+    AlreadyExists,
+    MailboxFull,
+    NoSuchActor,
+    NotDelivered,
+    OutcomeUnknown,
+)
+from zactor.kernel.ids import NodeId
+from zactor.kernel.runtime.asks import DoorAsker, Outcome
+from zactor.kernel.runtime.cell import Cell
+from zactor.kernel.runtime.dispatcher import ActorThread, SharedLoop
+from zactor.kernel.runtime.fates import DeadLetterSink, FailureSink, TraceSink
+from zactor.kernel.runtime.life import Ending, Phase
+from zactor.kernel.runtime.links import Links
+from zactor.kernel.runtime.mailbox import Message, Parcel
+from zactor.kernel.runtime.refs import Reply, block, make_ref
+from zactor.kernel.runtime.route import parts_of
+from zactor.kernel.runtime.router import Blueprint, Place
+from zactor.kernel.runtime.watchdog import Watchdog
+from zactor.kernel.wire.payload import encode
+
+log = structlog.get_logger()
+
+EndSink = Callable[[Blueprint, str], None]
+
+
+class Runtime(Links):
+    """Actors, their mailboxes and the ways between them."""
+
+    def __init__(
+        self,
+        *,
+        node: NodeId | str = "local",
+        policy: str = "pickle",
+        dead_letter: DeadLetterSink,
+        trace: TraceSink | None = None,
+        ended: EndSink | None = None,
+        failed: FailureSink | None = None,
+    ) -> None:
+        """Args:
+        policy: "pickle", or "data": between nodes only plain data travels.
+        dead_letter: called for every signal that nobody will handle. Threads: by any.
+        trace: called for every event of INVARIANTS.md's log; None costs nothing.
+        failed: called with actor, action and error when an action raised.
+        ended: called when an actor stopped by itself, with its blueprint and the reason.
+        """
+        super().__init__(node, policy, dead_letter, trace, failed)
+        self.lock = threading.RLock()
+        self.shared = SharedLoop()
+        self._ended = ended
+        self._blueprints: dict[int, Blueprint] = {}
+        self._threads: dict[int, ActorThread] = {}
+        self._departed: list[ActorThread] = []  # threads that are about to end
+        self._watchdog = Watchdog(self.shared)
+        self._closed = False
+
+    # -- its own life ------------------------------------------------------------------------
+    def start(self) -> None:
+        """Run the shared loop in the thread "zactor-actors"."""
+        self.shared.start()
+        self._watchdog.start()
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Stop all actors, with their on_stop, and end all threads."""
+        if self._closed:
+            return
+        self._closed = True
+        end = time.monotonic() + timeout_s
+        ends = [
+            self.end(cell, "the node stops", at_once=True)
+            for cell in list(self.directory.cells.values())
+        ]
+        self.fail_pending(None, lambda what: OutcomeUnknown(f"{what}: this node stops"))
+        if self.shared.thread is None:
+            self.shared.drive(lambda: all(future.done() for future in ends), timeout_s)
+        else:
+            for future in ends:
+                try:
+                    future.exception(max(0.0, end - time.monotonic()))
+                except TimeoutError:
+                    break
+        self._watchdog.close()
+        if not self.shared.close(max(0.1, end - time.monotonic())):
+            log.warning("actors_stuck", reason="an action blocks the shared loop")
+        for thread in [*self._threads.values(), *self._departed]:
+            if thread.thread is not None and thread.thread is not threading.current_thread():
+                thread.thread.join(max(0.1, end - time.monotonic()))
+                if thread.thread.is_alive():
+                    log.warning("actor_thread_stuck", thread=thread.thread.name)
+        for cell in list(self.directory.cells.values()):
+            self.sweep(cell, "the node stops")
+
+    def abandon(self) -> None:
+        """Free the loop without a farewell: nobody can reach these actors any more."""
+        self._closed = True
+        for thread in self._threads.values():
+            thread.gone(None)
+        self.shared.close(0.0)
+
+    def is_idle(self) -> bool:
+        """Whether no actor has anything to do. Only where the loop is driven."""
+        cells = list(self.directory.cells.values())
+        return not self.shared.has_ready() and all(cell.idle for cell in cells)
+
+    def spawn(self, blueprint: Blueprint) -> Future[None]:
+        """Make an actor; done when its on_start is, or fails with what its code raised."""
+        started: Future[None] = Future()
+        with self.lock:
+            if self._closed or blueprint.uid in self.directory.cells:
+                why = "this runtime is closed" if self._closed else "it is here already"
+                started.set_exception(AlreadyExists(f"{blueprint.name} can't be made: {why}"))
+                return started
+            cell = Cell(self, blueprint)
+            self._blueprints[cell.uid] = blueprint
+            self.directory.enter(cell)
+        if blueprint.options.dispatcher == "thread":
+            thread = ActorThread(cell, self.shared.stir)
+            cell.dispatcher = thread
+            with self.lock:
+                self._departed = [t for t in self._departed if t.thread and t.thread.is_alive()]
+                self._threads[cell.uid] = thread
+            thread.start_cell(blueprint.build, started)
+        else:
+            self.shared.start_cell(cell, blueprint.build, started)
+        return started
+
+    def stop(self, uid: int, reason: str, drain_s: float | None = None) -> Future[None]:
+        """End an actor; done when its on_stop is, or fails with what that raised.
+
+        Args: drain_s: how long it may go on with its mailbox; None: to the end of it; 0: not at
+            all, what waits becomes dead letters at once. New messages are refused from now on.
+        """
+        cell = self.directory.cells.get(uid)
+        if cell is None:
+            nothing: Future[None] = Future()
+            nothing.set_result(None)
+            return nothing
+        future = self.end(cell, reason, at_once=drain_s is not None and drain_s <= 0)
+        if drain_s is not None and drain_s > 0:
+            hurry = partial(self.end, cell, reason, at_once=True)
+            self.shared.later(drain_s, hurry)
+        return future
+
+    def end(
+        self, cell: Cell, reason: str, *, at_once: bool, by_itself: bool = False
+    ) -> Future[None]:
+        """Have a cell end, or end sooner than it was going to."""
+        future: Future[None] = Future()
+        with self.lock:
+            if cell.phase is Phase.DOWN:
+                future.set_result(None)
+                return future
+            if cell.ending is None:
+                cell.ending = Ending(reason, by_itself=by_itself)
+            cell.ending.futures.append(future)
+            cell.ending.at_once |= at_once
+            cell.limit = -1
+            if cell.phase is Phase.RUNNING:
+                cell.phase = Phase.STOPPING
+        if at_once:
+            cell.attention = True
+            self.sweep(cell, reason)
+            task = cell.task
+            if task is not None and not by_itself:
+                loop = task.get_loop()
+                loop.call_soon_threadsafe(task.cancel)
+            cell.dispatcher.nudge()
+        if cell.idle:
+            cell.idle = False
+            cell.dispatcher.ready(cell)
+        return future
+
+    # -- what the knowledge base says --------------------------------------------------------
+    def place(self, name: str, place: Place | None) -> None:
+        """From now on the actor is there; None: nowhere."""
+        self.directory.place(name, place)
+
+    def connect(self, emitter: str, action: str, reactors: Sequence[str]) -> None:
+        """From now on exactly these actors react to that signal."""
+        self.directory.connect(emitter, action, tuple(reactors))
+
+    # -- what the node's door asks for -------------------------------------------------------
+    def emit(self, actor: str, action: str, payload: bytes) -> int:
+        """Make an actor of this node emit; returns how many reactors it is on its way to.
+
+        Raises:
+            NoSuchActor: it isn't here.
+            MailboxFull: a reactor refused it; all others have it.
+        """
+        cell = self.directory.local(actor)
+        if cell is None:
+            raise NoSuchActor(f"no actor {actor} runs on {self.node_name}")
+        return cell.route(action).relay(payload)
+
+    def request(
+        self,
+        actor: str,
+        action: str,
+        payload: bytes,
+        done: Callable[[Outcome], None] | None,
+        sender: int = 0,
+        *,
+        plain: bool = False,
+    ) -> None:
+        """Ask an actor, wherever it is, or tell it where `done` is None.
+
+        Args:
+            done: called once with the outcome. Threads: by any; it must not block.
+            plain: the value as plain data, whatever it is; only where the actor is on this node.
+
+        Raises:
+            NoSuchActor: nobody knows it.
+            MailboxFull: a queue on the way is full and its policy is to refuse.
+        """
+        place = self.directory.places.get(actor)
+        if place is None:
+            raise NoSuchActor(f"no such actor: {actor}")
+        if place.port is not None:
+            if done is None:
+                self.tell_there(place, action, payload, (), sender, "")
+            else:
+                self.ask_there(place, action, payload, (), sender, None, done)
+            return
+        number = next(self.numbers)
+        sig = self.sig(number) if done is None else ""
+        parcel = Parcel(payload, (), None, sender, number)
+        asker = None if done is None else DoorAsker(done, number, self.policy, plain=plain)
+        message = Message(action, asker=asker, parcel=parcel, sig=sig)
+        self._put_here(place, message, None)
+
+    # -- what actors and their refs ask for --------------------------------------------------
+    def ref(self, name: str, of: type[Any] | None = None) -> Any:
+        """A Ref for use outside of actors."""
+        return make_ref(name, self, of)
+
+    def call(
+        self,
+        actor: str,
+        action: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        timeout: float | None,
+    ) -> Reply[Any]:
+        """Gateway: an ask from outside."""
+        return self.ask(actor, action, args, kwargs, timeout, None)
+
+    def ask(
+        self,
+        actor: str,
+        action: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        timeout: float | None,
+        sender: Cell | None,
+    ) -> Reply[Any]:
+        """Ask an actor, wherever it is. What goes wrong is in the Reply, but for unfit arguments.
+
+        Raises:
+            ConfigError: the arguments can't travel.
+        """
+        reply: Reply[Any] = Reply(timeout=timeout, wait=self._wait, what=(actor, action))
+        place = self.directory.places.get(actor)
+        if place is None:
+            reply.set_error(NotDelivered(f"no such actor: {actor}"))
+        elif sender is not None and place.uid == sender.uid:
+            why = f"{actor} asked itself, and would wait for itself: call the method, or tell"
+            reply.set_error(NotDelivered(why))
+        elif place.port is None:
+            name = "" if sender is None else sender.name
+            message = Message(action, args, kwargs, asker=reply, sender=name)
+            self._put_here(place, message, sender)
+        else:
+            payload, buffers = parts_of(encode(args, kwargs, self.policy))
+            uid = 0 if sender is None else sender.uid
+            try:
+                self.ask_there(place, action, payload, buffers, uid, reply, None)
+            except MailboxFull as error:
+                reply.set_error(error)
+            if sender is not None and place.port.congested:
+                sender.hold(place.port)
+        return reply
+
+    def tell(
+        self,
+        actor: str,
+        action: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        sender: Cell | None = None,
+    ) -> None:
+        """Send an actor a message that nobody answers.
+
+        Raises:
+            MailboxFull: a queue on the way is full and its policy is to refuse.
+            ConfigError: the arguments can't travel.
+        """
+        name = "" if sender is None else sender.name
+        place = self.directory.places.get(actor)
+        if place is not None and place.port is not None:
+            payload, buffers = parts_of(encode(args, kwargs, self.policy))
+            uid = 0 if sender is None else sender.uid
+            self.tell_there(place, action, payload, buffers, uid, name)
+            if sender is not None and place.port.congested:
+                sender.hold(place.port)
+            return
+        sig = self.sig(next(self.numbers)) if self.trace is not None else ""
+        message = Message(action, args, kwargs, sender=name, sig=sig)
+        if place is None:
+            self.note_accept(sig, name, actor)
+            self.dead(name, actor, action, f"no such actor: {actor}", sig=sig)
+        else:
+            self._put_here(place, message, sender)
+
+    def look(self) -> list[dict[str, Any]]:
+        """What runs here, by name: for people."""
+        rows = [
+            {
+                "name": cell.name,
+                "uid": cell.uid,
+                "type": cell.type,
+                "phase": cell.phase.value,
+                "mailbox": len(cell.mailbox),
+                "handled": cell.handled,
+                "busy_s": time.monotonic() - cell.busy_since if cell.busy_since else 0.0,
+                "action": cell.action,
+            }
+            for cell in list(self.directory.cells.values())
+        ]
+        return sorted(rows, key=lambda row: str(row["name"]))
+
+    # -- what cells need ---------------------------------------------------------------------
+    def nudge(self) -> None:
+        """Somebody's mailbox has room again: look at who waits for that."""
+        self.shared.nudge()
+        for thread in list(self._threads.values()):
+            thread.nudge()
+
+    def forget(self, cell: Cell, reason: str) -> None:
+        """The cell is down."""
+        self.directory.leave(cell, cell.routes())
+        with self.lock:
+            blueprint = self._blueprints.pop(cell.uid, None)
+            thread = self._threads.pop(cell.uid, None)
+            if thread is not None:
+                self._departed.append(thread)
+        by_itself = cell.ending is not None and cell.ending.by_itself
+        if by_itself and self._ended is not None and blueprint is not None:
+            self._ended(blueprint, reason)
+
+    def _put_here(self, place: Place, message: Message, sender: Cell | None) -> None:
+        cell = self.directory.cells.get(place.uid)
+        if cell is not None:
+            self.put(cell, message, sender)
+            return
+        reason = f"{place.name} isn't running on {self.node_name}"
+        if message.asker is not None:
+            message.asker.set_error(NotDelivered(reason))
+        else:
+            self.note_accept(message.sig, message.sender, place.name)
+            self.dead(message.sender, place.name, message.action, reason, sig=message.sig)
+
+    def _wait(self, reply: Reply[Any], timeout: float | None) -> None:
+        if self.shared.is_here():
+            raise ActorError(
+                "result() would block the loop that all shared actors run in: await the reply, or "
+                'give the actor dispatcher="thread"'
+            )
+        block(reply, timeout)

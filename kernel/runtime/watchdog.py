@@ -1,0 +1,91 @@
+"""Who blocks the shared loop: a thread that looks from outside, since the loop itself can't."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import structlog
+
+from zactor.kernel import config
+from zactor.kernel.runtime.dispatcher import SharedLoop
+
+if TYPE_CHECKING:
+    from zactor.kernel.runtime.cell import Cell
+
+log = structlog.get_logger()
+
+
+class Watchdog:
+    """Names an action that holds the shared loop for over ACTION_WARNING_S, once each time."""
+
+    def __init__(self, shared: SharedLoop, warning_s: float = config.ACTION_WARNING_S) -> None:
+        self._shared = shared
+        self._warning_s = warning_s
+        self._closed = threading.Event()
+        self._beaten = threading.Event()  # set by the loop: it got round since it was asked to
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread = threading.Thread(target=self._run, name="zactor-watchdog", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closed.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        period = min(config.WATCH_PERIOD_S, self._warning_s / 4)
+        while not self._closed.wait(period):
+            self._beaten.clear()
+            asked = time.monotonic()
+            self._shared.post(self._beaten.set)
+            warned = False
+            while not self._beaten.wait(period) and not self._closed.is_set():
+                blocked_s = time.monotonic() - asked
+                if blocked_s >= self._warning_s and not warned:
+                    warned = True
+                    self._warn(blocked_s)
+
+    def _warn(self, blocked_s: float) -> None:
+        cell = self._culprit()
+        action, where = self._place()
+        log.warning(
+            "action_slow",
+            actor=cell.name if cell is not None else "",
+            action=action,
+            where=where,
+            seconds=round(blocked_s, 2),
+            advice='give the actor dispatcher="thread", or await what takes long',
+        )
+
+    def _culprit(self) -> Cell | None:
+        running = self._shared.running
+        if running is not None:
+            return running
+        task = asyncio.current_task(self._shared.loop)
+        return None if task is None else self._shared.cell_of(task)
+
+    def _place(self) -> tuple[str, str]:
+        """The function that the runtime called, and the line where it is now."""
+        thread = self._shared.thread
+        frame = sys._current_frames().get(thread.ident or 0) if thread is not None else None
+        if frame is None:
+            return "", ""
+        where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        outer: FrameType | None = frame
+        action = ""
+        while outer is not None:
+            module = outer.f_globals.get("__name__", "")
+            if module.startswith("zactor.kernel.runtime.") and action:
+                break
+            action = outer.f_code.co_name
+            outer = outer.f_back
+        return action, where

@@ -1,0 +1,62 @@
+"""One request of a node at another node's door, with the cluster's door key."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import zmq
+
+from zactor.kernel.errors import NotReachable, RemoteProtocolError
+from zactor.kernel.protocol import messages
+from zactor.kernel.transport import sockets
+from zactor.kernel.transport.keys import ClusterKeys
+from zactor.kernel.wire import codec, results
+
+
+async def call_door(
+    context: zmq.Context[Any],
+    endpoint: str,
+    keys: ClusterKeys,
+    operation: messages.Operation,
+    timeout_ms: int,
+) -> bytes:
+    """Connect to the door at `endpoint`, ask one thing, close; return the encoded result.
+
+    Raises:
+        NotReachable: no answer within `timeout_ms`.
+        ZactorError: the other side's answer, when it is an error.
+    """
+    loop = asyncio.get_running_loop()
+    socket = sockets.connect_door(context, endpoint, keys.door, keys.server.public)
+    answered: asyncio.Future[messages.Answer | messages.Problem] = loop.create_future()
+
+    def read() -> None:
+        while not answered.done():
+            try:
+                parts = socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            try:
+                answered.set_result(codec.decode_outbound(parts))
+            except RemoteProtocolError as error:
+                answered.set_exception(error)
+
+    loop.add_reader(socket.fileno(), read)
+    try:
+        socket.send_multipart(codec.encode_request(messages.Request(1, operation)), zmq.NOBLOCK)
+        read()
+        async with asyncio.timeout(timeout_ms / 1000):
+            outbound = await answered
+    except TimeoutError:
+        raise NotReachable(
+            f"no zactor node of this cluster answers at {endpoint}: is it running, and does it"
+            " have this cluster's key (zactor keys join)?"
+        ) from None
+    finally:
+        loop.remove_reader(socket.fileno())
+        socket.close(linger=0)
+    if isinstance(outbound, messages.Problem):
+        results.raise_problem(outbound)
+    assert isinstance(outbound, messages.Answer)
+    return outbound.result

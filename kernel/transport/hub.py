@@ -1,0 +1,397 @@
+"""The shell round the links: a node's sockets, its peers, its door and its heartbeats.
+
+All of it runs in the kernel thread, on that thread's asyncio loop, except what `Peer` says is for
+any thread. Nothing here is decided: links decide what is sent again, the supervisor who is dead.
+Everything that waits is looked at once a turn; a turn sends at most what is queued, as few frames
+as the limits allow (D11).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+import zmq
+
+from zactor.kernel import config
+from zactor.kernel.errors import Buried, NotReachable, RemoteProtocolError, ZactorError
+from zactor.kernel.ids import NodeId
+from zactor.kernel.protocol import messages
+from zactor.kernel.protocol.link import Deliver, Effect, Trace, Transmit
+from zactor.kernel.protocol.messages import Hello, LinkFrame, Request
+from zactor.kernel.transport.door import Door
+from zactor.kernel.transport.doorcall import call_door
+from zactor.kernel.transport.ground import Address, Ground
+from zactor.kernel.transport.keys import ClusterKeys, KeyPair
+from zactor.kernel.transport.peer import Peer
+from zactor.kernel.transport.peerbook import PeerBook
+from zactor.kernel.transport.pulse import Pulse
+from zactor.kernel.transport.seam import Client, HubUser
+from zactor.kernel.wire import codec, results
+
+log = structlog.get_logger()
+
+
+def _at_once(call: Callable[[], None]) -> None:
+    call()
+
+
+class Hub:
+    """The sockets and peers of one incarnation of one node."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        incarnation: int,
+        role: str,
+        python: tuple[int, int],
+        keys: ClusterKeys,
+        node_key: KeyPair,
+        user: HubUser,
+        coalesce: Callable[[Callable[[], None]], None] = _at_once,
+    ) -> None:
+        """`name` is "" for an unconfigured node, which has a door and no peers.
+
+        Args:
+            coalesce: does a call, or puts it off while more to send is about to come. Called by
+                any thread. What is put off for too long leaves with the next heartbeat.
+        """
+        self._coalesce = coalesce
+        self.me = NodeId(name, incarnation)
+        self.role = role
+        self.keys = keys
+        self.node_key = node_key
+        self.user = user
+        self.clock = (0, 0)  # told by the supervisor, for Hello and heartbeats
+        self._book = PeerBook(name, keys.cluster)
+        self.peers = self._book.peers
+        self.frames_out = 0
+        self.strangers = 0  # frames of links from keys that are no peer's
+        self._python = python
+        self._turn_due = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    # -- life --------------------------------------------------------------------------------
+    def open(self, address: Address) -> str:
+        """Bind the sockets in the running loop and return the door's endpoint.
+
+        Raises:
+            ConfigError: the address can't be bound; nothing is left open.
+        """
+        self.loop = asyncio.get_running_loop()
+        self._ground = Ground()
+        self._ground.authenticator.admit(self.keys.door.public, "door")
+        try:
+            self._bind(address)
+        except ZactorError:
+            self._ground.close()
+            raise
+        self.endpoint = address.advertise or self._door.endpoint
+        return self.endpoint
+
+    def _bind(self, address: Address) -> None:
+        self._door = Door(
+            self._ground,
+            address,
+            server=self.keys.server,
+            take=self._take,
+            after=self._after_reading,
+        )
+        self.port = self._door.port
+        self._pulse = Pulse(
+            self._ground,
+            host=address.host,
+            door=self._door.endpoint,
+            keys=self.keys,
+            node_key=self.node_key,
+            on_heartbeat=self.user.on_heartbeat,
+        )
+
+    def close(self) -> None:
+        """Close every socket and end every thread. Peers are not told: see messages.Leave."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for peer in list(self.peers.values()):
+            self._close_sockets(peer)
+            peer.gone = "this node stops"
+        self._book.clear()
+        self._ground.still()
+        self._door.close()
+        self._pulse.close()
+        self._ground.close()
+
+    def hello(self) -> Hello:
+        """Return who we are, as other nodes are told."""
+        return Hello(
+            version=messages.WIRE_VERSION,
+            cluster=self.keys.cluster,
+            name=self.me.name,
+            incarnation=self.me.incarnation,
+            role=self.role,
+            key=self.node_key.public.decode(),
+            endpoint=self.endpoint,
+            heartbeats=self._pulse.endpoint,
+            python=self._python,
+            clock=self.clock,
+        )
+
+    # -- meeting others ----------------------------------------------------------------------
+    async def call_door(
+        self, endpoint: str, operation: messages.Operation, timeout_ms: int = config.HELLO_MS
+    ) -> bytes:
+        """Ask one thing at another node's door: see doorcall.py."""
+        return await call_door(self._ground.context, endpoint, self.keys, operation, timeout_ms)
+
+    async def introduce(self, endpoint: str) -> tuple[Hello, ...]:
+        """Say Hello at `endpoint`, link with the node there, return whom else it knows.
+
+        Raises:
+            Buried: this incarnation counts as dead there.
+            NotReachable, Refused, AlreadyExists: as the other side answers.
+        """
+        welcome = results.read_welcome(await self.call_door(endpoint, self.hello()))
+        try:
+            self._book.check(welcome.hello)
+        except Buried as error:  # it is the other that has to come back, and it will learn so
+            raise NotReachable(str(error)) from None
+        self._link_with(welcome.hello)
+        return welcome.others
+
+    def _welcome(self, hello: Hello) -> messages.Welcome:
+        self._book.check(hello)
+        others = tuple(p.hello for p in self.peers.values() if p.hello.name != hello.name)
+        self._meet(hello)
+        return messages.Welcome(hello=self.hello(), others=others)
+
+    def _meet(self, hello: Hello) -> Peer:
+        """Admit the key of `hello` and know its node; its link is connected later."""
+        known = self.peers.get(hello.name)
+        if known is not None:
+            if known.node.incarnation == hello.incarnation:
+                return known
+            self.drop_peer(hello.name, f"{hello.name} was restarted")
+        self._ground.authenticator.admit(hello.key.encode(), hello.name)
+        peer = Peer(self.me, hello, wake=self.wake, bury=self.user.on_late_item)
+        peer.met_ms = self.now_ms()
+        self._book.add(peer)
+        return peer
+
+    def _link_with(self, hello: Hello) -> None:
+        """Connect the outgoing side: from now on we know that the other side knows our key."""
+        peer = self._meet(hello)
+        if peer.dealer is not None:
+            return
+        dealer = peer.dial(self._ground, self.node_key, self.keys.server.public, self._on_monitor)
+        self.loop.add_reader(dealer.fileno(), self._read_dealer, peer)
+        self._pulse.follow(hello.heartbeats)
+
+    def drop_peer(self, name: str, reason: str) -> None:
+        """The node is dead to us: no frame of this incarnation is taken any more."""
+        peer = self._book.remove(name)
+        if peer is None:
+            return
+        self._close_sockets(peer)
+        self.user.on_peer_gone(peer, peer.end(reason))
+        peer.bury_outbox()
+
+    def drop_half_met(self) -> None:
+        """Forget who said Hello long ago and never linked: it may say Hello again."""
+        since = self.now_ms() - 2 * config.HELLO_MS
+        for peer in list(self.peers.values()):
+            if not peer.up and peer.met_ms < since:
+                self.drop_peer(peer.node.name, f"{peer.node.name} said Hello and no more")
+
+    def _close_sockets(self, peer: Peer) -> None:
+        if peer.dealer is None:
+            return
+        self.loop.remove_reader(peer.dealer.fileno())
+        peer.hang_up(self._ground)
+        self._pulse.unfollow(peer.hello.heartbeats)
+
+    # -- turns -------------------------------------------------------------------------------
+    def now_ms(self) -> int:
+        """Return the loop's monotonic time in ms."""
+        return int(self.loop.time() * 1000)
+
+    def wake(self) -> None:
+        """Ask for a turn; any thread."""
+        if not self._turn_due:
+            self._coalesce(self._ask_for_turn)
+
+    def _ask_for_turn(self) -> None:
+        if not self._turn_due:
+            self._turn_due = True
+            self.loop.call_soon_threadsafe(self._turn)
+
+    def send(self, peer: Peer, item: object) -> None:
+        """Queue one item of the kernel's own; it leaves in this turn of the loop."""
+        peer.outbox.append(item)
+        if not self._turn_due:
+            self._turn_due = True
+            self.loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """Give every link what its port collected, and send what it makes of that."""
+        self._turn_due = False
+        now = self.now_ms()
+        for peer in list(self.peers.values()):
+            handled = peer.take_handled()
+            if handled:
+                self._carry_out(peer, peer.link.consumed(handled, now))
+            if peer.outbox:
+                self._carry_out(peer, peer.link.submit(peer.take_outbox(), now))
+            self._measure(peer)
+
+    def _tick(self) -> None:
+        """Let time pass for the links whose deadline has come."""
+        self._timer = None
+        now = self.now_ms()
+        for peer in list(self.peers.values()):
+            self._carry_out(peer, peer.link.tick(now))
+            self._measure(peer)
+
+    def _measure(self, peer: Peer) -> None:
+        peer.backlog = peer.link.queued
+        peer.backlog_bytes = peer.link.queued_bytes
+        due_ms = peer.link.next_deadline_ms
+        if due_ms is None or (self._timer and self._timer.when() * 1000 <= due_ms):
+            return
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self.loop.call_at(due_ms / 1000, self._tick)
+
+    def _carry_out(self, peer: Peer, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Transmit(frame=frame):
+                    peer.unsent.append(frame)
+                case Deliver(items=items):
+                    self.user.on_items(peer, items)
+                case Trace(event=event, fields=fields):
+                    log.debug(event, peer=str(peer.node), **fields)
+        self.frames_out += peer.flush()
+
+    # -- what arrives ------------------------------------------------------------------------
+    def _take(self, client: Client, key: str, inbound: LinkFrame | Request) -> None:
+        if isinstance(inbound, Request):
+            self._take_request(client, key, inbound)
+        else:
+            self._take_frame(client, key, inbound)
+
+    def _after_reading(self) -> None:
+        if any(peer.outbox or peer.handled for peer in self.peers.values()):
+            self._turn()  # what they made of it goes out in the same turn
+
+    def _take_request(self, client: Client, key: str, request: Request) -> None:
+        if key != self.keys.door.public.decode():
+            raise RemoteProtocolError("a request over a link's connection")
+        if not isinstance(request.operation, Hello):
+            self.user.on_request(client, request)
+            return
+        try:
+            welcome = self._welcome(request.operation)
+        except ZactorError as error:
+            log.info("hello_refused", name=request.operation.name, why=str(error))
+            self.answer(client, results.problem(request.number, error))
+        else:
+            for answer in results.answers(request.number, welcome):
+                self.answer(client, answer)
+
+    def _take_frame(self, client: Client, key: str, frame: LinkFrame) -> None:
+        peer = self._book.by_key(key)
+        if peer is None or frame.source != peer.node.incarnation:
+            self.strangers += 1
+            buried = self._book.buried(key)
+            if buried:
+                error = Buried(f"{buried} counts as dead at {self.me.name}")
+                self.answer(client, results.problem(0, error))
+            return
+        peer.frames_in += 1
+        if peer.dealer is None:  # a frame of its link proves that it knows our key
+            self._link_with(peer.hello)
+        self._announce(peer)
+        self._carry_out(peer, peer.link.receive(frame, self.now_ms()))
+        self._measure(peer)
+
+    def _announce(self, peer: Peer) -> None:
+        if not peer.up and peer.connected and peer.frames_in and not peer.gone:
+            peer.up = True
+            self.user.on_peer_up(peer)
+
+    def _on_monitor(self, peer: Peer, event: int) -> None:
+        if peer.gone:
+            return
+        if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            peer.connected = True
+            self._carry_out(peer, peer.link.connected(self.now_ms()))
+            self._announce(peer)
+        elif peer.connected:
+            peer.connected = False
+            peer.unsent.clear()  # the link sends them again once it knows where the peer stands
+            self._carry_out(peer, peer.link.disconnected(self.now_ms()))
+            self.user.on_disconnected(peer)
+
+    def _read_dealer(self, peer: Peer) -> None:
+        """A peer answers on our connection only to say that we are dead to it."""
+        while peer.dealer is not None:
+            try:
+                parts = peer.dealer.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            try:
+                outbound = codec.decode_outbound(parts)
+            except RemoteProtocolError:
+                self.strangers += 1
+                continue
+            if isinstance(outbound, messages.Problem) and outbound.kind == Buried.__name__:
+                self.user.on_buried(outbound.message)
+        self.frames_out += peer.flush()
+
+    def answer(self, client: Client, outbound: messages.Answer | messages.Problem) -> None:
+        """Send a client its answer; a client that went away is no error."""
+        self._door.answer(client, outbound)
+
+    # -- heartbeats --------------------------------------------------------------------------
+    def beat(self, lag_ms: int) -> None:
+        """Publish one heartbeat."""
+        hears = tuple(sorted(str(peer.node) for peer in self.peers.values() if peer.up))
+        beat = messages.Heartbeat(self.me.name, self.me.incarnation, self.clock, lag_ms, hears)
+        self._pulse.beat(beat)
+        self._ground.authenticator.check()
+        self._turn()
+        for peer in list(self.peers.values()):
+            self._read_dealer(peer)  # what a send swallowed the news of, see `answer`
+
+    def probe(self, peer: Peer) -> None:
+        """Ask a peer where its link stands: if we are dead to it, it will say so."""
+        if peer.connected:
+            self._carry_out(peer, peer.link.connected(self.now_ms()))
+
+    def broken(self) -> set[str]:
+        """Return the peers of which a connection is broken at the moment."""
+        alive = self._pulse.alive
+        return {
+            name
+            for name, peer in self.peers.items()
+            if not peer.connected or peer.hello.heartbeats not in alive
+        }
+
+    def counters(self) -> dict[str, int]:
+        """Return how many frames went and came since the start."""
+        return {
+            "frames_in": self._door.frames_in,
+            "frames_out": self.frames_out,
+            "frames_refused": self._door.frames_refused,
+            "strangers": self.strangers,
+            "answers_dropped": self._door.answers_dropped,
+        }
+
+    def refusals(self) -> dict[str, int]:
+        """Return how many keys and handshakes were refused since the start."""
+        return {
+            "keys_refused": self._ground.authenticator.refused,
+            "heartbeats_refused": self._pulse.refused,
+            **self._door.handshakes.counts(),
+        }

@@ -1,0 +1,169 @@
+"""One remote node as this one sees it: its link, its sockets, and the port actors write to.
+
+The port side (`put`, `consumed`, `congested`) is for any thread; all else belongs to the kernel
+thread. What a thread puts is queued here and goes out at the kernel's next turn as one frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import zmq
+
+from zactor.kernel import config
+from zactor.kernel.errors import MailboxFull
+from zactor.kernel.ids import NodeId
+from zactor.kernel.protocol.link import Link, Lost
+from zactor.kernel.protocol.messages import Hello
+from zactor.kernel.transport import sockets
+from zactor.kernel.transport.ground import Ground
+from zactor.kernel.transport.keys import KeyPair
+from zactor.kernel.wire import codec
+from zactor.kernel.wire.codec import is_credited, size_of
+
+if TYPE_CHECKING:
+    from zactor.kernel.protocol.messages import LinkFrame
+
+
+class Peer:
+    """A live incarnation of another node."""
+
+    def __init__(
+        self,
+        me: NodeId,
+        hello: Hello,
+        *,
+        wake: Callable[[], None],
+        bury: Callable[[Peer, object], None],
+    ) -> None:
+        """`wake` asks for a turn, from any thread; `bury` takes what is put after the end."""
+        self.node = NodeId(hello.name, hello.incarnation)
+        self.hello = hello
+        self.link = Link(me, self.node, is_credited=is_credited, size_of=size_of)
+        self.outbox: deque[object] = deque()
+        self.handled: deque[int] = deque()  # counts from other threads, see `consumed`
+        self.gone = ""  # why it is dead to us; "" while it lives
+        self.dealer: zmq.Socket[bytes] | None = None
+        self.connected = False  # our DEALER has finished its handshake
+        self.frames_in = 0  # of its link
+        self.frames_seen = 0  # of them, when the supervisor looked last
+        self.up = False  # announced to the supervisor
+        self.met_ms = 0  # when we learnt of it, in the hub's time
+        self.unsent: deque[LinkFrame] = deque()  # the socket was full
+        self.backlog = 0  # items in the link, as of the last turn
+        self.backlog_bytes = 0
+        self._wake = wake
+        self._bury = bury
+
+    # -- the port: any thread ----------------------------------------------------------------
+    @property
+    def congested(self) -> bool:
+        """Whether senders should wait before they put more."""
+        return len(self.outbox) + self.backlog > config.LINK_QUEUE_SOFT_ITEMS and not self.gone
+
+    def put(self, item: object) -> None:
+        """Queue `item` for the node.
+
+        Raises:
+            MailboxFull: the hard limit is reached; the item was not taken.
+        """
+        if self.gone:
+            self._bury(self, item)
+            return
+        waiting = len(self.outbox) + self.backlog
+        full = waiting >= config.LINK_QUEUE_HARD_ITEMS or (
+            self.backlog_bytes >= config.LINK_QUEUE_HARD_BYTES
+        )
+        # Answers are never refused: there are no more of them than the node has asked for.
+        if full and is_credited(item):
+            raise MailboxFull(
+                f"{waiting} messages wait for node {self.node.name}: it doesn't keep up; send less,"
+                " or await the emit"
+            )
+        self.outbox.append(item)
+        if self.gone:  # it went between the check and the append: nobody else looks in here now
+            self.bury_outbox()
+        self._wake()
+
+    def bury_outbox(self) -> None:
+        """Hand what was put too late to the dead letters; any thread."""
+        while self.outbox:
+            try:
+                item = self.outbox.popleft()
+            except IndexError:  # another thread took it
+                return
+            self._bury(self, item)
+
+    def consumed(self, count: int) -> None:
+        """Say that `count` credited items from this node have been handled or dropped."""
+        self.handled.append(count)
+        self._wake()
+
+    # -- its connection: kernel thread -------------------------------------------------------
+    def dial(
+        self,
+        ground: Ground,
+        node_key: KeyPair,
+        server_public: bytes,
+        on_event: Callable[[Peer, int], None],
+    ) -> sockets.Socket:
+        """Connect to the node's door; `on_event` hears in the loop how the connection fares."""
+        loop = asyncio.get_running_loop()
+
+        def watch(dealer: sockets.Socket) -> None:
+            ground.monitor.watch(
+                dealer,
+                zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED,
+                lambda event, _value, _there: loop.call_soon_threadsafe(on_event, self, event),
+            )
+
+        self.dealer = sockets.connect_link(
+            ground.context, self.hello.endpoint, node_key, server_public, before=watch
+        )
+        return self.dealer
+
+    def hang_up(self, ground: Ground) -> None:
+        """Close the connection for good."""
+        if self.dealer is not None:
+            ground.monitor.unwatch(self.dealer)
+            self.dealer.close(linger=0)
+            self.dealer = None
+
+    # -- kernel thread -----------------------------------------------------------------------
+    def take_handled(self) -> int:
+        """Return the count of items handled since the last call."""
+        total = 0
+        while self.handled:
+            total += self.handled.popleft()
+        return total
+
+    def take_outbox(self) -> list[object]:
+        """Return what was put since the last call."""
+        outbox = self.outbox
+        return [outbox.popleft() for _ in range(len(outbox))]
+
+    def flush(self) -> int:
+        """Send what the socket takes, return how many frames; the rest waits until it can."""
+        sent = 0
+        while self.unsent and self.dealer is not None:
+            try:
+                parts = codec.encode_frame(self.unsent[0])
+                self.dealer.send_multipart(parts, zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                break
+            self.unsent.popleft()
+            sent += 1
+        return sent
+
+    def end(self, reason: str) -> list[tuple[object, bool]]:
+        """The node is dead: return what it never acknowledged, each with: was it ever sent."""
+        self.gone = reason
+        lost: list[tuple[object, bool]] = []
+        for effect in self.link.peer_gone(reason):
+            if isinstance(effect, Lost):
+                lost.extend(zip(effect.items, effect.sent, strict=True))
+        lost.extend((item, False) for item in self.take_outbox())
+        return lost

@@ -1,0 +1,40 @@
+"""Constructor arguments on their way into a fact and out of it: readable where they are plain."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import msgspec
+
+from zactor.kernel.errors import ConfigError
+from zactor.kernel.wire import payload
+
+_PICKLED = "pickle:"
+
+
+def to_text(encoded: bytes) -> str:
+    """Return the text of a payload: JSON of its keyword arguments, or its pickle in base 64.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if encoded[:1] != payload.PLAIN_MARK:
+        return _PICKLED + base64.b64encode(encoded).decode()
+    _, keywords = payload.decode(encoded, (), "data")
+    return msgspec.json.encode(keywords).decode()
+
+
+def to_keywords(text: str) -> dict[str, Any]:
+    """Return the keyword arguments; only in the actor runtime, since it may unpickle.
+
+    Raises:
+        ConfigError: the text is none that `to_text` makes.
+    """
+    if text.startswith(_PICKLED):
+        _, keywords = payload.decode(base64.b64decode(text.removeprefix(_PICKLED)), (), "pickle")
+        return dict(keywords)
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise ConfigError(f"constructor arguments that can't be read: {error}") from None

@@ -1,0 +1,88 @@
+"""The leader's duty: the theory names exactly the nodes that are alive (A10).
+
+A node that died takes with it everything that mentions it or its actors; a node that is there and
+named is written down. Both are transactions like any other, so doing them twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from zactor.kernel.errors import ZactorError
+from zactor.kernel.knowledge.terms import quote_atom
+from zactor.supervisor import theoryview
+from zactor.supervisor.ledger import Ledger
+from zactor.supervisor.reconcile import forget_patterns
+
+log = structlog.get_logger()
+
+Live = Mapping[str, tuple[int, str]]  # name -> (incarnation, address)
+
+RETRY_S = 0.2
+
+
+class Janitor:
+    """Sweeps whenever it is told that something changed. Kernel thread only."""
+
+    def __init__(self, me: str, ledger: Ledger, live: Callable[[], Live]) -> None:
+        """`live` tells who is alive now, this node included."""
+        self._me = me
+        self._ledger = ledger
+        self._live = live
+        self._due = asyncio.Event()
+
+    def nudge(self) -> None:
+        """Look again soon."""
+        self._due.set()
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            if self._ledger.leader != self._me:
+                continue
+            try:
+                await self._sweep()
+            except ZactorError as error:
+                log.warning("sweep_refused", why=str(error))
+                await asyncio.sleep(RETRY_S)
+                self._due.set()
+
+    async def _sweep(self) -> None:
+        known = theoryview.nodes(self._ledger.theory)
+        live = self._live()
+        for name, row in known.items():
+            incarnation, _ = live.get(name, (0, ""))
+            if incarnation != row.incarnation:
+                await self._forget(name, row.incarnation)
+        known = theoryview.nodes(self._ledger.theory)
+        for name, (incarnation, address) in sorted(live.items()):
+            if name not in known:
+                await self._write_down(name, incarnation, address)
+
+    async def _forget(self, name: str, incarnation: int) -> None:
+        node = quote_atom(name)
+        patterns = [f"node({node}, _)", f"incarnation({node}, _)"]
+        for row in theoryview.actors(self._ledger.theory, name):
+            patterns += forget_patterns(row.name)
+        await self._ledger.commit(
+            f"node {name} is gone",
+            who=self._me,
+            require=(
+                (f"incarnation({node}, {incarnation})", "NoSuchThing", f"{name} went already"),
+            ),
+            retract=tuple(patterns),
+        )
+
+    async def _write_down(self, name: str, incarnation: int, address: str) -> None:
+        node = quote_atom(name)
+        await self._ledger.commit(
+            f"node {name} is here",
+            who=self._me,
+            require=((f"\\+ node({node}, _)", "AlreadyExists", f"{name} is there already"),),
+            assert_=(f"node({node}, {quote_atom(address)})", f"incarnation({node}, {incarnation})"),
+        )

@@ -1,0 +1,237 @@
+"""What `zactor nodes`, `ps`, `wires`, `status`, `doctor` and the like show: rows of plain data."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from zactor.kernel import config
+from zactor.kernel.errors import NoSuchThing, ZactorError
+from zactor.kernel.knowledge.terms import format_term, text_of, to_json
+from zactor.kernel.protocol.messages import Look
+from zactor.supervisor import theoryview
+
+if TYPE_CHECKING:
+    from zactor.supervisor.node import Node
+
+Rows = list[dict[str, Any]]
+
+BUSY_S = 10.0  # an action under way for longer is worth a word
+FRESH_S = 1.0  # a change younger than this may not be everywhere yet
+
+
+def _is_refusal(counter: str) -> bool:
+    return "refused" in counter or "failed" in counter
+
+
+async def look(node: Node, what: str, argument: str, *, everywhere: bool) -> object:
+    """Return the rows of `what`; with `everywhere`, what each node knows alone is put together.
+
+    Raises:
+        NoSuchThing: there is nothing so called to look at.
+    """
+    match what:
+        case "nodes":
+            return nodes(node)
+        case "actors":
+            return actors(node)
+        case "wires":
+            return wires(node)
+        case "factories":
+            found = theoryview.factories(node.ledger.theory)
+            return [{"type": name, "bundle": bundle} for name, bundle in found.items()]
+        case "facts":
+            return facts(node)
+        case "log":
+            return node.ledger.history()
+        case "status":
+            return status(node)
+        case "deadletters":
+            rows = node.journal.dead_letters()
+            return rows if not everywhere else await _gather(node, what, rows)
+        case "runtime":
+            rows = [{"node": node.me.name, **row} for row in node.runtime.look()]
+            return rows if not everywhere else await _gather(node, what, rows)
+        case "doctor":
+            rows = doctor(node)
+            return rows if not everywhere else await _gather(node, what, rows)
+        case "bundle":
+            return {"held": node.store.held(argument), "complete": node.store.has(argument)}
+    raise NoSuchThing(f"there is nothing called {what!r} to look at")
+
+
+async def _gather(node: Node, what: str, own: Rows) -> Rows:
+    """Return `own` and the same of every other node that answers in time."""
+    peers = [peer for peer in node.hub.peers.values() if peer.up]
+    answers = await asyncio.gather(
+        *(node.calls.ask(peer, Look(what, ""), config.HELLO_MS / 1000) for peer in peers),
+        return_exceptions=True,
+    )
+    rows = list(own)
+    for peer, answer in zip(peers, answers, strict=True):
+        if isinstance(answer, ZactorError):
+            node.journal.record("look_failed", peer=peer.node.name, what=what, why=str(answer))
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            rows += answer
+    return sorted(rows, key=lambda row: (row.get("at", 0), row.get("node", "")))
+
+
+def nodes(node: Node) -> Rows:
+    """Return every node that is known: configured, and waiting for a name."""
+    theory = node.ledger.theory
+    hosted = [row.node for row in theoryview.actors(theory)]
+    rows: Rows = []
+    for row in theoryview.nodes(theory).values():
+        peer = node.hub.peers.get(row.name)
+        mine = row.name == node.me.name
+        known = node.hub.hello() if mine else peer.hello if peer and peer.up else None
+        clock = node.ledger.clock if mine else node.clocks.get(row.name, (0, 0))
+        rows.append(
+            {
+                "name": row.name,
+                "role": known.role if known else "",
+                "state": "up" if known else "unreachable",
+                "address": row.address,
+                "incarnation": row.incarnation,
+                "actors": hosted.count(row.name),
+                "clock": list(clock),
+            }
+        )
+    for endpoint in node.doorman.waiting_endpoints():
+        rows.append(
+            {
+                "name": "",
+                "role": "node",
+                "state": "unconfigured",
+                "address": endpoint.removeprefix("tcp://"),
+                "incarnation": 0,
+                "actors": 0,
+                "clock": [0, 0],
+            }
+        )
+    return rows
+
+
+def actors(node: Node) -> Rows:
+    """Return every actor, by name."""
+    return [
+        {
+            "name": row.name,
+            "type": row.type,
+            "node": row.node,
+            "state": row.state,
+            "reason": row.reason,
+            "bundle": row.bundle,
+            "uid": row.uid,
+        }
+        for row in theoryview.actors(node.ledger.theory)
+    ]
+
+
+def wires(node: Node) -> Rows:
+    """Return every interaction."""
+    return [
+        {
+            "emitter": wire.emitter,
+            "action": wire.action,
+            "reactor": wire.reactor,
+            "service": wire.service.value,
+        }
+        for wire in theoryview.wires(node.ledger.theory)
+    ]
+
+
+def facts(node: Node) -> Rows:
+    """Return every fact, as a text and in parts."""
+    rows = []
+    for fact in node.ledger.theory:
+        term = fact.term
+        rows.append(
+            {
+                "fact": format_term(term),
+                "functor": getattr(term, "functor", text_of(term)),
+                "args": [to_json(argument) for argument in theoryview.arguments_of(term)],
+                "clock": list(fact.clock),
+            }
+        )
+    return sorted(rows, key=lambda row: str(row["fact"]))
+
+
+def status(node: Node) -> dict[str, Any]:
+    """Return one page about the cluster as this node sees it."""
+    theory = node.ledger.theory
+    rows = nodes(node)
+    all_actors = theoryview.actors(theory)
+    troubles = [f"{row.name} failed: {row.reason}" for row in all_actors if row.state == "failed"]
+    troubles += [
+        f"node {row['name']} is {row['state']}" for row in rows if row["state"] == "unreachable"
+    ]
+    return {
+        "cluster": node.hub.keys.cluster,
+        "node": node.me.name,
+        "leader": node.ledger.leader,
+        "clock": list(node.ledger.clock),
+        "nodes": len([row for row in rows if row["state"] == "up"]),
+        "unconfigured": len([row for row in rows if row["state"] == "unconfigured"]),
+        "actors": len(all_actors),
+        "running": len([row for row in all_actors if row.state == "running"]),
+        "wires": len(theoryview.wires(theory)),
+        "dead_letters": node.journal.dead_count,
+        "failed_actions": node.journal.failures,
+        "degraded": bool(troubles),
+        "troubles": troubles,
+    }
+
+
+def doctor(node: Node) -> Rows:
+    """Return the checks of this node, each with what was found."""
+    behind = sorted(
+        name for name, clock in node.clocks.items() if tuple(clock) != tuple(node.ledger.clock)
+    )
+    refused = node.hub.refusals()
+    frames = node.hub.counters()
+    long = [row for row in node.runtime.look() if row["busy_s"] > BUSY_S]
+    rows: Rows = [
+        {
+            "check": "actors",
+            "ok": not long,
+            "detail": "; ".join(
+                f"{row['name']} has been busy in {row['action']} for {row['busy_s']:.0f} s"
+                " (destroy --drain S ends it)"
+                for row in long
+            )
+            or "none is busy for long",
+        },
+        {
+            "check": "knowledge base",
+            "ok": not behind or node.ledger.age_s() < FRESH_S,
+            "detail": f"clock {node.ledger.clock}"
+            + (f"; not at the same place: {', '.join(behind)}" if behind else ""),
+        },
+        {
+            "check": "loop",
+            "ok": node.detector.lag_ms < config.SILENCE_MS // 2,
+            "detail": f"{node.detector.lag_ms} ms late",
+        },
+        {
+            "check": "links",
+            "ok": all(peer.connected for peer in node.hub.peers.values()),
+            "detail": ", ".join(
+                f"{name}: {peer.backlog} waiting" for name, peer in sorted(node.hub.peers.items())
+            )
+            or "none",
+        },
+        {
+            "check": "refused",
+            "ok": not any(count for name, count in refused.items() if _is_refusal(name)),
+            "detail": ", ".join(f"{name} {count}" for name, count in refused.items()),
+        },
+        {
+            "check": "frames",
+            "ok": not frames["frames_refused"],
+            "detail": ", ".join(f"{name} {count}" for name, count in frames.items()),
+        },
+    ]
+    return [{"node": node.me.name, **row} for row in rows]

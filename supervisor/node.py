@@ -1,0 +1,379 @@
+"""One life of one configured node: everything that runs on it, put together.
+
+Threads: all of this is the kernel thread's, on its asyncio loop, but `on_late_item` and what the
+actor runtime calls. User code never runs here (D12).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from zactor.bundles import load as bundles
+from zactor.bundles.store import BundleStore
+from zactor.kernel import config
+from zactor.kernel.ids import NodeId
+from zactor.kernel.knowledge.store import Store
+from zactor.kernel.protocol import messages
+from zactor.kernel.protocol.messages import KbMessage
+from zactor.kernel.runtime.mailbox import DeadLetter
+from zactor.kernel.runtime.router import Blueprint
+from zactor.kernel.runtime.runtime import Runtime
+from zactor.kernel.transport.ground import LOOPBACK, Address
+from zactor.kernel.transport.hub import Hub
+from zactor.kernel.transport.keys import ClusterKeys, KeyPair, node_keys
+from zactor.kernel.transport.peer import Peer
+from zactor.kernel.transport.seam import Client
+from zactor.kernel.wire.bulky import Bulky
+from zactor.supervisor.calls import Calls
+from zactor.supervisor.detector import Detector
+from zactor.supervisor.discovery import Discovery
+from zactor.supervisor.doorman import Doorman
+from zactor.supervisor.fetch import Fetcher
+from zactor.supervisor.janitor import Janitor
+from zactor.supervisor.journal import Journal
+from zactor.supervisor.ledger import Ledger
+from zactor.supervisor.operations import Operations
+from zactor.supervisor.reconcile import Reconciler
+from zactor.supervisor.tracelog import trace_log
+
+log = structlog.get_logger()
+
+_ACTOR_ITEMS = frozenset(
+    {
+        messages.Signal,
+        messages.Ask,
+        messages.Reply,
+        messages.Failure,
+        messages.Undelivered,
+        Bulky,
+    }
+)
+GOODBYE_MS = 300  # a peer that is stuck doesn't keep us
+GOODBYE_POLL_S = 0.002
+CHECK_PROCESS_MS = 50  # how often a broken connection's other end is asked whether it lives
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a node was started."""
+
+    home: Path
+    role: str = "node"  # "node" | "master"
+    address: Address = LOOPBACK
+    join: tuple[str, ...] = ()  # endpoints
+    payload: str = "pickle"  # "pickle" | "data": what arguments may be
+
+
+class Node:
+    """One incarnation of a named node."""
+
+    def __init__(self, name: str, settings: Settings, keys: ClusterKeys, state: Path) -> None:
+        """`state` is this node's own folder, locked by the caller."""
+        self.settings = settings
+        self.kb_store = Store(state)
+        self.me = NodeId(name, self.kb_store.next_incarnation())
+        self._loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[str] = self._loop.create_future()
+        self.joined = asyncio.Event()  # everybody who was there at the start is met
+        self.clocks: dict[str, tuple[int, int]] = {}
+        self._tasks: set[asyncio.Task[object]] = set()
+        self.journal = Journal(name)
+        self.journal.attach(self._loop)
+        self._trace = trace_log(self.me)
+        self.runtime = Runtime(
+            node=self.me,
+            policy=settings.payload,
+            dead_letter=self.on_dead_letter,
+            trace=self._trace,
+            ended=self._on_actor_ended,
+            failed=self._on_action_failed,
+        )
+        self.hub = self._make_hub(keys, node_keys(state))
+        self.calls = Calls(self.hub.send)
+        self.store = BundleStore(state / "bundles")
+        self.fetcher = Fetcher(self.store, self.calls, self._up)
+        self.ledger = Ledger(
+            name,
+            self.me.incarnation,
+            self.kb_store,
+            send=self._send_kb,
+            on_change=self._on_change,
+            on_reset=self._on_reset,
+            on_leader=self._on_leader,
+        )
+        self.reconciler = Reconciler(
+            self.me,
+            ledger=self.ledger,
+            runtime=self.runtime,
+            store=self.store,
+            fetcher=self.fetcher,
+            journal=self.journal,
+            port_of=self._port_of,
+            spawn_task=self.spawn,
+        )
+        self.janitor = Janitor(name, self.ledger, self._live)
+        self.detector = Detector(
+            tick_ms=config.HEARTBEAT_MS,
+            silence_ms=config.SILENCE_MS,
+            stuck_ms=config.STUCK_MS,
+        )
+        self.operations = Operations(self)
+        self.doorman = Doorman(self)
+        self.discovery = Discovery(self)
+
+    def _make_hub(self, keys: ClusterKeys, node_key: KeyPair) -> Hub:
+        return Hub(
+            name=self.me.name,
+            incarnation=self.me.incarnation,
+            role=self.settings.role,
+            python=sys.version_info[:2],
+            keys=keys,
+            node_key=node_key,
+            user=self,
+            coalesce=self.runtime.shared.at_slice_end,
+        )
+
+    # -- life --------------------------------------------------------------------------------
+    def open(self) -> str:
+        """Bind the sockets, start the runtime, and return the door's endpoint."""
+        endpoint = self.hub.open(self.settings.address)
+        self.runtime.start()
+        bundles.attach(self.store)  # what a message holds may be of any bundle that is here
+        return endpoint
+
+    async def run(self) -> str:
+        """Live until told to stop; return why it ended: "stop" or "buried: …"."""
+        self.ledger.members(self._members())
+        self.spawn(self._beat())
+        self.spawn(self.janitor.run())
+        self.spawn(self.discovery.run())
+        log.info("node_started", node=str(self.me), endpoint=self.hub.endpoint)
+        return await self.ended
+
+    def stop(self) -> None:
+        """End this life in good order; kernel thread."""
+        if not self.ended.done():
+            self.ended.set_result("stop")
+
+    async def close(self) -> None:
+        """Say goodbye, end the actors, close everything."""
+        await asyncio.to_thread(self.runtime.close, config.RUNTIME_CLOSE_S)
+        bundles.detach(self.store)
+        for peer in self._up():
+            self.hub.send(peer, messages.Request(0, messages.Leave(*self.me)))
+        await self._acknowledged()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.hub.close()
+        self.kb_store.close()
+        if self._trace is not None:
+            self._trace.close()
+
+    async def _acknowledged(self) -> None:
+        """Wait a little until every peer has what is on its way to it, the goodbye above all."""
+        until = self.hub.now_ms() + GOODBYE_MS
+        while any(peer.outbox or peer.link.queued for peer in self._up()):
+            if self.hub.now_ms() > until:
+                return
+            await asyncio.sleep(GOODBYE_POLL_S)
+
+    def spawn(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run a coroutine as long as this life lasts; an error of ours is logged, loudly."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("task_failed", exc_info=task.exception())
+
+    async def _beat(self) -> None:
+        while True:
+            self.hub.clock = self.ledger.clock
+            self._watch()
+            self.hub.drop_half_met()
+            self.ledger.tick(self.hub.now_ms())
+            self.hub.beat(self.detector.lag_ms)
+            await asyncio.sleep(config.HEARTBEAT_MS / 1000)
+
+    def _watch(self) -> None:
+        """Put out who has been silent for too long."""
+        for peer in self._up():
+            if peer.frames_in != peer.frames_seen:
+                peer.frames_seen = peer.frames_in
+                self.detector.heard(peer.node.name, self.hub.now_ms())
+        broken = self.hub.broken()
+        for name in self.detector.tick(self.hub.now_ms(), broken):
+            limit_ms = config.SILENCE_MS if name in broken else config.STUCK_MS
+            self.hub.drop_peer(name, f"{name} has been silent for {limit_ms} ms")
+
+    # -- who is there ------------------------------------------------------------------------
+    def _up(self) -> list[Peer]:
+        return [peer for peer in self.hub.peers.values() if peer.up]
+
+    def _port_of(self, node: str) -> Peer | None:
+        peer = self.hub.peers.get(node)
+        return peer if peer is not None and peer.up else None
+
+    def _members(self) -> dict[str, tuple[str, int]]:
+        members = {peer.node.name: (peer.hello.role, peer.node.incarnation) for peer in self._up()}
+        return members | {self.me.name: (self.settings.role, self.me.incarnation)}
+
+    def _live(self) -> dict[str, tuple[int, str]]:
+        hellos = [peer.hello for peer in self._up()] + [self.hub.hello()]
+        return {
+            hello.name: (hello.incarnation, hello.endpoint.removeprefix("tcp://"))
+            for hello in hellos
+        }
+
+    async def meet(self, endpoint: str) -> None:
+        """Introduce this node at a door, and at those the node there knows.
+
+        Raises:
+            NotReachable, Refused: as the node there answers.
+        """
+        others = await self.hub.introduce(endpoint)
+        strangers = [hello for hello in others if hello.name not in self.hub.peers]
+        await asyncio.gather(*(self.discovery.try_meet(hello.endpoint) for hello in strangers))
+
+    # -- from the hub ------------------------------------------------------------------------
+    def on_peer_up(self, peer: Peer) -> None:
+        """A link works both ways: the node is a member from now on."""
+        self.detector.heard(peer.node.name, self.hub.now_ms())
+        log.info("node_up", peer=str(peer.node), role=peer.hello.role)
+        if self._trace is not None:
+            self._trace("alive", {"q": str(peer.node)})
+        self.journal.record("node_up", name=peer.node.name, incarnation=peer.node.incarnation)
+        self.ledger.members(self._members())
+        self.reconciler.on_node(peer.node.name)
+        self.janitor.nudge()
+
+    def on_peer_gone(self, peer: Peer, lost: Sequence[tuple[object, bool]]) -> None:
+        """A node is dead to us: nothing may go on waiting for it."""
+        self.detector.forget(peer.node.name)
+        self.clocks.pop(peer.node.name, None)
+        self.calls.peer_gone(peer)
+        self.runtime.peer_gone(peer, [(i, sent) for i, sent in lost if type(i) in _ACTOR_ITEMS])
+        if not peer.up:
+            return
+        if self._trace is not None:
+            self._trace("suspect", {"q": str(peer.node)})
+        log.warning("node_gone", peer=str(peer.node), why=peer.gone, lost=len(lost))
+        self.journal.record(
+            "node_gone", name=peer.node.name, incarnation=peer.node.incarnation, why=peer.gone
+        )
+        self.reconciler.on_node(peer.node.name)
+        self.ledger.members(self._members())
+        self.janitor.nudge()
+
+    def on_disconnected(self, peer: Peer) -> None:
+        """A broken connection is a hint: look whether the process lives."""
+        self.spawn(self._check_process(peer))
+
+    async def _check_process(self, peer: Peer) -> None:
+        host, _, port = peer.hello.endpoint.removeprefix("tcp://").rpartition(":")
+        while not peer.connected and not peer.gone:
+            try:
+                async with asyncio.timeout(config.SILENCE_MS / 1000):
+                    _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+                writer.close()
+            except ConnectionRefusedError:
+                self.hub.drop_peer(peer.node.name, f"the process of {peer.node.name} is gone")
+                return
+            except OSError:
+                pass  # no proof of anything: silence will tell
+            await asyncio.sleep(CHECK_PROCESS_MS / 1000)
+
+    def on_heartbeat(self, heartbeat: messages.Heartbeat) -> None:
+        """A node's loop is alive."""
+        peer = self.hub.peers.get(heartbeat.name)
+        if peer is not None and peer.up and peer.node.incarnation == heartbeat.incarnation:
+            self.detector.heard(heartbeat.name, self.hub.now_ms())
+            self.clocks[heartbeat.name] = heartbeat.clock
+            if str(self.me) not in heartbeat.hears:
+                self.hub.probe(peer)
+
+    def on_buried(self, reason: str) -> None:
+        """We count as dead somewhere: come back as a new incarnation."""
+        if not self.ended.done():
+            log.warning("node_buried", node=str(self.me), why=reason)
+            self.ended.set_result(f"buried: {reason}")
+
+    def on_items(self, peer: Peer, items: Sequence[object]) -> None:
+        """Sort what a link delivered: actors' messages in one batch, the kernel's own singly."""
+        for_actors = [item for item in items if type(item) in _ACTOR_ITEMS]
+        if for_actors:
+            self.runtime.deliver(peer, for_actors)
+        if len(for_actors) == len(items):
+            return
+        for item in items:
+            if isinstance(item, KbMessage):
+                self.ledger.receive(peer.node.name, item)
+            elif isinstance(item, messages.Answer | messages.Problem):
+                self.calls.take(peer, item)
+            elif isinstance(item, messages.Request):
+                self.doorman.peer(peer, item)
+
+    def on_request(self, client: Client, request: messages.Request) -> None:
+        """A client asks something at the door."""
+        self.doorman.client(client, request)
+
+    # -- from the ledger ---------------------------------------------------------------------
+    def _send_kb(self, to: str, message: KbMessage) -> None:
+        peer = self.hub.peers.get(to)
+        if peer is not None:
+            self.hub.send(peer, message)
+
+    def _on_change(self, retracted: Sequence[str], asserted: Sequence[str]) -> None:
+        self._trace_place()
+        self.reconciler.on_change(retracted, asserted)
+        self.journal.record("changed", retracted=list(retracted), asserted=list(asserted))
+
+    def _trace_place(self) -> None:
+        if self._trace is not None:
+            place = {"clock": list(self.ledger.clock), "hash": self.ledger.digest.hex()}
+            self._trace("kb_apply", place)
+
+    def _on_reset(self) -> None:
+        self._trace_place()
+        self.reconciler.on_reset()
+        self.journal.record("knowledge_base_taken_over", clock=list(self.ledger.clock))
+        self.janitor.nudge()
+
+    def _on_leader(self, leader: str) -> None:
+        self.journal.record("leader", name=leader)
+        self.janitor.nudge()
+
+    # -- from anywhere -----------------------------------------------------------------------
+    def on_late_item(self, peer: Peer, item: object) -> None:
+        """Something was put for a node that is gone; any thread."""
+        if type(item) in _ACTOR_ITEMS:
+            self.runtime.peer_gone(peer, [(item, False)])
+
+    def _on_actor_ended(self, blueprint: Blueprint, reason: str) -> None:
+        """An actor stopped by itself: the knowledge base is to forget it; any thread."""
+        self._loop.call_soon_threadsafe(self.reconciler.on_ended, blueprint.name, blueprint.uid)
+
+    def _on_action_failed(self, actor: str, action: str, error: str) -> None:
+        """An action raised; any thread."""
+        self.journal.failures += 1
+        self.journal.record("action_failed", actor=actor, action=action, error=error)
+
+    def on_dead_letter(self, letter: DeadLetter) -> None:
+        """The runtime gave a message up; any thread."""
+        first = self.journal.bury(
+            sender=letter.sender, target=letter.target, action=letter.action, reason=letter.reason
+        )
+        if first:
+            log.warning(
+                "dead_letter", target=letter.target, action=letter.action, why=letter.reason
+            )

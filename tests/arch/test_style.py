@@ -1,0 +1,134 @@
+"""The house's limits, and what has no place in the project."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FILE_LINES_MAX = 400
+FUNCTION_LINES_MAX = 60
+
+# What had to be longer, with its reason; empty is best.
+LONGER_FILES: dict[str, str] = {
+    "kernel/protocol/messages.py": "the module is the grammar of the wire: one table, read whole",
+}
+LONGER_FUNCTIONS: dict[str, str] = {}
+
+
+def project_files() -> list[Path]:
+    """What belongs to the project: tracked, or new and not ignored."""
+    words = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("this is no git checkout")
+    names = {name for name in done.stdout.decode().split("\0") if name}
+    return [ROOT / name for name in sorted(names) if (ROOT / name).is_file()]
+
+
+def python_files() -> list[Path]:
+    return [file for file in project_files() if file.suffix == ".py"]
+
+
+def long_functions(text: str) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            if lines > FUNCTION_LINES_MAX:
+                yield node.name, lines
+
+
+def test_no_file_is_too_long() -> None:
+    found = []
+    for file in python_files():
+        lines = len(file.read_text().splitlines())
+        name = file.relative_to(ROOT).as_posix()
+        if lines > FILE_LINES_MAX and name not in LONGER_FILES:
+            found.append(f"{name}: {lines} lines")
+    assert not found, "\n".join(found)
+
+
+def test_no_function_is_too_long() -> None:
+    found = []
+    for file in python_files():
+        for function, lines in long_functions(file.read_text()):
+            name = f"{file.relative_to(ROOT).as_posix()}:{function}"
+            if name not in LONGER_FUNCTIONS:
+                found.append(f"{name}: {lines} lines")
+    assert not found, "\n".join(found)
+
+
+def test_a_long_function_would_be_found() -> None:
+    text = "def f():\n" + "    x = 1\n" * FUNCTION_LINES_MAX
+    assert list(long_functions(text)) == [("f", FUNCTION_LINES_MAX + 1)]
+    assert not list(long_functions(text.removesuffix("    x = 1\n")))
+
+
+def test_every_module_begins_with_what_it_owns() -> None:
+    found = [
+        file.relative_to(ROOT).as_posix()
+        for file in python_files()
+        if file.relative_to(ROOT).parts[0] != "tests"
+        and not ast.get_docstring(ast.parse(file.read_text()))
+    ]
+    assert not found
+
+
+def forbidden() -> list[re.Pattern[str]]:
+    """What is true on one machine only: its folders and the package indexes it uses."""
+    words = {os.fspath(ROOT), os.fspath(Path.home()), sys.prefix}
+    words -= {"/", "/root", "/usr", "/usr/local"}  # these are everybody's
+    for variable in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX"):
+        for url in os.environ.get(variable, "").split():
+            words.add(urlsplit(url).hostname or url)
+    # Put together here, or this file would be the first to be found.
+    slash = "/"
+    patterns = [re.escape(word) + r"\b" for word in sorted(words) if word]
+    patterns += [
+        rf"{slash}(home|Users){slash}\w",
+        rf"{slash}work{slash}\w",
+        rf"{slash}root{slash}\.?\w",
+        r"(extra-)?index" + r"[-_]url\s*[=:]",
+    ]
+    return [re.compile(pattern) for pattern in patterns]
+
+
+def offences(text: str) -> list[str]:
+    return [
+        f"line {number}: {match.group()}"
+        for number, line in enumerate(text.splitlines(), 1)
+        for pattern in forbidden()
+        for match in pattern.finditer(line)
+    ]
+
+
+def test_no_path_of_a_machine_and_no_package_index_is_written_down() -> None:
+    found = []
+    for file in project_files():
+        try:
+            text = file.read_text()
+        except UnicodeDecodeError:
+            continue
+        found += [f"{file.relative_to(ROOT).as_posix()} {where}" for where in offences(text)]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cd " + "/".join(["", "home", "someone", "zactor"]),
+        "see " + "/".join(["", "work", "plan.txt"]),
+        "--index" + "-url=https://mirror.example/simple",
+        os.fspath(ROOT),
+    ],
+)
+def test_a_path_of_a_machine_would_be_found(text: str) -> None:
+    assert offences(text)

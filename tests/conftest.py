@@ -1,0 +1,148 @@
+"""Every test has a home of its own and leaves nothing behind: no thread, process, context or file.
+
+What is left is named at the end of the test that left it, not found an hour later by another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import itertools
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+GRACE_S = 3.0  # what is on its way to its end may take this long
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def private_temp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Temporary files of tests and of their children go where only this run looks."""
+    folder = tmp_path_factory.getbasetemp() / "temp"
+    folder.mkdir()
+    before = os.environ.get("TMPDIR"), tempfile.tempdir
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    yield folder
+    tempfile.tempdir = before[1]
+    _set_variable("TMPDIR", before[0])
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, private_temp: Path) -> Iterator[Path]:
+    """A ZACTOR_HOME that nobody used before; a developer's own is never touched."""
+    folder = tmp_path_factory.getbasetemp() / f"home{next(_NUMBERS)}"
+    before = os.environ.get("ZACTOR_HOME")
+    os.environ["ZACTOR_HOME"] = str(folder)
+    watch = _Watch(folder, private_temp)
+    yield folder
+    _set_variable("ZACTOR_HOME", before)
+    left = watch.left_behind()
+    if left:
+        pytest.fail("left behind: " + "; ".join(left), pytrace=False)
+
+
+class _Watch:
+    """What was there when the test began."""
+
+    def __init__(self, home: Path, temp: Path) -> None:
+        self._home = home
+        self._temp = temp
+        self._threads = set(threading.enumerate())
+        self._children = _children()
+        self._contexts = len(_context_threads())
+        self._files = set(temp.iterdir())
+
+    def left_behind(self) -> list[str]:
+        """Wait for what is ending, then name what is there and wasn't before."""
+        left = []
+        if not _within_grace(lambda: not self._new_threads()):
+            names = ", ".join(sorted(thread.name for thread in self._new_threads()))
+            left.append(f"threads {names}")
+        if not _within_grace(lambda: not self._new_processes()):
+            for pid, words in sorted(self._new_processes().items()):
+                left.append(f"process {pid} ({words})")
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        if not _within_grace(lambda: len(_context_threads()) <= self._contexts, gc.collect):
+            left.append("an open ZeroMQ context (its threads run on)")
+        files = set(self._temp.iterdir()) - self._files
+        if files:
+            left.append("temporary files " + ", ".join(sorted(file.name for file in files)))
+        return left
+
+    def _new_threads(self) -> list[threading.Thread]:
+        return [
+            thread
+            for thread in threading.enumerate()
+            if thread not in self._threads and thread.is_alive()
+        ]
+
+    def _new_processes(self) -> dict[int, str]:
+        found = {pid: words for pid, words in _children().items() if pid not in self._children}
+        # Who detached itself is nobody's child, but bears the home it was started with. Looking
+        # at every process takes ms, and who has a home has written to it.
+        return found | (_processes_of(self._home) if self._home.exists() else {})
+
+
+def _within_grace(is_good: Callable[[], bool], remedy: Callable[[], object] = int) -> bool:
+    if is_good():
+        return True
+    remedy()
+    deadline = time.monotonic() + GRACE_S
+    while not is_good():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _children() -> dict[int, str]:
+    """Processes that a thread of ours started, also those that nobody has waited for."""
+    pids: set[str] = set()
+    for file in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            pids.update(file.read_text().split())
+    found = {int(pid): _words(pid) for pid in pids}
+    # Python's own helper, started once and meant to stay.
+    return {pid: words for pid, words in found.items() if "resource_tracker" not in words}
+
+
+def _processes_of(home: Path) -> dict[int, str]:
+    mark = f"ZACTOR_HOME={home}\0".encode()
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if folder.name != str(os.getpid()) and mark in (folder / "environ").read_bytes():
+                found[int(folder.name)] = _words(folder.name)
+    return found
+
+
+def _words(pid: str) -> str:
+    try:
+        line = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return "gone"
+    return line.replace(b"\0", b" ").decode(errors="replace").strip() or "not waited for"
+
+
+def _context_threads() -> list[str]:
+    """The threads that libzmq runs for each context: they end with it."""
+    names = []
+    for file in Path("/proc/self/task").glob("*/comm"):
+        with contextlib.suppress(OSError):
+            names.append(file.read_text().strip())
+    return [name for name in names if name.startswith("ZMQbg")]
+
+
+def _set_variable(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value

@@ -1,0 +1,191 @@
+"""Goals against a theory: what holds, in which order, and how fast."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zactor.kernel import config
+from zactor.kernel.errors import Refused, TermError
+from zactor.kernel.knowledge.query import solve
+from zactor.kernel.knowledge.terms import Atom, Compound, Term, format_term, parse_goal
+from zactor.kernel.knowledge.theory import FactRow, Theory
+
+
+def theory_of(*facts: str) -> Theory:
+    return Theory((fact, 1, number, "me", "test", 0.0) for number, fact in enumerate(facts))
+
+
+NETWORK = theory_of(
+    "node(n1,'127.0.0.1:4811')",
+    "node(n2,'127.0.0.1:4812')",
+    "actor(c1,counter,n1)",
+    "actor(g1,gui,n1)",
+    "actor(g2,gui,n2)",
+    "reacts(g1,c1,updateVal,fifo)",
+    "reacts(c1,g1,inc,fifo)",
+    "size(c1,1)",
+    "size(g1,1.0)",
+    "size(g2,7)",
+    "primary",
+)
+
+HOLDS = [
+    ("actor(c1,T,N)", ["N=n1, T=counter"]),
+    ("actor(X,gui,_)", ["X=g1", "X=g2"]),
+    ("actor(X,gui,N), node(N,'127.0.0.1:4812')", ["N=n2, X=g2"]),
+    ("actor(X,_,_), \\+ reacts(X,_,_,_)", ["X=g2"]),
+    ("\\+ actor(c9,_,_)", [""]),
+    ("\\+ actor(c1,_,_)", []),
+    ("\\+ (actor(X,_,n2), reacts(X,_,_,_))", [""]),
+    ("primary", [""]),
+    ("secondary", []),
+    ("actor(X,_,_), X \\= c1, X \\= g1", ["X=g2"]),
+    ("X = f(Y,b), Y = a", ["X=f(a,b), Y=a"]),
+    ("X = f(X)", []),
+    ("f(X,[X,_]) = f(1,[1,2])", ["X=1"]),
+    ("1 = 1.0", []),
+    ("size(X,1)", ["X=c1"]),
+    ("size(X,1.0)", ["X=g1"]),
+    ("size(X,S), S =:= 1", ["S=1, X=c1", "S=1.0, X=g1"]),
+    ("size(X,S), S > 1", ["S=7, X=g2"]),
+    ("size(_,S), S =< 1.0, S == 1", ["S=1"]),
+    ("a == a, a \\== b", [""]),
+    ("true", [""]),
+    ("fail", []),
+    ("actor(X,T,N,_)", []),
+    ("reacts(X,Y,_,_), reacts(Y,X,_,_)", ["X=c1, Y=g1", "X=g1, Y=c1"]),
+    ("X = Y, Y = Z, Z = 3", ["X=3, Y=3, Z=3"]),
+]
+
+
+@pytest.mark.parametrize(("goal", "solutions"), HOLDS, ids=[goal for goal, _ in HOLDS])
+def test_a_goal_has_these_solutions_in_this_order(goal: str, solutions: list[str]) -> None:
+    found = [
+        ", ".join(f"{name}={format_term(value)}" for name, value in sorted(solution.items()))
+        for solution in solve(goal, NETWORK)
+    ]
+    assert found == solutions
+
+
+@pytest.mark.parametrize(
+    "goal", ["X", "3", '"text"', "[a]", "a :- b", "X > a", "X < 3", "!", "a ; b"]
+)
+def test_what_is_no_goal_is_a_term_error(goal: str) -> None:
+    with pytest.raises(TermError):
+        list(solve(goal, NETWORK))
+
+
+def test_the_order_of_solutions_depends_on_the_facts_alone() -> None:
+    facts = [f"p({letter})" for letter in "dacb"]
+    orders = {
+        tuple(format_term(one["X"]) for one in solve("p(X)", theory_of(*order)))
+        for order in itertools.permutations(facts)
+    }
+    assert orders == {("a", "b", "c", "d")}
+
+
+def test_a_query_that_would_look_at_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "QUERY_STEPS_MAX", 1_000)
+    many = theory_of(*[f"p(a{number})" for number in range(100)])
+    assert len(list(solve("p(X)", many))) == 100
+    with pytest.raises(Refused, match="more than 1000 facts"):
+        list(solve("p(X), p(Y)", many))
+    with pytest.raises(Refused, match="more than 1000 facts"):
+        list(solve("p(X), \\+ (p(_), fail), fail", many))  # few are taken, all are sorted
+
+
+NAMES = st.sampled_from("abc")
+FACTS = st.lists(st.tuples(st.sampled_from(["p", "q"]), NAMES, NAMES), max_size=8)
+SLOTS = st.sampled_from(["a", "b", "c", "X", "Y", "Z", "_"])
+LITERALS = st.lists(
+    st.tuples(st.booleans(), st.sampled_from(["p", "q"]), SLOTS, SLOTS), min_size=1, max_size=3
+)
+
+
+@settings(max_examples=250, deadline=None)
+@given(FACTS, LITERALS)
+def test_solutions_are_those_that_trying_everything_finds(
+    facts: list[tuple[str, str, str]], literals: list[tuple[bool, str, str, str]]
+) -> None:
+    theory = theory_of(*sorted({f"{name}({one},{two})" for name, one, two in facts}))
+    positive = [literal for literal in literals if not literal[0]]
+    ordered = positive + [literal for literal in literals if literal[0]]
+    goal = _goal_text(ordered)
+    found = {_key(solution) for solution in solve(goal, theory)}
+    assert found == set(_brute_force(set(facts), ordered))
+
+
+def _goal_text(literals: list[tuple[bool, str, str, str]]) -> str:
+    parts = []
+    for negated, name, one, two in literals:
+        parts.append(("\\+ " if negated else "") + f"{name}({one},{two})")
+    return ", ".join(parts)
+
+
+def _key(solution: dict[str, Term]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((name, format_term(value)) for name, value in solution.items()))
+
+
+def _brute_force(
+    facts: set[tuple[str, str, str]], literals: list[tuple[bool, str, str, str]]
+) -> Iterator[tuple[tuple[str, str], ...]]:
+    positive = [literal for literal in literals if not literal[0]]
+    names = sorted({slot for _, _, *slots in positive for slot in slots if slot in "XYZ"})
+    for values in itertools.product("abc", repeat=len(names)):
+        bound = dict(zip(names, values, strict=True))
+        if all(_holds(facts, literal, bound) for literal in literals):
+            yield tuple(sorted(bound.items()))
+
+
+def _holds(
+    facts: set[tuple[str, str, str]], literal: tuple[bool, str, str, str], bound: dict[str, str]
+) -> bool:
+    negated, name, *slots = literal
+    one, two = [bound.get(slot, slot) for slot in slots]
+    found = any(
+        fact == name
+        and (one in "XYZ_" or one == left)
+        and (two in "XYZ_" or two == right)
+        and (one != two or one not in "XYZ" or left == right)
+        for fact, left, right in facts
+    )
+    return found != negated
+
+
+def test_a_bound_argument_finds_its_facts_among_a_hundred_thousand_at_once() -> None:
+    rows: list[FactRow] = [
+        (f"reacts(g{number % 1000},c{number},updateVal,fifo)", 1, number, "", "", 0.0)
+        for number in range(100_000)
+    ]
+    theory = Theory(rows)
+    for goal, count in (("reacts(g7,X,_,_)", 100), ("reacts(_,c77,_,S)", 1)):
+        best = min(_timed(goal, theory, count) for _ in range(3))
+        assert best < 0.005, goal
+
+
+def _timed(goal: str, theory: Theory, count: int) -> float:
+    parsed = parse_goal(goal)
+    assert isinstance(parsed, Compound)
+    start = time.process_time()
+    found = list(solve(parsed, theory))
+    spent = time.process_time() - start
+    assert len(found) == count
+    return spent
+
+
+def test_facts_are_found_by_leading_arguments_whether_atom_or_string() -> None:
+    theory = theory_of("node(n1,'h:1')", 'node(n2,"h:1")', "node(n3,'h:2')")
+    assert [fact.text for fact in theory.facts("node", 2, None, "h:1")] == [
+        "node(n1,'h:1')",
+        'node(n2,"h:1")',
+    ]
+    assert [fact.text for fact in theory.facts("node", 2, None, Atom("h:1"))] == ["node(n1,'h:1')"]
+    assert [fact.text for fact in theory.facts("node", 2, "n3", "h:2")] == ["node(n3,'h:2')"]
+    assert theory.facts("node", 2, "n3", "h:1") == []
+    assert theory.facts("node", 3) == []

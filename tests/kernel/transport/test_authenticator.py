@@ -1,0 +1,280 @@
+"""Who gets in, and that nobody does when the authenticator fails (SECURITY: S2, S3, S4)."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import zmq
+
+from zactor.kernel.transport import authenticator, sockets
+from zactor.kernel.transport.authenticator import Authenticator
+from zactor.kernel.transport.keys import KeyPair, fingerprint
+
+
+class Raising(Authenticator):
+    """Fails whenever it has to look up a key, while `broken`."""
+
+    broken = False
+
+    def label(self, public: bytes | str) -> str | None:
+        if self.broken:
+            raise RuntimeError("broken")
+        return super().label(public)
+
+
+class Slow(Authenticator):
+    """Looks up nothing until `go_on` is set."""
+
+    def __init__(self, context: Any) -> None:
+        self.go_on = threading.Event()
+        self.go_on.set()
+        super().__init__(context)
+
+    def label(self, public: bytes | str) -> str | None:
+        self.go_on.wait()
+        return super().label(public)
+
+    def close(self) -> None:
+        self.go_on.set()
+        super().close()
+
+
+def connected(ground: Any) -> zmq.Socket[bytes]:
+    """Return an honest client that is in."""
+    client: zmq.Socket[bytes] = ground.client()
+    ground.exchange(client, b"before")
+    return client
+
+
+def kill_thread(ground: Any, wait_until: Callable[..., None]) -> None:
+    """End the authenticator's thread as a fatal error in it would."""
+    thread = ground.authenticator._thread
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)
+    )
+    ground.client()  # a knock wakes it up
+    wait_until(lambda: not ground.authenticator.alive)
+
+
+dies_in_a_test = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+
+
+# -- who gets in -----------------------------------------------------------------------------
+def test_an_admitted_key_gets_in_and_bears_its_name(ground: Any) -> None:
+    assert ground.serve_an_honest_client() < 1
+    assert ground.authenticator.label(ground.keys.door.public) == "door"
+    assert ground.authenticator.label(ground.keys.door.public.decode()) == "door"
+    assert ground.authenticator.refused == 0
+
+
+def test_a_routing_id_that_another_client_bore_gives_nobody_its_name(
+    ground: Any, wait_until: Callable[..., None]
+) -> None:
+    node = KeyPair(*zmq.curve_keypair())
+    ground.authenticator.admit(node.public, "n2")
+    for gone, pair in enumerate((ground.keys.door, node)):
+        wait_until(lambda gone=gone: ground.counter.disconnected == gone)
+        client = ground.keep(ground.context.socket(zmq.DEALER))
+        client.set(zmq.ROUTING_ID, b"the same")
+        client.set(zmq.CURVE_PUBLICKEY, pair.public)
+        client.set(zmq.CURVE_SECRETKEY, pair.secret)
+        client.set(zmq.CURVE_SERVERKEY, ground.keys.server.public)
+        client.connect(ground.endpoint)
+        client.send(b"who am I")
+        assert ground.door.poll(1000)
+        routing_id, body = ground.door.recv_multipart(copy=False)
+        assert routing_id.bytes == b"the same"
+        assert sockets.user_id(body) == pair.public.decode()
+        client.close(linger=0)
+
+
+def test_a_message_of_nobody_has_no_user_id() -> None:
+    assert sockets.user_id(zmq.Frame(b"made here")) == ""
+
+
+def test_a_key_nobody_introduced_is_refused_counted_and_logged_once(
+    ground: Any, stranger: KeyPair, wait_until: Callable[..., None], logged: list[dict[str, Any]]
+) -> None:
+    clients = [ground.client(stranger) for _ in range(5)]
+    for client in clients:
+        client.send(b"let me in")
+    wait_until(lambda: ground.authenticator.refused >= 5)
+    ground.assert_nothing_delivered()
+    lines = [line for line in logged if line["event"] == "key_refused"]
+    assert len(lines) == 1
+    assert lines[0]["key"] == fingerprint(stranger.public)
+    assert lines[0]["address"] == "127.0.0.1"
+    assert ground.serve_an_honest_client() < 1
+
+
+def test_whoever_wants_to_know_is_told_of_a_refusal(stranger: KeyPair, ground: Any) -> None:
+    told: list[tuple[str, str]] = []
+    heard = threading.Event()
+
+    def on_refused(print_: str, address: str) -> None:
+        told.append((print_, address))
+        heard.set()
+        raise RuntimeError("a callback that fails hurts nobody")
+
+    ground.authenticator._on_refused = on_refused
+    ground.client(stranger)
+    assert heard.wait(2)
+    assert told == [(fingerprint(stranger.public), "127.0.0.1")]
+    assert ground.serve_an_honest_client() < 1
+    assert ground.authenticator.alive
+
+
+def test_an_unknown_key_waits_a_moment_for_its_introduction(
+    ground: Any, stranger: KeyPair, wait_until: Callable[..., None]
+) -> None:
+    client = ground.client(stranger)
+    client.send(b"early")
+    wait_until(lambda: ground.authenticator._waiting)
+    ground.authenticator.admit(stranger.public, "n2")
+    assert ground.door.poll(1000)
+    assert ground.authenticator.refused == 0
+
+
+def test_no_more_than_so_many_unknown_keys_wait(
+    ground: Any, stranger: KeyPair, monkeypatch: pytest.MonkeyPatch, wait_until: Callable[..., None]
+) -> None:
+    monkeypatch.setattr(authenticator, "KEYS_WAITING_MAX", 1)
+    monkeypatch.setattr(authenticator, "KEY_GRACE_MS", 100_000)
+    for _ in range(3):
+        ground.client(stranger)
+    wait_until(lambda: ground.authenticator.refused == 2)
+    assert len(ground.authenticator._waiting) == 1
+
+
+def test_an_expelled_key_gets_no_new_connection_and_has_no_name_on_its_old_one(
+    ground: Any, stranger: KeyPair, wait_until: Callable[..., None]
+) -> None:
+    ground.authenticator.admit(stranger.public, "n2")
+    old = ground.client(stranger)
+    old.send(b"one")
+    assert ground.door.poll(1000)
+    ground.door.recv_multipart()
+    ground.authenticator.expel(stranger.public)
+    new = ground.client(stranger)
+    new.send(b"two")
+    wait_until(lambda: ground.authenticator.refused)
+    ground.assert_nothing_delivered()
+    old.send(b"three")
+    assert ground.door.poll(1000)
+    frame = ground.door.recv_multipart(copy=False)[1]
+    assert ground.authenticator.label(sockets.user_id(frame)) is None
+    assert ground.serve_an_honest_client() < 1
+
+
+def test_expelling_a_key_that_is_not_there_is_no_error(ground: Any, stranger: KeyPair) -> None:
+    ground.authenticator.expel(stranger.public)
+
+
+# -- it fails closed -------------------------------------------------------------------------
+def test_without_an_authenticator_nobody_gets_in(
+    make_ground: Callable[..., Any], wait_until: Callable[..., None]
+) -> None:
+    ground = make_ground(None)
+    ground.client().send(b"let me in")
+    wait_until(lambda: ground.counter.accepted)
+    ground.assert_nothing_delivered()
+    assert ground.counter.succeeded == 0
+
+
+@dies_in_a_test
+def test_while_its_thread_is_dead_nobody_new_gets_in_and_who_is_in_stays(
+    ground: Any, wait_until: Callable[..., None]
+) -> None:
+    client = connected(ground)
+    kill_thread(ground, wait_until)
+    wait_until(lambda: ground.counter.accepted == 2)  # the client's, and the knock
+    accepted = ground.counter.accepted
+    ground.client().send(b"let me in")
+    wait_until(lambda: ground.counter.accepted > accepted)
+    ground.assert_nothing_delivered()
+    assert ground.counter.succeeded == 1
+    ground.exchange(client, b"meanwhile")
+
+
+@dies_in_a_test
+def test_the_watchdog_starts_a_dead_thread_again_with_an_alarm(
+    ground: Any, wait_until: Callable[..., None], logged: list[dict[str, Any]]
+) -> None:
+    client = connected(ground)
+    assert ground.authenticator.check()
+    kill_thread(ground, wait_until)
+    assert not ground.authenticator.check()
+    assert ground.authenticator.alive
+    alarms = [line for line in logged if line["event"] == "authenticator_restarted"]
+    assert [line["level"] for line in alarms] == ["error"]
+    assert ground.serve_an_honest_client() < 1
+    ground.exchange(client, b"after")
+    assert ground.authenticator.check()
+
+
+def test_a_lookup_that_raises_lets_nobody_in_and_the_thread_lives(
+    make_ground: Callable[..., Any],
+    wait_until: Callable[..., None],
+    logged: list[dict[str, Any]],
+) -> None:
+    ground = make_ground(Raising)
+    client = connected(ground)
+    ground.authenticator.broken = True
+    late = ground.client()
+    late.send(b"let me in")
+    wait_until(lambda: ground.authenticator.refused)
+    ground.assert_nothing_delivered()
+    ground.exchange(client, b"meanwhile")
+    assert ground.authenticator.alive
+    assert "authenticator_failed" in {line["event"] for line in logged}
+    ground.authenticator.broken = False
+    assert ground.door.poll(2000), "who was refused by mistake must get in afterwards"
+
+
+def test_a_slow_lookup_lets_nobody_in_before_its_answer_and_who_is_in_stays(
+    make_ground: Callable[..., Any], wait_until: Callable[..., None]
+) -> None:
+    ground = make_ground(Slow)
+    client = connected(ground)
+    ground.authenticator.go_on.clear()
+    late = ground.client()
+    late.send(b"let me in")
+    wait_until(lambda: ground.counter.failed_early)  # HANDSHAKE_MS is over
+    ground.assert_nothing_delivered()
+    ground.exchange(client, b"meanwhile")
+    ground.authenticator.go_on.set()
+    assert ground.door.poll(2000), "it must get in once the answers come again"
+
+
+def test_nobody_in_another_domain_or_without_a_key_is_let_in(ground: Any) -> None:
+    asker = ground.keep(ground.context.socket(zmq.REQ))
+    asker.connect(authenticator.ZAP_ENDPOINT)
+    good = [b"1.0", b"7", b"zactor", b"::1", b"", b"CURVE", b"k" * 32]
+    for wrong in (
+        [*good[:2], b"other", *good[3:]],
+        [*good[:5], b"PLAIN", b"user", b"password"],
+        [*good[:5], b"NULL"],
+        [*good[:6], b"short"],
+        [b"9.9", *good[1:]],
+        [b"1.0"],
+    ):
+        asker.send_multipart(wrong)
+        assert asker.poll(1000)
+        assert asker.recv_multipart()[2] == b"400"
+    assert ground.serve_an_honest_client() < 1
+
+
+def test_a_closed_one_leaves_its_place_to_the_next(make_ground: Callable[..., Any]) -> None:
+    ground = make_ground(None)
+    for _ in range(20):
+        Authenticator(ground.context).close()
+    with Authenticator(ground.context) as last:
+        last.admit(ground.keys.door.public, "door")
+        assert ground.serve_an_honest_client() < 1
+        last.close()  # a second time is no error
+    assert not last.alive
+    assert last.check(), "a closed one is not started again"

@@ -1,0 +1,205 @@
+"""Two hubs with real sockets in one loop: they meet, link, carry, and part."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from zactor.kernel.errors import AlreadyExists, Refused
+from zactor.kernel.protocol import messages
+from zactor.kernel.transport.ground import Address
+from zactor.kernel.transport.hub import Hub
+from zactor.kernel.transport.keys import cluster_keys, node_keys
+from zactor.kernel.transport.peer import Peer
+from zactor.kernel.transport.seam import Client
+from zactor.kernel.wire import results
+
+
+class Recorder:
+    """A supervisor that only writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.items: list[object] = []
+        self.up: list[str] = []
+        self.gone: list[tuple[str, str, int]] = []
+        self.buried: list[str] = []
+        self.beats: list[str] = []
+        self.late: list[object] = []
+        self.disconnected = 0
+        self.news = asyncio.Event()
+
+    def on_items(self, peer: Peer, items: Sequence[object]) -> None:
+        self.items += items
+        self.news.set()
+
+    def on_request(self, client: Client, request: messages.Request) -> None:
+        raise AssertionError("only Hello is asked here")
+
+    def on_peer_up(self, peer: Peer) -> None:
+        self.up.append(str(peer.node))
+        self.news.set()
+
+    def on_peer_gone(self, peer: Peer, lost: Sequence[tuple[object, bool]]) -> None:
+        self.gone.append((str(peer.node), peer.gone, len(lost)))
+        self.news.set()
+
+    def on_disconnected(self, peer: Peer) -> None:
+        self.disconnected += 1
+        self.news.set()
+
+    def on_heartbeat(self, heartbeat: messages.Heartbeat) -> None:
+        self.beats.append(heartbeat.name)
+        self.news.set()
+
+    def on_buried(self, reason: str) -> None:
+        self.buried.append(reason)
+        self.news.set()
+
+    def on_late_item(self, peer: Peer, item: object) -> None:
+        self.late.append(item)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():
+                self.news.clear()
+                await self.news.wait()
+
+
+@contextlib.asynccontextmanager
+async def hub(home: Path, name: str, incarnation: int = 1) -> AsyncIterator[tuple[Hub, Recorder]]:
+    user = Recorder()
+    made = Hub(
+        name=name,
+        incarnation=incarnation,
+        role="node",
+        python=(3, 11),
+        keys=cluster_keys(home),
+        node_key=node_keys(home / "state" / name),
+        user=user,
+    )
+    made.open(Address())
+    try:
+        yield made, user
+    finally:
+        made.close()
+
+
+def signal(number: int) -> messages.Signal:
+    return messages.Signal((7,), 1, number, "inc", b"x")
+
+
+@contextlib.asynccontextmanager
+async def linked(
+    home: Path,
+) -> AsyncIterator[tuple[tuple[Hub, Recorder], tuple[Hub, Recorder]]]:
+    async with hub(home, "n1") as one, hub(home, "n2") as two:
+        await one[0].introduce(two[0].endpoint)
+        await one[1].until(lambda: one[1].up == ["n2@1"])
+        await two[1].until(lambda: two[1].up == ["n1@1"])
+        yield one, two
+
+
+def test_what_one_puts_the_other_gets_once_and_in_order(tmp_path: Path) -> None:
+    async def story() -> list[object]:
+        async with linked(tmp_path) as ((one, _), (_, user)):
+            for number in range(5_000):
+                one.peers["n2"].put(signal(number))
+                if number % 1_000 == 0:
+                    await asyncio.sleep(0)
+            await user.until(lambda: len(user.items) >= 5_000)
+            return user.items
+
+    items = asyncio.run(story())
+    assert items == [signal(number) for number in range(5_000)]
+
+
+def test_a_second_node_of_the_same_name_is_refused(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with linked(tmp_path) as ((one, _), _), hub(tmp_path, "n3") as (three, _):
+            three.me = three.me._replace(name="n2")
+            with pytest.raises(AlreadyExists, match="n2 is running already"):
+                await three.introduce(one.endpoint)
+
+    asyncio.run(story())
+
+
+def test_another_version_of_the_wire_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        async with hub(tmp_path, "n1") as (one, _), hub(tmp_path, "n2") as (two, _):
+            older = messages.Hello(
+                **{
+                    field: getattr(one.hello(), field)
+                    for field in messages.Hello.__struct_fields__
+                    if field != "version"
+                },
+                version=0,
+            )
+            with pytest.raises(Refused, match="version 0 of the wire"):
+                results.read_welcome(await one.call_door(two.endpoint, older))
+
+    asyncio.run(story())
+
+
+def test_a_dropped_peer_hands_back_what_was_never_acknowledged(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with linked(tmp_path) as ((one, user), _):
+            peer = one.peers["n2"]
+            one.drop_peer("n2", "test")
+            peer.put(signal(1))
+            assert user.gone == [("n2@1", "test", 0)]
+            assert user.late == [signal(1)]
+
+    asyncio.run(story())
+
+
+def test_who_counts_as_dead_is_told_so(tmp_path: Path) -> None:
+    async def story() -> str:
+        async with linked(tmp_path) as ((one, _), (two, user)):
+            one.drop_peer("n2", "silent")
+            two.peers["n1"].put(signal(1))
+            await user.until(lambda: bool(user.buried))
+            return user.buried[0]
+
+    assert "n2@1 counts as dead at n1" in asyncio.run(story())
+
+
+def test_a_new_incarnation_takes_the_place_of_the_old(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with hub(tmp_path, "n1") as (one, user):
+            async with hub(tmp_path, "n2") as (two, _):
+                await two.introduce(one.endpoint)
+                await user.until(lambda: user.up == ["n2@1"])
+            async with hub(tmp_path, "n2", 2) as (two, _):
+                await two.introduce(one.endpoint)
+                await user.until(lambda: user.up == ["n2@1", "n2@2"])
+                assert [(who, why) for who, why, _ in user.gone] == [("n2@1", "n2 was restarted")]
+
+    asyncio.run(story())
+
+
+def test_heartbeats_reach_every_peer(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with linked(tmp_path) as ((one, _), (_, user)):
+            async with asyncio.timeout(10):
+                while "n1" not in user.beats:
+                    one.beat(0)
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(story())
+
+
+def test_a_broken_connection_is_told(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with hub(tmp_path, "n1") as (one, user):
+            async with hub(tmp_path, "n2") as (two, _):
+                await two.introduce(one.endpoint)
+                await user.until(lambda: user.up == ["n2@1"])
+            await user.until(lambda: user.disconnected == 1)
+
+    asyncio.run(story())

@@ -1,0 +1,177 @@
+"""Nothing is left behind by a local cluster, however the program that has it ends (D42)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import asyncio, json, sys, time
+from zactor import local
+
+def tell(cluster):
+    ends = cluster.processes.endpoints()
+    pids = [cluster.pid(name) for name in ends]
+    print(json.dumps([str(cluster.home), pids, list(ends.values())]), flush=True)
+
+def blocking(ending):
+    with local(nodes=1) as cluster:
+        assert len(cluster.master.nodes()) == 2
+        tell(cluster)
+        if ending == "exception":
+            raise RuntimeError("meant to be")
+        if ending == "stay":
+            time.sleep(60)
+
+async def awaiting(ending):
+    async with local(nodes=1) as cluster:
+        assert len(await cluster.master.nodes()) == 2
+        tell(cluster)
+        if ending == "exception":
+            raise RuntimeError("meant to be")
+        if ending == "stay":
+            await asyncio.sleep(60)
+
+if sys.argv[1] == "blocking":
+    blocking(sys.argv[2])
+else:
+    asyncio.run(awaiting(sys.argv[2]))
+"""
+
+GONE_S = 8.0
+
+
+@dataclass
+class Told:
+    """What the program told of its cluster."""
+
+    home: Path
+    pids: list[int]
+    endpoints: list[str]
+
+
+@contextlib.contextmanager
+def program(mode: str, ending: str, temp: Path) -> Iterator[subprocess.Popen[str]]:
+    child = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, mode, ending],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(temp)},
+    )
+    with child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def told(child: subprocess.Popen[str]) -> Told:
+    assert child.stdout is not None
+    line = child.stdout.readline()
+    assert line, child.communicate()[1]
+    home, pids, endpoints = json.loads(line)
+    for pid in pids:
+        os.kill(pid, 0)  # they run, and so can be seen to go
+    assert Path(home).is_dir()
+    return Told(Path(home), pids, endpoints)
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    until = time.monotonic() + GONE_S
+    while not condition():
+        assert time.monotonic() < until, what
+        time.sleep(0.02)
+
+
+def runs(pid: int) -> bool:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def is_free(endpoint: str) -> bool:
+    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, int(port)))
+        except OSError:
+            return False
+    return True
+
+
+def mentions(text: str) -> list[int]:
+    """Processes whose command line names `text`, the reaper among them."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if text.encode() in file.read_bytes() and int(file.parent.name) != os.getpid():
+                found.append(int(file.parent.name))
+    return found
+
+
+def all_gone(cluster: Told, temp: Path) -> None:
+    wait_until(lambda: not any(map(runs, cluster.pids)), "nodes still run")
+    wait_until(lambda: not cluster.home.exists(), "the home is still there")
+    wait_until(lambda: all(map(is_free, cluster.endpoints)), "ports are still taken")
+    wait_until(lambda: not mentions(str(cluster.home)), "a process still works for it")
+    assert list(temp.iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", ["blocking", "awaiting"])
+def test_nothing_is_left_when_the_block_ends(mode: str, tmp_path: Path) -> None:
+    with program(mode, "end", tmp_path) as child:
+        cluster = told(child)
+        _, errors = child.communicate(timeout=20)
+        assert (child.returncode, errors) == (0, "")
+        assert not any(map(runs, cluster.pids))  # gone already, not only soon
+        assert not cluster.home.exists()
+        all_gone(cluster, tmp_path)
+
+
+def test_nothing_is_left_after_an_exception(tmp_path: Path) -> None:
+    with program("awaiting", "exception", tmp_path) as child:
+        cluster = told(child)
+        assert "meant to be" in child.communicate(timeout=20)[1]
+        all_gone(cluster, tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["blocking", "awaiting"])
+def test_nothing_is_left_after_ctrl_c(mode: str, tmp_path: Path) -> None:
+    with program(mode, "stay", tmp_path) as child:
+        cluster = told(child)
+        child.send_signal(signal.SIGINT)
+        assert "KeyboardInterrupt" in child.communicate(timeout=20)[1]
+        all_gone(cluster, tmp_path)
+
+
+def test_nothing_is_left_after_kill_9(tmp_path: Path) -> None:
+    with program("blocking", "stay", tmp_path) as child:
+        cluster = told(child)
+        child.kill()
+        child.communicate()
+        all_gone(cluster, tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_nothing_is_left_when_the_start_is_cut_off(number: int, tmp_path: Path) -> None:
+    with program("awaiting", "stay", tmp_path) as child:
+        wait_until(lambda: bool(list(tmp_path.glob("zactor-*/log/*"))), "no node was started")
+        (home,) = tmp_path.glob("zactor-*")
+        child.send_signal(number)
+        child.communicate(timeout=20)
+        wait_until(lambda: not home.exists(), "the home is still there")
+        wait_until(lambda: not mentions(str(home)), "a process still works for it")
+        assert list(tmp_path.iterdir()) == []

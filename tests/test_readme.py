@@ -1,0 +1,121 @@
+"""The README's tour runs as it is written: what is typed here is read from there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCKS: list[str] = re.findall(r"```\w*\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+def block(mark: str) -> str:
+    """The README's one block with `mark` in it."""
+    (found,) = [text for text in BLOCKS if mark in text]
+    return found
+
+
+def commands(text: str) -> list[list[str]]:
+    """The words of each `$ zactor …` line, without its remark."""
+    lines = [
+        line.removeprefix("$ zactor ") for line in text.splitlines() if line[:9] == "$ zactor "
+    ]
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+def zactor(*words: str, stdin: str = "", folder: Path = ROOT) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "zactor", *words],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, f"zactor {' '.join(words)}: {done.stderr}"
+    return done.stdout
+
+
+@contextlib.contextmanager
+def node(name: str, terminal: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`zactor node --name …` with its stdout in a file, until the block ends."""
+    with terminal.open("ab") as out:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "zactor", "node", "--name", name],
+            stdout=out,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+    try:
+        yield child
+    finally:
+        child.terminate()
+        child.wait()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def is_up(name: str, incarnation: int) -> bool:
+    words = [sys.executable, "-m", "zactor", "kb", "query", f"incarnation({name}, {incarnation})"]
+    return "yes" in subprocess.run(words, capture_output=True, text=True, check=False).stdout
+
+
+def test_the_ten_minute_tour_runs_as_written(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    with node("n2", second):
+        with node("n1", first) as n1:
+            wait_until(lambda: is_up("n1", 1) and is_up("n2", 1))
+            zactor("master", "-", stdin=block("deployActor(gui, g1, n2)."))
+            assert second.read_text() == block("g1 | 1\n")
+            shell = commands(block("$ zactor ps"))
+            said = [zactor(*words) for words in shell]
+            assert said[1] == "2\n"
+            assert said[-1] == "Who = g1, What = updateVal\n"
+            n1.kill()
+        nodes, again, *rest = commands(block("--arg start=40"))
+        assert again == ["node", "--name", "n1"]
+        wait_until(lambda: "n1" not in zactor(*nodes))
+        with node("n1", first):
+            wait_until(lambda: is_up("n1", 2))
+            for words in rest:
+                zactor(*words)
+            wait_until(lambda: second.read_text().endswith("g1 | 41\n"))
+            (tmp_path / "thermometer.py").write_text(block("# thermometer.py"))
+            *steps, ask = commands(block("deploy thermometer t1 n1"))
+            for words in steps:
+                zactor(*words, folder=tmp_path)
+            assert zactor(*ask) == '"hot"\n'
+            wait_until(lambda: second.read_text().endswith("a1: 31.5 degrees!\n"))
+
+
+def test_the_python_program_runs_as_written(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(block("async def main()"))
+    done = subprocess.run(
+        [sys.executable, program], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.stdout, done.stderr) == ("8 8\n", "")
+
+
+@pytest.mark.parametrize("line", ["make demo", "make test"])
+def test_the_make_targets_that_the_readme_names_exist(line: str) -> None:
+    assert line in block("make demo")
+    done = subprocess.run(
+        [*line.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,168 @@
+"""What people and programs read: tables, records, JSON, events."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from zactor.catalogue import find_words
+from zactor.cli import output
+from zactor.cli.kb import export_prolog
+
+
+def shown(words: str, result: object, *, as_json: bool = False) -> str:
+    said: list[str] = []
+    output.show(find_words(words), result, as_json=as_json, say=said.append)
+    return "\n".join(said)
+
+
+WIRES = [
+    {"emitter": "g1", "action": "inc", "reactor": "counter_of_all", "service": "fifo"},
+    {"emitter": "long_name", "action": "updateVal", "reactor": "g1", "service": "agreed"},
+]
+
+
+def test_a_table_has_a_header_and_aligned_columns() -> None:
+    assert shown("wires", WIRES).splitlines() == [
+        "EMITTER    ACTION     REACTOR         SERVICE",
+        "g1         inc        counter_of_all  fifo",
+        "long_name  updateVal  g1              agreed",
+    ]
+
+
+def test_an_empty_table_is_its_header() -> None:
+    assert shown("wires", []) == "EMITTER  ACTION  REACTOR  SERVICE"
+
+
+def test_json_is_one_document_with_everything_in_it() -> None:
+    rows = [{"name": "c1", "uid": 5, "unknown": [1, None, True]}]
+    assert json.loads(shown("ps", rows, as_json=True)) == rows
+
+
+def test_json_keeps_other_alphabets_and_never_fails() -> None:
+    text = output.to_json({"name": "è", "raw": b"\x01\xff", "other": object()})
+    assert "è" in text
+    assert json.loads(text)["raw"] == "01ff"
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "expected"),
+    [
+        ("reason", None, "-"),
+        ("reason", "", "-"),
+        ("ok", True, "yes"),
+        ("clock", [3, 17], "3.17"),
+        ("asserted", ["node(n1,'h')", "b"], "node(n1,'h') b"),
+        ("actors", 0, "0"),
+        ("name", "a\x1b[2J\nb", "a\\x1b[2J\\nb"),
+    ],
+)
+def test_a_cell_is_one_line_of_plain_text(column: str, value: object, expected: str) -> None:
+    assert output.cell(column, value) == expected
+
+
+def test_a_bundle_is_short_in_a_table_and_whole_in_a_record() -> None:
+    digest = "sha256:" + "0123456789abcdef" * 4
+    row = {"type": "counter", "bundle": digest}
+    assert shown("factories", [row]).split() == ["TYPE", "BUNDLE", "counter", digest[:19]]
+    assert digest in output.record(row)
+
+
+def test_the_columns_of_coloured_tables_stand_where_they_stood() -> None:
+    rows = [{"state": "running", "name": "c1"}, {"state": "failed", "name": "c2"}]
+    plain = output.table(("state", "name"), rows, colour=False)
+    painted = output.table(("state", "name"), rows, colour=True)
+    assert "\033[32mrunning" in painted
+    assert "\033[31mfailed" in painted
+    import click
+
+    assert click.unstyle(painted) == plain
+
+
+def test_nobody_gets_colours_who_has_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: False)
+    assert not output.use_colour()
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert output.use_colour()
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not output.use_colour()
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        ([], "no"),
+        ([{}], "yes"),
+        (
+            [{"X": "c1", "N": 5}, {"X": "a b", "N": [1, "C"]}],
+            "X = c1, N = 5\nX = 'a b', N = [1,'C']",
+        ),
+    ],
+)
+def test_solutions_are_bindings_or_yes_or_no(result: object, expected: str) -> None:
+    assert shown("query", result) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "result", "expected"),
+    [
+        ("deploy", {"name": "c1", "type": "counter", "node": "n1"}, "c1: counter on n1"),
+        (
+            "wire",
+            {"emitter": "g1", "action": "inc", "reactor": "c1", "service": "fifo"},
+            "g1.inc -> c1 (fifo)",
+        ),
+        ("signal", {"actor": "g1", "action": "inc", "reached": 1}, "g1.inc reached 1 actor"),
+        ("signal", {"actor": "g1", "action": "inc", "reached": 0}, "g1.inc reached 0 actors"),
+        ("tell", {"actor": "g1", "action": "inc"}, ""),
+        ("ask", {"a": [1]}, '{"a": [1]}'),
+        ("kb facts", [{"fact": "node(n1,'h')"}, {"fact": "x"}], "node(n1,'h').\nx."),
+        ("status", {"nodes": 2, "degraded": False}, "nodes:    2\ndegraded: no"),
+    ],
+)
+def test_a_result_is_said_in_few_words(words: str, result: object, expected: str) -> None:
+    assert shown(words, result) == expected
+
+
+def test_degraded_and_unhealthy_have_an_exit_code_of_their_own() -> None:
+    assert find_words("status").exit_code({"degraded": True}) == 3
+    assert find_words("status").exit_code({"degraded": False}) == 0
+    assert find_words("doctor").exit_code([{"ok": True}, {"ok": False}]) == 3
+    assert find_words("doctor").exit_code([{"ok": True}]) == 0
+
+
+def test_an_event_is_one_line_with_its_fields() -> None:
+    event = {"number": 4, "at": 0.5, "node": "n1", "event": "actor_started", "actor": "c1\n"}
+    line = output.event_line(event)
+    assert line.endswith(".500 n1 actor_started actor=c1\\n")
+    assert "number" not in line
+    assert output.event_line(event, width=20)[12:] == " n1 act…"
+
+
+def test_a_change_shows_what_came_and_what_went() -> None:
+    event = {
+        "at": 0.5,
+        "node": "n1",
+        "event": "changed",
+        "retracted": ["b"],
+        "asserted": ["a", "c"],
+    }
+    assert output.event_line(event).endswith("n1 changed -b +a +c")
+
+
+# -- the export ------------------------------------------------------------------------------
+def test_an_export_declares_what_it_holds_and_what_it_could_hold() -> None:
+    facts = [
+        {"fact": "node(n1,'h:1')", "functor": "node", "args": ["n1", "h:1"], "clock": [1, 2]},
+        {"fact": "'My Fact'(1)", "functor": "My Fact", "args": [1], "clock": [3, 4]},
+    ]
+    lines = export_prolog(facts).splitlines()
+    assert lines[0].startswith("%")
+    assert ":- encoding(utf8)." in lines
+    assert ":- dynamic(actor/3)." in lines
+    assert ":- dynamic('My Fact'/1)." in lines
+    assert ":- discontiguous(node/2)." in lines
+    assert lines[-2:] == ["'My Fact'(1).  % 3.4", "node(n1,'h:1').  % 1.2"]

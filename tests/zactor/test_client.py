@@ -1,0 +1,356 @@
+"""zactor/client.py and doorway.py, against a real ROUTER with real keys and the real codec."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+import zmq
+
+from zactor.client import Connection, find_endpoints, parse_endpoint
+from zactor.kernel import errors
+from zactor.kernel.protocol import messages
+from zactor.kernel.transport import keys, sockets
+from zactor.kernel.transport.authenticator import Authenticator
+from zactor.kernel.wire import codec, results
+from zactor.supervisor import rundir
+
+Answers = Callable[[messages.Request], list[messages.Answer | messages.Problem]]
+
+
+class Porter:
+    """A door with someone behind it who answers each request as `answer` says."""
+
+    def __init__(self, home: Path, answer: Answers) -> None:
+        self.answer = answer
+        self.seen: list[messages.Operation] = []
+        self._context = sockets.context()
+        self._authenticator = Authenticator(self._context)
+        known = keys.cluster_keys(home)
+        self._authenticator.admit(known.door.public, "door")
+        self._door, self.endpoint = sockets.bind_door(
+            self._context, "127.0.0.1", None, known.server
+        )
+        self._stopping = False
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while not self._stopping:
+            if self._door.poll(10):
+                routing_id, *parts = self._door.recv_multipart()
+                request = codec.decode_inbound(parts)
+                assert isinstance(request, messages.Request)
+                self.seen.append(request.operation)
+                for outbound in self.answer(request):
+                    self._door.send_multipart([routing_id, *codec.encode_outbound(outbound)])
+        self._door.close()
+
+    def close(self) -> None:
+        if not self._stopping:
+            self._stopping = True
+            self._thread.join()
+            self._authenticator.close()
+            self._context.destroy(linger=0)
+
+
+def told(request: messages.Request) -> list[messages.Answer | messages.Problem]:
+    """Every question has the answer "told", except which nodes there are."""
+    nodes = isinstance(request.operation, messages.Look) and request.operation.what == "nodes"
+    return list(results.answers(request.number, [] if nodes else "told"))
+
+
+def only_knocks(request: messages.Request) -> list[messages.Answer | messages.Problem]:
+    """Answer which nodes there are, and nothing else."""
+    if request.operation == messages.Look(what="nodes", argument=""):
+        return list(results.answers(request.number, []))
+    return []
+
+
+class Doors:
+    """Makes porters and connections, and closes them."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.open: list[Porter | Connection] = []
+
+    def porter(self, answer: Answers = told, home: Path | None = None) -> Porter:
+        porter = Porter(home or self.home, answer)
+        self.open.append(porter)
+        return porter
+
+    def connection(self, endpoint: str | None = None, home: Path | None = None) -> Connection:
+        connection = Connection(endpoint, home=home or self.home)
+        self.open.append(connection)
+        return connection
+
+
+@pytest.fixture
+def doors(tmp_path: Path) -> Iterator[Doors]:
+    made = Doors(tmp_path / "home")
+    yield made
+    for each in reversed(made.open):
+        each.close()
+    assert "zactor-client" not in {thread.name for thread in threading.enumerate()}
+
+
+LOOK = messages.Look(what="status", argument="")
+CHANGE = messages.TellActor(actor="c1", action="inc", payload=b"")
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def failure(future: Future[object]) -> BaseException:
+    error = future.exception(timeout=10)
+    assert error is not None
+    return error
+
+
+def test_an_address_is_a_host_with_or_without_a_port() -> None:
+    assert parse_endpoint("10.0.0.7") == "tcp://10.0.0.7:4810"
+    assert parse_endpoint("box:5000") == "tcp://box:5000"
+    assert parse_endpoint("tcp://[::1]:5000") == "tcp://[::1]:5000"
+    with pytest.raises(errors.ConfigError, match="no address"):
+        parse_endpoint("box:port")
+
+
+def test_a_request_ends_with_the_nodes_answer(doors: Doors) -> None:
+    connection = doors.connection(doors.porter().endpoint)
+    assert connection.request(LOOK).result(5) == "told"
+    assert connection.endpoint == doors.open[0].endpoint.removeprefix("tcp://")
+
+
+def test_a_long_answer_in_pieces_arrives_whole(doors: Doors) -> None:
+    long = ["x" * 1000] * 3000
+
+    def answer(request: messages.Request) -> list[messages.Answer | messages.Problem]:
+        return list(results.answers(request.number, long))
+
+    assert doors.connection(doors.porter(answer).endpoint).request(LOOK).result(5) == long
+
+
+def test_a_problem_becomes_the_error_it_was(doors: Doors) -> None:
+    def answer(request: messages.Request) -> list[messages.Answer | messages.Problem]:
+        return [results.problem(request.number, errors.NoSuchActor("no actor c9"))]
+
+    connection = doors.connection(doors.porter(answer).endpoint)
+    assert repr(failure(connection.request(LOOK))) == repr(errors.NoSuchActor("no actor c9"))
+
+
+def test_answers_find_their_requests_in_any_order(doors: Doors) -> None:
+    held: list[messages.Request] = []
+
+    def answer(request: messages.Request) -> list[messages.Answer | messages.Problem]:
+        if request.operation == messages.Look(what="nodes", argument=""):
+            return told(request)
+        held.append(request)
+        if len(held) < 3:
+            return []
+        late = [r for r in reversed(held) if isinstance(r.operation, messages.Look)]
+        return [a for r in late for a in results.answers(r.number, r.operation.argument)]  # type: ignore[union-attr]  # filtered above
+
+    connection = doors.connection(doors.porter(answer).endpoint)
+    futures = [connection.request(messages.Look(what="log", argument=c)) for c in "abc"]
+    assert [future.result(5) for future in futures] == ["a", "b", "c"]
+
+
+def test_more_requests_than_may_be_under_way_wait_for_their_turn(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zactor.kernel.config.DOOR_REQUESTS_MAX", 4)
+    porter = doors.porter(only_knocks)
+    connection = doors.connection(porter.endpoint)
+    futures = [connection.request(LOOK) for _ in range(10)]
+    wait_until(lambda: len(porter.seen) >= 5)  # the knock and four
+    assert connection.request(LOOK, timeout=0.1).exception(5) is not None
+    assert len(porter.seen) == 5
+    for future in futures[:4]:
+        future.cancel()
+    connection.request(LOOK)
+    wait_until(lambda: len(porter.seen) == 9)
+
+
+def test_a_request_beyond_the_backlog_is_refused_at_the_callers_line(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zactor.kernel.config.DOOR_REQUESTS_MAX", 1)
+    monkeypatch.setattr("zactor.kernel.config.CLIENT_BACKLOG_MAX", 3)
+    connection = doors.connection(doors.porter(only_knocks).endpoint)
+    with pytest.raises(errors.MailboxFull, match="3 requests"):
+        _ = [connection.request(LOOK) for _ in range(10)]
+
+
+def test_no_answer_in_time_is_timed_out(doors: Doors) -> None:
+    connection = doors.connection(doors.porter(only_knocks).endpoint)
+    error = failure(connection.request(CHANGE, timeout=0.05))
+    assert isinstance(error, errors.TimedOut)
+    assert "in 0.05 s" in str(error)
+
+
+def test_a_cancelled_request_is_forgotten_and_the_next_answered(doors: Doors) -> None:
+    porter = doors.porter(only_knocks)
+    connection = doors.connection(porter.endpoint)
+
+    async def cancel_one() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await asyncio.wrap_future(connection.request(LOOK))
+
+    asyncio.run(cancel_one())
+    porter.answer = told
+    assert connection.request(LOOK).result(5) == "told"
+
+
+def test_a_node_that_goes_ends_what_was_asked_of_it_at_once(doors: Doors) -> None:
+    porter = doors.porter(only_knocks)
+    connection = doors.connection(porter.endpoint)
+    reading, changing = connection.request(LOOK), connection.request(CHANGE)
+    wait_until(lambda: len(porter.seen) == 3)
+    began = time.monotonic()
+    porter.close()
+    assert isinstance(failure(reading), errors.NotReachable)
+    assert isinstance(failure(changing), errors.OutcomeUnknown)
+    assert time.monotonic() - began < 1
+    wait_until(lambda: connection.endpoint == "")
+
+
+def test_the_next_request_goes_to_another_node_that_the_first_one_named(doors: Doors) -> None:
+    other = doors.porter()
+    rows = [{"state": "up", "address": other.endpoint.removeprefix("tcp://")}]
+
+    def answer(request: messages.Request) -> list[messages.Answer | messages.Problem]:
+        return list(results.answers(request.number, rows))
+
+    first = doors.porter(answer)
+    connection = doors.connection(first.endpoint)
+    assert connection.request(LOOK).result(5) == rows
+    first.close()
+    wait_until(lambda: connection.endpoint == "")
+    assert connection.request(LOOK).result(5) == "told"
+    assert other.seen[-1] == LOOK
+
+
+def test_without_an_endpoint_any_node_of_the_home_will_do(doors: Doors) -> None:
+    gone, there = doors.porter(), doors.porter()
+    gone.close()
+    for name, porter in (("a", gone), ("b", there)):
+        entry = rundir.RunEntry(
+            name=name,
+            role="node",
+            endpoint=porter.endpoint,
+            pid=threading.get_native_id(),
+            started=rundir.process_start(threading.get_native_id()),
+        )
+        rundir.write_entry(doors.home, entry)
+    assert find_endpoints(doors.home) == [gone.endpoint, there.endpoint]
+    assert doors.connection().request(LOOK).result(5) == "told"
+
+
+def test_a_home_without_nodes_says_how_to_start_one(doors: Doors) -> None:
+    error = failure(doors.connection().request(LOOK))
+    assert isinstance(error, errors.NotReachable)
+    assert str(error) == (
+        f"no node runs in {doors.home}: start one with `zactor master` or `zactor node --name n1`"
+    )
+    assert not doors.home.exists()  # a client makes no cluster
+
+
+def test_a_port_where_nobody_listens_is_not_reachable_at_once(doors: Doors) -> None:
+    porter = doors.porter()
+    porter.close()
+    began = time.monotonic()
+    error = failure(doors.connection(porter.endpoint).request(CHANGE))
+    assert isinstance(error, errors.NotReachable)
+    assert "nobody listens there" in str(error)
+    assert time.monotonic() - began < 1
+
+
+def test_another_clusters_door_is_refused_with_a_hint(doors: Doors, tmp_path: Path) -> None:
+    keys.cluster_keys(tmp_path / "other")
+    porter = doors.porter(home=tmp_path / "other")
+    for prepare in (lambda: None, lambda: keys.cluster_keys(doors.home)):
+        prepare()  # without any keys, then with other ones
+        error = failure(doors.connection(porter.endpoint).request(LOOK))
+        assert isinstance(error, errors.Refused)
+        assert "zactor keys join" in str(error)
+
+
+def test_a_door_that_hangs_counts_as_gone(doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zactor.kernel.config.CLIENT_PROBE_MS", 100)
+    porter = doors.porter(lambda request: [])
+    error = failure(doors.connection(porter.endpoint).request(LOOK))
+    assert isinstance(error, errors.NotReachable)
+    assert "silent for 100 ms" in str(error)
+
+
+def test_a_node_that_stops_answering_is_given_up_after_a_timeout(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zactor.kernel.config.CLIENT_PROBE_MS", 100)
+    porter = doors.porter()
+    connection = doors.connection(porter.endpoint)
+    assert connection.request(LOOK).result(5) == "told"
+    porter.answer = lambda request: []
+    waiting = connection.request(CHANGE, timeout=60)
+    assert isinstance(failure(connection.request(LOOK, timeout=0.05)), errors.TimedOut)
+    assert isinstance(failure(waiting), errors.OutcomeUnknown)
+
+
+def test_closing_ends_what_waits_and_what_comes(doors: Doors) -> None:
+    connection = doors.connection(doors.porter(only_knocks).endpoint)
+    waiting = connection.request(LOOK)
+    connection.close()
+    connection.close()
+    assert isinstance(failure(waiting), errors.NotReachable)
+    with pytest.raises(errors.NotReachable, match="connect again"):
+        connection.request(LOOK)
+
+
+def test_garbage_from_a_node_ends_the_connection_not_the_thread(doors: Doors) -> None:
+    def answer(request: messages.Request) -> list[messages.Answer | messages.Problem]:
+        return [messages.Answer(number=request.number, more=False, result=b"\xc1")]
+
+    connection = doors.connection(doors.porter(answer).endpoint)
+    for _ in range(2):
+        assert isinstance(failure(connection.request(LOOK)), errors.RemoteProtocolError)
+
+
+@pytest.mark.parametrize("count", [2000])
+def test_many_requests_of_many_threads_each_get_their_answer(doors: Doors, count: int) -> None:
+    def answer(request: messages.Request) -> list[messages.Answer | messages.Problem]:
+        operation = request.operation
+        assert isinstance(operation, messages.Look)
+        return list(results.answers(request.number, operation.argument))
+
+    connection = doors.connection(doors.porter(answer).endpoint)
+    wrong: list[object] = []
+
+    def ask(start: int) -> None:
+        texts = [str(start + i) for i in range(count // 4)]
+        futures = [connection.request(messages.Look(what="log", argument=t)) for t in texts]
+        wrong.extend(t for t, f in zip(texts, futures, strict=True) if f.result(10) != t)
+
+    threads = [threading.Thread(target=ask, args=(n * count,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_the_answers_context_leaves_no_socket_behind(doors: Doors) -> None:
+    connection = doors.connection(doors.porter().endpoint)
+    assert connection.request(LOOK).result(5) == "told"
+    connection.close()
+    with pytest.raises(zmq.ZMQError):
+        connection._context.socket(zmq.DEALER)

@@ -1,0 +1,257 @@
+"""The one table of operations: what the shell, the console and script files can all say (D38)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from zactor import acts
+from zactor.kernel.errors import ScriptError
+from zactor.operations import Kind, Operation, Parameter
+
+# -- the table -------------------------------------------------------------------------------
+_REACT = ("reactor", "emitter", "action", "service")
+_SAY = ("actor", "action", "arguments")
+_PORT = Parameter(name="port", kind=Kind.PORT, help="EMITTER.ACTION, like g1.inc")
+_REACTOR = Parameter(name="reactor", kind=Kind.ACTOR)
+_SEND = (
+    Parameter(name="actor", kind=Kind.ACTOR),
+    Parameter(name="action", kind=Kind.TEXT),
+    Parameter(
+        name="arguments",
+        kind=Kind.JSON,
+        needed=False,
+        many=True,
+        help="each is JSON if it parses, else a string",
+    ),
+)
+_GOAL = Parameter(name="goal", kind=Kind.GOAL, help='like "actor(X, counter, n1)"')
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        words="declare-node",
+        help="Name the node that runs at an address.",
+        act=acts.declare_node,
+        parameters=(
+            Parameter(name="name", kind=Kind.NODE),
+            Parameter(name="address", kind=Kind.TEXT, help="HOST or HOST:PORT"),
+        ),
+        terms=(
+            ("declareNode", ("name", "address"), 2),
+            ("declarePhysicalNode", ("name", "address"), 2),
+        ),
+        say=acts.sentence("{name} is the node at {address}"),
+    ),
+    Operation(
+        words="declare-factory",
+        help="Say where the code of a type of actors is: a bundle, a .py file or a folder.",
+        act=acts.declare_factory,
+        parameters=(
+            Parameter(name="type", kind=Kind.TYPE),
+            Parameter(name="source", kind=Kind.FILE),
+        ),
+        terms=(("declareFactory", ("type", "source"), 2),),
+        say=acts.sentence("{type}: {bundle}"),
+    ),
+    Operation(
+        words="deploy",
+        help="Create the actor NAME of TYPE on NODE.",
+        act=acts.deploy,
+        parameters=(
+            Parameter(name="type", kind=Kind.TYPE),
+            Parameter(name="name", kind=Kind.TEXT),
+            Parameter(name="node", kind=Kind.NODE),
+            Parameter(
+                name="arg",
+                kind=Kind.PAIR,
+                option="--arg",
+                needed=False,
+                many=True,
+                help="K=JSON, an argument of its constructor",
+            ),
+        ),
+        terms=(("deployActor", ("type", "name", "node", "arg"), 3),),
+        say=acts.sentence("{name}: {type} on {node}"),
+    ),
+    Operation(
+        words="destroy",
+        help="Drop the references to an actor, let it finish its work, then end it.",
+        act=acts.destroy,
+        parameters=(
+            Parameter(name="name", kind=Kind.ACTOR),
+            Parameter(
+                name="todo",
+                kind=Kind.FLAG,
+                option="--todo",
+                needed=False,
+                help="write a todo first, so that another node finishes if the master dies",
+            ),
+            Parameter(
+                name="drain",
+                kind=Kind.SECONDS,
+                option="--drain",
+                needed=False,
+                help="how long it may go on working through its mailbox",
+            ),
+        ),
+        terms=(("destroyActor", ("name", "todo"), 1),),
+        limited=False,  # the actor's work has no limit either
+        say=acts.sentence("{name} destroyed"),
+    ),
+    Operation(
+        words="wire",
+        help="From now on REACTOR does ACTION when EMITTER sends that signal.",
+        act=acts.wire,
+        parameters=(
+            _PORT,
+            _REACTOR,
+            Parameter(
+                name="service",
+                kind=Kind.SERVICE,
+                option="--service",
+                needed=False,
+                help="unreliable, reliable, fifo (default), causal, agreed or safe",
+            ),
+        ),
+        terms=(("remoteReactInteraction", _REACT, 3), ("reactInteraction", _REACT, 3)),
+        say=acts.sentence("{emitter}.{action} -> {reactor} ({service})"),
+    ),
+    Operation(
+        words="unwire",
+        help="End an interaction.",
+        act=acts.unwire,
+        parameters=(_PORT, _REACTOR),
+        terms=(("removeInteraction", _REACT[:3], 3),),
+        say=acts.sentence("{emitter}.{action} -> {reactor} removed"),
+    ),
+    Operation(
+        words="signal",
+        help="Make ACTOR emit ACTION.",
+        act=acts.signal,
+        parameters=_SEND,
+        terms=(("sendSignal", _SAY, 2), ("signal", _SAY, 2)),
+        say=acts.say_signal,
+    ),
+    Operation(
+        words="tell",
+        help="Send one message to ACTOR and don't wait for its answer.",
+        act=acts.tell,
+        parameters=_SEND,
+        terms=(("tell", _SAY, 2),),
+        say=acts.sentence(""),
+    ),
+    Operation(
+        words="ask",
+        help="Send one message to ACTOR and print its reply as JSON.",
+        act=acts.ask,
+        parameters=_SEND,
+        terms=(("ask", _SAY, 2),),
+    ),
+    Operation(
+        words="nodes",
+        help="The nodes, configured or not.",
+        act=lambda session, values: session.master.nodes(),
+        columns=("name", "role", "state", "address", "incarnation", "actors", "clock"),
+    ),
+    Operation(
+        words="ps",
+        help="The actors.",
+        act=lambda session, values: session.master.actors(),
+        columns=("name", "type", "node", "state", "bundle", "reason"),
+    ),
+    Operation(
+        words="wires",
+        help="The interactions.",
+        act=lambda session, values: session.master.wires(),
+        columns=("emitter", "action", "reactor", "service"),
+    ),
+    Operation(
+        words="factories",
+        help="The types of actors and their bundles.",
+        act=lambda session, values: session.master.factories(),
+        columns=("type", "bundle"),
+    ),
+    Operation(
+        words="status",
+        help="How the cluster is. Exit code 3: degraded.",
+        act=lambda session, values: session.master.status(),
+        exit_code=acts.degraded,
+    ),
+    Operation(
+        words="query",
+        help="Solutions of a goal in the knowledge base, or yes, or no.",
+        act=acts.query,
+        parameters=(_GOAL,),
+        terms=(("query", ("goal",), 1),),
+        say=acts.say_solutions,
+    ),
+    Operation(
+        words="kb query",
+        help="Solutions of a goal in the knowledge base, or yes, or no.",
+        act=acts.query,
+        parameters=(_GOAL,),
+        say=acts.say_solutions,
+    ),
+    Operation(
+        words="wait",
+        help="Wait until a goal holds. Exit code 124: it didn't in time.",
+        act=acts.wait,
+        parameters=(_GOAL, Parameter(name="seconds", kind=Kind.SECONDS)),
+        terms=(("wait", ("goal", "seconds"), 2),),
+        say=acts.say_solutions,
+        limited=False,
+    ),
+    Operation(
+        words="sleep",
+        help="Do nothing for some seconds.",
+        act=acts.sleep,
+        parameters=(Parameter(name="seconds", kind=Kind.SECONDS),),
+        terms=(("sleep", ("seconds",), 1),),
+        say=acts.sentence(""),
+        cli=False,
+        limited=False,
+    ),
+    Operation(
+        words="kb facts",
+        help="The facts of the knowledge base.",
+        act=acts.facts,
+        say=acts.say_facts,
+    ),
+    Operation(
+        words="kb log",
+        help="The changes of the knowledge base, oldest first.",
+        act=lambda session, values: session.master.log(),
+        columns=("clock", "at", "who", "why", "asserted", "retracted"),
+    ),
+    Operation(
+        words="deadletters",
+        help="Messages that could not be delivered, with the reason.",
+        act=lambda session, values: session.master.dead_letters(),
+        columns=("at", "sender", "target", "action", "reason", "node"),
+    ),
+    Operation(
+        words="doctor",
+        help="Check what can be checked. Exit code 3: something is wrong.",
+        act=lambda session, values: session.master.doctor(),
+        columns=("node", "ok", "check", "detail"),
+        exit_code=acts.unhealthy,
+    ),
+)
+
+
+def find_words(words: str) -> Operation:
+    """Return the operation spelled `words` in the shell.
+
+    Raises:
+        ScriptError: there is none.
+    """
+    for operation in OPERATIONS:
+        if operation.words == words:
+            return operation
+    raise ScriptError(f"{words!r} is no operation: `help` lists them")
+
+
+def term_spellings() -> Iterator[tuple[str, Operation, tuple[str, ...], int]]:
+    """Yield (functor, operation, argument names, how many are needed) of every term."""
+    for operation in OPERATIONS:
+        for functor, names, needed in operation.terms:
+            yield functor, operation, names, needed

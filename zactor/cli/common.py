@@ -1,0 +1,182 @@
+"""What every command shares: --home, --json, --timeout, --endpoint, and how errors are told."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from zactor.kernel.errors import RemoteActionError, ScriptError, TimedOut, ZactorError
+
+
+@dataclass(slots=True)
+class Settings:
+    """What the options of the group and of the command say together; the command's win."""
+
+    home: Path | None = None  # None: $ZACTOR_HOME, else ~/.zactor
+    json: bool = False
+    timeout: float | None = None  # s; None: the default of the command
+    endpoint: str | None = None  # None: any node of the home
+    verbose: bool = False
+
+    @property
+    def home_folder(self) -> Path:
+        """The home, whether it was given or not."""
+        from zactor.supervisor.rundir import home_folder
+
+        return home_folder(self.home)
+
+
+CONTEXT: dict[str, object] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def settings(context: click.Context) -> Settings:
+    """Return the settings that `context` and the contexts around it share."""
+    return context.ensure_object(Settings)
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    # An option that wasn't given must not undo what the group's option of that name said.
+    assert parameter.name is not None
+    if value is not None and value is not False:
+        setattr(settings(context), parameter.name, value)
+
+
+class _Home(click.ParamType[Path]):
+    name = "DIR"
+
+    def convert(self, value: object, param: object, ctx: object) -> Path:
+        return Path(os.fspath(str(value)))
+
+
+def shared_options(*names: str) -> list[click.Parameter]:
+    """Return the shared options called `names`, new ones each time."""
+    everything = {
+        "home": click.Option(
+            ["--home"], type=_Home(), help="Where keys and state are ($ZACTOR_HOME, ~/.zactor)."
+        ),
+        "json": click.Option(
+            ["--json"], is_flag=True, help="Print one JSON document (errors: text on stderr)."
+        ),
+        "timeout": click.Option(
+            ["--timeout"],
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="S",
+            help="Give up after S seconds with exit code 124.",
+        ),
+        "endpoint": click.Option(
+            ["--endpoint"], metavar="HOST[:PORT]", help="Ask this node, not any of this home."
+        ),
+        "verbose": click.Option(
+            ["-v", "--verbose"], is_flag=True, help="With an error of an action: its traceback."
+        ),
+    }
+    chosen: list[click.Parameter] = []
+    for name in names:
+        option = everything[name]
+        option.expose_value = False
+        option.callback = _keep
+        chosen.append(option)
+    return chosen
+
+
+class Command(click.Command):
+    """A command that takes the shared options as well; `shared` names them."""
+
+    shared: tuple[str, ...] = ("home",)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's own parameters, then the shared ones, then -h."""
+        own = super().get_params(ctx)
+        return [*own[:-1], *shared_options(*self.shared), *own[-1:]]
+
+
+class Asking(Command):
+    """A command that asks a node."""
+
+    shared: tuple[str, ...] = ("home", "endpoint", "json", "timeout", "verbose")
+
+
+class Stopped(BaseException):
+    """SIGTERM or SIGHUP came. No KeyboardInterrupt, which only drops a line of the console."""
+
+
+class _Rang(BaseException):
+    """Out of time. A BaseException, so that no line of a script that may fail swallows it."""
+
+
+@contextlib.contextmanager
+def deadline(seconds: float | None) -> Iterator[None]:
+    """Let the block run for at most `seconds` (None: no limit), then raise TimedOut.
+
+    Threads: the main thread only, since it works by SIGALRM.
+    """
+    if seconds is None:
+        yield
+        return
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise _Rang
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    except _Rang:
+        raise TimedOut(
+            f"not done in {seconds:g} s, it may still be: look, or give it longer with --timeout"
+        ) from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+class Printing(Command):
+    """A command that prints something without asking a node."""
+
+    shared: tuple[str, ...] = ("home", "json", "timeout")
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command, for as long as --timeout says."""
+        with deadline(settings(ctx).timeout):
+            return super().invoke(ctx)
+
+
+def note(text: str) -> None:
+    """Tell a person at a terminal what takes its time; a program's stderr stays clean."""
+    if sys.stderr.isatty():
+        click.echo(f"{text} …", err=True)
+
+
+def error_line(error: BaseException) -> str:
+    """Return what to print for `error` as one line: `zactor: …`, or `FILE:LINE: …` of a script."""
+    return one_line(error) if isinstance(error, ScriptError) else f"zactor: {one_line(error)}"
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message of `error` as one line."""
+    if isinstance(error, click.ClickException):
+        message = error.format_message()
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            message = f"{message.rstrip('.')}: see `{error.ctx.command_path} -h`"
+    elif isinstance(error, OSError) and error.strerror:
+        message = f"{error.strerror}: {error.filename!r}" if error.filename else error.strerror
+    elif isinstance(error, ZactorError):
+        message = str(error)
+    else:
+        message = f"a bug: {type(error).__name__}: {error} (ZACTOR_DEBUG=1 shows where)"
+    return " ".join(part.strip() for part in message.splitlines() if part.strip())
+
+
+def remote_traceback(error: BaseException | None) -> str:
+    """Return the traceback that `error` brought from another node, or ""."""
+    while error is not None and not isinstance(error, RemoteActionError):
+        error = error.__cause__
+    return error.traceback.rstrip() if error is not None else ""

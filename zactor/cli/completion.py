@@ -1,0 +1,82 @@
+"""What TAB offers in the console: operations first, then what an argument may be."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from zactor.catalogue import OPERATIONS, term_spellings
+from zactor.kernel.protocol.service import Service
+from zactor.operations import Kind, Operation
+
+WORDS = ("help", "exit")
+"""What the console itself understands, beside the operations."""
+
+DELIMITERS = " \t\n(),[]'\""
+"""Where readline thinks that a word begins; not `.`, so that EMITTER.ACTION is one."""
+
+Names = Callable[[Kind], Iterable[str]]
+"""The names of a kind that exist at the moment."""
+
+
+def complete(line: str, text: str, names: Names) -> list[str]:
+    """Return what `text`, the end of `line`, may become."""
+    before = line[: len(line) - len(text)]
+    return sorted(found for found in set(_offers(before, text, names)) if found.startswith(text))
+
+
+def _offers(before: str, text: str, names: Names) -> Iterable[str]:
+    head = before.rpartition(". ")[2].lstrip(" -")
+    term = re.match(r"(\w+)\s*\((.*)$", head, re.DOTALL)
+    if term:
+        return _of_term(term[1], term[2], text, names)
+    words = head.split()
+    if not words:
+        firsts = [operation.words.partition(" ")[0] for operation in OPERATIONS]
+        terms = [f"{functor}(" for functor, *_ in term_spellings()]
+        return [*firsts, *terms, *WORDS]
+    for operation in OPERATIONS:
+        mine = operation.words.split()
+        if words[: len(mine)] == mine:
+            return _of_words(operation, words[len(mine) :], text, names)
+    pairs = [operation.words.split() for operation in OPERATIONS]
+    return [pair[1] for pair in pairs if len(pair) == 2 and pair[:1] == words]
+
+
+def _of_words(operation: Operation, done: Sequence[str], text: str, names: Names) -> Iterable[str]:
+    options = {each.option: each for each in operation.parameters if each.option}
+    if text.startswith("-"):
+        return [*options, "--json"]
+    if done and done[-1] in options:
+        return _of_kind(options[done[-1]].kind, text, names)
+    places = [parameter for parameter in operation.parameters if not parameter.option]
+    index = len([word for word in done if not word.startswith("--")])
+    return _of_kind(places[index].kind, text, names) if index < len(places) else ()
+
+
+def _of_term(functor: str, done: str, text: str, names: Names) -> Iterable[str]:
+    for name, operation, arguments, _ in term_spellings():
+        index = done.count(",")
+        if name == functor and index < len(arguments):
+            argument = arguments[index]
+            kinds = {parameter.name: parameter.kind for parameter in operation.parameters}
+            default = Kind.ACTOR if argument == "emitter" else Kind.TEXT
+            return _of_kind(kinds.get(argument, default), text, names)
+    return ()
+
+
+def _of_kind(kind: Kind, text: str, names: Names) -> Iterable[str]:
+    match kind:
+        case Kind.ACTOR | Kind.NODE | Kind.TYPE | Kind.PORT:
+            return names(kind)
+        case Kind.SERVICE:
+            return [service.value for service in Service]
+        case Kind.FILE:
+            found = glob.glob(f"{glob.escape(os.path.expanduser(text))}*")
+            return [f"{path}/" if os.path.isdir(path) else path for path in found]
+        case Kind.GOAL:
+            return ["actor(", "factory(", "incarnation(", "node(", "reacts(", "spec(", "state("]
+        case _:
+            return ()

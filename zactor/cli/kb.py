@@ -1,0 +1,85 @@
+"""`zactor kb`: what the knowledge base holds, and what became of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+import click
+
+from zactor.catalogue import find_words
+from zactor.cli.common import CONTEXT, Asking, deadline, settings, shared_options
+from zactor.cli.network import TIMEOUT_S, command, open_session
+
+SCHEMA = (
+    *(("node", 2), ("incarnation", 2), ("factory", 2), ("actor", 3), ("spec", 3)),
+    *(("reacts", 4), ("state", 3), ("todo", 4)),
+)
+"""Declared in every export, so that a goal about none of them fails instead of raising."""
+
+_PLAIN = re.compile(r"[a-z][A-Za-z0-9_]*")
+
+
+def export_prolog(facts: Iterable[Mapping[str, object]]) -> str:
+    """Return a file that SWI-Prolog consults: the facts, each with its clock as a comment."""
+    ordered = sorted(facts, key=lambda fact: str(fact["fact"]))
+    known = dict.fromkeys(SCHEMA)
+    known |= dict.fromkeys((str(fact["functor"]), _arity(fact)) for fact in ordered)
+    indicators = [f"{_atom(functor)}/{arity}" for functor, arity in known]
+    lines = [
+        "% The knowledge base of a zactor cluster. Behind each fact: the clock of its change.",
+        ":- encoding(utf8).",
+        *(f":- dynamic({indicator})." for indicator in indicators),
+        *(f":- discontiguous({indicator})." for indicator in indicators),
+        "",
+    ]
+    for fact in ordered:
+        clock = fact.get("clock")
+        comment = ".".join(str(part) for part in clock) if isinstance(clock, list) else "?"
+        lines.append(f"{fact['fact']}.  % {comment}")
+    return "\n".join(lines)
+
+
+def _arity(fact: Mapping[str, object]) -> int:
+    arguments = fact["args"]
+    assert isinstance(arguments, list), fact
+    return len(arguments)
+
+
+def _atom(name: str) -> str:
+    if _PLAIN.fullmatch(name):
+        return name
+    from zactor.kernel.knowledge.terms import quote_atom
+
+    return quote_atom(name)
+
+
+def _export(prolog: bool) -> None:
+    from zactor.cli.output import to_json
+
+    given = settings(click.get_current_context())
+    with deadline(given.timeout or TIMEOUT_S), open_session(given) as session:
+        facts = session.master.facts()
+    click.echo(export_prolog(facts) if prolog and not given.json else to_json(facts))
+
+
+kb = click.Group(
+    "kb",
+    help="Look into the knowledge base.",
+    context_settings=CONTEXT,
+    params=shared_options("home", "endpoint", "json", "timeout"),
+    commands=[
+        *(command(find_words(f"kb {name}"), name) for name in ("facts", "query", "log")),
+        Asking(
+            "export",
+            callback=_export,
+            params=[
+                click.Option(
+                    ["--prolog"], is_flag=True, help="As a file that SWI-Prolog consults, not JSON."
+                )
+            ],
+            help="Print the knowledge base as a file.",
+            context_settings=CONTEXT,
+        ),
+    ],
+)

@@ -1,0 +1,190 @@
+"""The table of operations as shell commands, and its words as lines of the console and scripts."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from zactor.catalogue import OPERATIONS, find_words
+from zactor.cli.common import CONTEXT, Asking, Settings, deadline, note, settings
+from zactor.kernel.errors import ConfigError
+from zactor.operations import Call, Kind, Operation, Parameter, Session, read_text
+
+if TYPE_CHECKING:
+    from zactor.script import Word
+
+TIMEOUT_S = 60.0
+"""How long a command may take when it has no --timeout: a deployment ships code."""
+
+_OPTION = re.compile(r"-[A-Za-z]|--[A-Za-z]")
+
+
+def command(operation: Operation, name: str = "") -> click.Command:
+    """Return the shell command of `operation`."""
+    takes_words = any(parameter.kind is Kind.JSON for parameter in operation.parameters)
+
+    def callback(**given: object) -> None:
+        context = click.get_current_context()
+        perform(context, Call(operation, read_given(operation, given)))
+
+    made = Asking(
+        name or operation.words,
+        params=[_click_parameter(parameter) for parameter in operation.parameters],
+        callback=callback,
+        help=_help(operation),
+        short_help=operation.help,
+        # -1 among the arguments of an action is a number, not an option
+        context_settings={**CONTEXT, "ignore_unknown_options": takes_words},
+    )
+    return made
+
+
+def _help(operation: Operation) -> str:
+    lines = [operation.help]
+    notes = [
+        f"  {_metavar(parameter)}: {parameter.help}"
+        for parameter in operation.parameters
+        if parameter.help and not parameter.option
+    ]
+    if notes:
+        lines += ["", "\b", *notes]
+    if operation.terms:
+        terms = [f"  {functor}({', '.join(names)})" for functor, names, _ in operation.terms]
+        lines += ["", "\b", "In scripts and in the console also:", *terms]
+    return "\n".join(lines)
+
+
+def _metavar(parameter: Parameter) -> str:
+    if parameter.kind is Kind.PORT:
+        return "EMITTER.ACTION"
+    if parameter.kind is Kind.JSON:
+        return "JSON"
+    return parameter.name.upper()
+
+
+def _click_parameter(parameter: Parameter) -> click.Parameter:
+    if not parameter.option:
+        return click.Argument(
+            [parameter.name],
+            required=parameter.needed,
+            nargs=-1 if parameter.many else 1,
+            metavar=f"[{_metavar(parameter)}]..." if parameter.many else _metavar(parameter),
+        )
+    if parameter.kind is Kind.FLAG:
+        return click.Option([parameter.option, parameter.name], is_flag=True, help=parameter.help)
+    metavar = {Kind.PAIR: "K=JSON", Kind.SECONDS: "S"}.get(parameter.kind, _metavar(parameter))
+    return click.Option(
+        [parameter.option, parameter.name],
+        multiple=parameter.many,
+        metavar=metavar,
+        help=parameter.help,
+    )
+
+
+# -- arguments -------------------------------------------------------------------------------
+def read_given(operation: Operation, given: dict[str, object]) -> dict[str, object]:
+    """Return the values in what click found: texts, tuples of texts, flags.
+
+    Raises:
+        ConfigError: one isn't of its parameter's kind.
+    """
+    values: dict[str, object] = {}
+    for parameter in operation.parameters:
+        value = given.get(parameter.name)
+        if value is None or value is False or value == ():
+            continue
+        if value is True:
+            values[parameter.name] = True
+        elif isinstance(value, tuple):
+            values[parameter.name] = _read_many(parameter, value)
+        else:
+            values |= read_text(parameter, str(value))
+    return values
+
+
+def _read_many(parameter: Parameter, texts: Sequence[object]) -> object:
+    found: list[object] = []
+    for text in texts:
+        assert isinstance(text, str)
+        if parameter.kind is Kind.JSON and _OPTION.match(text):
+            raise ConfigError(
+                f"there is no option {text!r}: if you mean the text, write it as JSON, '\"{text}\"'"
+            )
+        found.append(read_text(parameter, text)[parameter.name])
+    return dict(cast("list[tuple[str, object]]", found)) if parameter.kind is Kind.PAIR else found
+
+
+def call_from_words(words: Sequence[Word], line: str) -> Call:
+    """Return the operation that a line of a script or of the console stands for.
+
+    Args:
+        words: the line's words, at least one.
+        line: the line itself: a goal is taken from it as it stands there, with its quotes.
+
+    Raises:
+        ConfigError: a word is missing, too many, or of the wrong kind.
+        ScriptError: there is no such operation.
+    """
+    count = 2 if len(words) > 1 and is_pair(words[0].text, words[1].text) else 1
+    operation = find_words(" ".join(word.text for word in words[:count]))
+    texts = _join_goal(operation, words[count:], line)
+    made = command(operation)
+    try:
+        with made.make_context(operation.words, texts, obj=Settings()) as context:
+            values = read_given(operation, context.params)
+            return Call(operation, values, as_json=settings(context).json)
+    except click.UsageError as error:
+        raise ConfigError(f"{operation.words}: {error.format_message()}") from None
+    except click.exceptions.Exit:
+        raise ConfigError(f"{operation.words}: {operation.help}") from None
+
+
+def is_pair(first: str, second: str) -> bool:
+    """Whether two words together name an operation, like `kb facts`."""
+    return any(operation.words == f"{first} {second}" for operation in OPERATIONS)
+
+
+def _join_goal(operation: Operation, words: Sequence[Word], line: str) -> list[str]:
+    """Return the texts of `words`; those of a goal as one, with spaces and quotes."""
+    texts = [word.text for word in words]
+    kinds = [parameter.kind for parameter in operation.parameters if not parameter.option]
+    if Kind.GOAL not in kinds or not words:
+        return texts
+    first = kinds.index(Kind.GOAL)
+    last = len(words) - (len(kinds) - first - 1)
+    if last <= first:
+        return texts
+    raw = line[words[first].start : words[last - 1].end]
+    if last - first == 1 and raw[0] in "'\"" and raw[-1] == raw[0]:
+        raw = words[first].text
+    return [*texts[:first], raw, *texts[last:]]
+
+
+# -- doing them ------------------------------------------------------------------------------
+@contextlib.contextmanager
+def open_session(given: Settings, endpoint: str | None = None) -> Iterator[Session]:
+    """Connect to a node and yield where operations go."""
+    from zactor.endpoints import parse_endpoint
+    from zactor.master import connect
+
+    at = endpoint or given.endpoint
+    if at is not None:
+        parse_endpoint(at)  # wrong usage is told before anything is opened
+    with connect(at, home=given.home_folder, timeout=given.timeout or TIMEOUT_S) as master:
+        yield Session(master=master, home=given.home_folder, progress=note)
+
+
+def perform(context: click.Context, call: Call) -> None:
+    """Connect, do what `call` says, print the result, and end with its exit code."""
+    from zactor.cli.output import show
+
+    given = settings(context)
+    limit = given.timeout or (TIMEOUT_S if call.operation.limited else None)
+    with deadline(limit), open_session(given) as session:
+        result = call.operation.act(session, call.values)
+    show(call.operation, result, as_json=given.json)
+    context.exit(call.operation.exit_code(result))

@@ -1,0 +1,164 @@
+"""What people and programs read: aligned tables with a header, single lines, JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import click
+
+from zactor.operations import Operation
+
+_COLOURS = {
+    "up": "green",
+    "running": "green",
+    "yes": "green",
+    "starting": "yellow",
+    "stopping": "yellow",
+    "unconfigured": "yellow",
+    "failed": "red",
+    "unreachable": "red",
+    "no": "red",
+}
+_COLOURED = ("state", "ok")  # columns
+_SIGNS = {"asserted": "+", "retracted": "-"}  # facts that came and went
+_DIGEST_SHOWN = 19  # characters of "sha256:…" in a table; --json has all of them
+Say = Callable[[str], None]
+
+
+def use_colour() -> bool:
+    """Whether stdout is a terminal whose user hasn't asked for no colours."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return sys.stdout.isatty()
+
+
+def show(operation: Operation, result: object, *, as_json: bool, say: Say = click.echo) -> None:
+    """Print the result of `operation` for people, or as one JSON document."""
+    if as_json:
+        say(to_json(result))
+    elif operation.columns:
+        assert isinstance(result, list)
+        say(table(operation.columns, result, colour=use_colour()))
+    elif operation.say is not None:
+        if text := operation.say(result):
+            say(printable(text, keep="\n"))
+    elif isinstance(result, Mapping) and operation.words == "status":
+        say(record(result))
+    else:
+        say(to_json(result))
+
+
+def to_json(value: object, *, indent: bool = True) -> str:
+    """Return `value` as JSON: indented for a terminal, on one line for a program."""
+    spaces = 2 if indent and sys.stdout.isatty() else None
+    return json.dumps(value, ensure_ascii=False, indent=spaces, default=_plain)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).hex()
+    if isinstance(value, set | frozenset | tuple):
+        return sorted(value, key=str)
+    return str(value)
+
+
+def table(columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, colour: bool) -> str:
+    """Return `rows` under a header, each column as wide as its longest cell."""
+    cells = [[_short(name, cell(name, row.get(name))) for name in columns] for row in rows]
+    titles = [name.upper() for name in columns]
+    widths = [max(len(each) for each in column) for column in zip(titles, *cells, strict=True)]
+    lines = [_line(titles, widths, ["bold"] * len(titles) if colour else None)]
+    for row in cells:
+        colours = [
+            _COLOURS.get(text, "") if name in _COLOURED else ""
+            for name, text in zip(columns, row, strict=True)
+        ]
+        lines.append(_line(row, widths, colours if colour else None))
+    return "\n".join(lines)
+
+
+def _short(column: str, text: str) -> str:
+    return text[:_DIGEST_SHOWN] if column == "bundle" else text
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], colours: Sequence[str] | None) -> str:
+    padded = [text.ljust(width) for text, width in zip(cells, widths, strict=True)]
+    padded[-1] = padded[-1].rstrip()
+    if colours is not None:
+        padded = [_painted(text, colour) for text, colour in zip(padded, colours, strict=True)]
+    return "  ".join(padded).rstrip()
+
+
+def _painted(text: str, colour: str) -> str:
+    if colour == "bold":
+        return click.style(text, bold=True)
+    return click.style(text, fg=colour) if colour else text
+
+
+def cell(column: str, value: object) -> str:
+    """Return `value` as it stands in a table."""
+    if value is None or value == "" or value == []:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if column == "at" and isinstance(value, int | float):
+        return moment(value)
+    if column == "clock" and isinstance(value, list | tuple):
+        return ".".join(str(each) for each in value)
+    if isinstance(value, list | tuple):
+        return printable(" ".join(str(each) for each in value))
+    return printable(str(value))
+
+
+def moment(seconds: float) -> str:
+    """Return a wall clock time as people read it, in local time."""
+    whole = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+    return f"{whole}.{int(seconds * 1000) % 1000:03d}"
+
+
+def record(fields: Mapping[str, object]) -> str:
+    """Return `fields` as `name: value` lines with the values under each other."""
+    width = max((len(name) for name in fields), default=0) + 1
+    return "\n".join(
+        f"{printable(name + ':').ljust(width)} {cell(name, value)}"
+        for name, value in fields.items()
+    )
+
+
+def event_line(event: Mapping[str, object], *, width: int | None = None) -> str:
+    """Return an event as one line: when, where, what, and its fields.
+
+    `width` is for a screen with other things on it: no date, and no more characters than that.
+    """
+    at = event.get("at")
+    when = moment(at) if isinstance(at, int | float) else "-"
+    head = f"{cell('node', event.get('node'))} {cell('event', event.get('event'))}"
+    fields = [
+        text
+        for name, value in event.items()
+        if name not in ("number", "at", "node", "event")
+        for text in _event_field(name, value)
+    ]
+    line = " ".join([when if width is None else when.partition(" ")[2], head, *fields])
+    if width is not None and len(line) > width:
+        line = line[: width - 1] + "…"
+    return line
+
+
+def _event_field(name: str, value: object) -> list[str]:
+    if name in _SIGNS and isinstance(value, list | tuple):
+        return [printable(f"{_SIGNS[name]}{fact}") for fact in value]
+    return [f"{name}={cell(name, value)}"]
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Return `text` with its control characters escaped: names come from other machines."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char in keep else repr(char)[1:-1] for char in text
+    )
