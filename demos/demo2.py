@@ -21,7 +21,7 @@ DEAD = (
     "node(n1, _)",
     "incarnation(n1, _)",
     "actor(c1, _, _)",
-    "spec(c1, _, _)",
+    "spec(c1, _, _, _)",
     "state(c1, _, _)",
     "reacts(c1, _, _, _)",
     "reacts(_, c1, _, _)",

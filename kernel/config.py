@@ -42,7 +42,8 @@ WATCH_PERIOD_S = 0.25  # how often the watchdog looks at the shared loop
 # -- liveness --------------------------------------------------------------------------------
 HEARTBEAT_MS = 100  # from the kernel's own loop
 SILENCE_MS = 600  # no heartbeat and no frame for this long, and a broken connection: dead
-STUCK_MS = 2_000  # the same with a connection that lives: a loop that is stuck for good
+STUCK_MS = 20_000  # the same with connections that live: an action may hold the interpreter long
+STUCK_TOLD_MS = 1_000  # a loop that is silent for so long is told of
 HANDSHAKE_MS = 500  # ZMQ_HANDSHAKE_IVL: who hasn't authenticated by then is cut off
 HELLO_MS = 2_000  # a HELLO without an answer for this long has failed
 DISCOVERY_MS = 200  # how often run/ is looked at while a node isn't connected to all in it
@@ -69,7 +70,10 @@ LOG_BURST_MS = 5_000  # refusals and failed handshakes: one line at once, then o
 
 # -- door ------------------------------------------------------------------------------------
 DOOR_REQUESTS_MAX = 1_024  # requests of one client under way at once
+DOOR_REQUESTS_ALL_MAX = 16_384  # of all clients together
 DOOR_CLIENTS_MAX = 256
+DOOR_BACKLOG_BYTES_MAX = 256 << 20  # answers that wait for clients that don't read
+DOOR_BACKLOG_MS = 30_000  # a client that reads nothing for so long loses its answers
 ANSWER_BYTES_MAX = 1 << 20  # one answer; longer listings come in pages
 
 # -- clients ---------------------------------------------------------------------------------

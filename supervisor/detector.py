@@ -38,6 +38,10 @@ class Detector:
         """Stop watching `name`."""
         self._heard_ms.pop(name, None)
 
+    def silence_ms(self, name: str, now_ms: int) -> int:
+        """Return how long a watched node has been silent; 0 for one that isn't watched."""
+        return now_ms - self._heard_ms.get(name, now_ms)
+
     def tick(self, now_ms: int, broken: Collection[str]) -> list[str]:
         """Return who counts as dead now, sorted; they are forgotten.
 

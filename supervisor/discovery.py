@@ -61,7 +61,11 @@ class Discovery:
         await asyncio.gather(*(self.try_meet(there) for there in sorted(endpoints - met)))
 
     def _running_here(self) -> list[str]:
-        entries = read_entries(self._node.settings.home)
+        try:
+            entries = read_entries(self._node.settings.home)
+        except OSError as error:  # no file descriptor left, say: the next look may do better
+            log.warning("run_folder_unreadable", why=str(error))
+            return []
         mine = self._node.hub.endpoint
         return [entry.endpoint for entry in entries if entry.name and entry.endpoint != mine]
 

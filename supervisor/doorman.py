@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import structlog
 
 from zactor.kernel import config
-from zactor.kernel.errors import MailboxFull, Refused, ZactorError, from_wire
+from zactor.kernel.errors import MailboxFull, OutcomeUnknown, TimedOut, ZactorError, from_wire
 from zactor.kernel.protocol import messages
 from zactor.kernel.runtime.asks import Outcome
 from zactor.kernel.transport.peer import Peer
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+_ALL_MAX = config.DOOR_REQUESTS_ALL_MAX
 WAITING_KEPT_MS = 2_000  # an unconfigured node that is silent for longer isn't shown any more
 
 
@@ -33,7 +35,7 @@ class Doorman:
     def __init__(self, node: Node) -> None:
         """`node` is whose door it is."""
         self._node = node
-        self._requests = 0
+        self._requests: Counter[bytes] = Counter()  # under way, by client
         self._waiting: dict[str, int] = {}
 
     def waiting_endpoints(self) -> list[str]:
@@ -74,11 +76,15 @@ class Doorman:
             self._waiting[operation.endpoint] = self._node.hub.now_ms()
             self._answer(client, request.number, {})
             return
-        if self._requests >= config.DOOR_REQUESTS_MAX:
-            error = MailboxFull(f"{self._requests} requests are under way at {self._node.me.name}")
+        mine = self._requests[client.routing_id]
+        if mine >= config.DOOR_REQUESTS_MAX or self._requests.total() >= _ALL_MAX:
+            error = MailboxFull(
+                f"{mine} requests of yours are under way at {self._node.me.name}, and"
+                f" {self._requests.total()} in all: wait for some of them"
+            )
             self._node.hub.answer(client, results.problem(request.number, error))
             return
-        self._requests += 1
+        self._requests[client.routing_id] += 1
         self._node.spawn(self._serve_client(client, request))
 
     async def _serve_client(self, client: Client, request: messages.Request) -> None:
@@ -88,15 +94,22 @@ class Doorman:
             )
         except ZactorError as error:
             self._node.hub.answer(client, results.problem(request.number, error))
+        except TimeoutError:  # who asked has given up, and needn't be told in other words
+            late = TimedOut(f"not done within {request.timeout_s:g} s; it may still be done")
+            self._node.hub.answer(client, results.problem(request.number, late))
         except asyncio.CancelledError:
-            stopping = Refused(f"node {self._node.me.name} is stopping")
+            stopping = OutcomeUnknown(
+                f"node {self._node.me.name} stopped before it had answered: it may still be done"
+            )
             self._node.hub.answer(client, results.problem(request.number, stopping))
             raise
         except Exception as error:
             log.exception("operation_failed", operation=type(request.operation).__name__)
             self._node.hub.answer(client, results.problem(request.number, error))
         finally:
-            self._requests -= 1
+            self._requests[client.routing_id] -= 1
+            if not self._requests[client.routing_id]:
+                del self._requests[client.routing_id]
 
     def _answer(self, client: Client, number: int, result: object) -> None:
         for answer in results.answers(number, result):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import structlog
 
-from zactor.kernel.errors import NotPrimary, RemoteProtocolError, TimedOut, from_wire
+from zactor.kernel.errors import NotPrimary, RemoteProtocolError, TimedOut, ZactorError, from_wire
 from zactor.kernel.ids import Clock
 from zactor.kernel.knowledge import effects
 from zactor.kernel.knowledge.replica import Replica
@@ -46,6 +47,7 @@ class Ledger:
         on_change: Callable[[Sequence[str], Sequence[str]], None],
         on_reset: Callable[[], None],
         on_leader: Callable[[str], None],
+        on_broken: Callable[[str], None],
     ) -> None:
         """`on_change` gets the facts that went and came; `on_reset`: all may be different."""
         self._store = store
@@ -53,6 +55,7 @@ class Ledger:
         self._on_change = on_change
         self._on_reset = on_reset
         self._on_leader = on_leader
+        self._on_broken = on_broken
         self._prefix = f"{me}@{incarnation}"
         self._numbers = itertools.count(1)
         self._deciding: dict[str, asyncio.Future[Clock]] = {}
@@ -82,6 +85,10 @@ class Ledger:
         """Return how long ago the theory here changed."""
         return time.monotonic() - self._changed_at
 
+    def new_id(self) -> str:
+        """Return an id that nobody else in the cluster makes, ever."""
+        return f"{self._prefix}#{next(self._numbers)}"
+
     async def commit(
         self,
         why: str,
@@ -101,7 +108,7 @@ class Ledger:
         if await self.until(lambda: self.leader or None, NO_LEADER_S) is None:
             raise self._not_primary()
         transaction = Transaction(
-            id=f"{self._prefix}#{next(self._numbers)}",
+            id=self.new_id(),
             who=who,
             why=why,
             require=tuple(require),
@@ -178,29 +185,43 @@ class Ledger:
         self._carry_out(self._replica.tick(now_ms, time.time()))
 
     def _carry_out(self, todo: Sequence[effects.Effect]) -> None:
+        """Do what the machine says, in its order: what isn't on disk is told to nobody."""
         for effect in todo:
-            match effect:
-                case effects.Send(to=to, message=message):
-                    self._send(to, message)
-                case effects.Applied(change=change):
-                    self._store.append((change,))
-                    self._on_change(change.retracted, change.asserted)
-                    self._note_change()
-                case effects.Replaced():
-                    self._store.replace(effect)
-                    self._on_reset()
-                    self._note_change()
-                case effects.Promised(epoch=epoch):
-                    self._store.promise(epoch)
-                case effects.Decided():
-                    self._decide(effect)
-                case effects.Led(leader=leader):
-                    self.leader = leader
-                    log.info("kb_leader", leader=leader, clock=str(self.clock))
-                    self._changed.set()
-                    self._on_leader(leader)
-                case effects.Trace(event=event, fields=fields):
-                    log.debug(event, **dict(fields))
+            try:
+                self._persist(effect)
+            except (ZactorError, OSError, sqlite3.Error) as error:
+                self._on_broken(f"the knowledge base can't be written: {error}")
+                return
+            self._tell(effect)
+
+    def _persist(self, effect: effects.Effect) -> None:
+        match effect:
+            case effects.Applied(change=change):
+                self._store.append((change,))
+            case effects.Replaced():
+                self._store.replace(effect)
+            case effects.Promised(epoch=epoch):
+                self._store.promise(epoch)
+
+    def _tell(self, effect: effects.Effect) -> None:
+        match effect:
+            case effects.Send(to=to, message=message):
+                self._send(to, message)
+            case effects.Applied(change=change):
+                self._on_change(change.retracted, change.asserted)
+                self._note_change()
+            case effects.Replaced():
+                self._on_reset()
+                self._note_change()
+            case effects.Decided():
+                self._decide(effect)
+            case effects.Led(leader=leader):
+                self.leader = leader
+                log.info("kb_leader", leader=leader, clock=str(self.clock))
+                self._changed.set()
+                self._on_leader(leader)
+            case effects.Trace(event=event, fields=fields):
+                log.debug(event, **dict(fields))
 
     def _note_change(self) -> None:
         self._changed_at = time.monotonic()

@@ -92,7 +92,7 @@ def nodes(node: Node) -> Rows:
             {
                 "name": row.name,
                 "role": known.role if known else "",
-                "state": "up" if known else "unreachable",
+                "state": _state(node, row.name) if known else "unreachable",
                 "address": row.address,
                 "incarnation": row.incarnation,
                 "actors": hosted.count(row.name),
@@ -112,6 +112,10 @@ def nodes(node: Node) -> Rows:
             }
         )
     return rows
+
+
+def _state(node: Node, name: str) -> str:
+    return "stuck" if name in node.vigil.stuck else "up"
 
 
 def actors(node: Node) -> Rows:
@@ -166,14 +170,16 @@ def status(node: Node) -> dict[str, Any]:
     all_actors = theoryview.actors(theory)
     troubles = [f"{row.name} failed: {row.reason}" for row in all_actors if row.state == "failed"]
     troubles += [
-        f"node {row['name']} is {row['state']}" for row in rows if row["state"] == "unreachable"
+        f"node {row['name']} is {row['state']}"
+        for row in rows
+        if row["state"] in ("unreachable", "stuck")
     ]
     return {
         "cluster": node.hub.keys.cluster,
         "node": node.me.name,
         "leader": node.ledger.leader,
         "clock": list(node.ledger.clock),
-        "nodes": len([row for row in rows if row["state"] == "up"]),
+        "nodes": len([row for row in rows if row["state"] in ("up", "stuck")]),
         "unconfigured": len([row for row in rows if row["state"] == "unconfigured"]),
         "actors": len(all_actors),
         "running": len([row for row in all_actors if row.state == "running"]),
@@ -212,8 +218,8 @@ def doctor(node: Node) -> Rows:
         },
         {
             "check": "loop",
-            "ok": node.detector.lag_ms < config.SILENCE_MS // 2,
-            "detail": f"{node.detector.lag_ms} ms late",
+            "ok": node.vigil.lag_ms < config.SILENCE_MS // 2,
+            "detail": f"{node.vigil.lag_ms} ms late",
         },
         {
             "check": "links",

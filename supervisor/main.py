@@ -119,6 +119,8 @@ class NodeThread:
                         await node.close()
             if outcome == "stop":
                 return
+            if outcome.startswith("failed: "):
+                raise ZactorError(f"node {self.name} ended: {outcome.removeprefix('failed: ')}")
 
     @contextlib.contextmanager
     def _opened(self, part: Node | Lobby, settings: Settings) -> Iterator[Settings]:

@@ -32,7 +32,6 @@ from zactor.kernel.transport.peer import Peer
 from zactor.kernel.transport.seam import Client
 from zactor.kernel.wire.bulky import Bulky
 from zactor.supervisor.calls import Calls
-from zactor.supervisor.detector import Detector
 from zactor.supervisor.discovery import Discovery
 from zactor.supervisor.doorman import Doorman
 from zactor.supervisor.fetch import Fetcher
@@ -42,6 +41,7 @@ from zactor.supervisor.ledger import Ledger
 from zactor.supervisor.operations import Operations
 from zactor.supervisor.reconcile import Reconciler
 from zactor.supervisor.tracelog import trace_log
+from zactor.supervisor.vigil import Vigil
 
 log = structlog.get_logger()
 
@@ -55,6 +55,7 @@ _ACTOR_ITEMS = frozenset(
         Bulky,
     }
 )
+VITAL = "vital"  # tasks without which a node isn't one
 GOODBYE_MS = 300  # a peer that is stuck doesn't keep us
 GOODBYE_POLL_S = 0.002
 CHECK_PROCESS_MS = 50  # how often a broken connection's other end is asked whether it lives
@@ -107,6 +108,7 @@ class Node:
             on_change=self._on_change,
             on_reset=self._on_reset,
             on_leader=self._on_leader,
+            on_broken=self.fail,
         )
         self.reconciler = Reconciler(
             self.me,
@@ -119,11 +121,7 @@ class Node:
             spawn_task=self.spawn,
         )
         self.janitor = Janitor(name, self.ledger, self._live)
-        self.detector = Detector(
-            tick_ms=config.HEARTBEAT_MS,
-            silence_ms=config.SILENCE_MS,
-            stuck_ms=config.STUCK_MS,
-        )
+        self.vigil = Vigil(self.hub, self.journal)
         self.operations = Operations(self)
         self.doorman = Doorman(self)
         self.discovery = Discovery(self)
@@ -151,9 +149,8 @@ class Node:
     async def run(self) -> str:
         """Live until told to stop; return why it ended: "stop" or "buried: …"."""
         self.ledger.members(self._members())
-        self.spawn(self._beat())
-        self.spawn(self.janitor.run())
-        self.spawn(self.discovery.run())
+        for work in (self._beat(), self.janitor.run(), self.discovery.run()):
+            self.spawn(work, VITAL)
         log.info("node_started", node=str(self.me), endpoint=self.hub.endpoint)
         return await self.ended
 
@@ -185,9 +182,15 @@ class Node:
                 return
             await asyncio.sleep(GOODBYE_POLL_S)
 
-    def spawn(self, work: Coroutine[Any, Any, object]) -> None:
+    def fail(self, why: str) -> None:
+        """End this life, since it can't keep its word any more; the process ends with it."""
+        if not self.ended.done():
+            log.error("node_failed", node=str(self.me), why=why)
+            self.ended.set_result(f"failed: {why}")
+
+    def spawn(self, work: Coroutine[Any, Any, object], name: str | None = None) -> None:
         """Run a coroutine as long as this life lasts; an error of ours is logged, loudly."""
-        task = self._loop.create_task(work)
+        task = self._loop.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._task_done)
 
@@ -195,26 +198,17 @@ class Node:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("task_failed", exc_info=task.exception())
+            if task.get_name() == VITAL:
+                self.fail(f"a part without which it can't go on failed: {task.exception()!r}")
 
     async def _beat(self) -> None:
         while True:
             self.hub.clock = self.ledger.clock
-            self._watch()
+            self.vigil.keep()
             self.hub.drop_half_met()
             self.ledger.tick(self.hub.now_ms())
-            self.hub.beat(self.detector.lag_ms)
+            self.hub.beat(self.vigil.lag_ms)
             await asyncio.sleep(config.HEARTBEAT_MS / 1000)
-
-    def _watch(self) -> None:
-        """Put out who has been silent for too long."""
-        for peer in self._up():
-            if peer.frames_in != peer.frames_seen:
-                peer.frames_seen = peer.frames_in
-                self.detector.heard(peer.node.name, self.hub.now_ms())
-        broken = self.hub.broken()
-        for name in self.detector.tick(self.hub.now_ms(), broken):
-            limit_ms = config.SILENCE_MS if name in broken else config.STUCK_MS
-            self.hub.drop_peer(name, f"{name} has been silent for {limit_ms} ms")
 
     # -- who is there ------------------------------------------------------------------------
     def _up(self) -> list[Peer]:
@@ -248,7 +242,7 @@ class Node:
     # -- from the hub ------------------------------------------------------------------------
     def on_peer_up(self, peer: Peer) -> None:
         """A link works both ways: the node is a member from now on."""
-        self.detector.heard(peer.node.name, self.hub.now_ms())
+        self.vigil.heard(peer.node.name)
         log.info("node_up", peer=str(peer.node), role=peer.hello.role)
         if self._trace is not None:
             self._trace("alive", {"q": str(peer.node)})
@@ -259,7 +253,7 @@ class Node:
 
     def on_peer_gone(self, peer: Peer, lost: Sequence[tuple[object, bool]]) -> None:
         """A node is dead to us: nothing may go on waiting for it."""
-        self.detector.forget(peer.node.name)
+        self.vigil.forget(peer.node.name)
         self.clocks.pop(peer.node.name, None)
         self.calls.peer_gone(peer)
         self.runtime.peer_gone(peer, [(i, sent) for i, sent in lost if type(i) in _ACTOR_ITEMS])
@@ -297,7 +291,7 @@ class Node:
         """A node's loop is alive."""
         peer = self.hub.peers.get(heartbeat.name)
         if peer is not None and peer.up and peer.node.incarnation == heartbeat.incarnation:
-            self.detector.heard(heartbeat.name, self.hub.now_ms())
+            self.vigil.heard(heartbeat.name)
             self.clocks[heartbeat.name] = heartbeat.clock
             if str(self.me) not in heartbeat.hears:
                 self.hub.probe(peer)

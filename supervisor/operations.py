@@ -7,7 +7,7 @@ the checks before it only make for better words.
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,8 @@ from zactor.kernel.knowledge.terms import format_term, quote_atom, to_json
 from zactor.kernel.protocol import messages
 from zactor.kernel.protocol.service import Service
 from zactor.supervisor import arguments, looks, naming, theoryview
-from zactor.supervisor.reconcile import forget_patterns
+from zactor.supervisor.aside import aside
+from zactor.supervisor.reconcile import forget_patterns, still
 from zactor.supervisor.theoryview import ActorRow
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Operations:
     async def _declare_factory(self, op: messages.DeclareFactory, who: str) -> object:
         check_name("type of actor", op.type)
         await self._node.fetcher.need(op.bundle)
-        bundle = await asyncio.to_thread(self._node.store.open, op.bundle)
+        bundle = await aside(self._node.store.open, op.bundle)
         pick_type(bundle.manifest, op.type)
         await self._node.ledger.commit(
             f"declareFactory({op.type})",
@@ -108,7 +109,8 @@ class Operations:
         text = arguments.to_text(op.arguments)
         await self._ask_node(op.node, messages.CheckBundle(bundle, op.type))
         name, node, type_name = quote_atom(op.name), quote_atom(op.node), quote_atom(op.type)
-        clock = await self._node.ledger.commit(
+        deployment = self._node.ledger.new_id()
+        await self._node.ledger.commit(
             f"deployActor({op.type}, {op.name}, {op.node})",
             who=who,
             require=(
@@ -117,11 +119,12 @@ class Operations:
             ),
             assert_=(
                 f"actor({name}, {type_name}, {node})",
-                f"spec({name}, {quote_atom(bundle)}, {format_term(text)})",
+                f"spec({name}, {quote_atom(bundle)}, {format_term(text)}, "
+                f"{quote_atom(deployment)})",
                 f'state({name}, starting, "")',
             ),
         )
-        row = await self._started(op, clock)
+        row = await self._started(op, deployment)
         return {
             "name": row.name,
             "uid": row.uid,
@@ -130,12 +133,14 @@ class Operations:
             "bundle": row.bundle,
         }
 
-    async def _started(self, op: messages.DeployActor, clock: tuple[int, int]) -> ActorRow:
+    async def _started(self, op: messages.DeployActor, deployment: str) -> ActorRow:
         """Return the actor once it runs; undo the deployment where it fails."""
 
         def settled() -> tuple[ActorRow | None] | None:
             row = theoryview.actor(self._node.ledger.theory, op.name)
-            return None if row is not None and row.state == "starting" else (row,)
+            if row is None or row.deployment != deployment or row.state == "stopping":
+                return (None,)
+            return None if row.state == "starting" else (row,)
 
         found = await self._node.ledger.until(settled, START_TIMEOUT_S)
         if found is None:
@@ -144,13 +149,17 @@ class Operations:
             )
         (row,) = found
         if row is None:
-            raise OutcomeUnknown(f"node {op.node} went while {op.name} was being deployed on it")
-        if row.state == "failed":
-            await self._node.ledger.commit(
-                f"deployActor({op.name}) failed",
-                who=self._node.me.name,
-                retract=forget_patterns(op.name),
+            raise OutcomeUnknown(
+                f"{op.name} was destroyed, or node {op.node} went, while it was being deployed"
             )
+        if row.state == "failed":
+            with contextlib.suppress(NoSuchActor):  # its node was quicker
+                await self._node.ledger.commit(
+                    f"deployActor({op.name}) failed",
+                    who=self._node.me.name,
+                    require=(still(row),),
+                    retract=forget_patterns(op.name),
+                )
             in_hook = row.reason.startswith("on_start: ")
             kind, _, message = row.reason.removeprefix("on_start: ").partition(": ")
             raise RemoteActionError(
@@ -287,8 +296,8 @@ class Operations:
 
     async def _check_bundle(self, op: messages.CheckBundle, who: str) -> object:
         await self._node.fetcher.need(op.bundle)
-        bundle = await asyncio.to_thread(self._node.store.open, op.bundle)
-        await asyncio.to_thread(check, bundle, op.type, node=self._node.me.name)
+        bundle = await aside(self._node.store.open, op.bundle)
+        await aside(check, bundle, op.type, node=self._node.me.name)
         return {}
 
     async def _ask_node(self, node: str, operation: messages.Operation) -> object:

@@ -24,6 +24,7 @@ from zactor.kernel.runtime.actor import Actor, options_of
 from zactor.kernel.runtime.router import Blueprint, Place, Port
 from zactor.kernel.runtime.runtime import Runtime
 from zactor.supervisor import arguments, theoryview
+from zactor.supervisor.aside import aside
 from zactor.supervisor.fetch import Fetcher
 from zactor.supervisor.journal import Journal
 from zactor.supervisor.ledger import Ledger
@@ -31,6 +32,7 @@ from zactor.supervisor.theoryview import ActorRow
 
 log = structlog.get_logger()
 
+UNDO_AFTER_S = 5.0  # what failed to start is forgotten then, whoever deployed it
 RETRY_S = 0.2  # before a report that wasn't taken is repeated
 
 
@@ -143,7 +145,9 @@ class Reconciler:
         try:
             await self._fetcher.need(row.bundle)
             # User code is imported away from the kernel's thread: it may take its time.
-            cls = await asyncio.to_thread(self._load, row)
+            cls = await aside(self._load, row)
+            if self._hosted.get(row.name) != row.uid:
+                return  # it was destroyed before it began
             blueprint = Blueprint(
                 name=row.name,
                 uid=row.uid,
@@ -153,12 +157,19 @@ class Reconciler:
             )
             await asyncio.wrap_future(self._runtime.spawn(blueprint))
         except Exception as error:  # whatever user code raises is the reason of the failure
-            self._hosted.pop(row.name, None)
+            if self._hosted.get(row.name) == row.uid:
+                del self._hosted[row.name]
             reason = f"{_stage(error)}{_reason(error)}"
             log.error("actor_failed_to_start", actor=row.name, type=row.type, exc_info=error)
             self._journal.record("actor_failed", actor=row.name, reason=reason)
             await self._report(row, "failed", reason)
+            # Who deployed it takes the facts back; should it be gone, we do.
+            await asyncio.sleep(UNDO_AFTER_S)
+            await self._forget(row)
         else:
+            if self._hosted.get(row.name) != row.uid:
+                self._stop(row.uid, "destroyed while it began", drain_s=0.0)
+                return
             log.info("actor_started", actor=row.name, type=row.type, bundle=row.bundle)
             await self._report(row, "running", "")
 
@@ -217,7 +228,7 @@ class Reconciler:
                 await self._ledger.commit(
                     why,
                     who=self._me.name,
-                    require=((self._still(row), "NoSuchActor", f"{row.name} is gone"),),
+                    require=(still(row),),
                     retract=retract,
                     assert_=assert_,
                 )
@@ -232,9 +243,6 @@ class Reconciler:
             if now is None or now.uid != row.uid:
                 return
 
-    def _still(self, row: ActorRow) -> str:
-        return f"actor({quote_atom(row.name)}, {quote_atom(row.type)}, {quote_atom(row.node)})"
-
     def _prefetch(self, identity: str) -> None:
         """Hold the code of every factory, so that no node's death takes it away."""
         if not self._store.has(identity):
@@ -247,12 +255,18 @@ class Reconciler:
             log.info("prefetch_failed", bundle=identity, why=str(error))
 
 
+def still(row: ActorRow) -> tuple[str, str, str]:
+    """Return the requirement that this very deployment is still there."""
+    goal = f"spec({quote_atom(row.name)}, _, _, {quote_atom(row.deployment)})"
+    return goal, "NoSuchActor", f"{row.name} is gone"
+
+
 def forget_patterns(name: str) -> tuple[str, ...]:
     """Return the patterns of every fact that mentions the actor `name`."""
     actor = quote_atom(name)
     return (
         f"actor({actor}, _, _)",
-        f"spec({actor}, _, _)",
+        f"spec({actor}, _, _, _)",
         f"state({actor}, _, _)",
         f"reacts({actor}, _, _, _)",
         f"reacts(_, {actor}, _, _)",

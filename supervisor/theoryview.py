@@ -23,7 +23,8 @@ class ActorRow:
     node: str
     uid: ActorUid
     bundle: str  # "" while the spec hasn't come with the same transaction: never at rest
-    arguments: str  # as text, see kernel/wire/payload.py
+    arguments: str  # as text, see supervisor/arguments.py
+    deployment: str  # unique: which of several deployments under that name this is
     state: str  # starting | running | stopping | failed
     reason: str
 
@@ -65,9 +66,9 @@ def actor(theory: Theory, name: str) -> ActorRow | None:
     """Return the actor called `name`."""
     for fact in _rows(theory, "actor", 3, name):
         _, type_name, node = _texts(fact)
-        bundle, arguments = "", ""
-        for spec in _rows(theory, "spec", 3, name):
-            _, bundle, arguments = _texts(spec)
+        bundle, arguments, deployment = "", "", ""
+        for spec in _rows(theory, "spec", 4, name):
+            _, bundle, arguments, deployment = _texts(spec)
         state, reason = "starting", ""
         for row in _rows(theory, "state", 3, name):
             _, state, reason = _texts(row)
@@ -78,6 +79,7 @@ def actor(theory: Theory, name: str) -> ActorRow | None:
             uid=actor_uid(fact.clock),
             bundle=bundle,
             arguments=arguments,
+            deployment=deployment,
             state=state,
             reason=reason,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
+import math
 import os
 import socket
 import time
@@ -45,6 +46,7 @@ _CUT_OFF = (
 _WATCHED = _CUT_OFF | zmq.Event.CONNECT_RETRIED | zmq.Event.HANDSHAKE_FAILED_AUTH
 _KNOCK = messages.Look(what="nodes", argument="")
 _FOREVER = float("inf")
+_GRACE_S = 1.0  # the node gives up that much after us
 _DEADLINES_SLACK = 4_096  # deadlines of finished requests that may lie in the heap
 
 
@@ -169,7 +171,7 @@ class Doorway:
 
     def _dispatch(self, door: _Door, pending: Pending, operation: messages.Operation) -> bool:
         number = next(self._numbers)
-        request = messages.Request(number=number, operation=operation)
+        request = messages.Request(number, operation, _given(pending.deadline))
         try:
             door.dealer.send_multipart(codec.encode_request(request), flags=zmq.DONTWAIT)
         except errors.ZactorError as error:  # too long, for one
@@ -387,3 +389,9 @@ class Doorway:
                 self._lose(door, "its process is there and says nothing: stopped, or stuck")
             elif door.cuts >= config.CLIENT_KNOCKS_MAX:
                 self._lose(door, "cut off", foreign(door.endpoint))
+
+
+def _given(deadline: float) -> float:
+    """Return how many seconds the node has; a little more than we, so that our words are heard."""
+    left = deadline - time.monotonic()
+    return max(0.1, left) + _GRACE_S if math.isfinite(left) else 0.0

@@ -374,6 +374,7 @@ class Request(Message, frozen=True, tag=70):
 
     number: int
     operation: Operation
+    timeout_s: float = 0.0  # nobody waits for the answer any longer than this; 0: without limit
 
 
 class Answer(Message, frozen=True, tag=71):

@@ -7,11 +7,13 @@ call on the socket may swallow one. So whoever stops reading early, or sends, lo
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 
 import structlog
 import zmq
 
+from zactor.kernel import config
 from zactor.kernel.errors import RemoteProtocolError
 from zactor.kernel.protocol.messages import Answer, LinkFrame, Problem, Request
 from zactor.kernel.transport import sockets
@@ -24,6 +26,7 @@ from zactor.kernel.wire import codec
 
 log = structlog.get_logger()
 
+RETRY_S = 0.02  # between attempts to send to a client whose queue is full
 FRAMES_A_TURN = 64  # frames read before the loop may look at its timers again
 
 
@@ -57,6 +60,10 @@ class Door:
         self._after = after
         self._refused = Burst()
         self._look_due = False
+        self._backlog: dict[bytes, deque[list[bytes | memoryview]]] = {}  # by client
+        self._backlog_bytes = 0
+        self._patience: dict[bytes, float] = {}  # loop time at which a client's answers go
+        self._retry: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._socket, self.endpoint = sockets.bind_door(
             ground.context, address.host, address.port, server, address.first
@@ -67,18 +74,66 @@ class Door:
 
     def close(self) -> None:
         """Close it; the monitor must have been closed before."""
+        if self._retry is not None:
+            self._retry.cancel()
         self._loop.remove_reader(self._socket.fileno())
         self._socket.close()
 
     def answer(self, client: Client, outbound: Answer | Problem) -> None:
-        """Send a client its answer; a client that went away is no error."""
+        """Send a client its answer; a client that went away is no error.
+
+        While a client doesn't read, its answers wait here, up to DOOR_BACKLOG_BYTES_MAX in all and
+        DOOR_BACKLOG_MS for it; then they are dropped and counted.
+        """
+        parts = codec.encode_outbound(outbound)
+        waiting = self._backlog.get(client.routing_id)
+        if waiting is None and self._send(client.routing_id, parts):
+            return
+        if waiting is None:
+            waiting = self._backlog[client.routing_id] = deque()
+            self._patience[client.routing_id] = self._loop.time() + config.DOOR_BACKLOG_MS / 1000
+        size = sum(map(len, parts))
+        if self._backlog_bytes + size > config.DOOR_BACKLOG_BYTES_MAX:
+            self._drop(client.routing_id)
+            return
+        waiting.append(parts)
+        self._backlog_bytes += size
+        self._retry_soon()
+
+    def _send(self, routing_id: bytes, parts: list[bytes | memoryview]) -> bool:
+        """Return False where the client's queue is full."""
         try:
-            self._socket.send_multipart(
-                [client.routing_id, *codec.encode_outbound(outbound)], zmq.NOBLOCK
-            )
+            self._socket.send_multipart([routing_id, *parts], zmq.NOBLOCK)
+        except zmq.Again:
+            return False
         except zmq.ZMQError:
             self.answers_dropped += 1
         self._look_again()
+        return True
+
+    def _retry_soon(self) -> None:
+        if self._retry is None:
+            self._retry = self._loop.call_later(RETRY_S, self._send_backlog)
+
+    def _send_backlog(self) -> None:
+        self._retry = None
+        for routing_id, waiting in list(self._backlog.items()):
+            while waiting and self._send(routing_id, waiting[0]):
+                self._backlog_bytes -= sum(map(len, waiting.popleft()))
+            if not waiting:
+                del self._backlog[routing_id], self._patience[routing_id]
+            elif self._loop.time() > self._patience[routing_id]:
+                self._drop(routing_id)
+        if self._backlog:
+            self._retry_soon()
+
+    def _drop(self, routing_id: bytes) -> None:
+        """The client doesn't read: it has lost its answers, and finds out by its own limits."""
+        waiting = self._backlog.pop(routing_id, deque())
+        self._patience.pop(routing_id, None)
+        self._backlog_bytes -= sum(sum(map(len, parts)) for parts in waiting)
+        self.answers_dropped += max(1, len(waiting))
+        log.warning("answers_dropped", count=len(waiting), why="a client doesn't read them")
 
     def _look_again(self) -> None:
         if not self._look_due:

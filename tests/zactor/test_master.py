@@ -112,7 +112,7 @@ def test_plain_constructor_arguments_stay_readable_and_others_arrive_as_they_are
 
     plain, pickled = fresh("k"), fresh("k")
     assert m.deploy_actor(Keeper, plain, "n1", what=[1, "two"]).get() == [1, "two"]
-    (row,) = m.query(f"spec({plain}, _, Text)")
+    (row,) = m.query(f"spec({plain}, _, Text, _)")
     assert row["Text"] == '{"what":[1,"two"]}'
     assert m.deploy_actor(Keeper, pickled, "n2", what=(1, {2})).get() == (1, {2})
     assert m.ask(pickled, "get", plain=True) == [1, [2]]
