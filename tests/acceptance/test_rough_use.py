@@ -1,0 +1,97 @@
+"""What careless programs and unlucky moments do to a node, and what they must not do."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from zactor import OutcomeUnknown, connect
+from zactor.client import Connection
+from zactor.kernel import config
+from zactor.kernel.protocol import messages
+from zactor.remote import encode_call
+from zactor.testing.lab import Lab, until
+
+SLOW_IMPORT = """
+import time
+from zactor import Actor, action
+time.sleep(1.0)
+
+class Slow(Actor):
+    @action
+    def ping(self):
+        return "pong"
+"""
+HOLDER = """
+from zactor import Actor, action
+
+class Holder(Actor):
+    @action
+    def hold(self, count):
+        return sum(range(count))  # one call in C: no other thread of the process runs meanwhile
+
+    @action
+    async def wait(self):
+        import asyncio
+        await asyncio.sleep(3600)
+"""
+
+
+def test_an_actor_destroyed_while_it_begins_leaves_nothing_behind(
+    lab: Lab, tmp_path: Path
+) -> None:
+    (tmp_path / "slow.py").write_text(SLOW_IMPORT)
+    lab.start("n1")
+    with connect(lab.endpoint("n1"), home=lab.home) as m, ThreadPoolExecutor(1) as pool:
+        m.declare_factory("slow", tmp_path / "slow.py")
+        first = pool.submit(lambda: m.deploy_actor("slow", "c1", "n1"))
+        until("it is starting", lambda: [row["state"] for row in m.actors()] == ["starting"])
+        m.destroy_actor("c1")
+        with pytest.raises(OutcomeUnknown, match="destroyed"):
+            first.result(10)
+        m.deploy_actor("slow", "c1", "n1")
+        assert m.ask("c1", "ping") == "pong"
+        assert [row["name"] for row in m.look("runtime")] == ["c1"]
+        m.destroy_actor("c1")
+        assert m.look("runtime") == []
+        assert m.actors() == []
+
+
+def test_an_action_that_holds_the_interpreter_does_not_cost_its_node_its_life(
+    lab: Lab, tmp_path: Path
+) -> None:
+    (tmp_path / "holder.py").write_text(HOLDER)
+    lab.start("n1")
+    lab.start("n2")
+    until("both meet", lambda: lab.names_up("n1") == {"n1", "n2"})
+    with connect(lab.endpoint("n1"), home=lab.home) as m, ThreadPoolExecutor(1) as pool:
+        m.declare_factory("holder", tmp_path / "holder.py")
+        m.deploy_actor("holder", "h1", "n2")
+        count = 100_000_000
+        held = pool.submit(lambda: m.ask("h1", "hold", count))
+        until("n1 says so", lambda: any(e["event"] == "node_stuck" for e in m.events()))
+        assert held.result(60) == count * (count - 1) // 2
+        until("n1 says so", lambda: any(e["event"] == "node_unstuck" for e in m.events()))
+        rows = {row["name"]: row for row in m.nodes()}
+        assert (rows["n2"]["incarnation"], rows["n2"]["state"]) == (1, "up")
+
+
+def test_one_client_with_too_many_requests_leaves_the_door_open_for_others(
+    lab: Lab, tmp_path: Path
+) -> None:
+    (tmp_path / "holder.py").write_text(HOLDER)
+    lab.start("n1")
+    with connect(lab.endpoint("n1"), home=lab.home) as m:
+        m.declare_factory("holder", tmp_path / "holder.py")
+        m.deploy_actor("holder", "h1", "n1")
+        greedy = Connection(lab.endpoint("n1"), home=lab.home)
+        try:
+            wait = messages.AskActor("h1", "wait", encode_call((), {}), False)
+            pending = [greedy.request(wait, 60.0) for _ in range(config.DOOR_REQUESTS_MAX + 10)]
+            assert [row["name"] for row in m.actors()] == ["h1"]
+            assert not any(future.done() for future in pending)
+        finally:
+            greedy.close()
+        m.destroy_actor("h1", drain=0)
