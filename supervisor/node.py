@@ -368,6 +368,13 @@ class Node:
             sender=letter.sender, target=letter.target, action=letter.action, reason=letter.reason
         )
         if first:
+            self.journal.record(
+                "dead_letter",
+                sender=letter.sender,
+                target=letter.target,
+                action=letter.action,
+                reason=letter.reason,
+            )
             log.warning(
                 "dead_letter", target=letter.target, action=letter.action, why=letter.reason
             )

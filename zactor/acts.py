@@ -6,10 +6,14 @@ import time
 from collections.abc import Callable, Iterable
 from typing import cast
 
-from zactor.kernel.errors import EXIT_DEGRADED
+from zactor.kernel.errors import EXIT_DEGRADED, TimedOut
 from zactor.operations import Session, Values
 
 Row = dict[str, object]
+
+WAIT_S = 30.0
+"""How long `wait` waits when nobody says."""
+_DRAINED_S = 30.0  # beyond --drain S, until a destroyed actor is out of the knowledge base
 
 
 # -- what they do ----------------------------------------------------------------------------
@@ -55,10 +59,15 @@ def destroy(session: Session, values: Values) -> object:
     name = _text(values, "name")
     todo = values.get("todo") is True
     session.progress(f"waiting until {name} has finished its work")
-    if "drain" in values:
-        session.master.destroy_actor(name, todo=todo, drain=_seconds(values, "drain"))
-    else:
-        session.master.destroy_actor(name, todo=todo)
+    drain = _seconds(values, "drain") if "drain" in values else None
+    timeout = session.timeout
+    if timeout is None and drain is not None:
+        timeout = drain + _DRAINED_S
+    try:
+        session.master.destroy_actor(name, todo=todo, drain=drain, timeout=timeout)
+    except TimedOut as error:
+        hint = f"`zactor destroy {name} --drain S` gives {name} only S seconds for its work"
+        raise TimedOut(f"{error}; {hint}") from None
     return {"name": name}
 
 
@@ -106,8 +115,10 @@ def query(session: Session, values: Values) -> object:
 
 def wait(session: Session, values: Values) -> object:
     """The solutions of a goal, once there are some."""
-    goal, seconds = _text(values, "goal"), _seconds(values, "seconds")
-    return session.master.wait(goal, seconds)
+    limits = [] if session.timeout is None else [session.timeout]
+    if "seconds" in values:
+        limits.append(_seconds(values, "seconds"))
+    return session.master.wait(_text(values, "goal"), min(limits, default=WAIT_S))
 
 
 def sleep(session: Session, values: Values) -> object:

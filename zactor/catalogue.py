@@ -90,11 +90,11 @@ OPERATIONS: tuple[Operation, ...] = (
                 kind=Kind.SECONDS,
                 option="--drain",
                 needed=False,
-                help="how long it may go on working through its mailbox",
+                help="how long it may go on working through its mailbox (until it is done)",
             ),
         ),
         terms=(("destroyActor", ("name", "todo"), 1),),
-        limited=False,  # the actor's work has no limit either
+        limited=False,
         say=acts.sentence("{name} destroyed"),
     ),
     Operation(
@@ -142,6 +142,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         words="ask",
         help="Send one message to ACTOR and print its reply as JSON.",
+        more="What JSON can't say is a string in a reply: NaN, Infinity and -Infinity, an integer "
+        "of more than 64 bits, an object.",
         act=acts.ask,
         parameters=_SEND,
         terms=(("ask", _SAY, 2),),
@@ -195,8 +197,16 @@ OPERATIONS: tuple[Operation, ...] = (
         words="wait",
         help="Wait until a goal holds. Exit code 124: it didn't in time.",
         act=acts.wait,
-        parameters=(_GOAL, Parameter(name="seconds", kind=Kind.SECONDS)),
-        terms=(("wait", ("goal", "seconds"), 2),),
+        parameters=(
+            _GOAL,
+            Parameter(
+                name="seconds",
+                kind=Kind.SECONDS,
+                needed=False,
+                help=f"for how long: --timeout, else {acts.WAIT_S:g}",
+            ),
+        ),
+        terms=(("wait", ("goal", "seconds"), 1),),
         say=acts.say_solutions,
         limited=False,
     ),

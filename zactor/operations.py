@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 import json
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +62,7 @@ class Session:
     home: Path
     folders: tuple[Path, ...] = field(default_factory=lambda: (Path(),))  # for relative paths
     progress: Callable[[str], None] = lambda text: None  # called before what may take long
+    timeout: float | None = None  # s, --timeout where it was given
 
     def find(self, path: str) -> Path:
         """Return the file that `path` means: relative to here, else to the script's folder.
@@ -85,13 +87,14 @@ class Operation:
     words: str  # "deploy", "kb facts"
     help: str
     act: Callable[[Session, Values], object]  # its result is plain data, as --json prints it
+    more: str = ""  # what -h says beside `help`
     parameters: tuple[Parameter, ...] = ()
     terms: tuple[tuple[str, tuple[str, ...], int], ...] = ()
     columns: tuple[str, ...] = ()  # of a result that is a table
     say: Callable[[object], str] | None = None  # of any other result; None: JSON
     exit_code: Callable[[object], int] = lambda result: 0
     cli: bool = True  # False: only in scripts and the console
-    limited: bool = True  # False: has no time limit unless one is given
+    limited: bool = True  # False: it keeps its time itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +104,20 @@ class Call:
     operation: Operation
     values: Values
     as_json: bool = False  # --json stood in the line
+    verbose: bool = False  # -v did
 
 
 # -- reading arguments -----------------------------------------------------------------------
 def read_json(text: str) -> object:
-    """Return what `text` says as JSON, or `text` itself where it is none."""
+    """Return what `text` says as JSON, or `text` itself where it is none.
+
+    Raises:
+        ConfigError: it is a number that Python's can't hold: never another number instead.
+    """
     try:
-        value: object = json.loads(text, parse_constant=_no_constant)
+        value: object = json.loads(
+            text, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole
+        )
     except (ValueError, RecursionError):
         return text
     return value
@@ -115,6 +125,20 @@ def read_json(text: str) -> object:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)  # NaN and Infinity are no JSON: take them as words
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ConfigError(f"{text} is too large for a float: at most {sys.float_info.max:.3g}")
+    return value
+
+
+def _whole(text: str) -> int:
+    most = sys.get_int_max_str_digits()
+    if 0 < most < len(text.lstrip("-")):
+        raise ConfigError(f"an integer of {len(text)} digits: at most {most}")
+    return int(text)
 
 
 def read_text(parameter: Parameter, text: str) -> Values:

@@ -78,7 +78,8 @@ class Processes:
     def _command(self, name: str) -> list[str]:
         return [
             sys.executable,
-            *("-m", "zactor.supervisor"),
+            # -P: a file of the current folder must not take the place of a module
+            *("-P", "-m", "zactor.supervisor"),
             *("--name", name),
             *("--home", str(self.home)),
             *("--bind", "127.0.0.1"),

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from zactor.cli.common import deadline, error_line
-from zactor.cli.main import cli, run
+from zactor.cli.group import cli
+from zactor.cli.main import run
 from zactor.cli.processes import free_master_name
 from zactor.kernel.errors import RemoteActionError, ScriptError, TimedOut
 from zactor.supervisor.rundir import RunEntry, process_start, write_entry
@@ -83,6 +84,33 @@ def test_the_module_runs_as_the_command_does() -> None:
     )
     assert done.returncode == 0
     assert done.stdout.startswith("zactor ")
+
+
+def test_a_group_without_a_command_shows_its_help_with_exit_code_2(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("kb", "bundle", "keys"):
+        code, out, err = said(capsys, name)
+        assert (code, err) == (2, "")
+        assert out == said(capsys, name, "-h")[1]
+        assert out.count("\n") > 5
+
+
+def test_ctrl_c_during_the_imports_is_exit_code_130_without_a_traceback() -> None:
+    program = """
+import sys
+class Interrupted:
+    def find_spec(self, name, *rest):
+        if name == "click":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+from zactor.cli.main import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 # -- usage -----------------------------------------------------------------------------------

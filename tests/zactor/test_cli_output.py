@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
 from zactor.catalogue import find_words
 from zactor.cli import output
 from zactor.cli.kb import export_prolog
+from zactor.cli.news import News
 
 
 def shown(words: str, result: object, *, as_json: bool = False) -> str:
@@ -139,7 +141,6 @@ def test_an_event_is_one_line_with_its_fields() -> None:
     line = output.event_line(event)
     assert line.endswith(".500 n1 actor_started actor=c1\\n")
     assert "number" not in line
-    assert output.event_line(event, width=20)[12:] == " n1 act…"
 
 
 def test_a_change_shows_what_came_and_what_went() -> None:
@@ -151,6 +152,78 @@ def test_a_change_shows_what_came_and_what_went() -> None:
         "asserted": ["a", "c"],
     }
     assert output.event_line(event).endswith("n1 changed -b +a +c")
+
+
+def test_a_change_of_no_fact_says_so_and_long_hashes_are_short() -> None:
+    event = {"at": 0.5, "node": "n1", "event": "changed", "retracted": [], "asserted": []}
+    assert output.event_line(event).endswith("n1 changed no fact")
+    digest = "sha256:" + "0123456789abcdef" * 4
+    event["asserted"] = [f"factory(counter,'{digest}')"]
+    assert output.event_line(event).endswith("n1 changed +factory(counter,'sha256:0123456789ab')")
+    assert digest in output.to_json(event)
+
+
+# -- news, above the console's prompt --------------------------------------------------------
+@pytest.mark.parametrize(
+    ("event", "fields", "expected"),
+    [
+        ("node_up", {"name": "n2", "incarnation": 3}, ["n2 is up"]),
+        ("node_gone", {"name": "n2", "why": "silent"}, ["n2 is gone: silent"]),
+        ("actor_failed", {"actor": "c1", "reason": "no\nway"}, ["c1 failed: no\\nway"]),
+        (
+            "action_failed",
+            {"actor": "c1", "action": "inc", "error": "ValueError: x"},
+            ["c1.inc on n1 raised ValueError: x"],
+        ),
+        (
+            "dead_letter",
+            {"sender": "g1", "target": "c1", "action": "inc", "reason": "gone"},
+            ["dead letter: c1.inc from g1: gone"],
+        ),
+        ("new_kind", {"name": "x", "n": 5}, ["new kind name=x n=5"]),
+        ("node_gone", {"named": "otherwise"}, ["node gone named=otherwise"]),
+        ("leader", {"name": "n1"}, []),
+        ("knowledge_base_taken_over", {"clock": [1, 2]}, []),
+        ("changed", {"retracted": ["b"], "asserted": ["a", 'state(c1,running,"")']}, []),
+        (
+            "changed",
+            {"retracted": [], "asserted": ['state(c1,failed,"no way")', "state(,failed,"]},
+            ["c1 failed: no way"],
+        ),
+    ],
+)
+def test_news_are_short_words_and_leave_the_knowledge_base_out(
+    event: str, fields: dict[str, object], expected: list[str]
+) -> None:
+    happened = {"number": 4, "at": 0.5, "node": "n1", "event": event, **fields}
+    assert [line.partition(" ")[2] for line in News().lines(happened, 80)] == expected
+
+
+def test_a_failure_that_comes_twice_is_news_once() -> None:
+    news = News()
+    failed = {"event": "actor_failed", "node": "n1", "actor": "c1", "reason": "no way"}
+    change = {"event": "changed", "node": "n1", "asserted": ['state(c1,failed,"no way")']}
+    assert [len(news.lines(event, 80)) for event in (failed, change, change)] == [1, 0, 1]
+
+
+def test_news_are_no_wider_than_the_screen() -> None:
+    (line,) = News().lines({"at": 0.5, "event": "node_up", "name": "n" * 99}, 20)
+    assert len(line) == 20
+    assert line.endswith("n…")
+
+
+@pytest.mark.parametrize("indent", [True, False])
+def test_numbers_that_json_lacks_are_strings(indent: bool) -> None:
+    value = {"a": [math.nan, (math.inf, -math.inf)], "b": 0.5, "c": 2**80}
+
+    def refuse(name: str) -> object:
+        raise AssertionError(f"{name} is no JSON")
+
+    assert json.loads(output.to_json(value, indent=indent), parse_constant=refuse) == {
+        "a": ["NaN", ["Infinity", "-Infinity"]],
+        "b": 0.5,
+        "c": 2**80,
+    }
 
 
 # -- the export ------------------------------------------------------------------------------

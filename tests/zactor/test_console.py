@@ -49,6 +49,18 @@ class Counter(Actor):
         return self.value
 """
 
+EARLY = SCREEN.replace(
+    "screen = Screen()",
+    """
+class Early(Screen):
+    def _on_prompt(self):  # the prompt is drawn, and nobody has been told
+        self.above("EVENT early")
+        super()._on_prompt()
+
+screen = Early()
+""",
+)
+
 
 class Terminal:
     """A program on a terminal of its own."""
@@ -141,6 +153,15 @@ def test_an_event_while_nothing_is_typed_draws_the_prompt_again(opened: Opener) 
     terminal.expect("<ps>")
 
 
+def test_an_event_while_the_prompt_is_drawn_comes_above_it_too(opened: Opener) -> None:
+    terminal = opened("-c", EARLY)
+    terminal.expect("m1> ")
+    assert re.search(r"\r\x1b\[J$", terminal.expect("EVENT early\r\n")), "not behind the prompt"
+    terminal.expect("m1> ")
+    terminal.type("ps\n")
+    terminal.expect("<ps>")
+
+
 # -- with a node -----------------------------------------------------------------------------
 def test_a_master_on_a_terminal_has_a_console(opened: Opener, tmp_path: Path) -> None:
     source = tmp_path / "counter.py"
@@ -174,6 +195,7 @@ def test_a_master_on_a_terminal_has_a_console(opened: Opener, tmp_path: Path) ->
     terminal.type("inc\n")
     terminal.expect("\r\n8\r\n")
 
+    terminal.expect("m1> ")
     terminal.type("nonsense")  # Ctrl-C drops the line
     terminal.expect("nonsense")
     terminal.type("\x03")
@@ -199,9 +221,12 @@ def test_what_others_do_is_shown_above_the_line(opened: Opener, tmp_path: Path) 
     terminal.expect("half a li")
     node = [sys.executable, "-m", "zactor", "node", "--name", "n7", "--home", str(home)]
     with subprocess.Popen(node, stderr=subprocess.DEVNULL) as child:
-        terminal.expect("n7")
-        terminal.expect("m1> half a li")
+        said = terminal.expect("n7 is up")
+        assert re.search(r"\r\x1b\[J\d\d:\d\d:\d\d $", said), "not in the place of the line"
+        assert terminal.expect("m1> half a li") == "\r\n"
         child.terminate()
+        assert "changed" not in terminal.expect("n7 is gone")
+        terminal.expect("m1> half a li")
     terminal.child.send_signal(signal.SIGTERM)  # ends it in good order, whatever was typed
     assert terminal.child.wait(DEADLINE_S) == 0
     assert not list((home / "run").iterdir())
@@ -216,3 +241,37 @@ def test_exit_leaves_the_console_and_history_comes_back(opened: Opener, tmp_path
         terminal.expect("m1> ")
         terminal.type("exit\n")
         assert terminal.child.wait(DEADLINE_S) == 0
+
+
+def test_an_error_of_an_action_is_one_line_and_with_v_its_traceback(
+    opened: Opener, tmp_path: Path
+) -> None:
+    source = tmp_path / "counter.py"
+    source.write_text(COUNTER)
+    terminal = opened("-m", "zactor", "master", home=tmp_path / "home")
+    terminal.expect("m1> ")
+    terminal.type(f"declare-factory counter {source}. deploy counter c1 m1\n")
+    terminal.expect("c1: counter on m1")
+    terminal.expect("m1> ")
+    terminal.type("ask c1 inc x\n")
+    assert "Traceback" not in terminal.expect("error: c1.inc on m1 raised TypeError")
+    terminal.expect("m1> ")
+    terminal.type("ask c1 inc x -v\n")
+    assert "Traceback" in terminal.expect("error: c1.inc on m1 raised TypeError")
+
+
+def test_a_console_that_is_killed_has_kept_its_history(opened: Opener, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / "history").parent.mkdir(mode=0o700)
+    (home / "history").write_text("earlier\n")
+    terminal = opened("-m", "zactor", "master", home=home)
+    for line in ("sleep 0.001", "sleep 0.001", "query(a(", "b))."):
+        terminal.expect("m1> " if line != "b))." else "… ")
+        terminal.type(f"{line}\n")
+    terminal.expect("no\r\n")
+    terminal.expect("m1> ")
+    terminal.child.kill()
+    terminal.child.wait()
+    kept = (home / "history").read_text().splitlines()
+    assert kept == ["earlier", "sleep 0.001", "query(a(", "b))."]
+    assert stat.S_IMODE((home / "history").stat().st_mode) == 0o600

@@ -213,9 +213,32 @@ def test_what_is_no_json_is_a_string() -> None:
     }
 
 
+def test_a_big_integer_stays_what_it_is_in_both_spellings() -> None:
+    big = 2**200
+    assert spelled(f"ask c1 inc {big} [{-big}]")[1]["arguments"] == [big, [-big]]
+    assert spelled(f"ask(c1, inc, [{big}, [{-big}]]).")[1]["arguments"] == [big, [-big]]
+    assert spelled(f"deploy counter c1 n1 --arg start={big}")[1]["arg"] == {"start": big}
+
+
+@pytest.mark.parametrize("seconds", ["", " 5", " 0.5"])
+def test_a_goal_may_be_waited_for_with_and_without_seconds(seconds: str) -> None:
+    for goal in (
+        "done",
+        "state(c1, running, _)",
+        "node(X, _), \\+ actor(_, _, X)",
+        "a(b), x = 'y'",
+    ):
+        values = {"goal": goal} | ({"seconds": float(seconds)} if seconds else {})
+        assert spelled(f"wait {goal}{seconds}") == ("wait", values)
+    term = f"wait(done{',' if seconds else ''}{seconds})."
+    assert ("seconds" in spelled(term)[1]) is bool(seconds)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("ask c1 inc 1e999", "1e999 is too large for a float"),
+        (f"ask c1 inc {'9' * 5000}", "an integer of 5000 digits: at most 4300"),
         ("deployActor(counter, c1).", "want deployActor(type, name, node[, arg])"),
         ("fly(c1).", "fly/1 is no operation"),
         ("fly c1", "'fly' is no operation"),
@@ -244,6 +267,11 @@ def test_a_wrong_line_says_what_is_expected(text: str, expected: str) -> None:
 def test_a_line_knows_whether_json_was_asked_for() -> None:
     assert call("ps --json").as_json
     assert not call("ps").as_json
+
+
+def test_a_line_knows_whether_a_traceback_was_asked_for() -> None:
+    assert call("ask c1 inc -v").verbose
+    assert not call("ask c1 inc").verbose
 
 
 def test_an_empty_script_has_no_operations() -> None:

@@ -44,7 +44,8 @@ class Started:
         """Start node `name`."""
         file = self.log_file(name)
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        command = [sys.executable, "-m", "zactor", "node"]
+        # -P: a file of the current folder must not take the place of a module
+        command = [sys.executable, "-P", "-m", "zactor", "node"]
         command += ["--name", name, "--home", str(self.home)]
         if self.leash is not None:
             command += ["--leash", str(self.leash)]

@@ -6,14 +6,14 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 import click
 
-from zactor.kernel.errors import RemoteActionError, ScriptError, TimedOut, ZactorError
+from zactor.kernel.errors import EXIT_USAGE, RemoteActionError, ScriptError, TimedOut, ZactorError
 
 
 @dataclass(slots=True)
@@ -147,6 +147,28 @@ class Printing(Command):
         """Run the command, for as long as --timeout says."""
         with deadline(settings(ctx).timeout):
             return super().invoke(ctx)
+
+
+def family(
+    name: str, help_text: str, options: tuple[str, ...], commands: Sequence[click.Command]
+) -> click.Group:
+    """Return a group of commands; without one of them it prints its help, with exit code 2."""
+
+    def callback() -> None:
+        context = click.get_current_context()
+        if context.invoked_subcommand is None:
+            click.echo(context.get_help())
+            context.exit(EXIT_USAGE)
+
+    return click.Group(
+        name,
+        help=help_text,
+        callback=callback,
+        invoke_without_command=True,
+        context_settings=CONTEXT,
+        params=shared_options(*options),
+        commands=commands,
+    )
 
 
 def note(text: str) -> None:

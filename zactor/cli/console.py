@@ -20,6 +20,7 @@ from zactor.catalogue import OPERATIONS, find_words
 from zactor.cli import completion, output
 from zactor.cli.common import Settings, one_line, remote_traceback
 from zactor.cli.network import open_session
+from zactor.cli.news import News
 from zactor.cli.screen import Screen
 from zactor.kernel.errors import ScriptError, ZactorError
 from zactor.operations import Kind, Session
@@ -61,11 +62,20 @@ class Names:
 class Console:
     """Reads lines and does what they say until exit or Ctrl-D."""
 
-    def __init__(self, session: Session, screen: Screen, prompt: str, *, as_json: bool) -> None:
+    def __init__(
+        self,
+        session: Session,
+        screen: Screen,
+        prompt: str,
+        given: Settings,
+        remember: Callable[[], None],
+    ) -> None:
+        """`remember` is called after each line that was typed."""
         self.session = session
         self.screen = screen
         self.prompt = prompt
-        self.as_json = as_json
+        self.given = given
+        self.remember = remember
         self._say: Callable[[str], None] = click.echo
 
     def run(self) -> None:
@@ -87,8 +97,10 @@ class Console:
 
     def _read(self) -> str:
         text = self.screen.read(self.prompt)
+        self.remember()
         while is_unfinished(text):
             text += "\n" + self.screen.read("… ".rjust(len(self.prompt)))
+            self.remember()
         return text
 
     def do(self, text: str) -> bool:
@@ -106,15 +118,18 @@ class Console:
 
     def _do_line(self, line: Line) -> bool:
         """Return whether what follows on the line may be done."""
+        verbose = self.given.verbose
         try:
             call = read_call(line)
+            verbose = verbose or call.verbose
             result = call.operation.act(self.session, call.values)
         except Exception as error:  # a console outlives whatever a line of it does
-            if traceback := remote_traceback(error):
+            if verbose and (traceback := remote_traceback(error)):
                 self._say(traceback)
             self._say(f"error: {one_line(error)}")
             return line.optional
-        output.show(call.operation, result, as_json=self.as_json or call.as_json, say=self._say)
+        as_json = self.given.json or call.as_json
+        output.show(call.operation, result, as_json=as_json, say=self._say)
         return True
 
 
@@ -143,6 +158,7 @@ def _events_above(given: Settings, endpoint: str, screen: Screen) -> Iterator[No
     from zactor.master import connect
 
     ended = threading.Event()
+    news = News()
     with connect(endpoint, home=given.home_folder) as master:
         seen = max((_number(event) for event in master.events()), default=0)
 
@@ -153,8 +169,8 @@ def _events_above(given: Settings, endpoint: str, screen: Screen) -> Iterator[No
                     for event in master.events(follow=True):
                         if _number(event) > seen:
                             seen = _number(event)
-                            columns = shutil.get_terminal_size().columns
-                            screen.above(output.event_line(event, width=columns))
+                            for line in news.lines(event, shutil.get_terminal_size().columns):
+                                screen.above(line)
                 except ZactorError:
                     ended.wait(RECONNECT_S)
 
@@ -176,19 +192,28 @@ def _number(event: dict[str, object]) -> int:
 
 # -- readline --------------------------------------------------------------------------------
 @contextlib.contextmanager
-def _history(file: Path) -> Iterator[None]:
-    """Have the lines of earlier consoles at hand, and leave ours for later ones (mode 0600)."""
+def _history(file: Path) -> Iterator[Callable[[], None]]:
+    """Have the lines of earlier consoles at hand; yields what keeps ours for later ones.
+
+    It is called after each line, so that a console that is killed loses none. Mode 0600.
+    """
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.close(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     with contextlib.suppress(OSError):
         readline.read_history_file(file)
-    readline.set_history_length(HISTORY_LINES)
-    try:
-        yield
-    finally:
+    readline.set_history_length(HISTORY_LINES)  # of the file, whenever it is written to
+    kept = readline.get_current_history_length()
+
+    def keep() -> None:
+        nonlocal kept
+        new = readline.get_current_history_length() - kept
+        kept += new
         with contextlib.suppress(OSError):
-            readline.write_history_file(file)
-            file.chmod(0o600)
+            if new > 0:
+                readline.append_history_file(new, file)
+                file.chmod(0o600)
+
+    yield keep
 
 
 def _offer(names: completion.Names) -> None:
@@ -214,8 +239,8 @@ def run_console(given: Settings, endpoint: str, name: str) -> None:
     """Run the console of the master `name`, whose door is at `endpoint`, until it is left."""
     screen = Screen()
     history = given.home_folder / "history"
-    with open_session(given, endpoint) as session, _history(history):
+    with open_session(given, endpoint) as session, _history(history) as remember:
         _offer(Names(session))
         click.echo(f"zactor master {name} at {endpoint.removeprefix('tcp://')}: help, exit")
         with screen.opened(), _events_above(given, endpoint, screen):
-            Console(session, screen, f"{name}> ", as_json=given.json).run()
+            Console(session, screen, f"{name}> ", given, remember).run()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from zactor.cli.common import CONTEXT, Printing, note, settings, shared_options
+from zactor.cli.common import CONTEXT, Printing, family, note, settings
 
 
 def _print(fields: Mapping[str, object]) -> None:
@@ -90,12 +90,11 @@ def _verify(file: str) -> None:
 
 
 _FILE = "FILE"
-bundle = click.Group(
+bundle = family(
     "bundle",
-    help="Build, show and verify bundles: one file with the code of types of actors.",
-    context_settings=CONTEXT,
-    params=shared_options("home", "json"),
-    commands=[
+    "Build, show and verify bundles: one file with the code of types of actors.",
+    ("home", "json"),
+    [
         _command(
             "build",
             _build,
@@ -145,12 +144,11 @@ def _join(token: str) -> None:
     _print(store.describe(home))
 
 
-keys = click.Group(
+keys = family(
     "keys",
-    help="Make, pass on and show the cluster's keys. Who has the token is in the cluster.",
-    context_settings=CONTEXT,
-    params=shared_options("home", "json"),
-    commands=[
+    "Make, pass on and show the cluster's keys. Who has the token is in the cluster.",
+    ("home", "json"),
+    [
         _command("init", _init, "Make this home's keys, unless it has them."),
         _command("token", _token, "Print the line that lets another machine join."),
         _command(

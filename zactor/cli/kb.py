@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import click
 
 from zactor.catalogue import find_words
-from zactor.cli.common import CONTEXT, Asking, deadline, settings, shared_options
+from zactor.cli.common import CONTEXT, Asking, deadline, family, settings
 from zactor.cli.network import TIMEOUT_S, command, open_session
 
 SCHEMA = (
@@ -63,12 +63,11 @@ def _export(prolog: bool) -> None:
     click.echo(export_prolog(facts) if prolog and not given.json else to_json(facts))
 
 
-kb = click.Group(
+kb = family(
     "kb",
-    help="Look into the knowledge base.",
-    context_settings=CONTEXT,
-    params=shared_options("home", "endpoint", "json", "timeout"),
-    commands=[
+    "Look into the knowledge base.",
+    ("home", "endpoint", "json", "timeout"),
+    [
         *(command(find_words(f"kb {name}"), name) for name in ("facts", "query", "log")),
         Asking(
             "export",

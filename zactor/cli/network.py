@@ -11,7 +11,7 @@ import click
 
 from zactor.catalogue import OPERATIONS, find_words
 from zactor.cli.common import CONTEXT, Asking, Settings, deadline, note, settings
-from zactor.kernel.errors import ConfigError
+from zactor.kernel.errors import EXIT_INTERRUPTED, ConfigError
 from zactor.operations import Call, Kind, Operation, Parameter, Session, read_text
 
 if TYPE_CHECKING:
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 TIMEOUT_S = 60.0
 """How long a command may take when it has no --timeout: a deployment ships code."""
 
+_LATE_S = 1.0
+"""How much later than --timeout the alarm rings for a command that keeps its time itself."""
+
 _OPTION = re.compile(r"-[A-Za-z]|--[A-Za-z]")
+_OF_A_GOAL = re.compile(r"[()\[\],'\"]")
+"""A last word with one of these ends a goal; without, it is a number of seconds."""
 
 
 def command(operation: Operation, name: str = "") -> click.Command:
@@ -44,7 +49,7 @@ def command(operation: Operation, name: str = "") -> click.Command:
 
 
 def _help(operation: Operation) -> str:
-    lines = [operation.help]
+    lines = [operation.help, *(["", operation.more] if operation.more else [])]
     notes = [
         f"  {_metavar(parameter)}: {parameter.help}"
         for parameter in operation.parameters
@@ -66,13 +71,19 @@ def _metavar(parameter: Parameter) -> str:
     return parameter.name.upper()
 
 
+def _place(parameter: Parameter) -> str:
+    if parameter.needed:
+        return _metavar(parameter)
+    return f"[{_metavar(parameter)}]{'...' if parameter.many else ''}"
+
+
 def _click_parameter(parameter: Parameter) -> click.Parameter:
     if not parameter.option:
         return click.Argument(
             [parameter.name],
             required=parameter.needed,
             nargs=-1 if parameter.many else 1,
-            metavar=f"[{_metavar(parameter)}]..." if parameter.many else _metavar(parameter),
+            metavar=_place(parameter),
         )
     if parameter.kind is Kind.FLAG:
         return click.Option([parameter.option, parameter.name], is_flag=True, help=parameter.help)
@@ -136,7 +147,8 @@ def call_from_words(words: Sequence[Word], line: str) -> Call:
     try:
         with made.make_context(operation.words, texts, obj=Settings()) as context:
             values = read_given(operation, context.params)
-            return Call(operation, values, as_json=settings(context).json)
+            given = settings(context)
+            return Call(operation, values, as_json=given.json, verbose=given.verbose)
     except click.UsageError as error:
         raise ConfigError(f"{operation.words}: {error.format_message()}") from None
     except click.exceptions.Exit:
@@ -151,9 +163,12 @@ def is_pair(first: str, second: str) -> bool:
 def _join_goal(operation: Operation, words: Sequence[Word], line: str) -> list[str]:
     """Return the texts of `words`; those of a goal as one, with spaces and quotes."""
     texts = [word.text for word in words]
-    kinds = [parameter.kind for parameter in operation.parameters if not parameter.option]
+    places = [parameter for parameter in operation.parameters if not parameter.option]
+    kinds = [parameter.kind for parameter in places]
     if Kind.GOAL not in kinds or not words:
         return texts
+    if not places[-1].needed and _OF_A_GOAL.search(line[words[-1].start : words[-1].end]):
+        kinds.pop()  # the optional one after the goal isn't there
     first = kinds.index(Kind.GOAL)
     last = len(words) - (len(kinds) - first - 1)
     if last <= first:
@@ -175,7 +190,7 @@ def open_session(given: Settings, endpoint: str | None = None) -> Iterator[Sessi
     if at is not None:
         parse_endpoint(at)  # wrong usage is told before anything is opened
     with connect(at, home=given.home_folder, timeout=given.timeout or TIMEOUT_S) as master:
-        yield Session(master=master, home=given.home_folder, progress=note)
+        yield Session(master=master, home=given.home_folder, progress=note, timeout=given.timeout)
 
 
 def perform(context: click.Context, call: Call) -> None:
@@ -183,8 +198,17 @@ def perform(context: click.Context, call: Call) -> None:
     from zactor.cli.output import show
 
     given = settings(context)
-    limit = given.timeout or (TIMEOUT_S if call.operation.limited else None)
-    with deadline(limit), open_session(given) as session:
-        result = call.operation.act(session, call.values)
+    limit = given.timeout
+    if call.operation.limited:
+        limit = limit or TIMEOUT_S
+    elif limit is not None:
+        limit += _LATE_S
+    try:
+        with deadline(limit), open_session(given) as session:
+            result = call.operation.act(session, call.values)
+    except KeyboardInterrupt:
+        done = ": it may still be done" if call.operation.parameters else ""
+        click.echo(f"interrupted{done}", err=True)
+        context.exit(EXIT_INTERRUPTED)
     show(call.operation, result, as_json=given.json)
     context.exit(call.operation.exit_code(result))

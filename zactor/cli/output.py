@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,6 +28,7 @@ _COLOURS = {
 _COLOURED = ("state", "ok")  # columns
 _SIGNS = {"asserted": "+", "retracted": "-"}  # facts that came and went
 _DIGEST_SHOWN = 19  # characters of "sha256:…" in a table; --json has all of them
+_DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 Say = Callable[[str], None]
 
 
@@ -53,9 +56,25 @@ def show(operation: Operation, result: object, *, as_json: bool, say: Say = clic
 
 
 def to_json(value: object, *, indent: bool = True) -> str:
-    """Return `value` as JSON: indented for a terminal, on one line for a program."""
+    """Return `value` as JSON: indented for a terminal, on one line for a program.
+
+    Numbers that JSON doesn't have become the strings "NaN", "Infinity" and "-Infinity".
+    """
     spaces = 2 if indent and sys.stdout.isatty() else None
-    return json.dumps(value, ensure_ascii=False, indent=spaces, default=_plain)
+    try:
+        return json.dumps(value, ensure_ascii=False, indent=spaces, default=_plain, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=False, indent=spaces, default=_plain)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {_finite(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
 
 
 def _plain(value: object) -> object:
@@ -129,11 +148,13 @@ def record(fields: Mapping[str, object]) -> str:
     )
 
 
-def event_line(event: Mapping[str, object], *, width: int | None = None) -> str:
-    """Return an event as one line: when, where, what, and its fields.
+def short_digests(text: str) -> str:
+    """Return `text` with 12 digits of each sha256 in it; --json has all of them."""
+    return _DIGEST.sub(r"\1", text)
 
-    `width` is for a screen with other things on it: no date, and no more characters than that.
-    """
+
+def event_line(event: Mapping[str, object]) -> str:
+    """Return an event as one line: when, where, what, and its fields."""
     at = event.get("at")
     when = moment(at) if isinstance(at, int | float) else "-"
     head = f"{cell('node', event.get('node'))} {cell('event', event.get('event'))}"
@@ -143,10 +164,9 @@ def event_line(event: Mapping[str, object], *, width: int | None = None) -> str:
         if name not in ("number", "at", "node", "event")
         for text in _event_field(name, value)
     ]
-    line = " ".join([when if width is None else when.partition(" ")[2], head, *fields])
-    if width is not None and len(line) > width:
-        line = line[: width - 1] + "…"
-    return line
+    if not fields and event.get("event") == "changed":
+        fields = ["no fact"]  # the change by which a leader begins
+    return short_digests(" ".join([when, head, *fields]))
 
 
 def _event_field(name: str, value: object) -> list[str]:

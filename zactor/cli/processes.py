@@ -284,7 +284,7 @@ master = Command(
     ],
     context_settings=CONTEXT,
 )
-master.shared = ("home", "json", "timeout")
+master.shared = ("home", "json", "timeout", "verbose")
 
 
 # -- demo ------------------------------------------------------------------------------------

@@ -48,7 +48,8 @@ class Screen:
     def __init__(self) -> None:
         self._queue: deque[str] = deque()
         self._prompt = ""
-        self._typing = False  # a prompt is on the screen
+        self._reading = False  # a prompt is on the screen, or about to be
+        self._typing = False  # it is there, and readline draws it again when asked to
         self._main = threading.main_thread().ident or 0
         self._readline: _Readline | None = None
         if "libedit" not in (readline.__doc__ or ""):
@@ -75,10 +76,11 @@ class Screen:
             EOFError: Ctrl-D. KeyboardInterrupt: Ctrl-C.
         """
         self._prompt = prompt
+        self._reading = True
         try:
             return input(prompt)
         finally:
-            self._typing = False
+            self._typing = self._reading = False
 
     def above(self, text: str) -> None:
         """Print `text` above the line being typed, if there is one."""
@@ -87,11 +89,14 @@ class Screen:
 
     def _on_prompt(self) -> None:
         self._typing = True
+        self._drain()  # what came while readline was about to draw the prompt
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._drain()
 
     def _drain(self) -> None:
+        if self._reading and not self._typing:
+            return  # nobody knows whether the prompt is drawn: `_on_prompt` comes back
         lines = []
         while self._queue:
             lines.append(self._queue.popleft())

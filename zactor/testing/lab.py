@@ -42,7 +42,7 @@ class Lab:
     def start(self, name: str, *options: str, role: str = "node") -> None:
         """Start a node and wait until its door is open."""
         log = (self.home / f"{name}.log").open("ab")
-        command = [sys.executable, "-m", "zactor.supervisor", "--home", str(self.home)]
+        command = [sys.executable, "-P", "-m", "zactor.supervisor", "--home", str(self.home)]
         named = ["--name", name] if not name.startswith("unnamed") else []
         self.children[name] = subprocess.Popen(
             [*command, *named, "--role", role, "--leash", str(self._read), *options],
