@@ -30,7 +30,7 @@ from zactor.bundles.manifest import (
     source_file,
 )
 from zactor.bundles.store import BundleStore
-from zactor.kernel.errors import BundleRefused, ZactorError
+from zactor.kernel.errors import BundleRefused, ZactorError, said
 
 if TYPE_CHECKING:
     from zactor.kernel.runtime.actor import Actor
@@ -38,10 +38,8 @@ if TYPE_CHECKING:
 PREFIX = "zactor_bundle_"
 _DIGITS = 16  # of the identity in a package's name: 64 bits, and a clash is refused
 
-_LOCK = threading.RLock()  # over _CLASSES; held while modules are imported
-_PACKAGES_LOCK = threading.Lock()  # never held while something is imported
+_LOCK = threading.Lock()  # over _PACKAGES; never held while something is imported
 _PACKAGES: dict[str, _Package] = {}  # by private name
-_CLASSES: dict[tuple[str, str], type] = {}  # by identity and target
 _STORES: list[BundleStore] = []
 
 
@@ -78,19 +76,22 @@ def check(bundle: Bundle, type_name: str, node: str = "") -> None:
 def load_class(bundle: Bundle, type_name: str) -> type[Actor]:
     """Return the class that actors of type `type_name` are made from, the same at every call.
 
-    Threads: any.
+    Threads: any; one bundle's modules are imported by one thread at a time.
 
     Raises:
         BundleRefused: see `check`; or the code failed while it was loaded.
     """
     check(bundle, type_name)
     target = pick_type(bundle.manifest, type_name)
-    with _LOCK:
-        found = _CLASSES.get((bundle.identity, target))
-        if found is None:
-            found = _load(_package(bundle), target)
-            _CLASSES[bundle.identity, target] = found
-    return cast("type[Actor]", found)
+    while True:
+        package = _package(bundle)
+        with package.lock:
+            if _PACKAGES.get(package.name) is not package:
+                continue  # it was forgotten while we waited for the lock
+            found = package.classes.get(target)
+            if found is None:
+                found = package.classes[target] = _load(package, target)
+            return cast("type[Actor]", found)
 
 
 def register(bundle: Bundle) -> str:
@@ -120,15 +121,15 @@ def detach(store: BundleStore) -> None:
 
 def forget(identity: str) -> None:
     """Drop a bundle's modules and classes from this process; instances live on while in use."""
-    with _LOCK:
-        name = private_name(identity)
-        package = _PACKAGES.pop(name, None)
-        if package is None:
-            return
-        _drop_modules(name)
+    package = _PACKAGES.get(private_name(identity))
+    if package is None:
+        return
+    with package.lock:
+        if _PACKAGES.get(package.name) is not package:
+            return  # another thread was first
+        del _PACKAGES[package.name]
+        _drop_modules(package.name)
         package.drop_lines()
-        for key in [key for key in _CLASSES if key[0] == identity]:
-            del _CLASSES[key]
 
 
 def private_name(identity: str) -> str:
@@ -141,6 +142,8 @@ class _Package:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
+        self.lock = threading.RLock()  # held while its modules are imported, or dropped
+        self.classes: dict[str, type] = {}  # loaded ones by target
         self.name = private_name(bundle.identity)
         self.files = {  # path below src/ -> content
             path.removeprefix(SOURCE): data
@@ -281,7 +284,7 @@ def _install_finder() -> None:
 
 def _package(bundle: Bundle) -> _Package:
     name = private_name(bundle.identity)
-    with _PACKAGES_LOCK:
+    with _LOCK:
         known = _PACKAGES.get(name)
         if known is None:
             # Who has built a Bundle by hand has not been through decode.
@@ -310,7 +313,7 @@ def _load(package: _Package, target: str) -> type:
         _drop_modules(package.name)
         raise BundleRefused(
             f"bundle {package.bundle.manifest.name!r} failed while {target} was loaded: "
-            f"{type(error).__name__}: {error}"
+            f"{said(error)}"
         ) from error
     from zactor.kernel.runtime.actor import Actor
 

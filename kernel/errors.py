@@ -210,11 +210,27 @@ def _tree(root: type[ZactorError]) -> dict[str, type[ZactorError]]:
 _BY_NAME = _tree(ZactorError)
 
 
+def text_of(what: object) -> str:
+    """Return `str(what)`, or what stands for it where user code fails even there.
+
+    Lone surrogates, as in the name of an odd file, become escapes: they have no UTF-8.
+    """
+    try:
+        return str.encode(str(what), "utf-8", "backslashreplace").decode()
+    except BaseException:
+        return f"<{type(what).__name__} whose text can't be had: its __str__ fails>"
+
+
+def said(error: BaseException) -> str:
+    """Return the error's class and text in one line, whatever its own code does."""
+    return f"{type(error).__name__}: {text_of(error)}"
+
+
 def to_wire(error: BaseException) -> tuple[str, str, dict[str, str]]:
     """Return (class name, message, fields). What isn't ours becomes a ZactorError that names it."""
     if not isinstance(error, ZactorError):
-        return "ZactorError", _shortened(f"{type(error).__name__}: {error}"), {}
-    message = str(error.args[0]) if error.args else ""
+        return "ZactorError", _shortened(said(error)), {}
+    message = text_of(error.args[0]) if error.args else ""
     fields = {name: _shortened(text) for name, text in error.fields().items()}
     return type(error).__name__, _shortened(message), fields
 

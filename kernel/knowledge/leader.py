@@ -1,4 +1,4 @@
-"""What the leader of one epoch does: ask where all stand, take the newest, bring all up, order.
+"""What the leader of one epoch does: ask where all stand, take one history, bring all up, order.
 
 An epoch is one attempt to lead. It begins with a poll of every live member and goes on only when
 all have promised to obey none lower; then whatever was decided before is in what they told, since a
@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import enum
 import heapq
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from zactor.kernel import config, errors
 from zactor.kernel.errors import ZactorError
-from zactor.kernel.ids import ORIGIN, Clock
+from zactor.kernel.ids import ORIGIN, Clock, NodeId
 from zactor.kernel.knowledge.copy import Copy
 from zactor.kernel.knowledge.effects import Decided, Effect, Led, Send
+from zactor.kernel.knowledge.terms import quote_atom
 from zactor.kernel.protocol.messages import (
     KbOrder,
     KbOutcome,
@@ -32,7 +34,7 @@ class Phase(enum.Enum):
     """How far an epoch has come."""
 
     POLLING = "polling"  # some member hasn't promised yet
-    FETCHING = "fetching"  # one of them knows more
+    FETCHING = "fetching"  # one of them has the history that counts
     LEADING = "leading"
 
 
@@ -40,20 +42,66 @@ class Phase(enum.Enum):
 class _Peer:
     """A live member as the leader sees it."""
 
-    stands: tuple[Clock, bytes] | None = None  # clock and digest it told when it promised
+    stands: KbState | None = None  # what it told when it promised
     following: bool = False  # has been sent all up to now, and is waited for
     applied: Clock = ORIGIN
+
+
+def chosen(me: str, states: Mapping[str, KbState], *, leads: bool) -> str:
+    """Return whose history counts, `me` if all are empty; `states` has everybody's, ours too.
+
+    That of the largest cohort: those who came through one leadership in this life, and whom they
+    name beside them, though we don't see them yet. So a newcomer takes the history of those it
+    meets, whatever its name and however often it led alone. Among cohorts of one size, and where
+    all have just begun: the root that most have, then our own root. Then what was shared last, as
+    each decision was; then ours if we lead already; then the highest clock.
+    """
+    known = {name: state for name, state in states.items() if Clock(*state.clock) != ORIGIN}
+    roots = Counter(state.root for state in known.values())
+    mine = known[me].root if me in known else None
+
+    def worth(name: str) -> tuple[int, int, bool, tuple[int, int], bool, tuple[int, int], bytes]:
+        state = known[name]
+        return (
+            _cohort_size(name, states),
+            roots[state.root],
+            state.root == mine,
+            state.shared,
+            leads and name == me,
+            state.clock,
+            state.digest,
+        )
+
+    return max(sorted(known), key=worth, default=me)
+
+
+def _cohort_size(name: str, states: Mapping[str, KbState]) -> int:
+    shared = {one: state for one, state in states.items() if Clock(*state.shared) != ORIGIN}
+    cohort = {name} & shared.keys()
+    while True:
+        led = {one for each in cohort for one in shared[each].led}
+        more = {one for one, state in shared.items() if led & set(state.led)} - cohort
+        if not more:
+            unseen = {one for each in cohort for one in shared[each].beside} - states.keys()
+            return len(cohort | unseen)
+        cohort |= more
 
 
 class Leadership:
     """One epoch of this node as the leader."""
 
-    def __init__(self, me: str, epoch: int, copy: Copy) -> None:
-        """`copy` is shared with the replica, which applies what is fetched."""
+    def __init__(self, me: NodeId, epoch: int, copy: Copy, *, leads: bool) -> None:
+        """`copy` is shared with the replica, which applies what is fetched.
+
+        Args:
+            leads: this node was the leader up to now and only begins a higher epoch.
+        """
         self.epoch = epoch
+        self.leads = leads
         self.phase = Phase.POLLING
         self.fetching = ""  # the member whose log or snapshot is on its way
-        self._me = me
+        self._me = me.name
+        self._life = str(me)
         self._copy = copy
         self._peers: dict[str, _Peer] = {}
         self._waiting: list[tuple[str, Transaction]] = []
@@ -66,6 +114,16 @@ class Leadership:
         """Whether `name` has been brought up and is waited for."""
         peer = self._peers.get(name)
         return peer is not None and peer.following
+
+    def yields_to(self, sender: str, state: KbState) -> bool:
+        """Whether `sender`, whom we meet while we lead, has the history that counts."""
+        if self.phase is not Phase.LEADING or self.follows(sender):
+            return False
+        ours = self._copy.state(self.epoch, obeys=True)
+        states = dict.fromkeys([self._me, *filter(self.follows, self._peers)], ours)
+        states[sender] = state
+        source = chosen(self._me, states, leads=True)
+        return self._copy.history.after(states[source].digest) is None
 
     def members(self, names: Iterable[str], restarted: Iterable[str], at: float) -> list[Effect]:
         """The live members are `names` now; `restarted` are among them in a new incarnation."""
@@ -83,7 +141,7 @@ class Leadership:
         peer = self._peers[sender]
         if peer.stands is not None:
             return []  # a second answer to a poll that was repeated
-        peer.stands = Clock(*state.clock), state.digest
+        peer.stands = state
         if self.phase is Phase.LEADING:
             return self._bring_up(sender) + self._settle()
         return self.advance(at)
@@ -103,6 +161,7 @@ class Leadership:
         if not peer.following:
             return []  # of an earlier epoch
         peer.applied = max(peer.applied, clock)
+        self._copy.came_by(clock, ())
         return self._settle()
 
     def advance(self, at: float) -> list[Effect]:
@@ -110,14 +169,15 @@ class Leadership:
         if self.phase is Phase.LEADING:
             return self._settle()
         stands = {name: peer.stands for name, peer in self._peers.items()}
-        known = {name: place for name, place in stands.items() if place is not None}
-        if len(known) < len(stands):
+        states = {name: state for name, state in stands.items() if state is not None}
+        if len(states) < len(stands):
             self.phase = Phase.POLLING
             return []
-        newest = max(sorted(known), key=lambda name: known[name], default=self._me)
-        if newest != self._me and known[newest] > (self._copy.clock, self._copy.digest):
-            return self._fetch(newest)
-        return self._lead(at)
+        states[self._me] = self._copy.state(self.epoch, obeys=True)
+        source = chosen(self._me, states, leads=self.leads)
+        if self._copy.history.after(states[source].digest) is None:
+            return self._fetch(source)
+        return self._lead(at)  # ours is that one, or goes on from it
 
     def tick(self, now_ms: int, at: float) -> list[Effect]:
         """Ask again whoever hasn't answered: it may not have known us when the poll came."""
@@ -136,22 +196,35 @@ class Leadership:
         if self.fetching == name:
             self.fetching = ""
 
-    def _fetch(self, newest: str) -> list[Effect]:
+    def _fetch(self, source: str) -> list[Effect]:
         self.phase = Phase.FETCHING
-        if self.fetching == newest:
+        if self.fetching == source:
             return []
-        self.fetching = newest
+        self.fetching = source
         want = KbWant(self._copy.clock, self._copy.digest)
-        return [Send(to=newest, message=want)]
+        return [Send(to=source, message=want)]
 
     def _lead(self, at: float) -> list[Effect]:
         self.phase = Phase.LEADING
         self.fetching = ""
+        self.leads = True
+        for peer in self._peers.values():
+            state = peer.stands
+            if state is not None and self._copy.history.after(state.digest) is not None:
+                self._copy.came_by(Clock(*state.clock), state.led)
+        # The root of a new history: with the time, since a node that lost its folder counts anew.
+        root = quote_atom(f"{self._life}/{round(at * 1000)}")
         opening = Transaction(
-            id="", who=self._me, why=f"{self._me} leads", require=(), retract=(), assert_=()
+            id="",
+            who=self._me,
+            why=f"{self._me} leads",
+            require=(),
+            retract=(),
+            assert_=(f"founded({root})",) if self._copy.clock == ORIGIN else (),
         )
         effects: list[Effect] = [Led(leader=self._me, epoch=self.epoch)]
         effects.append(self._copy.order(opening, self.epoch, at))
+        self._copy.came_by(ORIGIN, (f"{self._life}:{self.epoch}",))
         for name in sorted(self._peers):
             effects += self._bring_up(name)
         waiting, self._waiting = self._waiting, []
@@ -163,10 +236,10 @@ class Leadership:
         peer = self._peers[name]
         assert peer.stands is not None, name
         peer.following = True
-        clock, digest = peer.stands
-        pieces = [Send(to=name, message=piece) for piece in self._copy.bring_up(digest)]
+        past = self._copy.bring_up(peer.stands.digest)
+        pieces = [Send(to=name, message=piece) for piece in past]
         if not pieces:
-            peer.applied = clock
+            peer.applied = Clock(*peer.stands.clock)
         return [*pieces]
 
     def _order(self, origin: str, transaction: Transaction, at: float) -> list[Effect]:

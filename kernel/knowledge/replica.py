@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from zactor.kernel import config
 from zactor.kernel.errors import LocalProtocolError, MailboxFull, Refused, RemoteProtocolError
-from zactor.kernel.ids import Clock
+from zactor.kernel.ids import Clock, NodeId
 from zactor.kernel.knowledge.copy import Copy
 from zactor.kernel.knowledge.effects import (
     Applied,
@@ -93,6 +93,7 @@ class Replica:
         self._promised = saved.promised
         self._seen = saved.promised  # no epoch above it has been heard of
         self._members: dict[str, tuple[str, int]] = {}
+        self._beside: dict[str, tuple[str, int]] = {}  # the members when history was last shared
         self._ready = False
         self._obeyed = ""  # who leads the promised epoch, "" if it is gone
         self._leadership: Leadership | None = None
@@ -189,7 +190,11 @@ class Replica:
             if isinstance(message, KbPoll):
                 self._polls[sender] = message.epoch  # answered once it is a member
             return [_dropped(sender, message, "it is no member here")]
-        return self._finish(self._dispatch(sender, message, at))
+        shared = self._copy.shared
+        effects = self._finish(self._dispatch(sender, message, at))
+        if self._copy.shared != shared:
+            self._beside = self._members
+        return effects
 
     # -- inside ------------------------------------------------------------------------------
     def _dispatch(self, sender: str, message: KbMessage, at: float) -> list[Effect]:
@@ -241,7 +246,9 @@ class Replica:
         self._promised = self._seen = max(self._promised, self._seen) + 1
         self._obeyed = self.me
         self._wanting = False
-        self._leadership = Leadership(self.me, self._promised, self._copy)
+        me = NodeId(self.me, self._members[self.me][1])
+        leads = self._leadership is not None and self._leadership.leads
+        self._leadership = Leadership(me, self._promised, self._copy, leads=leads)
         effects: list[Effect] = [Promised(epoch=self._promised)]
         for transaction in self._mine.values():
             effects += self._leadership.submit(self.me, transaction, at)
@@ -277,9 +284,9 @@ class Replica:
         if leadership is None:
             return [_dropped(sender, state, "we don't lead")]
         ours = state.obeys and state.epoch == leadership.epoch
-        newer = leadership.phase is Phase.LEADING and Clock(*state.clock) > self.clock
+        weightier = ours and leadership.yields_to(sender, state)
         lost = not state.obeys and leadership.follows(sender)
-        if (ours and newer) or lost or (not ours and state.epoch >= leadership.epoch):
+        if weightier or lost or (not ours and state.epoch >= leadership.epoch):
             return self._stand(at)
         if not ours:
             return [_dropped(sender, state, "it answers an earlier poll")]
@@ -294,6 +301,7 @@ class Replica:
             applied = self._copy.follow(change)
         except RemoteProtocolError as error:
             return [_dropped(sender, change, str(error)), *self._want(sender)]
+        self._share(sender)
         return [applied, self._acknowledge(sender)]
 
     def _take_past(self, sender: str, past: KbLog | KbSnapshot, at: float) -> list[Effect]:
@@ -317,6 +325,7 @@ class Replica:
             return effects + self._leadership.advance(at)
         if effects:
             self._wanting = False
+            self._share(sender)
             effects.append(self._acknowledge(sender))
         return effects
 
@@ -324,11 +333,22 @@ class Replica:
         self._wanting = True
         return [Send(to=sender, message=KbWant(self.clock, self.digest))]
 
+    def _share(self, leader: str) -> None:
+        """What is here came from `leader`; of a log in pieces only its own epoch is enough."""
+        if self.clock.epoch == self._promised:
+            life = NodeId(leader, self._members[leader][1])
+            self._copy.came_by(self.clock, (f"{life}:{self._promised}",))
+
     def _acknowledge(self, leader: str) -> Effect:
         return Send(to=leader, message=KbApplied(*self.clock))
 
     def _state(self, *, obeys: bool) -> KbState:
-        return KbState(self._promised, obeys, self.clock, self.digest)
+        beside = [
+            name
+            for name, member in self._beside.items()
+            if name != self.me and self._members.get(name) == member
+        ]
+        return self._copy.state(self._promised, obeys=obeys, beside=tuple(beside))
 
     def _forward(self, transaction: Transaction, at: float) -> list[Effect]:
         if self._leadership is not None:

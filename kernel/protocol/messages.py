@@ -152,6 +152,10 @@ class KbState(Message, frozen=True, tag=27):
     obeys: bool  # the poll's epoch is promised to its sender; if not, it must begin a higher one
     clock: tuple[int, int]
     digest: bytes
+    root: str  # which founding the history goes back to, "" where it is empty
+    shared: tuple[int, int]  # up to here another had it too, in this life; (0, 0) if none had
+    led: tuple[str, ...]  # by which leaders and epochs it came so far, in this life
+    beside: tuple[str, ...]  # who else of the live members was there, as far as is known
 
 
 class KbWant(Message, frozen=True, tag=28):

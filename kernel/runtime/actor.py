@@ -155,6 +155,9 @@ class Actor:
     if not TYPE_CHECKING:  # a checker would take the arguments of __new__ for the constructor's
 
         def __new__(cls, *args, **kwargs):
+            if (args or kwargs) and cls.__init__ is object.__init__:
+                # object.__init__ leaves this to object.__new__, which doesn't see them here.
+                raise TypeError(f"{cls.__name__}() takes no arguments")
             self = super().__new__(cls)
             self.__cell = BIRTH.get()
             BIRTH.set(None)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
 from zactor.kernel import errors
-from zactor.kernel.errors import ConfigError, MailboxFull, RemoteActionError
+from zactor.kernel.errors import RemoteActionError, text_of
 from zactor.kernel.protocol import messages
 from zactor.kernel.runtime.mailbox import Port
 from zactor.kernel.runtime.refs import Reply
 from zactor.kernel.runtime.route import parts_of
-from zactor.kernel.wire.bulky import Bulky
+from zactor.kernel.wire.bulky import Buffer, Bulky
 from zactor.kernel.wire.payload import Policy, encode_plain, encode_value
-
-log = structlog.get_logger()
 
 Outcome = messages.Reply | messages.Failure | Bulky
 """How an ask of a client's door ends; a Bulky holds a Reply."""
@@ -53,11 +49,11 @@ class RemoteAsker:
         """Answer with a value, or with why it can't travel."""
         try:
             payload, buffers = parts_of(encode_value(value, self._policy))
-        except ConfigError as error:
+        except BaseException as error:  # pickling runs the value's own code
             self.set_error(
                 RemoteActionError(
-                    str(error),
-                    remote_type="ConfigError",
+                    text_of(error),
+                    remote_type=type(error).__name__,
                     node=self._node,
                     actor=self._actor,
                     action=self._action,
@@ -65,17 +61,11 @@ class RemoteAsker:
             )
             return
         reply = messages.Reply(self._request, payload)
-        self._put(Bulky(reply, buffers) if buffers else reply)
+        self._port.put(Bulky(reply, buffers) if buffers else reply)
 
     def set_error(self, error: BaseException) -> None:
         """Answer with an error."""
-        self._put(failure_of(self._request, error))
-
-    def _put(self, item: messages.Reply | messages.Failure | Bulky) -> None:
-        try:
-            self._port.put(item)
-        except MailboxFull as error:
-            log.error("reply_lost", actor=self._actor, action=self._action, why=str(error))
+        self._port.put(failure_of(self._request, error))
 
 
 class DoorAsker:
@@ -93,12 +83,13 @@ class DoorAsker:
 
     def set_result(self, value: Any) -> None:
         """Hand over a value."""
-        if self._plain:
-            self._done(messages.Reply(self._request, encode_plain(value)))
-            return
+        buffers: Sequence[Buffer] = ()
         try:
-            payload, buffers = parts_of(encode_value(value, self._policy))
-        except ConfigError as error:
+            if self._plain:
+                payload = encode_plain(value)
+            else:
+                payload, buffers = parts_of(encode_value(value, self._policy))
+        except BaseException as error:  # pickling runs the value's own code
             self.set_error(error)
             return
         reply = messages.Reply(self._request, payload)

@@ -117,7 +117,7 @@ class Cell:
 
     def stop_itself(self) -> None:
         """End after the present message."""
-        self.runtime.end(self, "it stopped itself", at_once=True, by_itself=True)
+        life.request_end(self, "it stopped itself", at_once=True, by_itself=True)
 
     def call(
         self,
@@ -208,6 +208,8 @@ class Cell:
         mailbox = self.mailbox
         handlers = self.handlers
         budget = min(len(mailbox), config.TURN_MESSAGES_MAX)
+        if self.ending is not None:  # a drain may be over after any message
+            budget = 0 if self.ending.is_over() else min(budget, 1)
         stride = 1
         while budget > 0:
             for _ in range(min(stride, budget)):
@@ -223,8 +225,6 @@ class Cell:
                         except KeyError:
                             handler = self._bind(message[0])
                         result = handler(*message[1])
-                    except KeyboardInterrupt:
-                        raise
                     except BaseException as error:
                         self.runtime.fail(self, message, error)
                         result = None
@@ -248,6 +248,9 @@ class Cell:
             self.awaited = False
             self.runtime.nudge()
         ending = self.ending
+        if ending is not None and not ending.at_once and ending.is_over():
+            # The timer of the drain is late: something blocks the loop that it runs on.
+            life.request_end(self, ending.reason, at_once=True)
         if self.phase is Phase.DOWN:
             self.runtime.sweep(self, "it is gone")
         elif ending is not None and (ending.at_once or not self.mailbox):
@@ -289,8 +292,6 @@ class Cell:
         self.busy(action, asyncio.current_task())
         try:
             result = await coroutine
-        except KeyboardInterrupt:
-            raise
         except asyncio.CancelledError:
             # Ours, when it is stopped at once; or the action cancelled itself.
             self.runtime.interrupt(self, message)
@@ -325,8 +326,6 @@ class Cell:
         try:
             handler = self.handlers.get(message.action) or self._bind(message.action)
             result = handler(*args, **kwargs) if kwargs else handler(*args)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
             self.runtime.fail(self, message, error)
             return None
@@ -371,7 +370,11 @@ class Cell:
 
     def is_stopping_at_once(self) -> bool:
         """Whether it should end before the next message."""
-        return self.ending is not None and self.ending.at_once
+        return self.ending is not None and self.ending.is_over()
+
+    def is_driven_out(self, error: BaseException) -> bool:
+        """Whether the error is for who drives the loop: Ctrl-C came there."""
+        return isinstance(error, KeyboardInterrupt) and self.dispatcher.driven
 
     def is_held(self) -> bool:
         """Whether something that this actor sent to is still congested."""

@@ -13,18 +13,29 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
+import structlog
+
 from zactor.kernel import config
+from zactor.kernel.errors import said
 from zactor.kernel.runtime import life
+from zactor.kernel.runtime.faults import trace_of
 from zactor.kernel.runtime.refs import GATEWAY
 
 if TYPE_CHECKING:
     from zactor.kernel.runtime.cell import Cell
+
+log = structlog.get_logger()
 
 
 class Dispatcher(Protocol):
     """What gives a cell its turns: the shared loop or a thread of its own."""
 
     slice_end: float  # time.perf_counter() when the present turn should end
+
+    @property
+    def driven(self) -> bool:
+        """Whether somebody else's code runs the loop, and gets what Ctrl-C raises there."""
+        ...
 
     def ready(self, cell: Cell) -> None:
         """Give the cell a turn soon. Threads: called by any."""
@@ -54,7 +65,9 @@ class SharedLoop:
     the loop (`start`), or whoever has it drives it (`drive`).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pulse: Callable[[], object] = lambda: None) -> None:
+        """Args: pulse: called now and then by who drives or watches the loop."""
+        self.pulse = pulse
         self.loop = asyncio.new_event_loop()
         self.slice_end = 0.0
         self.running: Cell | None = None  # whose turn it is; read by the watchdog
@@ -67,6 +80,7 @@ class SharedLoop:
         self._awake = False
         self._stirred: asyncio.Event | None = None  # set where someone drives the loop
         self._tasks: dict[asyncio.Task[None], Cell] = {}  # asyncio keeps only weak references
+        self._closing = False
 
     # -- turns -------------------------------------------------------------------------------
     def ready(self, cell: Cell) -> None:
@@ -199,6 +213,11 @@ class SharedLoop:
         """Nothing of the cell is kept here."""
 
     # -- who runs the loop -------------------------------------------------------------------
+    @property
+    def driven(self) -> bool:
+        """Whether no thread of its own runs the loop."""
+        return self.thread is None
+
     def start(self) -> None:
         """Run the loop in a thread of its own."""
         self.thread = threading.Thread(target=self._run, name="zactor-actors", daemon=True)
@@ -207,7 +226,14 @@ class SharedLoop:
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         try:
-            self.loop.run_forever()
+            while not self._closing:
+                _outlive(self.loop.run_forever)
+                if not self._closing:
+                    log.error("actors_loop_ended", advice="it goes on: an actor ended what all use")
+        except BaseException as error:
+            trace = trace_of(error)
+            log.critical("actors_thread_died", error=said(error), exception=trace, advice="restart")
+            raise
         finally:
             self._clear()
 
@@ -228,6 +254,7 @@ class SharedLoop:
             left = end - time.monotonic()
             if left <= 0:
                 return False
+            self.pulse()
             with suppress(TimeoutError):
                 # Everything that happens stirs, but for what users do in threads of their own.
                 await asyncio.wait_for(stirred.wait(), min(left, 0.05))
@@ -241,6 +268,7 @@ class SharedLoop:
 
     def close(self, timeout_s: float) -> bool:
         """Cancel what still runs and end the loop; whether its thread ended in time."""
+        self._closing = True  # before the loop is told: it may just be ending for another reason
         thread = self.thread
         if thread is None:
             if not self.loop.is_closed():
@@ -259,12 +287,30 @@ class SharedLoop:
             for task in tasks:
                 task.cancel()
             if tasks:
-                loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+                loop.run_until_complete(_last_words(tasks))
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.run_until_complete(loop.shutdown_default_executor())
         finally:
             loop.close()
             asyncio._set_running_loop(outer)
+
+
+async def _last_words(tasks: set[asyncio.Task[Any]]) -> None:
+    """Wait for tasks that were cancelled, but not for ever."""
+    done, stuck = await asyncio.wait(tasks, timeout=config.STOP_CANCEL_S)
+    for task in done:
+        if not task.cancelled():
+            task.exception()  # read, so that nobody warns of it
+    if stuck:
+        log.warning("tasks_stuck", count=len(stuck), reason="they take no cancellation")
+
+
+def _outlive(run: Callable[[], object]) -> None:
+    """Run a loop; what asyncio lets through from a task that a user made ends only this round."""
+    try:
+        run()
+    except (KeyboardInterrupt, SystemExit) as error:
+        log.error("task_failed", error=said(error), exception=trace_of(error))
 
 
 class ActorThread:
@@ -276,6 +322,7 @@ class ActorThread:
         self._on_turn = on_turn
         self._tokens: SimpleQueue[Cell | None] = SimpleQueue()
         self._nudged = threading.Event()
+        self.driven = False
         self._runner: asyncio.Runner | None = None
         self.thread: threading.Thread | None = None
 
@@ -297,7 +344,11 @@ class ActorThread:
             while (cell := self._tokens.get()) is not None:
                 if not cell.carried:
                     cell.busy_since = time.monotonic()
-                cell.turn()
+                try:
+                    cell.turn()
+                except BaseException as error:  # not of an action: those fail by themselves
+                    log.error("turn_failed", error=said(error), exception=trace_of(error))
+                    self.ready(cell)
                 cell.busy_since = 0.0
                 self._on_turn()
         finally:
@@ -312,7 +363,12 @@ class ActorThread:
         """Run it here and now."""
         if self._runner is None:
             self._runner = asyncio.Runner()
-        self._runner.run(coroutine)
+        loop = self._runner.get_loop()
+        task = loop.create_task(coroutine, name=f"actor {cell.name}")
+        task.add_done_callback(lambda _: loop.stop())
+        while not task.done():
+            _outlive(loop.run_forever)
+        task.result()
 
     def pause(self, cell: Cell) -> None:
         """Wait until nothing holds the cell any more."""

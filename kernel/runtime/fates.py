@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import time
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -20,10 +19,13 @@ from zactor.kernel.errors import (
     NotDelivered,
     OutcomeUnknown,
     RemoteActionError,
+    said,
+    text_of,
 )
 from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol import messages
 from zactor.kernel.runtime.cell import Cell
+from zactor.kernel.runtime.faults import trace_of
 from zactor.kernel.runtime.mailbox import AnyMessage, DeadLetter, Message
 from zactor.kernel.runtime.router import Directory
 from zactor.kernel.wire.payload import check_policy
@@ -34,8 +36,6 @@ DeadLetterSink = Callable[[DeadLetter], None]
 TraceSink = Callable[[str, dict[str, Any]], None]
 FailureSink = Callable[[str, str, str], None]
 """Called with actor, action and error when an action raised. Threads: any."""
-
-_TRACEBACK_CHARACTERS_MAX = 16_384  # the end of a traceback says most
 
 
 class Fates:
@@ -159,10 +159,7 @@ class Fates:
         self, port: Any, target: int, sender: int, number: int, action: str, reason: str
     ) -> None:
         """Tell a node that a signal of its won't be handled here."""
-        try:
-            port.put(messages.Undelivered((target,), sender, number, action, reason))
-        except MailboxFull as error:
-            log.error("undelivered_lost", node=str(port.node), action=action, why=str(error))
+        port.put(messages.Undelivered((target,), sender, number, action, reason))
 
     def sweep(self, cell: Cell, reason: str) -> None:
         """Refuse all that waits in a mailbox."""
@@ -175,7 +172,14 @@ class Fates:
             self.refuse(cell, message, error)
 
     def fail(self, cell: Cell, message: AnyMessage, error: BaseException) -> None:
-        """An action raised: log it and tell its asker."""
+        """An action raised: log it and tell its asker.
+
+        Raises:
+            KeyboardInterrupt: `error` is one, and somebody drives the loop.
+        """
+        if cell.is_driven_out(error):
+            self.interrupt(cell, message)
+            raise error
         action = message[0] if isinstance(message, tuple) else message.action
         if isinstance(error, NoSuchAction):
             self._unknown(cell, message, error)
@@ -187,12 +191,12 @@ class Fates:
     def _unknown(self, cell: Cell, message: AnyMessage, error: NoSuchAction) -> None:
         """Nobody has failed but the caller: an ask ends so, all else is a dead letter."""
         if not isinstance(message, tuple) and message.asker is not None:
-            message.asker.set_error(error)
+            message.asker.set_error(NoSuchAction(text_of(error)))
         else:
-            self.refuse(cell, message, NotDelivered(str(error)), taken=True)
+            self.refuse(cell, message, NotDelivered(text_of(error)), taken=True)
 
     def interrupt(self, cell: Cell, message: AnyMessage) -> None:
-        """An action was cancelled half-way."""
+        """An action was cancelled half-way, or by Ctrl-C."""
         action = message[0] if isinstance(message, tuple) else message.action
         reason = f"{cell.name} was stopped in the middle of {action}"
         log.warning("action_interrupted", node=self.node_name, actor=cell.name, action=action)
@@ -205,27 +209,26 @@ class Fates:
         if message.asker is not None:
             message.asker.set_error(failure)
         else:
-            self.refuse(cell, message, NotDelivered(f"unreadable: {error}"), taken=True)
+            self.refuse(cell, message, NotDelivered(f"unreadable: {text_of(error)}"), taken=True)
 
     def failure(self, cell: Cell, action: str, error: BaseException) -> RemoteActionError:
         """Log what an action raised and return what the asker gets for it."""
         # The first frame is the runtime's own.
         trace = error.__traceback__
         inner = trace.tb_next if trace is not None and trace.tb_next is not None else trace
-        lines = traceback.format_exception(type(error), error, inner)
-        text = "".join(lines)[-_TRACEBACK_CHARACTERS_MAX:]
+        text = trace_of(error, inner)
         log.error(
             "action_failed",
             node=self.node_name,
             actor=cell.name,
             action=action,
-            error=f"{type(error).__name__}: {error}",
+            error=said(error),
             exception=text,
         )
         if self._on_failure is not None:
-            self._on_failure(cell.name, action, f"{type(error).__name__}: {error}")
+            self._on_failure(cell.name, action, said(error))
         return RemoteActionError(
-            str(error),
+            text_of(error),
             remote_type=type(error).__name__,
             traceback=text,
             node=self.node_name,

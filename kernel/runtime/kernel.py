@@ -21,6 +21,7 @@ from zactor.kernel.errors import (
     NoSuchActor,
     NoSuchThing,
     TimedOut,
+    said,
 )
 from zactor.kernel.ids import check_name
 from zactor.kernel.runtime.actor import Actor, actions_of, takes_all
@@ -95,9 +96,11 @@ class Kernel:
         if self._runtime.shared.is_here():
             started.add_done_callback(lambda future: _report(name, future))
         else:
-            self._drive(started.done, None)
-            if started.exception() is not None:
-                directory.place(name, None)
+            try:
+                self._drive(started.done, None)
+            finally:
+                if started.done() and started.exception() is not None:
+                    directory.place(name, None)
             started.result()
         return make_ref(name, self, what)
 
@@ -287,7 +290,7 @@ def _name(actor: Any) -> str:
 def _report(name: str, started: Future[None]) -> None:
     error = started.exception()
     if error is not None:
-        log.error("actor_failed_to_start", actor=name, error=f"{type(error).__name__}: {error}")
+        log.error("actor_failed_to_start", actor=name, error=said(error))
 
 
 __all__ = ["Call", "Kernel", "Spec", "new"]

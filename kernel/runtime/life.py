@@ -1,19 +1,28 @@
-"""How an actor begins and ends: made, on_start, on_stop, down. All in the actor's own thread."""
+"""How an actor begins and ends: made, on_start, on_stop, down. All in the actor's own thread.
+
+But for an on_stop that doesn't end: `expire` takes the actor down without it, from any thread.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import enum
+import math
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from zactor.kernel.errors import NotDelivered
+from zactor.kernel import config
+from zactor.kernel.errors import ActorError, NotDelivered, TimedOut, said
 from zactor.kernel.runtime.actor import BIRTH, Actor
+from zactor.kernel.runtime.faults import harmless
 
 if TYPE_CHECKING:
     from zactor.kernel.runtime.cell import Cell
+    from zactor.kernel.runtime.runtime import Runtime
 
 
 class Phase(enum.Enum):
@@ -33,8 +42,14 @@ class Ending:
     reason: str
     by_itself: bool = False
     at_once: bool = False  # don't handle what still waits
+    until: float = math.inf  # time.monotonic() from which on that holds too
     futures: list[Future[None]] = field(default_factory=list)
-    error: BaseException | None = None  # what on_stop raised
+    task: asyncio.Task[Any] | None = None  # of an async on_stop
+    error: BaseException | None = None  # why on_stop didn't come to its end
+
+    def is_over(self) -> bool:
+        """Whether what still waits is not to be handled."""
+        return self.at_once or time.monotonic() >= self.until
 
 
 def begin(cell: Cell, build: Callable[[], Any], started: Future[None]) -> None:
@@ -50,10 +65,11 @@ def begin(cell: Cell, build: Callable[[], Any], started: Future[None]) -> None:
         actor.__dict__["_Actor__cell"] = cell
         cell.actor = actor
         waiting = actor.on_start()
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
+        driven_out = cell.is_driven_out(error)
         _stillborn(cell, started, error)
+        if driven_out:
+            raise
         return
     if isinstance(waiting, Coroutine):
         cell.dispatcher.carry(cell, _begin_later(cell, waiting, started))
@@ -67,10 +83,11 @@ async def _begin_later(
     cell.busy("on_start", asyncio.current_task())
     try:
         await waiting
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
+        driven_out = cell.is_driven_out(error)
         _stillborn(cell, started, error)
+        if driven_out:
+            raise
     else:
         cell.busy("", None)
         _begun(cell, started)
@@ -87,52 +104,138 @@ def _begun(cell: Cell, started: Future[None]) -> None:
 def _stillborn(cell: Cell, started: Future[None], error: BaseException) -> None:
     if isinstance(error, asyncio.CancelledError):
         error = NotDelivered(f"{cell.name} was stopped while it started")
-    _down(cell, f"{cell.name} could not start: {type(error).__name__}: {error}")
-    started.set_exception(error)
+    if _is_first_to_end(cell):
+        _down(cell, f"{cell.name} could not start: {said(error)}")
+    started.set_exception(harmless(error))
+
+
+def request_end(
+    cell: Cell,
+    reason: str,
+    *,
+    at_once: bool,
+    by_itself: bool = False,
+    until: float = math.inf,
+) -> Future[None]:
+    """Have a cell end, or end sooner than it was going to. Threads: any."""
+    future: Future[None] = Future()
+    future.set_running_or_notify_cancel()  # who waits for it may give up, the end still comes
+    with cell.runtime.lock:
+        if cell.phase is Phase.DOWN:
+            future.set_result(None)
+            return future
+        if cell.ending is None:
+            cell.ending = Ending(reason, by_itself=by_itself)
+        cell.ending.futures.append(future)
+        cell.ending.at_once |= at_once
+        cell.ending.until = min(cell.ending.until, until)
+        cell.limit = -1
+        if cell.phase is Phase.RUNNING:
+            cell.phase = Phase.STOPPING
+    cell.attention = True
+    if at_once:
+        cell.runtime.sweep(cell, reason)
+        task = cell.task
+        if task is not None and not by_itself:
+            task.get_loop().call_soon_threadsafe(task.cancel)
+        cell.dispatcher.nudge()
+    if cell.idle:
+        cell.idle = False
+        cell.dispatcher.ready(cell)
+    return future
 
 
 def end(cell: Cell, ending: Ending) -> None:
     """Run on_stop and go. Between two messages."""
     cell.phase = Phase.LEAVING
+    dispatcher = cell.dispatcher  # it loses this when it is given up meanwhile
+    cell.runtime.leaving[cell] = time.monotonic() + config.STOP_HOOK_S
     try:
         waiting = cell.actor.on_stop(ending.reason)
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
+        driven_out = cell.is_driven_out(error)
         _ended(cell, ending, error)
+        if driven_out:
+            raise
         return
     if isinstance(waiting, Coroutine):
-        cell.dispatcher.carry(cell, _end_later(cell, waiting, ending))
+        dispatcher.carry(cell, _end_later(cell, waiting, ending))
     else:
         _ended(cell, ending, None)
 
 
 async def _end_later(cell: Cell, waiting: Coroutine[Any, Any, Any], ending: Ending) -> None:
-    cell.busy("on_stop", None)  # a stop at once doesn't cut the farewell short
+    ending.task = asyncio.current_task()
+    if ending.error is not None:  # after the task: see cut_off
+        waiting.close()
+        _ended(cell, ending, None)
+        return
+    cell.busy("on_stop", None)  # a first stop at once doesn't cut the farewell short
     try:
         await waiting
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
+        driven_out = cell.is_driven_out(error)
         _ended(cell, ending, error)
+        if driven_out:
+            raise
     else:
         _ended(cell, ending, None)
 
 
-def _ended(cell: Cell, ending: Ending, error: BaseException | None) -> None:
+def cut_off(cell: Cell, error: ActorError) -> None:
+    """Cancel an async on_stop; soon the actor is down in any case. Threads: any."""
+    ending = cell.ending
+    assert ending is not None, cell.name
+    cell.runtime.leaving[cell] = time.monotonic() + config.STOP_CANCEL_S
     ending.error = error
+    task = ending.task  # after the error: see _end_later
+    if task is not None:
+        with suppress(RuntimeError):  # its loop is closed: it came to an end
+            task.get_loop().call_soon_threadsafe(task.cancel)
+
+
+def expire(runtime: Runtime) -> None:
+    """Let no on_stop run beyond its time. Threads: any, called again and again."""
+    now = time.monotonic()
+    for cell, deadline in list(runtime.leaving.items()):
+        ending = cell.ending
+        if ending is None or cell.phase is Phase.DOWN:
+            runtime.leaving.pop(cell, None)
+        elif now < deadline:
+            continue
+        elif ending.task is not None and ending.error is None:
+            limit = f"{config.STOP_HOOK_S:g} s"
+            cut_off(cell, TimedOut(f"on_stop of {cell.name} took over {limit} and was cancelled"))
+        else:
+            what = f"on_stop of {cell.name} doesn't end and can't be cancelled"
+            ending.error = TimedOut(f"{what}: the actor is gone, its on_stop goes on")
+            _ended(cell, ending, None)
+
+
+def _ended(cell: Cell, ending: Ending, error: BaseException | None) -> None:
+    if not _is_first_to_end(cell):
+        return
+    error = ending.error or error
     if error is not None:
+        ending.error = harmless(error)
         cell.runtime.failure(cell, "on_stop", error)
     cell.runtime.note("actor_down", {"actor": cell.name, "inc": cell.uid})
     _down(cell, ending.reason)
 
 
-def _down(cell: Cell, reason: str) -> None:
-    runtime = cell.runtime
-    with runtime.lock:
+def _is_first_to_end(cell: Cell) -> bool:
+    """Whether the caller has to take it down; an on_stop that was given up may end later."""
+    with cell.runtime.lock:
+        if cell.phase is Phase.DOWN:
+            return False
         cell.phase = Phase.DOWN
         cell.limit = -1
-        ending = cell.ending
+    return True
+
+
+def _down(cell: Cell, reason: str) -> None:
+    runtime = cell.runtime
+    ending = cell.ending
     runtime.forget(cell, reason)
     runtime.sweep(cell, reason)
     cell.dispatcher.gone(cell)

@@ -31,7 +31,11 @@ class Port(Protocol):
         ...
 
     def put(self, item: Any) -> None:
-        """Send an item. Raises MailboxFull at the hard limit; a dead port makes dead letters."""
+        """Send an item; a dead port makes dead letters.
+
+        Raises:
+            MailboxFull: at the hard limit, for signals and asks. What answers them always goes.
+        """
         ...
 
     def consumed(self, count: int) -> None:

@@ -24,11 +24,12 @@ from zactor.kernel.errors import (
     OutcomeUnknown,
 )
 from zactor.kernel.ids import NodeId
+from zactor.kernel.runtime import life
 from zactor.kernel.runtime.asks import DoorAsker, Outcome
 from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.dispatcher import ActorThread, SharedLoop
 from zactor.kernel.runtime.fates import DeadLetterSink, FailureSink, TraceSink
-from zactor.kernel.runtime.life import Ending, Phase
+from zactor.kernel.runtime.life import Phase
 from zactor.kernel.runtime.links import Links
 from zactor.kernel.runtime.mailbox import Message, Parcel
 from zactor.kernel.runtime.refs import Reply, block, make_ref
@@ -64,7 +65,8 @@ class Runtime(Links):
         """
         super().__init__(node, policy, dead_letter, trace, failed)
         self.lock = threading.RLock()
-        self.shared = SharedLoop()
+        self.leaving: dict[Cell, float] = {}  # whose on_stop runs; time.monotonic() of its end
+        self.shared = SharedLoop(partial(life.expire, self))
         self._ended = ended
         self._blueprints: dict[int, Blueprint] = {}
         self._threads: dict[int, ActorThread] = {}
@@ -85,7 +87,7 @@ class Runtime(Links):
         self._closed = True
         end = time.monotonic() + timeout_s
         ends = [
-            self.end(cell, "the node stops", at_once=True)
+            life.request_end(cell, "the node stops", at_once=True)
             for cell in list(self.directory.cells.values())
         ]
         self.fail_pending(None, lambda what: OutcomeUnknown(f"{what}: this node stops"))
@@ -123,6 +125,7 @@ class Runtime(Links):
     def spawn(self, blueprint: Blueprint) -> Future[None]:
         """Make an actor; done when its on_start is, or fails with what its code raised."""
         started: Future[None] = Future()
+        started.set_running_or_notify_cancel()  # who waits for it may give up, it goes on
         with self.lock:
             if self._closed or blueprint.uid in self.directory.cells:
                 why = "this runtime is closed" if self._closed else "it is here already"
@@ -145,6 +148,9 @@ class Runtime(Links):
     def stop(self, uid: int, reason: str, drain_s: float | None = None) -> Future[None]:
         """End an actor; done when its on_stop is, or fails with what that raised.
 
+        An async on_stop is cancelled after STOP_HOOK_S, or by a second stop with `drain_s=0`; one
+        that blocks goes on by itself. The actor is down in either case, and this fails.
+
         Args: drain_s: how long it may go on with its mailbox; None: to the end of it; 0: not at
             all, what waits becomes dead letters at once. New messages are refused from now on.
         """
@@ -153,40 +159,16 @@ class Runtime(Links):
             nothing: Future[None] = Future()
             nothing.set_result(None)
             return nothing
-        future = self.end(cell, reason, at_once=drain_s is not None and drain_s <= 0)
-        if drain_s is not None and drain_s > 0:
-            hurry = partial(self.end, cell, reason, at_once=True)
-            self.shared.later(drain_s, hurry)
-        return future
-
-    def end(
-        self, cell: Cell, reason: str, *, at_once: bool, by_itself: bool = False
-    ) -> Future[None]:
-        """Have a cell end, or end sooner than it was going to."""
-        future: Future[None] = Future()
-        with self.lock:
-            if cell.phase is Phase.DOWN:
-                future.set_result(None)
-                return future
-            if cell.ending is None:
-                cell.ending = Ending(reason, by_itself=by_itself)
-            cell.ending.futures.append(future)
-            cell.ending.at_once |= at_once
-            cell.limit = -1
-            if cell.phase is Phase.RUNNING:
-                cell.phase = Phase.STOPPING
-        if at_once:
-            cell.attention = True
-            self.sweep(cell, reason)
-            task = cell.task
-            if task is not None and not by_itself:
-                loop = task.get_loop()
-                loop.call_soon_threadsafe(task.cancel)
-            cell.dispatcher.nudge()
-        if cell.idle:
-            cell.idle = False
-            cell.dispatcher.ready(cell)
-        return future
+        at_once = drain_s is not None and drain_s <= 0
+        if at_once and cell.phase is Phase.LEAVING:
+            why = f"on_stop of {cell.name} was cancelled: another stop said at once"
+            life.cut_off(cell, OutcomeUnknown(why))
+        if drain_s is None or at_once:
+            return life.request_end(cell, reason, at_once=at_once)
+        # The timer cuts short what is awaited; the cell itself looks at the time between messages.
+        hurry = partial(life.request_end, cell, reason, at_once=True)
+        self.shared.later(drain_s, hurry)
+        return life.request_end(cell, reason, at_once=False, until=time.monotonic() + drain_s)
 
     # -- what the knowledge base says --------------------------------------------------------
     def place(self, name: str, place: Place | None) -> None:
@@ -356,6 +338,7 @@ class Runtime(Links):
     def forget(self, cell: Cell, reason: str) -> None:
         """The cell is down."""
         self.directory.leave(cell, cell.routes())
+        self.leaving.pop(cell, None)
         with self.lock:
             blueprint = self._blueprints.pop(cell.uid, None)
             thread = self._threads.pop(cell.uid, None)

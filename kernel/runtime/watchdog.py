@@ -21,7 +21,10 @@ log = structlog.get_logger()
 
 
 class Watchdog:
-    """Names an action that holds the shared loop for over ACTION_WARNING_S, once each time."""
+    """Names an action that holds the shared loop for over ACTION_WARNING_S, once each time.
+
+    What has to be done in time though the loop is held, the loop's `pulse`, is done here too.
+    """
 
     def __init__(self, shared: SharedLoop, warning_s: float = config.ACTION_WARNING_S) -> None:
         self._shared = shared
@@ -48,11 +51,19 @@ class Watchdog:
             asked = time.monotonic()
             self._shared.post(self._beaten.set)
             warned = False
+            self._pulse()
             while not self._beaten.wait(period) and not self._closed.is_set():
+                self._pulse()
                 blocked_s = time.monotonic() - asked
                 if blocked_s >= self._warning_s and not warned:
                     warned = True
                     self._warn(blocked_s)
+
+    def _pulse(self) -> None:
+        try:
+            self._shared.pulse()
+        except Exception:  # it reaches into the rest of the node; and the watch must go on
+            log.exception("pulse_failed")
 
     def _warn(self, blocked_s: float) -> None:
         cell = self._culprit()

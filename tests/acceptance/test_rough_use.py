@@ -39,9 +39,7 @@ class Holder(Actor):
 """
 
 
-def test_an_actor_destroyed_while_it_begins_leaves_nothing_behind(
-    lab: Lab, tmp_path: Path
-) -> None:
+def test_an_actor_destroyed_while_it_begins_leaves_nothing_behind(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text(SLOW_IMPORT)
     lab.start("n1")
     with connect(lab.endpoint("n1"), home=lab.home) as m, ThreadPoolExecutor(1) as pool:

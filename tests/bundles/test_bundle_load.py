@@ -268,6 +268,53 @@ def test_many_threads_get_one_class(write: Write) -> None:
     assert len(set(found)) == 1
 
 
+def test_a_bundle_whose_import_blocks_holds_up_no_other(write: Write) -> None:
+    files = counter_with("return 1")
+    top = files["counter.py"]
+    files["counter.py"] = "import threading\nentered, freed = (threading.Event() for _ in 'ab')\n"
+    files["counter.py"] += f"threading.gate = entered, freed\nentered.set()\nfreed.wait(20)\n{top}"
+    blocking = build_bundle(write(files) / "counter.py")
+    files["counter.py"] = top
+    other = build_bundle(write(files) / "counter.py")
+    found: list[type] = []
+    first = threading.Thread(target=lambda: found.append(load_class(blocking, "counter")))
+    second = threading.Thread(target=lambda: found.append(load_class(other, "counter")))
+    try:
+        first.start()
+        while not hasattr(threading, "gate"):
+            first.join(0.001)
+        second.start()
+        second.join(5)
+        assert [cls.__module__.partition(".")[0] for cls in found] == [private_name(other.identity)]
+    finally:
+        threading.__dict__.pop("gate")[1].set()
+        first.join()
+        second.join()
+    assert len(found) == 2
+
+
+def test_a_bundle_forgotten_while_it_is_awaited_is_loaded_anew(write: Write) -> None:
+    files = counter_with("return 1", helper="import threading\nthreading.Event().wait(0.002)")
+    files["counter.py"] = "import helper\n" + files["counter.py"]
+    bundle = build_bundle(write(files) / "counter.py")
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for _ in range(20):
+                load_class(bundle, "counter")
+                forget(bundle.identity)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
 LOAD = """
 import sys
 from zactor.bundles.load import load_class

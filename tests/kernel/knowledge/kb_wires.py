@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from zactor.kernel.ids import ORIGIN, Clock
 from zactor.kernel.knowledge.history import Saved
 from zactor.kernel.knowledge.replica import (
     Decided,
@@ -12,6 +13,7 @@ from zactor.kernel.knowledge.replica import (
 from zactor.kernel.knowledge.theory import FactRow, Theory
 from zactor.kernel.protocol.messages import (
     KbMessage,
+    KbState,
     Transaction,
 )
 
@@ -36,6 +38,25 @@ def create(name: str, id_: str = "") -> Transaction:
 def destroy(name: str) -> Transaction:
     needs = ((f"actor({name})", "NoSuchActor", f"no {name}"),)
     return Transaction(f"destroy {name}", "m1", "test", needs, (f"actor({name})",), ())
+
+
+def stands(
+    epoch: int,
+    clock: Clock = ORIGIN,
+    *,
+    obeys: bool = True,
+    root: str = "",
+    shared: Clock = ORIGIN,
+    led: tuple[str, ...] = (),
+    beside: tuple[str, ...] = (),
+) -> KbState:
+    """The answer to a poll; the digest is of no history at all, or of one that nobody has."""
+    digest = b"" if clock == ORIGIN else repr((root, clock)).encode()
+    return KbState(epoch, obeys, clock, digest, root, shared, led, beside)
+
+
+def actors(replica: Replica) -> tuple[str, ...]:
+    return tuple(text for text in replica.theory.texts() if not text.startswith("founded("))
 
 
 def sent(effects: list[Effect], to: str | None = None) -> list[KbMessage]:
@@ -85,4 +106,4 @@ class Wires:
         return decided([effect for source, effect in self.happened if source == name])
 
     def facts(self) -> set[tuple[str, ...]]:
-        return {tuple(replica.theory.texts()) for replica in self.replicas.values()}
+        return {actors(replica) for replica in self.replicas.values()}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from kb_wires import MASTER, NODE, create, decided, new, sent
+from kb_wires import MASTER, NODE, create, decided, new, sent, stands
 
 from zactor.kernel import config
-from zactor.kernel.ids import ORIGIN
+from zactor.kernel.ids import ORIGIN, Clock
 from zactor.kernel.knowledge.history import Saved
 from zactor.kernel.knowledge.replica import (
     Applied,
@@ -28,7 +28,6 @@ from zactor.kernel.protocol.messages import (
     KbOutcome,
     KbPoll,
     KbSnapshot,
-    KbState,
     KbSubmit,
 )
 
@@ -41,7 +40,7 @@ def follower() -> Replica:
     assert effects == [
         Promised(epoch=4),
         Led(leader="m1", epoch=4),
-        Send(to="m1", message=KbState(4, True, ORIGIN, b"")),
+        Send(to="m1", message=stands(4)),
     ]
     return replica
 
@@ -77,13 +76,13 @@ def test_an_order_counts_only_from_the_leader_and_in_the_promised_epoch() -> Non
 
 def test_a_lower_or_doubtful_epoch_is_answered_with_the_one_promised() -> None:
     replica = follower()
-    state = KbState(4, True, ORIGIN, b"")
+    state = stands(4)
     assert sent(replica.receive("m1", KbPoll(4), 0.0)) == [state]
-    assert sent(replica.receive("m1", KbPoll(3), 0.0)) == [KbState(4, False, ORIGIN, b"")]
+    assert sent(replica.receive("m1", KbPoll(3), 0.0)) == [stands(4, obeys=False)]
     replica.members({"m1": ("master", 2), "n1": NODE}, 0.0)
     # The same number from another life was promised to nobody.
-    assert sent(replica.receive("m1", KbPoll(4), 0.0)) == [KbState(4, False, ORIGIN, b"")]
-    assert sent(replica.receive("m1", KbPoll(5), 0.0)) == [KbState(5, True, ORIGIN, b"")]
+    assert sent(replica.receive("m1", KbPoll(4), 0.0)) == [stands(4, obeys=False)]
+    assert sent(replica.receive("m1", KbPoll(5), 0.0)) == [stands(5)]
 
 
 def test_a_poll_of_one_who_does_not_lead_here_is_answered_when_it_does() -> None:
@@ -91,7 +90,7 @@ def test_a_poll_of_one_who_does_not_lead_here_is_answered_when_it_does() -> None
     assert sent(replica.receive("n2", KbPoll(7), 0.0)) == []
     assert sent(replica.receive("m0", KbPoll(8), 0.0)) == []  # unknown as yet
     effects = replica.members({"m0": MASTER, "m1": MASTER, "n1": NODE}, 0.0)
-    assert sent(effects, "m0") == [KbState(8, True, ORIGIN, b"")]
+    assert sent(effects, "m0") == [stands(8)]
 
 
 def test_what_is_malformed_is_dropped_and_changes_nothing() -> None:
@@ -106,7 +105,7 @@ def test_what_is_malformed_is_dropped_and_changes_nothing() -> None:
         KbOutcome("unknown", 4, 1, "", ""),
         KbApplied(4, 1),
         KbSubmit(create("c1")),
-        KbState(4, True, (9, 9), b"z"),
+        stands(4, Clock(9, 9)),
     ]
     for message in messages:
         replica = follower()

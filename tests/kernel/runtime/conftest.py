@@ -18,6 +18,7 @@ from zactor.kernel.runtime.mailbox import DeadLetter
 from zactor.kernel.runtime.router import Place, blueprint_of
 from zactor.kernel.runtime.runtime import Runtime
 from zactor.kernel.wire.codec import decode_inbound, encode_frame
+from zactor.kernel.wire.measure import is_credited
 
 PATIENCE_S = 10.0
 
@@ -48,7 +49,7 @@ class LinkPort:
         self._thread.start()
 
     def put(self, item: Any) -> None:
-        if self.full:
+        if self.full and is_credited(item):
             raise MailboxFull(f"the link to {self.node} is full")
         self.items.append(item)
         if not self.dead:

@@ -317,3 +317,18 @@ def test_options_are_inherited() -> None:
         7,
         "reject",
     )
+
+
+def test_what_answers_passes_a_full_link(worlds: Any, until: Any) -> None:
+    one, other = worlds.pair()
+    other.spawn(Source, "t")
+    worlds.introduce(other, "t", one)
+    other.ports["n1"].full = True
+    assert one.runtime.ref("t").emit(1).result(5) == 1
+    with pytest.raises(RemoteActionError):
+        one.runtime.ref("t").emit().result(5)
+    other.stop("t").result(5)
+    one.runtime.ref("t").emit.tell(2)
+    until(lambda: [letter.action for letter in one.dead] == ["emit"])
+    with pytest.raises(NotDelivered):
+        one.runtime.ref("t").emit(3).result(5)
