@@ -88,6 +88,7 @@ class Hostile(Actor):
         asyncio.get_running_loop().call_soon(sys.exit)
         task = asyncio.create_task(self._exit())
         await asyncio.wait({task})
+        assert isinstance(task.exception(), SystemExit)
         return "still here"
 
     async def _exit(self) -> None:
