@@ -163,6 +163,9 @@ class SharedLoop:
 
     def _carried(self, task: asyncio.Task[None]) -> None:
         self._tasks.pop(task, None)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, KeyboardInterrupt):  # who drives has that
+            log.error("turn_failed", error=said(error), exception=trace_of(error))
         self.stir()
 
     def start_cell(self, cell: Cell, build: Callable[[], Any], started: Future[None]) -> None:
