@@ -109,14 +109,23 @@ def _format_compound(term: Compound, priority: int, depth: int) -> str:
         left = _format(term.args[0], left_max, depth + 1)
         right = _format(term.args[1], right_max, depth + 1)
         text = _join(left, term.functor, right)
-    elif len(term.args) == 1 and term.functor == _PREFIX_PRINTED:
+    elif (
+        len(term.args) == 1 and term.functor == _PREFIX_PRINTED and not _begins_infix(term.args[0])
+    ):
         own, argument_max = PREFIX[term.functor]
         operand = _format(term.args[0], argument_max, depth + 1)
+        if isinstance(term.args[0], Compound) and operand[0] in SYMBOLS:
+            operand = f"({operand})"  # \+ =(a) would be read as (\+) = (a)
         text = term.functor + (" " if operand[0] in SYMBOLS or operand[0] == "(" else "") + operand
     else:
         inner = ",".join([_format(one, ARGUMENT, depth + 1) for one in term.args])
         return f"{quote_atom(term.functor)}({inner})"
     return f"({text})" if own > priority else text
+
+
+def _begins_infix(operand: Term) -> bool:
+    """Whether it is printed as an infix operator before a parenthesis: \\+ :(a) isn't \\+(:(a))."""
+    return isinstance(operand, Compound) and operand.functor in INFIX and len(operand.args) != 2
 
 
 def _join(left: str, operator: str, right: str) -> str:

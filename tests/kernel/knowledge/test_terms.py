@@ -57,6 +57,12 @@ def _compounds(children: st.SearchStrategy[Term]) -> st.SearchStrategy[Term]:
 TERMS: st.SearchStrategy[Term] = st.recursive(LEAVES, _compounds, max_leaves=12)
 
 
+def test_a_negated_compound_whose_functor_is_an_infix_operator_reads_as_it_was() -> None:
+    term = Compound("\\+", (Compound(":", (Atom("a"),)),))
+    assert format_term(term) == "\\+(:(a))"
+    assert parse_term(format_term(term)) == term
+
+
 @settings(max_examples=250, deadline=None)
 @given(TERMS)
 def test_what_was_printed_reads_as_the_same_term(term: Term) -> None:
