@@ -9,7 +9,7 @@ import msgspec
 
 from zactor.kernel import config
 from zactor.kernel.errors import RemoteProtocolError, ZactorError
-from zactor.kernel.ids import ORIGIN, Clock
+from zactor.kernel.ids import Clock
 from zactor.kernel.knowledge.effects import Applied, Replaced
 from zactor.kernel.knowledge.history import History, Saved, next_digest
 from zactor.kernel.knowledge.terms import Compound, text_of
@@ -17,7 +17,7 @@ from zactor.kernel.knowledge.theory import FactRow, Theory
 from zactor.kernel.protocol.messages import Change, KbLog, KbSnapshot, KbState, Transaction
 
 _T = TypeVar("_T")
-_LED_KEPT = 16
+_LED_KEPT = 16  # leaderships
 _ROW_BYTES = 48  # numbers and framing of one fact or change, roughly
 
 
@@ -28,10 +28,10 @@ class Copy:
         """Begin with what was saved."""
         self.theory = saved.theory
         self.history = History(saved)
-        self.shared = ORIGIN
-        """Up to here another member had this history too, as was seen in this life of the node."""
         self.led: tuple[str, ...] = ()
-        """The last leaderships, by leader and epoch, it came through in this life of the node."""
+        """The last leaderships in which another member had this history too, in this life."""
+        self.beside: set[str] = set()
+        """The live members who were in the last of them."""
         self._pieces: _Pieces | None = None
 
     @property
@@ -51,16 +51,16 @@ class Copy:
         term = founded[0].term if founded else None
         return text_of(term.args[0]) if isinstance(term, Compound) else ""
 
-    def state(self, epoch: int, *, obeys: bool, beside: tuple[str, ...] = ()) -> KbState:
+    def state(self, epoch: int, *, obeys: bool) -> KbState:
         """Return the answer to a poll: `epoch` is the highest one promised."""
-        return KbState(
-            epoch, obeys, self.clock, self.digest, self.root, self.shared, self.led, beside
-        )
+        beside = tuple(sorted(self.beside))
+        return KbState(epoch, obeys, self.clock, self.digest, self.root, self.led, beside)
 
-    def came_by(self, shared: Clock, led: Iterable[str]) -> None:
-        """Another member has this history up to `shared`; it came through `led`."""
-        self.shared = max(self.shared, min(shared, self.clock))
-        self.led = tuple(dict.fromkeys([*self.led, *led]))[-_LED_KEPT:]
+    def came_through(self, led: Iterable[str]) -> None:
+        """Another member had this history too, in the leaderships `led`."""
+        new = [one for one in led if one not in self.led]
+        if new:
+            self.led = (*self.led, *new)[-_LED_KEPT:]
 
     def order(self, transaction: Transaction, epoch: int, at: float) -> Applied:
         """Let `transaction` take place as the next change of `epoch`.
@@ -149,7 +149,7 @@ class Copy:
         )
         self.theory = saved.theory
         self.history = History(saved)
-        self.shared, self.led = ORIGIN, ()  # they were of the other history
+        self.led, self.beside = (), set()  # they were of the other history
         return Replaced(
             facts=saved.theory.snapshot(), clock=saved.clock, digest=saved.digest, ids=saved.ids
         )

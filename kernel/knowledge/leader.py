@@ -21,6 +21,7 @@ from zactor.kernel.knowledge.copy import Copy
 from zactor.kernel.knowledge.effects import Decided, Effect, Led, Send
 from zactor.kernel.knowledge.terms import quote_atom
 from zactor.kernel.protocol.messages import (
+    KbCohort,
     KbOrder,
     KbOutcome,
     KbPoll,
@@ -50,24 +51,22 @@ class _Peer:
 def chosen(me: str, states: Mapping[str, KbState], *, leads: bool) -> str:
     """Return whose history counts, `me` if all are empty; `states` has everybody's, ours too.
 
-    That of the largest cohort: those who came through one leadership in this life, and whom they
-    name beside them, though we don't see them yet. So a newcomer takes the history of those it
-    meets, whatever its name and however often it led alone. Among cohorts of one size, and where
-    all have just begun: the root that most have, then our own root. Then what was shared last, as
-    each decision was; then ours if we lead already; then the highest clock.
+    That of the largest cohort, so that a newcomer takes the history of those it meets, whatever its
+    name and however often it led alone. Where none is larger: the root that most have, then our
+    own root, then our own cohort if we lead already. Among all that are left, the highest clock.
     """
     known = {name: state for name, state in states.items() if Clock(*state.clock) != ORIGIN}
+    cohorts = {name: _cohort(name, known) for name in known}
     roots = Counter(state.root for state in known.values())
-    mine = known[me].root if me in known else None
 
-    def worth(name: str) -> tuple[int, int, bool, tuple[int, int], bool, tuple[int, int], bytes]:
+    def worth(name: str) -> tuple[int, int, bool, bool, tuple[int, int], bytes]:
         state = known[name]
+        unseen = {one for each in cohorts[name] for one in known[each].beside} - states.keys()
         return (
-            _cohort_size(name, states),
+            len(cohorts[name] | unseen) if state.led else 0,
             roots[state.root],
-            state.root == mine,
-            state.shared,
-            leads and name == me,
+            me in known and state.root == known[me].root,
+            leads and me in cohorts[name],
             state.clock,
             state.digest,
         )
@@ -75,16 +74,18 @@ def chosen(me: str, states: Mapping[str, KbState], *, leads: bool) -> str:
     return max(sorted(known), key=worth, default=me)
 
 
-def _cohort_size(name: str, states: Mapping[str, KbState]) -> int:
-    shared = {one: state for one, state in states.items() if Clock(*state.shared) != ORIGIN}
-    cohort = {name} & shared.keys()
-    while True:
-        led = {one for each in cohort for one in shared[each].led}
-        more = {one for one, state in shared.items() if led & set(state.led)} - cohort
-        if not more:
-            unseen = {one for each in cohort for one in shared[each].beside} - states.keys()
-            return len(cohort | unseen)
+def _cohort(name: str, states: Mapping[str, KbState]) -> set[str]:
+    """Return who came, with `name`, through one leadership or through a chain of them."""
+    cohort, led = {name}, set(states[name].led)
+    while more := {one for one, state in states.items() if led & set(state.led)} - cohort:
         cohort |= more
+        led.update(*(states[one].led for one in more))
+    return cohort
+
+
+def epoch_name(leader: NodeId, epoch: int) -> str:
+    """Return the name of the epoch that `leader` leads: the same at all who took part."""
+    return f"{leader}:{epoch}"
 
 
 class Leadership:
@@ -102,12 +103,14 @@ class Leadership:
         self.fetching = ""  # the member whose log or snapshot is on its way
         self._me = me.name
         self._life = str(me)
+        self._name = epoch_name(me, epoch)
         self._copy = copy
         self._peers: dict[str, _Peer] = {}
         self._waiting: list[tuple[str, Transaction]] = []
         self._undecided: list[tuple[Clock, str]] = []  # heap: clock and id of the transaction
         self._origins: dict[str, set[str]] = {}  # who waits for the outcome of an id
         self._refused: dict[str, tuple[str, str]] = {}
+        self._told: set[str] = set()  # the cohort as all in it know it
         self._asked_ms = 0
 
     def follows(self, name: str) -> bool:
@@ -130,7 +133,7 @@ class Leadership:
         present = set(names) - {self._me}
         for name in [*restarted, *sorted(set(self._peers) - present)]:
             self._drop(name)
-        effects: list[Effect] = []
+        effects = self._tell_cohort() if self.phase is Phase.LEADING else []
         for name in sorted(present - set(self._peers)):
             self._peers[name] = _Peer()
             effects.append(Send(to=name, message=KbPoll(self.epoch)))
@@ -143,7 +146,7 @@ class Leadership:
             return []  # a second answer to a poll that was repeated
         peer.stands = state
         if self.phase is Phase.LEADING:
-            return self._bring_up(sender) + self._settle()
+            return self._bring_up(sender) + self._tell_cohort() + self._settle()
         return self.advance(at)
 
     def submit(self, origin: str, transaction: Transaction, at: float) -> list[Effect]:
@@ -161,7 +164,7 @@ class Leadership:
         if not peer.following:
             return []  # of an earlier epoch
         peer.applied = max(peer.applied, clock)
-        self._copy.came_by(clock, ())
+        self._copy.came_through((self._name,))
         return self._settle()
 
     def advance(self, at: float) -> list[Effect]:
@@ -211,7 +214,7 @@ class Leadership:
         for peer in self._peers.values():
             state = peer.stands
             if state is not None and self._copy.history.after(state.digest) is not None:
-                self._copy.came_by(Clock(*state.clock), state.led)
+                self._copy.came_through(state.led)
         # The root of a new history: with the time, since a node that lost its folder counts anew.
         root = quote_atom(f"{self._life}/{round(at * 1000)}")
         opening = Transaction(
@@ -224,9 +227,9 @@ class Leadership:
         )
         effects: list[Effect] = [Led(leader=self._me, epoch=self.epoch)]
         effects.append(self._copy.order(opening, self.epoch, at))
-        self._copy.came_by(ORIGIN, (f"{self._life}:{self.epoch}",))
         for name in sorted(self._peers):
             effects += self._bring_up(name)
+        effects += self._tell_cohort()
         waiting, self._waiting = self._waiting, []
         for origin, transaction in waiting:
             effects += self._order(origin, transaction, at)
@@ -241,6 +244,14 @@ class Leadership:
         if not pieces:
             peer.applied = Clock(*peer.stands.clock)
         return [*pieces]
+
+    def _tell_cohort(self) -> list[Effect]:
+        cohort = {name for name in self._peers if self.follows(name)}
+        if cohort == self._told:
+            return []
+        self._copy.beside, self._told = cohort, set(cohort)
+        message = KbCohort(self.epoch, (self._me, *sorted(cohort)))
+        return [Send(to=name, message=message) for name in sorted(cohort)]
 
     def _order(self, origin: str, transaction: Transaction, at: float) -> list[Effect]:
         id_ = transaction.id

@@ -6,8 +6,10 @@ promised. So an order counts only where its leader is acknowledged, and a change
 who were brought up have it. Links are reliable and in order between two incarnations; the shell
 calls `members` with each change, and a peer that restarted shows by its incarnation.
 
-Guaranteed while the live nodes see each other (no partition). A later machine that agrees on its
-members may replace the inside; the face stays: submit, receive, members, ready, tick, and effects.
+Guaranteed while the live nodes see each other (no partition) and are more than those who join them
+together, who may have led alone or each other before (`leader.chosen`). A later machine that agrees
+on its members may replace the inside; the face stays: submit, receive, members, ready, tick, and
+effects.
 """
 
 from __future__ import annotations
@@ -29,11 +31,12 @@ from zactor.kernel.knowledge.effects import (
     Trace,
 )
 from zactor.kernel.knowledge.history import Saved
-from zactor.kernel.knowledge.leader import Leadership, Phase
+from zactor.kernel.knowledge.leader import Leadership, Phase, epoch_name
 from zactor.kernel.knowledge.theory import Theory, text_bytes
 from zactor.kernel.protocol.messages import (
     Change,
     KbApplied,
+    KbCohort,
     KbLog,
     KbMessage,
     KbOrder,
@@ -93,7 +96,6 @@ class Replica:
         self._promised = saved.promised
         self._seen = saved.promised  # no epoch above it has been heard of
         self._members: dict[str, tuple[str, int]] = {}
-        self._beside: dict[str, tuple[str, int]] = {}  # the members when history was last shared
         self._ready = False
         self._obeyed = ""  # who leads the promised epoch, "" if it is gone
         self._leadership: Leadership | None = None
@@ -163,6 +165,7 @@ class Replica:
         for name in gone:
             self._polls.pop(name, None)
             self._copy.forget_pieces(name)
+            self._copy.beside.discard(name)
             if name == self._obeyed and name != self.me:
                 effects += self._disobey()
         return self._finish(effects + self._review(gone, at))
@@ -190,11 +193,7 @@ class Replica:
             if isinstance(message, KbPoll):
                 self._polls[sender] = message.epoch  # answered once it is a member
             return [_dropped(sender, message, "it is no member here")]
-        shared = self._copy.shared
-        effects = self._finish(self._dispatch(sender, message, at))
-        if self._copy.shared != shared:
-            self._beside = self._members
-        return effects
+        return self._finish(self._dispatch(sender, message, at))
 
     # -- inside ------------------------------------------------------------------------------
     def _dispatch(self, sender: str, message: KbMessage, at: float) -> list[Effect]:
@@ -210,6 +209,10 @@ class Replica:
                 return self._take_past(sender, message, at)
             case KbWant():
                 return [Send(to=sender, message=one) for one in self._copy.bring_up(message.digest)]
+            case KbCohort():
+                if sender == self._obeyed and message.epoch == self._promised:
+                    self._copy.beside = set(message.names) - {self.me}
+                return []
             case KbOutcome():
                 if sender != self._obeyed:
                     return [_dropped(sender, message, "it doesn't lead here")]
@@ -337,18 +340,13 @@ class Replica:
         """What is here came from `leader`; of a log in pieces only its own epoch is enough."""
         if self.clock.epoch == self._promised:
             life = NodeId(leader, self._members[leader][1])
-            self._copy.came_by(self.clock, (f"{life}:{self._promised}",))
+            self._copy.came_through((epoch_name(life, self._promised),))
 
     def _acknowledge(self, leader: str) -> Effect:
         return Send(to=leader, message=KbApplied(*self.clock))
 
     def _state(self, *, obeys: bool) -> KbState:
-        beside = [
-            name
-            for name, member in self._beside.items()
-            if name != self.me and self._members.get(name) == member
-        ]
-        return self._copy.state(self._promised, obeys=obeys, beside=tuple(beside))
+        return self._copy.state(self._promised, obeys=obeys)
 
     def _forward(self, transaction: Transaction, at: float) -> list[Effect]:
         if self._leadership is not None:

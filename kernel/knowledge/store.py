@@ -62,12 +62,12 @@ class Store:
             ZactorError: the file is damaged or of another version; says what to do.
         """
         folder = Path(path)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.file = folder / "kb.sqlite"
         self._note = folder / "incarnation"
-        os.close(os.open(self.file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         self._appended = 0
         with self._careful():
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(self.file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
             self._db = sqlite3.connect(
                 self.file, isolation_level=None, check_same_thread=False, timeout=0.5
             )
@@ -103,7 +103,12 @@ class Store:
             )
 
     def append(self, changes: Iterable[Change]) -> None:
-        """These changes were applied, in this order."""
+        """These changes were applied, in this order.
+
+        Raises:
+            ZactorError: they couldn't be kept: the disk is full, failing or gone, the file is
+                damaged. What was there before is there still.
+        """
         with self._careful(), self._whole():
             for change in changes:
                 self._append(change)
@@ -111,7 +116,11 @@ class Store:
                 self._prune()
 
     def replace(self, snapshot: Replaced) -> None:
-        """The theory is another one now; the log begins anew."""
+        """The theory is another one now; the log begins anew.
+
+        Raises:
+            ZactorError: it couldn't be kept, as for `append`.
+        """
         with self._careful(), self._whole():
             for table in ("facts", "changes", "transactions"):
                 self._db.execute(f"DELETE FROM {table}")
@@ -120,15 +129,24 @@ class Store:
             self._place(snapshot.clock, snapshot.digest)
 
     def next_incarnation(self) -> int:
-        """Return a number above all that this returned before, however the node ended."""
+        """Return a number above all that this returned before, however the node ended.
+
+        Raises:
+            ZactorError: it couldn't be kept, as for `append`.
+        """
         with self._synced(), self._whole():
             incarnation = max(self._number("incarnation"), self._noted_incarnation()) + 1
             self._set("incarnation", incarnation)
-        self._note_incarnation(incarnation)
+        with self._careful():
+            self._note_incarnation(incarnation)
         return incarnation
 
     def promise(self, epoch: int) -> None:
-        """No lower epoch than `epoch` will be obeyed."""
+        """No lower epoch than `epoch` will be obeyed.
+
+        Raises:
+            ZactorError: it couldn't be kept, as for `append`.
+        """
         with self._synced(), self._whole():
             self._set("promised", max(epoch, self._number("promised")))
 
@@ -227,11 +245,11 @@ class Store:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._db.execute("COMMIT")  # where a full disk shows, too
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
     @contextlib.contextmanager
     def _synced(self) -> Iterator[None]:
@@ -248,7 +266,7 @@ class Store:
         """Whatever the disk does becomes an error that names the file and what to do."""
         try:
             yield
-        except sqlite3.OperationalError as error:
+        except (sqlite3.OperationalError, OSError) as error:
             if "locked" in str(error):
                 raise Refused(
                     f"{self.file} is in use by another process: is this node already running?"
@@ -256,7 +274,7 @@ class Store:
             raise ZactorError(
                 f"{self.file} can't be used ({error}): is the disk full, is the folder writable?"
             ) from error
-        except (sqlite3.DatabaseError, msgspec.MsgspecError, TermError, ValueError) as error:
+        except (sqlite3.Error, msgspec.MsgspecError, TermError, ValueError, OverflowError) as error:
             self._damaged(str(error))
 
     def _damaged(self, why: str) -> NoReturn:

@@ -114,8 +114,6 @@ def _format_compound(term: Compound, priority: int, depth: int) -> str:
     ):
         own, argument_max = PREFIX[term.functor]
         operand = _format(term.args[0], argument_max, depth + 1)
-        if isinstance(term.args[0], Compound) and operand[0] in SYMBOLS:
-            operand = f"({operand})"  # \+ =(a) would be read as (\+) = (a)
         text = term.functor + (" " if operand[0] in SYMBOLS or operand[0] == "(" else "") + operand
     else:
         inner = ",".join([_format(one, ARGUMENT, depth + 1) for one in term.args])

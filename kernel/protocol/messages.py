@@ -153,9 +153,8 @@ class KbState(Message, frozen=True, tag=27):
     clock: tuple[int, int]
     digest: bytes
     root: str  # which founding the history goes back to, "" where it is empty
-    shared: tuple[int, int]  # up to here another had it too, in this life; (0, 0) if none had
-    led: tuple[str, ...]  # by which leaders and epochs it came so far, in this life
-    beside: tuple[str, ...]  # who else of the live members was there, as far as is known
+    led: tuple[str, ...]  # leaderships in which another had it too, in this life: name@life:epoch
+    beside: tuple[str, ...]  # who else of its cohort lives, as the leader said last
 
 
 class KbWant(Message, frozen=True, tag=28):
@@ -182,8 +181,24 @@ class KbSnapshot(Message, frozen=True, tag=30):
     ids: tuple[tuple[str, int, int], ...]  # transactions that took place: id, epoch, index
 
 
+class KbCohort(Message, frozen=True, tag=31):
+    """The leader to all who follow it: who they are now, itself included."""
+
+    epoch: int
+    names: tuple[str, ...]
+
+
 KbMessage = (
-    KbSubmit | KbOutcome | KbOrder | KbApplied | KbPoll | KbState | KbWant | KbLog | KbSnapshot
+    KbSubmit
+    | KbOutcome
+    | KbOrder
+    | KbApplied
+    | KbPoll
+    | KbState
+    | KbWant
+    | KbLog
+    | KbSnapshot
+    | KbCohort
 )
 
 
@@ -421,6 +436,7 @@ Item = (
     | KbWant
     | KbLog
     | KbSnapshot
+    | KbCohort
     | Request
     | Answer
     | Problem

@@ -1,4 +1,4 @@
-"""A cluster that some join who led alone before: strangers, former members, those of another one.
+"""A cluster that others join: who led alone, former members, another cluster or some of it.
 
 The cohort is two or more members, of whom most stay alive from when they have one history. Who
 joins may have any name and role, led alone any number of times, and meets the others one by one.
@@ -32,12 +32,14 @@ class Joining(Simulation):
         self.away: set[str] = set(names)  # who can't see the others, nor be seen
         self.throughout: dict[str, int] = {}  # of the cohort, who lives on from its beginning
         self.protected: set[str] = set()
+        self.rivals = False  # who joins is a smaller cohort of its own, and comes as a whole
 
     def run(self) -> None:
-        past = self.random.choice(["fresh", "former", "elsewhere"])
-        if past == "elsewhere":
+        past = self.random.choice(["fresh", "former", "elsewhere", "cohort"])
+        self.rivals = past == "cohort" and len(self.strangers) < len(self.cohort)
+        if past in ("elsewhere", "cohort"):
             self.together(self.strangers)
-            self.leave(self.strangers)
+            self.leave(self.strangers, alive=self.rivals)
         former = self.strangers if past == "former" else []
         self.together([*self.cohort, *former])
         self.leave(former)
@@ -62,7 +64,7 @@ class Joining(Simulation):
         """Let some strangers come: fewer than live on, together with those who died meanwhile."""
         others = len(self.nodes) - len(self.away) - len(self.throughout)
         most = max(1, len(self.throughout) - others - 1)
-        for _ in range(self.random.randint(1, most)):
+        for _ in range(len(self.strangers) if self.rivals else self.random.randint(1, most)):
             if self.strangers:
                 self.alone(self.strangers.pop())
 
@@ -74,14 +76,15 @@ class Joining(Simulation):
         for _ in range(self.random.randrange(60)):
             self.random.choice([self.submit, self.deliver, self.deliver])()
 
-    def leave(self, nodes: Iterable[Node]) -> None:
+    def leave(self, nodes: Iterable[Node], *, alive: bool = False) -> None:
         for node in nodes:
-            self.die(node)
+            if not alive:
+                self.die(node)
             self.away.add(node.name)
 
     def alone(self, node: Node) -> None:
         """Let `node` lead alone, some times, and then meet the others, now or at its next start."""
-        for _ in range(self.random.randint(0, SOLO_RUNS)):
+        for _ in range(self.random.randint(0, 0 if self.rivals else SOLO_RUNS)):
             if node.alive:
                 self.die(node)
             self.start(node)
@@ -91,7 +94,7 @@ class Joining(Simulation):
             for _ in range(self.random.randrange(4)):
                 if node.alive:
                     self.submit_at(node)
-        if node.alive and self.random.random() < 0.3:
+        if node.alive and not self.rivals and self.random.random() < 0.3:
             self.die(node)
         self.away.discard(node.name)
 
@@ -108,8 +111,8 @@ class Joining(Simulation):
         """Those who live on stay more than all others, who may meet each other first."""
         if node.name in self.away or node.name not in self.throughout:
             return True
-        # One may always come: leave room for it.
-        return 2 * (len(self.throughout) - 1) > len(self.nodes) - len(self.away) + 1
+        coming = len(self.strangers) if self.rivals else 1  # leave room for them
+        return 2 * (len(self.throughout) - 1) > len(self.nodes) - len(self.away) + coming
 
     def die(self, node: Node) -> None:
         self.throughout.pop(node.name, None)
@@ -119,8 +122,9 @@ class Joining(Simulation):
         super().carry_out(node, effects)
         for effect in effects:
             if isinstance(effect, replica.Decided) and effect.id in self.outcomes:
-                having = [self.nodes[name].disk.ids for name in self.throughout]
-                if not effect.kind and any((effect.id, *effect.clock) in ids for ids in having):
+                place = (effect.id, *effect.clock)
+                having = [n for n in self.throughout if place in self.nodes[n].disk.ids]
+                if 2 * len(having) > len(self.throughout):
                     self.protected.add(effect.id)
 
     def check_outcomes(self, past: list[Change]) -> None:

@@ -46,13 +46,12 @@ def stands(
     *,
     obeys: bool = True,
     root: str = "",
-    shared: Clock = ORIGIN,
     led: tuple[str, ...] = (),
     beside: tuple[str, ...] = (),
 ) -> KbState:
     """The answer to a poll; the digest is of no history at all, or of one that nobody has."""
     digest = b"" if clock == ORIGIN else repr((root, clock)).encode()
-    return KbState(epoch, obeys, clock, digest, root, shared, led, beside)
+    return KbState(epoch, obeys, clock, digest, root, led, beside)
 
 
 def actors(replica: Replica) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from zactor.kernel.knowledge.replica import (
 )
 from zactor.kernel.protocol.messages import (
     KbApplied,
+    KbCohort,
     KbLog,
     KbOrder,
     KbPoll,
@@ -63,7 +64,7 @@ def test_a_change_is_decided_when_the_last_member_has_applied_it() -> None:
     assert sent(leader.receive("n1", stands(1), 0.0)) == []
     assert leader.leader == ""
     brought_up = leader.receive("n2", stands(1), 0.0)
-    assert [type(message) for message in sent(brought_up, "n1")] == [KbLog]
+    assert [type(message) for message in sent(brought_up, "n1")] == [KbLog, KbCohort]
     effects = leader.submit(create("c1"), 7.5)
     (order,) = sent(effects, "n1")
     assert isinstance(order, KbOrder)

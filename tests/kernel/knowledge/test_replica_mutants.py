@@ -12,7 +12,7 @@ from zactor.kernel.knowledge import history, leader, replica
 from zactor.kernel.knowledge.replica import Replica
 from zactor.kernel.protocol.messages import Change, KbMessage, KbOutcome
 
-SEEDS = 400  # within so many a checker must find every mutant
+SEEDS = 1_000  # within so many a checker must find every mutant
 
 
 @pytest.fixture(autouse=True)

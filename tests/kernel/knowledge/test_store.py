@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -264,3 +266,55 @@ def test_a_failed_append_leaves_what_was_there(tmp_path: Path) -> None:
     store.close()
     assert saved.changes == (made[0],)
     assert saved.theory.texts() == ["last(1)", "p(1)"]
+
+
+@contextlib.contextmanager
+def full_disk(size: int) -> Iterator[None]:
+    """No file of this process can grow beyond `size`."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("room", [0, 100, 5_000, 9_000])
+def test_a_full_disk_is_named_and_what_was_there_stays(tmp_path: Path, room: int) -> None:
+    copy = Copy(Saved(theory=Theory()))
+    store = Store(tmp_path)
+    store.append(changes(3, copy))
+    store.promise(4)
+    more = changes(400, copy)
+    theory = Theory([(f"a({n})", 4, 2, "m2", "y", 1.5) for n in range(2_000)])
+    other = Replaced(facts=theory.snapshot(), clock=Clock(4, 2), digest=b"d", ids=())
+    acts: list[Callable[[], object]] = [lambda: store.append(more), lambda: store.replace(other)]
+    if not room:
+        acts += [lambda: store.promise(9), store.next_incarnation]
+    with full_disk((tmp_path / "kb.sqlite-wal").stat().st_size + room):
+        for act in acts:
+            with pytest.raises(ZactorError, match="is the disk full") as caught:
+                act()
+            assert str(store.file) in str(caught.value)
+    saved = store.load()
+    assert (saved.clock, saved.promised) == (Clock(1, 3), 4)
+    assert saved.theory.texts() == ["last(3)", "p(1)", "p(2)", "p(3)"]
+    store.append(more)  # there is room again
+    store.close()
+    again = Store(tmp_path)
+    assert_whole(again.load())
+    again.close()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ZactorError, match=r"file/n1/kb\.sqlite can't be used"):
+        Store(tmp_path / "file" / "n1")
+
+
+def test_a_number_too_large_for_the_file_is_no_crash(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with pytest.raises(ZactorError, match="too large"):
+        store.promise(1 << 63)
+    assert store.load().promised == 0
+    store.close()
