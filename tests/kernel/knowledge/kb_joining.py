@@ -2,7 +2,7 @@
 
 The cohort is two or more members, of whom most stay alive from when they have one history. Who
 joins may have any name and role, led alone any number of times, and meets the others one by one.
-Whatever was decided where one of the cohort has it must be there at the end.
+What was decided, and most of those who live on had it then, must be there at the end.
 """
 
 from __future__ import annotations
