@@ -59,9 +59,8 @@ def _send_and_cut(lab: Lab, proxy: CuttingProxy) -> None:
             if number % 2 == 0:
                 ends = proxy.cut()
                 assert ends > 0, "there was a connection to cut"
-                # The next cut is worth something only when the link is there again.
-                before = sink.report()["count"]
-                assert before >= 0
+                # Answered over the link: a cut counts only when the link is there again.
+                sink.report()
 
 
 def _churn(lab: Lab, done: threading.Event) -> None:
