@@ -42,10 +42,10 @@ HELD_POLL_S = 0.001  # how often a held actor's port is looked at: ports don't c
 WATCH_PERIOD_S = 0.25  # how often the watchdog looks at the shared loop
 
 # -- liveness --------------------------------------------------------------------------------
-HEARTBEAT_MS = 100  # from the kernel's own loop
-SILENCE_MS = 600  # no heartbeat and no frame for this long, and a broken connection: dead
-STUCK_MS = 20_000  # the same with connections that live: an action may hold the interpreter long
-STUCK_TOLD_MS = 1_000  # a loop that is silent for so long is told of
+HOUSEKEEPING_MS = 100  # how often the kernel looks at what no event tells of
+PROCESS_CHECK_MS = 600  # a TCP connect to a lost peer's door: no answer for so long says nothing
+PROCESS_CHECKS_MS = 50  # how often a broken connection's other end is asked whether it lives
+PEER_KEPT_S = 3_600  # a peer out of the view for so long is given up: it returns as a new life
 HANDSHAKE_MS = 500  # ZMQ_HANDSHAKE_IVL: who hasn't authenticated by then is cut off
 HELLO_MS = 2_000  # a HELLO without an answer for this long has failed
 DISCOVERY_MS = 200  # how often run/ is looked at while a node isn't connected to all in it
@@ -106,6 +106,9 @@ QUERY_STEPS_MAX = 250_000  # facts one query may look at (~0.4 s): it holds the 
 CHANGE_BYTES_MAX = 1 << 20  # text of one transaction, and of what it moves: it fits one frame
 TRANSACTIONS_OPEN_MAX = 16_384  # submitted here and undecided; then MailboxFull
 KB_PIECE_BYTES = 200 << 10  # a log or a snapshot travels in pieces of about this size
+KB_QUICK_BYTES = 1 << 20  # who lacks no more is brought up before the primary forms (~20 ms)
+KB_REFUSE_MS = 800  # what can't be ordered for so long is refused: NotPrimary within 1 s
+KB_FLIGHT_MAX = 256  # own transactions sent and not delivered; more wait, so the engine's queue won't
 KB_POLL_MS = 200  # a member that hasn't answered a poll for this long is asked again
 
 # -- bundles ---------------------------------------------------------------------------------
@@ -122,7 +125,8 @@ GROUP_HEARTBEAT_MS_PER_NODE = (
 )
 GROUP_HEARTBEAT_GAP_MS = 20  # a change is told at once, but never sooner after the last heartbeat
 GROUP_SILENCE_MS_MIN = 500  # the adaptive timeout is clamped to this …
-GROUP_SILENCE_MS_MAX = 2_000  # … and this; who is only STUCK (host alive, loop silent) has so long
+GROUP_SILENCE_MS_MAX = 2_000  # … and this
+GROUP_STUCK_MS = 20_000  # host alive, loop silent: an action may hold the interpreter for long
 GROUP_SILENCE_MARGIN_MS = 200  # added to what phi asks for: scheduling of a busy machine
 GROUP_SILENCE_DEVIATIONS = 5.6  # phi 8: a heartbeat later than this has probability 10^-8
 GROUP_DEVIATION_MS_MIN = 50  # a quiet network must not make the timeout tight
@@ -137,12 +141,15 @@ GROUP_ATTEMPT_MS = 400  # answers to a proposal; who is silent for longer is lef
 GROUP_RECOVER_MS = 2_000  # the same for recovery, which moves data: the detector finds the dead
 GROUP_ALONE_MS = 1_200  # a member is missing and nobody proposes: go on alone
 GROUP_SETTLE_MS = 150  # newcomers are waited for: one heartbeat and a half makes one view of many
+GROUP_SETTLE_QUIET_MS = 30  # the same where all that are heard hear each other: nobody is on the way
 GROUP_FOLLOW_MS = 600  # a member that still follows a node we lost is waited for so long
 GROUP_VIEW_MEMBERS_MAX = 128  # as Spread's
 
 # -- groups: order and flow -------------------------------------------------------------------
 GROUP_TICKETS_MAX = 256  # tickets in one grant: what one sender may leave open for the others
-GROUP_WINDOW_MESSAGES = 1_024  # own messages beyond the stable line; then submitting waits
+GROUP_PACKET_MESSAGES = 128  # that share a place: the work for one (~50 us) is below 1 us for each
+GROUP_PACKET_BYTES = 64 << 10  # of them; a single larger message goes alone
+GROUP_WINDOW_MESSAGES = 8_192  # own messages beyond the stable line: 40 ms at 200,000/s
 GROUP_WINDOW_BYTES = 8 << 20  # the same in bytes; 10 members hold at most 80 MiB for each other
 GROUP_QUEUE_SOFT = 1_024  # messages waiting for credit: beyond it submitters are paused
 GROUP_QUEUE_HARD = 65_536  # beyond it MailboxFull at the submitter's line
@@ -155,6 +162,7 @@ GROUP_ACK_DIRECT_MEMBERS_MAX = 8  # larger views acknowledge through the coordin
 GROUP_WANT_MS = 60  # a gap is asked for after this long, and again
 GROUP_WANT_MESSAGES_MAX = 256  # asked for at once, of one sender
 GROUP_EARLY_MESSAGES_MAX = 8_192  # held for a view that this node hasn't installed yet
+GROUP_ROUTES_KEPT = 4_096  # sets of destinations whose sessions are remembered; then begun anew
 GROUP_REPEATS_SEEN = 1_024  # numbers of UNRELIABLE messages remembered for each sender
 
 # -- groups: names ----------------------------------------------------------------------------
@@ -163,3 +171,18 @@ GROUP_DESTINATIONS_MAX = 100  # groups of one message
 GROUP_SESSIONS_MAX = 4_096  # sessions of one node
 GROUP_JOINED_MAX = 256  # groups of one session: the map of groups must fit a frame
 GROUP_PAYLOAD_BYTES_MAX = 1 << 20  # one message; stays below FRAME_BYTES_MAX
+
+# -- groups: clients (Mailbox) ----------------------------------------------------------------
+GROUP_POLLS_MAX = 2  # ReceiveGroup requests under way: one is answered while the next travels
+GROUP_SENDS_MAX = 2  # requests to send under way, likewise; what comes meanwhile is the next one
+GROUP_UNREAD_MESSAGES = 1_024  # a client asks for no more than it has room for, unread included
+GROUP_UNREAD_BYTES = 4 << 20  # nor for any while so much is unread (one batch may overshoot)
+GROUP_TELL_MESSAGES = 256  # a client that has taken so many says so; and it asks for no fewer
+GROUP_TELL_MS = 1_000  # … and one that takes few, after so long; far below GROUP_STALL_MS
+GROUP_OUTGOING_MESSAGES = 1_024  # queued in a client; then `multicast` waits
+GROUP_OUTGOING_BYTES = 4 << 20  # the same in bytes (one message may overshoot)
+GROUP_REQUESTS_MAX = 16  # requests of a client that wait for their turn in its node
+GROUP_CHANGES_MAX = 4_096  # membership messages that a client hasn't taken; then it is closed
+GROUP_CLIENT_STALL_MS = 20_000  # a client that takes nothing while senders wait for its node is
+# closed after so long: below GROUP_STALL_MS, or the others would give up its whole node
+GROUP_LOOK_MS = 1_000  # how often a node looks for such a client, while it is far behind

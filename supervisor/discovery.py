@@ -46,7 +46,7 @@ class Discovery:
         loop = asyncio.get_running_loop()
         until = loop.time() + config.HELLO_MS / 1000
         while loop.time() < until:
-            if all(peer.up for peer in self._node.hub.peers.values()):
+            if self._node.members.all_in():
                 return
             await asyncio.sleep(LINK_POLL_S)
 

@@ -18,6 +18,7 @@ from zactor.kernel.transport.seam import Client
 from zactor.kernel.wire import results
 from zactor.kernel.wire.bulky import Buffer, Bulky
 from zactor.kernel.wire.payload import decode_value
+from zactor.supervisor.groupdesk import SESSION_OPERATIONS
 from zactor.supervisor.rundir import read_entries
 
 if TYPE_CHECKING:
@@ -75,6 +76,9 @@ class Doorman:
         if isinstance(operation, messages.Waiting):
             self._waiting[operation.endpoint] = self._node.hub.now_ms()
             self._answer(client, request.number, {})
+            return
+        if type(operation) in SESSION_OPERATIONS:
+            self._node.groupdesk.take(client, request)
             return
         mine = self._requests[client.routing_id]
         if mine >= config.DOOR_REQUESTS_MAX or self._requests.total() >= _ALL_MAX:

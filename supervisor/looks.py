@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zactor.kernel import config
 from zactor.kernel.errors import NoSuchThing, ZactorError
 from zactor.kernel.knowledge.terms import format_term, text_of, to_json
+from zactor.kernel.protocol.groupnames import RESERVED
 from zactor.kernel.protocol.messages import Look
 from zactor.supervisor import theoryview
 
@@ -55,6 +56,10 @@ async def look(node: Node, what: str, argument: str, *, everywhere: bool) -> obj
         case "doctor":
             rows = doctor(node)
             return rows if not everywhere else await _gather(node, what, rows)
+        case "groups":
+            return groups(node)
+        case "group":
+            return group_members(node, argument)
         case "bundle":
             return {"held": node.store.held(argument), "complete": node.store.has(argument)}
     raise NoSuchThing(f"there is nothing called {what!r} to look at")
@@ -62,7 +67,7 @@ async def look(node: Node, what: str, argument: str, *, everywhere: bool) -> obj
 
 async def _gather(node: Node, what: str, own: Rows) -> Rows:
     """Return `own` and the same of every other node that answers in time."""
-    peers = [peer for peer in node.hub.peers.values() if peer.up]
+    peers = node.members.peers()
     answers = await asyncio.gather(
         *(node.calls.ask(peer, Look(what, ""), config.HELLO_MS / 1000) for peer in peers),
         return_exceptions=True,
@@ -84,10 +89,10 @@ def nodes(node: Node) -> Rows:
     hosted = [row.node for row in theoryview.actors(theory)]
     rows: Rows = []
     for row in theoryview.nodes(theory).values():
-        peer = node.hub.peers.get(row.name)
+        peer = node.members.peer(row.name)
         mine = row.name == node.me.name
-        known = node.hub.hello() if mine else peer.hello if peer and peer.up else None
-        clock = node.ledger.clock if mine else node.clocks.get(row.name, (0, 0))
+        known = node.hub.hello() if mine else peer.hello if peer else None
+        clock = node.ledger.clock if mine else node.members.clocks.get(row.name, (0, 0))
         rows.append(
             {
                 "name": row.name,
@@ -115,7 +120,7 @@ def nodes(node: Node) -> Rows:
 
 
 def _state(node: Node, name: str) -> str:
-    return "stuck" if name in node.vigil.stuck else "up"
+    return "stuck" if name in node.members.stuck else "up"
 
 
 def actors(node: Node) -> Rows:
@@ -144,6 +149,27 @@ def wires(node: Node) -> Rows:
             "service": wire.service.value,
         }
         for wire in theoryview.wires(node.ledger.theory)
+    ]
+
+
+def groups(node: Node) -> Rows:
+    """Return every process group that programs use, by name."""
+    names = [name for name in node.groups.names() if not name.startswith(RESERVED)]
+    return [{"group": name, "members": len(node.groups.members(name))} for name in names]
+
+
+def group_members(node: Node, group: str) -> Rows:
+    """Return the members of a group, in its order.
+
+    Raises:
+        NoSuchThing: it has none, and so isn't there.
+    """
+    members = node.groups.members(group)
+    if not members:
+        raise NoSuchThing(f"there is no group {group!r}: `zactor group` shows which there are")
+    return [
+        {"member": str(member), "session": member.session, "node": member.node.name}
+        for member in members
     ]
 
 
@@ -193,9 +219,8 @@ def status(node: Node) -> dict[str, Any]:
 
 def doctor(node: Node) -> Rows:
     """Return the checks of this node, each with what was found."""
-    behind = sorted(
-        name for name, clock in node.clocks.items() if tuple(clock) != tuple(node.ledger.clock)
-    )
+    clock = tuple(node.ledger.clock)
+    behind = sorted(name for name, there in node.members.clocks.items() if there != clock)
     refused = node.hub.refusals()
     frames = node.hub.counters()
     long = [row for row in node.runtime.look() if row["busy_s"] > BUSY_S]
@@ -218,8 +243,8 @@ def doctor(node: Node) -> Rows:
         },
         {
             "check": "loop",
-            "ok": node.vigil.lag_ms < config.SILENCE_MS // 2,
-            "detail": f"{node.vigil.lag_ms} ms late",
+            "ok": node.members.lag_ms < config.GROUP_SILENCE_MS_MIN // 2,
+            "detail": f"{node.members.lag_ms} ms late",
         },
         {
             "check": "links",

@@ -22,10 +22,12 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.knowledge.store import Store
 from zactor.kernel.protocol import messages
 from zactor.kernel.protocol.messages import KbMessage
+from zactor.kernel.protocol.view import View
 from zactor.kernel.runtime.mailbox import DeadLetter
 from zactor.kernel.runtime.router import Blueprint
 from zactor.kernel.runtime.runtime import Runtime
 from zactor.kernel.transport.ground import LOOPBACK, Address
+from zactor.kernel.transport.grouphost import GROUP_ITEMS, GroupHost
 from zactor.kernel.transport.hub import Hub
 from zactor.kernel.transport.keys import ClusterKeys, KeyPair, node_keys
 from zactor.kernel.transport.peer import Peer
@@ -35,13 +37,14 @@ from zactor.supervisor.calls import Calls
 from zactor.supervisor.discovery import Discovery
 from zactor.supervisor.doorman import Doorman
 from zactor.supervisor.fetch import Fetcher
+from zactor.supervisor.groupdesk import GroupDesk
 from zactor.supervisor.janitor import Janitor
 from zactor.supervisor.journal import Journal
 from zactor.supervisor.ledger import Ledger
+from zactor.supervisor.members import Members
 from zactor.supervisor.operations import Operations
 from zactor.supervisor.reconcile import Reconciler
 from zactor.supervisor.tracelog import trace_log
-from zactor.supervisor.vigil import Vigil
 
 log = structlog.get_logger()
 
@@ -58,7 +61,6 @@ _ACTOR_ITEMS = frozenset(
 VITAL = "vital"  # tasks without which a node isn't one
 GOODBYE_MS = 300  # a peer that is stuck doesn't keep us
 GOODBYE_POLL_S = 0.002
-CHECK_PROCESS_MS = 50  # how often a broken connection's other end is asked whether it lives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,6 @@ class Node:
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[str] = self._loop.create_future()
         self.joined = asyncio.Event()  # everybody who was there at the start is met
-        self.clocks: dict[str, tuple[int, int]] = {}
         self._tasks: set[asyncio.Task[object]] = set()
         self.journal = Journal(name)
         self.journal.attach(self._loop)
@@ -97,9 +98,11 @@ class Node:
             failed=self._on_action_failed,
         )
         self.hub = self._make_hub(keys, node_keys(state))
+        self.groups = GroupHost(self.hub, self, self._trace)
+        self.members = Members(self, self.groups)
         self.calls = Calls(self.hub.send)
         self.store = BundleStore(state / "bundles")
-        self.fetcher = Fetcher(self.store, self.calls, self._up)
+        self.fetcher = Fetcher(self.store, self.calls, self.members.peers)
         self.ledger = Ledger(
             name,
             self.me.incarnation,
@@ -117,12 +120,12 @@ class Node:
             store=self.store,
             fetcher=self.fetcher,
             journal=self.journal,
-            port_of=self._port_of,
+            port_of=self.members.peer,
             spawn_task=self.spawn,
         )
-        self.janitor = Janitor(name, self.ledger, self._live)
-        self.vigil = Vigil(self.hub, self.journal)
+        self.janitor = Janitor(name, self.ledger, self.members.live)
         self.operations = Operations(self)
+        self.groupdesk = GroupDesk(self.groups, self.hub, self.spawn)
         self.doorman = Doorman(self)
         self.discovery = Discovery(self)
 
@@ -142,14 +145,14 @@ class Node:
     def open(self) -> str:
         """Bind the sockets, start the runtime, and return the door's endpoint."""
         endpoint = self.hub.open(self.settings.address)
+        self.groups.open()
         self.runtime.start()
         bundles.attach(self.store)  # what a message holds may be of any bundle that is here
         return endpoint
 
     async def run(self) -> str:
         """Live until told to stop; return why it ended: "stop" or "buried: …"."""
-        self.ledger.members(self._members())
-        for work in (self._beat(), self.janitor.run(), self.discovery.run()):
+        for work in (self._keep(), self.janitor.run(), self.discovery.run()):
             self.spawn(work, VITAL)
         log.info("node_started", node=str(self.me), endpoint=self.hub.endpoint)
         return await self.ended
@@ -163,7 +166,9 @@ class Node:
         """Say goodbye, end the actors, close everything."""
         await asyncio.to_thread(self.runtime.close, config.RUNTIME_CLOSE_S)
         bundles.detach(self.store)
-        for peer in self._up():
+        self.groupdesk.close()
+        self.groups.close()
+        for peer in self.hub.peers.values():
             self.hub.send(peer, messages.Request(0, messages.Leave(*self.me)))
         await self._acknowledged()
         for task in list(self._tasks):
@@ -177,7 +182,7 @@ class Node:
     async def _acknowledged(self) -> None:
         """Wait a little until every peer has what is on its way to it, the goodbye above all."""
         until = self.hub.now_ms() + GOODBYE_MS
-        while any(peer.outbox or peer.link.queued for peer in self._up()):
+        while any(peer.outbox or peer.link.queued for peer in self.members.peers()):
             if self.hub.now_ms() > until:
                 return
             await asyncio.sleep(GOODBYE_POLL_S)
@@ -201,33 +206,29 @@ class Node:
             if task.get_name() == VITAL:
                 self.fail(f"a part without which it can't go on failed: {task.exception()!r}")
 
-    async def _beat(self) -> None:
+    async def _keep(self) -> None:
         while True:
             self.hub.clock = self.ledger.clock
-            self.vigil.keep()
-            self.hub.drop_half_met()
+            self.members.keep()
             self.ledger.tick(self.hub.now_ms())
-            self.hub.beat(self.vigil.lag_ms)
-            await asyncio.sleep(config.HEARTBEAT_MS / 1000)
+            self.hub.keep()
+            await asyncio.sleep(config.HOUSEKEEPING_MS / 1000)
 
     # -- who is there ------------------------------------------------------------------------
-    def _up(self) -> list[Peer]:
-        return [peer for peer in self.hub.peers.values() if peer.up]
+    def on_members(self) -> None:
+        """The membership changed."""
+        self.ledger.members(self.members.roles())
+        self.janitor.nudge()
 
-    def _port_of(self, node: str) -> Peer | None:
-        peer = self.hub.peers.get(node)
-        return peer if peer is not None and peer.up else None
+    def part(self, peer: Peer) -> None:
+        """A peer is out of the view: nothing goes on waiting for it."""
+        self.calls.peer_gone(peer)
+        self.runtime.peer_apart(peer, ())
 
-    def _members(self) -> dict[str, tuple[str, int]]:
-        members = {peer.node.name: (peer.hello.role, peer.node.incarnation) for peer in self._up()}
-        return members | {self.me.name: (self.settings.role, self.me.incarnation)}
-
-    def _live(self) -> dict[str, tuple[int, str]]:
-        hellos = [peer.hello for peer in self._up()] + [self.hub.hello()]
-        return {
-            hello.name: (hello.incarnation, hello.endpoint.removeprefix("tcp://"))
-            for hello in hellos
-        }
+    def note(self, kind: str, fields: dict[str, Any]) -> None:
+        """Write a line of the event log, if there is one."""
+        if self._trace is not None:
+            self._trace(kind, fields)
 
     async def meet(self, endpoint: str) -> None:
         """Introduce this node at a door, and at those the node there knows.
@@ -241,60 +242,32 @@ class Node:
 
     # -- from the hub ------------------------------------------------------------------------
     def on_peer_up(self, peer: Peer) -> None:
-        """A link works both ways: the node is a member from now on."""
-        self.vigil.heard(peer.node.name)
-        log.info("node_up", peer=str(peer.node), role=peer.hello.role)
-        if self._trace is not None:
-            self._trace("alive", {"q": str(peer.node)})
-        self.journal.record("node_up", name=peer.node.name, incarnation=peer.node.incarnation)
-        self.ledger.members(self._members())
-        self.reconciler.on_node(peer.node.name)
-        self.janitor.nudge()
+        """A link works both ways."""
+        self.members.on_peer_up(peer)
 
     def on_peer_gone(self, peer: Peer, lost: Sequence[tuple[object, bool]]) -> None:
-        """A node is dead to us: nothing may go on waiting for it."""
-        self.vigil.forget(peer.node.name)
-        self.clocks.pop(peer.node.name, None)
+        """A node is dead for certain: nothing may go on waiting for it."""
+        log.info("peer_dropped", peer=str(peer.node), why=peer.gone, lost=len(lost))
         self.calls.peer_gone(peer)
         self.runtime.peer_gone(peer, [(i, sent) for i, sent in lost if type(i) in _ACTOR_ITEMS])
-        if not peer.up:
-            return
-        if self._trace is not None:
-            self._trace("suspect", {"q": str(peer.node)})
-        log.warning("node_gone", peer=str(peer.node), why=peer.gone, lost=len(lost))
-        self.journal.record(
-            "node_gone", name=peer.node.name, incarnation=peer.node.incarnation, why=peer.gone
-        )
-        self.reconciler.on_node(peer.node.name)
-        self.ledger.members(self._members())
-        self.janitor.nudge()
+        self.members.on_peer_gone(peer)
 
     def on_disconnected(self, peer: Peer) -> None:
-        """A broken connection is a hint: look whether the process lives."""
-        self.spawn(self._check_process(peer))
-
-    async def _check_process(self, peer: Peer) -> None:
-        host, _, port = peer.hello.endpoint.removeprefix("tcp://").rpartition(":")
-        while not peer.connected and not peer.gone:
-            try:
-                async with asyncio.timeout(config.SILENCE_MS / 1000):
-                    _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-                writer.close()
-            except ConnectionRefusedError:
-                self.hub.drop_peer(peer.node.name, f"the process of {peer.node.name} is gone")
-                return
-            except OSError:
-                pass  # no proof of anything: silence will tell
-            await asyncio.sleep(CHECK_PROCESS_MS / 1000)
+        """A broken connection is a hint."""
+        self.members.on_disconnected(peer)
 
     def on_heartbeat(self, heartbeat: messages.Heartbeat) -> None:
         """A node's loop is alive."""
-        peer = self.hub.peers.get(heartbeat.name)
-        if peer is not None and peer.up and peer.node.incarnation == heartbeat.incarnation:
-            self.vigil.heard(heartbeat.name)
-            self.clocks[heartbeat.name] = heartbeat.clock
-            if str(self.me) not in heartbeat.hears:
-                self.hub.probe(peer)
+        self.members.on_heartbeat(heartbeat)
+
+    # -- from the group engine ---------------------------------------------------------------
+    def on_view(self, old: View, view: View, together: tuple[NodeId, ...]) -> None:
+        """A view was agreed."""
+        self.members.on_view(old, view, together)
+
+    def on_group_trace(self, event: str, fields: dict[str, object]) -> None:
+        """News of the engine."""
+        self.members.on_group_trace(event, fields)
 
     def on_buried(self, reason: str) -> None:
         """We count as dead somewhere: come back as a new incarnation."""
@@ -307,7 +280,10 @@ class Node:
         for_actors = [item for item in items if type(item) in _ACTOR_ITEMS]
         if for_actors:
             self.runtime.deliver(peer, for_actors)
-        if len(for_actors) == len(items):
+        for_groups = [item for item in items if type(item) in GROUP_ITEMS]
+        if for_groups:
+            self.groups.receive(peer, for_groups)
+        if len(for_actors) + len(for_groups) == len(items):
             return
         for item in items:
             if isinstance(item, KbMessage):
@@ -351,7 +327,7 @@ class Node:
     def on_late_item(self, peer: Peer, item: object) -> None:
         """Something was put for a node that is gone; any thread."""
         if type(item) in _ACTOR_ITEMS:
-            self.runtime.peer_gone(peer, [(item, False)])
+            self.runtime.peer_apart(peer, [(item, False)])
 
     def _on_actor_ended(self, blueprint: Blueprint, reason: str) -> None:
         """An actor stopped by itself: the knowledge base is to forget it; any thread."""

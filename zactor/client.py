@@ -13,6 +13,7 @@ import socket
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 
 from zactor.doorway import Doorway, Pending
@@ -20,6 +21,7 @@ from zactor.endpoints import find_endpoints, parse_endpoint
 from zactor.kernel import config, errors
 from zactor.kernel.protocol import messages
 from zactor.kernel.transport import sockets
+from zactor.kernel.wire import results
 from zactor.supervisor import rundir
 
 __all__ = ["Connection", "find_endpoints", "parse_endpoint"]
@@ -66,7 +68,10 @@ class Connection:
         return door.endpoint.removeprefix("tcp://") if door is not None and door.open else ""
 
     def request(
-        self, operation: messages.Operation, timeout: float | None = None
+        self,
+        operation: messages.Operation,
+        timeout: float | None = None,
+        read: Callable[[bytes], object] = results.read_result,
     ) -> Future[object]:
         """Send `operation` and return the future of its result, as plain data.
 
@@ -75,6 +80,8 @@ class Connection:
 
         Args:
             timeout: in s from now on, waiting included; None: CLIENT_REQUEST_S.
+            read: makes another value of the encoded result, in this connection's thread; it may
+                raise RemoteProtocolError.
 
         Raises (the last two here, the others as the future's exception):
             NotReachable: no node answers, or the node went and the request may be sent again.
@@ -83,7 +90,7 @@ class Connection:
             MailboxFull: more than CLIENT_BACKLOG_MAX requests wait.
             NotReachable: this connection is closed.
         """
-        return self._put(operation, timeout)
+        return self._put(operation, timeout, read)
 
     def ready(self, timeout: float | None = None) -> Future[object]:
         """Return a future that ends with the endpoint of an open door, or as `request` fails."""
@@ -97,9 +104,14 @@ class Connection:
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
-    def _put(self, operation: messages.Operation | None, timeout: float | None) -> Future[object]:
+    def _put(
+        self,
+        operation: messages.Operation | None,
+        timeout: float | None,
+        read: Callable[[bytes], object] = results.read_result,
+    ) -> Future[object]:
         seconds = config.CLIENT_REQUEST_S if timeout is None else timeout
-        pending = Pending(operation, Future(), time.monotonic(), seconds)
+        pending = Pending(operation, Future(), time.monotonic(), seconds, read)
         with self._lock:
             if self._closed:
                 raise errors.NotReachable("this connection is closed: connect again")

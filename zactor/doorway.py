@@ -14,6 +14,7 @@ import os
 import socket
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +59,7 @@ class Pending:
     future: Future[object]
     asked: float  # monotonic s
     timeout: float  # s from `asked` on
+    read: Callable[[bytes], object] = results.read_result  # of the encoded result
     number: int = 0  # 0 until it is sent
     chunks: list[bytes] = field(default_factory=list)  # of an answer in several pieces
 
@@ -154,7 +156,8 @@ class Doorway:
         while self.inbox:
             pending = self.inbox.popleft()
             self.queue.append(pending)
-            heapq.heappush(self._deadlines, (pending.deadline, next(self._numbers), pending))
+            if pending.timeout < _FOREVER:
+                heapq.heappush(self._deadlines, (pending.deadline, next(self._numbers), pending))
 
     def _send(self) -> None:
         door = self.door
@@ -349,7 +352,7 @@ class Doorway:
             pending.fail(errors.from_wire(answer.kind, answer.message, answer.fields))
             return
         try:
-            result: object = results.read_result(b"".join(pending.chunks))
+            result = pending.read(b"".join(pending.chunks))
         except errors.RemoteProtocolError as error:
             pending.fail(error)
             return

@@ -31,7 +31,7 @@ from zactor.kernel.protocol.messages import (
     AckSummary,
     CohortGroups,
     GroupAck,
-    GroupData,
+    GroupPacket,
     GroupState,
     Kind,
     Plan,
@@ -58,8 +58,8 @@ class Courier:
         self._settings = settings
         self._sessions = Sessions(settings)
         self._flow = Flow(settings)
-        self._groups = Groups(me, view.id)
-        self._unreliable: list[Draft] = []
+        self.groups = Groups(me, view.id)  # the map of this node; to look at only
+        self.has_submissions = False  # some wait for the next pump
         self._unconsumed = 0  # deliveries that the sessions haven't got through
         self._consumed = 0  # over this node's life
         self._begin_view(view, now_ms)
@@ -76,7 +76,7 @@ class Courier:
         self._repeats = {member: Repeats(self._settings.repeats_seen) for member in view.members}
         self._obligation: tuple[NodeId, ...] = ()
         self._missing: set[Place] = set()  # named by the plan and not here yet
-        self._flush: tuple[list[GroupData], list[GroupData]] = ([], [])
+        self._flush: tuple[list[GroupPacket], list[GroupPacket]] = ([], [])
 
     # -- what others may ask -----------------------------------------------------------------
     @property
@@ -87,7 +87,7 @@ class Courier:
 
     @property
     def last_number(self) -> int:
-        """Number of the last draft."""
+        """Number of the last message."""
         return self._sessions.number
 
     @property
@@ -113,107 +113,105 @@ class Courier:
     # -- events of sessions ------------------------------------------------------------------
     def submit(self, event: events.Submit) -> None:
         """Queue a message. Raises: as Sessions.submit and Flow.add."""
-        draft = self._sessions.submit(event)
-        if draft.service is Service.UNRELIABLE:
-            self._unreliable.append(draft)
-        else:
-            self._flow.add(draft)
+        self._flow.add(self._sessions.submit(event))
+        self.has_submissions = True
 
     def session(
         self, event: events.Join | events.Leave | events.SessionOpened | events.SessionClosed
     ) -> None:
         """Open, close, join, leave. Raises: as the methods of Sessions."""
-        draft = self._sessions.apply(event)
-        if draft is not None:
-            self._flow.add(draft)
+        change = self._sessions.apply(event)
+        self.groups.forget_routes()
+        if change is not None:
+            kind, item = change
+            self._flow.add(item, kind)
 
     def consumed(self, count: int, now_ms: int, is_frozen: bool) -> list[Effect]:
         """More was got through. Raises LocalProtocolError: it is more than was delivered."""
         if not 0 <= count <= self._unconsumed:
             raise LocalProtocolError(f"{count} consumed, {self._unconsumed} are under way")
-        was_slow = self._is_slow()
+        was_slow = self.is_slow()
         self._unconsumed -= count
         self._consumed += count
-        if was_slow and not self._is_slow() and not is_frozen:
-            self._stability.arrived(True, now_ms)
+        if was_slow and not self.is_slow() and not is_frozen:
+            self._stability.arrived(0, True, now_ms)
             return self._note_own(now_ms)
         return []
 
-    def _is_slow(self) -> bool:
+    def is_slow(self) -> bool:
+        """Whether the sessions are so far behind that the senders get no credit."""
         return self._unconsumed > self._settings.backlog_messages
 
     # -- sending -----------------------------------------------------------------------------
     def pump(self, now_ms: int, is_frozen: bool) -> list[Effect]:
         """Send what credits and tickets allow. A frozen node sends nothing."""
+        flow = self._flow
+        self.has_submissions = False
         effects: list[Effect] = []
-        while not is_frozen:
-            draft = self._flow.next_loose() or self._flow.next_fifo()
+        while flow.waiting and not is_frozen:
+            draft = flow.next_loose() or flow.next_fifo()
             if draft is not None:
                 effects += self._launch(draft, 0, now_ms)
-            elif count := self._flow.tickets_wanted():
+            elif count := flow.tickets_wanted():
                 coordinator = (self.view.id.coordinator,)
                 effects.append(Send(coordinator, TicketRequest(self.view.id, count)))
             else:
                 break
-        turn = self._flow.turn()
+        turn = flow.turn()
         if turn is not None:
             effects.append(Pause() if turn else Resume())
-        drafts, self._unreliable = self._unreliable, []
-        for draft in drafts:
+        while (draft := flow.next_unreliable()) is not None:
             effects += self._cast(draft, is_frozen)
         return effects
 
-    def _data(self, draft: Draft, sequence: int, ticket: int) -> GroupData:
-        return GroupData(
+    def _packet(self, draft: Draft, sequence: int, ticket: int) -> GroupPacket:
+        return GroupPacket(
             view=self.view.id,
             sender=self.me,
             sequence=sequence,
             ticket=ticket,
-            number=draft.number,
             service=draft.service,
             kind=draft.kind,
-            session=draft.session,
-            groups=draft.groups,
-            discard=draft.discard,
             line=self._order.line_with(ticket),
-            payload=draft.payload,
+            items=tuple(draft.items),
         )
 
     def _launch(self, draft: Draft, ticket: int, now_ms: int) -> list[Effect]:
-        """Give the message its place, send it to all, and take it in here like the others do."""
-        data = self._data(draft, self._order.streams[self.me].tip + 1, ticket)
+        """Give the packet its place, send it to all, and take it in here like the others do."""
+        packet = self._packet(draft, self._order.streams[self.me].tip + 1, ticket)
         if not self._flow.in_flight:
             self._stability.restart_clocks(now_ms)
-        self._flow.sent(data)
-        effects: list[Effect] = [Sent(data)]
+        self._flow.sent(draft)
+        effects: list[Effect] = [Sent(packet)]
         if self._others:
-            effects.append(Send(self._others, data))
-        effects += self._give(self._order.take(data), False)
+            effects.append(Send(self._others, packet))
+        effects += self._give(self._order.take(packet), False)
         return effects + self._note_own(now_ms)
 
     def _cast(self, draft: Draft, is_frozen: bool) -> list[Effect]:
-        """Send an UNRELIABLE message, or drop it if that would have to wait."""
+        """Send UNRELIABLE messages, or drop them if that would have to wait."""
         if is_frozen or self._flow.paused:
-            return [Trace("message_dropped", {"number": draft.number, "service": "unreliable"})]
-        data = self._data(draft, 0, 0)
-        effects: list[Effect] = [Sent(data)]
+            fields = {"count": len(draft.items), "service": "unreliable"}
+            return [Trace("messages_dropped", fields)]
+        packet = self._packet(draft, 0, 0)
+        effects: list[Effect] = [Sent(packet)]
         if self._others:
-            effects.append(SendUnreliably(self._others, data))
-        return effects + self._give([data], False)
+            effects.append(SendUnreliably(self._others, packet))
+        return effects + self._give([packet], False)
 
     # -- receiving in the regular configuration ----------------------------------------------
     def receive(
         self,
         peer: NodeId,
-        message: GroupData | GroupAck | TicketRequest | TicketGrant | AckSummary,
+        message: GroupPacket | GroupAck | TicketRequest | TicketGrant | AckSummary,
         now_ms: int,
     ) -> list[Effect]:
         """Take in a message of the present view."""
         if peer not in self._repeats:
             return []  # no member: its link is older than this view
         match message:
-            case GroupData():
-                return self._on_data(peer, message, now_ms)
+            case GroupPacket():
+                return self._on_packet(peer, message, now_ms)
             case GroupAck():
                 self._stability.hear(peer, message.line, message.streams, now_ms)
                 return self._settle()
@@ -235,17 +233,18 @@ class Courier:
             case _:
                 assert_never(message)
 
-    def _on_data(self, peer: NodeId, data: GroupData, now_ms: int) -> list[Effect]:
-        if data.sender not in self._repeats:
+    def _on_packet(self, peer: NodeId, packet: GroupPacket, now_ms: int) -> list[Effect]:
+        sender = packet.sender
+        if sender not in self._repeats:
             return []
-        if data.service is Service.UNRELIABLE:
-            is_new = self._repeats[data.sender].is_new(data.number)
-            return self._give([data], False) if is_new else []
-        effects = self._give(self._order.take(data), False)
-        if peer == data.sender:  # from a holder it may be old: then it says nothing new
-            self._stability.hear(peer, data.line, (), now_ms)
-        self._stability.arrived(data.service is Service.SAFE, now_ms)
-        self._gaps.look(data.sender, now_ms)
+        if packet.service is Service.UNRELIABLE:
+            is_new = self._repeats[sender].is_new(packet.items[0].number)
+            return self._give([packet], False) if is_new else []
+        effects = self._give(self._order.take(packet), False)
+        if peer == sender:  # from a holder it may be old: then it says nothing new
+            self._stability.hear(peer, packet.line, (), now_ms)
+        self._stability.arrived(len(packet.items), packet.service is Service.SAFE, now_ms)
+        self._gaps.look(sender, now_ms)
         return effects + self._note_own(now_ms)
 
     def on_heartbeat(
@@ -264,7 +263,7 @@ class Courier:
     # -- acknowledging -----------------------------------------------------------------------
     def _streams_to_tell(self) -> tuple[int, ...]:
         """What we acknowledge: nothing new while our sessions are too far behind."""
-        if not self._is_slow():
+        if not self.is_slow():
             self._told_streams = self._order.prefixes()
         return self._told_streams
 
@@ -316,15 +315,17 @@ class Courier:
         return effects
 
     # -- giving to sessions ------------------------------------------------------------------
-    def _give(self, ready: Sequence[GroupData], transitional: bool) -> list[Effect]:
+    def _give(self, ready: Sequence[GroupPacket], transitional: bool) -> list[Effect]:
         effects: list[Effect] = []
-        for data in ready:
-            sessions = self._groups.recipients(data, self._sessions.names)
-            self._unconsumed += bool(sessions)
-            effects.append(Deliver(data, transitional, sessions))
-            effects += self._groups.apply(data)
-            if data.kind is Kind.DISCONNECT and data.sender == self.me:
-                self._sessions.gone(data.session)
+        for packet in ready:
+            sessions = self.groups.recipients(packet, self._sessions.is_open)
+            self._unconsumed += len(sessions) - sessions.count(())
+            effects.append(Deliver(packet, transitional, sessions))
+            if packet.kind is Kind.DATA:
+                continue
+            effects += self.groups.apply(packet)
+            if packet.kind is Kind.DISCONNECT and packet.sender == self.me:
+                self._sessions.gone(packet.items[0].session)
         return effects
 
     # -- the flush ---------------------------------------------------------------------------
@@ -352,12 +353,12 @@ class Courier:
             Send((holder,), Want(self.view.id, tuple(wanted[holder]))) for holder in sorted(wanted)
         ]
 
-    def recover(self, data: GroupData) -> None:
-        """Take in a message while frozen, if the plan names it and it isn't here."""
-        place = Place(data.sender, data.sequence)
+    def recover(self, packet: GroupPacket) -> None:
+        """Take in a packet while frozen, if the plan names it and it isn't here."""
+        place = Place(packet.sender, packet.sequence)
         if place in self._missing:
             self._missing.remove(place)
-            self._order.recover(data)
+            self._order.recover(packet)
 
     @property
     def has_recovered(self) -> bool:
@@ -375,12 +376,12 @@ class Courier:
         regular = self._order.undelivered(schedule.regular)
         transitional = self._order.undelivered(schedule.transitional)
         self._flush = (regular, transitional)
-        groups = self._groups.copy()
-        for data in regular:
-            groups.apply(data)
+        groups = self.groups.copy()
+        for packet in regular:
+            groups.apply(packet)
         groups.transitional(sync.plan.cohort, sync.ballot, sync.members)
-        for data in transitional:
-            groups.apply(data)
+        for packet in transitional:
+            groups.apply(packet)
         return groups.states()
 
     def leave_view(self, sync: Sync) -> list[Effect]:
@@ -389,11 +390,11 @@ class Courier:
         effects = self._give(regular, False)
         cohort = sync.plan.cohort
         effects.append(Transitional(self.view.id, cohort))
-        effects += self._groups.transitional(cohort, sync.ballot, sync.members)
+        effects += self.groups.transitional(cohort, sync.ballot, sync.members)
         return effects + self._give(transitional, True)
 
     def enter_view(self, view: View, cohorts: Sequence[CohortGroups], now_ms: int) -> list[Effect]:
         """Begin anew in `view`; what waits in the queue is sent there."""
         self._flow.new_view()
         self._begin_view(view, now_ms)
-        return list(self._groups.install(view.id, cohorts))
+        return list(self.groups.install(view.id, cohorts))

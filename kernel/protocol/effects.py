@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 
 import msgspec
 
 from zactor.kernel.ids import NodeId
-from zactor.kernel.protocol.messages import GroupData, GroupHeartbeat, GroupMessage
+from zactor.kernel.protocol.messages import (
+    GroupData,
+    GroupHeartbeat,
+    GroupItem,
+    GroupMessage,
+    GroupPacket,
+)
 from zactor.kernel.protocol.view import GroupId, SessionId, View, ViewId
 
 
@@ -31,7 +38,7 @@ class SendUnreliably(msgspec.Struct, frozen=True):
     """Give the message to these peers if that can be done at once; it is never sent again."""
 
     to: tuple[NodeId, ...]
-    message: GroupData
+    message: GroupPacket
 
 
 class Publish(msgspec.Struct, frozen=True):
@@ -41,17 +48,41 @@ class Publish(msgspec.Struct, frozen=True):
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """A message of this node got its place; stands before the Send it belongs to."""
+    """A packet of this node got its place; stands before the Send it belongs to."""
 
-    message: GroupData
+    packet: GroupPacket
 
 
 class Deliver(msgspec.Struct, frozen=True):
-    """Give the message to `sessions` of this node (none: it is for other nodes only)."""
+    """Give each message of the packet to its sessions of this node, in order."""
 
-    message: GroupData
+    packet: GroupPacket
     transitional: bool
-    sessions: tuple[str, ...]
+    sessions: tuple[tuple[str, ...], ...]  # of each item; (): it is for other nodes only
+
+    @property
+    def messages(self) -> Iterator[tuple[GroupData, tuple[str, ...]]]:
+        """Each message with its sessions."""
+        packet = self.packet
+        for item, sessions in zip(packet.items, self.sessions, strict=True):
+            yield message_of(packet, item), sessions
+
+
+def message_of(packet: GroupPacket, item: GroupItem) -> GroupData:
+    """A message as it is delivered."""
+    return GroupData(
+        packet.view,
+        packet.sender,
+        packet.ticket,
+        item.number,
+        item.service,
+        packet.kind,
+        item.session,
+        item.groups,
+        item.discard,
+        item.mess_type,
+        item.payload,
+    )
 
 
 class ViewInstalled(msgspec.Struct, frozen=True):

@@ -75,6 +75,7 @@ class Submit(msgspec.Struct, frozen=True):
     groups: tuple[str, ...]
     payload: bytes
     discard: bool = False  # the sender wants no copy of its own
+    mess_type: int = 0  # the application's own: signed, 16 bits
 
 
 class Join(msgspec.Struct, frozen=True):

@@ -40,6 +40,7 @@ class Peer:
         "flaps",
         "follows",
         "heard_ms",
+        "hears",
         "hears_me",
         "holds_me",
         "lag_ms",
@@ -60,6 +61,7 @@ class Peer:
         self.mean_ms = float(settings.heartbeat_ms)
         self.variance = float(config.GROUP_DEVIATION_MS_MIN**2)
         self.timeout_ms = settings.silence_ms_max
+        self.hears: tuple[NodeId, ...] = ()
         self.hears_me = False
         self.holds_me = False
         self.two_way_since_ms: int | None = None
@@ -112,6 +114,19 @@ class Detector:
         """
         silent = Condition.SILENT
         return tuple(q for q in sorted(self._peers) if self._peers[q].condition is not silent)
+
+    def is_stuck(self, node: NodeId) -> bool:
+        """True if its host answers and its loop doesn't: it can't take part in anything now."""
+        peer = self._peers.get(node)
+        return peer is not None and peer.condition is Condition.STUCK
+
+    def is_quiet(self) -> bool:
+        """True if all that are heard are alive and hear each other: no news is on its way."""
+        heard = self.hears()
+        everybody = {self.me, *heard}
+        return len(heard) == len(self._alive) - 1 and all(
+            everybody == {node, *self._peers[node].hears} for node in heard
+        )
 
     def held(self, now_ms: int) -> tuple[NodeId, ...]:
         """Whom this node hears and doesn't trust yet."""
@@ -167,6 +182,7 @@ class Detector:
             peer.number = heartbeat.number
         peer.heard_ms = now_ms
         peer.lag_ms = heartbeat.lag_ms
+        peer.hears = heartbeat.hears
         peer.hears_me = self.me in heartbeat.hears
         peer.holds_me = self.me in heartbeat.held
         if not peer.hears_me:
@@ -247,8 +263,8 @@ class Detector:
     def _condition(self, peer: Peer, now_ms: int) -> Condition:
         silence_ms = now_ms - peer.heard_ms
         if silence_ms > peer.timeout_ms:
-            # F3: its host answers and its loop doesn't: it may only be busy.
-            is_busy = peer.link_up and silence_ms <= self._settings.silence_ms_max
+            # F2: its host answers and its loop doesn't: it may only be busy.
+            is_busy = peer.link_up and silence_ms <= self._settings.stuck_ms
             return Condition.STUCK if is_busy and peer.condition in _IN else Condition.SILENT
         if not peer.hears_me:
             return Condition.ONE_WAY  # F4

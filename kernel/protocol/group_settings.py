@@ -16,6 +16,7 @@ class Settings:
     heartbeat_gap_ms: int = config.GROUP_HEARTBEAT_GAP_MS
     silence_ms_min: int = config.GROUP_SILENCE_MS_MIN
     silence_ms_max: int = config.GROUP_SILENCE_MS_MAX
+    stuck_ms: int = config.GROUP_STUCK_MS
     silence_margin_ms: int = config.GROUP_SILENCE_MARGIN_MS
     late_ms: int = config.GROUP_LATE_MS
     hold_down_ms: int = config.GROUP_HOLD_DOWN_MS
@@ -26,9 +27,12 @@ class Settings:
     recover_ms: int = config.GROUP_RECOVER_MS
     alone_ms: int = config.GROUP_ALONE_MS
     settle_ms: int = config.GROUP_SETTLE_MS
+    settle_quiet_ms: int = config.GROUP_SETTLE_QUIET_MS
     follow_ms: int = config.GROUP_FOLLOW_MS
     view_members_max: int = config.GROUP_VIEW_MEMBERS_MAX
     tickets_max: int = config.GROUP_TICKETS_MAX
+    packet_messages: int = config.GROUP_PACKET_MESSAGES
+    packet_bytes: int = config.GROUP_PACKET_BYTES
     window_messages: int = config.GROUP_WINDOW_MESSAGES
     window_bytes: int = config.GROUP_WINDOW_BYTES
     queue_soft: int = config.GROUP_QUEUE_SOFT
@@ -51,5 +55,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         assert self.ack_messages <= self.window_messages, "or a window would wait for the delay"
+        assert self.packet_messages <= self.window_messages, "a window holds a packet"
         assert self.heartbeat_gap_ms < self.heartbeat_ms, "a heartbeat must be able to be due"
+        assert self.silence_ms_max <= self.stuck_ms, "a living link is a reason for more patience"
         assert self.queue_soft <= self.queue_hard, "pause before refusing"

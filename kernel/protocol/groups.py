@@ -7,11 +7,18 @@ for causes, ids and sets are the sentences 14 to 26 of what Spread promises its 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from zactor.kernel import config
 from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol.effects import Cause, GroupLeft, GroupTransitional, GroupView
-from zactor.kernel.protocol.messages import CohortGroups, GroupData, GroupState, Kind
+from zactor.kernel.protocol.messages import (
+    CohortGroups,
+    GroupItem,
+    GroupPacket,
+    GroupState,
+    Kind,
+)
 from zactor.kernel.protocol.view import GroupId, SessionId, ViewId
 
 GroupEffect = GroupView | GroupTransitional | GroupLeft
@@ -47,6 +54,7 @@ class Groups:
         self._flush = ViewId(0, me), 0, 1  # the view to come, place and number of its cohorts
         self._changes = 0  # since the transitional signal
         self._groups: dict[str, _Group] = {}
+        self._routes: dict[tuple[str, ...], tuple[str, ...]] = {}  # groups -> sessions here
 
     def copy(self) -> Groups:
         """An equal map that can be changed apart: to look what a flush will lead to."""
@@ -57,49 +65,86 @@ class Groups:
         }
         return other
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The groups that have members, sorted."""
+        return tuple(sorted(self._groups))
+
     def members(self, group: str) -> tuple[SessionId, ...]:
         """The members of a group, in the order of memberships."""
         found = self._groups.get(group)
         return tuple(sorted(found.members)) if found is not None else ()
 
-    def recipients(self, data: GroupData, open_sessions: Iterable[str]) -> tuple[str, ...]:
-        """The sessions of this node that a message is for, each once; none for a join and such."""
-        if data.kind is not Kind.DATA:
-            return ()
+    def recipients(
+        self, packet: GroupPacket, is_open: Callable[[str], bool]
+    ) -> tuple[tuple[str, ...], ...]:
+        """Of each message the sessions of this node that it is for; none for a join and such."""
+        if packet.kind is not Kind.DATA:
+            return ((),) * len(packet.items)
+        routes = self._routes
+        if packet.sender != self.me:
+            # The common case: most messages go where others went before.
+            return tuple(
+                [
+                    route
+                    if (route := routes.get(item.groups)) is not None
+                    else self._find(item.groups, is_open)
+                    for item in packet.items
+                ]
+            )
+        return tuple([self._own(item, is_open) for item in packet.items])
+
+    def _own(self, item: GroupItem, is_open: Callable[[str], bool]) -> tuple[str, ...]:
+        found = self._routes.get(item.groups)
+        if found is None:
+            found = self._find(item.groups, is_open)
+        if item.discard:
+            return tuple(name for name in found if name != item.session)
+        return found
+
+    def _find(self, names: tuple[str, ...], is_open: Callable[[str], bool]) -> tuple[str, ...]:
+        """Members here of any of the groups, each once; remembered until something changes."""
         found: set[str] = set()
-        for name in data.groups:
+        for name in names:
             if name.startswith("#"):
                 session, _, node = name[1:].rpartition("#")
-                if node == self.me.name and session in open_sessions:
+                if node == self.me.name and is_open(session):
                     found.add(session)
             elif (group := self._groups.get(name)) is not None:
                 found.update(member.session for member in self._local(group))
-        if data.discard and data.sender == self.me:
-            found.discard(data.session)
-        return tuple(sorted(found))
+        if len(self._routes) >= config.GROUP_ROUTES_KEPT:
+            self._routes.clear()
+        route = self._routes[names] = tuple(sorted(found))
+        return route
+
+    def forget_routes(self) -> None:
+        """A session came or went, or a group changed."""
+        self._routes.clear()
 
     def _local(self, group: _Group) -> list[SessionId]:
         return [member for member in group.members if member.node == self.me]
 
     # -- joins, leaves, disconnects ----------------------------------------------------------
-    def apply(self, data: GroupData) -> list[GroupEffect]:
+    def apply(self, packet: GroupPacket) -> list[GroupEffect]:
         """Do what a delivered JOIN, LEAVE or DISCONNECT says, and tell the members here."""
-        if data.kind is Kind.DATA:
+        if packet.kind is Kind.DATA:
             return []
-        member = SessionId(data.sender, data.session)
-        if data.kind is Kind.DISCONNECT:
+        self.forget_routes()
+        item = packet.items[0]  # these travel alone
+        member = SessionId(packet.sender, item.session)
+        if packet.kind is Kind.DISCONNECT:
             names: Sequence[str] = sorted(
                 name for name, group in self._groups.items() if member in group.members
             )
         else:
-            names = data.groups
+            names = item.groups
         effects: list[GroupEffect] = []
         for name in names:
-            effects += self._change(name, member, data)
+            effects += self._change(name, member, packet)
         return effects
 
-    def _change(self, name: str, member: SessionId, data: GroupData) -> list[GroupEffect]:
-        group, kind = self._groups.get(name), data.kind
+    def _change(self, name: str, member: SessionId, packet: GroupPacket) -> list[GroupEffect]:
+        group, kind = self._groups.get(name), packet.kind
         effects: list[GroupEffect] = []
         if kind is Kind.JOIN:
             if group is None:
@@ -113,7 +158,7 @@ class Groups:
             group.members.remove(member)
             if member.node == self.me and kind is Kind.LEAVE:
                 effects.append(GroupLeft(name, member.session))
-        group.id = self._next_id(data.ticket)
+        group.id = self._next_id(packet.ticket)
         if not group.members:
             del self._groups[name]
             return effects
@@ -206,6 +251,7 @@ class Groups:
         self._view = view
         self._together = None
         self._groups = {}
+        self.forget_routes()
         brought: dict[str, list[tuple[GroupState, tuple[SessionId, ...]]]] = {}
         for cohort in cohorts:
             nodes = frozenset(cohort.cohort)

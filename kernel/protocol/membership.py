@@ -120,6 +120,7 @@ class Membership:
         self._following_ms: int | None = None  # since when members follow somebody we lost
         self._foreign: tuple[NodeId, ...] = ()  # alive, ours to lead, and not in the view
         self._foreign_ms = now_ms
+        self.due_ms: int | None = None  # when `consider` wants to be called at the latest
 
     # -- moving ------------------------------------------------------------------------------
     def _move(self, step: Step) -> None:
@@ -140,6 +141,7 @@ class Membership:
         self._entered_ms += late_ms
         self._frozen_ms += late_ms
         self._foreign_ms += late_ms
+        self.due_ms = None  # whoever wakes us calls `consider`
         if self._lacking_ms is not None:
             self._lacking_ms += late_ms
         if self._following_ms is not None:
@@ -241,6 +243,7 @@ class Membership:
     # -- when to begin -----------------------------------------------------------------------
     def consider(self, detector: Detector, now_ms: int) -> list[Send | Trace]:
         """Begin, repeat or give up an attempt if it is time. Called at every tick and change."""
+        self.due_ms = None
         if self._attempt is not None:
             return self._watch_attempt(self._attempt, detector, now_ms)
         alive = detector.alive
@@ -253,13 +256,27 @@ class Membership:
             return self._go_alone(detector, now_ms)
         return self._lead(detector, now_ms)
 
+    def _is_due(self, since_ms: int, wait_ms: int, now_ms: int) -> bool:
+        """True if more than `wait_ms` have gone by; if not, `due_ms` is when."""
+        due_ms = since_ms + wait_ms + 1
+        if now_ms >= due_ms:
+            return True
+        self.due_ms = due_ms if self.due_ms is None else min(self.due_ms, due_ms)
+        return False
+
+    def _wanted(self, detector: Detector) -> tuple[NodeId, ...]:
+        """Whom this node would lead: of the strangers none that couldn't answer."""
+        members = self.view.members
+        found = [q for q in detector.followers() if q in members or not detector.is_stuck(q)]
+        return tuple(found[: self._settings.view_members_max])
+
     def _lead(self, detector: Detector, now_ms: int) -> list[Send | Trace]:
         """V6: the lowest alive proposes whenever its view isn't what it could be."""
-        wanted = detector.followers()[: self._settings.view_members_max]
+        wanted = self._wanted(detector)
         if self.is_frozen:
             # Somebody else's attempt. If it can't end, or takes too long, make a better one.
             lost = self.promised.coordinator not in detector.alive
-            if lost or now_ms - self._frozen_ms > 2 * self._settings.attempt_ms:
+            if lost or self._is_due(self._frozen_ms, 2 * self._settings.attempt_ms, now_ms):
                 return self._begin(wanted, detector, now_ms)
             return []
         foreign = tuple(node for node in wanted if node not in self.view.members)
@@ -268,17 +285,25 @@ class Membership:
         missing = [member for member in self.view.members if member not in wanted]
         if not missing:
             self._following_ms = None
-            if foreign and now_ms - self._foreign_ms >= self._settings.settle_ms:
+            if self._are_due(foreign, detector, now_ms) or self._astray(detector, now_ms):
                 return self._begin(wanted, detector, now_ms)
-            return self._begin(wanted, detector, now_ms) if self._astray(detector, now_ms) else []
+            return []
         if all(member not in detector.alive for member in missing):
             return self._begin(wanted, detector, now_ms)
         # A member that we hear follows somebody lower whom we don't: perhaps it will notice soon.
         if self._following_ms is None:
             self._following_ms = now_ms
-        if now_ms - self._following_ms > self._settings.follow_ms:
+        if self._is_due(self._following_ms, self._settings.follow_ms, now_ms):
             return self._begin(wanted, detector, now_ms)
         return []
+
+    def _are_due(self, foreign: tuple[NodeId, ...], detector: Detector, now_ms: int) -> bool:
+        """V6: newcomers were there for long enough, and no member would be put out for them."""
+        if not foreign or any(detector.is_stuck(member) for member in self.view.members):
+            return False
+        settings = self._settings
+        wait_ms = settings.settle_quiet_ms if detector.is_quiet() else settings.settle_ms
+        return self._is_due(self._foreign_ms, wait_ms, now_ms)
 
     def _astray(self, detector: Detector, now_ms: int) -> bool:
         """V7: a member sits in another view, though it had time to install this one."""
@@ -295,7 +320,7 @@ class Membership:
         if self.is_frozen:
             wait_ms += 3 * self._settings.attempt_ms
         since_ms = max(self._lacking_ms, self._frozen_ms if self.is_frozen else 0)
-        if now_ms - since_ms <= wait_ms:
+        if not self._is_due(since_ms, wait_ms, now_ms):
             return []
         return self._begin((self.me,), detector, now_ms)
 
@@ -304,7 +329,7 @@ class Membership:
     ) -> list[Send | Trace]:
         """V9: repeat without those who died or were silent, under a higher ballot."""
         alive = detector.alive
-        wanted = detector.followers()[: self._settings.view_members_max]
+        wanted = self._wanted(detector)
         if any(member not in alive for member in attempt.members):
             return self._again(wanted, "member lost", detector, now_ms)
         is_collecting = self.role is Role.COLLECTING
@@ -314,12 +339,12 @@ class Membership:
         # Who obeys a higher ballot won't answer this one, and isn't to blame.
         peers = {member: detector.peer(member) for member in silent}
         higher = [q for q, peer in peers.items() if peer and peer.promised > attempt.ballot]
-        if now_ms - attempt.since_ms <= limit_ms:
+        if not self._is_due(attempt.since_ms, limit_ms, now_ms):
             return self._again(wanted, "outbid", detector, now_ms) if higher else []
         for member in silent:
             if member not in higher:
                 detector.accuse(member, now_ms)
-        wanted = detector.followers()[: self._settings.view_members_max]
+        wanted = self._wanted(detector)
         return self._again(wanted, "silence", detector, now_ms)
 
     def _again(

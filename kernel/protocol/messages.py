@@ -8,6 +8,7 @@ PROTOCOL.md beside this file has the meaning of every message and who sends it t
 from __future__ import annotations
 
 import enum
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -84,6 +85,16 @@ class Bulk(Message, frozen=True, tag=6):
     head_first: bool  # buffer 0 is the payload itself
 
 
+class Wired(Message, frozen=True, tag=7, gc=False):
+    """A Signal in group order: the payload of a group message to all nodes that it is for."""
+
+    targets: tuple[tuple[str, tuple[int, ...]], ...]  # by name of their node: actor uids
+    sender: int  # this and what follows as in Signal
+    number: int
+    action: str
+    payload: bytes
+
+
 # -- the knowledge base: items of a link, not credited ---------------------------------------
 class Transaction(Message, frozen=True, tag=20):
     """What somebody wants changed: all of it or nothing. Terms are Prolog text."""
@@ -108,6 +119,8 @@ class Change(Message, frozen=True, tag=21):
     retracted: tuple[str, ...]  # ground facts
     asserted: tuple[str, ...]  # ground facts
     digest: bytes  # of the whole history up to here
+    number: int = 0  # of its entry in the log, from 1; those that were refused count too
+    chain: bytes = b""  # digest of all entries up to that one
 
 
 class KbSubmit(Message, frozen=True, tag=22):
@@ -200,6 +213,121 @@ KbMessage = (
     | KbSnapshot
     | KbCohort
 )
+
+
+# -- the knowledge base, agreed: payloads of group messages, and what brings up a newcomer -----
+class Primary(NamedTuple):
+    """A primary of the knowledge base: formed, or attempted only."""
+
+    epoch: int  # above that of every attempt before; the first part of its changes' clocks
+    members: tuple[str, ...]  # names in order: they have the whole history and count for majorities
+    decider: str  # exactly half of the members decides with it: the first that hosts actors
+    founding: str  # of the cluster
+
+
+class Entry(NamedTuple):
+    """A transaction at its place in the log; whether it is refused shows when it is applied."""
+
+    epoch: int
+    at: float  # wall clock of the submitter in s since 1970, for people only
+    transaction: Transaction
+
+
+class KbStanding(Message, frozen=True, tag=32):
+    """Member to all in a new view (AGREED): where I stand. No change is ordered meanwhile."""
+
+    view: ViewId
+    role: str  # "node" | "master"
+    founding: str  # of the cluster this node belongs to, "" if it knows of none
+    may_found: str  # it may found one, by this name; "" if not
+    formed: Primary | None  # the last it knows to have been formed
+    attempts: tuple[Primary, ...]  # later ones that may have been formed
+    epoch: int  # the log is complete up to its end for this epoch
+    number: int  # of the last entry of the log, those not applied yet included
+    chain: bytes  # digest of all entries up to it
+    clock: tuple[int, int]  # of the last change that was applied
+    digest: bytes  # of all changes up to it
+
+
+class KbAttempt(Message, frozen=True, tag=33):
+    """Proposer to all (AGREED): let us be the primary, as soon as all `voices` have it on disk."""
+
+    primary: Primary
+    voices: tuple[str, ...]  # its members, and who else must know of it
+    number: int  # what the members must have: the log up to here …
+    chain: bytes  # … with this digest
+
+
+class KbAttempted(Message, frozen=True, tag=34):
+    """A voice to all (SAFE): the attempt is on my disk, and if I am a member the log before it."""
+
+    epoch: int
+
+
+class KbSubmission(Message, frozen=True, tag=35):
+    """Member to all (SAFE): order this transaction."""
+
+    transaction: Transaction
+    at: float
+
+
+class KbDurable(Message, frozen=True, tag=36, gc=False):
+    """Member to all (FIFO): my log is on disk up to here; beside it, what I have applied."""
+
+    epoch: int  # of the primary in which this was said
+    number: int
+    clock: tuple[int, int]
+    digest: bytes
+
+
+class NoteKind(enum.Enum):
+    """What a KbNote says."""
+
+    READY = "ready"  # I have the whole history on disk: let me be a member (AGREED)
+    LEAVING = "leaving"  # I stop in good order: let the others be the primary without me (AGREED)
+    READ = "read"  # nothing: who sees it delivered has seen all that was decided before (SAFE)
+
+
+class KbNote(Message, frozen=True, tag=37):
+    """A member says something about itself to all."""
+
+    kind: NoteKind
+    id: str  # of a READ, "" with the others
+
+
+class KbBehind(Message, frozen=True, tag=38):
+    """Link: give me piece `piece` of what I lack; with piece 0 the way begins anew."""
+
+    view: ViewId
+    piece: int
+    clock: tuple[int, int]
+    digest: bytes  # of the changes that I have applied
+
+
+class KbPiece(Message, frozen=True, tag=39):
+    """Link: a piece of the log, or of a snapshot of the whole; then what isn't applied yet."""
+
+    view: ViewId
+    piece: int  # from 0
+    last: bool
+    is_snapshot: bool
+    changes: tuple[Change, ...]  # that follow
+    facts: tuple[tuple[str, int, int, str, str, float], ...]  # fact, epoch, index, who, why, at
+    ids: tuple[tuple[str, int, int], ...]  # transactions that took place: id, epoch, index
+    entries: tuple[Entry, ...]  # ordered, not applied
+    # Where the history stands after this piece, before its entries; in a snapshot after the last.
+    clock: tuple[int, int]
+    digest: bytes
+    number: int
+    chain: bytes
+    epoch: int  # as in KbStanding
+
+
+KbOrdered = KbStanding | KbAttempt | KbAttempted | KbSubmission | KbDurable | KbNote
+"""What travels through the group engine, to the group of the knowledge base."""
+
+KbLinked = KbBehind | KbPiece
+"""What travels over the link between two nodes."""
 
 
 # -- operations: asked by clients at the door, and by nodes of each other --------------------
@@ -365,6 +493,102 @@ class CheckBundle(Message, frozen=True, tag=59):
     type: str
 
 
+# -- groups for programs that are no actors: asked by a Mailbox at its node's door -------------
+class OpenSession(Message, frozen=True, tag=60):
+    """Begin the one session of this connection; it ends with it. "": the node makes up a name."""
+
+    name: str
+
+
+class CloseSession(Message, frozen=True, tag=61):
+    """End the session: its groups see it go. Answered when what was sent before is taken over."""
+
+
+class JoinGroup(Message, frozen=True, tag=62):
+    """Enter a group; a MembershipMessage tells when that has happened."""
+
+    group: str
+
+
+class LeaveGroup(Message, frozen=True, tag=63):
+    """Leave a group; a MembershipMessage tells when that has happened."""
+
+    group: str
+
+
+class Outgoing(Message, frozen=True, tag=64, gc=False):
+    """One message of a Multicast."""
+
+    groups: tuple[str, ...]  # `#session#node` is one session's private group
+    payload: bytes
+    service: Service
+    discard: bool  # no copy for the sender itself
+    mess_type: MessType  # the program's own, 0 where it has none
+
+
+class Multicast(Message, frozen=True, tag=65):
+    """Send these, in order; answered when all are taken over, which waits while too much waits."""
+
+    messages: tuple[Outgoing, ...]
+
+
+class ReceiveGroup(Message, frozen=True, tag=66):
+    """Give me up to `room` messages as soon as there is one; with 0 the answer comes at once."""
+
+    consumed: int  # regular messages that the program has taken since it said so last
+    room: int
+
+
+class RegularMessage(Message, frozen=True, tag=67, gc=False):
+    """What somebody sent to a group, or to this session's private group."""
+
+    sender: str  # private group of who sent it, like "#alice#n1": answers may go there
+    groups: tuple[str, ...]  # all that it was sent to
+    payload: bytes
+    service: Service
+    discard: bool  # its sender wanted no copy
+    mess_type: int  # the sender's own, signed, 16 bits
+    transitional: bool  # after the transitional signal: holds among those who stay, see PROTOCOL.md
+    origin: str  # node and its life, like "n1@3"
+    number: int  # grows at that node: origin and number name the message
+    view: str  # of the nodes, in which it was sent, like "7.n1@3"
+
+    @property
+    def id(self) -> str:
+        """The message's name, unique in the cluster, as event logs have it."""
+        return f"{self.origin}#{self.number}"
+
+
+class MembershipCause(enum.Enum):
+    """Why a MembershipMessage came."""
+
+    JOIN = "join"
+    LEAVE = "leave"
+    DISCONNECT = "disconnect"  # a session ended, in good order or not
+    NETWORK = "network"  # nodes came or went
+    SELF_LEAVE = "self_leave"  # this session itself has left
+
+
+class MembershipMessage(Message, frozen=True, tag=68):
+    """A group this session is in has another membership; or is about to (`transitional`).
+
+    Members are named by their private groups, like "#alice#n1", and stand in the order of the
+    group, which is the same everywhere.
+    """
+
+    group: str
+    transitional: bool  # members are lost: what follows, up to the next, holds among who stays
+    cause: MembershipCause  # NETWORK with `transitional`
+    members: tuple[str, ...]  # none with `transitional` and with SELF_LEAVE
+    changed: str | None  # who joined, left or disconnected
+    vs_sets: tuple[tuple[str, ...], ...]  # with NETWORK: members that came together, each set once
+    own_set: int  # index in `vs_sets` of the set of this session; -1 where there are none
+    id: str  # equal where the membership is; with `transitional` of the one that ends
+
+
+SessionOperation = OpenSession | CloseSession | JoinGroup | LeaveGroup | Multicast | ReceiveGroup
+"""What a node does for a client in the order in which it is asked."""
+
 Operation = (
     Hello
     | Waiting
@@ -385,6 +609,7 @@ Operation = (
     | PutPart
     | GetPart
     | CheckBundle
+    | SessionOperation
 )
 
 
@@ -413,68 +638,7 @@ class Problem(Message, frozen=True, tag=72):
     fields: dict[str, str]
 
 
-Credited = Signal | Ask
-"""Items that take a credit: the sender stops when the receiver doesn't get through them.
-
-A Bulk takes one if the item within does, so a long Reply never waits for a credit either: see
-`is_credited` in kernel/wire/measure.py, by which both ends count.
-"""
-
-Item = (
-    Signal
-    | Ask
-    | Reply
-    | Failure
-    | Undelivered
-    | Bulk
-    | KbSubmit
-    | KbOutcome
-    | KbOrder
-    | KbApplied
-    | KbPoll
-    | KbState
-    | KbWant
-    | KbLog
-    | KbSnapshot
-    | KbCohort
-    | Request
-    | Answer
-    | Problem
-)
-
-
-# -- what a socket carries -------------------------------------------------------------------
-class LinkFrame(Message, frozen=True, tag=80):
-    """One frame of a link between two incarnations. Numbers of items begin at 1 and only grow."""
-
-    source: int  # incarnation of the sender
-    target: int  # incarnation of the receiver
-    first: int  # number of items[0]; without items: the next number
-    received: int  # everything up to this number of yours has arrived
-    granted: int  # you may have sent this many credited items in all
-    probe: bool  # answer at once: where do you stand?
-    again: bool  # something is missing: send all that follows `received` again
-    items: tuple[Item, ...]
-
-
-Inbound = LinkFrame | Request
-"""What may arrive at a node's door: frames of links (node keys), requests (door key)."""
-
-Outbound = Answer | Problem
-"""What a node answers at its door."""
-
-
-class Heartbeat(Message, frozen=True, tag=90):
-    """Published by every node, every HEARTBEAT_MS, from the kernel's own loop."""
-
-    name: str
-    incarnation: int
-    clock: tuple[int, int]  # of its knowledge base
-    lag_ms: int  # how late its loop was
-    hears: tuple[str, ...]  # name@incarnation of its members; who isn't among them was dropped
-
-
-# -- the group engine: items of a link, not credited (but Unreliable data and heartbeats) -----
+# -- the group engine ------------------------------------------------------------------------
 class Kind(enum.Enum):
     """What a GroupData does beside being ordered."""
 
@@ -482,6 +646,10 @@ class Kind(enum.Enum):
     JOIN = "join"  # `session` enters `groups`
     LEAVE = "leave"  # `session` leaves `groups`
     DISCONNECT = "disconnect"  # `session` has gone, from all its groups
+
+
+MessType = Annotated[int, msgspec.Meta(ge=-(1 << 15), lt=1 << 15)]
+"""Spread's type of a message: the application's own, a signed integer of 16 bits."""
 
 
 class GroupHeartbeat(Message, frozen=True, tag=100):
@@ -515,20 +683,44 @@ class TicketGrant(Message, frozen=True, tag=102):
     count: int
 
 
-class GroupData(Message, frozen=True, tag=103):
-    """One message to groups. Sent by its sender to all members, or again by any holder."""
+class GroupItem(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """One message in a packet: what its sender wrote."""
+
+    number: int  # grows over the sender's life; (sender, number) names the message
+    service: Service
+    session: str  # of the sender's node
+    groups: tuple[str, ...]
+    discard: bool  # not to be given to `session` itself
+    mess_type: MessType  # the application's own, 0 where it has none
+    payload: bytes
+
+
+class GroupPacket(Message, frozen=True, tag=103):
+    """Messages of one sender that share a place. Sent to all members, or again by any holder."""
 
     view: ViewId
     sender: NodeId
     sequence: int  # place in the sender's stream of this view, from 1; 0: UNRELIABLE, no place
     ticket: int  # place in the order of all, from 1; 0: below CAUSAL
-    number: int  # grows over the sender's life; (sender, number) names the message
+    service: Service  # of its messages; of CAUSAL to SAFE, which may share one, the strongest
+    kind: Kind  # all but DATA travel alone
+    line: int  # the sender's line (see GroupAck) with this packet: saves it an acknowledgement
+    items: tuple[GroupItem, ...]  # at least one, in sending order
+
+
+class GroupData(msgspec.Struct, frozen=True, gc=False):
+    """One message as it is delivered: an item with what it has from its packet."""
+
+    view: ViewId
+    sender: NodeId
+    ticket: int  # of its packet: place in the order of all, 0 below CAUSAL
+    number: int
     service: Service
     kind: Kind
-    session: str  # of the sender's node
+    session: str
     groups: tuple[str, ...]
-    discard: bool  # not to be given to `session` itself
-    line: int  # the sender's line (see GroupAck) with this message: saves it an acknowledgement
+    discard: bool
+    mess_type: int
     payload: bytes
 
 
@@ -563,7 +755,7 @@ class Propose(Message, frozen=True, tag=107):
 
 
 class Held(Message, frozen=True, tag=113):
-    """A message that exists, without its content."""
+    """A packet that exists, without its content."""
 
     sequence: int
     ticket: int
@@ -650,7 +842,7 @@ class Departed(Message, frozen=True, tag=112):
 
 
 GroupMessage = (
-    GroupData
+    GroupPacket
     | GroupAck
     | TicketRequest
     | TicketGrant
@@ -664,3 +856,66 @@ GroupMessage = (
     | Departed
 )
 """What the engine sends over links; GroupHeartbeat and UNRELIABLE data go beside them."""
+
+
+# -- items -----------------------------------------------------------------------------------
+Credited = Signal | Ask
+"""Items that take a credit: the sender stops when the receiver doesn't get through them.
+
+A Bulk takes one if the item within does, so a long Reply never waits for a credit either: see
+`is_credited` in kernel/wire/measure.py, by which both ends count.
+"""
+
+Item = (
+    Signal
+    | Ask
+    | Reply
+    | Failure
+    | Undelivered
+    | Bulk
+    | KbSubmit
+    | KbOutcome
+    | KbOrder
+    | KbApplied
+    | KbPoll
+    | KbState
+    | KbWant
+    | KbLog
+    | KbSnapshot
+    | KbCohort
+    | KbLinked
+    | Request
+    | Answer
+    | Problem
+    | GroupMessage
+    | GroupHeartbeat
+)
+
+
+# -- what a socket carries -------------------------------------------------------------------
+class LinkFrame(Message, frozen=True, tag=80):
+    """One frame of a link between two incarnations. Numbers of items begin at 1 and only grow."""
+
+    source: int  # incarnation of the sender
+    target: int  # incarnation of the receiver
+    first: int  # number of items[0]; without items: the next number
+    received: int  # everything up to this number of yours has arrived
+    granted: int  # you may have sent this many credited items in all
+    probe: bool  # answer at once: where do you stand?
+    again: bool  # something is missing: send all that follows `received` again
+    items: tuple[Item, ...]
+
+
+Inbound = LinkFrame | Request
+"""What may arrive at a node's door: frames of links (node keys), requests (door key)."""
+
+Outbound = Answer | Problem
+"""What a node answers at its door."""
+
+
+class Heartbeat(Message, frozen=True, tag=90):
+    """Published by every node from the kernel's own loop, at the group engine's pace."""
+
+    clock: tuple[int, int]  # of its knowledge base
+    linked: tuple[str, ...]  # name@incarnation of its peers; who isn't among them was dropped
+    group: GroupHeartbeat

@@ -1,10 +1,11 @@
 """Order inside one view: streams, tickets, and what may be delivered. One object for each view.
 
-Two numbers place a message. Its *sequence* counts in its sender's stream, over all services that
-take part in recovery; its *ticket*, for CAUSAL and above, counts in the order of all. Source:
-Défago, Schiper, Urbán, ACM Computing Surveys 36(4), 2004 (section 4.2, fixed sequencer, with the
-number fetched before sending). The rule a reader must not break: FIFO and above are never
-delivered past a hole in their sender's stream, for what is missing might be FIFO.
+What is ordered are packets, of one message or many. Two numbers place a packet. Its *sequence*
+counts in its sender's stream, over all services that take part in recovery; its *ticket*, for
+CAUSAL and above, counts in the order of all. Source: Défago, Schiper, Urbán, ACM Computing Surveys
+36(4), 2004 (section 4.2, fixed sequencer, with the number fetched before sending). The rule a
+reader must not break: FIFO and above are never delivered past a hole in their sender's stream, for
+what is missing might be FIFO.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from zactor.kernel.ids import NodeId
-from zactor.kernel.protocol.messages import GroupData, Held, StreamState
+from zactor.kernel.protocol.messages import GroupPacket, Held, StreamState
 from zactor.kernel.protocol.recovery import Place
 from zactor.kernel.protocol.service import Service
 from zactor.kernel.protocol.view import View
@@ -24,7 +25,7 @@ Range = tuple[NodeId, int, int]
 
 
 def add_to_ranges(ranges: list[Range], sender: NodeId, sequence: int) -> None:
-    """Add a message behind the others, to the last range if it follows on it."""
+    """Add a packet behind the others, to the last range if it follows on it."""
     if ranges and ranges[-1][0] == sender and ranges[-1][2] == sequence - 1:
         ranges[-1] = (sender, ranges[-1][1], sequence)
     else:
@@ -32,7 +33,7 @@ def add_to_ranges(ranges: list[Range], sender: NodeId, sequence: int) -> None:
 
 
 class Stream:
-    """The messages of one sender in this view."""
+    """The packets of one sender in this view."""
 
     __slots__ = ("base", "delivered", "held", "prefix", "tip")
 
@@ -41,7 +42,7 @@ class Stream:
         self.delivered = 0  # up to here FIFO and above were delivered here
         self.prefix = 0  # up to here nothing is missing here
         self.tip = 0  # the sender has sent so many, as far as is known
-        self.held: dict[int, GroupData] = {}  # what isn't freed
+        self.held: dict[int, GroupPacket] = {}  # what isn't freed
 
 
 class Ordering:
@@ -52,37 +53,37 @@ class Ordering:
         self.streams: dict[NodeId, Stream] = {member: Stream() for member in view.members}
         self.line = 0  # every ticket up to it is held, with what precedes it in its stream
         self.delivered = 0  # every ticket up to it was delivered here
-        self._tickets: dict[int, GroupData] = {}
+        self._tickets: dict[int, GroupPacket] = {}
         self._loose: set[Place] = set()  # RELIABLE that came by recovery and isn't delivered
 
     # -- taking in ---------------------------------------------------------------------------
     def has(self, sender: NodeId, sequence: int) -> bool:
-        """True if this node holds or held that message."""
+        """True if this node holds or held that packet."""
         stream = self.streams[sender]
         return sequence <= stream.prefix or sequence in stream.held
 
-    def take(self, data: GroupData) -> list[GroupData]:
-        """Hold a message in the regular configuration; return what it lets be delivered at once:
+    def take(self, packet: GroupPacket) -> list[GroupPacket]:
+        """Hold a packet in the regular configuration; return what it lets be delivered at once:
         itself and its stream, if below CAUSAL. `deliverable` has the rest."""
-        if not self._hold(data):
+        if not self._hold(packet):
             return []
-        ready = [data] if data.service is Service.RELIABLE else []
-        self._run(self.streams[data.sender], ready)
+        ready = [packet] if packet.service is Service.RELIABLE else []
+        self._run(self.streams[packet.sender], ready)
         return ready
 
-    def recover(self, data: GroupData) -> None:
-        """Hold a message that the plan of a flush names; nothing is delivered before the end."""
-        if self._hold(data) and data.service is Service.RELIABLE:
-            self._loose.add(Place(data.sender, data.sequence))
+    def recover(self, packet: GroupPacket) -> None:
+        """Hold a packet that the plan of a flush names; nothing is delivered before the end."""
+        if self._hold(packet) and packet.service is Service.RELIABLE:
+            self._loose.add(Place(packet.sender, packet.sequence))
 
-    def _hold(self, data: GroupData) -> bool:
-        stream = self.streams.get(data.sender)
-        if stream is None or data.sequence <= stream.prefix or data.sequence in stream.held:
+    def _hold(self, packet: GroupPacket) -> bool:
+        stream = self.streams.get(packet.sender)
+        if stream is None or packet.sequence <= stream.prefix or packet.sequence in stream.held:
             return False
-        stream.held[data.sequence] = data
-        stream.tip = max(stream.tip, data.sequence)
-        if data.ticket:
-            self._tickets[data.ticket] = data
+        stream.held[packet.sequence] = packet
+        stream.tip = max(stream.tip, packet.sequence)
+        if packet.ticket:
+            self._tickets[packet.ticket] = packet
         while stream.prefix + 1 in stream.held:
             stream.prefix += 1
         self._advance_line()
@@ -92,60 +93,60 @@ class Ordering:
         self.line = self._line_beyond(self.line)
 
     def _line_beyond(self, line: int) -> int:
-        while (data := self._tickets.get(line + 1)) is not None:
-            if data.sequence > self.streams[data.sender].prefix:
+        while (packet := self._tickets.get(line + 1)) is not None:
+            if packet.sequence > self.streams[packet.sender].prefix:
                 break
             line += 1
         return line
 
     def line_with(self, ticket: int) -> int:
-        """The line as it will be when this node's own message with that ticket is taken in."""
+        """The line as it will be when this node's own packet with that ticket is taken in."""
         return self._line_beyond(ticket) if ticket == self.line + 1 else self.line
 
     # -- giving out --------------------------------------------------------------------------
-    def deliverable(self, stable: int) -> list[GroupData]:
+    def deliverable(self, stable: int) -> list[GroupPacket]:
         """Deliver what the order allows now.
 
         Args: `stable` is the line up to which every member is known to hold everything.
         Returns: CAUSAL and above in order of ticket, each followed by its sender's FIFO messages
         that waited for it.
         """
-        ready: list[GroupData] = []
+        ready: list[GroupPacket] = []
         while self.delivered < self.line:
-            data = self._tickets[self.delivered + 1]
-            if data.service is Service.SAFE and self.delivered + 1 > stable:
+            packet = self._tickets[self.delivered + 1]
+            if packet.service is Service.SAFE and self.delivered + 1 > stable:
                 break  # and what follows waits behind it: one order
-            stream = self.streams[data.sender]
-            assert stream.delivered == data.sequence - 1, "a stream was delivered past a hole"
+            stream = self.streams[packet.sender]
+            assert stream.delivered == packet.sequence - 1, "a stream was delivered past a hole"
             self.delivered += 1
-            stream.delivered = data.sequence
-            ready.append(data)
+            stream.delivered = packet.sequence
+            ready.append(packet)
             self._run(stream, ready)
         return ready
 
-    def _run(self, stream: Stream, ready: list[GroupData]) -> None:
+    def _run(self, stream: Stream, ready: list[GroupPacket]) -> None:
         """Deliver a stream's FIFO messages up to the next that waits for its ticket's turn."""
         while stream.delivered < stream.prefix:
-            data = stream.held[stream.delivered + 1]
-            if data.ticket:
+            packet = stream.held[stream.delivered + 1]
+            if packet.ticket:
                 return
             stream.delivered += 1
-            if data.service is Service.FIFO:
-                ready.append(data)
+            if packet.service is Service.FIFO:
+                ready.append(packet)
 
-    def undelivered(self, places: Iterable[Place]) -> list[GroupData]:
-        """Of the messages at `places`, in that order, those not delivered here yet."""
+    def undelivered(self, places: Iterable[Place]) -> list[GroupPacket]:
+        """Of the packets at `places`, in that order, those not delivered here yet."""
         found = []
         for place in places:
             stream = self.streams[place.sender]
-            data = stream.held.get(place.sequence)
-            if data is None:
+            packet = stream.held.get(place.sequence)
+            if packet is None:
                 continue  # freed: it was delivered
-            if data.service is Service.RELIABLE:
+            if packet.service is Service.RELIABLE:
                 if place in self._loose:
-                    found.append(data)
+                    found.append(packet)
             elif place.sequence > stream.delivered:
-                found.append(data)
+                found.append(packet)
         return found
 
     # -- buffers -----------------------------------------------------------------------------
@@ -162,13 +163,13 @@ class Ordering:
             last = min(limit, stream.delivered)
             while stream.base < last:
                 stream.base += 1
-                data = stream.held.pop(stream.base)
-                if data.ticket:
-                    del self._tickets[data.ticket]
+                packet = stream.held.pop(stream.base)
+                if packet.ticket:
+                    del self._tickets[packet.ticket]
 
     @property
     def held_count(self) -> int:
-        """Messages in the buffers."""
+        """Packets in the buffers."""
         return sum(len(stream.held) for stream in self.streams.values())
 
     # -- gaps and reports --------------------------------------------------------------------
@@ -178,7 +179,7 @@ class Ordering:
             stream.tip = max(stream.tip, tip)
 
     def missing(self, sender: NodeId, count: int) -> tuple[Range, ...]:
-        """Up to `count` messages of `sender`'s stream that exist and aren't here, as ranges."""
+        """Up to `count` packets of `sender`'s stream that exist and aren't here, as ranges."""
         stream = self.streams[sender]
         ranges: list[Range] = []
         for sequence in range(stream.prefix + 1, min(stream.tip, stream.prefix + count) + 1):

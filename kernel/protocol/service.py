@@ -18,8 +18,7 @@ class Service(enum.Enum):
     SAFE = "safe"
 
     def __lt__(self, other: Service) -> bool:
-        order = list(Service)
-        return order.index(self) < order.index(other)
+        return _RANK[self] < _RANK[other]
 
     @classmethod
     def parse(cls, text: str) -> Service:
@@ -35,3 +34,6 @@ class Service(enum.Enum):
         except ValueError:
             names = ", ".join(level.value for level in cls)
             raise ConfigError(f"{text!r} is no service level: want one of {names}") from None
+
+
+_RANK = {service: rank for rank, service in enumerate(Service)}

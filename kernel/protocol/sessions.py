@@ -6,40 +6,39 @@ from typing import assert_never
 
 from zactor.kernel.errors import LocalProtocolError
 from zactor.kernel.protocol import events
-from zactor.kernel.protocol.flow import Draft
 from zactor.kernel.protocol.group_settings import Settings
-from zactor.kernel.protocol.messages import Kind
+from zactor.kernel.protocol.messages import GroupItem, Kind
 from zactor.kernel.protocol.service import Service
 
 
 class Sessions:
-    """The sessions of one node. Checks first, then changes; makes drafts with fresh numbers."""
+    """The sessions of one node. Checks first, then changes; numbers what they say."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._joined: dict[str, set[str]] = {}  # open session -> groups it has asked to be in
         self._closing: set[str] = set()  # closed; their DISCONNECT isn't delivered yet
-        self.number = 0  # of the last draft
+        self.number = 0  # of the last message
 
-    @property
-    def names(self) -> frozenset[str]:
-        """The open sessions."""
-        return frozenset(self._joined)
+    def is_open(self, session: str) -> bool:
+        """True from its opening to its closing."""
+        return session in self._joined
 
     def apply(
         self, event: events.Join | events.Leave | events.SessionOpened | events.SessionClosed
-    ) -> Draft | None:
-        """Do what a session wants; the draft, if any, tells the groups. Raises: as below."""
+    ) -> tuple[Kind, GroupItem] | None:
+        """Do what a session wants; the message, if any, tells the groups. Raises: as below."""
         match event:
             case events.SessionOpened():
                 self.open(event.session)
                 return None
             case events.SessionClosed():
-                return self.close(event.session)
+                item = self.close(event.session)
+                return (Kind.DISCONNECT, item) if item is not None else None
             case events.Join():
-                return self.join(event.session, event.group)
+                return Kind.JOIN, self.join(event.session, event.group)
             case events.Leave():
-                return self.leave(event.session, event.group)
+                return Kind.LEAVE, self.leave(event.session, event.group)
             case _:
                 assert_never(event)
 
@@ -56,8 +55,8 @@ class Sessions:
             raise LocalProtocolError(f"{len(self._joined)} sessions are open: that is the maximum")
         self._joined[session] = set()
 
-    def close(self, session: str) -> Draft | None:
-        """End a session; the draft tells its groups, None if it is in none.
+    def close(self, session: str) -> GroupItem | None:
+        """End a session; the message tells its groups, None if it is in none.
 
         Raises:
             LocalProtocolError: it isn't open.
@@ -67,13 +66,13 @@ class Sessions:
         if not groups:
             return None
         self._closing.add(session)
-        return self._draft(Service.AGREED, Kind.DISCONNECT, session, tuple(sorted(groups)))
+        return self._change(session, tuple(sorted(groups)))
 
     def gone(self, session: str) -> None:
         """Its DISCONNECT was delivered."""
         self._closing.discard(session)
 
-    def join(self, session: str, group: str) -> Draft:
+    def join(self, session: str, group: str) -> GroupItem:
         """Enter a group.
 
         Raises:
@@ -86,9 +85,9 @@ class Sessions:
         if len(groups) >= self._settings.joined_max:
             raise LocalProtocolError(f"session {session!r} is in {len(groups)} groups, the maximum")
         groups.add(group)
-        return self._draft(Service.AGREED, Kind.JOIN, session, (group,))
+        return self._change(session, (group,))
 
-    def leave(self, session: str, group: str) -> Draft:
+    def leave(self, session: str, group: str) -> GroupItem:
         """Leave a group.
 
         Raises:
@@ -98,39 +97,44 @@ class Sessions:
         if group not in groups:
             raise LocalProtocolError(f"session {session!r} isn't in group {group!r}")
         groups.remove(group)
-        return self._draft(Service.AGREED, Kind.LEAVE, session, (group,))
+        return self._change(session, (group,))
 
-    def submit(self, event: events.Submit) -> Draft:
+    def submit(self, event: events.Submit) -> GroupItem:
         """Send to groups, of which the session need not be a member.
 
         Raises:
-            LocalProtocolError: the session isn't open; no group, too many, or too much payload.
+            LocalProtocolError: the session isn't open; no group, too many, or too much payload;
+                a mess_type that isn't an integer of 16 bits.
         """
-        self._groups_of(event.session)
+        settings = self._settings
+        if event.session not in self._joined:
+            raise _not_open(event.session)
         count = len(event.groups)
-        if not 1 <= count <= self._settings.destinations_max:
-            most = self._settings.destinations_max
+        if not 1 <= count <= settings.destinations_max:
+            most = settings.destinations_max
             raise LocalProtocolError(f"a message goes to 1 to {most} groups, not to {count}")
         for group in event.groups:
-            if not 0 < len(group) <= 2 * self._settings.name_chars_max:
+            if not 0 < len(group) <= 2 * settings.name_chars_max:
                 raise LocalProtocolError(f"{group[:40]!r} is no name of a group")
-        if len(event.payload) > self._settings.payload_bytes_max:
-            most = self._settings.payload_bytes_max
+        if len(event.payload) > settings.payload_bytes_max:
+            most = settings.payload_bytes_max
             raise LocalProtocolError(f"a payload has up to {most} bytes, not {len(event.payload)}")
-        draft = self._draft(event.service, Kind.DATA, event.session, event.groups)
-        return Draft(
-            draft.number,
-            draft.service,
-            draft.kind,
-            draft.session,
-            draft.groups,
+        if not -(1 << 15) <= event.mess_type < 1 << 15:
+            raise LocalProtocolError(f"mess_type {event.mess_type} has more than 16 bits")
+        self.number += 1
+        return GroupItem(
+            self.number,
+            event.service,
+            event.session,
+            event.groups,
             event.discard,
+            event.mess_type,
             event.payload,
         )
 
     def _groups_of(self, session: str) -> set[str]:
         if session not in self._joined:
-            raise LocalProtocolError(f"session {session!r} isn't open")
+            raise _not_open(session)
         return self._joined[session]
 
     def _check_name(self, kind: str, name: str) -> None:
@@ -138,6 +142,10 @@ class Sessions:
             most = self._settings.name_chars_max
             raise LocalProtocolError(f"a {kind}'s name has 1 to {most} characters and no #")
 
-    def _draft(self, service: Service, kind: Kind, session: str, groups: tuple[str, ...]) -> Draft:
+    def _change(self, session: str, groups: tuple[str, ...]) -> GroupItem:
         self.number += 1
-        return Draft(self.number, service, kind, session, groups, False, b"")
+        return GroupItem(self.number, Service.AGREED, session, groups, False, 0, b"")
+
+
+def _not_open(session: str) -> LocalProtocolError:
+    return LocalProtocolError(f"session {session!r} isn't open")

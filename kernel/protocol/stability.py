@@ -92,9 +92,9 @@ class Stability:
         return None
 
     # -- what goes out -----------------------------------------------------------------------
-    def arrived(self, is_safe: bool, now_ms: int) -> None:
-        """A message of another member was taken in: it wants to be acknowledged soon."""
-        self._arrived += 1
+    def arrived(self, count: int, is_safe: bool, now_ms: int) -> None:
+        """So many messages of a member were taken in: they want to be acknowledged soon."""
+        self._arrived += count
         if is_safe or self._arrived >= self._settings.ack_messages:
             self._by(now_ms)
         else:

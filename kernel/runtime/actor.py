@@ -7,7 +7,7 @@ it lies in its cell (cell.py), so that nothing a user names can collide with it.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import (
@@ -27,9 +27,11 @@ import structlog
 
 from zactor.kernel import config
 from zactor.kernel.errors import ActorError, ConfigError, NoSuchAction
-from zactor.kernel.runtime.refs import Call, Ref
+from zactor.kernel.protocol.service import Service
+from zactor.kernel.runtime.refs import Call, Ref, Reply
 
 if TYPE_CHECKING:
+    from zactor.kernel.runtime.members import Member, RoomMessage, RoomView
     from zactor.kernel.runtime.route import Route
 
 A = TypeVar("A", bound="Actor")
@@ -98,6 +100,10 @@ class ActorCell(Protocol):
 
     def ref(self, name: str, of: type[Any] | None) -> Any:
         """A Ref whose calls come from this actor."""
+        ...
+
+    def in_groups(self) -> Member:
+        """This actor as a member of groups."""
         ...
 
     def stop_itself(self) -> None:
@@ -170,6 +176,12 @@ class Actor:
     def on_stop(self, reason: str) -> Any:
         """Called after the last message; may be async."""
 
+    def on_message(self, message: RoomMessage) -> Any:
+        """Called for each message to a group of this actor, or to itself; may be async."""
+
+    def on_view(self, view: RoomView) -> Any:
+        """Called when a group of this actor has a new membership; may be async."""
+
     def do_action(self, name: str, args: tuple[Any, ...]) -> Any:
         """Do the action `name`. May be overridden whole: then every message comes through here.
 
@@ -196,6 +208,49 @@ class Actor:
     def stop(self) -> None:
         """End this actor after the message it is handling; what waits becomes dead letters."""
         cell_of(self).stop_itself()
+
+    def join(self, group: str) -> Reply[None]:
+        """Enter a group: `on_message` and `on_view` are called from now on.
+
+        Awaited, it ends when this actor is a member. A restarted actor is a new member.
+
+        Raises:
+            ConfigError: that is no name of a group, or there are no groups here.
+            AlreadyExists: it is in that group already.
+        """
+        return cell_of(self).in_groups().join(group)
+
+    def leave(self, group: str) -> Reply[None]:
+        """Leave a group. Awaited, it ends when nothing more of it will come.
+
+        Raises:
+            NoSuchThing: this actor isn't in it.
+        """
+        return cell_of(self).in_groups().leave(group)
+
+    def multicast(
+        self,
+        groups: str | Iterable[str],
+        value: Any,
+        *,
+        service: Service = Service.AGREED,
+        discard: bool = False,
+    ) -> Reply[None]:
+        """Send a value to one group or several, of which this actor need not be a member.
+
+        Order is that of the calls, awaited or not. Awaited, it ends when there is room for more;
+        without that the actor pauses after the message it is handling.
+
+        Args:
+            groups: names, or `#session#node` for one session only: the sender of a message.
+            value: what an argument of a signal may be; up to 1 MiB.
+            discard: no copy for this actor itself.
+
+        Raises:
+            ConfigError: a name is wrong, or the value can't travel.
+            MailboxFull: too much waits to be sent already.
+        """
+        return cell_of(self).in_groups().multicast(groups, value, service, discard)
 
     @property
     def log(self) -> Any:

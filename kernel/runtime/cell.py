@@ -21,12 +21,14 @@ from zactor.kernel.runtime import life
 from zactor.kernel.runtime.actor import actions_of
 from zactor.kernel.runtime.dispatcher import Dispatcher
 from zactor.kernel.runtime.handlers import Handler, handler_of
+from zactor.kernel.runtime.holds import Holder
 from zactor.kernel.runtime.life import Ending, Phase
-from zactor.kernel.runtime.mailbox import AnyMessage, Congestible, Message, Port
+from zactor.kernel.runtime.mailbox import AnyMessage, Message, Port
 from zactor.kernel.runtime.refs import Reply, make_ref
 from zactor.kernel.runtime.route import Route
 
 if TYPE_CHECKING:
+    from zactor.kernel.runtime.members import Member
     from zactor.kernel.runtime.router import Blueprint
     from zactor.kernel.runtime.runtime import Runtime
 
@@ -39,19 +41,16 @@ _CLOSED = (Phase.STOPPING, Phase.LEAVING, Phase.DOWN)
 Pending = tuple[Coroutine[Any, Any, Any], AnyMessage]
 
 
-class Cell:
+class Cell(Holder):
     """See the module. Public attributes are for runtime, routes and dispatchers only."""
 
     __slots__ = (
         "__weakref__",
-        "_holds",
         "_options",
         "_owed",
         "_routes",
         "action",
         "actor",
-        "attention",
-        "awaited",
         "busy_since",
         "carried",
         "dispatcher",
@@ -61,6 +60,7 @@ class Cell:
         "idle",
         "limit",
         "mailbox",
+        "member",
         "name",
         "node",
         "phase",
@@ -71,6 +71,7 @@ class Cell:
     )
 
     def __init__(self, runtime: Runtime, blueprint: Blueprint) -> None:
+        super().__init__()
         self.runtime = runtime
         self.name = blueprint.name
         self.uid = blueprint.uid
@@ -83,8 +84,6 @@ class Cell:
         self.mailbox = _UNUSED
         self.limit = 0  # `limit <= len(mailbox)` sends a producer to `admit`
         self.idle = False  # True: a producer must ask for a turn
-        self.attention = False  # True: look at holds and ending before the next message
-        self.awaited = False  # True: somebody waits for room in the mailbox
         self.carried = False  # True: an async action has the turn
         self.handled = 0
         self.busy_since = 0.0  # time.monotonic(); 0: not known to be busy
@@ -92,8 +91,8 @@ class Cell:
         self.phase = Phase.STARTING
         self.ending: Ending | None = None
         self.task: asyncio.Task[Any] | None = None
-        self._holds: list[Congestible] | None = None
         self._owed: dict[Port, int] | None = None  # credits to give back
+        self.member: Member | None = None  # its session, once it has one
         self._routes: dict[str, Route] | None = None
 
     # -- what the actor and its refs use -----------------------------------------------------
@@ -114,6 +113,14 @@ class Cell:
     def ref(self, name: str, of: type[Any] | None) -> Any:
         """A Ref whose calls come from this actor."""
         return make_ref(name, self, of)
+
+    def in_groups(self) -> Member:
+        """This actor as a member of groups.
+
+        Raises:
+            ConfigError: there are no groups here.
+        """
+        return self.member or self.runtime.make_member(self)
 
     def stop_itself(self) -> None:
         """End after the present message."""
@@ -324,7 +331,10 @@ class Cell:
                 self.runtime.unreadable(self, message, error)
                 return None
         try:
-            handler = self.handlers.get(message.action) or self._bind(message.action)
+            if message.hook:
+                handler = getattr(self.actor, message.action)
+            else:
+                handler = self.handlers.get(message.action) or self._bind(message.action)
             result = handler(*args, **kwargs) if kwargs else handler(*args)
         except BaseException as error:
             self.runtime.fail(self, message, error)
@@ -357,17 +367,7 @@ class Cell:
         for port, count in (owed or {}).items():
             port.consumed(count)
 
-    # -- back-pressure -----------------------------------------------------------------------
-    def hold(self, by: Congestible) -> None:
-        """After this message wait until `by` is below its limit."""
-        if self._holds is None:
-            self._holds = []
-        if by not in self._holds:
-            self._holds.append(by)
-            if isinstance(by, Cell):
-                by.awaited = True
-        self.attention = True
-
+    # -- its end -----------------------------------------------------------------------------
     def is_stopping_at_once(self) -> bool:
         """Whether it should end before the next message."""
         return self.ending is not None and self.ending.is_over()
@@ -375,26 +375,3 @@ class Cell:
     def is_driven_out(self, error: BaseException) -> bool:
         """Whether the error is for who drives the loop: Ctrl-C came there."""
         return isinstance(error, KeyboardInterrupt) and self.dispatcher.driven
-
-    def is_held(self) -> bool:
-        """Whether something that this actor sent to is still congested."""
-        if not self._holds:
-            return False
-        self._holds = [by for by in self._holds if by.congested and not self._is_ring(by)]
-        for by in self._holds:
-            if isinstance(by, Cell):
-                by.awaited = True  # again: it takes this back each time it has room
-        return bool(self._holds)
-
-    def _is_ring(self, by: Congestible) -> bool:
-        """Whether `by` waits for this cell in its turn: then waiting would never end."""
-        seen: set[int] = set()
-        ahead: list[Congestible] = [by]
-        while ahead:
-            other = ahead.pop()
-            if other is self:
-                return True
-            if isinstance(other, Cell) and id(other) not in seen:
-                seen.add(id(other))
-                ahead += other._holds or ()
-        return False

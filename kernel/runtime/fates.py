@@ -54,7 +54,7 @@ class Fates:
         self.node_name = node.name if isinstance(node, NodeId) else node
         self.policy = check_policy(policy)
         self.trace = trace
-        self.directory = Directory()
+        self.directory = Directory(self.node_name)
         self.numbers = itertools.count(1)
         self._dead_letter = dead_letter
 
@@ -147,6 +147,8 @@ class Fates:
             port.consumed(1)
         if message.asker is not None:
             message.asker.set_error(error)
+        elif message.hook:  # of a group: nobody waits to hear of it
+            self.dead(message.sender, cell.name, message.action, reason)
         elif parcel is not None and port is not None:
             self.bounce(port, cell.uid, parcel.sender, parcel.number, message.action, reason)
         else:

@@ -23,7 +23,8 @@ from zactor.kernel.errors import (
     TimedOut,
     said,
 )
-from zactor.kernel.ids import check_name
+from zactor.kernel.ids import NodeId, check_name
+from zactor.kernel.protocol.service import Service
 from zactor.kernel.runtime.actor import Actor, actions_of, takes_all
 from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.mailbox import DeadLetter
@@ -31,6 +32,7 @@ from zactor.kernel.runtime.refs import Call, Ref, Reply, make_ref, target_of
 from zactor.kernel.runtime.router import blueprint_of
 from zactor.kernel.runtime.runtime import Runtime
 from zactor.kernel.runtime.signals import SignalPort
+from zactor.kernel.runtime.solo import solo_host
 
 A = TypeVar("A", bound=Actor)
 P = ParamSpec("P")
@@ -40,6 +42,7 @@ T3 = TypeVar("T3")
 
 log = structlog.get_logger()
 
+_ME = NodeId("local", 1)
 _CLOSE_S = 5.0  # how long `close` waits for actors to end
 
 
@@ -63,7 +66,10 @@ class Kernel:
     def __init__(self) -> None:
         self.dead_letters: list[DeadLetter] = []
         self._closed = True  # until there is something to close
-        self._runtime = Runtime(node="local", dead_letter=self.dead_letters.append)
+        self._runtime = Runtime(node=_ME.name, dead_letter=self.dead_letters.append)
+        self._runtime.open_groups(
+            _ME, host=lambda: solo_host(_ME), post=self._post, port_of=lambda _: None
+        )
         self._uids = itertools.count(1)
         self._closed = False
 
@@ -125,8 +131,12 @@ class Kernel:
     destroy = stop
 
     # -- interactions ------------------------------------------------------------------------
-    def react_interaction(self, reactor: Any, emitter: Any, action: str) -> None:
+    def react_interaction(
+        self, reactor: Any, emitter: Any, action: str, *, service: Service = Service.FIFO
+    ) -> None:
         """From now on `reactor` does `action` when `emitter` sends the signal of that name.
+
+        Args: service: above FIFO it goes in group order: all reactors see one order of all signals.
 
         Raises:
             NoSuchActor: one of them isn't there.
@@ -138,8 +148,7 @@ class Kernel:
             known = ", ".join(sorted(actions_of(cls))) or "none"
             raise NoSuchThing(f"{target.name} has no action {action!r}: it has {known}")
         reactors = self._runtime.directory.reactors(source.name, action)
-        if target.name not in reactors:
-            self._runtime.connect(source.name, action, (*reactors, target.name))
+        self._runtime.connect(source.name, action, {**reactors, target.name: service})
 
     def remove_interaction(self, reactor: Any, emitter: Any, action: str) -> None:
         """End an interaction.
@@ -151,7 +160,7 @@ class Kernel:
         reactors = self._runtime.directory.reactors(source, action)
         if target not in reactors:
             raise NoSuchThing(f"{target} doesn't react to {action} of {source}")
-        left = tuple(name for name in reactors if name != target)
+        left = {name: reactors[name] for name in reactors if name != target}
         self._runtime.connect(source, action, left)
 
     @overload
@@ -271,6 +280,15 @@ class Kernel:
         if cell is None:
             raise NoSuchActor(f"no actor {_name(actor)}")
         return cell
+
+    def _post(self, call: Callable[[], None]) -> None:
+        shared = self._runtime.shared
+
+        def turn() -> None:
+            call()
+            shared.stir()
+
+        shared.post(turn)
 
     def _wait(self, reply: Reply[Any], timeout: float | None) -> None:
         self._drive(reply.done, timeout)

@@ -223,6 +223,13 @@ class Links(Fates):
         Args: lost: what it hasn't acknowledged, and whether it was sent at all.
         """
         self._lost.add(port.node)
+        self.peer_apart(port, lost)
+
+    def peer_apart(self, port: Port, lost: Sequence[tuple[object, bool]]) -> None:
+        """That node is out of reach, perhaps not for ever: nothing here waits for it any more.
+
+        Args: lost: what will never be handed to it, and whether it was sent at all.
+        """
         for item, sent in lost:
             inner = item.item if isinstance(item, Bulky) else item
             if isinstance(inner, Ask):

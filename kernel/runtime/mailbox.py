@@ -109,6 +109,7 @@ class Message(msgspec.Struct, eq=False, frozen=True, gc=False):
     parcel: Parcel | None = None  # None: args and kwargs are the arguments
     sender: str = ""  # name, where it is an actor of this node
     sig: str = ""  # its id in traces, where there are any
+    hook: bool = False  # `action` is a hook, on_message or on_view, which no one else can call
 
 
 LocalSignal = tuple[str, tuple[Any, ...], str]

@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from zactor.kernel.errors import MailboxFull
+from zactor.kernel.protocol.events import Submit
 from zactor.kernel.protocol.messages import Signal
 from zactor.kernel.runtime.mailbox import AnyMessage, Message, Parcel
 from zactor.kernel.runtime.router import Legs
 from zactor.kernel.wire.bulky import Buffer, Bulky
-from zactor.kernel.wire.payload import Outsize, encode
+from zactor.kernel.wire.payload import Outsize, encode, encode_whole
 
 if TYPE_CHECKING:
     from zactor.kernel.runtime.cell import Cell
     from zactor.kernel.runtime.runtime import Runtime
+
+Ordered = tuple[Submit, tuple[str, ...]]
+"""A signal as it goes in group order, and the names of those it is for."""
 
 
 class Route:
@@ -56,15 +60,17 @@ class Route:
             ConfigError: the arguments can't travel; nobody has it.
         """
         legs = self._legs or self._compile()
-        body = encode(args, {}, self._runtime.policy) if legs.remotes else b""
-        return self._send(legs, args, None, body, self.cell)
+        policy = self._runtime.policy
+        body = encode(args, {}, policy) if legs.remotes else b""
+        whole = encode_whole(args, policy) if legs.ordered else b""
+        return self._send(legs, args, None, body, whole, self.cell)
 
     def relay(self, payload: bytes) -> int:
         """Send one signal as a client's door took it in, without unpickling it here."""
         legs = self._legs or self._compile()
         count = len(legs.cells)
         parcel = Parcel(payload, (), None, 0, 0, [None] * (count - 1))
-        return self._send(legs, (), parcel, payload, None)
+        return self._send(legs, (), parcel, payload, payload, None)
 
     def _compile(self) -> Legs:
         # The lock is held while the result is stored, so no change can come between.
@@ -74,7 +80,8 @@ class Route:
 
     def _take(self, legs: Legs) -> None:
         self._legs = legs
-        if not legs.remotes and not legs.missing and self._runtime.trace is None:
+        is_local = not (legs.remotes or legs.ordered or legs.missing)
+        if is_local and self._runtime.trace is None:
             self.cells = legs.cells
 
     def _send(
@@ -83,11 +90,14 @@ class Route:
         args: tuple[Any, ...],
         parcel: Parcel | None,
         body: bytes | Outsize,
+        whole: bytes,
         sender: Cell | None,
     ) -> int:
         runtime = self._runtime
         refused: list[str] = []
-        number = next(runtime.numbers) if legs.remotes or runtime.trace is not None else 0
+        is_numbered = legs.remotes or legs.ordered or runtime.trace is not None
+        number = next(runtime.numbers) if is_numbered else 0
+        ordered = self._make_ordered(legs, number, whole) if legs.ordered else ()
         sig = runtime.sig(number)
         for cell in legs.cells:
             message: AnyMessage = (self.action, args, self.emitter)
@@ -111,12 +121,42 @@ class Route:
             else:
                 if sender is not None and port.congested:
                     sender.hold(port)
+        for submit, names in ordered:
+            try:
+                self._put_ordered(submit, sig, names, sender)
+            except MailboxFull as error:
+                refused.append(str(error))
         for name, why in legs.missing:
             runtime.note_accept(sig, self.emitter, name)
             runtime.dead(self.emitter, name, self.action, why, number=number, sig=sig)
         if refused:
             raise MailboxFull("; ".join(refused))
-        return len(legs.cells) + sum(len(uids) for _, uids, _ in legs.remotes)
+        there = sum(len(names) for _, _, names in (*legs.remotes, *legs.ordered))
+        return len(legs.cells) + there
+
+    def _make_ordered(self, legs: Legs, number: int, payload: bytes) -> list[Ordered]:
+        """What goes in group order, one message for each service; raises before anybody has it."""
+        wires = self._runtime.in_order()
+        return [
+            (wires.make(service, targets, self.cell.uid, number, self.action, payload), names)
+            for service, targets, names in legs.ordered
+        ]
+
+    def _put_ordered(
+        self, submit: Submit, sig: str, names: tuple[str, ...], sender: Cell | None
+    ) -> None:
+        runtime = self._runtime
+        wires = runtime.in_order()
+        for name in names:
+            runtime.note_accept(sig, self.emitter, name)
+        try:
+            wires.seat.put(submit)
+        except MailboxFull as error:
+            for name in names:
+                runtime.note_dead(sig, self.emitter, name, str(error))
+            raise
+        if sender is not None and wires.congested:
+            sender.hold(wires)
 
 
 def parts_of(body: bytes | Outsize) -> tuple[bytes, Sequence[Buffer]]:

@@ -7,10 +7,11 @@ serves both, since both are rare. Between two changes an emission reads its Rout
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from zactor.kernel.protocol.service import Service
 from zactor.kernel.runtime.actor import Actor, ActorOptions, options_of
 from zactor.kernel.runtime.mailbox import Port
 
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from zactor.kernel.runtime.cell import Cell
     from zactor.kernel.runtime.route import Route
 
-__all__ = ["Blueprint", "Directory", "Legs", "Place", "Port", "blueprint_of"]
+__all__ = ["Blueprint", "Directory", "Legs", "Place", "Port", "Targets", "blueprint_of"]
+
+Targets = tuple[tuple[str, tuple[int, ...]], ...]
+"""By name of their node: uids of actors."""
 
 _NAMES_FORGOTTEN_MAX = 10_000  # uids of actors that are gone, kept for late dead letters
 
@@ -69,16 +73,19 @@ class Legs:
 
     cells: tuple[Cell, ...]
     remotes: tuple[tuple[Port, tuple[int, ...], tuple[str, ...]], ...]  # port, uids, names
+    ordered: tuple[tuple[Service, Targets, tuple[str, ...]], ...]  # in group order; names
     missing: tuple[tuple[str, str], ...]  # name, why
 
 
 class Directory:
     """Names to places, wires to reactors, and the Routes that depend on them."""
 
-    def __init__(self) -> None:
+    def __init__(self, node: str) -> None:
+        """Args: node: the name of this one."""
+        self._node = node
         self.places: dict[str, Place] = {}
         self.cells: dict[int, Cell] = {}  # actors of this node by uid
-        self._reactors: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._reactors: dict[tuple[str, str], Mapping[str, Service]] = {}
         self._routes: dict[tuple[str, str], list[Route]] = {}
         self._users: dict[str, set[Route]] = {}  # routes by the reactors they lead to
         self._names: dict[int, str] = {}
@@ -94,7 +101,7 @@ class Directory:
                 self._name(place.uid, name)
             self._touch(name)
 
-    def connect(self, emitter: str, action: str, reactors: tuple[str, ...]) -> None:
+    def connect(self, emitter: str, action: str, reactors: Mapping[str, Service]) -> None:
         """From now on exactly these react to that signal."""
         with self._lock:
             if reactors:
@@ -104,9 +111,9 @@ class Directory:
             for route in self._routes.get((emitter, action), ()):
                 route.forget()
 
-    def reactors(self, emitter: str, action: str) -> tuple[str, ...]:
-        """Who reacts to that signal."""
-        return self._reactors.get((emitter, action), ())
+    def reactors(self, emitter: str, action: str) -> Mapping[str, Service]:
+        """Who reacts to that signal, and what was promised about its order."""
+        return self._reactors.get((emitter, action), {})
 
     def enter(self, cell: Cell) -> None:
         """The cell takes messages from now on; its name leads to it unless it leads elsewhere."""
@@ -149,21 +156,27 @@ class Directory:
     def compile(self, route: Route, take: Callable[[Legs], None]) -> None:
         """Call `take` with where an emission goes now; no change happens meanwhile."""
         with self._lock:
-            names = self._reactors.get((route.emitter, route.action), ())
+            names = self._reactors.get((route.emitter, route.action), {})
             self._unuse(route)
             for name in names:
                 self._users.setdefault(name, set()).add(route)
-            route.reactors = names
+            route.reactors = tuple(names)
             take(self._legs(names))
 
-    def _legs(self, names: tuple[str, ...]) -> Legs:
+    def _legs(self, names: Mapping[str, Service]) -> Legs:
         cells: list[Cell] = []
         missing: list[tuple[str, str]] = []
         ports: dict[int, tuple[Port, list[int], list[str]]] = {}
-        for name in names:
+        ordered: dict[Service, tuple[dict[str, list[int]], list[str]]] = {}
+        for name, service in names.items():
             place = self.places.get(name)
             if place is None:
                 missing.append((name, f"no such actor: {name}"))
+            elif service > Service.FIFO and (place.port is not None or place.uid in self.cells):
+                node = self._node if place.port is None else place.port.node.name
+                targets, reached = ordered.setdefault(service, ({}, []))
+                targets.setdefault(node, []).append(place.uid)
+                reached.append(name)
             elif place.port is not None:
                 port = place.port
                 _, uids, there = ports.setdefault(id(port), (port, [], []))
@@ -174,7 +187,15 @@ class Directory:
             else:
                 missing.append((name, f"{name} isn't running"))
         remotes = tuple((port, tuple(uids), tuple(there)) for port, uids, there in ports.values())
-        return Legs(cells=tuple(cells), remotes=remotes, missing=tuple(missing))
+        return Legs(
+            cells=tuple(cells),
+            remotes=remotes,
+            ordered=tuple(
+                (service, tuple((node, tuple(uids)) for node, uids in targets.items()), tuple(names))
+                for service, (targets, names) in ordered.items()
+            ),
+            missing=tuple(missing),
+        )
 
     def _unuse(self, route: Route) -> None:
         for name in route.reactors:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
@@ -24,13 +24,14 @@ from zactor.kernel.errors import (
     OutcomeUnknown,
 )
 from zactor.kernel.ids import NodeId
+from zactor.kernel.protocol.service import Service
 from zactor.kernel.runtime import life
 from zactor.kernel.runtime.asks import DoorAsker, Outcome
 from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.dispatcher import ActorThread, SharedLoop
 from zactor.kernel.runtime.fates import DeadLetterSink, FailureSink, TraceSink
 from zactor.kernel.runtime.life import Phase
-from zactor.kernel.runtime.links import Links
+from zactor.kernel.runtime.grouped import Grouped
 from zactor.kernel.runtime.mailbox import Message, Parcel
 from zactor.kernel.runtime.refs import Reply, block, make_ref
 from zactor.kernel.runtime.route import parts_of
@@ -43,7 +44,7 @@ log = structlog.get_logger()
 EndSink = Callable[[Blueprint, str], None]
 
 
-class Runtime(Links):
+class Runtime(Grouped):
     """Actors, their mailboxes and the ways between them."""
 
     def __init__(
@@ -120,7 +121,8 @@ class Runtime(Links):
     def is_idle(self) -> bool:
         """Whether no actor has anything to do. Only where the loop is driven."""
         cells = list(self.directory.cells.values())
-        return not self.shared.has_ready() and all(cell.idle for cell in cells)
+        is_quiet = not self.shared.has_ready() and (self.rooms is None or self.rooms.is_idle())
+        return is_quiet and all(cell.idle for cell in cells)
 
     def spawn(self, blueprint: Blueprint) -> Future[None]:
         """Make an actor; done when its on_start is, or fails with what its code raised."""
@@ -175,9 +177,16 @@ class Runtime(Links):
         """From now on the actor is there; None: nowhere."""
         self.directory.place(name, place)
 
-    def connect(self, emitter: str, action: str, reactors: Sequence[str]) -> None:
-        """From now on exactly these actors react to that signal."""
-        self.directory.connect(emitter, action, tuple(reactors))
+    def connect(
+        self, emitter: str, action: str, reactors: Sequence[str] | Mapping[str, Service]
+    ) -> None:
+        """From now on exactly these actors react to that signal.
+
+        Args: reactors: by name; the service says which get it in group order (above FIFO).
+        """
+        if not isinstance(reactors, Mapping):
+            reactors = dict.fromkeys(reactors, Service.FIFO)
+        self.directory.connect(emitter, action, reactors)
 
     # -- what the node's door asks for -------------------------------------------------------
     def emit(self, actor: str, action: str, payload: bytes) -> int:
@@ -258,7 +267,7 @@ class Runtime(Links):
         Raises:
             ConfigError: the arguments can't travel.
         """
-        reply: Reply[Any] = Reply(timeout=timeout, wait=self._wait, what=(actor, action))
+        reply = self.promise(actor, action, timeout)
         place = self.directory.places.get(actor)
         if place is None:
             reply.set_error(NotDelivered(f"no such actor: {actor}"))
@@ -279,6 +288,10 @@ class Runtime(Links):
             if sender is not None and place.port.congested:
                 sender.hold(place.port)
         return reply
+
+    def promise(self, actor: str, action: str, timeout: float | None = None) -> Reply[Any]:
+        """A Reply that is still to end, for whoever runs here."""
+        return Reply(timeout=timeout, wait=self._wait, what=(actor, action))
 
     def tell(
         self,
@@ -339,6 +352,8 @@ class Runtime(Links):
         """The cell is down."""
         self.directory.leave(cell, cell.routes())
         self.leaving.pop(cell, None)
+        if cell.member is not None:
+            cell.member.close()
         with self.lock:
             blueprint = self._blueprints.pop(cell.uid, None)
             thread = self._threads.pop(cell.uid, None)

@@ -18,6 +18,7 @@ from zactor.kernel.errors import RemoteProtocolError
 from zactor.kernel.protocol.messages import Answer, LinkFrame, Problem, Request
 from zactor.kernel.transport import sockets
 from zactor.kernel.transport.burst import Burst
+from zactor.kernel.transport.clients import ClientWatch
 from zactor.kernel.transport.ground import Address, Ground
 from zactor.kernel.transport.keys import KeyPair
 from zactor.kernel.transport.monitor import HandshakeCounter
@@ -28,6 +29,7 @@ log = structlog.get_logger()
 
 RETRY_S = 0.02  # between attempts to send to a client whose queue is full
 FRAMES_A_TURN = 64  # frames read before the loop may look at its timers again
+_NOTHING = codec.encode_outbound(Answer(0, False, b"\xc0"))  # no request has the number 0
 
 
 class Door:
@@ -55,7 +57,6 @@ class Door:
         self.frames_in = 0
         self.frames_refused = 0
         self.answers_dropped = 0
-        self.handshakes = HandshakeCounter()
         self._take = take
         self._after = after
         self._refused = Burst()
@@ -65,6 +66,8 @@ class Door:
         self._patience: dict[bytes, float] = {}  # loop time at which a client's answers go
         self._retry: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
+        self.clients = ClientWatch(self._reaches)
+        self.handshakes = HandshakeCounter(self.clients.somebody_went)
         self._socket, self.endpoint = sockets.bind_door(
             ground.context, address.host, address.port, server, address.first
         )
@@ -76,6 +79,7 @@ class Door:
         """Close it; the monitor must have been closed before."""
         if self._retry is not None:
             self._retry.cancel()
+        self.clients.close()
         self._loop.remove_reader(self._socket.fileno())
         self._socket.close()
 
@@ -108,7 +112,20 @@ class Door:
             return False
         except zmq.ZMQError:
             self.answers_dropped += 1
+            self.clients.went(routing_id)
         self._look_again()
+        return True
+
+    def _reaches(self, routing_id: bytes) -> bool:
+        """Whether that client's connection is there: an answer to nothing can be sent, or waits."""
+        try:
+            self._socket.send_multipart([routing_id, *_NOTHING], zmq.NOBLOCK)
+        except zmq.Again:
+            return True
+        except zmq.ZMQError:
+            return False
+        finally:
+            self._look_again()
         return True
 
     def _retry_soon(self) -> None:
@@ -133,6 +150,7 @@ class Door:
         self._patience.pop(routing_id, None)
         self._backlog_bytes -= sum(sum(map(len, parts)) for parts in waiting)
         self.answers_dropped += max(1, len(waiting))
+        self.clients.went(routing_id)  # a session that lost an answer has lost messages
         log.warning("answers_dropped", count=len(waiting), why="a client doesn't read them")
 
     def _look_again(self) -> None:

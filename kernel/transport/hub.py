@@ -19,7 +19,7 @@ from zactor.kernel.errors import Buried, NotReachable, RemoteProtocolError, Zact
 from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol import messages
 from zactor.kernel.protocol.link import Deliver, Effect, Trace, Transmit
-from zactor.kernel.protocol.messages import Hello, LinkFrame, Request
+from zactor.kernel.protocol.messages import GroupHeartbeat, Hello, LinkFrame, Request
 from zactor.kernel.transport.door import Door
 from zactor.kernel.transport.doorcall import call_door
 from zactor.kernel.transport.ground import Address, Ground
@@ -88,22 +88,22 @@ class Hub:
         except ZactorError:
             self._ground.close()
             raise
-        self.endpoint = address.advertise or self._door.endpoint
+        self.endpoint = address.advertise or self.door.endpoint
         return self.endpoint
 
     def _bind(self, address: Address) -> None:
-        self._door = Door(
+        self.door = Door(
             self._ground,
             address,
             server=self.keys.server,
             take=self._take,
             after=self._after_reading,
         )
-        self.port = self._door.port
+        self.port = self.door.port
         self._pulse = Pulse(
             self._ground,
             host=address.host,
-            door=self._door.endpoint,
+            door=self.door.endpoint,
             keys=self.keys,
             node_key=self.node_key,
             on_heartbeat=self.user.on_heartbeat,
@@ -118,7 +118,7 @@ class Hub:
             peer.gone = "this node stops"
         self._book.clear()
         self._ground.still()
-        self._door.close()
+        self.door.close()
         self._pulse.close()
         self._ground.close()
 
@@ -196,7 +196,7 @@ class Hub:
         self.user.on_peer_gone(peer, peer.end(reason))
         peer.bury_outbox()
 
-    def drop_half_met(self) -> None:
+    def _drop_half_met(self) -> None:
         """Forget who said Hello long ago and never linked: it may say Hello again."""
         since = self.now_ms() - 2 * config.HELLO_MS
         for peer in list(self.peers.values()):
@@ -351,15 +351,18 @@ class Hub:
 
     def answer(self, client: Client, outbound: messages.Answer | messages.Problem) -> None:
         """Send a client its answer; a client that went away is no error."""
-        self._door.answer(client, outbound)
+        self.door.answer(client, outbound)
 
     # -- heartbeats --------------------------------------------------------------------------
-    def beat(self, lag_ms: int) -> None:
-        """Publish one heartbeat."""
-        hears = tuple(sorted(str(peer.node) for peer in self.peers.values() if peer.up))
-        beat = messages.Heartbeat(self.me.name, self.me.incarnation, self.clock, lag_ms, hears)
-        self._pulse.beat(beat)
+    def beat(self, group: GroupHeartbeat) -> None:
+        """Publish a heartbeat."""
+        linked = tuple(sorted(str(peer.node) for peer in self.peers.values() if peer.up))
+        self._pulse.beat(messages.Heartbeat(self.clock, linked, group))
+
+    def keep(self) -> None:
+        """Look after what nothing else calls for; every HOUSEKEEPING_MS."""
         self._ground.authenticator.check()
+        self._drop_half_met()
         self._turn()
         for peer in list(self.peers.values()):
             self._read_dealer(peer)  # what a send swallowed the news of, see `answer`
@@ -381,11 +384,11 @@ class Hub:
     def counters(self) -> dict[str, int]:
         """Return how many frames went and came since the start."""
         return {
-            "frames_in": self._door.frames_in,
+            "frames_in": self.door.frames_in,
             "frames_out": self.frames_out,
-            "frames_refused": self._door.frames_refused,
+            "frames_refused": self.door.frames_refused,
             "strangers": self.strangers,
-            "answers_dropped": self._door.answers_dropped,
+            "answers_dropped": self.door.answers_dropped,
         }
 
     def refusals(self) -> dict[str, int]:
@@ -393,5 +396,5 @@ class Hub:
         return {
             "keys_refused": self._ground.authenticator.refused,
             "heartbeats_refused": self._pulse.refused,
-            **self._door.handshakes.counts(),
+            **self.door.handshakes.counts(),
         }

@@ -209,8 +209,9 @@ class HandshakeCounter:
         | zmq.EVENT_DISCONNECTED
     )
 
-    def __init__(self) -> None:
-        """Nobody came yet."""
+    def __init__(self, on_disconnected: Callable[[], object] | None = None) -> None:
+        """Nobody came yet. `on_disconnected` is called when somebody went, in the same thread."""
+        self._on_disconnected = on_disconnected
         self.accepted = 0
         self.succeeded = 0
         self.failed_auth = 0  # the authenticator refused the key
@@ -229,6 +230,8 @@ class HandshakeCounter:
                 self.succeeded += 1
             case zmq.EVENT_DISCONNECTED:
                 self.disconnected += 1
+                if self._on_disconnected is not None:
+                    self._on_disconnected()
             case zmq.EVENT_HANDSHAKE_FAILED_AUTH:
                 self.failed_auth += 1
                 self._fail()

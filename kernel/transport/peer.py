@@ -46,10 +46,10 @@ class Peer:
         self.outbox: deque[object] = deque()
         self.handled: deque[int] = deque()  # counts from other threads, see `consumed`
         self.gone = ""  # why it is dead to us; "" while it lives
+        self.apart = ""  # why it is out of the view, perhaps not for ever; "" while it is in
         self.dealer: zmq.Socket[bytes] | None = None
         self.connected = False  # our DEALER has finished its handshake
         self.frames_in = 0  # of its link
-        self.frames_seen = 0  # of them, when the supervisor looked last
         self.up = False  # announced to the supervisor
         self.met_ms = 0  # when we learnt of it, in the hub's time
         self.unsent: deque[LinkFrame] = deque()  # the socket was full
@@ -62,7 +62,8 @@ class Peer:
     @property
     def congested(self) -> bool:
         """Whether senders should wait before they put more."""
-        return len(self.outbox) + self.backlog > config.LINK_QUEUE_SOFT_ITEMS and not self.gone
+        waiting = len(self.outbox) + self.backlog
+        return waiting > config.LINK_QUEUE_SOFT_ITEMS and not self.gone and not self.apart
 
     def put(self, item: object) -> None:
         """Queue `item` for the node.
@@ -70,7 +71,7 @@ class Peer:
         Raises:
             MailboxFull: the hard limit is reached; the item was not taken.
         """
-        if self.gone:
+        if self.gone or (self.apart and is_credited(item)):
             self._bury(self, item)
             return
         waiting = len(self.outbox) + self.backlog

@@ -35,6 +35,7 @@ from zactor.kernel.protocol.messages import (
     Reply,
     Request,
     Signal,
+    Wired,
 )
 from zactor.kernel.wire.bulky import Buffer, Bulky
 from zactor.kernel.wire.measure import bytes_of, is_credited, size_of
@@ -47,10 +48,12 @@ __all__ = [
     "decode_heartbeat",
     "decode_inbound",
     "decode_outbound",
+    "decode_wired",
     "encode_frame",
     "encode_heartbeat",
     "encode_outbound",
     "encode_request",
+    "encode_wired",
     "is_credited",
     "size_of",
 ]
@@ -63,6 +66,7 @@ _encoder = msgspec.msgpack.Encoder()
 _inbound: msgspec.msgpack.Decoder[LinkFrame | Request] = msgspec.msgpack.Decoder(Inbound)
 _outbound: msgspec.msgpack.Decoder[Answer | Problem] = msgspec.msgpack.Decoder(Outbound)
 _heartbeat = msgspec.msgpack.Decoder(Heartbeat)
+_wired = msgspec.msgpack.Decoder(Wired)
 
 _BESIDE_BYTES_MAX = FRAME_BYTES_MAX - INLINE_BYTES_MAX - BATCH_BYTES_MAX
 
@@ -150,6 +154,20 @@ def decode_heartbeat(body: Part) -> Heartbeat:
         RemoteProtocolError: it is malformed.
     """
     return _decode(_heartbeat, body)
+
+
+def encode_wired(signal: Wired) -> bytes:
+    """Return the payload of the group message that carries a signal."""
+    return _encoder.encode(signal)
+
+
+def decode_wired(payload: bytes) -> Wired:
+    """Return a signal that a group message carries.
+
+    Raises:
+        RemoteProtocolError: it is malformed.
+    """
+    return _decode(_wired, payload)
 
 
 def check_item(item: object) -> None:

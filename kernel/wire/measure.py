@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from zactor.kernel.protocol.messages import Ask, Bulk, Reply, Signal
+from zactor.kernel.protocol.messages import Ask, Bulk, GroupPacket, Reply, Signal
 from zactor.kernel.wire.bulky import Buffer, Bulky
 
 ITEM_OVERHEAD_BYTES = 32  # tag, lengths and numbers of one item on the wire, rounded up
 TARGET_BYTES = 9  # the longest integer of msgpack
+GROUP_OVERHEAD_BYTES = 128  # the same of a packet to groups, with its many numbers
+NODE_CHARACTERS = 64  # the longest name of a node
 CHARACTER_BYTES = 4  # the longest character of UTF-8
 
 _encoder = msgspec.msgpack.Encoder()
@@ -33,6 +35,14 @@ def size_of(item: object) -> int:
     if type(item) is Signal:
         beside = TARGET_BYTES * len(item.targets) + CHARACTER_BYTES * len(item.action)
         return ITEM_OVERHEAD_BYTES + beside + len(item.payload)
+    if type(item) is GroupPacket:
+        size = GROUP_OVERHEAD_BYTES + CHARACTER_BYTES * 2 * NODE_CHARACTERS
+        for one in item.items:
+            names = len(one.session) + sum(map(len, one.groups))
+            # Names of groups have a head of up to 3 bytes each, of which a message has up to 100.
+            heads = ITEM_OVERHEAD_BYTES + 3 * len(one.groups)
+            size += heads + CHARACTER_BYTES * names + len(one.payload)
+        return size
     if type(item) is Ask:
         return ITEM_OVERHEAD_BYTES + CHARACTER_BYTES * len(item.action) + len(item.payload)
     if type(item) is Reply:

@@ -23,6 +23,9 @@ Policy = Literal["pickle", "data"]
 PLAIN_MARK: Final = b"D"
 """First byte of a payload of plain data; the rest is msgpack."""
 
+VALUE_MARK: Final = b"\x00zv\x00"
+"""Begins a group message that holds an actor's value; all other group messages are bytes."""
+
 _PICKLE_MARK = b"\x80"
 _MAIN = b"__main__"
 _ATOMS = frozenset({type(None), bool, int, float, str, bytes})  # never leave the pickle
@@ -108,6 +111,42 @@ def encode_value(value: Any, policy: Policy = "pickle") -> bytes | Outsize:
     if type(value) in _ATOMS:
         return _limited(pickle.dumps(value, 5), (), "the result")
     return _pickled(value, "the result")
+
+
+def encode_whole(args: tuple[Any, ...], policy: Policy = "pickle") -> bytes:
+    """Return arguments as `encode` does, long buffers copied into the one payload.
+
+    Raises:
+        ConfigError: they can't travel.
+    """
+    body = encode(args, {}, policy)
+    return body if isinstance(body, bytes) else _whole(args, "the arguments")
+
+
+def encode_message(value: Any, policy: Policy = "pickle") -> bytes:
+    """Return the payload of a group message: bytes as they are, all else marked as a value.
+
+    So a session that is no actor gets the bytes that an actor sends, and an actor gets its.
+
+    Raises:
+        ConfigError: it can't travel.
+    """
+    if type(value) is bytes and not value.startswith(VALUE_MARK):
+        return value
+    body = encode_value(value, policy)
+    return VALUE_MARK + (body if isinstance(body, bytes) else _whole(value, "the message"))
+
+
+def decode_message(payload: bytes, policy: Policy = "pickle") -> Any:
+    """Return what `encode_message` was given, or the bytes that another session sent.
+
+    Raises:
+        RemoteProtocolError: it is marked as a value and is none, or a pickle where policy is
+            "data".
+    """
+    if not payload.startswith(VALUE_MARK):
+        return payload
+    return decode_value(payload[len(VALUE_MARK) :], (), policy)
 
 
 def encode_plain(value: Any) -> bytes:
@@ -232,6 +271,17 @@ def _pickled(value: Any, what: str) -> bytes | Outsize:
         head = _cloudpickled(value, keep_inside, what)
     _limited(head, buffers, what)
     return Outsize(head, tuple(buffers)) if buffers else head
+
+
+def _whole(value: Any, what: str) -> bytes:
+    """The same as `_pickled` with everything inside."""
+    try:
+        head = pickle.dumps(value, 5)
+    except Exception:  # as in _pickled
+        head = b""
+    if not head or _MAIN in head:
+        head = _cloudpickled(value, lambda _: True, what)
+    return _limited(head, (), what)
 
 
 def _cloudpickled(

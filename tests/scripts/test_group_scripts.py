@@ -12,7 +12,9 @@ from zactor.testing.sim_script import Script, play_script
 
 _FOLDER = Path(__file__).parent
 _STORIES = sorted(path.name for path in _FOLDER.glob("*.txt"))
-_SETTINGS = Settings(window_messages=4, ack_messages=2, backlog_messages=2, queue_soft=8)
+_SETTINGS = Settings(
+    window_messages=4, packet_messages=1, ack_messages=2, backlog_messages=2, queue_soft=8
+)
 
 
 @pytest.mark.parametrize("story", _STORIES)

@@ -21,7 +21,7 @@ from zactor.kernel.protocol.engine import Engine
 from zactor.kernel.protocol.failure import Detector, Peer
 from zactor.kernel.protocol.groups import Groups
 from zactor.kernel.protocol.membership import Membership
-from zactor.kernel.protocol.messages import GroupData, Kind, Plan
+from zactor.kernel.protocol.messages import GroupPacket, Kind, Plan
 from zactor.kernel.protocol.ordering import TICKETED, Ordering
 from zactor.kernel.protocol.recovery import Schedule
 from zactor.kernel.protocol.repeats import Repeats
@@ -71,9 +71,9 @@ def _ghost_member(monkeypatch: pytest.MonkeyPatch) -> None:
 def _twice(monkeypatch: pytest.MonkeyPatch) -> None:
     real = Ordering.undelivered
 
-    def undelivered(self: Ordering, places: Any) -> list[GroupData]:
+    def undelivered(self: Ordering, places: Any) -> list[GroupPacket]:
         found = real(self, places)
-        return found + [data for data in found if data.service in TICKETED][:1]
+        return found + [packet for packet in found if packet.service in TICKETED][:1]
 
     monkeypatch.setattr(Ordering, "undelivered", undelivered)
 
@@ -81,7 +81,7 @@ def _twice(monkeypatch: pytest.MonkeyPatch) -> None:
 def _wrong_flag(monkeypatch: pytest.MonkeyPatch) -> None:
     real = Courier._give
 
-    def give(self: Courier, ready: Sequence[GroupData], transitional: bool) -> Any:
+    def give(self: Courier, ready: Sequence[GroupPacket], transitional: bool) -> Any:
         return real(self, ready, False)
 
     monkeypatch.setattr(Courier, "_give", give)
@@ -106,7 +106,7 @@ def _own_last_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
 def _fifo_reversed(monkeypatch: pytest.MonkeyPatch) -> None:
     real = Ordering._run
 
-    def run(self: Ordering, stream: Any, ready: list[GroupData]) -> None:
+    def run(self: Ordering, stream: Any, ready: list[GroupPacket]) -> None:
         count = len(ready)
         real(self, stream, ready)
         ready[count:] = reversed(ready[count:])
@@ -126,7 +126,7 @@ def _everyone_obliged(monkeypatch: pytest.MonkeyPatch) -> None:
 def _neighbours_swapped(monkeypatch: pytest.MonkeyPatch) -> None:
     real = Courier._give
 
-    def give(self: Courier, ready: Sequence[GroupData], transitional: bool) -> Any:
+    def give(self: Courier, ready: Sequence[GroupPacket], transitional: bool) -> Any:
         swapped = list(ready)
         for index in range(len(swapped) - 1):
             one, two = swapped[index], swapped[index + 1]
@@ -150,8 +150,8 @@ def _cut_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def leave_view(self: Courier, sync: Any) -> Any:
         regular, after = self._flush
-        late = [data for data in regular if data.service is not Service.RELIABLE]
-        early = [data for data in regular if data.service is Service.RELIABLE]
+        late = [packet for packet in regular if packet.service is not Service.RELIABLE]
+        early = [packet for packet in regular if packet.service is Service.RELIABLE]
         self._flush = early, late + after
         return real(self, sync)
 
@@ -184,7 +184,10 @@ def _reliable_unshared(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def leave_view(self: Courier, sync: Any) -> Any:
         regular, after = self._flush
-        self._flush = [data for data in regular if data.service is not Service.RELIABLE], after
+        self._flush = (
+            [packet for packet in regular if packet.service is not Service.RELIABLE],
+            after,
+        )
         return real(self, sync)
 
     monkeypatch.setattr(Courier, "leave_view", leave_view)
@@ -235,7 +238,7 @@ def _learns_when_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def of_view(self: Engine, peer: NodeId, message: Any) -> None:
         frozen = self.membership.is_frozen and message.view == self.view.id
-        if frozen and isinstance(message, GroupData) and message.sequence:
+        if frozen and isinstance(message, GroupPacket) and message.sequence:
             self._add(self.courier.receive(peer, message, self._now_ms))
         else:
             real(self, peer, message)

@@ -8,11 +8,11 @@ import pytest
 from twin import Member, Told, Twin
 
 from zactor.kernel.protocol import events
+from zactor.kernel.protocol.eventlog import message_id
 from zactor.kernel.protocol.service import Service
 from zactor.testing.history import Line
 from zactor.testing.sim_cluster import Cluster
 from zactor.testing.sim_faults import Faults
-from zactor.testing.sim_log import message_id
 
 _GROUPS = ("red", "green", "blue")
 

@@ -20,11 +20,11 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol import effects as out
 from zactor.kernel.protocol import events
 from zactor.kernel.protocol.engine import Engine
+from zactor.kernel.protocol.eventlog import lines_of
 from zactor.kernel.protocol.group_settings import Settings
-from zactor.kernel.protocol.messages import GroupData, GroupHeartbeat, GroupMessage
+from zactor.kernel.protocol.messages import GroupHeartbeat, GroupMessage, GroupPacket
 from zactor.testing.history import Line
 from zactor.testing.sim_faults import Faults
-from zactor.testing.sim_log import line_of
 from zactor.testing.sim_network import Network
 
 _GRAIN_MS = 0.2  # a Tick that is due already comes so much later
@@ -228,6 +228,11 @@ class Cluster:
         due_ms = (node.engine.deadline_ms - self.local_ms(node)) / node.rate
         self._schedule(node, max(due_ms, _GRAIN_MS))
 
+    def submit(self, node: SimNode, event: events.Submit) -> None:
+        """Queue a message for the node's next step, as a shell does. Raises: as step."""
+        node.engine.submit(event)
+        self._schedule(node, _GRAIN_MS)
+
     def _schedule(self, node: SimNode, ms: float) -> None:
         wake_ms = self.now_ms + ms
         if node.wake_ms is not None and node.wake_ms <= wake_ms:
@@ -245,8 +250,7 @@ class Cluster:
 
     def _carry(self, node: SimNode, effects: list[out.Effect]) -> None:
         for effect in effects:
-            line = line_of(effect)
-            if line is not None:
+            for line in lines_of(effect):
                 self.log(node, line)
             if isinstance(effect, out.Send):
                 self._send(node, effect)
@@ -258,12 +262,14 @@ class Cluster:
                 for name in self.live:
                     if name != node.id.name:
                         self.network.cast(node.id, self.nodes[name].id, heartbeat)
-            elif isinstance(effect, out.Deliver) and effect.sessions:
-                self._read(node)
+            elif isinstance(effect, out.Deliver):
+                for sessions in effect.sessions:
+                    if sessions:
+                        self._read(node)
 
     def _send(self, node: SimNode, effect: out.Send) -> None:
         message = _over_the_wire(effect.message)
-        if not isinstance(message, GroupData):
+        if not isinstance(message, GroupPacket):
             kind, number = type(message).__name__, str(getattr(message, "ballot", ""))
             to = [str(peer) for peer in effect.to]
             self.log(node, {"k": "message", "message": kind, "ballot": number, "to": to})

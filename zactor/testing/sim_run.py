@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 
 from zactor.kernel.errors import LocalProtocolError, MailboxFull
 from zactor.kernel.protocol import events
+from zactor.kernel.protocol.eventlog import message_id
 from zactor.kernel.protocol.group_settings import Settings
 from zactor.kernel.protocol.service import Service
 from zactor.testing.history import Line
 from zactor.testing.sim_cluster import Cluster, SimNode
 from zactor.testing.sim_faults import Faults, draw_faults
-from zactor.testing.sim_log import message_id
 
 HEALED_MS = 14_000.0  # hold-down of the simulated nodes, then ALONE and a few attempts
 _GROUPS = ("red", "green", "blue")
@@ -49,6 +49,7 @@ class Plan:
 def draw_plan(seed: int) -> Plan:
     """Choose a run. Limits are small, so that they are reached."""
     chance = random.Random(seed)
+    window_messages = chance.choice((4, 16, 8_192))
     return Plan(
         seed=seed,
         node_count=chance.randint(3, 7),
@@ -58,8 +59,9 @@ def draw_plan(seed: int) -> Plan:
         burst_max=chance.choice((1, 3, 8)),
         settings=Settings(
             hold_down_ms_max=4_000,
-            window_messages=chance.choice((4, 16, 1_024)),
+            window_messages=window_messages,
             tickets_max=chance.choice((1, 3, 256)),
+            packet_messages=chance.choice((1, 3, min(window_messages, 128))),
             backlog_messages=chance.choice((4, 64)),
             ack_messages=chance.choice((1, 4)),
             ack_direct_members_max=chance.choice((2, 8, 8)),
@@ -251,7 +253,10 @@ class Run:
         try:
             # The line stands before what the step leads to, so the number is foreseen.
             place = len(self.cluster.lines)
-            self.cluster.step(node, event)
+            if isinstance(event, events.Submit) and self._chance.random() < 0.7:
+                self.cluster.submit(node, event)  # packed with what comes in the same turn
+            else:
+                self.cluster.step(node, event)
         except (MailboxFull, LocalProtocolError):
             return
         if node.engine.last_number > before and not (

@@ -19,10 +19,12 @@ from zactor.kernel.protocol.messages import (
     AckSummary,
     Departed,
     GroupAck,
-    GroupData,
     GroupHeartbeat,
+    GroupItem,
     GroupMessage,
+    GroupPacket,
     Install,
+    Kind,
     Propose,
     Ready,
     Report,
@@ -111,7 +113,7 @@ def test_alone_everything_is_delivered_at_once() -> None:
     for service in Service:
         found = engine.step(events.Submit("s", service, ("red",), b"x"), 1)
         (delivered,) = [effect for effect in found if isinstance(effect, out.Deliver)]
-        assert (delivered.message.service, delivered.sessions) == (service, ("s",))
+        assert (delivered.packet.service, delivered.sessions) == (service, (("s",),))
 
 
 def test_the_place_is_logged_before_the_message_leaves() -> None:
@@ -235,6 +237,7 @@ def test_old_and_strange_messages_are_dropped() -> None:
     wires = together(A, B)
     view, other = wires.engines[A].view.id, ViewId(99, Z)
     report = Report(view, 0, 0, (), ())
+    item = GroupItem(1, Service.FIFO, "s", ("red",), False, 0, b"")
     strange: list[tuple[NodeId, GroupMessage]] = [
         (Z, GroupAck(view, 9, (9, 9))),
         (Z, Want(view, ((A, 1, 9),))),
@@ -245,10 +248,7 @@ def test_old_and_strange_messages_are_dropped() -> None:
         (B, Install(other, ())),
         (B, Propose(ViewId(0, B), (A, B))),
         (B, Propose(other, (B,))),
-        (
-            B,
-            GroupData(view, Z, 1, 0, 1, Service.FIFO, events_kind(), "s", ("red",), False, 0, b""),
-        ),
+        (B, GroupPacket(view, Z, 1, 0, Service.FIFO, Kind.DATA, 0, (item,))),
     ]
     for peer, message in strange:
         assert wires.step(A, events.Received(peer, message)) == []
@@ -257,14 +257,10 @@ def test_old_and_strange_messages_are_dropped() -> None:
     assert wires.of(A, out.Deliver) == []
 
 
-def events_kind() -> object:
-    from zactor.kernel.protocol.messages import Kind
-
-    return Kind.DATA
-
-
 def test_a_slow_member_slows_its_sender_and_stays() -> None:
-    limits = Settings(window_messages=4, backlog_messages=2, ack_messages=1, queue_soft=4)
+    limits = Settings(
+        window_messages=4, packet_messages=1, backlog_messages=2, ack_messages=1, queue_soft=4
+    )
     wires = together(A, B, settings=limits)
     wires.step(B, events.Consumed(0))
     for _ in range(30):
@@ -296,12 +292,14 @@ def test_a_member_without_any_progress_has_failed() -> None:
 
 
 def test_unreliable_messages_are_dropped_rather_than_kept() -> None:
-    wires = together(A, B, settings=Settings(window_messages=1, ack_messages=1, queue_soft=1))
+    wires = together(
+        A, B, settings=Settings(window_messages=1, packet_messages=1, ack_messages=1, queue_soft=1)
+    )
     wires.dropped = {GroupAck, GroupHeartbeat}
     for _ in range(4):
         wires.step(A, events.Submit("s", Service.FIFO, ("red",), b""))
     wires.step(A, events.Submit("s", Service.UNRELIABLE, ("red",), b""))
-    assert wires.events_of(A) == ["message_dropped"]
+    assert wires.events_of(A) == ["messages_dropped"]
 
 
 def test_a_large_view_acknowledges_through_its_coordinator() -> None:

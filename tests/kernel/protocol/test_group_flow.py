@@ -9,7 +9,7 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol.flow import Draft, Flow
 from zactor.kernel.protocol.gaps import Gaps
 from zactor.kernel.protocol.group_settings import Settings
-from zactor.kernel.protocol.messages import GroupData, Kind
+from zactor.kernel.protocol.messages import GroupItem, GroupPacket, Kind
 from zactor.kernel.protocol.ordering import Ordering
 from zactor.kernel.protocol.repeats import Repeats
 from zactor.kernel.protocol.service import Service
@@ -20,49 +20,103 @@ A, B, C = NodeId("a", 1), NodeId("b", 1), NodeId("c", 1)
 VIEW = View(id=ViewId(1, A), members=(A, B, C))
 
 
-def draft(service: Service, number: int = 1, size: int = 0, kind: Kind = Kind.DATA) -> Draft:
-    return Draft(number, service, kind, "s", ("g",), False, b"x" * size)
+def item(service: Service, number: int = 1, size: int = 0) -> GroupItem:
+    return GroupItem(number, service, "", (), False, 0, b"x" * size)
 
 
-def sent(one: Draft, sequence: int) -> GroupData:
-    return GroupData(
-        VIEW.id, A, sequence, 0, one.number, one.service, one.kind, "s", ("g",), False, 0, b"xx"
+def packet(sequence: int) -> GroupPacket:
+    return GroupPacket(
+        VIEW.id, B, sequence, 0, Service.FIFO, Kind.DATA, 0, (item(Service.FIFO, sequence),)
     )
+
+
+def numbers(*drafts: Draft | None) -> list[list[int]]:
+    return [[one.number for one in draft.items] if draft is not None else [] for draft in drafts]
 
 
 # -- flow ------------------------------------------------------------------------------------
 def test_fifo_waits_behind_a_message_that_waits_for_its_ticket() -> None:
     flow = Flow(Settings())
-    flow.add(draft(Service.AGREED, 1))
-    flow.add(draft(Service.FIFO, 2))
+    flow.add(item(Service.AGREED, 1))
+    flow.add(item(Service.FIFO, 2))
     assert flow.next_fifo() is None
     assert flow.tickets_wanted() == 1
     assert flow.tickets_wanted() == 0, "the answer is still to come"
     assert flow.next_fifo() is None
-    assert [one.number for one in flow.granted(1)] == [1]
-    fifo = flow.next_fifo()
-    assert fifo is not None
-    assert fifo.number == 2
+    assert numbers(*flow.granted(1)) == [[1]]
+    assert numbers(flow.next_fifo()) == [[2]]
+    assert flow.waiting == 0
+
+
+def test_messages_that_wait_are_packed_with_their_like() -> None:
+    flow = Flow(Settings(packet_messages=3, packet_bytes=100))
+    services = (
+        *(Service.FIFO,) * 2,
+        Service.AGREED,
+        Service.SAFE,
+        Service.CAUSAL,
+        Service.CAUSAL,
+        *(Service.RELIABLE,) * 2,
+    )
+    for number, service in enumerate(services, 1):
+        flow.add(item(service, number))
+    assert numbers(flow.next_loose()) == [[7, 8]]
+    assert numbers(flow.next_fifo()) == [[1, 2]]
+    assert flow.tickets_wanted() == 2
+    drafts = flow.granted(2)
+    assert numbers(*drafts) == [[3, 4, 5], [6]]
+    assert [one.service for one in drafts] == [Service.SAFE, Service.CAUSAL]
+
+
+def test_a_packet_has_only_so_many_bytes_and_a_change_of_a_group_is_alone() -> None:
+    flow = Flow(Settings(packet_bytes=10))
+    for number, size in enumerate((6, 4, 1, 50, 1), 1):
+        flow.add(item(Service.FIFO, number, size))
+    flow.add(item(Service.AGREED, 6), Kind.JOIN)
+    flow.add(item(Service.AGREED, 7))
+    fifo = [flow.next_fifo() for _ in range(4)]
+    assert numbers(*fifo) == [[1, 2], [3], [4], [5]]
+    assert flow.tickets_wanted() == 2
+    drafts = flow.granted(2)
+    assert numbers(*drafts) == [[6], [7]]
+    assert [one.kind for one in drafts] == [Kind.JOIN, Kind.DATA]
+
+
+def test_what_comes_while_the_tickets_come_rides_along() -> None:
+    flow = Flow(Settings())
+    flow.add(item(Service.AGREED, 1))
+    assert flow.tickets_wanted() == 1
+    flow.add(item(Service.AGREED, 2))
+    assert numbers(*flow.granted(1)) == [[1, 2]]
 
 
 def test_tickets_are_asked_for_in_lots_within_the_credit() -> None:
-    flow = Flow(Settings(window_messages=4, tickets_max=2, ack_messages=1))
+    flow = Flow(Settings(window_messages=4, tickets_max=2, ack_messages=1, packet_messages=1))
     services = (Service.AGREED, Service.FIFO, Service.SAFE, Service.CAUSAL)
     for number, service in enumerate(services, 1):
-        flow.add(draft(service, number))
+        flow.add(item(service, number))
     assert flow.tickets_wanted() == 2
-    assert [one.number for one in flow.granted(2)] == [1, 2, 3]
+    assert numbers(*flow.granted(2)) == [[1], [2], [3]]
+
+
+def test_tickets_end_with_the_credit_in_messages_and_in_bytes() -> None:
+    small = {"ack_messages": 1, "packet_messages": 1}
+    for limits in ({"window_messages": 2}, {"window_bytes": 2}):
+        flow = Flow(Settings(**limits, **small))
+        for number in range(1, 5):
+            flow.add(item(Service.AGREED, number, 1))
+        assert flow.tickets_wanted() == 2
 
 
 def test_reliable_overtakes_but_not_the_credit_that_is_spoken_for() -> None:
-    flow = Flow(Settings(window_messages=2, ack_messages=1))
-    flow.add(draft(Service.AGREED, 1))
-    flow.add(draft(Service.RELIABLE, 2))
-    flow.add(draft(Service.RELIABLE, 3))
+    flow = Flow(Settings(window_messages=2, ack_messages=1, packet_messages=1))
+    flow.add(item(Service.AGREED, 1))
+    flow.add(item(Service.RELIABLE, 2))
+    flow.add(item(Service.RELIABLE, 3))
     assert flow.tickets_wanted() == 1
     loose = flow.next_loose()
     assert loose is not None
-    flow.sent(sent(loose, 1))
+    flow.sent(loose)
     assert flow.next_loose() is None
     flow.granted(1)
     flow.stable(1)
@@ -70,12 +124,12 @@ def test_reliable_overtakes_but_not_the_credit_that_is_spoken_for() -> None:
 
 
 def test_bytes_are_credits_too() -> None:
-    flow = Flow(Settings(window_bytes=2))
-    flow.add(draft(Service.FIFO, 1))
-    flow.add(draft(Service.FIFO, 2))
+    flow = Flow(Settings(window_bytes=2, packet_messages=1))
+    flow.add(item(Service.FIFO, 1, 2))
+    flow.add(item(Service.FIFO, 2))
     one = flow.next_fifo()
     assert one is not None
-    flow.sent(sent(one, 1))
+    flow.sent(one)
     assert flow.next_fifo() is None
     flow.new_view()
     assert flow.next_fifo() is not None
@@ -83,19 +137,19 @@ def test_bytes_are_credits_too() -> None:
 
 def test_a_full_queue_refuses_messages_but_no_leave() -> None:
     flow = Flow(Settings(queue_soft=1, queue_hard=2))
-    flow.add(draft(Service.FIFO))
-    flow.add(draft(Service.FIFO))
+    flow.add(item(Service.FIFO))
+    flow.add(item(Service.FIFO))
     with pytest.raises(MailboxFull, match="2 messages"):
-        flow.add(draft(Service.FIFO))
-    flow.add(draft(Service.AGREED, kind=Kind.LEAVE))
+        flow.add(item(Service.FIFO))
+    flow.add(item(Service.AGREED), Kind.LEAVE)
     assert flow.waiting == 3
 
 
 def test_submitters_pause_and_resume() -> None:
-    flow = Flow(Settings(queue_soft=2))
+    flow = Flow(Settings(queue_soft=2, packet_messages=1))
     assert flow.turn() is None
     for _ in range(3):
-        flow.add(draft(Service.FIFO))
+        flow.add(item(Service.FIFO))
     assert flow.turn() is True
     flow.next_fifo()
     assert flow.turn() is None
@@ -136,12 +190,12 @@ def test_nothing_new_is_not_acknowledged() -> None:
 
 def test_a_safe_message_is_acknowledged_at_once_others_in_lots() -> None:
     known = stability(ack_messages=2, ack_delay_ms=20)
-    known.arrived(False, 100)
+    known.arrived(1, False, 100)
     assert known.due_ms == 120
-    known.arrived(False, 101)
+    known.arrived(1, False, 101)
     assert known.due_ms == 101
     other = stability()
-    other.arrived(True, 7)
+    other.arrived(1, True, 7)
     assert other.due_ms == 7
 
 
@@ -190,9 +244,9 @@ def test_a_gap_is_asked_for_in_turn_until_it_moves() -> None:
     assert gaps.questions(59) == []
     assert gaps.questions(60) == [(B, ((B, 1, 2),))]
     assert gaps.questions(120) == [(C, ((B, 1, 2),))]
-    order.take(GroupData(VIEW.id, B, 1, 0, 1, Service.FIFO, Kind.DATA, "s", (), False, 0, b""))
+    order.take(packet(1))
     assert gaps.questions(180) == [], "it moves"
-    order.take(GroupData(VIEW.id, B, 2, 0, 2, Service.FIFO, Kind.DATA, "s", (), False, 0, b""))
+    order.take(packet(2))
     assert gaps.questions(240) == []
     assert gaps.due_ms is None
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from zactor.kernel import config
 from zactor.kernel.errors import LocalProtocolError
 from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol import events
 from zactor.kernel.protocol.effects import Cause, GroupLeft, GroupTransitional, GroupView
 from zactor.kernel.protocol.group_settings import Settings
 from zactor.kernel.protocol.groups import Groups, private_group
-from zactor.kernel.protocol.messages import CohortGroups, GroupData, Kind
+from zactor.kernel.protocol.messages import CohortGroups, GroupItem, GroupPacket, Kind
 from zactor.kernel.protocol.service import Service
 from zactor.kernel.protocol.sessions import Sessions
 from zactor.kernel.protocol.view import GroupId, SessionId, ViewId
@@ -22,20 +23,16 @@ ANN, BOB = SessionId(A, "ann"), SessionId(B, "bob")
 
 def change(
     kind: Kind, who: SessionId, ticket: int, *groups: str, discard: bool = False
-) -> GroupData:
-    return GroupData(
+) -> GroupPacket:
+    return GroupPacket(
         view=OLD,
         sender=who.node,
         sequence=ticket,
         ticket=ticket,
-        number=ticket,
         service=Service.AGREED,
         kind=kind,
-        session=who.session,
-        groups=groups,
-        discard=discard,
         line=0,
-        payload=b"",
+        items=(GroupItem(ticket, Service.AGREED, who.session, groups, discard, 0, b""),),
     )
 
 
@@ -82,9 +79,31 @@ def test_recipients_are_the_sessions_here_each_once() -> None:
     groups = red(ANN, BOB)
     groups.apply(change(Kind.JOIN, ANN, 3, "blue"))
     both = change(Kind.DATA, BOB, 4, "red", "blue", "green", private_group(A, "zoe"), "#ann#b")
-    assert groups.recipients(both, {"ann", "zoe"}) == ("ann", "zoe")
+    assert groups.recipients(both, {"ann", "zoe"}.__contains__) == (("ann", "zoe"),)
     own = change(Kind.DATA, ANN, 5, "red", discard=True)
-    assert groups.recipients(own, {"ann"}) == ()
+    assert groups.recipients(own, {"ann"}.__contains__) == ((),)
+    changed = change(Kind.JOIN, BOB, 6, "red")
+    assert groups.recipients(changed, {"ann"}.__contains__) == ((),)
+
+
+def test_routes_are_forgotten_when_a_group_or_a_session_changes() -> None:
+    groups, is_open = red(), {"zoe"}
+    to = change(Kind.DATA, BOB, 4, "red", "#zoe#a")
+    assert groups.recipients(to, is_open.__contains__) == (("zoe",),)
+    groups.apply(change(Kind.JOIN, ANN, 5, "red"))
+    assert groups.recipients(to, is_open.__contains__) == (("ann", "zoe"),)
+    is_open.clear()
+    groups.forget_routes()
+    assert groups.recipients(to, is_open.__contains__) == (("ann",),)
+
+
+def test_only_so_many_routes_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "GROUP_ROUTES_KEPT", 2)
+    groups = red(ANN)
+    for name in ("red", "blue", "green", "red"):
+        found = groups.recipients(change(Kind.DATA, BOB, 4, name), {"ann"}.__contains__)
+        assert found == ((("ann",),) if name == "red" else ((),))
+    assert len(groups._routes) <= 2
 
 
 def test_only_groups_that_lose_somebody_get_the_signal() -> None:
@@ -144,9 +163,9 @@ def test_a_copy_changes_apart() -> None:
 
 # -- sessions --------------------------------------------------------------------------------
 def submit(
-    session: str = "ann", groups: tuple[str, ...] = ("red",), size: int = 0
+    session: str = "ann", groups: tuple[str, ...] = ("red",), size: int = 0, mess_type: int = 0
 ) -> events.Submit:
-    return events.Submit(session, Service.FIFO, groups, b"x" * size)
+    return events.Submit(session, Service.FIFO, groups, b"x" * size, False, mess_type)
 
 
 @pytest.fixture
@@ -176,7 +195,7 @@ def test_a_closed_name_is_free_when_its_groups_know(sessions: Sessions) -> None:
     sessions.join("ann", "red")
     told = sessions.close("ann")
     assert told is not None
-    assert (told.kind, told.groups) == (Kind.DISCONNECT, ("red",))
+    assert told.groups == ("red",)
     with pytest.raises(LocalProtocolError, match="not quite gone"):
         sessions.open("ann")
     sessions.gone("ann")
@@ -192,7 +211,7 @@ def test_joins_and_leaves_must_make_sense(sessions: Sessions) -> None:
         sessions.join("ann", "red")
     with pytest.raises(LocalProtocolError, match="maximum"):
         sessions.join("ann", "blue")
-    assert sessions.leave("ann", "red").kind is Kind.LEAVE
+    assert sessions.leave("ann", "red").groups == ("red",)
     with pytest.raises(LocalProtocolError, match="isn't open"):
         sessions.join("bob", "red")
 
@@ -203,8 +222,11 @@ def test_a_submission_must_make_sense(sessions: Sessions) -> None:
         (submit(groups=()), "1 to 100 groups"),
         (submit(groups=("",)), "no name"),
         (submit(size=11), "up to 10 bytes"),
+        (submit(mess_type=1 << 15), "16 bits"),
+        (submit(mess_type=-(1 << 15) - 1), "16 bits"),
     ):
         with pytest.raises(LocalProtocolError, match=words):
             sessions.submit(bad)
     assert sessions.number == 0, "nothing changed"
-    assert sessions.submit(submit(size=10)).number == 1
+    item = sessions.submit(submit(size=10, mess_type=-(1 << 15)))
+    assert (item.number, item.mess_type) == (1, -(1 << 15))

@@ -10,13 +10,20 @@ from pathlib import Path
 import pytest
 
 from zactor.kernel.errors import AlreadyExists, Refused
+from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol import messages
+from zactor.kernel.protocol.view import ViewId
 from zactor.kernel.transport.ground import Address
 from zactor.kernel.transport.hub import Hub
 from zactor.kernel.transport.keys import cluster_keys, node_keys
 from zactor.kernel.transport.peer import Peer
 from zactor.kernel.transport.seam import Client
 from zactor.kernel.wire import results
+
+
+def first_heartbeat(me: NodeId) -> messages.GroupHeartbeat:
+    view = ViewId(0, me)
+    return messages.GroupHeartbeat(me, 1, view, view, me, (), (), 0, 0, (0,), 0)
 
 
 class Recorder:
@@ -52,7 +59,7 @@ class Recorder:
         self.news.set()
 
     def on_heartbeat(self, heartbeat: messages.Heartbeat) -> None:
-        self.beats.append(heartbeat.name)
+        self.beats.append(heartbeat.group.sender.name)
         self.news.set()
 
     def on_buried(self, reason: str) -> None:
@@ -188,7 +195,7 @@ def test_heartbeats_reach_every_peer(tmp_path: Path) -> None:
         async with linked(tmp_path) as ((one, _), (_, user)):
             async with asyncio.timeout(10):
                 while "n1" not in user.beats:
-                    one.beat(0)
+                    one.beat(first_heartbeat(one.me))
                     await asyncio.sleep(0.01)
 
     asyncio.run(story())

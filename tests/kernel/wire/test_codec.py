@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 import random
 import struct
 import tracemalloc
 from collections.abc import Callable
 from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
@@ -16,12 +17,14 @@ from hypothesis import strategies as st
 
 from zactor.kernel import config
 from zactor.kernel.errors import LocalProtocolError, RemoteProtocolError
+from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol import messages
 from zactor.kernel.protocol.messages import (
     Answer,
     Ask,
     Bulk,
     Failure,
+    GroupHeartbeat,
     Heartbeat,
     LinkFrame,
     Look,
@@ -31,6 +34,7 @@ from zactor.kernel.protocol.messages import (
     Signal,
     Undelivered,
 )
+from zactor.kernel.protocol.view import ViewId
 from zactor.kernel.wire import codec
 from zactor.kernel.wire.codec import Bulky
 
@@ -41,6 +45,8 @@ def sample(kind: Any) -> Any:
     if kind in plain:
         return plain[kind]
     origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return 7  # within whatever bounds it names
     if origin is tuple and arguments[-1] is ...:
         return (sample(arguments[0]),) * 2
     if origin is tuple:
@@ -49,7 +55,11 @@ def sample(kind: Any) -> Any:
         return {sample(arguments[0]): sample(arguments[1])}
     if origin is UnionType:
         return sample(arguments[0])
-    hints = get_type_hints(kind)
+    if issubclass(kind, enum.Enum):
+        return next(iter(kind))
+    hints = get_type_hints(kind, include_extras=True)
+    if issubclass(kind, tuple):
+        return kind(*[sample(hints[name]) for name in kind._fields])
     return kind(*[sample(hints[name]) for name in kind.__struct_fields__])
 
 
@@ -112,13 +122,19 @@ def test_buffers_are_sliced_and_not_copied() -> None:
     assert (parts[1][0], parts[2][-1]) == (7, 7)
 
 
+def a_heartbeat() -> Heartbeat:
+    me, view = NodeId("n1", 3), ViewId(7, NodeId("n1", 3))
+    group = GroupHeartbeat(me, 1, view, view, me, (NodeId("n2", 1),), (), 4, 5, (6, 7), 8)
+    return Heartbeat((1, 2), ("n2@1",), group)
+
+
 def test_requests_answers_and_heartbeats_come_back_as_they_were() -> None:
     for operation in OPERATIONS:
         request = Request(3, operation)
         assert codec.decode_inbound(codec.encode_request(request)) == request
     for message in (Answer(3, True, b"\x90"), Problem(3, "TimedOut", "late", {"a": "b"})):
         assert codec.decode_outbound(codec.encode_outbound(message)) == message
-    heartbeat = Heartbeat("n1", 3, (1, 2), 4, ("n2@1",))
+    heartbeat = a_heartbeat()
     assert codec.decode_heartbeat(codec.encode_heartbeat(heartbeat)) == heartbeat
 
 
@@ -322,7 +338,7 @@ def test_mutated_frames_decode_or_fail_and_nothing_else() -> None:
 def test_mutated_answers_and_heartbeats_decode_or_fail_and_nothing_else() -> None:
     chance = random.Random(21)
     answer = msgspec.msgpack.encode(Problem(3, "TimedOut", "late", {"a": "b"}))
-    heartbeat = codec.encode_heartbeat(Heartbeat("n1", 3, (1, 2), 4, ("n2@1",)))
+    heartbeat = codec.encode_heartbeat(a_heartbeat())
     outcomes = set()
     for _ in range(10_000):
         for decode, body in ((codec.decode_outbound, answer), (codec.decode_heartbeat, heartbeat)):

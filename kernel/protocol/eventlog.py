@@ -1,12 +1,18 @@
-"""Effects of the engine as lines of the event log (INVARIANTS.md of the design)."""
+"""Effects of the group engine as lines of the event log, for nodes and for the simulator alike.
+
+A line here has no time and no process yet: who writes it adds them.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol import effects as out
-from zactor.kernel.protocol.messages import GroupData
+from zactor.kernel.protocol.messages import GroupItem, GroupPacket
 from zactor.kernel.protocol.view import SessionId, ViewId
-from zactor.testing.history import Line
+
+Line = dict[str, Any]  # JSON types only
 
 
 def view_of(view: ViewId) -> list[object]:
@@ -23,26 +29,42 @@ def message_id(node: NodeId, number: int) -> str:
     return f"{node}#{number}"
 
 
-def _message(data: GroupData) -> Line:
+def _message(packet: GroupPacket, item: GroupItem) -> Line:
     return {
-        "mid": message_id(data.sender, data.number),
-        "v": view_of(data.view),
-        "service": data.service.value,
-        "groups": list(data.groups),
-        "op": data.kind.value,
-        "session": data.session,
-        "discard": data.discard,
+        "mid": message_id(packet.sender, item.number),
+        "v": view_of(packet.view),
+        "service": item.service.value,
+        "groups": list(item.groups),
+        "op": packet.kind.value,
+        "session": item.session,
+        "discard": item.discard,
     }
 
 
-def line_of(effect: out.Effect) -> Line | None:
-    """The log's line for an effect, without time and process; None if it leaves no trace."""
+def lines_of(effect: out.Effect) -> list[Line]:
+    """The log's lines for an effect, without time and process; none if it leaves no trace."""
     match effect:
         case out.Sent():
-            return {"k": "send", **_message(effect.message)}
+            packet = effect.packet
+            return [{"k": "send", **_message(packet, item)} for item in packet.items]
         case out.Deliver():
-            line: Line = {"k": "deliver", **_message(effect.message)}
-            return line | {"trans": effect.transitional, "to": list(effect.sessions)}
+            packet = effect.packet
+            return [
+                {
+                    "k": "deliver",
+                    **_message(packet, item),
+                    "trans": effect.transitional,
+                    "to": list(sessions),
+                }
+                for item, sessions in zip(packet.items, effect.sessions, strict=True)
+            ]
+        case _:
+            line = _line_of(effect)
+            return [line] if line is not None else []
+
+
+def _line_of(effect: out.Effect) -> Line | None:
+    match effect:
         case out.ViewInstalled():
             members = [str(node) for node in effect.view.members]
             return {"k": "view", "v": view_of(effect.view.id), "members": members}
@@ -69,5 +91,5 @@ def line_of(effect: out.Effect) -> Line | None:
             return {"k": type(effect).__name__.lower()}
         case out.Trace():
             return {"k": "note", "event": effect.event, "fields": dict(effect.fields)}
-        case out.Send() | out.SendUnreliably() | out.Publish():
+        case _:
             return None

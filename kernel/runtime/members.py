@@ -1,0 +1,269 @@
+"""Actors as members of groups: what they call, and how what comes reaches their hooks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zactor.kernel import config
+from zactor.kernel.errors import (
+    AlreadyExists,
+    ConfigError,
+    NoSuchThing,
+    NotDelivered,
+    ZactorError,
+    text_of,
+)
+from zactor.kernel.ids import NodeId
+from zactor.kernel.protocol.effects import Cause, GroupTransitional, GroupView
+from zactor.kernel.protocol.events import Join, Leave, SessionClosed, SessionOpened, Submit
+from zactor.kernel.protocol.groupnames import check_destinations, check_group_name
+from zactor.kernel.protocol.messages import GroupData
+from zactor.kernel.protocol.service import Service
+from zactor.kernel.protocol.view import SessionId
+from zactor.kernel.runtime.actor import Actor
+from zactor.kernel.runtime.mailbox import Message, Parcel
+from zactor.kernel.runtime.refs import Reply
+from zactor.kernel.runtime.rooms import Command, Rooms, Seat
+from zactor.kernel.wire.payload import Policy, decode_message, encode_message
+
+if TYPE_CHECKING:
+    from zactor.kernel.runtime.cell import Cell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomMessage:
+    """A message to groups, as `on_message` gets it."""
+
+    sender: str  # #session#node; an actor's session has the actor's name
+    groups: tuple[str, ...]  # all that it was sent to
+    value: Any  # as it was sent; bytes where the sender is no actor
+    service: Service
+    transitional: bool  # after the transitional signal: members that were lost may not have it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomView:
+    """A change of a group's membership, as `on_view` gets it.
+
+    A transitional one says that members are about to be lost: what follows, up to the next view of
+    the group, is certain among those only that stay. It names nobody.
+    """
+
+    group: str
+    id: str  # the same for all who see this membership
+    members: tuple[str, ...]  # #session#node each, sorted; () if transitional, or if we left
+    cause: Cause
+    changed: str | None  # who joined, left or was disconnected; None with Cause.NETWORK
+    vs_sets: tuple[tuple[str, ...], ...]  # who came together from their last view; () if all did
+    transitional: bool
+
+
+class RoomParcel(Parcel):
+    """A message to groups on its way through a mailbox."""
+
+    data: Any = None  # GroupData
+    transitional: bool = False
+
+    def arguments(self, policy: Policy) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Decode. Only in the actor's thread: unpickling runs code."""
+        data: GroupData = self.data
+        message = RoomMessage(
+            sender=str(SessionId(data.sender, data.session)),
+            groups=data.groups,
+            value=decode_message(data.payload, policy),
+            service=data.service,
+            transitional=self.transitional,
+        )
+        return (message,), {}
+
+
+class Member:
+    """One actor's session. The actor's own thread calls what comes first, the host's the rest."""
+
+    def __init__(self, cell: Cell, rooms: Rooms) -> None:
+        self.node: NodeId | None = None  # as a Port; nothing goes back that way
+        self.congested = False
+        self._cell = cell
+        self._rooms = rooms
+        self._seat = Seat(rooms, cell.name, self)
+        self._groups: set[str] = set()  # that the actor has asked to be in
+        # Not ended yet, by what was wanted of which group, the oldest first.
+        self._awaited: dict[tuple[type[Join] | type[Leave], str], deque[Reply[None]]] = {}
+        cls = type(cell.actor) if cell.actor is not None else None
+        self._sees_views = cls is None or cls.on_view is not Actor.on_view
+        self._is_closed = False
+
+    # -- for the actor -----------------------------------------------------------------------
+    def join(self, group: str) -> Reply[None]:
+        """Enter a group; the reply ends when this actor is a member of it.
+
+        Raises:
+            ConfigError: that is no name of a group.
+            AlreadyExists: it is in it, or on its way.
+        """
+        check_group_name("group", group)
+        if group in self._groups:
+            raise AlreadyExists(f"{self._cell.name} is in group {group} already")
+        if len(self._groups) >= config.GROUP_JOINED_MAX:
+            most = config.GROUP_JOINED_MAX
+            raise ConfigError(f"{self._cell.name} is in {most} groups: that is the maximum")
+        self._groups.add(group)
+        return self._change(Join(self._cell.name, group))
+
+    def leave(self, group: str) -> Reply[None]:
+        """Leave a group; the reply ends when this actor hears no more of it.
+
+        Raises:
+            NoSuchThing: it isn't in it.
+        """
+        if group not in self._groups:
+            raise NoSuchThing(f"{self._cell.name} isn't in group {group}")
+        self._groups.discard(group)
+        return self._change(Leave(self._cell.name, group))
+
+    def _change(self, command: Join | Leave) -> Reply[None]:
+        what = "join" if isinstance(command, Join) else "leave"
+        reply: Reply[None] = self._cell.runtime.promise(self._cell.name, what)
+        self._awaited.setdefault((type(command), command.group), deque()).append(reply)
+        self._seat.put(command)
+        return reply
+
+    def multicast(
+        self, groups: str | Iterable[str], value: Any, service: Service, discard: bool
+    ) -> Reply[None]:
+        """Send to groups; the reply ends when there is room for more.
+
+        Raises:
+            ConfigError: a name is wrong, or the value can't travel, or is too long.
+            MailboxFull: the hard limit of what may wait is reached.
+        """
+        names = check_destinations((groups,) if isinstance(groups, str) else tuple(groups))
+        cell = self._cell
+        payload = encode_message(value, cell.runtime.policy)
+        if len(payload) > config.GROUP_PAYLOAD_BYTES_MAX:
+            most = config.GROUP_PAYLOAD_BYTES_MAX
+            raise ConfigError(f"a group message of {len(payload)} bytes: the limit is {most}")
+        self._seat.put(Submit(cell.name, service, names, payload, discard))
+        reply: Reply[None] = cell.runtime.promise(cell.name, "multicast")
+        self._rooms.when_free(reply)
+        if not reply.done():
+            cell.hold(self._rooms)  # who doesn't await it pauses after this message
+        return reply
+
+    def close(self) -> None:
+        """End the session: the actor is gone. Threads: any."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._seat.put(SessionClosed(self._cell.name))
+            self._fail(NotDelivered(f"{self._cell.name} has stopped"))
+
+    # -- as a port of the messages it brings -------------------------------------------------
+    def consumed(self, count: int) -> None:
+        """So many messages left the mailbox. Threads: any."""
+        self._seat.consumed(count)
+
+    def put(self, item: Any) -> None:
+        """Nothing is sent back to a group."""
+        raise AssertionError(item)
+
+    # -- from the host -----------------------------------------------------------------------
+    def on_message(self, message: GroupData, transitional: bool) -> None:
+        """A message to a group of the actor, or to itself."""
+        parcel = RoomParcel(
+            message.payload, (), self, 0, 0, data=message, transitional=transitional
+        )
+        sender = str(SessionId(message.sender, message.session))
+        self._give(Message("on_message", parcel=parcel, sender=sender, hook=True))
+        self._rooms.look()
+
+    def on_group_view(self, change: GroupView) -> None:
+        """A group of the actor has a new membership."""
+        changed = change.changed
+        if changed is not None and changed.session == self._cell.name:
+            if change.cause is Cause.JOIN and self._is_me(changed):
+                self._settle(Join, change.group)
+        self._show(
+            RoomView(
+                group=change.group,
+                id=str(change.id),
+                members=tuple(map(str, change.members)),
+                cause=change.cause,
+                changed=None if changed is None else str(changed),
+                vs_sets=tuple(tuple(map(str, part)) for part in change.sets),
+                transitional=False,
+            )
+        )
+
+    def on_group_transitional(self, change: GroupTransitional) -> None:
+        """A group of the actor is about to lose members."""
+        self._show(
+            RoomView(
+                group=change.group,
+                id=str(change.id),
+                members=(),
+                cause=Cause.NETWORK,
+                changed=None,
+                vs_sets=(),
+                transitional=True,
+            )
+        )
+
+    def on_group_left(self, group: str) -> None:
+        """The actor is out of the group."""
+        self._settle(Leave, group)
+        self._show(
+            RoomView(
+                group=group,
+                id="",
+                members=(),
+                cause=Cause.LEAVE,
+                changed=f"#{self._cell.name}#{self._cell.node}",
+                vs_sets=(),
+                transitional=False,
+            )
+        )
+
+    def on_refused(self, command: Command, error: ZactorError) -> None:
+        """The session can't be opened, or isn't what the actor takes it for."""
+        cell = self._cell
+        match command:
+            case SessionOpened():
+                self._groups.clear()
+                cell.runtime.failure(cell, "join", error)
+                self._fail(error)
+            case Submit():
+                target = " ".join(command.groups)
+                cell.runtime.dead(cell.name, target, "multicast", text_of(error))
+            case Join() | Leave():
+                self._settle(type(command), command.group, error)
+
+    def _is_me(self, who: SessionId) -> bool:
+        return who.node.name == self._cell.node
+
+    def _show(self, view: RoomView) -> None:
+        if self._sees_views:
+            self._give(Message("on_view", (view,), {}, hook=True))
+
+    def _give(self, message: Message) -> None:
+        self._cell.runtime.arrived(self._cell, message)
+
+    def _settle(
+        self, kind: type[Join] | type[Leave], group: str, error: ZactorError | None = None
+    ) -> None:
+        replies = self._awaited.get((kind, group))
+        with suppress(IndexError):  # nobody waits
+            reply = replies.popleft() if replies is not None else None
+            if reply is not None and error is not None:
+                reply.set_error(error)
+            elif reply is not None:
+                reply.set_result(None)
+
+    def _fail(self, error: ZactorError) -> None:
+        for (kind, group), replies in list(self._awaited.items()):
+            for _ in range(len(replies)):
+                self._settle(kind, group, error)
+

@@ -1,0 +1,212 @@
+"""Signals in group order: one message for all nodes that have reactors, the same order at all.
+
+Each node has one session for them. A signal is sent once, to the sessions of all nodes that it is
+for, and to that of its own node, which so learns what became of it. A node's reactors get it when
+it is delivered there, also those beside the emitter: on a shorter way they would see another order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import structlog
+
+from zactor.kernel import config
+from zactor.kernel.errors import ConfigError, RemoteProtocolError, ZactorError, text_of
+from zactor.kernel.ids import NodeId
+from zactor.kernel.protocol.effects import GroupTransitional, GroupView
+from zactor.kernel.protocol.events import SessionOpened, Submit
+from zactor.kernel.protocol.messages import GroupData, Signal, Undelivered, Wired
+from zactor.kernel.protocol.service import Service
+from zactor.kernel.protocol.view import View, ViewId
+from zactor.kernel.runtime.mailbox import Port
+from zactor.kernel.runtime.rooms import Command, Rooms, Seat
+from zactor.kernel.runtime.router import Targets
+from zactor.kernel.wire.codec import decode_wired, encode_wired
+
+if TYPE_CHECKING:
+    from zactor.kernel.runtime.grouped import Grouped
+    from zactor.kernel.transport.grouphost import GroupHost
+
+log = structlog.get_logger()
+
+WIRES = "zactor.wires"
+"""The session of each node through which signals in group order come."""
+
+_LOOSE_MIN = 256  # signals that may wait to be stable before it is looked who is
+
+
+class _Origin:
+    """The node that a signal came from, as a port: its answers go over the link, its credit here.
+
+    Threads: any.
+    """
+
+    congested = False
+
+    def __init__(self, wires: Wires, node: NodeId) -> None:
+        self._wires = wires
+        self.node = node
+
+    def put(self, item: Any) -> None:
+        """Send back that a signal wasn't handled."""
+        self._wires.send_back(self.node, item)
+
+    def consumed(self, count: int) -> None:
+        """So many of its signals left the mailboxes."""
+        self._wires.seat.consumed(count)
+
+
+class Wires:
+    """The node's session for signals. What has no `Threads:` is the host's thread's."""
+
+    def __init__(
+        self,
+        runtime: Grouped,
+        rooms: Rooms,
+        me: NodeId,
+        port_of: Callable[[NodeId], Port | None],
+    ) -> None:
+        """Args: port_of: the link to a life of another node. Threads: called by any."""
+        self._runtime = runtime
+        self._rooms = rooms
+        self._me = me
+        self._port_of = port_of
+        self.seat = Seat(rooms, WIRES, self)
+        self._origins: dict[NodeId, _Origin] = {}
+        self._host: GroupHost | None = None
+        # Own signals that were delivered here and that other nodes may not have yet.
+        self._loose: deque[tuple[int, Wired]] = deque()
+        self._look_at = _LOOSE_MIN
+
+    # -- out ---------------------------------------------------------------------------------
+    @property
+    def congested(self) -> bool:
+        """Whether senders should wait. Threads: any."""
+        return self._rooms.congested
+
+    def make(
+        self,
+        service: Service,
+        targets: Targets,
+        sender: int,
+        number: int,
+        action: str,
+        payload: bytes,
+    ) -> Submit:
+        """Return what carries a signal to reactors on these nodes. Threads: any.
+
+        Raises:
+            ConfigError: it is too long, or goes to too many nodes.
+        """
+        body = encode_wired(Wired(targets, sender, number, action, payload))
+        if len(body) > config.GROUP_PAYLOAD_BYTES_MAX:
+            most = config.GROUP_PAYLOAD_BYTES_MAX
+            raise ConfigError(
+                f"a signal of {len(body)} bytes: in group order the limit is {most}, connect with "
+                "service fifo"
+            )
+        nodes = sorted({self._me.name, *(node for node, _ in targets)})
+        if len(nodes) > config.GROUP_DESTINATIONS_MAX:
+            most = config.GROUP_DESTINATIONS_MAX
+            raise ConfigError(f"a signal in group order to {len(nodes)} nodes: the limit is {most}")
+        return Submit(WIRES, service, tuple(f"#{WIRES}#{node}" for node in nodes), body)
+
+    def send_back(self, node: NodeId, item: Undelivered) -> None:
+        """Tell a node that a signal of its wasn't handled here. Threads: any."""
+        if node == self._me:
+            self._runtime.returned(item)
+            return
+        port = self._port_of(node)
+        if port is not None:  # else it is gone, and its dead letters with it
+            port.put(item)
+
+    # -- in ----------------------------------------------------------------------------------
+    def attach(self, host: GroupHost) -> None:
+        """Begin: the session exists before any other node can be met."""
+        self._host = host
+        host.listen(WIRES, self)
+        self.seat.put(SessionOpened(WIRES))
+
+    def on_message(self, message: GroupData, transitional: bool) -> None:
+        """A signal, of any node, at its place in the order."""
+        self._rooms.look()
+        origin = self._origins.get(message.sender)
+        if origin is None:
+            origin = self._origins[message.sender] = _Origin(self, message.sender)
+        try:
+            item = decode_wired(message.payload)
+        except RemoteProtocolError as error:
+            log.error("signal_malformed", node=str(message.sender), why=str(error))
+            origin.consumed(1)
+            return
+        uids = next((uids for node, uids in item.targets if node == self._me.name), ())
+        signal = Signal(uids, item.sender, item.number, item.action, item.payload)
+        self._runtime.arrived_in_order(origin, signal)
+        if message.sender == self._me:
+            self._note_delivered(message.ticket, item)
+
+    def on_view(self, view: View, together: Sequence[NodeId]) -> None:
+        """The view changed: who didn't come along may lack what isn't stable."""
+        assert self._host is not None
+        stable = self._host.stable_before
+        names = {node.name for node in together}
+        for ticket, item in self._loose:
+            if ticket > stable:
+                self._bury(item, names, "left the view: it may have arrived there")
+        self._loose.clear()
+        self._look_at = _LOOSE_MIN
+        self._origins = {n: o for n, o in self._origins.items() if n in view.members}
+
+    def _note_delivered(self, ticket: int, item: Wired) -> None:
+        """Our own signal has its place: what isn't in the view by now will never get it."""
+        assert self._host is not None
+        names = {node.name for node in self._host.view.members}
+        rest = self._bury(item, names, "left the view before the signal was delivered")
+        if any(node != self._me.name for node, _ in rest):
+            self._loose.append((ticket, msgspec.structs.replace(item, targets=rest)))
+        if len(self._loose) > self._look_at:
+            stable = self._host.stable_line
+            while self._loose and self._loose[0][0] <= stable:
+                self._loose.popleft()
+            self._look_at = 2 * len(self._loose) + _LOOSE_MIN
+
+    def _bury(self, item: Wired, alive: set[str], why: str) -> Targets:
+        """Make dead letters of the targets on other nodes; return the targets on those alive."""
+        rest: list[tuple[str, tuple[int, ...]]] = []
+        for node, uids in item.targets:
+            if node in alive:
+                rest.append((node, uids))
+            else:
+                reason = f"node {node} {why}"
+                self._runtime.returned(
+                    Undelivered(uids, item.sender, item.number, item.action, reason)
+                )
+        return tuple(rest)
+
+    # -- what a seat's user must have --------------------------------------------------------
+    def on_refused(self, command: Command, error: ZactorError) -> None:
+        """The engine didn't take a signal."""
+        if isinstance(command, Submit):
+            item = decode_wired(command.payload)
+            self._bury(item, set(), f"can't be reached: {text_of(error)}")
+        else:
+            log.error("wires_refused", what=type(command).__name__, why=str(error))
+
+    def on_delivery(self, message: GroupData, transitional: bool) -> None:
+        """Nothing is sent to the group of that name."""
+
+    def on_transitional(self, view: ViewId, members: Sequence[NodeId]) -> None:
+        """The end of the view says it all."""
+
+    def on_group_view(self, change: GroupView) -> None:
+        """The session is in no group."""
+
+    def on_group_transitional(self, change: GroupTransitional) -> None:
+        """The session is in no group."""
+
+    def on_group_left(self, group: str) -> None:
+        """The session is in no group."""
