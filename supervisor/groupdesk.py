@@ -247,9 +247,12 @@ class GroupDesk:
             if host.paused:
                 return False
             groups = check_destinations(message.groups)
-            session.submit(
-                message.service, groups, message.payload, message.discard, message.mess_type
-            )
+            try:
+                session.submit(
+                    message.service, groups, message.payload, message.discard, message.mess_type
+                )
+            except MailboxFull:
+                return False  # very many clients in one turn: it will say soon that it is paused
             seat.done += 1
         return True
 
@@ -264,8 +267,9 @@ class GroupDesk:
         """Let those who wait go on, one after the other: who stalls again stands last."""
         try:
             while self._stalled:
+                await asyncio.sleep(0)  # what was submitted leaves at the end of a turn
                 await self._host.room()
-                if self._stalled:  # nobody went meanwhile
+                if self._stalled:  # or who waited went meanwhile
                     self._work(self._stalled.popleft())
         finally:
             self._is_resuming = False

@@ -81,6 +81,11 @@ class Ledger:
         """Of the whole history up to `clock`."""
         return self._replica.digest
 
+    @property
+    def acting(self) -> bool:
+        """Whether this node acts for the cluster: of the members exactly one, as a rule."""
+        return self.leader == self._me
+
     def age_s(self) -> float:
         """Return how long ago the theory here changed."""
         return time.monotonic() - self._changed_at
@@ -97,8 +102,13 @@ class Ledger:
         require: Sequence[Requirement] = (),
         retract: Sequence[str] = (),
         assert_: Sequence[str] = (),
+        id: str = "",
     ) -> Clock:
         """Change the theory of every node, all of it or nothing; return when all have it.
+
+        Args:
+            id: of the transaction, where somebody may ask for it again: what took place under
+                that id isn't done again, and ends as it ended then. "": a new one.
 
         Raises:
             NotPrimary: nobody orders changes here. Nothing changed.
@@ -108,19 +118,21 @@ class Ledger:
         if await self.until(lambda: self.leader or None, NO_LEADER_S) is None:
             raise self._not_primary()
         transaction = Transaction(
-            id=self.new_id(),
+            id=id or self.new_id(),
             who=who,
             why=why,
             require=tuple(require),
             retract=tuple(retract),
             assert_=tuple(assert_),
         )
-        future: asyncio.Future[Clock] = asyncio.get_running_loop().create_future()
-        self._deciding[transaction.id] = future
-        self._carry_out(self._replica.submit(transaction, time.time()))
+        future = self._deciding.get(transaction.id)
+        if future is None:
+            future = asyncio.get_running_loop().create_future()
+            self._deciding[transaction.id] = future
+            self._carry_out(self._replica.submit(transaction, time.time()))
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT_S):
-                return await future
+                return await asyncio.shield(future)  # who asked for the same waits for it too
         except TimeoutError:
             raise TimedOut(
                 f"the change {why!r} was not decided within {COMMIT_TIMEOUT_S:g} s:"

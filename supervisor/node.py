@@ -44,6 +44,7 @@ from zactor.supervisor.ledger import Ledger
 from zactor.supervisor.members import Members
 from zactor.supervisor.operations import Operations
 from zactor.supervisor.reconcile import Reconciler
+from zactor.supervisor.rooms import open_rooms
 from zactor.supervisor.tracelog import trace_log
 
 log = structlog.get_logger()
@@ -146,6 +147,7 @@ class Node:
         """Bind the sockets, start the runtime, and return the door's endpoint."""
         endpoint = self.hub.open(self.settings.address)
         self.groups.open()
+        self.rooms = open_rooms(self.runtime, self.groups, self.hub, self.spawn)
         self.runtime.start()
         bundles.attach(self.store)  # what a message holds may be of any bundle that is here
         return endpoint
@@ -212,6 +214,7 @@ class Node:
             self.members.keep()
             self.ledger.tick(self.hub.now_ms())
             self.hub.keep()
+            self.rooms.turn()
             await asyncio.sleep(config.HOUSEKEEPING_MS / 1000)
 
     # -- who is there ------------------------------------------------------------------------

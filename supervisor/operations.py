@@ -206,8 +206,6 @@ class Operations:
     # -- interactions ------------------------------------------------------------------------
     async def _react(self, op: messages.React, who: str) -> object:
         service = Service.parse(op.service)
-        if service > Service.FIFO:
-            raise Refused(f"service {service.value} needs group order, which is not there yet")
         check_name("action", op.action)
         self._actor(op.reactor)
         self._actor(op.emitter)

@@ -116,7 +116,8 @@ class Reconciler:
         self._placed.add(name)
 
     def _wire(self, theory: Theory, emitter: str, action: str) -> None:
-        reactors = theoryview.reactors(theory, emitter, action)
+        wires = theoryview.wires(theory, emitter=emitter, action=action)
+        reactors = {wire.reactor: wire.service for wire in wires}
         self._runtime.connect(emitter, action, reactors)
         if reactors:
             self._wired.add((emitter, action))

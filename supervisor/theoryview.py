@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from zactor.kernel.ids import ActorUid, actor_uid
+from zactor.kernel.ids import ORIGIN, ActorUid, Clock, NodeId, actor_uid
 from zactor.kernel.knowledge.terms import Atom, Term, text_of
 from zactor.kernel.knowledge.theory import Fact, Theory
 from zactor.kernel.protocol.service import Service
@@ -27,6 +27,7 @@ class ActorRow:
     deployment: str  # unique: which of several deployments under that name this is
     state: str  # starting | running | stopping | failed
     reason: str
+    since: Clock  # of the change that brought it into that state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,19 @@ class NodeRow:
     name: str
     address: str
     incarnation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TodoRow:
+    """One clause: an actor that somebody has promised to destroy."""
+
+    id: str
+    name: str  # of the actor
+    deployment: str  # of it: another one under that name is none of its business
+    drain: str  # "", or "drain S"
+    owner: NodeId  # the life of a node that began
+    assignee: str  # the node that goes on when that life ends
+    since: Clock  # of the change that wrote it; another assignee doesn't count
 
 
 def _rows(theory: Theory, functor: str, arity: int, *bound: str | None) -> Iterator[Fact]:
@@ -69,9 +83,10 @@ def actor(theory: Theory, name: str) -> ActorRow | None:
         bundle, arguments, deployment = "", "", ""
         for spec in _rows(theory, "spec", 4, name):
             _, bundle, arguments, deployment = _texts(spec)
-        state, reason = "starting", ""
+        state, reason, since = "starting", "", ORIGIN
         for row in _rows(theory, "state", 3, name):
             _, state, reason = _texts(row)
+            since = row.clock
         return ActorRow(
             name=name,
             type=type_name,
@@ -82,6 +97,7 @@ def actor(theory: Theory, name: str) -> ActorRow | None:
             deployment=deployment,
             state=state,
             reason=reason,
+            since=since,
         )
     return None
 
@@ -111,6 +127,31 @@ def wires(
 def reactors(theory: Theory, emitter: str, action: str) -> tuple[str, ...]:
     """Return who reacts to that signal of `emitter`, sorted."""
     return tuple(wire.reactor for wire in wires(theory, emitter=emitter, action=action))
+
+
+def todo(theory: Theory, id: str) -> TodoRow | None:
+    """Return the clause called `id`."""
+    for fact in theory.facts("todo", 4, id):
+        _, operation, owner, assignee = arguments_of(fact.term)
+        for beside in theory.facts("errand", 4, id):
+            _, incarnation, deployment, drain = _texts(beside)
+            return TodoRow(
+                id=id,
+                name=text_of(arguments_of(operation)[0]),
+                deployment=deployment,
+                drain=drain,
+                owner=NodeId(text_of(owner), int(incarnation)),
+                assignee=text_of(assignee),
+                since=beside.clock,
+            )
+    return None
+
+
+def todos(theory: Theory) -> list[TodoRow]:
+    """Return all clauses, by id."""
+    ids = [text_of(arguments_of(fact.term)[0]) for fact in theory.facts("todo", 4)]
+    found = [todo(theory, id_) for id_ in sorted(ids)]
+    return [row for row in found if row is not None]
 
 
 def factory(theory: Theory, type_name: str) -> str | None:

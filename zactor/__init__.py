@@ -36,6 +36,11 @@ if TYPE_CHECKING:
     from zactor.kernel.runtime.refs import Ref as Ref
     from zactor.kernel.runtime.refs import Reply as Reply
     from zactor.kernel.runtime.signals import signal as signal
+    from zactor.mailbox import BlockingMailbox as BlockingMailbox
+    from zactor.mailbox import Mailbox as Mailbox
+    from zactor.mailbox import MembershipCause as MembershipCause
+    from zactor.mailbox import MembershipMessage as MembershipMessage
+    from zactor.mailbox import RegularMessage as RegularMessage
     from zactor.master import BlockingMaster as BlockingMaster
     from zactor.master import Master as Master
     from zactor.master import connect as connect
@@ -62,6 +67,11 @@ _HOMES: dict[str, str] = {
     "local": "zactor.cluster",
     "Cluster": "zactor.cluster",
     "BlockingCluster": "zactor.cluster",
+    "Mailbox": "zactor.mailbox",
+    "BlockingMailbox": "zactor.mailbox",
+    "MembershipCause": "zactor.mailbox",
+    "MembershipMessage": "zactor.mailbox",
+    "RegularMessage": "zactor.mailbox",
     "build_bundle": "zactor.bundles.build",
 }
 """Public name -> the module it is in. No name here may be a submodule's: see zactor/cluster.py."""

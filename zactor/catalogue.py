@@ -233,6 +233,19 @@ OPERATIONS: tuple[Operation, ...] = (
         columns=("clock", "at", "who", "why", "asserted", "retracted"),
     ),
     Operation(
+        words="group list",
+        help="The groups of programs and actors.",
+        act=lambda session, values: session.master.look("groups"),
+        columns=("group", "members"),
+    ),
+    Operation(
+        words="group members",
+        help="Who is in a group, in the group's order.",
+        act=lambda session, values: session.master.look("group", str(values["group"])),
+        parameters=(Parameter(name="group", kind=Kind.TEXT),),
+        columns=("member", "session", "node"),
+    ),
+    Operation(
         words="deadletters",
         help="Messages that could not be delivered, with the reason.",
         act=lambda session, values: session.master.dead_letters(),

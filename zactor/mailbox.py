@@ -7,6 +7,7 @@ the messages and the memberships of its groups in one stream, in the order that 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -145,11 +146,14 @@ class Mailbox:
             ConfigError: no group, a name that is none, or a payload that is too long.
             MailboxFull: this mailbox was closed, see the class.
         """
-        groups = check_destinations((group,) if isinstance(group, str) else tuple(group))
-        level = service if isinstance(service, Service) else Service.parse(service)
-        body = _checked(payload, mess_type)
-        outgoing = Outgoing(groups, body, level, discard, mess_type)
-        line = self._open_line()
+        line = self._line or self._open_line()
+        groups = check_destinations(group)
+        level = service if type(service) is Service else _level(service)
+        if type(payload) is not bytes or len(payload) > config.GROUP_PAYLOAD_BYTES_MAX:
+            payload = _bytes_of(payload)
+        if mess_type:
+            _check_mess_type(mess_type)
+        outgoing = Outgoing(groups, payload, level, discard, mess_type)
         if not line.put(outgoing):
             until = _deadline(self._timeout)
             while not line.put(outgoing):
@@ -230,14 +234,23 @@ class Mailbox:
         if line.is_closed:
             return
         try:
-            goodbye = line.ask(messages.CloseSession())
-            await self._ended(goodbye, self._patience() if in_good_order else _CLOSE_S)
-            line.check()
+            await self._say_goodbye(line, self._patience() if in_good_order else _CLOSE_S)
         except errors.ZactorError:
-            if in_good_order and line.broken is None:
+            if in_good_order:
                 raise
         finally:
             line.close()
+
+    async def _say_goodbye(self, line: Line, timeout: float) -> None:
+        """Raise only what means that something wasn't sent: that the session is gone is no news."""
+        if line.broken is None:
+            line.check()
+            with contextlib.suppress(
+                errors.NotReachable, errors.OutcomeUnknown, errors.MailboxFull
+            ):
+                await self._ended(line.ask(messages.CloseSession()), timeout)
+        if line.fault is not None:
+            line.check()
 
     def __enter__(self) -> BlockingMailbox:
         self._is_blocking = True
@@ -322,18 +335,24 @@ class BlockingMailbox:
             yield message
 
 
-def _checked(payload: bytes | bytearray | memoryview, mess_type: int) -> bytes:
-    if not isinstance(payload, bytes):
-        if not isinstance(payload, bytearray | memoryview):
-            raise errors.ConfigError(f"a payload is bytes, not {type(payload).__name__}")
-        payload = bytes(payload)
-    if len(payload) > config.GROUP_PAYLOAD_BYTES_MAX:
+def _bytes_of(payload: bytes | bytearray | memoryview) -> bytes:
+    if not isinstance(payload, bytes | bytearray | memoryview):
+        raise errors.ConfigError(f"a payload is bytes, not {type(payload).__name__}")
+    size = memoryview(payload).nbytes
+    if size > config.GROUP_PAYLOAD_BYTES_MAX:
         raise errors.ConfigError(
-            f"a payload of {len(payload)} bytes, {config.GROUP_PAYLOAD_BYTES_MAX} allowed"
+            f"a payload of {size} bytes, {config.GROUP_PAYLOAD_BYTES_MAX} allowed"
         )
+    return bytes(payload)
+
+
+def _check_mess_type(mess_type: int) -> None:
     if not -_MESS_TYPE_MAX - 1 <= mess_type <= _MESS_TYPE_MAX:
         raise errors.ConfigError(f"mess_type {mess_type} has more than 16 bits")
-    return payload
+
+
+def _level(service: Service | str) -> Service:
+    return service if isinstance(service, Service) else Service.parse(service)
 
 
 def _deadline(timeout: float | None) -> float | None:

@@ -120,6 +120,11 @@ class Outbox:
         )
 
     @property
+    def is_ready(self) -> bool:
+        """Whether one more request may be under way."""
+        return self.under_way < config.GROUP_SENDS_MAX
+
+    @property
     def is_quiet(self) -> bool:
         """Whether everything has been answered."""
         return not self._queue and not self.under_way
@@ -127,7 +132,7 @@ class Outbox:
     def put(self, item: Outgoing | Asked) -> None:
         """Queue something; look whether it `is_full` first."""
         self._queue.append(item)
-        if isinstance(item, Outgoing):
+        if type(item) is Outgoing:
             self._bytes += _size_of(item)
 
     def next_request(self) -> Multicast | Asked | None:
@@ -136,7 +141,7 @@ class Outbox:
         Nothing as long as GROUP_SENDS_MAX requests are under way: what comes meanwhile goes
         together.
         """
-        if not self._queue or self.under_way >= config.GROUP_SENDS_MAX:
+        if not self._queue or not self.is_ready:
             return None
         self.under_way += 1
         first = self._queue[0]

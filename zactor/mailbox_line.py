@@ -170,12 +170,15 @@ class Line:
         Raises:
             ZactorError: what went wrong since the last call, or that the mailbox is at its end.
         """
+        outbox = self._outbox
         with self._lock:
-            self.check()
-            if self._outbox.is_full:
+            if self.fault is not None or self.broken is not None:
+                self.check()
+            if outbox.is_full:
                 return False
-            self._outbox.put(message)
-            self._send()
+            outbox.put(message)
+            if outbox.is_ready:
+                self._send()
         return True
 
     def ask(

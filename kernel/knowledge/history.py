@@ -10,6 +10,7 @@ import hashlib
 from collections import deque
 from collections.abc import Iterable
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,6 +18,9 @@ from zactor.kernel import config
 from zactor.kernel.ids import ORIGIN, Clock
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.protocol.messages import Change
+
+if TYPE_CHECKING:
+    from zactor.kernel.knowledge.log import Kept
 
 NO_DIGEST = b""
 """The digest of no history at all."""
@@ -49,7 +53,7 @@ def next_digest(digest: bytes, change: Change) -> bytes:
 class History:
     """The last HISTORY_KEPT changes by digest, and the last TRANSACTION_IDS_KEPT transactions."""
 
-    def __init__(self, saved: Saved) -> None:
+    def __init__(self, saved: Saved | Kept) -> None:
         """Begin with what was saved; changes that don't lead to its digest are left out."""
         self.clock = saved.clock
         self.digest = saved.digest

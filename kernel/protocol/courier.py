@@ -12,6 +12,7 @@ from typing import assert_never
 from zactor.kernel.errors import LocalProtocolError
 from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol import events
+from zactor.kernel.protocol.checks import check_request, require
 from zactor.kernel.protocol.effects import (
     Deliver,
     Effect,
@@ -24,6 +25,7 @@ from zactor.kernel.protocol.effects import (
     Transitional,
 )
 from zactor.kernel.protocol.flow import Draft, Flow
+from zactor.kernel.protocol.flush import Flush
 from zactor.kernel.protocol.gaps import Gaps
 from zactor.kernel.protocol.group_settings import Settings
 from zactor.kernel.protocol.groups import Groups
@@ -32,19 +34,15 @@ from zactor.kernel.protocol.messages import (
     CohortGroups,
     GroupAck,
     GroupPacket,
-    GroupState,
     Kind,
-    Plan,
-    Report,
     Sync,
     TicketGrant,
     TicketRequest,
     Want,
 )
-from zactor.kernel.protocol.ordering import TICKETED, Ordering, Range, add_to_ranges
-from zactor.kernel.protocol.recovery import Place, Schedule
+from zactor.kernel.protocol.ordering import Ordering
 from zactor.kernel.protocol.repeats import Repeats
-from zactor.kernel.protocol.service import Service
+from zactor.kernel.protocol.service import TICKETED, Service
 from zactor.kernel.protocol.sessions import Sessions
 from zactor.kernel.protocol.stability import Stability
 from zactor.kernel.protocol.view import View
@@ -68,15 +66,13 @@ class Courier:
         self.view = view
         self._place = view.members.index(self.me)
         self._others = tuple(member for member in view.members if member != self.me)
-        self._order = Ordering(view)
+        self._order = Ordering(view, self.me)
         self._stability = Stability(view, self.me, self._settings, now_ms)
         self._gaps = Gaps(self._order, self._stability, self._settings)
         self._granted = 0  # as coordinator: the last ticket given away
         self._told_streams = self._order.prefixes()
         self._repeats = {member: Repeats(self._settings.repeats_seen) for member in view.members}
-        self._obligation: tuple[NodeId, ...] = ()
-        self._missing: set[Place] = set()  # named by the plan and not here yet
-        self._flush: tuple[list[GroupPacket], list[GroupPacket]] = ([], [])
+        self.flush = Flush(self.me, self._order)
 
     # -- what others may ask -----------------------------------------------------------------
     @property
@@ -206,20 +202,27 @@ class Courier:
         message: GroupPacket | GroupAck | TicketRequest | TicketGrant | AckSummary,
         now_ms: int,
     ) -> list[Effect]:
-        """Take in a message of the present view."""
+        """Take in a message of the present view.
+
+        Raises:
+            RemoteProtocolError: it makes no sense here; nothing changed.
+        """
         if peer not in self._repeats:
             return []  # no member: its link is older than this view
         match message:
             case GroupPacket():
                 return self._on_packet(peer, message, now_ms)
             case GroupAck():
+                self._check_width(message.streams)
                 self._stability.hear(peer, message.line, message.streams, now_ms)
                 return self._settle()
             case TicketRequest():
+                check_request(self.me, message, self._settings.tickets_max)
                 first = self._granted + 1
                 self._granted += message.count
                 return [Send((peer,), TicketGrant(self.view.id, first, message.count))]
             case TicketGrant():
+                self._check_grant(peer, message)
                 ticket = message.first
                 effects: list[Effect] = []
                 for draft in self._flow.granted(message.count):
@@ -228,10 +231,23 @@ class Courier:
                     ticket += is_ticketed
                 return effects
             case AckSummary():
+                self._check_width(message.streams)
+                require(peer == self.view.id.coordinator, "a summary is the coordinator's")
+                own = self._order.streams[self.me].tip
+                require(message.streams[self._place] <= own, "we haven't sent so much")
                 self._stability.hear_summary(message.line, message.streams)
                 return self._settle()
             case _:
                 assert_never(message)
+
+    def _check_width(self, streams: Sequence[int]) -> None:
+        require(len(streams) == len(self.view.members), "streams of another view")
+
+    def _check_grant(self, peer: NodeId, grant: TicketGrant) -> None:
+        require(peer == self.view.id.coordinator, "tickets are the coordinator's to give")
+        require(grant.count == self._flow.asked > 0, "tickets that weren't asked for")
+        is_free = self._order.are_free(self.me, grant.first, grant.count)
+        require(is_free, "tickets that were given before")
 
     def _on_packet(self, peer: NodeId, packet: GroupPacket, now_ms: int) -> list[Effect]:
         sender = packet.sender
@@ -304,14 +320,14 @@ class Courier:
 
     def on_want(self, peer: NodeId, message: Want) -> list[Effect]:
         """A member lacks messages: send it those that are here."""
+        if peer not in self._repeats:
+            return []
         effects: list[Effect] = []
+        left = self._order.held_count  # nothing is asked for twice at once
         for sender, first, last in message.ranges:
-            stream = self._order.streams.get(sender)
-            if stream is None or peer not in self._repeats:
-                continue
-            for sequence in sorted(stream.held):
-                if first <= sequence <= last:
-                    effects.append(Send((peer,), stream.held[sequence]))
+            found = self._order.between(sender, first, last)[:left]
+            left -= len(found)
+            effects += [Send((peer,), packet) for packet in found]
         return effects
 
     # -- giving to sessions ------------------------------------------------------------------
@@ -328,70 +344,19 @@ class Courier:
                 self._sessions.gone(packet.items[0].session)
         return effects
 
-    # -- the flush ---------------------------------------------------------------------------
-    def report(self) -> Report:
-        """What this node has of its view."""
-        return Report(
-            view=self.view.id,
-            delivered=self._order.delivered,
-            stable=self._stability.line,
-            obligation=self._obligation,
-            streams=self._order.states(self.me),
-        )
-
-    def begin_recovery(self, plan: Plan) -> list[Effect]:
-        """Ask the holders for what the plan names and this node lacks."""
-        wanted: dict[NodeId, list[Range]] = {}
-        self._missing.clear()
-        for state in plan.streams:
-            for entry in state.held:
-                if self._order.has(state.sender, entry.sequence):
-                    continue
-                self._missing.add(Place(state.sender, entry.sequence))
-                add_to_ranges(wanted.setdefault(entry.holder, []), state.sender, entry.sequence)
-        return [
-            Send((holder,), Want(self.view.id, tuple(wanted[holder]))) for holder in sorted(wanted)
-        ]
-
-    def recover(self, packet: GroupPacket) -> None:
-        """Take in a packet while frozen, if the plan names it and it isn't here."""
-        place = Place(packet.sender, packet.sequence)
-        if place in self._missing:
-            self._missing.remove(place)
-            self._order.recover(packet)
-
+    # -- from view to view -------------------------------------------------------------------
     @property
-    def has_recovered(self) -> bool:
-        """True if all that the plan names is here."""
-        return not self._missing
-
-    def finish_recovery(self, sync: Sync, schedule: Schedule) -> tuple[GroupState, ...]:
-        """Note what is to be delivered when the view comes; return the groups as it leaves them.
-
-        From here on the cohort shares all it has, so what its members sent must be delivered
-        whatever becomes of this attempt: else one of them could deliver a message as SAFE that
-        another drops later.
-        """
-        self._obligation = sync.plan.obligation
-        regular = self._order.undelivered(schedule.regular)
-        transitional = self._order.undelivered(schedule.transitional)
-        self._flush = (regular, transitional)
-        groups = self.groups.copy()
-        for packet in regular:
-            groups.apply(packet)
-        groups.transitional(sync.plan.cohort, sync.ballot, sync.members)
-        for packet in transitional:
-            groups.apply(packet)
-        return groups.states()
+    def stable_line(self) -> int:
+        """The ticket up to which every member is known to have everything."""
+        return self._stability.line
 
     def leave_view(self, sync: Sync) -> list[Effect]:
         """Deliver what is left of the old view, with the transitional signal in its place."""
-        regular, transitional = self._flush
-        effects = self._give(regular, False)
+        effects = self._give(self.flush.regular, False)
         cohort = sync.plan.cohort
         effects.append(Transitional(self.view.id, cohort))
         effects += self.groups.transitional(cohort, sync.ballot, sync.members)
-        return effects + self._give(transitional, True)
+        return effects + self._give(self.flush.transitional, True)
 
     def enter_view(self, view: View, cohorts: Sequence[CohortGroups], now_ms: int) -> list[Effect]:
         """Begin anew in `view`; what waits in the queue is sent there."""

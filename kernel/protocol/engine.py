@@ -13,8 +13,10 @@ from collections import deque
 from collections.abc import Iterable
 from typing import assert_never
 
+from zactor.kernel.errors import RemoteProtocolError
 from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol import events
+from zactor.kernel.protocol.checks import check_ballot, check_packet
 from zactor.kernel.protocol.courier import Courier
 from zactor.kernel.protocol.effects import Effect, Publish, Send, Trace, ViewInstalled
 from zactor.kernel.protocol.failure import Detector
@@ -67,6 +69,7 @@ class Engine:
         self._heartbeat_sent_ms = now_ms - self.settings.heartbeat_ms
         self._told: object = None  # what the last heartbeat said of others
         self._lag_ms = 0
+        self._refused: dict[NodeId, int] = {}  # messages of peers that made no sense
         self._has_stopped = False
         self.stable_before = 0  # the stable line of the view before this one, as last known
 
@@ -130,7 +133,7 @@ class Engine:
     def _dispatch(self, event: events.Event) -> None:
         match event:
             case events.Received():
-                self._receive(event.peer, event.message)
+                self._hear_out(event.peer, event.message)
             case events.Heard():
                 self._hear(event.heartbeat)
             case events.Tick():
@@ -260,13 +263,25 @@ class Engine:
         if self.detector.is_gone(node):
             return
         self.detector.gone(node)
+        self._refused.pop(node, None)
         self._effects.append(Trace("peer_gone", {"peer": str(node)}))
         self._consider()
 
     # -- messages ----------------------------------------------------------------------------
+    def _hear_out(self, peer: NodeId, message: GroupMessage) -> None:
+        """Take a peer's message; one that makes no sense is dropped, and told of now and then."""
+        try:
+            self._receive(peer, message)
+        except RemoteProtocolError as error:
+            count = self._refused[peer] = self._refused.get(peer, 0) + 1
+            if count & (count - 1) == 0:  # the 1st, 2nd, 4th, 8th …: a flood isn't logged
+                fields = {"peer": str(peer), "message": type(message).__name__, "why": str(error)}
+                self._effects.append(Trace("message_refused", {**fields, "count": count}))
+
     def _receive(self, peer: NodeId, message: GroupMessage) -> None:
         match message:
             case Propose():
+                check_ballot(peer, message.ballot)
                 effects = self.membership.on_propose(message, self._now_ms)
                 if effects:
                     self._early.clear()  # the view they were sent in will not come here
@@ -274,10 +289,12 @@ class Engine:
             case Accept():
                 self._add(self.membership.on_accept(peer, message, self._now_ms))
             case Sync():
+                check_ballot(peer, message.ballot)
                 self._on_sync(message)
             case Ready():
                 self._add(self.membership.on_ready(peer, message))
             case Install():
+                check_ballot(peer, message.ballot)
                 self._on_install(message)
             case Departed():
                 self._lose(peer)
@@ -294,28 +311,31 @@ class Engine:
                 # heartbeat.
                 self._early.append((peer, message))
             return
+        if isinstance(message, GroupPacket) and peer != self.me:
+            check_packet(self.me, message)
         if isinstance(message, Want):
             self._add(self.courier.on_want(peer, message))
         elif not membership.is_frozen:
             self._add(self.courier.receive(peer, message, self._now_ms))
         elif membership.phase is Phase.RECOVERING and isinstance(message, GroupPacket):
-            self.courier.recover(message)
+            self.courier.flush.recover(message)
             self._check_recovery()
 
     # -- the flush ---------------------------------------------------------------------------
     def _report(self) -> Report:
-        return self.courier.report()
+        return self.courier.flush.report(self.courier.stable_line)
 
     def _on_sync(self, message: Sync) -> None:
         if self.membership.on_sync(message, self._now_ms):
-            self._add(self.courier.begin_recovery(message.plan))
+            self._add(self.courier.flush.begin(message.plan))
             self._check_recovery()
 
     def _check_recovery(self) -> None:
         sync = self.membership.sync
         assert sync is not None, "who recovers has a plan"
-        if self.courier.has_recovered:
-            states = self.courier.finish_recovery(sync, make_schedule(sync.plan))
+        flush = self.courier.flush
+        if flush.is_complete:
+            states = flush.finish(sync, make_schedule(sync.plan), self.courier.groups)
             self._add(self.membership.recovered(states))
 
     def _on_install(self, message: Install) -> None:
@@ -323,11 +343,11 @@ class Engine:
         view = self.membership.on_install(message, self._now_ms)
         if view is None or sync is None:
             return
-        self.stable_before = self.courier.report().stable
+        self.stable_before = self.courier.stable_line
         self._effects += self.courier.leave_view(sync)
         self._effects.append(ViewInstalled(view))
         self._effects += self.courier.enter_view(view, message.cohorts, self._now_ms)
         early, self._early = self._early, []
         for peer, earlier in early:
-            self._of_view(peer, earlier)
+            self._hear_out(peer, earlier)
         self._consider()

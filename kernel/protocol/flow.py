@@ -15,8 +15,7 @@ from collections import deque
 from zactor.kernel.errors import MailboxFull
 from zactor.kernel.protocol.group_settings import Settings
 from zactor.kernel.protocol.messages import GroupItem, Kind
-from zactor.kernel.protocol.ordering import TICKETED
-from zactor.kernel.protocol.service import Service
+from zactor.kernel.protocol.service import TICKETED, Service
 
 
 def size_of(item: GroupItem) -> int:
@@ -68,7 +67,7 @@ class Flow:
         self.in_flight = 0  # messages in them: not every member is known to have taken these
         self._flight_bytes = 0
         self._stable = 0  # of our own stream
-        self._asked = 0  # tickets asked for and not granted yet
+        self.asked = 0  # tickets asked for and not granted yet
         self._reserved = 0  # drafts at the head of the queue that leave with them
         self._reserved_messages = 0
         self.paused = False
@@ -138,7 +137,7 @@ class Flow:
         """Streams and tickets begin anew; what waits, waits on."""
         self._sizes.clear()
         self.in_flight = self._flight_bytes = self._stable = 0
-        self._asked = self._reserved = self._reserved_messages = 0
+        self.asked = self._reserved = self._reserved_messages = 0
 
     # -- what may leave ----------------------------------------------------------------------
     def next_loose(self) -> Draft | None:
@@ -147,7 +146,7 @@ class Flow:
 
     def next_fifo(self) -> Draft | None:
         """The head of the queue if it needs no ticket and may leave now."""
-        if self._asked or not self._queue or self._queue[0].is_ticketed or not self._has_credit():
+        if self.asked or not self._queue or self._queue[0].is_ticketed or not self._has_credit():
             return None  # what follows a message that waits for its ticket waits too
         return self._pop(self._queue)
 
@@ -157,7 +156,7 @@ class Flow:
 
     def tickets_wanted(self) -> int:
         """How many tickets to ask for now; 0: none, or the answer is still to come."""
-        if self._asked or not self._queue or not self._has_credit():
+        if self.asked or not self._queue or not self._has_credit():
             return 0
         settings = self._settings
         messages, size = self.in_flight, self._flight_bytes
@@ -167,21 +166,21 @@ class Flow:
             messages += len(draft.items)
             size += draft.bytes
             if draft.is_ticketed:
-                self._asked += 1
+                self.asked += 1
                 self._reserved = place
                 self._reserved_messages = messages - self.in_flight
-                if self._asked == settings.tickets_max:
+                if self.asked == settings.tickets_max:
                     break
-        return self._asked
+        return self.asked
 
     def granted(self, count: int) -> list[Draft]:
         """The tickets came: what must leave now, in order, `count` of them ticketed.
 
         Credit isn't looked at again: an unused ticket would hold up everybody.
         """
-        assert count == self._asked, "tickets are granted as they were asked for"
+        assert count == self.asked, "tickets are granted as they were asked for"
         drafts = [self._pop(self._queue) for _ in range(self._reserved)]
-        self._asked = self._reserved = self._reserved_messages = 0
+        self.asked = self._reserved = self._reserved_messages = 0
         return drafts
 
     def _pop(self, queue: deque[Draft]) -> Draft:

@@ -33,17 +33,21 @@ def is_private(group: str) -> bool:
     return group.startswith("#")
 
 
-def check_destinations(groups: Sequence[str]) -> tuple[str, ...]:
+def check_destinations(groups: str | Sequence[str]) -> tuple[str, ...]:
     """Return `groups` if a program may send to all of them: groups and private groups.
 
     Raises:
         ConfigError: there is none, there are too many, or one is no name or reserved.
     """
+    if isinstance(groups, str | tuple):
+        return _checked(groups)
     return _checked(tuple(groups))
 
 
 @functools.lru_cache(1024)  # programs send to the same few groups all the time
-def _checked(groups: tuple[str, ...]) -> tuple[str, ...]:
+def _checked(groups: str | tuple[str, ...]) -> tuple[str, ...]:
+    if isinstance(groups, str):
+        groups = (groups,)
     if not 1 <= len(groups) <= GROUP_DESTINATIONS_MAX:
         raise ConfigError(
             f"a message goes to 1 to {GROUP_DESTINATIONS_MAX} groups, not to {len(groups)}"

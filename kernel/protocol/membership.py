@@ -14,6 +14,7 @@ import enum
 from collections.abc import Callable, Mapping
 
 from zactor.kernel.ids import NodeId
+from zactor.kernel.protocol.checks import check_members, check_plan, check_report
 from zactor.kernel.protocol.effects import Send, Trace
 from zactor.kernel.protocol.failure import Detector
 from zactor.kernel.protocol.group_settings import Settings
@@ -151,10 +152,15 @@ class Membership:
 
     # -- the member's side -------------------------------------------------------------------
     def on_propose(self, message: Propose, now_ms: int) -> list[Send | Trace]:
-        """V1: obey the highest ballot: freeze, promise, report."""
+        """V1: obey the highest ballot: freeze, promise, report.
+
+        Raises:
+            RemoteProtocolError: it can't lead to a view; nothing changed.
+        """
         ballot = message.ballot
-        if ballot <= self.promised or self.me not in message.members:
+        if ballot <= self.promised:
             return []
+        check_members(self.me, message, self._settings.view_members_max)
         if self.role is not Role.IDLE and ballot.coordinator != self.me:
             self._go(Progress.GIVE_UP)
         self._move(Step.PROMISE)
@@ -167,10 +173,15 @@ class Membership:
         ]
 
     def on_sync(self, message: Sync, now_ms: int) -> bool:
-        """V3: the plan of the promised ballot; False if it is of another."""
+        """V3: the plan of the promised ballot; False if it is of another.
+
+        Raises:
+            RemoteProtocolError: nobody could follow it; nothing changed.
+        """
         if message.ballot != self.promised or self.phase is not Phase.PROMISED:
             return False
-        assert message.plan.view == self.view.id, "a plan is for who reported that view"
+        check_members(self.me, message, self._settings.view_members_max)
+        check_plan(self.me, message, self.view)
         self._move(Step.PLAN)
         self.sync = message
         self._frozen_ms = now_ms
@@ -199,7 +210,11 @@ class Membership:
 
     # -- the proposer's side -----------------------------------------------------------------
     def on_accept(self, node: NodeId, message: Accept, now_ms: int) -> list[Send | Trace]:
-        """V2: when all have reported, tell each cohort what to recover."""
+        """V2: when all have reported, tell each cohort what to recover.
+
+        Raises:
+            RemoteProtocolError: no plan can be made of it; nothing changed.
+        """
         attempt = self._attempt
         if (
             attempt is None
@@ -208,6 +223,7 @@ class Membership:
             or node not in attempt.members
         ):
             return []
+        check_report(message.report, list(attempt.reports.values()))
         attempt.reports[node] = message.report
         if len(attempt.reports) < len(attempt.members):
             return []

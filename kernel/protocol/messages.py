@@ -648,6 +648,9 @@ class Kind(enum.Enum):
     DISCONNECT = "disconnect"  # `session` has gone, from all its groups
 
 
+Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
+"""What is counted, or measured in ms: far from what msgpack can't carry, whatever is added."""
+
 MessType = Annotated[int, msgspec.Meta(ge=-(1 << 15), lt=1 << 15)]
 """Spread's type of a message: the application's own, a signed integer of 16 bits."""
 
@@ -656,37 +659,37 @@ class GroupHeartbeat(Message, frozen=True, tag=100):
     """Published by every node from its own loop: it lives, whom it hears, where it stands."""
 
     sender: NodeId
-    number: int  # grows by one with each: older ones that come late are dropped
+    number: Count  # grows by one with each: older ones that come late are dropped
     view: ViewId  # installed
     promised: ViewId  # the highest ballot it obeys
     follows: NodeId  # the lowest node it holds for alive, perhaps itself
     hears: tuple[NodeId, ...]  # heartbeats of these arrive
     held: tuple[NodeId, ...]  # of these: it hears them but doesn't trust them yet (hold-down)
-    lag_ms: int  # how late its loop was
-    line: int  # as in GroupAck, for `view`: repairs an acknowledgement that was lost
-    streams: tuple[int, ...]  # as in GroupAck; the sender's own entry is what it has sent
-    consumed: int  # deliveries its sessions have got through, over its life: it isn't stuck
+    lag_ms: Count  # how late its loop was
+    line: Count  # as in GroupAck, for `view`: repairs an acknowledgement that was lost
+    streams: tuple[Count, ...]  # as in GroupAck; the sender's own entry is what it has sent
+    consumed: Count  # deliveries its sessions have got through, over its life: it isn't stuck
 
 
 class TicketRequest(Message, frozen=True, tag=101):
     """Member to coordinator: numbers for `count` messages that wait here."""
 
     view: ViewId
-    count: int
+    count: Count
 
 
 class TicketGrant(Message, frozen=True, tag=102):
     """Coordinator to member: tickets first … first + count - 1 are yours alone."""
 
     view: ViewId
-    first: int
-    count: int
+    first: Count
+    count: Count
 
 
 class GroupItem(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """One message in a packet: what its sender wrote."""
 
-    number: int  # grows over the sender's life; (sender, number) names the message
+    number: Count  # grows over the sender's life; (sender, number) names the message
     service: Service
     session: str  # of the sender's node
     groups: tuple[str, ...]
@@ -700,11 +703,11 @@ class GroupPacket(Message, frozen=True, tag=103):
 
     view: ViewId
     sender: NodeId
-    sequence: int  # place in the sender's stream of this view, from 1; 0: UNRELIABLE, no place
-    ticket: int  # place in the order of all, from 1; 0: below CAUSAL
+    sequence: Count  # place in the sender's stream of this view, from 1; 0: UNRELIABLE, no place
+    ticket: Count  # place in the order of all, from 1; 0: below CAUSAL
     service: Service  # of its messages; of CAUSAL to SAFE, which may share one, the strongest
     kind: Kind  # all but DATA travel alone
-    line: int  # the sender's line (see GroupAck) with this packet: saves it an acknowledgement
+    line: Count  # the sender's line (see GroupAck) with this packet: saves it an acknowledgement
     items: tuple[GroupItem, ...]  # at least one, in sending order
 
 
@@ -728,23 +731,23 @@ class GroupAck(Message, frozen=True, tag=104):
     """Member to members, or to the coordinator of a large view: I hold all up to here."""
 
     view: ViewId
-    line: int  # every ticket up to it, and what precedes those in their senders' streams
-    streams: tuple[int, ...]  # of each member's stream, in the order of the view; frees buffers
+    line: Count  # every ticket up to it, and what precedes those in their senders' streams
+    streams: tuple[Count, ...]  # of each member's stream, in the order of the view; frees buffers
 
 
 class AckSummary(Message, frozen=True, tag=105):
     """Coordinator to the members of a large view: the lowest of all acknowledgements."""
 
     view: ViewId
-    line: int
-    streams: tuple[int, ...]
+    line: Count
+    streams: tuple[Count, ...]
 
 
 class Want(Message, frozen=True, tag=106):
     """Member to a holder: send me these again. (sender, first, last) of its stream."""
 
     view: ViewId
-    ranges: tuple[tuple[NodeId, int, int], ...]
+    ranges: tuple[tuple[NodeId, Count, Count], ...]
 
 
 class Propose(Message, frozen=True, tag=107):
@@ -757,8 +760,8 @@ class Propose(Message, frozen=True, tag=107):
 class Held(Message, frozen=True, tag=113):
     """A packet that exists, without its content."""
 
-    sequence: int
-    ticket: int
+    sequence: Count
+    ticket: Count
     service: Service
     holder: NodeId  # who can send it (in a report: who reports)
 
@@ -767,7 +770,7 @@ class StreamState(Message, frozen=True, tag=114):
     """What is known of one sender's stream: all members hold 1 … base, beyond it `held` exist."""
 
     sender: NodeId
-    base: int
+    base: Count
     held: tuple[Held, ...]  # in order of sequence
 
 
@@ -775,8 +778,8 @@ class Report(Message, frozen=True, tag=115):
     """What a frozen member has of its old view."""
 
     view: ViewId
-    delivered: int  # every ticket up to it was delivered here
-    stable: int  # every ticket up to it is known to be held by every member of the view
+    delivered: Count  # every ticket up to it was delivered here
+    stable: Count  # every ticket up to it is known to be held by every member of the view
     obligation: tuple[NodeId, ...]  # whose messages it must deliver even beyond a gap
     streams: tuple[StreamState, ...]  # in the order of the view
 
@@ -793,8 +796,8 @@ class Plan(Message, frozen=True, tag=116):
 
     view: ViewId  # the old one
     cohort: tuple[NodeId, ...]
-    delivered: int  # every ticket up to it was delivered by somebody in the cohort
-    stable: int  # the best known
+    delivered: Count  # every ticket up to it was delivered by somebody in the cohort
+    stable: Count  # the best known
     obligation: tuple[NodeId, ...]
     streams: tuple[StreamState, ...]  # the union of what the cohort holds
 

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from zactor.kernel.errors import RemoteProtocolError
 from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol.messages import GroupPacket, Held, StreamState
 from zactor.kernel.protocol.recovery import Place
 from zactor.kernel.protocol.service import Service
 from zactor.kernel.protocol.view import View
-
-TICKETED = frozenset({Service.CAUSAL, Service.AGREED, Service.SAFE})
 
 Range = tuple[NodeId, int, int]
 """Sender, first and last sequence: what a Want asks for."""
@@ -35,12 +34,13 @@ def add_to_ranges(ranges: list[Range], sender: NodeId, sequence: int) -> None:
 class Stream:
     """The packets of one sender in this view."""
 
-    __slots__ = ("base", "delivered", "held", "prefix", "tip")
+    __slots__ = ("base", "delivered", "held", "last_ticket", "prefix", "tip")
 
     def __init__(self) -> None:
         self.base = 0  # up to here all members hold it, it was delivered here, and it is freed
         self.delivered = 0  # up to here FIFO and above were delivered here
         self.prefix = 0  # up to here nothing is missing here
+        self.last_ticket = 0  # of it: tickets ascend in a stream
         self.tip = 0  # the sender has sent so many, as far as is known
         self.held: dict[int, GroupPacket] = {}  # what isn't freed
 
@@ -48,8 +48,9 @@ class Stream:
 class Ordering:
     """What this node holds and has delivered of one view."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, me: NodeId) -> None:
         self.view = view
+        self._me = me
         self.streams: dict[NodeId, Stream] = {member: Stream() for member in view.members}
         self.line = 0  # every ticket up to it is held, with what precedes it in its stream
         self.delivered = 0  # every ticket up to it was delivered here
@@ -64,7 +65,11 @@ class Ordering:
 
     def take(self, packet: GroupPacket) -> list[GroupPacket]:
         """Hold a packet in the regular configuration; return what it lets be delivered at once:
-        itself and its stream, if below CAUSAL. `deliverable` has the rest."""
+        itself and its stream, if below CAUSAL. `deliverable` has the rest.
+
+        Raises:
+            RemoteProtocolError: it can't stand where it says; nothing changed.
+        """
         if not self._hold(packet):
             return []
         ready = [packet] if packet.service is Service.RELIABLE else []
@@ -72,7 +77,11 @@ class Ordering:
         return ready
 
     def recover(self, packet: GroupPacket) -> None:
-        """Hold a packet that the plan of a flush names; nothing is delivered before the end."""
+        """Hold a packet that the plan of a flush names; nothing is delivered before the end.
+
+        Raises:
+            RemoteProtocolError: as `take`.
+        """
         if self._hold(packet) and packet.service is Service.RELIABLE:
             self._loose.add(Place(packet.sender, packet.sequence))
 
@@ -80,14 +89,36 @@ class Ordering:
         stream = self.streams.get(packet.sender)
         if stream is None or packet.sequence <= stream.prefix or packet.sequence in stream.held:
             return False
+        ticket = packet.ticket
+        if ticket:
+            self._check_ticket(stream, packet)
+            self._tickets[ticket] = packet
         stream.held[packet.sequence] = packet
         stream.tip = max(stream.tip, packet.sequence)
-        if packet.ticket:
-            self._tickets[packet.ticket] = packet
-        while stream.prefix + 1 in stream.held:
+        while (following := stream.held.get(stream.prefix + 1)) is not None:
+            if following.ticket:
+                if following.ticket <= stream.last_ticket:
+                    # It came before what shows that it lies: as if it had never come.
+                    del stream.held[following.sequence], self._tickets[following.ticket]
+                    break
+                stream.last_ticket = following.ticket
             stream.prefix += 1
         self._advance_line()
         return True
+
+    def _check_ticket(self, stream: Stream, packet: GroupPacket) -> None:
+        """Tickets are given once, and ascend in a stream."""
+        ticket = packet.ticket
+        if ticket <= self.line or ticket in self._tickets:
+            raise RemoteProtocolError(f"ticket {ticket} is another packet's")
+        if packet.sequence == stream.prefix + 1 and ticket <= stream.last_ticket:
+            raise RemoteProtocolError(f"ticket {ticket} follows {stream.last_ticket}")
+
+    def are_free(self, sender: NodeId, first: int, count: int) -> bool:
+        """True if `sender` may use these tickets: nobody has, and it has used no higher one."""
+        return first > max(self.line, self.streams[sender].last_ticket) and not any(
+            ticket in self._tickets for ticket in range(first, first + count)
+        )
 
     def _advance_line(self) -> None:
         self.line = self._line_beyond(self.line)
@@ -167,6 +198,16 @@ class Ordering:
                 if packet.ticket:
                     del self._tickets[packet.ticket]
 
+    def between(self, sender: NodeId, first: int, last: int) -> list[GroupPacket]:
+        """The packets of that part of a stream that are in the buffers."""
+        stream = self.streams.get(sender)
+        if stream is None:
+            return []
+        held = stream.held
+        if last - first >= len(held):  # it may be any number that somebody sent
+            return [held[sequence] for sequence in sorted(held) if first <= sequence <= last]
+        return [held[sequence] for sequence in range(first, last + 1) if sequence in held]
+
     @property
     def held_count(self) -> int:
         """Packets in the buffers."""
@@ -175,8 +216,9 @@ class Ordering:
     # -- gaps and reports --------------------------------------------------------------------
     def hear_tips(self, tips: Sequence[int]) -> None:
         """A member tells what it has of each stream: so much at least was sent."""
-        for stream, tip in zip(self.streams.values(), tips, strict=True):
-            stream.tip = max(stream.tip, tip)
+        for (sender, stream), tip in zip(self.streams.items(), tips, strict=True):
+            if sender != self._me:  # what we have sent we know best
+                stream.tip = max(stream.tip, tip)
 
     def missing(self, sender: NodeId, count: int) -> tuple[Range, ...]:
         """Up to `count` packets of `sender`'s stream that exist and aren't here, as ranges."""

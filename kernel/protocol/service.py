@@ -36,4 +36,7 @@ class Service(enum.Enum):
             raise ConfigError(f"{text!r} is no service level: want one of {names}") from None
 
 
+TICKETED = frozenset({Service.CAUSAL, Service.AGREED, Service.SAFE})
+"""Those with a place in the order of all."""
+
 _RANK = {service: rank for rank, service in enumerate(Service)}

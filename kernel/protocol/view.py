@@ -6,7 +6,9 @@ Source: a view id is a ballot, as in Paxos: totally ordered, and it only grows a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+import msgspec
 
 from zactor.kernel.ids import NodeId
 
@@ -14,7 +16,9 @@ from zactor.kernel.ids import NodeId
 class ViewId(NamedTuple):
     """Number of a view and of the attempt to make it; compares as a tuple."""
 
-    epoch: int  # 0 only for the view of its own in which a node begins
+    epoch: Annotated[
+        int, msgspec.Meta(ge=0, lt=1 << 53)
+    ]  # 0 only for the view of its own in which a node begins
     coordinator: NodeId  # who proposed it: its lowest member, who gives the tickets
 
     def __str__(self) -> str:

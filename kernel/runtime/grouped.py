@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from zactor.kernel.errors import ActorError, ConfigError
@@ -13,7 +13,7 @@ from zactor.kernel.runtime.life import Phase
 from zactor.kernel.runtime.links import Links
 from zactor.kernel.runtime.mailbox import Message, Port
 from zactor.kernel.runtime.members import Member
-from zactor.kernel.runtime.rooms import Rooms
+from zactor.kernel.runtime.rooms import Rooms, at_once
 from zactor.kernel.runtime.wires import Wires
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Grouped(Links):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.rooms: Rooms | None = None
+        self.rooms: Rooms | None = None  # None: no groups here
         self.wires: Wires | None = None
         self._woken: list[Cell] = []  # the host's thread: cells to wake after this round of it
 
@@ -36,11 +36,13 @@ class Grouped(Links):
         *,
         host: Callable[[], GroupHost],
         post: Callable[[Callable[[], None]], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
         port_of: Callable[[NodeId], Port | None],
-    ) -> None:
+        coalesce: Callable[[Callable[[], None]], None] = at_once,
+    ) -> Rooms:
         """Let actors use groups, and signals go in group order.
 
-        Args: host: called at the first use, in its thread; post and port_of: see Rooms and Wires.
+        Args: as of Rooms; port_of as of Wires.
         """
 
         def attached() -> GroupHost:
@@ -48,8 +50,10 @@ class Grouped(Links):
             wires.attach(found)
             return found
 
-        self.rooms = Rooms(host=attached, post=post)
+        self._me = me
+        self.rooms = Rooms(host=attached, post=post, spawn=spawn, coalesce=coalesce)
         self.wires = wires = Wires(self, self.rooms, me, port_of)
+        return self.rooms
 
     # -- members -----------------------------------------------------------------------------
     def make_member(self, cell: Cell) -> Member:
@@ -63,7 +67,7 @@ class Grouped(Links):
             raise ConfigError(f"{cell.name} can't use groups: this runtime has none")
         if cell.phase is Phase.DOWN:
             raise ActorError(f"{cell.name} has stopped: it can't use groups any more")
-        cell.member = Member(cell, self.rooms)
+        cell.member = Member(cell, self.rooms, self._me)
         return cell.member
 
     def arrived(self, cell: Cell, message: Message) -> None:

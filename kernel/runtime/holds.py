@@ -41,9 +41,10 @@ class Holder:
         ahead: list[Congestible] = [by]
         while ahead:
             other = ahead.pop()
+            if not isinstance(other, Holder) or id(other) in seen:
+                continue
             if other is self:
                 return True
-            if isinstance(other, Holder) and id(other) not in seen:
-                seen.add(id(other))
-                ahead += other._holds or ()
+            seen.add(id(other))
+            ahead += other._holds or ()
         return False

@@ -6,9 +6,10 @@ It runs when it is told to, in the thread that tells it: `run_until_idle`, `ask`
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
@@ -67,8 +68,14 @@ class Kernel:
         self.dead_letters: list[DeadLetter] = []
         self._closed = True  # until there is something to close
         self._runtime = Runtime(node=_ME.name, dead_letter=self.dead_letters.append)
+        self._posted: list[None] = []  # a list, since any thread appends
+        self._tasks: set[asyncio.Task[None]] = set()  # asyncio keeps only weak references
         self._runtime.open_groups(
-            _ME, host=lambda: solo_host(_ME), post=self._post, port_of=lambda _: None
+            _ME,
+            host=lambda: solo_host(_ME),
+            post=self._post,
+            spawn=self._spawn,
+            port_of=lambda _: None,
         )
         self._uids = itertools.count(1)
         self._closed = False
@@ -240,7 +247,7 @@ class Kernel:
         Raises:
             TimedOut: not within `timeout` seconds.
         """
-        if not self._drive(self._runtime.is_idle, timeout):
+        if not self._drive(self._is_idle, timeout):
             busy = [row["name"] for row in self._runtime.look() if row["action"] or row["mailbox"]]
             raise TimedOut(f"not idle after {timeout} s: {', '.join(busy) or 'an actor'} goes on")
 
@@ -282,13 +289,27 @@ class Kernel:
         return cell
 
     def _post(self, call: Callable[[], None]) -> None:
+        """Have the engine's shell do it in the loop; the kernel is busy until that is done."""
         shared = self._runtime.shared
+
+        def calm() -> None:
+            self._posted.pop()
+            shared.stir()
 
         def turn() -> None:
             call()
-            shared.stir()
+            shared.loop.call_soon(calm)  # the engine delivers in the round that comes before
 
+        self._posted.append(None)
         shared.post(turn)
+
+    def _is_idle(self) -> bool:
+        return not self._posted and self._runtime.is_idle()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._runtime.shared.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _wait(self, reply: Reply[Any], timeout: float | None) -> None:
         self._drive(reply.done, timeout)

@@ -84,9 +84,9 @@ class RoomParcel(Parcel):
 class Member:
     """One actor's session. The actor's own thread calls what comes first, the host's the rest."""
 
-    def __init__(self, cell: Cell, rooms: Rooms) -> None:
-        self.node: NodeId | None = None  # as a Port; nothing goes back that way
-        self.congested = False
+    def __init__(self, cell: Cell, rooms: Rooms, me: NodeId) -> None:
+        """Args: me: the node's present life."""
+        self._me = me
         self._cell = cell
         self._rooms = rooms
         self._seat = Seat(rooms, cell.name, self)
@@ -161,31 +161,27 @@ class Member:
             self._seat.put(SessionClosed(self._cell.name))
             self._fail(NotDelivered(f"{self._cell.name} has stopped"))
 
-    # -- as a port of the messages it brings -------------------------------------------------
     def consumed(self, count: int) -> None:
         """So many messages left the mailbox. Threads: any."""
         self._seat.consumed(count)
 
-    def put(self, item: Any) -> None:
-        """Nothing is sent back to a group."""
-        raise AssertionError(item)
-
     # -- from the host -----------------------------------------------------------------------
-    def on_message(self, message: GroupData, transitional: bool) -> None:
+    def on_message(self, data: GroupData, transitional: bool) -> None:
         """A message to a group of the actor, or to itself."""
-        parcel = RoomParcel(
-            message.payload, (), self, 0, 0, data=message, transitional=transitional
-        )
-        sender = str(SessionId(message.sender, message.session))
-        self._give(Message("on_message", parcel=parcel, sender=sender, hook=True))
         self._rooms.look()
+        if self._cell.ending is not None:  # it is on its way out of all groups
+            self._seat.consumed(1)
+            return
+        parcel = RoomParcel(data.payload, (), self, 0, 0, data=data, transitional=transitional)
+        sender = str(SessionId(data.sender, data.session))
+        message = Message("on_message", parcel=parcel, sender=sender, hook=True)
+        self._cell.runtime.arrived(self._cell, message)
 
     def on_group_view(self, change: GroupView) -> None:
         """A group of the actor has a new membership."""
         changed = change.changed
-        if changed is not None and changed.session == self._cell.name:
-            if change.cause is Cause.JOIN and self._is_me(changed):
-                self._settle(Join, change.group)
+        if change.cause is Cause.JOIN and changed == self._id():
+            self._settle(Join, change.group)
         self._show(
             RoomView(
                 group=change.group,
@@ -221,7 +217,7 @@ class Member:
                 id="",
                 members=(),
                 cause=Cause.LEAVE,
-                changed=f"#{self._cell.name}#{self._cell.node}",
+                changed=str(self._id()),
                 vs_sets=(),
                 transitional=False,
             )
@@ -241,15 +237,13 @@ class Member:
             case Join() | Leave():
                 self._settle(type(command), command.group, error)
 
-    def _is_me(self, who: SessionId) -> bool:
-        return who.node.name == self._cell.node
+    def _id(self) -> SessionId:
+        return SessionId(self._me, self._cell.name)
 
     def _show(self, view: RoomView) -> None:
-        if self._sees_views:
-            self._give(Message("on_view", (view,), {}, hook=True))
-
-    def _give(self, message: Message) -> None:
-        self._cell.runtime.arrived(self._cell, message)
+        cell = self._cell
+        if self._sees_views and cell.ending is None:
+            cell.runtime.arrived(cell, Message("on_view", (view,), {}, hook=True))
 
     def _settle(
         self, kind: type[Join] | type[Leave], group: str, error: ZactorError | None = None
@@ -266,4 +260,3 @@ class Member:
         for (kind, group), replies in list(self._awaited.items()):
             for _ in range(len(replies)):
                 self._settle(kind, group, error)
-

@@ -27,6 +27,11 @@ Command = SessionOpened | Join | Leave | Submit | SessionClosed
 _FULL_POLL_S = 0.01  # how often the engine's hard limit is tried again: nothing tells of its end
 
 
+def at_once(call: Callable[[], None]) -> None:
+    """Put nothing off."""
+    call()
+
+
 class SeatUser(SessionUser, Protocol):
     """Who owns a seat; called in the host's thread."""
 
@@ -67,14 +72,20 @@ class Rooms:
         *,
         host: Callable[[], GroupHost],
         post: Callable[[Callable[[], None]], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        coalesce: Callable[[Callable[[], None]], None] = at_once,
     ) -> None:
         """Args:
         host: gives the engine's shell; called at the first turn, in its thread.
         post: has a call done in that thread, soon. Threads: called by any.
+        spawn: runs a coroutine there.
+        coalesce: does a call, or puts it off while more is about to come. Threads: by any.
         """
+        self._coalesce = coalesce
         self._find_host = host
         self._host: GroupHost | None = None
         self._post = post
+        self._spawn = spawn
         self._due = False
         self._outbox: deque[tuple[Seat, Command]] = deque()
         self._handled: deque[tuple[Seat, int]] = deque()
@@ -83,7 +94,6 @@ class Rooms:
         self._waiting = 0  # commands in seats
         self._waiting_bytes = 0
         self._senders: deque[Reply[None]] = deque()  # who awaits room
-        self._tasks: set[asyncio.Task[None]] = set()
         self._budget = 0  # messages that may be submitted before the engine is looked at again
         self._resting = False  # a task waits until the engine takes more
 
@@ -120,25 +130,20 @@ class Rooms:
             reply.set_result(None)
             return
         self._senders.append(reply)
-        if not self.congested:  # it ended between the two: nobody else may look
-            self._release()
+        self._wake()  # it may end just now, and nobody else would look
 
     def is_idle(self) -> bool:
         """Whether nothing waits here. Threads: any."""
-        return not (self._due or self._busy or self._tasks)
+        return not (self._outbox or self._handled or self._due or self._busy)
 
     def _wake(self) -> None:
         if not self._due:
-            self._due = True
-            self._post(self._turn)
+            self._coalesce(self._ask_for_turn)
 
-    def _release(self) -> None:
-        while self._senders:
-            try:
-                reply = self._senders.popleft()
-            except IndexError:  # another thread took it
-                return
-            reply.set_result(None)
+    def _ask_for_turn(self) -> None:
+        if not self._due:
+            self._due = True
+            self._post(self.turn)
 
     # -- a turn ------------------------------------------------------------------------------
     def look(self) -> None:
@@ -146,8 +151,14 @@ class Rooms:
         if self._senders and not self.congested:
             self._release()
 
-    def _turn(self) -> None:
+    def _release(self) -> None:
+        while self._senders:
+            self._senders.popleft().set_result(None)
+
+    def turn(self) -> None:
+        """Take what was put. A call now and then helps where it was put off for too long."""
         self._due = False
+        self._get_host()
         for _ in range(len(self._handled)):
             seat, count = self._handled.popleft()
             if seat.session is not None:
@@ -168,6 +179,8 @@ class Rooms:
             if seat.session is not None or self._is_opened(seat):
                 self._serve(seat)
         self.look()
+        if self._senders:
+            self._rest(self._get_host())
 
     def _serve(self, seat: Seat) -> None:
         waiting = seat.waiting
@@ -216,7 +229,7 @@ class Rooms:
                 seat.session = None
                 del self._taken[seat.name]
                 session.close()
-                self._again()  # whoever waits for the name
+                self._ask_for_turn()  # whoever waits for the name
             case SessionOpened():
                 pass  # it is open
             case _:
@@ -263,13 +276,3 @@ class Rooms:
             while seat.waiting:
                 seat.user.on_refused(self._drop(seat), error)
         self._work()
-
-    def _again(self) -> None:
-        """Look at all seats once more, but not from within."""
-        self._due = True
-        self._post(self._turn)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

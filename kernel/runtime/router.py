@@ -191,7 +191,11 @@ class Directory:
             cells=tuple(cells),
             remotes=remotes,
             ordered=tuple(
-                (service, tuple((node, tuple(uids)) for node, uids in targets.items()), tuple(names))
+                (
+                    service,
+                    tuple((node, tuple(uids)) for node, uids in targets.items()),
+                    tuple(names),
+                )
                 for service, (targets, names) in ordered.items()
             ),
             missing=tuple(missing),

@@ -30,8 +30,8 @@ from zactor.kernel.runtime.asks import DoorAsker, Outcome
 from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.dispatcher import ActorThread, SharedLoop
 from zactor.kernel.runtime.fates import DeadLetterSink, FailureSink, TraceSink
-from zactor.kernel.runtime.life import Phase
 from zactor.kernel.runtime.grouped import Grouped
+from zactor.kernel.runtime.life import Phase
 from zactor.kernel.runtime.mailbox import Message, Parcel
 from zactor.kernel.runtime.refs import Reply, block, make_ref
 from zactor.kernel.runtime.route import parts_of

@@ -129,7 +129,7 @@ class GroupHost:
     @property
     def stable_line(self) -> int:
         """The ticket up to which every member of the view is known to have everything."""
-        return self._engine.courier.report().stable
+        return self._engine.courier.stable_line
 
     @property
     def stable_before(self) -> int:

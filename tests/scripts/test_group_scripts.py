@@ -42,6 +42,7 @@ def test_every_story_that_matters_is_there() -> None:
         "slow_member",
         "split_in_three",
         "split_in_two",
+        "stuck_member",
     }
 
 

@@ -19,13 +19,14 @@ from zactor.kernel.protocol import courier, effects, engine, recovery
 from zactor.kernel.protocol.courier import Courier
 from zactor.kernel.protocol.engine import Engine
 from zactor.kernel.protocol.failure import Detector, Peer
+from zactor.kernel.protocol.flush import Flush
 from zactor.kernel.protocol.groups import Groups
 from zactor.kernel.protocol.membership import Membership
 from zactor.kernel.protocol.messages import GroupPacket, Kind, Plan
-from zactor.kernel.protocol.ordering import TICKETED, Ordering
+from zactor.kernel.protocol.ordering import Ordering
 from zactor.kernel.protocol.recovery import Schedule
 from zactor.kernel.protocol.repeats import Repeats
-from zactor.kernel.protocol.service import Service
+from zactor.kernel.protocol.service import TICKETED, Service
 from zactor.kernel.protocol.stability import Stability
 from zactor.kernel.protocol.view import View
 from zactor.testing.checkers import check_all
@@ -91,13 +92,13 @@ def _own_last_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     real = Courier.leave_view
 
     def leave_view(self: Courier, sync: Any) -> Any:
-        regular, after = self._flush
+        after = self.flush.transitional
         if sync.plan.cohort == (self.me,) and after:
             last = after[-1]
             tip = self._order.streams[self.me].tip
             plain = last.kind is Kind.DATA and last.service is not Service.SAFE
             if plain and last.sender == self.me and last.sequence == tip:
-                self._flush = regular, after[:-1]
+                self.flush.transitional = after[:-1]
         return real(self, sync)
 
     monkeypatch.setattr(Courier, "leave_view", leave_view)
@@ -149,10 +150,10 @@ def _cut_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     real = Courier.leave_view
 
     def leave_view(self: Courier, sync: Any) -> Any:
-        regular, after = self._flush
-        late = [packet for packet in regular if packet.service is not Service.RELIABLE]
-        early = [packet for packet in regular if packet.service is Service.RELIABLE]
-        self._flush = early, late + after
+        flush = self.flush
+        late = [packet for packet in flush.regular if packet.service is not Service.RELIABLE]
+        early = [packet for packet in flush.regular if packet.service is Service.RELIABLE]
+        flush.regular, flush.transitional = early, late + flush.transitional
         return real(self, sync)
 
     monkeypatch.setattr(Courier, "leave_view", leave_view)
@@ -183,11 +184,8 @@ def _reliable_unshared(monkeypatch: pytest.MonkeyPatch) -> None:
     real = Courier.leave_view
 
     def leave_view(self: Courier, sync: Any) -> Any:
-        regular, after = self._flush
-        self._flush = (
-            [packet for packet in regular if packet.service is not Service.RELIABLE],
-            after,
-        )
+        kept = [one for one in self.flush.regular if one.service is not Service.RELIABLE]
+        self.flush.regular = kept
         return real(self, sync)
 
     monkeypatch.setattr(Courier, "leave_view", leave_view)
@@ -212,17 +210,17 @@ def _held_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _nothing_recovered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Courier, "has_recovered", True)
+    monkeypatch.setattr(Flush, "is_complete", True)
 
 
 def _obligation_unshared(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Courier.report
+    real = Flush.report
 
-    def report(self: Courier) -> Any:
+    def report(self: Flush, stable: int) -> Any:
         self._obligation = ()
-        return real(self)
+        return real(self, stable)
 
-    monkeypatch.setattr(Courier, "report", report)
+    monkeypatch.setattr(Flush, "report", report)
 
 
 def _no_obligation(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ def test_every_invariant_holds_in_two_thousand_runs(first: int) -> None:
 
 def test_the_fixed_seeds_meet_every_kind_of_fault() -> None:
     plans = [draw_plan(seed).faults for seed in range(100)]
-    kinds = ("loss", "duplication", "reordering", "breaks", "crashes", "stops", "pauses")
+    kinds = ("loss", "duplication", "reordering", "breaks", "crashes", "stops", "pauses", "hangs")
     kinds += ("partitions", "one_way_cuts", "bridges", "clock_rates", "slow_members", "spike")
     assert all(any(getattr(faults, kind) for faults in plans) for kind in kinds)
 

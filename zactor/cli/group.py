@@ -20,6 +20,7 @@ _OTHERS: Mapping[str, tuple[str, str]] = {  # name -> (module:attribute, help)
     "demo": ("processes:demo", "Run one of the demos, with real processes."),
     "kb": ("kb:kb", "Look into the knowledge base."),
     "events": ("watch:events", "What happened; -f: what happens."),
+    "group": ("groups:group", "Groups of programs and actors, and their messages."),
     "bundle": ("files:bundle", "Build, show and verify bundles."),
     "keys": ("files:keys", "Make, pass on and show the cluster's keys."),
 }
@@ -27,7 +28,7 @@ _SECTIONS: Sequence[tuple[str, Sequence[str]]] = (
     ("Nodes", ("node", "master", "up", "down", "demo")),
     ("What is there", ("nodes", "ps", "wires", "factories", "status")),
     ("Actors", ("declare-node", "declare-factory", "deploy", "destroy", "wire", "unwire")),
-    ("Messages", ("signal", "tell", "ask")),
+    ("Messages", ("signal", "tell", "ask", "group")),
     ("Knowledge", ("kb", "query", "wait")),
     ("Watching", ("events", "deadletters", "doctor")),
     ("Files", ("bundle", "keys")),

@@ -28,14 +28,14 @@ def _events(follow: bool) -> None:
         for event in found if not given.json else ():
             click.echo(event_line(event))
         return
-    with _while_somebody_reads(), deadline(given.timeout), open_session(given) as session:
+    with while_somebody_reads(), deadline(given.timeout), open_session(given) as session:
         for event in session.master.events(follow=True):
             click.echo(to_json(event, indent=False) if given.json else event_line(event))
             sys.stdout.flush()
 
 
 @contextlib.contextmanager
-def _while_somebody_reads() -> Iterator[None]:
+def while_somebody_reads() -> Iterator[None]:
     """Raise BrokenPipeError in the block as soon as nobody reads our output any more.
 
     A write would tell, but in `zactor events -f | head -1` the next one may be hours away.

@@ -42,7 +42,8 @@ class Lab:
     def start(self, name: str, *options: str, role: str = "node") -> None:
         """Start a node and wait until its door is open."""
         log = (self.home / f"{name}.log").open("ab")
-        command = [sys.executable, "-P", "-m", "zactor.supervisor", "--home", str(self.home)]
+        command = [*self.prefix(name), sys.executable, "-P", "-m", "zactor.supervisor"]
+        command += ["--home", str(self.home), *self.options(name)]
         named = ["--name", name] if not name.startswith("unnamed") else []
         self.children[name] = subprocess.Popen(
             [*command, *named, "--role", role, "--leash", str(self._read), *options],
@@ -55,6 +56,14 @@ class Lab:
         log.close()
         pid = self.children[name].pid
         until(f"{name} opens its door", lambda: pid in {e.pid for e in read_entries(self.home)})
+
+    def prefix(self, name: str) -> list[str]:
+        """Return the words before a command that is to run on that node's host."""
+        return []
+
+    def options(self, name: str) -> list[str]:
+        """Return what a node is told besides its name and home."""
+        return []
 
     def endpoint(self, name: str) -> str:
         """Return HOST:PORT of a node's door."""

@@ -46,6 +46,7 @@ class SimNode:
         "engine",
         "id",
         "inbox",
+        "is_linked",
         "paused",
         "rate",
         "reading",
@@ -60,6 +61,7 @@ class SimNode:
         self.rate = rate  # of its clock
         self.born_ms = born_ms
         self.paused = False
+        self.is_linked = True  # its connections live; also while its loop hangs
         self.inbox: list[events.Event] = []  # while it is paused
         self.wake_ms: float | None = None  # a Tick is scheduled
         self.reads_per_s: float = 0.0  # of its sessions; 0: at once
@@ -148,13 +150,20 @@ class Cluster:
 
     def pause(self, name: str) -> None:
         """SIGSTOP: it does nothing, what comes waits."""
-        self.nodes[name].paused = True
+        node = self.nodes[name]
+        node.paused = True
+        node.is_linked = False
         self._links_of(name, False)
 
+    def hang(self, name: str) -> None:
+        """An action holds the interpreter: the loop does nothing, connections live."""
+        self.nodes[name].paused = True
+
     def resume(self, name: str) -> None:
-        """SIGCONT."""
+        """SIGCONT, or the end of what held the loop."""
         node = self.nodes[name]
         node.paused = False
+        node.is_linked = True
         inbox, node.inbox = node.inbox, []
         for event in inbox:
             self.step(node, event)
@@ -193,7 +202,8 @@ class Cluster:
             pair = [self.nodes.get(one), self.nodes.get(other)]
             if pair[0] is None or pair[1] is None:
                 return
-            up = not self._is_separated(one, other) and not pair[0].paused and not pair[1].paused
+            are_linked = pair[0].is_linked and pair[1].is_linked
+            up = are_linked and not self._is_separated(one, other)
             for here, there in ((pair[0], pair[1]), (pair[1], pair[0])):
                 if not here.paused:
                     kind = events.LinkUp if up else events.LinkDown

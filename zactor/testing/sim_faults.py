@@ -25,7 +25,8 @@ class Faults:
     stops: float = 0.0  # a process ends in good order
     restart_ms_max: float = 2_000.0  # a process that ended comes back by then, incarnation + 1
     pauses: float = 0.0  # a process stands still (SIGSTOP)
-    pause_ms_max: float = 3_000.0
+    hangs: float = 0.0  # a process's loop stands still, its connections live
+    pause_ms_max: float = 3_000.0  # of both
     partitions: float = 0.0  # the nodes fall into two or three parts
     one_way_cuts: float = 0.0  # one node's frames don't reach another
     bridges: float = 0.0  # two nodes are cut off from each other, a third hears both
@@ -73,6 +74,7 @@ def draw_faults(chance: random.Random) -> Faults:
         stops=maybe(0.2),
         restart_ms_max=chance.choice((100.0, 2_000.0, 5_000.0)),
         pauses=maybe(0.5),
+        hangs=maybe(0.4),
         partitions=maybe(0.8),
         one_way_cuts=maybe(0.8),
         bridges=maybe(0.6),

@@ -59,6 +59,7 @@ def draw_plan(seed: int) -> Plan:
         burst_max=chance.choice((1, 3, 8)),
         settings=Settings(
             hold_down_ms_max=4_000,
+            stuck_ms=chance.choice((2_000, 20_000)),
             window_messages=window_messages,
             tickets_max=chance.choice((1, 3, 256)),
             packet_messages=chance.choice((1, 3, min(window_messages, 128))),
@@ -124,7 +125,8 @@ class Run:
         faults = self.plan.faults
         self._repeat(faults.crashes, self._crash)
         self._repeat(faults.stops, self._stop)
-        self._repeat(faults.pauses, self._pause)
+        self._repeat(faults.pauses, lambda: self._still(self.cluster.pause))
+        self._repeat(faults.hangs, lambda: self._still(self.cluster.hang))
         self._repeat(faults.partitions, self._partition)
         self._repeat(faults.one_way_cuts, self._one_way)
         self._repeat(faults.bridges, self._bridge)
@@ -161,12 +163,12 @@ class Run:
             delay = self._chance.uniform(1, self.plan.faults.restart_ms_max)
             self.cluster.after(delay, lambda: self._start(name))
 
-    def _pause(self) -> None:
+    def _still(self, stand: Callable[[str], None]) -> None:
         for name in self._some(1):
             node = self.cluster.nodes[name]
             if node.paused:
                 continue
-            self.cluster.pause(name)
+            stand(name)
 
             def resume(node: SimNode = node) -> None:
                 if node.paused and self.cluster.nodes.get(node.id.name) is node:

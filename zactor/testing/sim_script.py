@@ -3,7 +3,8 @@
 A line that begins with `$ ` is a command, `#` a comment; all others are the trace, in ms of the
 virtual clock. `play_script` does the commands and returns the text as it should be.
 
-    $ start n1 n2             processes; crash NAME [silent], stop NAME, pause NAME, resume NAME
+    $ start n1 n2             processes; crash NAME [silent], stop NAME, pause NAME, hang NAME,
+                              resume NAME
     $ run 500                 so many ms go by
     $ until Sync              go on until a node sends this message (3rd: until Sync 3)
     $ split n1,n2 | n3        cut parts from each other; cut n1 > n2: one way; heal: all
@@ -87,6 +88,9 @@ class Script:
 
     def _do_pause(self, name: str) -> None:
         self.cluster.pause(name)
+
+    def _do_hang(self, name: str) -> None:
+        self.cluster.hang(name)
 
     def _do_resume(self, name: str) -> None:
         self.cluster.resume(name)

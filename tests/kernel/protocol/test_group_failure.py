@@ -122,7 +122,10 @@ def test_a_peer_with_a_living_link_is_stuck_first() -> None:
     assert ear.wait(700) == ["peer_stuck"]
     assert ear.detector.alive == (A, B)
     assert ear.detector.hears() == (B,)
-    assert ear.wait(1_400) == ["peer_suspected"]
+    assert ear.detector.is_stuck(B)
+    assert ear.wait(19_000) == []
+    assert ear.wait(400) == ["peer_suspected"]
+    assert not ear.detector.is_stuck(B)
 
 
 def test_a_broken_link_ends_the_patience() -> None:
@@ -132,6 +135,20 @@ def test_a_broken_link_ends_the_patience() -> None:
     ear.wait(700)
     ear.detector.link(B, False)
     assert ear.wait(0) == ["peer_suspected"]
+
+
+def test_it_is_quiet_when_all_that_are_heard_hear_each_other() -> None:
+    ear = Ear()
+    assert ear.detector.is_quiet()
+    ear.hear(B, C)
+    assert not ear.detector.is_quiet(), "B and C don't hear each other yet"
+    ear.number += 1
+    ear.detector.heard(beat(B, ear.number, hears=(A, C)), ear.now_ms)
+    ear.detector.heard(beat(C, ear.number, hears=(A, B)), ear.now_ms)
+    assert ear.detector.is_quiet()
+    ear.detector.heard(beat(C, ear.number + 1, hears=(B,)), ear.now_ms)
+    ear.detector.judge(ear.now_ms)
+    assert not ear.detector.is_quiet(), "C doesn't hear us"
 
 
 def test_links_of_peers_not_heard_yet_are_remembered_within_bounds() -> None:

@@ -235,7 +235,7 @@ def test_who_neither_acknowledges_nor_consumes_for_long_is_a_laggard() -> None:
 
 # -- gaps ------------------------------------------------------------------------------------
 def test_a_gap_is_asked_for_in_turn_until_it_moves() -> None:
-    order, known = Ordering(VIEW), stability()
+    order, known = Ordering(VIEW, A), stability()
     gaps = Gaps(order, known, Settings(want_ms=60))
     order.hear_tips((0, 2, 0))
     known.hear(C, 0, (0, 2, 0), 0)

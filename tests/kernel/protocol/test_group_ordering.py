@@ -31,20 +31,20 @@ def places(ready: list[GroupPacket]) -> list[tuple[NodeId, int]]:
 
 
 def test_reliable_is_delivered_on_arrival_and_once() -> None:
-    order = Ordering(VIEW)
+    order = Ordering(VIEW, A)
     late = packet(A, 2, Service.RELIABLE)
     assert order.take(late) == [late]
     assert order.take(late) == []
 
 
 def test_fifo_waits_for_what_its_sender_sent_before() -> None:
-    order = Ordering(VIEW)
+    order = Ordering(VIEW, A)
     assert order.take(packet(A, 2, Service.FIFO)) == []
     assert places(order.take(packet(A, 1, Service.RELIABLE))) == [(A, 1), (A, 2)]
 
 
 def test_agreed_comes_in_order_of_tickets() -> None:
-    order = Ordering(VIEW)
+    order = Ordering(VIEW, A)
     order.take(packet(B, 1, Service.AGREED, 2))
     assert order.deliverable(0) == []
     order.take(packet(A, 1, Service.AGREED, 1))
@@ -52,7 +52,7 @@ def test_agreed_comes_in_order_of_tickets() -> None:
 
 
 def test_agreed_never_overtakes_its_senders_fifo() -> None:
-    order = Ordering(VIEW)
+    order = Ordering(VIEW, A)
     order.take(packet(A, 2, Service.AGREED, 1))
     assert order.line == 0
     assert order.deliverable(0) == []
@@ -62,7 +62,7 @@ def test_agreed_never_overtakes_its_senders_fifo() -> None:
 
 
 def test_fifo_follows_the_ticketed_message_it_waited_for() -> None:
-    order = Ordering(VIEW)
+    order = Ordering(VIEW, A)
     order.take(packet(A, 1, Service.AGREED, 2))
     assert order.take(packet(A, 2, Service.FIFO)) == []
     order.take(packet(B, 1, Service.AGREED, 1))
@@ -70,7 +70,7 @@ def test_fifo_follows_the_ticketed_message_it_waited_for() -> None:
 
 
 def test_a_safe_message_waits_for_the_stable_line_and_what_follows_waits_too() -> None:
-    order = Ordering(VIEW)
+    order = Ordering(VIEW, A)
     order.take(packet(A, 1, Service.SAFE, 1))
     order.take(packet(B, 1, Service.AGREED, 2))
     assert order.deliverable(0) == []
@@ -78,11 +78,11 @@ def test_a_safe_message_waits_for_the_stable_line_and_what_follows_waits_too() -
 
 
 def test_a_stranger_has_no_stream() -> None:
-    assert Ordering(VIEW).take(packet(NodeId("z", 1), 1, Service.RELIABLE)) == []
+    assert Ordering(VIEW, A).take(packet(NodeId("z", 1), 1, Service.RELIABLE)) == []
 
 
 def test_what_is_stable_and_delivered_is_freed() -> None:
-    order = Ordering(VIEW)
+    order = Ordering(VIEW, A)
     order.take(packet(A, 1, Service.FIFO))
     order.take(packet(A, 2, Service.AGREED, 1))
     order.free((2, 0))
@@ -95,7 +95,7 @@ def test_what_is_stable_and_delivered_is_freed() -> None:
 
 
 def test_gaps_are_known_from_higher_sequences_and_from_tips() -> None:
-    order = Ordering(VIEW)
+    order = Ordering(VIEW, B)
     order.take(packet(A, 3, Service.FIFO))
     order.hear_tips((5, 0))
     assert order.missing(A, 256) == ((A, 1, 2), (A, 4, 5))
@@ -104,7 +104,7 @@ def test_gaps_are_known_from_higher_sequences_and_from_tips() -> None:
 
 
 def test_recovered_messages_wait_for_the_end_of_the_flush() -> None:
-    order = Ordering(VIEW)
+    order = Ordering(VIEW, A)
     delivered = packet(A, 1, Service.RELIABLE)
     order.take(delivered)
     for one in (packet(A, 2, Service.RELIABLE), packet(A, 3, Service.FIFO)):
@@ -115,7 +115,7 @@ def test_recovered_messages_wait_for_the_end_of_the_flush() -> None:
 
 
 def test_the_report_names_what_is_held() -> None:
-    order = Ordering(VIEW)
+    order = Ordering(VIEW, A)
     order.take(packet(A, 2, Service.SAFE, 7))
     first, second = order.states(B)
     assert (first.sender, first.base) == (A, 0)
@@ -124,7 +124,7 @@ def test_the_report_names_what_is_held() -> None:
 
 
 def test_a_sender_knows_its_line_before_it_takes_its_own_message_in() -> None:
-    order = Ordering(VIEW)
+    order = Ordering(VIEW, A)
     order.take(packet(B, 1, Service.AGREED, 2))
     assert order.line_with(1) == 2
     assert order.line_with(3) == 0

@@ -1,0 +1,40 @@
+"""Who says to have how much of the log on disk, and what a majority therefore has."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from zactor.kernel.knowledge.voting import majority
+from zactor.kernel.protocol.messages import Primary
+
+
+class Claims:
+    """What was said in one view.
+
+    A claim bears the epoch in which it was made. One of an earlier view may still arrive, and means
+    a log that may have been cut since: so only epochs of this view count.
+    """
+
+    def __init__(self) -> None:
+        self._epochs: set[int] = set()  # of the primaries formed in this view
+        self._claims: dict[str, dict[int, int]] = {}
+
+    def hear(self, name: str, epoch: int, number: int) -> None:
+        """Member `name` has the log up to `number` on disk. It may come before we know `epoch`."""
+        numbers = self._claims.setdefault(name, {})
+        numbers[epoch] = max(number, numbers.get(epoch, 0))
+
+    def formed(self, epoch: int, members: Collection[str], number: int) -> None:
+        """A primary was formed: all its members have the log up to `number` on disk."""
+        self._epochs.add(epoch)
+        for name in members:
+            self.hear(name, epoch, number)
+
+    def decided(self, primary: Primary) -> int:
+        """Return up to where a majority of `primary` has the log on disk."""
+        numbers = sorted(self._claimed(name) for name in primary.members)
+        return numbers[len(numbers) - majority(len(numbers))]
+
+    def _claimed(self, name: str) -> int:
+        numbers = self._claims.get(name, {})
+        return max((numbers[epoch] for epoch in numbers if epoch in self._epochs), default=0)

@@ -1,0 +1,195 @@
+"""`zactor group`: which groups there are, who is in them, and their messages, sent and heard."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from zactor.catalogue import find_words
+from zactor.cli.common import CONTEXT, Asking, Settings, deadline, settings, shared_options
+from zactor.cli.network import TIMEOUT_S, command
+from zactor.cli.watch import while_somebody_reads
+from zactor.kernel.errors import EXIT_INTERRUPTED
+
+if TYPE_CHECKING:
+    from zactor.mailbox import Mailbox, MembershipMessage, RegularMessage
+
+_CHANGES = {"join": "joined", "leave": "left", "disconnect": "disconnected"}
+
+
+def open_box(given: Settings, name: str) -> Mailbox:
+    """Return a mailbox at the node that the options mean, to be entered."""
+    from zactor.endpoints import parse_endpoint
+    from zactor.mailbox import Mailbox
+
+    if given.endpoint is not None:
+        parse_endpoint(given.endpoint)  # wrong usage is told before anything is opened
+    return Mailbox(name, given.endpoint, home=given.home_folder, timeout=given.timeout)
+
+
+# -- send ------------------------------------------------------------------------------------
+def _send(group: str, text: str, service: str, name: str) -> None:
+    from zactor.cli.output import to_json
+    from zactor.kernel.protocol.service import Service
+
+    context = click.get_current_context()
+    given = settings(context)
+    level = Service.parse(service)
+    limit = given.timeout if text == "-" else given.timeout or TIMEOUT_S
+    count = 0
+    try:
+        with deadline(limit), open_box(given, name) as box:
+            for payload in _payloads(text):
+                box.multicast(group, payload, service=level)
+                count += 1
+            box.flush()
+    except KeyboardInterrupt:
+        click.echo("interrupted: it may still be done", err=True)
+        context.exit(EXIT_INTERRUPTED)
+    if given.json:
+        click.echo(to_json({"sent": count}))
+
+
+def _payloads(text: str) -> Iterator[bytes]:
+    if text != "-":
+        yield text.encode("utf-8", "surrogateescape")
+        return
+    for line in sys.stdin.buffer:
+        yield line.removesuffix(b"\n")
+
+
+_NAME = ("--name", "name")
+_NAME_HELP = "Call itself so, instead of a name that the node makes up."
+
+send = Asking(
+    "send",
+    callback=_send,
+    params=[
+        click.Argument(["group"]),
+        click.Argument(["text"]),
+        click.Option(
+            ["--service"],
+            default="agreed",
+            help="unreliable, reliable, fifo, causal, agreed (default) or safe.",
+        ),
+        click.Option(_NAME, default="", help=_NAME_HELP),
+    ],
+    help="Send TEXT to a group, of which one need not be a member, or to a private group.\n\n"
+    "With - as TEXT each line of stdin is a message. It ends when the node has them all: they "
+    "then reach all members that stay connected.",
+    context_settings=CONTEXT,
+)
+
+
+# -- listen ----------------------------------------------------------------------------------
+def _listen(group: str, count: int | None, name: str) -> None:
+    from zactor.cli.output import to_json
+    from zactor.mailbox import RegularMessage
+
+    given = settings(click.get_current_context())
+    left = count
+    with while_somebody_reads(), deadline(given.timeout), open_box(given, name) as box:
+        box.join(group)
+        for message in box:
+            if given.json:
+                click.echo(to_json(as_data(message), indent=False))
+            else:
+                click.echo(as_line(message))
+            sys.stdout.flush()
+            if left is not None and isinstance(message, RegularMessage):
+                left -= 1
+                if left == 0:
+                    return
+
+
+def as_data(message: RegularMessage | MembershipMessage) -> dict[str, object]:
+    """Return what --json prints of a message; a payload that is no UTF-8 as hexadecimal digits."""
+    from zactor.mailbox import RegularMessage
+
+    if not isinstance(message, RegularMessage):
+        return {
+            "kind": "membership",
+            "group": message.group,
+            "cause": message.cause.value,
+            "transitional": message.transitional,
+            "members": list(message.members),
+            "changed": message.changed,
+            "vs_sets": [list(part) for part in message.vs_sets],
+            "own_set": message.own_set,
+            "id": message.id,
+        }
+    try:
+        payload = {"text": message.payload.decode()}
+    except UnicodeDecodeError:
+        payload = {"hex": message.payload.hex()}
+    return {
+        "kind": "message",
+        "sender": message.sender,
+        "groups": list(message.groups),
+        "service": message.service.value,
+        **payload,
+        "mess_type": message.mess_type,
+        "discard": message.discard,
+        "transitional": message.transitional,
+        "id": message.id,
+    }
+
+
+def as_line(message: RegularMessage | MembershipMessage) -> str:
+    """Return what people read of a message."""
+    from zactor.cli.output import printable
+    from zactor.mailbox import RegularMessage
+
+    if isinstance(message, RegularMessage):
+        text = message.payload.decode("utf-8", "backslashreplace")
+        return printable(f"{' '.join(message.groups)}: {message.sender}: {text}")
+    if message.transitional:
+        return printable(f"{message.group}: members are being lost")
+    if message.cause.value == "self_leave":
+        return printable(f"{message.group}: {message.changed} left")
+    if message.changed is not None:
+        what = f"{message.changed} {_CHANGES[message.cause.value]}"
+    else:
+        sets = " | ".join(" ".join(part) for part in message.vs_sets)
+        what = f"the network changed ({sets})"
+    return printable(f"{message.group}: {what}; members {' '.join(message.members)}")
+
+
+listen = Asking(
+    "listen",
+    callback=_listen,
+    params=[
+        click.Argument(["group"]),
+        click.Option(
+            ["-n", "--count"], type=click.IntRange(min=1), help="End after so many messages."
+        ),
+        click.Option(_NAME, default="", help=_NAME_HELP),
+    ],
+    help="Join a group and print its messages and who comes and goes, until Ctrl-C.\n\n"
+    "With --json one object per line.",
+    context_settings=CONTEXT,
+)
+
+
+# -- the family ------------------------------------------------------------------------------
+def _list() -> None:
+    context = click.get_current_context()
+    if context.invoked_subcommand is None:
+        context.invoke(_LIST)
+
+
+_LIST = command(find_words("group list"), "list")
+
+group = click.Group(
+    "group",
+    help="Groups of programs and actors: who is in them, and their messages.\n\n"
+    "Without a command: which groups there are.",
+    callback=_list,
+    invoke_without_command=True,
+    context_settings=CONTEXT,
+    params=shared_options("home", "endpoint", "json", "timeout"),
+    commands=[_LIST, command(find_words("group members"), "members"), send, listen],
+)
