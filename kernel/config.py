@@ -65,6 +65,10 @@ LINK_RECEIVE_FRAMES = 128  # frames libzmq holds from one peer before TCP pushes
 CLIENT_FRAMES = 1_024  # frames libzmq holds for or from a client, either side
 HEARTBEAT_BYTES_MAX = 64 << 10  # of one heartbeat; the sockets carry nothing else
 HEARTBEATS_HELD = 16  # a slow subscriber loses the older ones
+# Heartbeats of one peer that wait here while our loop is stuck: 27 minutes of them. They must never
+# fill it: a full queue stops libzmq's reading, its own heartbeats then break the connection, and
+# the next read aborts the process (libzmq #3937, open in 4.3.5).
+HEARTBEATS_UNREAD = 16_384
 KEY_FILE_BYTES_MAX = 4_096
 KEY_GRACE_MS = 250  # an unknown key waits so long for its introduction; below HANDSHAKE_MS
 KEYS_WAITING_MAX = 1_024  # beyond it unknown keys are refused at once

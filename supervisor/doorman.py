@@ -93,9 +93,8 @@ class Doorman:
 
     async def _serve_client(self, client: Client, request: messages.Request) -> None:
         try:
-            self._answer(
-                client, request.number, await self._node.operations.run(request.operation, "")
-            )
+            result = await self._node.operations.run(request.operation, "", request.id)
+            self._answer(client, request.number, result)
         except ZactorError as error:
             self._node.hub.answer(client, results.problem(request.number, error))
         except TimeoutError:  # who asked has given up, and needn't be told in other words

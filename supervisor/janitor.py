@@ -14,8 +14,8 @@ import structlog
 from zactor.kernel.errors import ZactorError
 from zactor.kernel.knowledge.terms import quote_atom
 from zactor.supervisor import theoryview
+from zactor.supervisor.forms import forget_patterns
 from zactor.supervisor.ledger import Ledger
-from zactor.supervisor.reconcile import forget_patterns
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ class Janitor:
         while True:
             await self._due.wait()
             self._due.clear()
-            if self._ledger.leader != self._me:
+            if not self._ledger.acting:
                 continue
             try:
                 await self._sweep()

@@ -25,6 +25,7 @@ from zactor.kernel.ids import check_name
 from zactor.kernel.transport.ground import Address
 from zactor.kernel.transport.keys import cluster_keys
 from zactor.kernel.transport.sockets import endpoint, parse_address, raise_open_files
+from zactor.supervisor.crash import crash_at
 from zactor.supervisor.lobby import Lobby
 from zactor.supervisor.logs import configure_logs
 from zactor.supervisor.node import Node, Settings
@@ -175,7 +176,7 @@ def make_settings(
     """Return the settings that these words of a command line mean.
 
     Raises:
-        ConfigError: an address is none.
+        ConfigError: an address is none, or ZACTOR_CRASH_AT no place.
     """
     host, port = parse_address(bind) if bind else ("127.0.0.1", None)
     return Settings(
@@ -188,6 +189,7 @@ def make_settings(
         ),
         join=tuple(_endpoint(address) for address in join),
         payload=payload,
+        crash=crash_at(os.environ),
     )
 
 

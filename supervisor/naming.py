@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from zactor.kernel import config
-from zactor.kernel.errors import AlreadyExists, NotReachable, Refused, TimedOut, Unconfigured
+from zactor.kernel.errors import AlreadyExists, NotReachable, Refused, Unconfigured
 from zactor.kernel.ids import check_name
 from zactor.kernel.protocol.messages import Configure
 from zactor.kernel.transport.sockets import endpoint, parse_address
@@ -17,38 +17,58 @@ from zactor.supervisor.theoryview import NodeRow
 if TYPE_CHECKING:
     from zactor.supervisor.node import Node
 
-CONFIGURE_TIMEOUT_S = 10.0
 APPEAR_S = 1.5  # for a process that starts, and for the announcements of one that waits
 LOOK_AGAIN_S = 0.02
 
 
-async def declare_node(node: Node, name: str, address: str) -> dict[str, str]:
-    """Return {"name", "address"} of the node called `name` once it is in the knowledge base.
+class Naming:
+    """One declareNode: what its steps do that isn't in the knowledge base."""
 
-    Raises:
-        AlreadyExists: the name is taken by a node elsewhere.
-        NotReachable: there is no node at `address`.
-        Refused: the node there has another name.
-    """
-    check_name("node", name)
-    host, port = parse_address(address)
-    await _check_host(host)
-    there = await _appeared(node, name, host, port)
-    if isinstance(there, NodeRow):
-        if _is_at(there.address, host, port):
-            return {"name": name, "address": there.address}
-        raise AlreadyExists(f"a node {name} exists already, at {there.address}")
-    if there is not None:
-        await _configure(node, name, there)
-    else:
-        await _meet(node, name, endpoint(host, port or config.NODE_PORT))
-    found = await node.ledger.until(
-        lambda: theoryview.nodes(node.ledger.theory).get(name), CONFIGURE_TIMEOUT_S
-    )
-    if found is None:
-        raise TimedOut(f"{name} was named, but has not joined for {CONFIGURE_TIMEOUT_S:g} s")
-    _check_place(found, host, port)
-    return {"name": name, "address": found.address}
+    def __init__(self, node: Node, name: str, address: str) -> None:
+        """Raise ConfigError where `name` can't name a node, or `address` is none."""
+        self._node = node
+        self._name = check_name("node", name)
+        self._host, self._port = parse_address(address)
+        self._there: NodeRow | str | None = None  # what was found: see `_appeared`
+
+    async def find(self) -> None:
+        """Look what there is of that name and at that address.
+
+        Raises:
+            AlreadyExists: the name is taken by a node elsewhere.
+            NotReachable: there is no such host.
+        """
+        await _check_host(self._host)
+        self._there = await _appeared(self._node, self._name, self._host, self._port)
+        if isinstance(self._there, NodeRow) and not self._is_here(self._there):
+            raise AlreadyExists(f"a node {self._name} exists already, at {self._there.address}")
+
+    async def name(self) -> None:
+        """Give what was found its name, or meet who has it.
+
+        Raises:
+            NotReachable: there is no node at that address.
+            Refused: the node there has another name.
+        """
+        if isinstance(self._there, str):
+            await _configure(self._node, self._name, self._there)
+        elif self._there is None:
+            there = endpoint(self._host, self._port or config.NODE_PORT)
+            await _meet(self._node, self._name, there)
+
+    def result(self, row: object) -> dict[str, str]:
+        """Return {"name", "address"} of the node that is in the knowledge base now.
+
+        Raises:
+            AlreadyExists: one of that name came up elsewhere.
+        """
+        assert isinstance(row, NodeRow), row
+        if not self._is_here(row):
+            raise AlreadyExists(f"a node {row.name} came up elsewhere, at {row.address}")
+        return {"name": row.name, "address": row.address}
+
+    def _is_here(self, row: NodeRow) -> bool:
+        return _is_at(row.address, self._host, self._port)
 
 
 async def _check_host(host: str) -> None:
@@ -99,11 +119,6 @@ async def _meet(node: Node, name: str, there: str) -> None:
     met = [peer for peer in node.hub.peers.values() if peer.hello.endpoint == there]
     if met and met[0].node.name != name:
         raise Refused(f"the node at {_address(there)} is {met[0].node.name}, not {name}")
-
-
-def _check_place(row: NodeRow, host: str, port: int | None) -> None:
-    if not _is_at(row.address, host, port):
-        raise AlreadyExists(f"a node {row.name} came up elsewhere, at {row.address}")
 
 
 def _address(there: str) -> str:

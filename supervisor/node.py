@@ -34,6 +34,7 @@ from zactor.kernel.transport.peer import Peer
 from zactor.kernel.transport.seam import Client
 from zactor.kernel.wire.bulky import Bulky
 from zactor.supervisor.calls import Calls
+from zactor.supervisor.crash import CrashAt
 from zactor.supervisor.discovery import Discovery
 from zactor.supervisor.doorman import Doorman
 from zactor.supervisor.fetch import Fetcher
@@ -45,6 +46,8 @@ from zactor.supervisor.members import Members
 from zactor.supervisor.operations import Operations
 from zactor.supervisor.reconcile import Reconciler
 from zactor.supervisor.rooms import open_rooms
+from zactor.supervisor.runner import Runner
+from zactor.supervisor.todos import Todos
 from zactor.supervisor.tracelog import trace_log
 
 log = structlog.get_logger()
@@ -73,6 +76,7 @@ class Settings:
     address: Address = LOOPBACK
     join: tuple[str, ...] = ()  # endpoints
     payload: str = "pickle"  # "pickle" | "data": what arguments may be
+    crash: CrashAt | None = None  # where this process is to kill itself, for tests
 
 
 class Node:
@@ -125,6 +129,15 @@ class Node:
             spawn_task=self.spawn,
         )
         self.janitor = Janitor(name, self.ledger, self.members.live)
+        self.runner = Runner(self.ledger, settings.crash)
+        self.todos = Todos(
+            self.me,
+            book=self.ledger,
+            runner=self.runner,
+            roles=self.members.roles,
+            spawn=self.spawn,
+            note=self.note,
+        )
         self.operations = Operations(self)
         self.groupdesk = GroupDesk(self.groups, self.hub, self.spawn)
         self.doorman = Doorman(self)
@@ -154,7 +167,12 @@ class Node:
 
     async def run(self) -> str:
         """Live until told to stop; return why it ended: "stop" or "buried: …"."""
-        for work in (self._keep(), self.janitor.run(), self.discovery.run()):
+        for work in (
+            self._keep(),
+            self.janitor.run(),
+            self.todos.run(),
+            self.discovery.run(),
+        ):
             self.spawn(work, VITAL)
         log.info("node_started", node=str(self.me), endpoint=self.hub.endpoint)
         return await self.ended
@@ -222,6 +240,7 @@ class Node:
         """The membership changed."""
         self.ledger.members(self.members.roles())
         self.janitor.nudge()
+        self.todos.nudge()
 
     def part(self, peer: Peer) -> None:
         """A peer is out of the view: nothing goes on waiting for it."""
@@ -309,6 +328,7 @@ class Node:
     def _on_change(self, retracted: Sequence[str], asserted: Sequence[str]) -> None:
         self._trace_place()
         self.reconciler.on_change(retracted, asserted)
+        self.todos.on_change(retracted, asserted)
         self.journal.record("changed", retracted=list(retracted), asserted=list(asserted))
 
     def _trace_place(self) -> None:
@@ -321,10 +341,12 @@ class Node:
         self.reconciler.on_reset()
         self.journal.record("knowledge_base_taken_over", clock=list(self.ledger.clock))
         self.janitor.nudge()
+        self.todos.nudge()
 
     def _on_leader(self, leader: str) -> None:
         self.journal.record("leader", name=leader)
         self.janitor.nudge()
+        self.todos.nudge()
 
     # -- from anywhere -----------------------------------------------------------------------
     def on_late_item(self, peer: Peer, item: object) -> None:

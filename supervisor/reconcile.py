@@ -26,13 +26,15 @@ from zactor.kernel.runtime.runtime import Runtime
 from zactor.supervisor import arguments, theoryview
 from zactor.supervisor.aside import aside
 from zactor.supervisor.fetch import Fetcher
+from zactor.supervisor.forms import forget_patterns, still
 from zactor.supervisor.journal import Journal
 from zactor.supervisor.ledger import Ledger
+from zactor.supervisor.steps import Requirement
 from zactor.supervisor.theoryview import ActorRow
 
 log = structlog.get_logger()
 
-UNDO_AFTER_S = 5.0  # what failed to start is forgotten then, whoever deployed it
+UNDO_AFTER_S = 1.0  # what failed to start is forgotten then, whoever deployed it
 RETRY_S = 0.2  # before a report that wasn't taken is repeated
 
 
@@ -61,7 +63,7 @@ class Reconciler:
         self._port_of = port_of
         self._spawn_task = spawn_task
         self._hosted: dict[str, int] = {}  # name -> uid of what runs here, or is on its way
-        self._stopping: set[int] = set()
+        self._stopping: dict[int, str] = {}  # uid -> how long it may go on, as the fact says it
         self._placed: set[str] = set()
         self._wired: set[tuple[str, str]] = set()
 
@@ -138,8 +140,11 @@ class Reconciler:
             self._hosted[name] = row.uid
             self._spawn_task(self._start(row))
         elif row.state == "stopping" and row.uid not in self._stopping:
-            self._stopping.add(row.uid)
+            self._stopping[row.uid] = row.reason
             self._spawn_task(self._finish(row))
+        elif row.state == "stopping" and row.reason != self._stopping[row.uid]:
+            self._stopping[row.uid] = row.reason  # told again, with another limit
+            self._stop(row.uid, "destroyed", _drain_s(row))
 
     async def _start(self, row: ActorRow) -> None:
         """Fetch the code, make the actor, report."""
@@ -163,7 +168,7 @@ class Reconciler:
             reason = f"{_stage(error)}{_reason(error)}"
             log.error("actor_failed_to_start", actor=row.name, type=row.type, exc_info=error)
             self._journal.record("actor_failed", actor=row.name, reason=reason)
-            await self._report(row, "failed", reason)
+            await self._report(row, "failed", reason, after="starting")
             # Who deployed it takes the facts back; should it be gone, we do.
             await asyncio.sleep(UNDO_AFTER_S)
             await self._forget(row)
@@ -172,28 +177,26 @@ class Reconciler:
                 self._stop(row.uid, "destroyed while it began", drain_s=0.0)
                 return
             log.info("actor_started", actor=row.name, type=row.type, bundle=row.bundle)
-            await self._report(row, "running", "")
+            await self._report(row, "running", "", after="starting")
 
     def _load(self, row: ActorRow) -> type[Actor]:
         return load_class(self._store.open(row.bundle), row.type)
 
     async def _finish(self, row: ActorRow) -> None:
         """Let the actor finish its work, end it, and take its facts away."""
-        drain = row.reason.removeprefix("drain ")
-        drain_s = float(drain) if drain != row.reason else None
         self._hosted.pop(row.name, None)
         try:
-            await asyncio.wrap_future(self._stop(row.uid, "destroyed", drain_s))
+            await asyncio.wrap_future(self._stop(row.uid, "destroyed", _drain_s(row)))
         except Exception as error:  # on_stop is user code
             reason = f"on_stop: {_reason(error)}"
             log.error("actor_failed_to_stop", actor=row.name, exc_info=error)
             self._journal.record("actor_failed", actor=row.name, reason=reason)
-            await self._report(row, "failed", reason)
+            await self._report(row, "failed", reason, after="stopping")
         else:
             log.info("actor_stopped", actor=row.name)
             await self._forget(row)
         finally:
-            self._stopping.discard(row.uid)
+            self._stopping.pop(row.uid, None)
         self._look_at({row.name}, ())  # it may have been told to stop again meanwhile
 
     def on_ended(self, name: str, uid: int) -> None:
@@ -206,22 +209,28 @@ class Reconciler:
     def _stop(self, uid: int, reason: str, drain_s: float | None) -> Future[None]:
         return self._runtime.stop(uid, reason=reason, drain_s=drain_s)
 
-    async def _report(self, row: ActorRow, state: str, reason: str) -> None:
+    async def _report(self, row: ActorRow, state: str, reason: str, *, after: str) -> None:
+        """Say what became of it, unless it isn't `after` any more: it was told to stop, say."""
         name = quote_atom(row.name)
         await self._insist(
             row,
             f"{row.name} is {state}",
+            require=((f"state({name}, {after}, _)", "NoSuchActor", f"{row.name} isn't {after}"),),
             retract=(f"state({name}, _, _)",),
             assert_=(f"state({name}, {state}, {format_term(reason)})",),
         )
 
     async def _forget(self, row: ActorRow) -> None:
-        await self._insist(
-            row, f"{row.name} was destroyed", retract=forget_patterns(row.name), assert_=()
-        )
+        await self._insist(row, f"{row.name} was destroyed", retract=forget_patterns(row.name))
 
     async def _insist(
-        self, row: ActorRow, why: str, *, retract: tuple[str, ...], assert_: tuple[str, ...]
+        self,
+        row: ActorRow,
+        why: str,
+        *,
+        require: tuple[Requirement, ...] = (),
+        retract: tuple[str, ...],
+        assert_: tuple[str, ...] = (),
     ) -> None:
         """Commit what is true of an actor here, again and again, until it is known or past."""
         while True:
@@ -229,7 +238,7 @@ class Reconciler:
                 await self._ledger.commit(
                     why,
                     who=self._me.name,
-                    require=(still(row),),
+                    require=(still(row), *require),
                     retract=retract,
                     assert_=assert_,
                 )
@@ -256,22 +265,10 @@ class Reconciler:
             log.info("prefetch_failed", bundle=identity, why=str(error))
 
 
-def still(row: ActorRow) -> tuple[str, str, str]:
-    """Return the requirement that this very deployment is still there."""
-    goal = f"spec({quote_atom(row.name)}, _, _, {quote_atom(row.deployment)})"
-    return goal, "NoSuchActor", f"{row.name} is gone"
-
-
-def forget_patterns(name: str) -> tuple[str, ...]:
-    """Return the patterns of every fact that mentions the actor `name`."""
-    actor = quote_atom(name)
-    return (
-        f"actor({actor}, _, _)",
-        f"spec({actor}, _, _, _)",
-        f"state({actor}, _, _)",
-        f"reacts({actor}, _, _, _)",
-        f"reacts(_, {actor}, _, _)",
-    )
+def _drain_s(row: ActorRow) -> float | None:
+    """Return how long a stopping actor may go on with its mailbox, None: to its end."""
+    drain = row.reason.removeprefix("drain ")
+    return float(drain) if drain != row.reason else None
 
 
 def _builder(cls: type[Actor], text: str) -> Callable[[], Actor]:

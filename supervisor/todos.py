@@ -8,18 +8,181 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from zactor.kernel.errors import ZactorError
-from zactor.kernel.ids import NodeId
-from zactor.kernel.knowledge.terms import parse_term, quote_atom, text_of
-from zactor.kernel.protocol.view import NodeId as _  # noqa: F401
+from zactor.kernel.ids import ORIGIN, NodeId
+from zactor.kernel.knowledge.terms import Term, parse_term, quote_atom, text_of
 from zactor.supervisor import theoryview
-from zactor.supervisor.duties import Roles, choose_assignee, is_mine, is_orphan, witness
+from zactor.supervisor.destruction import DESTROY_TODO, of_clause, todo_fact
+from zactor.supervisor.duties import Roles, choose_assignee, is_mine, is_orphan, is_there, witness
 from zactor.supervisor.runner import Book, Runner
-from zactor.supervisor.tables import DESTROY_TODO, of_clause, todo_fact
 from zactor.supervisor.theoryview import TodoRow
 
 log = structlog.get_logger()
+
+RETRY_S = 0.2  # before what was refused is tried again
+_RUN = tuple(step.name for step in DESTROY_TODO.steps if step.name != "write")
+
+
+class ActingBook(Book, Protocol):
+    """The ledger, which also knows who acts for the cluster."""
+
+    @property
+    def acting(self) -> bool:
+        """Whether this node does."""
+        ...
+
+
+class Todos:
+    """The clauses that this node runs."""
+
+    def __init__(
+        self,
+        me: NodeId,
+        *,
+        book: ActingBook,
+        runner: Runner,
+        roles: Callable[[], Roles],
+        spawn: Callable[[Coroutine[Any, Any, object]], None],
+        note: Callable[[str, dict[str, Any]], None],
+    ) -> None:
+        """`roles` gives the members of the view; `note` writes a line of the event log."""
+        self._me = me
+        self._book = book
+        self._runner = runner
+        self._roles = roles
+        self._spawn = spawn
+        self._note = note
+        self._running: set[str] = set()
+        self._due = asyncio.Event()
+
+    # -- what happened -----------------------------------------------------------------------
+    def nudge(self) -> None:
+        """The view or the clauses may be different."""
+        for todo in theoryview.todos(self._book.theory):
+            if todo.id not in self._running and is_mine(todo, self._me, self._roles()):
+                self._running.add(todo.id)
+                self._spawn(self._carry(todo.id))
+        self._due.set()
+
+    def on_change(self, retracted: Sequence[str], asserted: Sequence[str]) -> None:
+        """These facts went and came."""
+        gone = {_id(text): text for text in retracted if text.startswith("errand(")}
+        for text in retracted:
+            if text.startswith("todo(") and _id(text) in gone:
+                self._tell_done(_row(text, gone[_id(text)]))
+        if any(text.startswith(("todo(", "errand(")) for text in asserted):
+            self.nudge()
+
+    def assignee(self, name: str) -> tuple[str, str]:
+        """Return who is to finish it if we die while we destroy the actor `name`, and a note."""
+        row = theoryview.actor(self._book.theory, name)
+        return choose_assignee(
+            self._roles(),
+            actor_node=row.node if row is not None else "",
+            owner=self._me.name,
+            others=theoryview.todos(self._book.theory),
+        )
+
+    # -- running them ------------------------------------------------------------------------
+    async def _carry(self, id_: str) -> None:
+        """Take every step, again and again, until the clause is gone or another's."""
+        book = self._book
+        try:
+            while (todo := self._mine(id_)) is not None:
+                try:
+                    await self._run(todo)
+                except ZactorError as error:
+                    log.warning("todo_refused", id=id_, why=str(error))
+                    await asyncio.sleep(RETRY_S)
+                else:  # it may not have come here yet that it is gone
+                    await book.until(lambda: None if self._mine(id_) else True, RETRY_S)
+        finally:
+            self._running.discard(id_)
+
+    def _mine(self, id_: str) -> TodoRow | None:
+        todo = theoryview.todo(self._book.theory, id_)
+        return todo if todo is not None and is_mine(todo, self._me, self._roles()) else None
+
+    async def _run(self, todo: TodoRow) -> None:
+        if todo.owner != self._me:
+            log.info("todo_taken_over", id=todo.id, actor=todo.name, owner=str(todo.owner))
+        self._note("todo", {"id": todo.id, "state": "pending"})
+
+        def begins(step: str) -> None:
+            number = DESTROY_TODO.number(step)
+            self._note("todo", {"id": todo.id, "state": f"step:{number}"})
+
+        await self._runner.run(
+            DESTROY_TODO, of_clause(todo), who=self._me.name, only=_RUN, begins=begins
+        )
+
+    def _tell_done(self, todo: TodoRow) -> None:
+        log.info("todo_done", id=todo.id, actor=todo.name)
+        if witness(todo, self._roles()) == self._me.name:
+            self._note("todo", {"id": todo.id, "state": "done"})
+
+    # -- for the cluster ---------------------------------------------------------------------
+    async def run(self) -> None:
+        """Name another assignee where one is gone, while this node acts; until cancelled."""
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            if not self._book.acting:
+                continue
+            try:
+                await self._reassign()
+            except ZactorError as error:
+                log.warning("todo_not_reassigned", why=str(error))
+                await asyncio.sleep(RETRY_S)
+                self._due.set()
+
+    async def _reassign(self) -> None:
+        for todo in theoryview.todos(self._book.theory):
+            roles = self._roles()
+            if not is_orphan(todo, roles):
+                continue
+            actor = theoryview.actor(self._book.theory, todo.name)
+            assignee, note = choose_assignee(
+                roles,
+                actor_node=actor.node if actor is not None else "",
+                owner=todo.owner.name if is_there(todo.owner, roles) else "",
+                others=theoryview.todos(self._book.theory),
+            )
+            before, after = (
+                todo_fact(todo.id, todo.name, quote_atom(todo.owner.name), quote_atom(name))
+                for name in (todo.assignee, assignee)
+            )
+            await self._book.commit(
+                f"{todo.assignee} is gone: {assignee} is to finish todo {todo.id}{note}",
+                who=self._me.name,
+                require=((before, "NoSuchThing", f"todo {todo.id} is another's already"),),
+                retract=(before,),
+                assert_=(after,),
+            )
+
+
+def _parts(text: str) -> tuple[Term, ...]:
+    return theoryview.arguments_of(parse_term(text))
+
+
+def _id(text: str) -> str:
+    return text_of(_parts(text)[0])
+
+
+def _row(clause: str, errand: str) -> TodoRow:
+    """Return the clause that two facts were."""
+    id_, operation, owner, assignee = _parts(clause)
+    _, incarnation, deployment, drain = _parts(errand)
+    return TodoRow(
+        id=text_of(id_),
+        name=text_of(theoryview.arguments_of(operation)[0]),
+        deployment=text_of(deployment),
+        drain=text_of(drain),
+        owner=NodeId(text_of(owner), int(text_of(incarnation))),
+        assignee=text_of(assignee),
+        since=ORIGIN,
+    )

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from zactor.kernel.runtime.actor import Actor as Actor
     from zactor.kernel.runtime.actor import action as action
     from zactor.kernel.runtime.members import RoomMessage as RoomMessage
-    from zactor.kernel.runtime.members import RoomView as RoomView
     from zactor.kernel.runtime.refs import Ref as Ref
     from zactor.kernel.runtime.refs import Reply as Reply
     from zactor.kernel.runtime.signals import signal as signal
@@ -57,7 +56,6 @@ _HOMES: dict[str, str] = {
     "action": "zactor.kernel.runtime.actor",
     "signal": "zactor.kernel.runtime.signals",
     "RoomMessage": "zactor.kernel.runtime.members",
-    "RoomView": "zactor.kernel.runtime.members",
     "Ref": "zactor.kernel.runtime.refs",
     "Reply": "zactor.kernel.runtime.refs",
     "Service": "zactor.kernel.protocol.service",

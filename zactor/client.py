@@ -16,12 +16,13 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from zactor.doorway import Doorway, Pending
+from zactor.doorway import Doorway
 from zactor.endpoints import find_endpoints, parse_endpoint
 from zactor.kernel import config, errors
 from zactor.kernel.protocol import messages
 from zactor.kernel.transport import sockets
 from zactor.kernel.wire import results
+from zactor.pending import Pending
 from zactor.supervisor import rundir
 
 __all__ = ["Connection", "find_endpoints", "parse_endpoint"]

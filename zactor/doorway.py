@@ -11,12 +11,11 @@ import heapq
 import itertools
 import math
 import os
+import secrets
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass, field
+from concurrent.futures import Future
 from pathlib import Path
 
 import msgspec
@@ -27,17 +26,8 @@ from zactor.endpoints import find_endpoints, foreign, parse_endpoint, plain, uno
 from zactor.kernel import config, errors
 from zactor.kernel.protocol import messages
 from zactor.kernel.transport import keys, sockets
-from zactor.kernel.wire import codec, results
-
-REPEATABLE = (
-    messages.Look
-    | messages.QueryFacts
-    | messages.Events
-    | messages.PutPart
-    | messages.GetPart
-    | messages.CheckBundle
-)
-"""Operations that may be sent a second time: nothing is different if the first arrived as well."""
+from zactor.kernel.wire import codec
+from zactor.pending import CHANGES, REPEATABLE, Pending
 
 _CUT_OFF = (
     zmq.Event.DISCONNECTED
@@ -49,34 +39,6 @@ _KNOCK = messages.Look(what="nodes", argument="")
 _FOREVER = float("inf")
 _GRACE_S = 1.0  # the node gives up that much after us
 _DEADLINES_SLACK = 4_096  # deadlines of finished requests that may lie in the heap
-
-
-@dataclass(slots=True, eq=False)
-class Pending:
-    """One request; with `operation` None the caller only wants to know that a door is open."""
-
-    operation: messages.Operation | None
-    future: Future[object]
-    asked: float  # monotonic s
-    timeout: float  # s from `asked` on
-    read: Callable[[bytes], object] = results.read_result  # of the encoded result
-    number: int = 0  # 0 until it is sent
-    chunks: list[bytes] = field(default_factory=list)  # of an answer in several pieces
-
-    @property
-    def deadline(self) -> float:
-        """When it times out, in monotonic s."""
-        return self.asked + self.timeout
-
-    def settle(self, result: object) -> None:
-        """End it with a result."""
-        with contextlib.suppress(InvalidStateError):  # cancelled in this very moment
-            self.future.set_result(result)
-
-    def fail(self, error: errors.ZactorError) -> None:
-        """End it with an error."""
-        with contextlib.suppress(InvalidStateError):
-            self.future.set_exception(error)
 
 
 class _Door:
@@ -128,6 +90,7 @@ class Doorway:
         self._untried: list[str] | None = None  # doors left to try; None: not looking
         self._excuses: list[errors.ZactorError] = []  # why the doors tried so far didn't open
         self._numbers = itertools.count(1)
+        self._prefix = f"r{secrets.token_hex(5)}"  # of ids; it reads well in the knowledge base
         self._deadlines: list[tuple[float, int, Pending]] = []
         self._heard = 0.0  # monotonic s of the last answer
         self._knock_number = 0  # the knock that waits for its answer; 0: none
@@ -174,7 +137,9 @@ class Doorway:
 
     def _dispatch(self, door: _Door, pending: Pending, operation: messages.Operation) -> bool:
         number = next(self._numbers)
-        request = messages.Request(number, operation, _given(pending.deadline))
+        if isinstance(operation, CHANGES) and not pending.id:
+            pending.id = f"{self._prefix}_{number}"
+        request = messages.Request(number, operation, _given(pending.deadline), pending.id)
         try:
             door.dealer.send_multipart(codec.encode_request(request), flags=zmq.DONTWAIT)
         except errors.ZactorError as error:  # too long, for one
@@ -210,13 +175,13 @@ class Doorway:
                 self._knock(self.door)
 
     def _too_late(self, pending: Pending) -> errors.ZactorError:
-        if self.door is None or not pending.number:
+        if (self.door is None or not pending.number) and not pending.lost:
             return errors.NotReachable(
                 f"no node of {self.home} answered in {pending.timeout:g} s: see `zactor doctor`"
             )
+        there = plain(self.door.endpoint) if self.door is not None else "any node"
         return errors.TimedOut(
-            f"no answer from {plain(self.door.endpoint)} in {pending.timeout:g} s: "
-            "it may still be done"
+            f"no answer from {there} in {pending.timeout:g} s: it may still be done"
         )
 
     def _pause_ms(self) -> int | None:
@@ -229,7 +194,11 @@ class Doorway:
 
     def _fail_queue(self, error: errors.ZactorError) -> None:
         while self.queue:
-            self.queue.popleft().fail(error)
+            pending = self.queue.popleft()
+            if pending.lost:  # no other node can tell what became of it
+                pending.fail(errors.OutcomeUnknown(f"{error}: it may have been done, look first"))
+            else:
+                pending.fail(error)
 
     # -- doors -------------------------------------------------------------------------------
     def _find_door(self) -> None:
@@ -299,8 +268,15 @@ class Doorway:
         sent, self.sent = self.sent, {}
         if not door.open:
             self._excuses.append(excuse or unopened(door.endpoint, why))
+        again = [pending for pending in sent.values() if pending.id]
+        for pending in again:
+            pending.number, pending.lost = 0, True
+            pending.chunks.clear()
+        self.queue.extendleft(reversed(again))
         for pending in sent.values():
             gone = f"{plain(door.endpoint)} went away before it answered ({why})"
+            if pending.id:
+                continue
             if isinstance(pending.operation, REPEATABLE):
                 pending.fail(errors.NotReachable(f"{gone}: ask again"))
             else:

@@ -44,6 +44,19 @@ _CLOSE_S = 1.0  # what a mailbox that ends with an error has for its goodbye
 _MESS_TYPE_MAX = (1 << 15) - 1
 
 
+class _Limit:
+    """For how long something is waited for, and what is said when that is over."""
+
+    def __init__(self, what: str, seconds: float | None) -> None:
+        self.what = what
+        self.seconds = seconds
+        self._until = None if seconds is None else time.monotonic() + seconds
+
+    def left(self) -> float | None:
+        """Return how many s are left; None: no limit."""
+        return None if self._until is None else max(0.0, self._until - time.monotonic())
+
+
 class Mailbox:
     """A member of groups: `async with Mailbox("alice")` gives one that awaits, `with` that blocks.
 
@@ -109,7 +122,7 @@ class Mailbox:
             LocalProtocolError: this mailbox is in it.
         """
         operation = messages.JoinGroup(check_group_name("group", group))
-        await self._ended(self._open_line().ask(operation), self._patience())
+        await self._ended(self._open_line().ask(operation), self._answer_limit())
 
     async def leave(self, group: str) -> None:
         """Leave a group. It has happened when the MembershipMessage with SELF_LEAVE arrives.
@@ -117,7 +130,8 @@ class Mailbox:
         Raises:
             LocalProtocolError: this mailbox isn't in it.
         """
-        await self._ended(self._open_line().ask(messages.LeaveGroup(group)), self._patience())
+        operation = messages.LeaveGroup(group)
+        await self._ended(self._open_line().ask(operation), self._answer_limit())
 
     # -- sending -----------------------------------------------------------------------------
     async def multicast(
@@ -155,9 +169,9 @@ class Mailbox:
             _check_mess_type(mess_type)
         outgoing = Outgoing(groups, payload, level, discard, mess_type)
         if not line.put(outgoing):
-            until = _deadline(self._timeout)
+            limit = _Limit(f"no room for a message to {' '.join(groups)}", self._timeout)
             while not line.put(outgoing):
-                await self._ended(line.room(), _left(until))
+                await self._ended(line.room(), limit)
 
     async def flush(self) -> None:
         """Wait until the node has taken over all that was sent: it will reach those who live.
@@ -166,9 +180,9 @@ class Mailbox:
             ZactorError: something that was sent before can't be, or may not have been.
         """
         line = self._open_line()
-        until = _deadline(self._timeout)
+        limit = _Limit("the node has not taken over all that was sent", self._timeout)
         while not line.is_flushed():
-            await self._ended(line.room(), _left(until))
+            await self._ended(line.room(), limit)
 
     # -- receiving ---------------------------------------------------------------------------
     async def receive(self, timeout: float | None = None) -> Message:
@@ -184,9 +198,9 @@ class Mailbox:
         line = self._open_line()
         message = line.take()
         if message is None:
-            until = _deadline(timeout)
+            limit = _Limit(f"no message for {self.name!r}", timeout)
             while message is None:
-                await self._ended(line.arrival(), _left(until))
+                await self._ended(line.arrival(), limit)
                 message = line.take()
                 if message is None and line.broken is not None:
                     line.check()
@@ -209,8 +223,9 @@ class Mailbox:
         assert self._line is None, "a mailbox is entered once"
         line = Line(self._endpoint, self._home)
         try:
-            await self._ended(line.ready(self._timeout), None)
-            line.begin(await self._ended(line.open(self._name, self._timeout), None))
+            limit = _Limit("no mailbox", None)  # the connection has limits of its own
+            await self._ended(line.ready(self._timeout), limit)
+            line.begin(await self._ended(line.open(self._name, self._timeout), limit))
         except BaseException:
             line.close()
             raise
@@ -234,21 +249,22 @@ class Mailbox:
         if line.is_closed:
             return
         try:
-            await self._say_goodbye(line, self._patience() if in_good_order else _CLOSE_S)
+            limit = self._answer_limit() if in_good_order else _Limit("no goodbye", _CLOSE_S)
+            await self._say_goodbye(line, limit)
         except errors.ZactorError:
             if in_good_order:
                 raise
         finally:
             line.close()
 
-    async def _say_goodbye(self, line: Line, timeout: float) -> None:
+    async def _say_goodbye(self, line: Line, limit: _Limit) -> None:
         """Raise only what means that something wasn't sent: that the session is gone is no news."""
         if line.broken is None:
             line.check()
             with contextlib.suppress(
                 errors.NotReachable, errors.OutcomeUnknown, errors.MailboxFull
             ):
-                await self._ended(line.ask(messages.CloseSession()), timeout)
+                await self._ended(line.ask(messages.CloseSession()), limit)
         if line.fault is not None:
             line.check()
 
@@ -271,19 +287,20 @@ class Mailbox:
             raise errors.NotReachable("a mailbox is open within its `async with` or `with`")
         return self._line
 
-    def _patience(self) -> float:
-        return config.CLIENT_REQUEST_S if self._timeout is None else self._timeout
+    def _answer_limit(self) -> _Limit:
+        seconds = config.CLIENT_REQUEST_S if self._timeout is None else self._timeout
+        return _Limit("no answer from the node", seconds)
 
-    async def _ended(self, future: Future[T], timeout: float | None) -> T:
+    async def _ended(self, future: Future[T], limit: _Limit) -> T:
         try:
             if self._is_blocking:
-                return future.result(timeout)
+                return future.result(limit.left())
             if future.done():
                 return future.result()
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(limit.left()):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
-            raise errors.TimedOut(f"nothing came of it in {timeout:g} s") from None
+            raise errors.TimedOut(f"{limit.what} in {limit.seconds:g} s") from None
         finally:
             future.cancel()  # if it isn't done: nobody waits for it any more
 
@@ -353,11 +370,3 @@ def _check_mess_type(mess_type: int) -> None:
 
 def _level(service: Service | str) -> Service:
     return service if isinstance(service, Service) else Service.parse(service)
-
-
-def _deadline(timeout: float | None) -> float | None:
-    return None if timeout is None else time.monotonic() + timeout
-
-
-def _left(until: float | None) -> float | None:
-    return None if until is None else max(0.0, until - time.monotonic())

@@ -75,8 +75,7 @@ class Replica:
         self._formed = kept.formed
         self._attempts = kept.attempts  # later ones, that may have been formed
         self._open = Submissions(me.name)
-        self._may_found = ""
-        self._found_at = 0.0
+        self._founded_at = 0.0
         self._now_ms = 0
         self._is_broken = False
         self._out: list[Effect] = []
@@ -181,10 +180,13 @@ class Replica:
         return self._finish()
 
     def found(self, founding: str, at: float) -> list[Effect]:
-        """This node may found a cluster called `founding`: it knows that there is no other."""
-        self._may_found, self._found_at = founding, at
+        """Found a cluster called `founding` with all of the present view, if all know of none.
+
+        The caller knows that there is no other; what it knew in an earlier view isn't enough.
+        """
         if self._formation.may_be_founded and not self._is_proposing:
-            self._propose()
+            self._founded_at = at
+            self._propose(founding)
         return self._finish()
 
     def retire(self) -> list[Effect]:
@@ -310,8 +312,6 @@ class Replica:
         return KbStanding(
             view=self._view.id,
             role=self._role,
-            founding=self.founding,
-            may_found=self._may_found,
             formed=self._formed,
             attempts=self._attempts,
             epoch=self._log.epoch,
@@ -353,8 +353,9 @@ class Replica:
         attempt = self._formation.attempt
         if attempt is None or self._formation.is_undecided:
             return  # undecided: another may have seen it agreed to in time, so it counts
-        if attempt.primary in self._attempts:
-            # Not all voices were heard by the end of the view, so nobody has heard them all.
+        if attempt.primary in self._attempts and self._formed is not None:
+            # Not all voices were heard by the end of the view, so nobody has heard them all. (The
+            # first attempt of all is kept: there is no primary before it that binds us together.)
             self._attempts = tuple(one for one in self._attempts if one != attempt.primary)
             self._write(records.DropAttempt(attempt.primary.epoch), is_urgent=False)
 
@@ -372,12 +373,11 @@ class Replica:
         fields = (("source", verdict.source), ("why", verdict.reason))
         self._out.append(Trace(event="kb_judged", fields=fields))
         if formation.proposer == self.me:
-            self._propose()
+            self._propose(self.founding)
 
-    def _propose(self) -> None:
+    def _propose(self, founding: str) -> None:
         self._is_proposing = True
-        attempt = first_attempt(self._formation, self._log, self.me, self._may_found)
-        self._multicast(Service.AGREED, attempt)
+        self._multicast(Service.AGREED, first_attempt(self._formation, self._log, founding))
 
     def _reshape(self) -> None:
         """As the proposer: let those in who are ready, and out who leave."""
@@ -464,7 +464,7 @@ class Replica:
             retract=(),
             assert_=(f"founded({quote_atom(self.founding)})",),
         )
-        self._multicast(Service.SAFE, KbSubmission(transaction, self._found_at))
+        self._multicast(Service.SAFE, KbSubmission(transaction, self._founded_at))
 
     def _note(self, name: str, note: KbNote, transitional: bool) -> None:
         match note.kind:

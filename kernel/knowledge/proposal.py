@@ -11,19 +11,17 @@ from collections.abc import Collection
 from zactor.kernel.knowledge.formation import Formation
 from zactor.kernel.knowledge.log import Log
 from zactor.kernel.knowledge.transfer import is_near
-from zactor.kernel.knowledge.voting import founding_of, make_primary
+from zactor.kernel.knowledge.voting import make_primary
 from zactor.kernel.protocol.messages import KbAttempt, Primary
 
 
-def first_attempt(formation: Formation, log: Log, me: str, may_found: str) -> KbAttempt:
-    """Return what `me` proposes in a view in which it is the proposer, or founds a cluster."""
+def first_attempt(formation: Formation, log: Log, founding: str) -> KbAttempt:
+    """Return what is proposed by the proposer of a view, or by who founds a cluster."""
     verdict, standings = formation.verdict, formation.standings
     assert verdict is not None, "all have said where they stand"
     roles = {name: standings[name].role for name in verdict.camp}
     members: Collection[str] = verdict.camp
-    founding = may_found
     if verdict.voters:
-        founding = founding_of(standings[me])
         members = [name for name in verdict.camp if is_near(log, standings[name])]
     return KbAttempt(
         primary=make_primary(verdict.epoch, roles, members, founding),

@@ -52,7 +52,7 @@ def founding_of(standing: KbStanding) -> str:
     """Return which cluster it belongs to, "" if to none yet."""
     if standing.formed is not None:
         return standing.formed.founding
-    return standing.attempts[-1].founding if standing.attempts else standing.founding
+    return standing.attempts[-1].founding if standing.attempts else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +81,16 @@ def judge(me: str, standings: Standings) -> Verdict:
     for name in voters:
         numbers += [primary.epoch for primary in _known([standings[name]])]
     epoch = max(numbers, default=0) + 1
-    if not voters:
-        source, reason = _founder(me, camp, standings)
-    else:
-        reason = _shortfall(me, voters, [standings[name] for name in voters])
-        source = "" if reason else chosen({name: standings[name] for name in voters})
+    reason = f"{me} belongs to no cluster yet, and nobody it sees does"
+    if voters:
+        reason = _shortfall(me, voters, camp, [standings[name] for name in voters])
     return Verdict(
-        camp=camp, strangers=strangers, voters=voters, source=source, epoch=epoch, reason=reason
+        camp=camp,
+        strangers=strangers,
+        voters=voters,
+        source="" if reason else chosen({name: standings[name] for name in voters}),
+        epoch=epoch,
+        reason=reason,
     )
 
 
@@ -109,17 +112,14 @@ def _known(standings: Sequence[KbStanding]) -> list[Primary]:
     return found + [standing.formed for standing in standings if standing.formed is not None]
 
 
-def _founder(me: str, camp: Collection[str], standings: Standings) -> tuple[str, str]:
-    """Nobody here has ever been in a cluster: the first master founds one, else the first node."""
-    masters = [name for name in camp if standings[name].role == "master"]
-    founder = min(masters or camp)
-    if standings[founder].may_found:
-        return founder, ""
-    return "", f"{me} belongs to no cluster yet: {founder} founds one when it is asked to"
+def _shortfall(
+    me: str, voters: Sequence[str], camp: frozenset[str], standings: Sequence[KbStanding]
+) -> str:
+    """Return why `voters` can't be the primary, "" if they can.
 
-
-def _shortfall(me: str, voters: Sequence[str], standings: Sequence[KbStanding]) -> str:
-    """Return why `voters` can't be the primary, "" if they can."""
+    Where all members of a primary are there, some perhaps without memory (a new disk, or the
+    attempt never reached them), nobody else can know more: there is nothing to wait for.
+    """
     formed = [standing.formed for standing in standings if standing.formed is not None]
     last = max(formed, default=None)
     open_attempts = {
@@ -128,10 +128,10 @@ def _shortfall(me: str, voters: Sequence[str], standings: Sequence[KbStanding]) 
         for attempt in standing.attempts
         if last is None or attempt.epoch > last.epoch
     }
-    if last is not None and not decides(last, voters):
+    if last is not None and not (decides(last, voters) or camp >= set(last.members)):
         return f"{me} sees {_seen(last, voters, 'the last primary view')}"
     for attempt in sorted(open_attempts):
-        if not decides(attempt, voters):
+        if not (decides(attempt, voters) or camp >= set(attempt.members)):
             what = "a view that may have been the last primary one"
             return f"{me} sees {_seen(attempt, voters, what)}"
     return ""

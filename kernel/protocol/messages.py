@@ -238,8 +238,6 @@ class KbStanding(Message, frozen=True, tag=32):
 
     view: ViewId
     role: str  # "node" | "master"
-    founding: str  # of the cluster this node belongs to, "" if it knows of none
-    may_found: str  # it may found one, by this name; "" if not
     formed: Primary | None  # the last it knows to have been formed
     attempts: tuple[Primary, ...]  # later ones that may have been formed
     epoch: int  # the log is complete up to its end for this epoch
@@ -619,6 +617,7 @@ class Request(Message, frozen=True, tag=70):
     number: int
     operation: Operation
     timeout_s: float = 0.0  # nobody waits for the answer any longer than this; 0: without limit
+    id: str = ""  # of a change: asked for again under the same id, it is made once; "": none
 
 
 class Answer(Message, frozen=True, tag=71):

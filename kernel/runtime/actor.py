@@ -31,7 +31,8 @@ from zactor.kernel.protocol.service import Service
 from zactor.kernel.runtime.refs import Call, Ref, Reply
 
 if TYPE_CHECKING:
-    from zactor.kernel.runtime.members import Member, RoomMessage, RoomView
+    from zactor.kernel.protocol.messages import MembershipMessage
+    from zactor.kernel.runtime.members import Member, RoomMessage
     from zactor.kernel.runtime.route import Route
 
 A = TypeVar("A", bound="Actor")
@@ -179,8 +180,11 @@ class Actor:
     def on_message(self, message: RoomMessage) -> Any:
         """Called for each message to a group of this actor, or to itself; may be async."""
 
-    def on_view(self, view: RoomView) -> Any:
-        """Called when a group of this actor has a new membership; may be async."""
+    def on_view(self, view: MembershipMessage) -> Any:
+        """Called when a group of this actor has a new membership, or is about to lose members.
+
+        May be async. See MembershipMessage.
+        """
 
     def do_action(self, name: str, args: tuple[Any, ...]) -> Any:
         """Do the action `name`. May be overridden whole: then every message comes through here.

@@ -21,7 +21,7 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol.effects import Cause, GroupTransitional, GroupView
 from zactor.kernel.protocol.events import Join, Leave, SessionClosed, SessionOpened, Submit
 from zactor.kernel.protocol.groupnames import check_destinations, check_group_name
-from zactor.kernel.protocol.messages import GroupData
+from zactor.kernel.protocol.messages import GroupData, MembershipCause, MembershipMessage
 from zactor.kernel.protocol.service import Service
 from zactor.kernel.protocol.view import SessionId
 from zactor.kernel.runtime.actor import Actor
@@ -43,23 +43,6 @@ class RoomMessage:
     value: Any  # as it was sent; bytes where the sender is no actor
     service: Service
     transitional: bool  # after the transitional signal: members that were lost may not have it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoomView:
-    """A change of a group's membership, as `on_view` gets it.
-
-    A transitional one says that members are about to be lost: what follows, up to the next view of
-    the group, is certain among those only that stay. It names nobody.
-    """
-
-    group: str
-    id: str  # the same for all who see this membership
-    members: tuple[str, ...]  # #session#node each, sorted; () if transitional, or if we left
-    cause: Cause
-    changed: str | None  # who joined, left or was disconnected; None with Cause.NETWORK
-    vs_sets: tuple[tuple[str, ...], ...]  # who came together from their last view; () if all did
-    transitional: bool
 
 
 class RoomParcel(Parcel):
@@ -183,43 +166,41 @@ class Member:
         if change.cause is Cause.JOIN and changed == self._id():
             self._settle(Join, change.group)
         self._show(
-            RoomView(
+            MembershipMessage(
                 group=change.group,
-                id=str(change.id),
-                members=tuple(map(str, change.members)),
-                cause=change.cause,
-                changed=None if changed is None else str(changed),
-                vs_sets=tuple(tuple(map(str, part)) for part in change.sets),
                 transitional=False,
+                cause=MembershipCause(change.cause.value),
+                members=_names(change.members),
+                changed=None if changed is None else str(changed),
+                vs_sets=tuple(map(_names, change.sets)),
+                own_set=change.own,
+                id=str(change.id),
             )
         )
 
     def on_group_transitional(self, change: GroupTransitional) -> None:
         """A group of the actor is about to lose members."""
-        self._show(
-            RoomView(
-                group=change.group,
-                id=str(change.id),
-                members=(),
-                cause=Cause.NETWORK,
-                changed=None,
-                vs_sets=(),
-                transitional=True,
-            )
-        )
+        self._note(change.group, True, MembershipCause.NETWORK, None, str(change.id))
 
     def on_group_left(self, group: str) -> None:
         """The actor is out of the group."""
         self._settle(Leave, group)
+        self._note(group, False, MembershipCause.SELF_LEAVE, str(self._id()), "")
+
+    def _note(
+        self, group: str, transitional: bool, cause: MembershipCause, changed: str | None, id: str
+    ) -> None:
+        """Show what has no members to tell of."""
         self._show(
-            RoomView(
+            MembershipMessage(
                 group=group,
-                id="",
+                transitional=transitional,
+                cause=cause,
                 members=(),
-                cause=Cause.LEAVE,
-                changed=str(self._id()),
+                changed=changed,
                 vs_sets=(),
-                transitional=False,
+                own_set=-1,
+                id=id,
             )
         )
 
@@ -240,7 +221,7 @@ class Member:
     def _id(self) -> SessionId:
         return SessionId(self._me, self._cell.name)
 
-    def _show(self, view: RoomView) -> None:
+    def _show(self, view: MembershipMessage) -> None:
         cell = self._cell
         if self._sees_views and cell.ending is None:
             cell.runtime.arrived(cell, Message("on_view", (view,), {}, hook=True))
@@ -260,3 +241,7 @@ class Member:
         for (kind, group), replies in list(self._awaited.items()):
             for _ in range(len(replies)):
                 self._settle(kind, group, error)
+
+
+def _names(members: tuple[SessionId, ...]) -> tuple[str, ...]:
+    return tuple(map(str, members))

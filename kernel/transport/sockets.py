@@ -21,6 +21,7 @@ from zactor.kernel.config import (
     HANDSHAKE_MS,
     HEARTBEAT_BYTES_MAX,
     HEARTBEATS_HELD,
+    HEARTBEATS_UNREAD,
     LINK_RECEIVE_FRAMES,
     LINK_SEND_FRAMES,
     LISTEN_BACKLOG,
@@ -222,7 +223,7 @@ def connect_heartbeats(context: Context, client: KeyPair, server_public: bytes) 
     subscriber = context.socket(zmq.SUB)
     _set_common(subscriber, HEARTBEAT_BYTES_MAX)
     _set_client(subscriber, client, server_public)
-    subscriber.set(zmq.RCVHWM, HEARTBEATS_HELD)
+    subscriber.set(zmq.RCVHWM, HEARTBEATS_UNREAD)
     subscriber.set(zmq.SNDHWM, HEARTBEATS_HELD)  # subscriptions
     subscriber.set(zmq.SUBSCRIBE, b"")
     return subscriber

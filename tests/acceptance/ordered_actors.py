@@ -1,6 +1,6 @@
 """The actors of the tests of group order, shipped to the nodes in a bundle."""
 
-from zactor import Actor, RoomMessage, RoomView, Service, action, signal
+from zactor import Actor, MembershipMessage, RoomMessage, Service, action, signal
 
 
 class Teller(Actor):
@@ -51,7 +51,7 @@ class Guest(Actor):
     def on_message(self, message: RoomMessage) -> None:
         self.seen.append(("said", message.sender, message.value))
 
-    def on_view(self, view: RoomView) -> None:
+    def on_view(self, view: MembershipMessage) -> None:
         if view.transitional:
             self.seen.append(("trans",))
         else:

@@ -113,8 +113,14 @@ class KbCluster(Cluster):
         super().stop(name)
         self.end(name)
 
+    def pause(self, name: str) -> None:
+        """SIGSTOP."""
+        super().pause(name)
+        self.log(self.nodes[name], {"k": "kb_paused"})
+
     def resume(self, name: str) -> None:
         """SIGCONT."""
+        self.log(self.nodes[name], {"k": "kb_resumed"})
         super().resume(name)
         one = self.kbs.get(name)
         if one is not None:
@@ -272,7 +278,7 @@ class KbCluster(Cluster):
             primary = one.replica.primary
             line["members"] = list(primary.members) if primary is not None else []
             line["disks"] = [
-                name for name in sorted(self.disks) if effect.id in self.disks[name].ids()
+                name for name in sorted(self.disks) if self.disks[name].holds(effect.id)
             ]
         self.log(one.sim, line)
         then = one.is_waiting_for.pop(effect.id, None)

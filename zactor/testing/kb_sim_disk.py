@@ -61,6 +61,7 @@ class Disk:
     def __init__(self) -> None:
         self.is_full = False
         self._data = bytearray()  # synced
+        self._state = _State()  # of it
         self._waiting: list[tuple[int, bytes]] = []  # written, not synced: number and frame
 
     @property
@@ -82,6 +83,8 @@ class Disk:
         while self._waiting and self._waiting[0][0] <= number:
             done, frame = self._waiting.pop(0)
             self._data += frame
+            for put in _DECODER.decode(frame[_HEAD_BYTES:]):
+                self._state.apply(put)
         return done
 
     @property
@@ -94,11 +97,15 @@ class Disk:
         rest = b"".join(frame for _, frame in self._waiting)
         self._waiting.clear()
         self._data += rest[: chance.randint(0, len(rest))] if chance.random() < 0.7 else b""
+        self._state = _State()
+        for put in self._whole():
+            self._state.apply(put)
 
     def lose(self) -> None:
         """A new disk is put in."""
         self._data.clear()
         self._waiting.clear()
+        self._state = _State()
         self.is_full = False
 
     def _whole(self) -> list[Put]:
@@ -117,17 +124,21 @@ class Disk:
 
     def load(self) -> Kept:
         """Return what a new process finds."""
-        state = _State()
-        for put in self._whole():
-            state.apply(put)
-        return state.kept()
+        return self._state.kept()
 
     def ids(self) -> set[str]:
         """Return the transactions that are on it: applied, or ordered only."""
-        state = _State()
-        for put in self._whole():
-            state.apply(put)
-        return {id_ for id_, _, _ in state.ids} | {one.transaction.id for one in state.tail}
+        return self._state.seen | {entry.transaction.id for entry in self._state.tail}
+
+    def holds(self, id_: str) -> bool:
+        """Whether that transaction is on it."""
+        tail = self._state.tail
+        return id_ in self._state.seen or any(entry.transaction.id == id_ for entry in tail)
+
+    @property
+    def attempts(self) -> list[Primary]:
+        """Primaries that may have been formed, as far as is on it."""
+        return self._state.attempts
 
 
 class _State:
@@ -139,6 +150,7 @@ class _State:
         self.digest = b""
         self.changes: list[Change] = []
         self.ids: list[tuple[str, int, int]] = []
+        self.seen: set[str] = set()
         self.number = 0
         self.chain = b""
         self.epoch = 0
@@ -158,6 +170,7 @@ class _State:
                 self.facts = {row[0]: row for row in put.facts}
                 self.clock, self.digest = Clock(*put.clock), put.digest
                 self.changes, self.ids, self.tail = [], list(put.ids), []
+                self.seen = {id_ for id_, _, _ in put.ids}
                 self.number, self.chain, self.epoch = put.number, put.chain, put.epoch
             case "PutAttempt":
                 assert put.primary is not None
@@ -180,6 +193,7 @@ class _State:
             self.clock, self.digest = Clock(change.epoch, change.index), change.digest
             self.changes.append(change)
             self.ids.append((change.id, change.epoch, change.index))
+            self.seen.add(change.id)
         del self.tail[: put.number - self.number]
         self.number, self.chain = put.number, put.chain
         self.epoch = max(self.epoch, put.epoch)

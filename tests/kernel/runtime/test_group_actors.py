@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zactor import Actor, RoomMessage, RoomView, Service, action, signal
+from zactor import Actor, MembershipCause, MembershipMessage, RoomMessage, Service, action, signal
 from zactor.kernel import Kernel, config
-from zactor.kernel.errors import ActorError, AlreadyExists, NoSuchAction, NoSuchThing
-from zactor.kernel.protocol.effects import Cause
+from zactor.kernel.errors import ActorError, AlreadyExists, MailboxFull, NoSuchAction, NoSuchThing
 
 
 @pytest.fixture
@@ -26,14 +25,14 @@ class Guest(Actor):
     """Does in groups what it is told to, and notes all that it sees."""
 
     def __init__(self) -> None:
-        self.seen: list[RoomMessage | RoomView] = []
+        self.seen: list[RoomMessage | MembershipMessage] = []
         self.threads: set[str] = set()
 
     def on_message(self, message: RoomMessage) -> None:
         self.threads.add(threading.current_thread().name)
         self.seen.append(message)
 
-    def on_view(self, view: RoomView) -> None:
+    def on_view(self, view: MembershipMessage) -> None:
         self.seen.append(view)
 
     @action
@@ -55,7 +54,7 @@ class Guest(Actor):
             self.multicast(to, number)
 
     @action
-    def all(self) -> list[RoomMessage | RoomView]:
+    def all(self) -> list[RoomMessage | MembershipMessage]:
         return self.seen
 
     @action
@@ -94,8 +93,8 @@ def test_a_member_sees_itself_come_then_what_follows_in_one_order(kernel: Kernel
     both = ("#a#local", "#b#local")
     mine, hers = seen(kernel, "a"), seen(kernel, "b")
     assert [(v.members, v.cause, v.changed) for v in mine[:2]] == [
-        (("#a#local",), Cause.JOIN, "#a#local"),
-        (both, Cause.JOIN, "#b#local"),
+        (("#a#local",), MembershipCause.JOIN, "#a#local"),
+        (both, MembershipCause.JOIN, "#b#local"),
     ]
     assert mine[1:] == hers
     assert hers[1] == RoomMessage(
@@ -144,9 +143,13 @@ def test_who_left_hears_no_more(kernel: Kernel) -> None:
     kernel.ask("b", "quit")
     kernel.ask("a", "say", 1)
     last = seen(kernel, "b")[-1]
-    assert (last.cause, last.members, last.changed) == (Cause.LEAVE, (), "#b#local")
+    assert (last.cause, last.members, last.changed) == (MembershipCause.SELF_LEAVE, (), "#b#local")
     rest = seen(kernel, "a")[-2]
-    assert (rest.cause, rest.members, rest.changed) == (Cause.LEAVE, ("#a#local",), "#b#local")
+    assert (rest.cause, rest.members, rest.changed) == (
+        MembershipCause.LEAVE,
+        ("#a#local",),
+        "#b#local",
+    )
 
 
 def test_joining_and_leaving_without_waiting_ends_every_reply(kernel: Kernel) -> None:
@@ -166,7 +169,7 @@ def test_joining_and_leaving_without_waiting_ends_every_reply(kernel: Kernel) ->
     kernel.spawn(Hasty, name="a")
     assert kernel.ask("a", "rush", timeout=10) == 4
     causes = [(view.cause, len(view.members)) for view in seen(kernel, "a")]
-    assert causes == [(Cause.JOIN, 1), (Cause.LEAVE, 0)] * 2
+    assert causes == [(MembershipCause.JOIN, 1), (MembershipCause.SELF_LEAVE, 0)] * 2
 
 
 def test_a_stopped_actor_is_disconnected_and_the_next_of_its_name_is_new(kernel: Kernel) -> None:
@@ -177,8 +180,10 @@ def test_a_stopped_actor_is_disconnected_and_the_next_of_its_name_is_new(kernel:
     kernel.ask("a", "say", "hello")
     mine = seen(kernel, "a")
     assert values(kernel, "a") == [*range(10), "hello"]
-    changes = [(view.cause, view.changed) for view in mine[2:] if isinstance(view, RoomView)]
-    assert changes == [(Cause.DISCONNECT, "#b#local"), (Cause.JOIN, "#b#local")]
+    changes = [
+        (view.cause, view.changed) for view in mine[2:] if isinstance(view, MembershipMessage)
+    ]
+    assert changes == [(MembershipCause.DISCONNECT, "#b#local"), (MembershipCause.JOIN, "#b#local")]
     assert values(kernel, "b") == ["hello"]
     assert not kernel.dead_letters
 
@@ -193,7 +198,7 @@ def test_what_a_stopping_actor_says_last_is_heard(kernel: Kernel) -> None:
     kernel.stop("b")
     last = seen(kernel, "a")[-2:]
     assert last[0].value == "bye"
-    assert last[1].cause is Cause.DISCONNECT
+    assert last[1].cause is MembershipCause.DISCONNECT
 
 
 def test_what_waits_in_the_mailbox_of_who_stops_at_once_is_a_dead_letter(kernel: Kernel) -> None:
@@ -228,7 +233,7 @@ def test_hooks_may_be_async_and_come_one_at_a_time(kernel: Kernel) -> None:
             await asyncio.sleep(0.001)
             self.seen.append(message)
 
-        async def on_view(self, view: RoomView) -> None:
+        async def on_view(self, view: MembershipMessage) -> None:
             await asyncio.sleep(0.001)
 
     guests(kernel, "a", cls=Slow)
@@ -287,6 +292,52 @@ def test_a_full_mailbox_drops_messages_of_groups_as_its_policy_says(kernel: Kern
     assert "the newest was dropped" in kernel.dead_letters[0].reason
     kernel.ask("a", "say", "more")
     assert values(kernel, "b")[-1] == "more"
+
+
+def test_a_full_mailbox_that_refuses_costs_the_sender_nothing(kernel: Kernel) -> None:
+    class Strict(Guest, mailbox_max=2, mailbox_policy="reject"):
+        pass
+
+    guests(kernel, "a")
+    guests(kernel, "b", cls=Strict)
+    kernel.ask("a", "shout", 6)
+    assert values(kernel, "a") == list(range(6))
+    assert len(values(kernel, "b")) + len(kernel.dead_letters) == 6
+    assert "the mailbox of b is full" in kernel.dead_letters[0].reason
+
+
+def test_beyond_the_hard_limit_a_message_is_refused_at_its_line(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Bold(Guest):
+        @action
+        def overdo(self, count: int) -> list[int]:
+            taken = []
+            for number in range(count):
+                try:
+                    self.multicast("room", number)
+                except MailboxFull:
+                    continue
+                taken.append(number)
+            return taken
+
+    guests(kernel, "a", cls=Bold)
+    monkeypatch.setattr(config, "GROUP_QUEUE_HARD", 10)
+    assert kernel.ask("a", "overdo", 15) == list(range(10))
+    assert values(kernel, "a") == list(range(10))
+
+
+def test_a_signal_beyond_the_hard_limit_is_refused_at_its_line(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (name,) = wired(kernel, h=Service.AGREED)
+    kernel.run_until_idle(10)
+    monkeypatch.setattr(config, "GROUP_QUEUE_HARD", 10)
+    with pytest.raises(ActorError, match="10 messages to groups wait") as caught:
+        kernel.ask("t1", "burst", 15)
+    assert caught.value.fields()["remote_type"] == MailboxFull.__name__
+    kernel.run_until_idle(10)
+    assert kernel.ask(name, "all") == [("t1", number) for number in range(10)]
 
 
 def test_more_than_a_window_goes_through_in_order_whether_awaited_or_not(kernel: Kernel) -> None:

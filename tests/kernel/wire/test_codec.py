@@ -335,6 +335,15 @@ def test_mutated_frames_decode_or_fail_and_nothing_else() -> None:
     assert refused > 10_000, "the mutations are too fine"
 
 
+def test_a_signal_in_group_order_comes_back_as_it_was_or_is_refused() -> None:
+    signal = messages.Wired((("n1", (1, 2)), ("n2", (3,))), 4, 5, "inc", b"args")
+    body = codec.encode_wired(signal)
+    assert codec.decode_wired(body) == signal
+    for wrong in (b"", body[:-1], body + b"x", codec.encode_heartbeat(a_heartbeat())):
+        with pytest.raises(RemoteProtocolError):
+            codec.decode_wired(wrong)
+
+
 def test_mutated_answers_and_heartbeats_decode_or_fail_and_nothing_else() -> None:
     chance = random.Random(21)
     answer = msgspec.msgpack.encode(Problem(3, "TimedOut", "late", {"a": "b"}))

@@ -248,3 +248,46 @@ def test_policies_are_checked() -> None:
     assert payload.check_policy("data") == "data"
     with pytest.raises(ConfigError, match="'json'"):
         payload.check_policy("json")
+
+
+# -- group messages and signals in group order -----------------------------------------------
+@settings(max_examples=50, deadline=None)
+@given(PLAIN, st.sampled_from(["pickle", "data"]))
+def test_a_group_message_comes_back_as_it_was(value: Any, policy: Any) -> None:
+    assert payload.decode_message(payload.encode_message(value, policy), policy) == value
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.binary().filter(lambda body: not body.startswith(payload.VALUE_MARK)))
+def test_bytes_are_the_same_for_an_actor_and_for_a_session_that_is_none(body: bytes) -> None:
+    assert payload.encode_message(body) == body
+    assert payload.decode_message(body) == body
+
+
+def test_what_is_marked_as_a_value_is_one_or_refused() -> None:
+    with pytest.raises(RemoteProtocolError):
+        payload.decode_message(payload.VALUE_MARK + b"nonsense")
+    with pytest.raises(RemoteProtocolError, match="payload='data'"):
+        payload.decode_message(payload.encode_message({1, 2}), "data")
+    with pytest.raises(ConfigError, match="is a set"):
+        payload.encode_message({1, 2}, "data")
+
+
+def test_long_buffers_go_inside_where_nothing_can_stay_outside() -> None:
+    array = np.arange(100_000)
+    whole = payload.encode_whole((array, 1))
+    ((back, one), _) = payload.decode(whole, ())
+    assert (back == array).all()
+    assert one == 1
+    assert back.flags.writeable
+    assert (payload.decode_message(payload.encode_message(array)) == array).all()
+
+
+def test_what_lives_in_main_goes_by_value_to_groups_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("__main__")
+    exec("class Local:\n    value = 7", module.__dict__)
+    monkeypatch.setitem(sys.modules, "__main__", module)
+    big = (module.__dict__["Local"], np.arange(100_000))
+    body = payload.encode_message(big)
+    monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
+    assert payload.decode_message(body)[0].value == 7

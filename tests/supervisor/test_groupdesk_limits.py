@@ -1,0 +1,180 @@
+"""supervisor/groupdesk.py: credit, and what becomes of clients that take nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from desk_world import MANY, N1, UNDER_WAY_MAX, ask, opened, payloads, until
+
+from zactor import Mailbox, MailboxFull, Service, ZactorError
+from zactor.client import Connection
+from zactor.kernel import config
+from zactor.kernel.errors import LocalProtocolError
+from zactor.kernel.protocol import messages
+from zactor.kernel.protocol.messages import MembershipMessage
+from zactor.kernel.protocol.view import SessionId
+
+
+# -- credit ----------------------------------------------------------------------------------
+def test_what_a_program_has_not_taken_is_not_consumed_and_bounded_on_both_sides(
+    home: Path,
+) -> None:
+    async def story() -> None:
+        async with opened(home) as desk, desk.box("reader") as reader, desk.box("sender") as sender:
+            await reader.join("room")
+            await reader.receive(10)
+            sending = asyncio.create_task(send(sender))
+            await until(lambda: desk.host.is_behind and desk.host.paused)
+            (seat,) = [s for s in desk.desk._seats.values() if s.owed]
+            assert seat.owed <= config.GROUP_BACKLOG_MESSAGES + UNDER_WAY_MAX
+            assert reader._line is not None
+            assert reader._line._inbox.unread <= config.GROUP_UNREAD_MESSAGES
+            assert not sending.done()
+            found = await payloads(reader, MANY)
+            await sending
+            assert found == [b"%d" % number for number in range(MANY)]
+            await until(lambda: seat.owed == 0)
+            assert not desk.host.is_behind
+
+    async def send(box: Mailbox) -> None:
+        for number in range(MANY):
+            await box.multicast("room", b"%d" % number)
+
+    asyncio.run(story())
+
+
+def test_a_client_that_says_it_has_taken_more_than_it_got_is_refused(home: Path) -> None:
+    async def story() -> None:
+        async with opened(home) as desk:
+            line = Connection(desk.hub.endpoint, home=home)
+            await ask(line, messages.OpenSession("liar"))
+            with pytest.raises(LocalProtocolError, match="1 consumed, 0 are under way"):
+                await ask(line, messages.ReceiveGroup(1, 0))
+            assert await ask(line, messages.ReceiveGroup(0, 0)) == []
+            polls = [ask(line, messages.ReceiveGroup(0, 1)) for _ in range(2)]
+            with pytest.raises(LocalProtocolError, match="2 requests to receive are under way"):
+                await ask(line, messages.ReceiveGroup(0, 1))
+            line.close()
+            for poll in polls:
+                with pytest.raises(ZactorError):
+                    await poll
+
+    asyncio.run(story())
+
+
+def test_a_client_that_takes_nothing_while_others_wait_is_closed_in_the_end(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "GROUP_CLIENT_STALL_MS", 200)
+    monkeypatch.setattr(config, "GROUP_LOOK_MS", 20)
+
+    async def story() -> None:
+        async with opened(home) as desk, desk.box("b") as b, desk.box("stuck") as stuck:
+            await stuck.join("room")
+            await b.join("room")
+            reading = asyncio.create_task(payloads(b, MANY))
+            for number in range(MANY):
+                await b.multicast("room", b"%d" % number)
+            assert await reading == [b"%d" % number for number in range(MANY)]
+            assert desk.host.members("room") == (SessionId(N1, "b"),)
+            had = stuck._line._inbox.unread if stuck._line is not None else 0
+            assert had > 0
+            for _ in range(had):
+                await stuck.receive(10)  # what had arrived is still read
+            with pytest.raises(MailboxFull, match=r"took nothing for 0\.2 s while others"):
+                await stuck.receive(10)
+            with pytest.raises(MailboxFull, match="session stuck was closed: its program"):
+                await stuck.multicast("room", b"too late")
+
+    asyncio.run(story())
+
+
+def test_a_slow_client_that_goes_on_is_never_closed(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "GROUP_CLIENT_STALL_MS", 300)
+    monkeypatch.setattr(config, "GROUP_TELL_MS", 30)
+    monkeypatch.setattr(config, "GROUP_LOOK_MS", 20)
+
+    async def story() -> None:
+        async with opened(home) as desk, desk.box("slow") as slow, desk.box("fast") as fast:
+            await slow.join("room")
+            sending = asyncio.create_task(flood(fast))
+            await until(lambda: desk.host.is_behind)
+            for _ in range(40):  # 25 a second, for five times as long as a stuck one has
+                await slow.receive(10)
+                await asyncio.sleep(0.04)
+            assert desk.host.is_behind
+            assert desk.host.members("room") == (SessionId(N1, "slow"),)
+            sending.cancel()
+
+    async def flood(box: Mailbox) -> None:
+        while True:
+            await box.multicast("room", b"x")
+
+    asyncio.run(story())
+
+
+def test_unreliable_messages_have_no_credit_and_are_dropped_where_nobody_takes_them(
+    home: Path,
+) -> None:
+    async def story() -> None:
+        async with opened(home) as desk, desk.box("a") as a, desk.box("b") as b:
+            await a.join("room")
+            await a.receive(10)
+            count = 2 * config.GROUP_BACKLOG_MESSAGES
+            for number in range(count):
+                await b.multicast("room", b"%d" % number, service=Service.UNRELIABLE)
+            await b.flush()
+            (seat,) = [s for s in desk.desk._seats.values() if s.owed]
+            assert seat.owed == config.GROUP_BACKLOG_MESSAGES
+            first = await payloads(a, config.GROUP_BACKLOG_MESSAGES)
+            assert first == [b"%d" % number for number in range(config.GROUP_BACKLOG_MESSAGES)]
+
+    asyncio.run(story())
+
+
+def test_a_client_that_does_not_take_its_memberships_is_closed(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "GROUP_CHANGES_MAX", 10)
+    monkeypatch.setattr(config, "GROUP_UNREAD_MESSAGES", 4)
+    monkeypatch.setattr(config, "GROUP_TELL_MESSAGES", 1)
+
+    async def story() -> None:
+        async with opened(home) as desk, desk.box("deaf") as deaf, desk.box("b") as b:
+            await deaf.join("room")
+            for _ in range(20):
+                if not desk.host.members("room"):
+                    break
+                await b.join("room")
+                await b.leave("room")
+                await b.receive(10)
+                await b.receive(10)
+            await until(lambda: desk.host.members("room") == ())
+            for _ in range(4):
+                assert isinstance(await deaf.receive(10), MembershipMessage)
+            with pytest.raises(MailboxFull, match="has not taken 10 changes of its groups"):
+                await deaf.receive(10)
+
+    asyncio.run(story())
+
+
+def test_batches_are_cut_by_bytes_too(home: Path) -> None:
+    async def story() -> None:
+        async with opened(home) as desk, desk.box("a") as a:
+            await a.join("room")
+            body = b"x" * (config.BATCH_BYTES_MAX // 2)
+            assert a._line is not None
+            desk.host.paused = True  # so that all are delivered at once
+            for _ in range(8):
+                await a.multicast("room", body)
+            desk.host.paused = False
+            desk.host._changed.set()
+            assert await payloads(a, 8) == [body] * 8
+            most = 2 * (config.BATCH_BYTES_MAX + len(body))
+            assert a._line._inbox.unread_bytes <= most
+
+    asyncio.run(story())
