@@ -160,6 +160,8 @@ GROUP_QUEUE_HARD = 65_536  # beyond it MailboxFull at the submitter's line
 GROUP_QUEUE_HARD_BYTES = 256 << 20
 GROUP_BACKLOG_MESSAGES = 4_096  # delivered and not consumed: beyond it a member withholds credit
 GROUP_STALL_MS = 30_000  # a member that acknowledges nothing for so long while we wait has failed
+GROUP_ACTOR_STALL_MS = 20_000  # an actor that handles nothing while senders wait for its node: they
+# wait no more for it, below GROUP_STALL_MS, or the others would give up its whole node
 GROUP_ACK_MESSAGES = 64  # so many arrivals are acknowledged at once
 GROUP_ACK_DELAY_MS = 20  # fewer wait so long, unless a SAFE message waits for them
 GROUP_ACK_DIRECT_MEMBERS_MAX = 8  # larger views acknowledge through the coordinator

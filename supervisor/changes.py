@@ -148,9 +148,10 @@ class Changes:
             id=asked.id, name=name, drain=drain, owner=node.me, assignee=assignee, note=note
         )
         try:
-            done = await node.runner.run(
-                destruction.DESTROY_TODO, job, who=asked.who, only=("write",)
-            )
+            with node.todos.writing(asked.id):
+                done = await node.runner.run(
+                    destruction.DESTROY_TODO, job, who=asked.who, only=("write",)
+                )
         except AlreadyExists:  # another master was quicker: what it began is what was asked for
             found = [todo for todo in theoryview.todos(ledger.theory) if todo.name == name]
             if not found:

@@ -24,16 +24,15 @@ from zactor.kernel.errors import (
     NoSuchThing,
     ZactorError,
 )
-from zactor.kernel.protocol import effects, messages
+from zactor.kernel.protocol import messages
 from zactor.kernel.protocol.groupnames import check_destinations, check_group_name
-from zactor.kernel.protocol.service import Service
 from zactor.kernel.transport.grouphost import GroupHost
 from zactor.kernel.transport.groupsession import Session
 from zactor.kernel.transport.hub import Hub
 from zactor.kernel.transport.seam import Client
 from zactor.kernel.wire import results
-from zactor.supervisor import groupnews
-from zactor.supervisor.groupnews import News, Wording
+from zactor.supervisor.groupnews import Wording
+from zactor.supervisor.groupseat import Seat
 
 log = structlog.get_logger()
 
@@ -41,78 +40,6 @@ SESSION_OPERATIONS = frozenset(messages.SessionOperation.__args__)
 """The types of what the desk is asked."""
 
 _LIVES_BITS = 20  # sessions of one life of a node that have numbers of their own
-
-
-class Seat:
-    """One client with its session: what waits for it, and what it waits for.
-
-    It is what the engine calls (SessionUser), in the order of delivery.
-    """
-
-    def __init__(self, desk: GroupDesk, client: Client) -> None:
-        """`session` comes when it is open."""
-        self.client = client
-        self.session: Session | None = None
-        self.is_gone = False  # the client has closed it, or went
-        self.ended = ""  # why the node has closed it
-        self.polls: deque[tuple[int, int]] = deque()  # number and room of each ReceiveGroup
-        self.requests: deque[messages.Request] = deque()  # the first is being done
-        self.done = 0  # messages of the first request that are taken over
-        self.waiting: deque[News] = deque()
-        self.changes = 0  # membership messages among `waiting`
-        self.owed = 0  # regular messages that the program hasn't taken
-        self.given = 0  # of these, those that the client has
-        self.moved_s = 0.0  # loop time at which it took something last, or had nothing to take
-        self.is_due = False
-        self._desk = desk
-
-    def on_message(self, message: messages.GroupData, transitional: bool) -> None:
-        """Keep a message for the client."""
-        assert self.session is not None, "only who is open gets something"
-        if self.owed >= config.GROUP_BACKLOG_MESSAGES and message.service is Service.UNRELIABLE:
-            self.session.consumed(1)  # no credit slows these: dropped, as they may be
-            return
-        self.owed += 1
-        if self.owed == 1:
-            self._desk.watch_progress(self)
-        self.waiting.append(self._desk.wording.regular(message, transitional))
-        self._desk.note_news(self)
-
-    def on_group_view(self, change: effects.GroupView) -> None:
-        """Keep a new membership for the client."""
-        self._keep(self._desk.wording.view(change))
-
-    def on_group_transitional(self, change: effects.GroupTransitional) -> None:
-        """Keep the signal for the client."""
-        self._keep(groupnews.transitional(change))
-
-    def on_group_left(self, group: str) -> None:
-        """Keep for the client that it is out of a group."""
-        assert self.session is not None, "only who is open leaves"
-        self._keep(groupnews.left(group, self.session.private_group))
-
-    def _keep(self, change: messages.MembershipMessage) -> None:
-        self.waiting.append(change)
-        self.changes += 1
-        if self.changes > config.GROUP_CHANGES_MAX:
-            self._desk.expel_soon(
-                self, f"has not taken {config.GROUP_CHANGES_MAX} changes of its groups"
-            )
-        self._desk.note_news(self)
-
-    def take(self, room: int) -> list[News]:
-        """Return what comes next for the client: at most `room`, and about BATCH_BYTES_MAX."""
-        batch: list[News] = []
-        size = 0
-        while self.waiting and len(batch) < room and size < config.BATCH_BYTES_MAX:
-            news = self.waiting.popleft()
-            size += groupnews.size_of(news)
-            if type(news) is messages.RegularMessage:
-                self.given += 1
-            else:
-                self.changes -= 1
-            batch.append(news)
-        return batch
 
 
 class GroupDesk:
@@ -132,6 +59,7 @@ class GroupDesk:
         self._loop = asyncio.get_running_loop()
         self._seats: dict[bytes, Seat] = {}  # by the client's routing id
         self._number = 0  # of the last session
+        self._said: list[tuple[Client, messages.Answer | messages.Problem]] = []  # to be sent yet
         self._due: list[Seat] = []  # have news, and polls that wait for news
         self._stalled: deque[Seat] = deque()  # have something to send, and there is no room
         self._is_resuming = False
@@ -209,17 +137,28 @@ class GroupDesk:
             try:
                 is_done = self._perform(seat, request.operation)
             except ZactorError as error:
-                self._hub.answer(seat.client, results.problem(request.number, error))
+                self._say_later(seat, results.problem(request.number, error))
             else:
                 if not is_done:
                     self._wait_for_room(seat)
                     return
-                self._answer(seat, request.number, {})
+                self._say_later(seat, *results.answers(request.number, {}))
             seat.done = 0
             seat.requests.popleft()
             if seat.is_gone:
                 self._forget(seat)
                 return
+
+    def _say_later(self, seat: Seat, *outbound: messages.Answer | messages.Problem) -> None:
+        """Answer after what the request brings about in this turn: so a client wakes up once."""
+        if not self._said:
+            self._loop.call_soon(self._loop.call_soon, self._say)
+        self._said += [(seat.client, each) for each in outbound]
+
+    def _say(self) -> None:
+        said, self._said = self._said, []
+        for client, outbound in said:
+            self._hub.answer(client, outbound)
 
     def _perform(self, seat: Seat, operation: messages.Operation) -> bool:
         """Return False where there is no room for the rest of it."""

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from zactor.kernel import config
 from zactor.kernel.errors import NoSuchThing, ZactorError
-from zactor.kernel.knowledge.terms import format_term, text_of, to_json
+from zactor.kernel.ids import Clock
+from zactor.kernel.knowledge.terms import Term, format_term, parse_term, text_of, to_json
+from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.protocol.groupnames import RESERVED
 from zactor.kernel.protocol.messages import Look
-from zactor.supervisor import theoryview
+from zactor.supervisor import causes, theoryview
+from zactor.supervisor.duties import is_there
 
 if TYPE_CHECKING:
     from zactor.supervisor.node import Node
@@ -42,7 +45,9 @@ async def look(node: Node, what: str, argument: str, *, everywhere: bool) -> obj
             found = theoryview.factories(node.ledger.theory)
             return [{"type": name, "bundle": bundle} for name, bundle in found.items()]
         case "facts":
-            return facts(node)
+            return facts_at(node, argument) if argument else facts(node)
+        case "why":
+            return causes.why(argument, node.ledger.theory, node.ledger.history())
         case "log":
             return node.ledger.history()
         case "status":
@@ -175,18 +180,29 @@ def group_members(node: Node, group: str) -> Rows:
 
 def facts(node: Node) -> Rows:
     """Return every fact, as a text and in parts."""
-    rows = []
-    for fact in node.ledger.theory:
-        term = fact.term
-        rows.append(
-            {
-                "fact": format_term(term),
-                "functor": getattr(term, "functor", text_of(term)),
-                "args": [to_json(argument) for argument in theoryview.arguments_of(term)],
-                "clock": list(fact.clock),
-            }
-        )
+    rows = [_fact(fact.term, fact.clock) for fact in node.ledger.theory]
     return sorted(rows, key=lambda row: str(row["fact"]))
+
+
+def facts_at(node: Node, clock: str) -> Rows:
+    """Return every fact as it was at a clock, like `facts`; its own clock may be None.
+
+    Raises:
+        NoSuchThing: the clock hasn't come yet, or is older than what is kept here.
+    """
+    ledger = node.ledger
+    when = causes.read_clock(clock)
+    found = causes.facts_at(when, ledger.clock, ledger.theory, ledger.history())
+    return [_fact(parse_term(text), came) for text, came in found.items()]
+
+
+def _fact(term: Term, clock: Clock | None) -> dict[str, Any]:
+    return {
+        "fact": format_term(term),
+        "functor": getattr(term, "functor", text_of(term)),
+        "args": [to_json(argument) for argument in theoryview.arguments_of(term)],
+        "clock": None if clock is None else list(clock),
+    }
 
 
 def status(node: Node) -> dict[str, Any]:
@@ -195,6 +211,11 @@ def status(node: Node) -> dict[str, Any]:
     rows = nodes(node)
     all_actors = theoryview.actors(theory)
     troubles = [f"{row.name} failed: {row.reason}" for row in all_actors if row.state == "failed"]
+    troubles += [
+        f"{todo.name} is being destroyed for {todo.owner}, which is gone: {todo.assignee} finishes"
+        for todo in theoryview.todos(theory)
+        if not is_there(todo.owner, node.members.roles())
+    ]
     troubles += [
         f"node {row['name']} is {row['state']}"
         for row in rows
@@ -210,11 +231,27 @@ def status(node: Node) -> dict[str, Any]:
         "actors": len(all_actors),
         "running": len([row for row in all_actors if row.state == "running"]),
         "wires": len(theoryview.wires(theory)),
+        "under_way": under_way(theory),
         "dead_letters": node.journal.dead_count,
         "failed_actions": node.journal.failures,
         "degraded": bool(troubles),
         "troubles": troubles,
     }
+
+
+def under_way(theory: Theory) -> list[str]:
+    """Return what was begun and isn't at its end, each in words."""
+    promised = {todo.name: todo for todo in theoryview.todos(theory)}
+    found = [
+        f"{todo.name} is being destroyed for {todo.owner}, and {todo.assignee} watches"
+        for todo in promised.values()
+    ]
+    for row in theoryview.actors(theory):
+        if row.state == "starting":
+            found.append(f"{row.name} starts on {row.node}")
+        elif row.state == "stopping" and row.name not in promised:
+            found.append(f"{row.name} is being destroyed and finishes its work on {row.node}")
+    return sorted(found)
 
 
 def doctor(node: Node) -> Rows:

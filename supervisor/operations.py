@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 REQUEST_ID_CHARS_MAX = 128
 
+_ANSWERED_BY_ITSELF = (messages.Look, messages.Events, messages.PutPart, messages.GetPart)
+"""What a node answers at once; for anything else it first takes the newest knowledge over (A11)."""
+
 
 class Operations:
     """Carries out operations on behalf of one node."""
@@ -65,6 +68,8 @@ class Operations:
         """
         if len(id) > REQUEST_ID_CHARS_MAX:
             raise Refused(f"a request's id has at most {REQUEST_ID_CHARS_MAX} characters")
+        if not isinstance(operation, _ANSWERED_BY_ITSELF):
+            await self._node.joined.wait()
         change = self._changes.get(type(operation))
         if change is not None:
             asker = who or f"client@{self._node.me.name}"

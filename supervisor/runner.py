@@ -104,11 +104,14 @@ class Runner:
         if self._crash is None or self._crash.point != f"{place}.{DURING}":
             return await self._do(effect, who, calls)
         task = asyncio.ensure_future(self._do(effect, who, calls))
-        for _ in range(self._crash.turns):
-            if not task.done():
-                await asyncio.sleep(0)
-        self._reach(f"{place}.{DURING}")
-        return await task
+        try:
+            for _ in range(self._crash.turns):
+                if not task.done():
+                    await asyncio.sleep(0)
+            self._reach(f"{place}.{DURING}")
+            return await task
+        finally:
+            task.cancel()  # a simulated death; where the step ended it changes nothing
 
     def _reach(self, point: str) -> None:
         if self._crash is not None:

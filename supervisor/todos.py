@@ -7,7 +7,8 @@ that is finished for a dead node takes the same way as one whose owner lives. Ke
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+import contextlib
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -57,13 +58,15 @@ class Todos:
         self._spawn = spawn
         self._note = note
         self._running: set[str] = set()
+        self._unsure: set[str] = set()  # clauses of ours that may not be everywhere yet
         self._due = asyncio.Event()
 
     # -- what happened -----------------------------------------------------------------------
     def nudge(self) -> None:
         """The view or the clauses may be different."""
         for todo in theoryview.todos(self._book.theory):
-            if todo.id not in self._running and is_mine(todo, self._me, self._roles()):
+            busy = todo.id in self._running or todo.id in self._unsure
+            if not busy and is_mine(todo, self._me, self._roles()):
                 self._running.add(todo.id)
                 self._spawn(self._carry(todo.id))
         self._due.set()
@@ -75,6 +78,16 @@ class Todos:
             if text.startswith("todo(") and _id(text) in gone:
                 self._tell_done(_row(text, gone[_id(text)]))
         if any(text.startswith(("todo(", "errand(")) for text in asserted):
+            self.nudge()
+
+    @contextlib.contextmanager
+    def writing(self, id_: str) -> Iterator[None]:
+        """In the block a clause is written: nothing is done for it before that is sure (A7)."""
+        self._unsure.add(id_)
+        try:
+            yield
+        finally:
+            self._unsure.discard(id_)
             self.nudge()
 
     def assignee(self, name: str) -> tuple[str, str]:

@@ -112,6 +112,27 @@ def test_the_python_program_runs_as_written(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("8 8\n", "")
 
 
+def test_the_groups_are_used_as_written(tmp_path: Path) -> None:
+    program = tmp_path / "talk.py"
+    program.write_text(block("async def talk"))
+    with node("n1", tmp_path / "n1"):
+        wait_until(lambda: is_up("n1", 1))
+        done = subprocess.run(
+            [sys.executable, program], capture_output=True, text=True, timeout=30, check=False
+        )
+        assert (done.stdout, done.stderr) == ("join #alice#n1\n#alice#n1 hello\n", "")
+        listen, send, members = commands(block("zactor group listen"))
+        with subprocess.Popen(
+            [sys.executable, "-m", "zactor", *listen], stdout=subprocess.PIPE, text=True
+        ) as listener:
+            assert listener.stdout is not None
+            assert " joined; members #client-" in listener.stdout.readline()
+            assert zactor(*send) == ""
+            assert listener.stdout.readline().startswith("room: #client-")
+            assert "n1" in zactor(*members)
+            listener.terminate()
+
+
 @pytest.mark.parametrize("line", ["make demo", "make test"])
 def test_the_make_targets_that_the_readme_names_exist(line: str) -> None:
     assert line in block("make demo")

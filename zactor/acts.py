@@ -128,8 +128,15 @@ def sleep(session: Session, values: Values) -> object:
 
 
 def facts(session: Session, values: Values) -> object:
-    """All facts."""
-    return session.master.facts()
+    """All facts, now or as they were."""
+    at = values.get("at", "")
+    assert isinstance(at, str)
+    return session.master.facts(at)
+
+
+def why(session: Session, values: Values) -> object:
+    """Where every fact that mentions a name comes from."""
+    return session.master.why(_text(values, "name"))
 
 
 # -- what they say ---------------------------------------------------------------------------
@@ -178,6 +185,27 @@ def say_signal(result: object) -> str:
 def say_facts(result: object) -> str:
     """The facts as Prolog prints them."""
     return "\n".join(f"{row['fact']}." for row in _rows(result))
+
+
+def say_why(result: object) -> str:
+    """Each fact, and below it who wrote it, when and why, and who took it back."""
+    lines = []
+    for row in _rows(result):
+        lines.append(f"{row['fact']}{'' if row['present'] else '  (gone)'}")
+        for word, prefix in (("since", ""), ("until", "until_")):
+            clock = row["clock" if word == "since" else "until"]
+            if clock is not None:
+                told = [row[f"{prefix}{field}"] for field in ("at", "who", "why")]
+                lines.append(f"  {word} {_origin(clock, *told)}")
+            elif word == "since":
+                lines.append("  since before what is kept of the past")
+    return "\n".join(lines)
+
+
+def _origin(clock: object, at: object, who: object, why: object) -> str:
+    from zactor.cli.output import cell
+
+    return f"{cell('clock', clock)}  {cell('at', at)}  {who}: {why}"
 
 
 def degraded(result: object) -> int:

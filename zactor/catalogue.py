@@ -224,6 +224,15 @@ OPERATIONS: tuple[Operation, ...] = (
         words="kb facts",
         help="The facts of the knowledge base.",
         act=acts.facts,
+        parameters=(
+            Parameter(
+                name="at",
+                kind=Kind.TEXT,
+                option="--at",
+                needed=False,
+                help="a clock like 3.17: as they were then",
+            ),
+        ),
         say=acts.say_facts,
     ),
     Operation(
@@ -244,6 +253,14 @@ OPERATIONS: tuple[Operation, ...] = (
         act=lambda session, values: session.master.look("group", str(values["group"])),
         parameters=(Parameter(name="group", kind=Kind.TEXT),),
         columns=("member", "session", "node"),
+    ),
+    Operation(
+        words="why",
+        help="Who wrote the facts that mention NAME, when and why; also those that are gone.",
+        act=acts.why,
+        parameters=(Parameter(name="name", kind=Kind.ACTOR, help="of an actor, a node, anything"),),
+        terms=(("why", ("name",), 1),),
+        say=acts.say_why,
     ),
     Operation(
         words="deadletters",

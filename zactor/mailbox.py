@@ -295,8 +295,8 @@ class Mailbox:
         try:
             if self._is_blocking:
                 return future.result(limit.left())
-            if future.done():
-                return future.result()
+            if limit.seconds is None:
+                return await asyncio.wrap_future(future)
             async with asyncio.timeout(limit.left()):
                 return await asyncio.wrap_future(future)
         except TimeoutError:

@@ -56,6 +56,7 @@ class Line:
         self._readers: list[Future[None]] = []
         self._senders: list[Future[None]] = []
         self._trace: TraceLog | None = None
+        self._is_leaving = False  # the session ends: what comes still is dropped
 
     # -- the ends ----------------------------------------------------------------------------
     def ready(self, timeout: float | None) -> Future[object]:
@@ -129,11 +130,14 @@ class Line:
         def answered(future: Future[object]) -> None:
             error = _error_of(future)
             if error is not None:
-                self._end(self._end_of(error))
-                return
+                if not (self._is_leaving and isinstance(error, errors.NoSuchThing)):
+                    self._end(self._end_of(error))
+                return  # or it is what was wished for
             batch, size = cast(_Batch, future.result())
             with self._lock:
                 self._inbox.arrived(batch, size, room)
+                if self._is_leaving:
+                    self._drop()
                 self._poll()
                 if not batch:
                     return
@@ -141,6 +145,11 @@ class Line:
             _wake(waiting)
 
         return answered
+
+    def _drop(self) -> None:
+        """Take what is there as read (under the lock): what is to be sent may be waiting for it."""
+        while self._inbox.take() is not None:
+            pass
 
     def _end_of(self, error: errors.ZactorError) -> errors.ZactorError:
         if isinstance(error, errors.NotReachable | errors.OutcomeUnknown):
@@ -184,11 +193,18 @@ class Line:
     def ask(
         self, operation: messages.JoinGroup | messages.LeaveGroup | messages.CloseSession
     ) -> Future[object]:
-        """Do this after what was sent before; return the future of its end. Raises: as `put`."""
+        """Do this after what was sent before; return the future of its end. Raises: as `put`.
+
+        Who closes the session gets nothing more: what isn't taken yet is dropped.
+        """
         future: Future[object] = Future()
         with self._lock:
             self.check()
             self._outbox.put((operation, future))
+            if isinstance(operation, messages.CloseSession):
+                self._is_leaving = True
+                self._drop()
+                self._poll()
             self._send()
         return future
 

@@ -253,9 +253,28 @@ class Master:
         """Read something by its name on the wire; the methods below are its better spellings."""
         return await self._ask(messages.Look(what=what, argument=argument))
 
-    async def facts(self) -> list[Row]:
-        """Return every fact: fact, functor, args, clock."""
-        return _rows(await self.look("facts"))
+    async def facts(self, at: str = "") -> list[Row]:
+        """Return every fact: fact, functor, args, clock.
+
+        Args:
+            at: a clock like "3.17": the facts as they were then; the `clock` of a fact that came
+                before what is kept of the past is None then. "": as they are now.
+
+        Raises:
+            NoSuchThing: that clock hasn't come yet, or is older than what is kept.
+        """
+        return _rows(await self.look("facts", at))
+
+    async def why(self, name: str) -> list[Row]:
+        """Return each fact that mentions `name` or did, oldest first, and who wrote it and why.
+
+        Each has fact, clock, at, who, why, present, and until, until_at, until_who, until_why,
+        which say when and why it went.
+
+        Raises:
+            NoSuchThing: nothing mentions it, and nothing did in what is kept of the past.
+        """
+        return _rows(await self.look("why", name))
 
     async def nodes(self) -> list[Row]:
         """Return every node: name, role, state, address, incarnation, actors, clock."""

@@ -356,8 +356,11 @@ class Replica:
         if attempt.primary in self._attempts and self._formed is not None:
             # Not all voices were heard by the end of the view, so nobody has heard them all. (The
             # first attempt of all is kept: there is no primary before it that binds us together.)
-            self._attempts = tuple(one for one in self._attempts if one != attempt.primary)
-            self._write(records.DropAttempt(attempt.primary.epoch), is_urgent=False)
+            self._drop(attempt.primary)
+
+    def _drop(self, attempt: Primary) -> None:
+        self._attempts = tuple(one for one in self._attempts if one != attempt)
+        self._write(records.DropAttempt(attempt.epoch), is_urgent=False)
 
     def _judge(self) -> None:
         formation = self._formation
@@ -366,6 +369,9 @@ class Replica:
         for name in sorted(verdict.camp):
             standing = formation.standings[name]
             self._compare(name, Clock(*standing.clock), standing.digest)
+        for attempt in self._attempts:
+            if attempt not in formation.standings[self.me].attempts:
+                self._drop(attempt)
         if verdict.strangers:
             names = ", ".join(verdict.strangers)
             words = f"{names} belong to another cluster, founded apart from that of {self.me}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 
-from zactor.kernel.knowledge.voting import Verdict, judge
+from zactor.kernel.knowledge.voting import Verdict, judge, settled
 from zactor.kernel.protocol.messages import KbAttempt, KbStanding, Primary
 from zactor.kernel.protocol.view import View
 
@@ -75,6 +75,7 @@ class Formation:
         self.standings[name] = standing
         if self.standings.keys() != self._names:
             return False
+        self.standings = settled(self.standings)
         self.verdict = judge(self._me, self.standings)
         self.proposer = self.verdict.source
         self._move(Step.QUORUM if self.verdict.source else Step.NO_QUORUM)

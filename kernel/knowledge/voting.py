@@ -15,6 +15,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from zactor.kernel.protocol.messages import KbStanding, Primary
 
 Standings = Mapping[str, KbStanding]  # by name: what every member of a view said
@@ -53,6 +55,30 @@ def founding_of(standing: KbStanding) -> str:
     if standing.formed is not None:
         return standing.formed.founding
     return standing.attempts[-1].founding if standing.attempts else ""
+
+
+def settled(standings: Standings) -> dict[str, KbStanding]:
+    """Return `standings` without attempts to found a cluster that certainly failed.
+
+    An attempt with no primary before it can't have been formed if a member that is here never
+    recorded it: it needed every voice. Who recorded it, and nothing since, is free again.
+    """
+    found = dict(standings)
+    for name, standing in standings.items():
+        if standing.formed is None and standing.number == 0 and standing.attempts:
+            kept = tuple(one for one in standing.attempts if _is_open(one, standings))
+            found[name] = msgspec.structs.replace(standing, attempts=kept)
+    return found
+
+
+def _is_open(attempt: Primary, standings: Standings) -> bool:
+    for name in attempt.members:
+        standing = standings.get(name)
+        if standing is None or attempt in standing.attempts:
+            continue
+        if standing.formed is None or standing.formed.founding != attempt.founding:
+            return False
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +157,9 @@ def _shortfall(
     if last is not None and not (decides(last, voters) or camp >= set(last.members)):
         return f"{me} sees {_seen(last, voters, 'the last primary view')}"
     for attempt in sorted(open_attempts):
-        if not (decides(attempt, voters) or camp >= set(attempt.members)):
+        # An attempt to found a cluster binds those only who have recorded it: it needs them all.
+        enough = last is not None and decides(attempt, voters)
+        if not (enough or camp >= set(attempt.members)):
             what = "a view that may have been the last primary one"
             return f"{me} sees {_seen(attempt, voters, what)}"
     return ""

@@ -237,7 +237,7 @@ class Actor:
         groups: str | Iterable[str],
         value: Any,
         *,
-        service: Service = Service.AGREED,
+        service: Service | str = Service.AGREED,
         discard: bool = False,
     ) -> Reply[None]:
         """Send a value to one group or several, of which this actor need not be a member.
@@ -251,10 +251,11 @@ class Actor:
             discard: no copy for this actor itself.
 
         Raises:
-            ConfigError: a name is wrong, or the value can't travel.
+            ConfigError: a name is wrong, or a service, or the value can't travel.
             MailboxFull: too much waits to be sent already.
         """
-        return cell_of(self).in_groups().multicast(groups, value, service, discard)
+        level = service if isinstance(service, Service) else Service.parse(service)
+        return cell_of(self).in_groups().multicast(groups, value, level, discard)
 
     @property
     def log(self) -> Any:

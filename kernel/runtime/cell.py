@@ -119,8 +119,11 @@ class Cell(Holder):
 
         Raises:
             ConfigError: there are no groups here.
+            ActorError: it has stopped.
         """
-        return self.member or self.runtime.make_member(self)
+        if self.member is None or self.phase is Phase.DOWN:
+            return self.runtime.make_member(self)
+        return self.member
 
     def stop_itself(self) -> None:
         """End after the present message."""
@@ -180,12 +183,10 @@ class Cell(Holder):
             return self.runtime.refuse(self, message, NotDelivered(reason))
         if options.mailbox_policy == "drop_oldest":
             self._drop_oldest(f"{full}, the oldest was dropped")
-        elif isinstance(message, tuple) or message.parcel is None or message.parcel.port is None:
-            # A link's messages are bounded by its credits; those from here are bounded here.
-            if len(self.mailbox) >= max(options.mailbox_max, config.MAILBOX_MESSAGES_HARD):
-                return self.runtime.refuse(self, message, MailboxFull(full))
-            if sender is not None and sender is not self:
-                sender.hold(self)
+        elif len(self.mailbox) >= max(options.mailbox_max, config.MAILBOX_MESSAGES_HARD):
+            return self.runtime.refuse(self, message, MailboxFull(full))
+        elif sender is not None and sender is not self:  # others are slowed by their credits
+            sender.hold(self)
         self.mailbox.append(message)
         if self.idle:
             self.idle = False

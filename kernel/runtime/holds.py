@@ -26,7 +26,7 @@ class Holder:
         self.attention = True
 
     def is_held(self) -> bool:
-        """Whether something that this actor sent to is still congested. Threads: any."""
+        """Whether something that this actor sent to is still congested."""
         if not self._holds:
             return False
         self._holds = [by for by in self._holds if by.congested and not self._is_ring(by)]

@@ -9,18 +9,23 @@ its own senders aren't held by the soft limit.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol, assert_never
 
+import structlog
+
 from zactor.kernel import config
-from zactor.kernel.errors import LocalProtocolError, MailboxFull, ZactorError
+from zactor.kernel.errors import LocalProtocolError, MailboxFull, NotDelivered, ZactorError
 from zactor.kernel.protocol.events import Join, Leave, SessionClosed, SessionOpened, Submit
 from zactor.kernel.runtime.refs import Reply
 from zactor.kernel.transport.groupsession import Session, SessionUser
 
 if TYPE_CHECKING:
     from zactor.kernel.transport.grouphost import GroupHost
+
+log = structlog.get_logger()
 
 Command = SessionOpened | Join | Leave | Submit | SessionClosed
 
@@ -42,7 +47,7 @@ class SeatUser(SessionUser, Protocol):
 class Seat:
     """One session of this node, open, not yet open or closed."""
 
-    __slots__ = ("_rooms", "name", "session", "user", "waiting")
+    __slots__ = ("_rooms", "excused", "is_over", "moved_s", "name", "session", "user", "waiting")
 
     def __init__(self, rooms: Rooms, name: str, user: SeatUser) -> None:
         self._rooms = rooms
@@ -50,9 +55,14 @@ class Seat:
         self.user = user
         self.session: Session | None = None
         self.waiting: deque[Command] = deque()
+        self.is_over = False  # it was closed, and is never opened again
+        self.moved_s = 0.0  # when something was got through last, in the loop's time
+        self.excused = 0  # messages that nobody waits for any more: see Rooms._excuse
 
     def put(self, command: Command) -> None:
         """Have this done, after what was put before. The first opens the session. Threads: any.
+
+        After a SessionClosed nothing is done any more.
 
         Raises:
             MailboxFull: too many messages wait; this one, a Submit, was not taken.
@@ -94,6 +104,7 @@ class Rooms:
         self._waiting = 0  # commands in seats
         self._waiting_bytes = 0
         self._senders: deque[Reply[None]] = deque()  # who awaits room
+        self._behind_s = math.inf  # since when this node withholds credit; never: it doesn't
         self._budget = 0  # messages that may be submitted before the engine is looked at again
         self._resting = False  # a task waits until the engine takes more
 
@@ -159,10 +170,7 @@ class Rooms:
         """Take what was put. A call now and then helps where it was put off for too long."""
         self._due = False
         self._get_host()
-        for _ in range(len(self._handled)):
-            seat, count = self._handled.popleft()
-            if seat.session is not None:
-                seat.session.consumed(count)
+        self._settle()
         for _ in range(len(self._outbox)):
             seat, command = self._outbox.popleft()
             seat.waiting.append(command)
@@ -172,11 +180,43 @@ class Rooms:
             self._busy[seat] = None
         self._work()
 
+    def _settle(self) -> None:
+        """Hand over what was got through, and excuse who gets through nothing."""
+        now_s = asyncio.get_running_loop().time()
+        for _ in range(len(self._handled)):
+            seat, count = self._handled.popleft()
+            seat.moved_s = now_s
+            late = min(count, seat.excused)
+            seat.excused -= late
+            if seat.session is not None:
+                seat.session.consumed(count - late)
+        if not self._get_host().is_behind:
+            self._behind_s = math.inf
+        elif self._behind_s == math.inf:
+            self._behind_s = now_s
+        else:
+            self._excuse(now_s - config.GROUP_ACTOR_STALL_MS / 1000)
+
+    def _excuse(self, since_s: float) -> None:
+        """Let the others not wait for an actor that is stuck, or they give up its whole node.
+
+        What it hasn't handled stays in its mailbox, whose own limit holds from now on.
+        """
+        for seat in self._taken.values():
+            session = seat.session
+            if session is None or not session.owed or max(seat.moved_s, self._behind_s) > since_s:
+                continue
+            log.error("group_member_stuck", session=seat.name, waiting=session.owed)
+            seat.excused += session.owed
+            session.consumed(session.owed)
+
     def _work(self) -> None:
         """Serve every seat as far as its session and the engine allow."""
         self._budget = config.GROUP_QUEUE_SOFT
         for seat in list(self._busy):
-            if seat.session is not None or self._is_opened(seat):
+            if seat.is_over:
+                self._refuse(seat, NotDelivered(f"{seat.name} has stopped"))
+            elif seat.session is not None or self._is_opened(seat):
                 self._serve(seat)
         self.look()
         if self._senders:
@@ -205,7 +245,14 @@ class Rooms:
             else:
                 self._drop(seat)
             is_first = False
-        del self._busy[seat]
+            if seat.is_over:
+                self._refuse(seat, NotDelivered(f"{seat.name} has stopped"))
+        self._busy.pop(seat, None)
+
+    def _refuse(self, seat: Seat, error: ZactorError) -> None:
+        self._busy.pop(seat, None)
+        while seat.waiting:
+            seat.user.on_refused(self._drop(seat), error)
 
     def _drop(self, seat: Seat) -> Command:
         command = seat.waiting.popleft()
@@ -216,8 +263,9 @@ class Rooms:
 
     def _do(self, seat: Seat, command: Command) -> None:
         session = seat.session
-        if session is None:
-            return  # closed: only what closes it again, or opens it, can come here
+        if session is None:  # it never was open, and this closes it
+            seat.is_over = True
+            return
         match command:
             case Submit():
                 session.submit(command.service, command.groups, command.payload, command.discard)
@@ -227,6 +275,7 @@ class Rooms:
                 session.leave(command.group)
             case SessionClosed():
                 seat.session = None
+                seat.is_over = True
                 del self._taken[seat.name]
                 session.close()
                 self._ask_for_turn()  # whoever waits for the name
@@ -272,7 +321,5 @@ class Rooms:
         except ZactorError as error:
             del self._taken[seat.name]
             seat.user.on_refused(SessionOpened(seat.name), error)
-            self._busy.pop(seat, None)
-            while seat.waiting:
-                seat.user.on_refused(self._drop(seat), error)
+            self._refuse(seat, error)
         self._work()

@@ -131,8 +131,7 @@ class Route:
             runtime.dead(self.emitter, name, self.action, why, number=number, sig=sig)
         if refused:
             raise MailboxFull("; ".join(refused))
-        there = sum(len(names) for _, _, names in (*legs.remotes, *legs.ordered))
-        return len(legs.cells) + there
+        return legs.count
 
     def _make_ordered(self, legs: Legs, number: int, payload: bytes) -> list[Ordered]:
         """What goes in group order, one message for each service; raises before anybody has it."""

@@ -75,6 +75,7 @@ class Legs:
     remotes: tuple[tuple[Port, tuple[int, ...], tuple[str, ...]], ...]  # port, uids, names
     ordered: tuple[tuple[Service, Targets, tuple[str, ...]], ...]  # in group order; names
     missing: tuple[tuple[str, str], ...]  # name, why
+    count: int  # of the reactors that it is for, but for those missing
 
 
 class Directory:
@@ -199,6 +200,7 @@ class Directory:
                 for service, (targets, names) in ordered.items()
             ),
             missing=tuple(missing),
+            count=len(names) - len(missing),
         )
 
     def _unuse(self, route: Route) -> None:

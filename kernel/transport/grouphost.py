@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 import structlog
 
@@ -22,8 +22,10 @@ from zactor.kernel.protocol.eventlog import lines_of
 from zactor.kernel.protocol.messages import GroupData, GroupHeartbeat, GroupMessage, Kind
 from zactor.kernel.protocol.view import SessionId, View
 from zactor.kernel.transport.groupsession import Listener, Session, SessionUser, Share
-from zactor.kernel.transport.hub import Hub
-from zactor.kernel.transport.peer import Peer
+
+if TYPE_CHECKING:  # a Kernel has groups and no sockets: it shall not load libzmq
+    from zactor.kernel.transport.hub import Hub
+    from zactor.kernel.transport.peer import Peer
 
 log = structlog.get_logger()
 

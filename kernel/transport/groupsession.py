@@ -114,6 +114,11 @@ class Session:
         if not self.is_open:  # another of the same name may be open by now
             raise LocalProtocolError(f"session {self.name!r} is closed")
 
+    @property
+    def owed(self) -> int:
+        """Messages that were handed over and not got through."""
+        return len(self._owed)
+
     def owe(self, share: Share | None) -> None:
         """One more delivery was handed over (the host's call)."""
         self._owed.append(share)

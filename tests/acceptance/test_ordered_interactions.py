@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import json
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,7 +69,10 @@ def test_all_reactors_hear_two_emitters_in_one_order(lab: Lab, service: str) -> 
     assert switches > 2, "the emitters took turns, so that there was an order to agree on"
 
 
-def test_survivors_agree_when_a_node_dies_in_the_middle(lab: Lab) -> None:
+def test_survivors_agree_when_a_node_dies_in_the_middle(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZACTOR_TRACE", str(tmp_path / "trace"))
     with started(lab) as m:
         wire(m, "agreed")
         hearers = [m.ref(name) for name in ("h1", "h2")]
@@ -82,6 +86,24 @@ def test_survivors_agree_when_a_node_dies_in_the_middle(lab: Lab) -> None:
     assert agree(heard)
     assert Counter(name for name, _ in heard[0]) == {"t1": SIGNALS, "t2": SIGNALS}
     assert all("n3" in row["reason"] or "h3" in row["reason"] for row in letters)
+    events = traced(tmp_path / "trace")
+    for hearer in ("h1", "h2"):
+        assert len(events["accept", hearer]) == 2 * SIGNALS
+        assert events["accept", hearer] == events["handle", hearer]
+        assert not events["deadletter", hearer]
+    assert max(events["handle", "h3"].values(), default=1) == 1
+    assert sum(events["deadletter", "h3"].values()) == len(letters)
+
+
+def traced(folder: Path) -> dict[tuple[str, str], Counter[str]]:
+    """The ids of the signals in the event logs, by kind of event and target."""
+    found: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for file in folder.glob("*.jsonl"):
+        for line in file.read_text().splitlines():
+            event = json.loads(line)
+            if "sig" in event:
+                found[event["k"], event["to"]][event["sig"]] += 1
+    return found
 
 
 def test_actors_in_a_room_see_the_same_messages_and_views_in_one_order(lab: Lab) -> None:

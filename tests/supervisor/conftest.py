@@ -1,4 +1,4 @@
-"""Makes operations_world.py importable for the tests beside it."""
+"""Makes the worlds of this folder importable for the tests beside it."""
 
 from __future__ import annotations
 

@@ -20,11 +20,12 @@ from typing import Any
 import pytest
 
 from zactor import Actor
-from zactor.kernel.errors import OutcomeUnknown, ZactorError
+from zactor.kernel.errors import ZactorError
 from zactor.kernel.ids import Clock, NodeId
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.protocol.messages import Change, Transaction
 from zactor.supervisor import reconcile, theoryview
+from zactor.supervisor.changes import Changes
 from zactor.supervisor.crash import CrashAt
 from zactor.supervisor.janitor import Janitor
 from zactor.supervisor.reconcile import Reconciler
@@ -209,6 +210,9 @@ class Node:
             port_of=lambda name: None,
             spawn_task=self.spawn,
         )
+        self.ledger = self.book
+        self.operations = SimpleNamespace(ask_node=_nothing)
+        self.changes = Changes(self)  # type: ignore[arg-type]
         live = lambda: {name: (life, name) for name, (_, life) in self.roles.items()}  # noqa: E731
         self.janitor = Janitor(name, self.book, live)  # type: ignore[arg-type]
 
@@ -248,10 +252,11 @@ class World:
         self.history: list[Change] = []
         self.told: list[tuple[float, int, str, str, Any]] = []  # s, changes so far, …
         self.ids: dict[str, Clock] = {}
-        self.broken: list[BaseException | None] = []
+        self.broken: list[object] = []
         self.stillborn: set[str] = set()
         self.fails_to_stop = False
         self.died_at = 0.0
+        loop.set_exception_handler(lambda _, context: self.broken.append(context))
         self.nodes = {name: Node(self, name, crashes.get(name)) for name in roles}
         for node in self.nodes.values():
             node.spawn(node.janitor.run())
@@ -270,9 +275,14 @@ class World:
             try:
                 clock = self.ids.get(transaction.id) or self._order(transaction)
             except ZactorError as error:
-                node.later(self._hop(), lambda: ordered.cancelled() or ordered.set_exception(error))
+                refusal = error
+                node.later(self._hop(), lambda: end(lambda: ordered.set_exception(refusal)))
             else:
-                node.later(self._hop(), lambda: ordered.cancelled() or ordered.set_result(clock))
+                node.later(self._hop(), lambda: end(lambda: ordered.set_result(clock)))
+
+        def end(settle: Callable[[], None]) -> None:
+            if not ordered.done():
+                settle()
 
         self.loop.call_later(self._hop(), arrive)
 
@@ -292,6 +302,7 @@ class World:
         self.head.apply(change)
         self.history.append(change)
         self.ids[transaction.id] = clock
+        self.tell("change", transaction.who, transaction.why)
         for node in self.nodes.values():
             node.later(self._hop(), lambda node=node: self._deliver(node, clock.index))
         return clock
@@ -370,4 +381,4 @@ def dangling(theory: Theory) -> list[str]:
     return wires + lost
 
 
-__all__ = ["CrashAt", "OutcomeUnknown", "World", "dangling", "play"]
+__all__ = ["CrashAt", "Node", "VirtualLoop", "World", "dangling", "play"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -274,6 +276,41 @@ def test_what_was_sent_before_the_block_ended_arrives(calm: Lab) -> None:
                     await a.multicast("room", b"%d" % number)
             found = [(await regular(b)).payload for _ in range(3_000)]
             assert found == [b"%d" % number for number in range(3_000)]
+
+    asyncio.run(story())
+
+
+def test_who_has_not_read_its_own_messages_can_leave_and_the_others_get_them_all(
+    calm: Lab,
+) -> None:
+    count = 20_000  # more than there is room for
+
+    async def story() -> None:
+        async with box(calm, "b", "n2") as b:
+            await b.join("room")
+            await b.receive(WAIT_S)
+            reading = asyncio.create_task(read(b))
+            async with box(calm, "a", "n1") as a:
+                await a.join("room")
+                await a.multicast("room", b"0")
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.5):
+                        for number in range(1, count):
+                            await a.multicast("room", b"%d" % number)
+                left = time.monotonic()
+            assert time.monotonic() - left < 10  # far below what a client that is stuck has
+            bodies = await reading
+            assert 1_000 < len(bodies) < count
+            assert bodies == [b"%d" % number for number in range(len(bodies))]
+
+    async def read(here: Mailbox) -> list[bytes]:
+        bodies = []
+        while True:
+            message = await here.receive(WAIT_S)
+            if isinstance(message, RegularMessage):
+                bodies.append(message.payload)
+            elif message.changed == "#a#n1" and message.cause is MembershipCause.DISCONNECT:
+                return bodies
 
     asyncio.run(story())
 

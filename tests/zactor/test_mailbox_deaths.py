@@ -194,7 +194,7 @@ def test_a_slow_reader_slows_its_senders_and_memory_stays_bounded(calm: Lab) -> 
     body = bytes(1_000)
 
     async def story() -> None:
-        async with box(calm, "slow", "n2") as slow, box(calm, "fast", "n1") as fast:
+        async with box(calm, "fast", "n1") as fast, box(calm, "slow", "n2") as slow:
             await slow.join("room")
             await slow.receive(WAIT_S)
             sent = 0

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -150,13 +150,24 @@ class Printing(Command):
 
 
 def family(
-    name: str, help_text: str, options: tuple[str, ...], commands: Sequence[click.Command]
+    name: str,
+    help_text: str,
+    options: tuple[str, ...],
+    commands: Sequence[click.Command],
+    *,
+    params: Sequence[click.Parameter] = (),
+    alone: Callable[..., bool] = lambda: False,
 ) -> click.Group:
-    """Return a group of commands; without one of them it prints its help, with exit code 2."""
+    """Return a group of commands; without one of them it prints its help, with exit code 2.
 
-    def callback() -> None:
+    Args:
+        params: options of the group itself.
+        alone: called with their values where no command follows; whether that was a command.
+    """
+
+    def callback(**given: object) -> None:
         context = click.get_current_context()
-        if context.invoked_subcommand is None:
+        if context.invoked_subcommand is None and not alone(**given):
             click.echo(context.get_help())
             context.exit(EXIT_USAGE)
 
@@ -166,7 +177,7 @@ def family(
         callback=callback,
         invoke_without_command=True,
         context_settings=CONTEXT,
-        params=shared_options(*options),
+        params=[*params, *shared_options(*options)],
         commands=commands,
     )
 

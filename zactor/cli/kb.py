@@ -9,11 +9,12 @@ import click
 
 from zactor.catalogue import find_words
 from zactor.cli.common import CONTEXT, Asking, deadline, family, settings
-from zactor.cli.network import TIMEOUT_S, command, open_session
+from zactor.cli.network import TIMEOUT_S, command, open_session, perform
+from zactor.operations import Call
 
 SCHEMA = (
-    *(("node", 2), ("incarnation", 2), ("factory", 2), ("actor", 3), ("spec", 3)),
-    *(("reacts", 4), ("state", 3), ("todo", 4)),
+    *(("node", 2), ("incarnation", 2), ("factory", 2), ("actor", 3), ("spec", 4)),
+    *(("reacts", 4), ("state", 3), ("todo", 4), ("errand", 4)),
 )
 """Declared in every export, so that a goal about none of them fails instead of raising."""
 
@@ -63,6 +64,14 @@ def _export(prolog: bool) -> None:
     click.echo(export_prolog(facts) if prolog and not given.json else to_json(facts))
 
 
+def _at(at: str | None) -> bool:
+    """`zactor kb --at CLOCK`, without a command: the facts as they were."""
+    if at is None:
+        return False
+    perform(click.get_current_context(), Call(find_words("kb facts"), {"at": at}))
+    return True
+
+
 kb = family(
     "kb",
     "Look into the knowledge base.",
@@ -81,4 +90,10 @@ kb = family(
             context_settings=CONTEXT,
         ),
     ],
+    params=[
+        click.Option(
+            ["--at"], metavar="CLOCK", help="The facts as they were at a clock, like 3.17."
+        )
+    ],
+    alone=_at,
 )

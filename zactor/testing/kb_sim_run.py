@@ -66,7 +66,9 @@ def draw_plan(seed: int) -> KbPlan:
     return KbPlan(
         seed=seed,
         roles={name: "master" if name[0] == "m" else "node" for name in names},
-        faults=replace(faults, slow_members=0.0, stops=0.0, delay_ms_max=min(faults.delay_ms_max, 10)),
+        faults=replace(
+            faults, slow_members=0.0, stops=0.0, delay_ms_max=min(faults.delay_ms_max, 10)
+        ),
         kb_faults=KbFaults(
             power_losses=maybe(0.4),
             full_disks=maybe(0.3),
@@ -130,11 +132,12 @@ class KbRun:
     def _found(self, name: str) -> None:
         """What the shell does about a node that knows of no cluster."""
         one = self.cluster.kbs.get(name)
-        if one is None or one.replica.founding:
+        if one is None or one.replica.last_primary is not None:
             return
         first = name == self._names[0] and not self._has_lost_disk
         many = 2 * len(one.sim.engine.view.members) > len(self._names)
-        if (many if self.plan.anybody_founds else first) and not one.sim.paused:
+        may_found = many if self.plan.anybody_founds else first
+        if may_found and not one.replica.founding and not one.sim.paused:
             self.cluster.carry(one, one.replica.found(str(one.sim.id), one.skew_s))
         self._later(TICK_MS, self._found, name)
 
@@ -206,6 +209,7 @@ class KbRun:
         primaries = [line for line in self.cluster.lines if line["k"] == "primary"]
         last = max(primaries, key=lambda line: line["epoch"])["members"] if primaries else []
         spare = len(last) >= 3 and not any(disk.attempts for disk in others)
+        spare = spare and not self._has_lost_disk
         if spare and name not in self.cluster.nodes and not self._healed:
             self._has_lost_disk = True
             self.cluster.disks[name].lose()
@@ -303,7 +307,9 @@ class KbRun:
 
     def _act(self, name: str) -> None:
         if self._chance.random() < 0.25:
-            self.cluster.read(name, f"r{next(self._counter)}", lambda decided: self._was_read(name, decided))
+            self.cluster.read(
+                name, f"r{next(self._counter)}", lambda decided: self._was_read(name, decided)
+            )
         else:
             for _ in range(self._chance.choice((1, 1, 1, 3))):
                 if name in self.cluster.kbs:

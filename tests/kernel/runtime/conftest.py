@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
@@ -19,6 +21,8 @@ from zactor.kernel.runtime.router import Place, blueprint_of
 from zactor.kernel.runtime.runtime import Runtime
 from zactor.kernel.wire.codec import decode_inbound, encode_frame
 from zactor.kernel.wire.measure import is_credited
+
+sys.path.insert(0, str(Path(__file__).parent))  # for group_guests.py
 
 PATIENCE_S = 10.0
 

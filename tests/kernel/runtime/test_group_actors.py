@@ -1,65 +1,29 @@
-"""Actors in groups and signals in group order, in one process on the real engine."""
+"""Actors in groups, in one process on the real engine."""
 
 from __future__ import annotations
 
 import asyncio
+import re
+import subprocess
+import sys
 import threading
+import types
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from group_guests import Guest, guests, seen, values
 
-from zactor import Actor, MembershipCause, MembershipMessage, RoomMessage, Service, action, signal
-from zactor.kernel import Kernel, config
-from zactor.kernel.errors import ActorError, AlreadyExists, MailboxFull, NoSuchAction, NoSuchThing
+from zactor import Actor, MembershipCause, MembershipMessage, RoomMessage, Service, action
+from zactor.kernel import Kernel
 
 
 @pytest.fixture
 def kernel() -> Iterator[Kernel]:
     with Kernel() as made:
         yield made
-
-
-class Guest(Actor):
-    """Does in groups what it is told to, and notes all that it sees."""
-
-    def __init__(self) -> None:
-        self.seen: list[RoomMessage | MembershipMessage] = []
-        self.threads: set[str] = set()
-
-    def on_message(self, message: RoomMessage) -> None:
-        self.threads.add(threading.current_thread().name)
-        self.seen.append(message)
-
-    def on_view(self, view: MembershipMessage) -> None:
-        self.seen.append(view)
-
-    @action
-    async def enter(self, group: str = "room") -> None:
-        await self.join(group)
-
-    @action
-    async def quit(self, group: str = "room") -> None:
-        await self.leave(group)
-
-    @action
-    async def say(self, *values: Any, to: Any = "room", **options: Any) -> None:
-        for value in values:
-            await self.multicast(to, value, **options)
-
-    @action
-    def shout(self, count: int, to: str = "room") -> None:
-        for number in range(count):
-            self.multicast(to, number)
-
-    @action
-    def all(self) -> list[RoomMessage | MembershipMessage]:
-        return self.seen
-
-    @action
-    def where(self) -> set[str]:
-        return self.threads
 
 
 class Silent(Actor):
@@ -69,23 +33,6 @@ class Silent(Actor):
         await self.join("room")
 
 
-def guests(kernel: Kernel, *names: str, cls: type[Guest] = Guest) -> None:
-    for name in names:
-        kernel.spawn(cls, name=name)
-        kernel.ask(name, "enter")
-
-
-def seen(kernel: Kernel, name: str) -> list[Any]:
-    kernel.run_until_idle(10)
-    found: list[Any] = kernel.ask(name, "all")
-    return found
-
-
-def values(kernel: Kernel, name: str) -> list[Any]:
-    return [event.value for event in seen(kernel, name) if isinstance(event, RoomMessage)]
-
-
-# -- members ---------------------------------------------------------------------------------
 def test_a_member_sees_itself_come_then_what_follows_in_one_order(kernel: Kernel) -> None:
     guests(kernel, "a", "b")
     kernel.ask("b", "say", 1)
@@ -277,258 +224,40 @@ def test_an_actor_may_join_before_it_has_started(kernel: Kernel) -> None:
     assert values(kernel, "a") == ["I am"]
 
 
-def test_a_full_mailbox_drops_messages_of_groups_as_its_policy_says(kernel: Kernel) -> None:
-    class Small(Guest, mailbox_max=3, mailbox_policy="drop_newest"):
-        pass
-
-    guests(kernel, "a")
-    guests(kernel, "b", cls=Small)
-    kernel.ask("a", "shout", 10)
-    assert values(kernel, "a") == list(range(10))
-    kept = values(kernel, "b")
-    assert len(kept) < 10
-    assert kept == list(range(len(kept)))
-    assert len(kernel.dead_letters) == 10 - len(kept)
-    assert "the newest was dropped" in kernel.dead_letters[0].reason
-    kernel.ask("a", "say", "more")
-    assert values(kernel, "b")[-1] == "more"
-
-
-def test_a_full_mailbox_that_refuses_costs_the_sender_nothing(kernel: Kernel) -> None:
-    class Strict(Guest, mailbox_max=2, mailbox_policy="reject"):
-        pass
-
-    guests(kernel, "a")
-    guests(kernel, "b", cls=Strict)
-    kernel.ask("a", "shout", 6)
-    assert values(kernel, "a") == list(range(6))
-    assert len(values(kernel, "b")) + len(kernel.dead_letters) == 6
-    assert "the mailbox of b is full" in kernel.dead_letters[0].reason
-
-
-def test_beyond_the_hard_limit_a_message_is_refused_at_its_line(
-    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+def test_the_example_of_the_readme_works(
+    kernel: Kernel, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Bold(Guest):
-        @action
-        def overdo(self, count: int) -> list[int]:
-            taken = []
-            for number in range(count):
-                try:
-                    self.multicast("room", number)
-                except MailboxFull:
-                    continue
-                taken.append(number)
-            return taken
-
-    guests(kernel, "a", cls=Bold)
-    monkeypatch.setattr(config, "GROUP_QUEUE_HARD", 10)
-    assert kernel.ask("a", "overdo", 15) == list(range(10))
-    assert values(kernel, "a") == list(range(10))
-
-
-def test_a_signal_beyond_the_hard_limit_is_refused_at_its_line(
-    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (name,) = wired(kernel, h=Service.AGREED)
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    (text,) = re.findall(r"```python\n# guest.py\n(.*?)```", readme, re.DOTALL)
+    module = types.ModuleType("guest")
+    monkeypatch.setitem(sys.modules, "guest", module)
+    exec(text, module.__dict__)
+    for name in ("ann", "bob"):
+        kernel.spawn(module.__dict__["Guest"], name=name)
+    kernel.ask("ann", "say", "hello")
     kernel.run_until_idle(10)
-    monkeypatch.setattr(config, "GROUP_QUEUE_HARD", 10)
-    with pytest.raises(ActorError, match="10 messages to groups wait") as caught:
-        kernel.ask("t1", "burst", 15)
-    assert caught.value.fields()["remote_type"] == MailboxFull.__name__
-    kernel.run_until_idle(10)
-    assert kernel.ask(name, "all") == [("t1", number) for number in range(10)]
+    assert sorted(capsys.readouterr().out.splitlines()) == [
+        "#ann#local says hello",
+        "#ann#local says hello",
+        "join: #ann#local",
+        "join: #ann#local, #bob#local",
+        "join: #ann#local, #bob#local",
+    ]
 
 
-def test_more_than_a_window_goes_through_in_order_whether_awaited_or_not(kernel: Kernel) -> None:
-    count = 3 * config.GROUP_QUEUE_SOFT
-    guests(kernel, "a")
-    kernel.ask("a", "shout", count)
-    assert values(kernel, "a") == list(range(count))
-    kernel.ask("a", "say", *range(count))
-    assert values(kernel, "a") == [*range(count), *range(count)]
+def test_a_kernel_with_groups_loads_no_zeromq() -> None:
+    code = """
+import sys
+from zactor import Actor
+from zactor.kernel import Kernel
 
+class Guest(Actor):
+    async def on_start(self):
+        await self.join("room")
 
-def test_an_actor_that_is_far_behind_itself_goes_on(kernel: Kernel) -> None:
-    """Its node gives no credit meanwhile, to itself neither: only this actor can change that."""
-
-    class Talker(Guest):
-        left = 2_000
-
-        @action
-        def flood(self, count: int) -> None:
-            for _ in range(count):
-                self.multicast("room", bytes(4_096))
-
-        async def on_message(self, message: RoomMessage) -> None:
-            self.seen.append(message)
-            if self.left:
-                self.left -= 1
-                await self.multicast("room", bytes(4_096))
-
-    first = 2 * config.GROUP_BACKLOG_MESSAGES  # beyond what is acknowledged, and beyond a window
-    guests(kernel, "a", cls=Talker)
-    kernel.ask("a", "flood", first)
-    assert len(values(kernel, "a")) == first + 2_000
-
-
-# -- what is refused -------------------------------------------------------------------------
-@pytest.mark.parametrize("group", ["", "a#b", "zactor.kb", "x" * 129])
-def test_a_name_that_is_none_can_not_be_joined(kernel: Kernel, group: str) -> None:
+with Kernel() as kernel:
     kernel.spawn(Guest, name="a")
-    with pytest.raises(ActorError, match=r"name|zactor"):
-        kernel.ask("a", "enter", group)
-    with pytest.raises(ActorError):
-        kernel.ask("a", "say", 1, to=group)
-    assert seen(kernel, "a") == []
-
-
-@pytest.mark.parametrize("to", [(), "#a", "##x", "#zactor.wires#local", ("room", "")])
-def test_a_message_to_nobody_or_to_zactor_itself_is_refused(kernel: Kernel, to: Any) -> None:
-    kernel.spawn(Guest, name="a")
-    with pytest.raises(ActorError) as caught:
-        kernel.ask("a", "say", 1, to=to)
-    assert caught.value.fields()["remote_type"] == "ConfigError"
-
-
-def test_joining_twice_and_leaving_what_was_not_joined_are_told(kernel: Kernel) -> None:
-    kernel.spawn(Guest, name="a")
-    with pytest.raises(ActorError) as missing:
-        kernel.ask("a", "quit")
-    kernel.ask("a", "enter")
-    with pytest.raises(ActorError) as twice:
-        kernel.ask("a", "enter")
-    assert missing.value.fields()["remote_type"] == NoSuchThing.__name__
-    assert twice.value.fields()["remote_type"] == AlreadyExists.__name__
-
-
-def test_a_message_that_is_too_long_is_refused_at_its_line(kernel: Kernel) -> None:
-    guests(kernel, "a")
-    with pytest.raises(ActorError, match="the limit is 1048576"):
-        kernel.ask("a", "say", bytes(config.GROUP_PAYLOAD_BYTES_MAX + 1))
-    kernel.ask("a", "say", bytes(config.GROUP_PAYLOAD_BYTES_MAX))
-    assert [len(value) for value in values(kernel, "a")] == [config.GROUP_PAYLOAD_BYTES_MAX]
-
-
-def test_an_actor_made_by_hand_has_no_groups() -> None:
-    with pytest.raises(ActorError, match="made by hand"):
-        Guest().join("room")
-
-
-def test_a_hook_can_not_be_called_from_outside(kernel: Kernel) -> None:
-    guests(kernel, "a")
-    with pytest.raises(NoSuchAction, match="no action 'on_message'"):
-        kernel.ask("a", "on_message", 1)
-    assert values(kernel, "a") == []
-
-
-def test_a_runtime_without_an_engine_says_so(worlds: Any) -> None:
-    world = worlds()
-    guest = world.spawn(Guest, "a")
-    with pytest.raises(ActorError, match="can't use groups"):
-        guest.enter().result(10)
-
-
-# -- signals in group order ------------------------------------------------------------------
-class Teller(Actor):
-    said = signal(str, int)
-
-    @action
-    def burst(self, count: int, what: Any = None) -> None:
-        for number in range(count):
-            self.said.emit(self.name, number if what is None else what)
-
-
-class Hearer(Actor):
-    def __init__(self) -> None:
-        self.heard: list[Any] = []
-
-    @action
-    def said(self, who: str, number: Any) -> None:
-        self.heard.append((who, number))
-
-    @action
-    def all(self) -> list[Any]:
-        return self.heard
-
-
-def wired(kernel: Kernel, **services: Service) -> list[str]:
-    """Hearers of these names, wired to the tellers t1 and t2 with these services."""
-    for teller in ("t1", "t2"):
-        kernel.spawn(Teller, name=teller)
-    for name, service in services.items():
-        kernel.spawn(Hearer, name=name)
-        for teller in ("t1", "t2"):
-            kernel.react_interaction(name, teller, "said", service=service)
-    return list(services)
-
-
-def test_reactors_of_two_emitters_hear_one_order(kernel: Kernel) -> None:
-    names = wired(kernel, h1=Service.AGREED, h2=Service.AGREED, h3=Service.AGREED)
-    for _ in range(20):
-        kernel.tell("t1", "burst", (10,), {})
-        kernel.tell("t2", "burst", (10,), {})
-    kernel.run_until_idle(10)
-    heard = [kernel.ask(name, "all") for name in names]
-    assert heard[0] == heard[1] == heard[2]
-    assert len(heard[0]) == 400
-
-
-def test_one_signal_serves_reactors_of_every_service(kernel: Kernel) -> None:
-    names = wired(kernel, f=Service.FIFO, c=Service.CAUSAL, a=Service.AGREED, s=Service.SAFE)
-    assert kernel.send_signal("t1", "said", "t1", 7) == 4
-    kernel.run_until_idle(10)
-    assert [kernel.ask(name, "all") for name in names] == [[("t1", 7)]] * 4
-
-
-def test_the_service_of_an_interaction_can_be_changed_and_it_can_end(kernel: Kernel) -> None:
-    wired(kernel, h=Service.AGREED)
-    kernel.react_interaction("h", "t1", "said", service=Service.FIFO)
-    kernel.ask("t1", "burst", 1)
-    kernel.run_until_idle(10)
-    assert kernel.ask("h", "all") == [("t1", 0)]
-    kernel.react_interaction("h", "t1", "said", service=Service.SAFE)
-    kernel.remove_interaction("h", "t1", "said")
-    kernel.ask("t1", "burst", 1)
-    kernel.ask("t2", "burst", 1)
-    kernel.run_until_idle(10)
-    assert kernel.ask("h", "all") == [("t1", 0), ("t2", 0)]
-
-
-def test_a_reactor_that_is_gone_leaves_dead_letters(kernel: Kernel) -> None:
-    class Ender(Hearer):
-        @action
-        def said(self, who: str, number: Any) -> None:
-            self.stop()
-
-    kernel.spawn(Teller, name="t1")
-    kernel.spawn(Ender, name="h")
-    kernel.react_interaction("h", "t1", "said", service=Service.AGREED)
-    kernel.ask("t1", "burst", 4)
-    kernel.run_until_idle(10)
-    letters = [(letter.sender, letter.target, letter.action) for letter in kernel.dead_letters]
-    assert letters == [("t1", "h", "said")] * 3
-
-
-def test_a_signal_too_long_for_group_order_is_refused_and_nobody_has_it(kernel: Kernel) -> None:
-    names = wired(kernel, f=Service.FIFO, a=Service.AGREED)
-    with pytest.raises(ActorError, match="connect with service fifo"):
-        kernel.ask("t1", "burst", 1, bytes(config.GROUP_PAYLOAD_BYTES_MAX))
-    kernel.run_until_idle(10)
-    assert [kernel.ask(name, "all") for name in names] == [[], []]
-
-
-def test_reactors_in_group_order_get_a_snapshot(kernel: Kernel) -> None:
-    class Careless(Teller):
-        @action
-        def go(self) -> None:
-            mine = [1]
-            self.said.emit("t", mine)  # type: ignore[arg-type]  # a list where an int is declared
-            mine.append(2)
-
-    kernel.spawn(Careless, name="t")
-    kernel.spawn(Hearer, name="h")
-    kernel.react_interaction("h", "t", "said", service=Service.AGREED)
-    kernel.ask("t", "go")
-    kernel.run_until_idle(10)
-    assert kernel.ask("h", "all") == [("t", [1])]
+print("zmq" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -1,0 +1,250 @@
+"""kill -9 of the master at every place of an operation, on real processes (A6, A11, A12).
+
+The places come from the tables. `zactor master -c LINE` is the console: it kills itself there, and
+what it began is seen at the nodes that are left.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zactor import BlockingMaster, connect
+from zactor.supervisor.destruction import DESTROY, DESTROY_TODO
+from zactor.supervisor.steps import DURING, points
+from zactor.supervisor.tables import DEPLOY, REACT
+from zactor.testing.lab import Lab, until
+
+WORKER = Path(__file__).parent / "worker.py"
+NODES = ("n1", "n2", "n3")
+BOUND_S = 2.0
+SETTLE = ("-c", "sleep(0.3).")  # until the master is in everybody's view
+TURNS = (1, 4, 16)  # of the kernel's loop, which a transaction has before its master dies
+
+
+def places(*tables: Any) -> list[str]:
+    """Every place of these operations; of those within a step, several moments."""
+    found = []
+    for point in points(tables):
+        at = [f"{point}@{turns}" for turns in TURNS] if point.endswith(DURING) else [point]
+        found += at
+    return found
+
+
+class Net:
+    """Three nodes, and masters that come to die."""
+
+    def __init__(self, folder: Path) -> None:
+        self.trace = folder / "trace"
+        self.lab = Lab(folder)
+        self.count = 0
+        for name in NODES:
+            self.lab.start(name)
+        until("they meet", lambda: all(self.lab.names_up(at) == {*NODES} for at in NODES))
+        self.doors = {name: connect(self.lab.endpoint(name), home=folder) for name in NODES}
+        self.at = {name: door.__enter__() for name, door in self.doors.items()}
+        self.at["n1"].declare_factory("worker", WORKER)
+
+    @property
+    def m(self) -> BlockingMaster:
+        """A door that doesn't die."""
+        return self.at["n2"]
+
+    def close(self) -> None:
+        for door in self.doors.values():
+            door.__exit__(None, None, None)
+        self.lab.close()
+
+    def worker(self, node: str, **arguments: object) -> str:
+        """Deploy another one; its name."""
+        self.count += 1
+        name = f"w{self.count}"
+        self.m.deploy_actor("worker", name, node, file=str(self.file(name)), **arguments)
+        return name
+
+    def file(self, name: str) -> Path:
+        return self.lab.home / f"{name}.txt"
+
+    def ends(self, name: str) -> list[str]:
+        """What the worker wrote: one line for each time that its on_stop ran."""
+        return self.file(name).read_text().splitlines() if self.file(name).exists() else []
+
+    def master(self, line: str, crash: str, name: str = "m1") -> subprocess.CompletedProcess[str]:
+        """A console that does one line, and dies at `crash`."""
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "zactor", "master", "--name", name, *SETTLE, "-c", line],
+            env=os.environ
+            | {
+                "ZACTOR_HOME": str(self.lab.home),
+                "ZACTOR_CRASH_AT": crash,
+                "ZACTOR_TRACE": str(self.trace),
+            },
+            cwd=self.lab.home,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def facts(self, name: str) -> list[str]:
+        return [str(row["fact"]) for row in self.at[name].facts()]
+
+    def agree(self) -> bool:
+        """Whether all who are left know the same, and nothing of the master."""
+        known = [self.facts(name) for name in NODES]
+        return known[0] == known[1] == known[2] and not any("(m1," in text for text in known[0])
+
+    def mentions(self, *names: str) -> list[str]:
+        """The facts that mention one of these, at any node."""
+        facts = {fact for name in NODES for fact in self.facts(name)}
+        marks = [mark for name in names for mark in (f"({name},", f",{name},", f"({name})")]
+        return sorted(fact for fact in facts if any(mark in fact for mark in marks))
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
+    made = Net(tmp_path_factory.mktemp("net"))
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(autouse=True)
+def home() -> None:
+    """The nodes outlive a test here: the watch of conftest.py is for tests that end theirs."""
+
+
+def _died(done: subprocess.CompletedProcess[str]) -> float:
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    return time.monotonic()
+
+
+# -- destroyActor(…, true) -------------------------------------------------------------------
+@pytest.mark.parametrize("crash", places(DESTROY_TODO))
+def test_a_destruction_with_todo_is_done_once_or_was_never_begun(net: Net, crash: str) -> None:
+    name = net.worker("n1")
+    beside = net.worker("n3")
+    net.m.react_interaction(beside, name, "done")
+    net.m.react_interaction(name, beside, "done")
+    died = _died(net.master(f"destroyActor({name}, true).", crash))
+    until("they agree", lambda: net.agree() and not net.m.query("todo(_, _, _, _)"), BOUND_S)
+    took = time.monotonic() - died
+    begun = any(row["why"].startswith(f"destroyActor({name}, true)") for row in net.m.log())
+    if not begun:
+        assert crash.startswith("destroy_todo:write"), "the clause is the first thing"
+        assert net.ends(name) == []
+        assert len(net.m.query(f"reacts({name}, _, _, _)")) == 1
+        assert net.m.ask(name, "work") == 1, "it was never touched"
+        return
+    assert not crash.endswith("write.before")
+    assert net.mentions(name) == [], "nothing mentions it"
+    assert net.ends(name) == ["0 destroyed"], "on_stop ran once"
+    assert net.m.ask(beside, "work") == 1
+    assert took < BOUND_S
+
+
+def test_the_event_log_tells_of_each_clause_that_it_was_done_once(net: Net) -> None:
+    """INVARIANTS A7, over all runs so far: the masters wrote their part before they died."""
+    lines = [
+        json.loads(line)
+        for file in net.trace.glob("*.jsonl")
+        for line in file.read_text().splitlines()
+    ]
+    assert {line["k"] for line in lines} >= {"todo", "kb_apply"}
+
+
+def test_c1_is_lazy_and_the_master_dies_while_it_works(net: Net) -> None:
+    name = net.worker("n1", seconds=0.2)
+    other = net.worker("n1")
+    for _ in range(5):
+        net.m.tell(name, "work")
+    died = _died(net.master(f"destroyActor({name}, true).", "destroy_todo:finish.during"))
+    assert net.m.query(f"state({name}, stopping, _)"), "it still works"
+    assert net.m.query(f"todo(_, destroy_actor({name}), m1, Who)")[0]["Who"] in ("n2", "n3")
+    net.m.destroy_actor(other)  # and doesn't hold anybody up
+    assert net.ends(other) == ["0 destroyed"]
+    until("it is gone", lambda: not net.mentions(name) and net.agree(), 5 * 0.2 + BOUND_S)
+    assert net.ends(name) == ["5 destroyed"], "all its work was done, then on_stop ran, once"
+    assert time.monotonic() - died < 5 * 0.2 + BOUND_S
+
+
+def test_an_actor_that_fails_to_stop_ends_in_a_state_that_says_so(net: Net) -> None:
+    name = net.worker("n1", fails="stop")
+    _died(net.master(f"destroyActor({name}, true).", "destroy_todo:stop.before"))
+    until("done", lambda: net.agree() and not net.m.query("todo(_, _, _, _)"), BOUND_S)
+    (row,) = [row for row in net.m.actors() if row["name"] == name]
+    assert (row["state"], row["reason"]) == ("failed", "on_stop: RuntimeError: it was made to fail")
+    assert net.ends(name) == ["0 destroyed"]
+    status = net.m.status()
+    assert f"{name} failed: on_stop: RuntimeError: it was made to fail" in status["troubles"]
+    net.m.destroy_actor(name, todo=True)
+    assert net.mentions(name) == []
+    assert net.ends(name) == ["0 destroyed"], "on_stop isn't run again"
+
+
+# -- the others ------------------------------------------------------------------------------
+@pytest.mark.parametrize("crash", places(DESTROY))
+def test_a_destruction_without_todo_is_whole_or_undone_too(net: Net, crash: str) -> None:
+    name = net.worker("n1")
+    died = _died(net.master(f"destroyActor({name}).", crash))
+    until("they agree", net.agree, BOUND_S)
+    if net.m.query(f"state({name}, running, _)"):
+        assert crash.startswith("destroy:stop")
+        assert net.ends(name) == []
+    else:
+        until("it is gone", lambda: not net.mentions(name) and net.agree(), BOUND_S)
+        assert net.ends(name) == ["0 destroyed"]
+    assert time.monotonic() - died < 2 * BOUND_S
+
+
+@pytest.mark.parametrize("crash", places(REACT))
+def test_an_interaction_is_there_at_every_node_or_at_none(net: Net, crash: str) -> None:
+    emitter, reactor = net.worker("n1"), net.worker("n2")
+    died = _died(net.master(f"remoteReactInteraction({reactor}, {emitter}, done).", crash))
+    until("they agree", net.agree, BOUND_S)
+    assert time.monotonic() - died < BOUND_S
+    there = [bool(at.query(f"reacts({reactor}, {emitter}, done, _)")) for at in net.at.values()]
+    assert there in ([True] * 3, [False] * 3)
+    assert not crash.endswith("before") or not there[0]
+    assert not crash.endswith("end") or there[0]
+    assert net.m.send_signal(emitter, "done", 1) == there[0], "and n1 does what it says"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("crash", places(DEPLOY))
+def test_a_deployment_is_whole_or_undone(net: Net, crash: str, fails: bool) -> None:
+    if not fails and ":undo." in crash:
+        pytest.skip("nothing is undone where nothing fails")
+    if fails and crash.endswith("end"):
+        pass
+    net.count += 1
+    name = f"w{net.count}"
+    arguments = f"file='{net.file(name)}', fails='{'init' if fails else ''}'"
+    done = net.master(f"deployActor(worker, {name}, n1, [{arguments}]).", crash)
+    died = _died(done)
+    settled = f"\\+ state({name}, starting, _), \\+ state({name}, failed, _)"
+    until("it is settled", lambda: net.agree() and bool(net.m.query(settled)), BOUND_S)
+    assert time.monotonic() - died < BOUND_S
+    if net.mentions(name):
+        assert not fails
+        assert net.m.ask(name, "work") == 1
+    else:
+        assert fails or not crash.endswith(("end", "start.before"))
+        assert net.ends(name) == []
+
+
+def test_a_place_that_is_none_is_told(net: Net) -> None:
+    done = net.master("sleep(0).", "destroy:nowhere.before")
+    assert done.returncode == 2
+    assert "ZACTOR_CRASH_AT='destroy:nowhere.before' is no place" in done.stderr
+    assert done.stderr.count("\n") == 1
