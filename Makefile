@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 .PHONY: help demo test soak lint stage bench clean
 
 help:
-	@echo 'make demo    run the demos 1 and 2 on real processes'
+	@echo 'make demo    run the demos on real processes'
 	@echo 'make test    run the tests (ARGS="tests/kernel -k name" for a part)'
 	@echo 'make soak    2,000 runs of the group simulator and the long tests (about 15 minutes)'
 	@echo 'make lint    check style and types'
@@ -28,6 +28,9 @@ help:
 demo: $(VENV)/.test
 	$(BIN)/zactor demo 1
 	$(BIN)/zactor demo 2
+	$(BIN)/zactor demo 3
+	$(BIN)/zactor demo 4
+	$(BIN)/zactor demo 4 --fail
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(ARGS)

@@ -52,10 +52,15 @@ class LazyCounter(Actor):
         """Return the value."""
         return self.value
 
+    def on_stop(self, reason: str) -> None:
+        """Say so: with all its work done, or with what was left of it given up."""
+        print(f"{self.name} | ends at {self.value}", flush=True)
+
 
 class FailCounter(Counter):
     """Counts well, but fails while it is destroyed."""
 
     def on_stop(self, reason: str) -> None:
         """Fail."""
+        print(f"{self.name} | ends at {self.value}", flush=True)
         raise RuntimeError(f"{self.name} fails while it is destroyed, as it was made to")

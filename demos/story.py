@@ -54,16 +54,16 @@ class Story:
                 raise self._failure(f"{line.text}: {error}") from error
             self.done(line.text)
 
-    def check(self, text: str, holds: Callable[[], bool]) -> None:
+    def check(self, text: str, holds: Callable[[], bool], why_not: str = "") -> None:
         """Wait until `holds()`.
 
         Raises:
-            Failed: it doesn't in CHECK_S seconds.
+            Failed: it doesn't in CHECK_S seconds; `why_not` says more then.
         """
         began = time.monotonic()
         while not holds():
             if time.monotonic() - began > CHECK_S:
-                raise self._failure(text)
+                raise self._failure(f"{text}: {why_not}" if why_not else text)
             time.sleep(POLL_S)
         self.done(text)
 

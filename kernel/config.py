@@ -162,7 +162,7 @@ GROUP_BACKLOG_MESSAGES = 4_096  # delivered and not consumed: beyond it a member
 GROUP_STALL_MS = 30_000  # a member that acknowledges nothing for so long while we wait has failed
 GROUP_ACTOR_STALL_MS = 20_000  # an actor that handles nothing while senders wait for its node: they
 # wait no more for it, below GROUP_STALL_MS, or the others would give up its whole node
-GROUP_ACK_MESSAGES = 64  # so many arrivals are acknowledged at once
+GROUP_ACK_MESSAGES = 512  # so many arrivals are acknowledged at once: a sixteenth of a window
 GROUP_ACK_DELAY_MS = 20  # fewer wait so long, unless a SAFE message waits for them
 GROUP_ACK_DIRECT_MEMBERS_MAX = 8  # larger views acknowledge through the coordinator
 GROUP_WANT_MS = 60  # a gap is asked for after this long, and again
@@ -175,7 +175,8 @@ GROUP_REPEATS_SEEN = 1_024  # numbers of UNRELIABLE messages remembered for each
 GROUP_NAME_CHARS_MAX = 128
 GROUP_DESTINATIONS_MAX = 100  # groups of one message
 GROUP_SESSIONS_MAX = 4_096  # sessions of one node
-GROUP_JOINED_MAX = 256  # groups of one session: the map of groups must fit a frame
+GROUP_JOINED_MAX = 256  # groups of one session
+GROUP_MEMBERSHIPS_MAX = 250_000  # of all groups; a new view moves the map, up to 80 MB of names
 GROUP_PAYLOAD_BYTES_MAX = 1 << 20  # one message; stays below FRAME_BYTES_MAX
 
 # -- groups: clients (Mailbox) ----------------------------------------------------------------

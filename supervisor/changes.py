@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from zactor.supervisor.node import Node
 
 
+HERE_S = 1.0  # in which what was decided comes to know here
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Who asks for an operation, and under which id."""
@@ -153,18 +156,16 @@ class Changes:
                     destruction.DESTROY_TODO, job, who=asked.who, only=("write",)
                 )
         except AlreadyExists:  # another master was quicker: what it began is what was asked for
-            found = [todo for todo in theoryview.todos(ledger.theory) if todo.name == name]
-            if not found:
+            found = await ledger.until(lambda: theoryview.todo_about(ledger.theory, name), HERE_S)
+            if found is None:
                 raise
-            id_, since = found[0].id, found[0].since
+            id_, since = found.id, found.since
         else:
             id_ = asked.id
             clock = done.get("write") or ledger.clock  # asked again: it has been written
             assert isinstance(clock, Clock), clock
             since = clock
-        await ledger.until(
-            lambda: None if theoryview.todo(ledger.theory, id_) is not None else True, None
-        )
+        await node.todos.finished(id_)
         return since
 
     # -- interactions ------------------------------------------------------------------------

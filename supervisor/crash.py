@@ -58,7 +58,7 @@ def crash_at(environment: Mapping[str, str]) -> CrashAt | None:
         )
     if not at:
         return CrashAt(point)
-    fits = turns.isdecimal() and len(turns) < 5 and 0 < int(turns) <= TURNS_MAX
+    fits = turns.isascii() and turns.isdecimal() and len(turns) < 5 and 0 < int(turns) <= TURNS_MAX
     if not fits or not point.endswith(f".{DURING}"):
         raise ConfigError(f"{VARIABLE}={asked!r}: want 1 to {TURNS_MAX} turns, after `.{DURING}@`")
     return CrashAt(point, int(turns))

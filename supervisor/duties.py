@@ -57,12 +57,13 @@ def choose_assignee(
     return owner or pick(sorted(roles)), " (no other node is there)"
 
 
-def witness(todo: TodoRow, roles: Roles) -> str:
+def witness(todo: TodoRow, lives: Mapping[str, int]) -> str:
     """Return who writes into the event log that `todo` is done.
 
-    Not the one that did it: if it dies in that moment nobody could tell whether it wrote.
+    Not the one that did it: if it dies in that moment nobody could tell whether it wrote. `lives`
+    are the nodes of the knowledge base with their incarnations, which all see alike at the change
+    that takes the clause away; of the view that isn't sure.
     """
-    if is_there(todo.owner, roles):
+    if lives.get(todo.owner.name) == todo.owner.incarnation:
         return todo.assignee
-    others = sorted(roles.keys() - {todo.assignee})
-    return others[0] if others else todo.assignee
+    return min(lives.keys() - {todo.assignee}, default=todo.assignee)

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from zactor.kernel.ids import NodeId
-from zactor.kernel.protocol.effects import GroupTransitional, GroupView
-from zactor.kernel.protocol.messages import (
-    GroupData,
-    MembershipCause,
-    MembershipMessage,
-    RegularMessage,
-)
+from zactor.kernel.protocol.effects import GroupView
+from zactor.kernel.protocol.memberships import membership
+from zactor.kernel.protocol.messages import GroupData, MembershipMessage, RegularMessage
 from zactor.kernel.protocol.view import SessionId, ViewId
 
 News = RegularMessage | MembershipMessage
@@ -50,24 +46,13 @@ class Wording:
 
     def view(self, change: GroupView) -> MembershipMessage:
         """Return a new membership."""
-        changed = change.changed
-        return MembershipMessage(
-            group=change.group,
-            transitional=False,
-            cause=MembershipCause(change.cause.value),
-            members=self._names(change.members),
-            changed=None if changed is None else self._name(changed.node, changed.session),
-            vs_sets=tuple(self._names(part) for part in change.sets),
-            own_set=change.own,
-            id=str(change.id),
-        )
+        return membership(change, self._member)
+
+    def _member(self, member: SessionId) -> str:
+        return self._texts.get((member.node, member.session)) or self._name(*member)
 
     def _name(self, node: NodeId, session: str) -> str:
         return self._remember((node, session), f"#{session}#{node.name}")
-
-    def _names(self, members: tuple[SessionId, ...]) -> tuple[str, ...]:
-        texts = self._texts
-        return tuple(texts.get((m.node, m.session)) or self._name(*m) for m in members)
 
     def _text(self, id: NodeId | ViewId) -> str:
         return self._remember(id, str(id))
@@ -77,31 +62,6 @@ class Wording:
             self._texts.clear()
         self._texts[id] = text
         return text
-
-
-def transitional(change: GroupTransitional) -> MembershipMessage:
-    """Return the signal that a group loses members."""
-    return _note(change.group, True, MembershipCause.NETWORK, None, str(change.id))
-
-
-def left(group: str, private_group: str) -> MembershipMessage:
-    """Return what a session is told that is out of a group by its own wish."""
-    return _note(group, False, MembershipCause.SELF_LEAVE, private_group, "")
-
-
-def _note(
-    group: str, is_transitional: bool, cause: MembershipCause, changed: str | None, id: str
-) -> MembershipMessage:
-    return MembershipMessage(
-        group=group,
-        transitional=is_transitional,
-        cause=cause,
-        members=(),
-        changed=changed,
-        vs_sets=(),
-        own_set=-1,
-        id=id,
-    )
 
 
 def size_of(news: News) -> int:

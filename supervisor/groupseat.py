@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from zactor.kernel import config
-from zactor.kernel.protocol import effects, messages
+from zactor.kernel.protocol import effects, memberships, messages
 from zactor.kernel.protocol.service import Service
 from zactor.kernel.transport.groupsession import Session
 from zactor.kernel.transport.seam import Client
@@ -55,12 +55,12 @@ class Seat:
 
     def on_group_transitional(self, change: effects.GroupTransitional) -> None:
         """Keep the signal for the client."""
-        self._keep(groupnews.transitional(change))
+        self._keep(memberships.transitional(change))
 
     def on_group_left(self, group: str) -> None:
         """Keep for the client that it is out of a group."""
         assert self.session is not None, "only who is open leaves"
-        self._keep(groupnews.left(group, self.session.private_group))
+        self._keep(memberships.left(group, self.session.private_group))
 
     def _keep(self, change: messages.MembershipMessage) -> None:
         self.waiting.append(change)

@@ -154,6 +154,11 @@ def todos(theory: Theory) -> list[TodoRow]:
     return [row for row in found if row is not None]
 
 
+def todo_about(theory: Theory, name: str) -> TodoRow | None:
+    """Return the clause about the actor `name`."""
+    return next((row for row in todos(theory) if row.name == name), None)
+
+
 def factory(theory: Theory, type_name: str) -> str | None:
     """Return the identity of the bundle of `type_name`."""
     for fact in _rows(theory, "factory", 2, type_name):

@@ -57,7 +57,7 @@ class Todos:
         self._roles = roles
         self._spawn = spawn
         self._note = note
-        self._running: set[str] = set()
+        self._running: dict[str, asyncio.Event] = {}  # set when the run is over
         self._unsure: set[str] = set()  # clauses of ours that may not be everywhere yet
         self._due = asyncio.Event()
 
@@ -67,7 +67,7 @@ class Todos:
         for todo in theoryview.todos(self._book.theory):
             busy = todo.id in self._running or todo.id in self._unsure
             if not busy and is_mine(todo, self._me, self._roles()):
-                self._running.add(todo.id)
+                self._running[todo.id] = asyncio.Event()
                 self._spawn(self._carry(todo.id))
         self._due.set()
 
@@ -89,6 +89,13 @@ class Todos:
         finally:
             self._unsure.discard(id_)
             self.nudge()
+
+    async def finished(self, id_: str) -> None:
+        """Return when the clause is gone, whoever did what it says, and our part is over."""
+        book = self._book
+        await book.until(lambda: True if theoryview.todo(book.theory, id_) is None else None, None)
+        if (over := self._running.get(id_)) is not None:
+            await over.wait()
 
     def assignee(self, name: str) -> tuple[str, str]:
         """Return who is to finish it if we die while we destroy the actor `name`, and a note."""
@@ -114,7 +121,7 @@ class Todos:
                 else:  # it may not have come here yet that it is gone
                     await book.until(lambda: None if self._mine(id_) else True, RETRY_S)
         finally:
-            self._running.discard(id_)
+            self._running.pop(id_).set()
 
     def _mine(self, id_: str) -> TodoRow | None:
         todo = theoryview.todo(self._book.theory, id_)
@@ -135,7 +142,9 @@ class Todos:
 
     def _tell_done(self, todo: TodoRow) -> None:
         log.info("todo_done", id=todo.id, actor=todo.name)
-        if witness(todo, self._roles()) == self._me.name:
+        nodes = theoryview.nodes(self._book.theory)
+        lives = {name: row.incarnation for name, row in nodes.items()}
+        if witness(todo, lives) == self._me.name:
             self._note("todo", {"id": todo.id, "state": "done"})
 
     # -- for the cluster ---------------------------------------------------------------------

@@ -57,6 +57,7 @@ class BlockingMaster:
     wait = _blocking(Master.wait)
     look = _blocking(Master.look)
     facts = _blocking(Master.facts)
+    why = _blocking(Master.why)
     nodes = _blocking(Master.nodes)
     actors = _blocking(Master.actors)
     wires = _blocking(Master.wires)

@@ -10,7 +10,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
@@ -78,10 +78,10 @@ class _Cluster:
         self.processes.spawn(MASTER_NAME, "master")
         self._meet()
 
-    def _again(self, name: str) -> None:
+    def _again(self, name: str, env: Mapping[str, str] | None) -> None:
         if name not in self.nodes and name != MASTER_NAME:
             self.nodes.append(check_name("node", name))
-        self.processes.spawn(name)
+        self.processes.spawn(name, env=env)
         self._meet()
 
     def _meet(self) -> None:
@@ -123,9 +123,12 @@ class Cluster(_Cluster):
         self.processes.stop(name)
         return _Done()
 
-    async def start(self, name: str) -> None:
-        """Start node `name`, again or for the first time; wait until all see each other."""
-        await asyncio.wrap_future(_in_thread(lambda: self._again(name)))
+    async def start(self, name: str, env: Mapping[str, str] | None = None) -> None:
+        """Start node `name`, again or for the first time; wait until all see each other.
+
+        `env` is what its environment has beside ours.
+        """
+        await asyncio.wrap_future(_in_thread(lambda: self._again(name, env)))
 
 
 class BlockingCluster(_Cluster):
@@ -142,9 +145,12 @@ class BlockingCluster(_Cluster):
         """End node `name` in good order (SIGTERM). It is gone when this returns."""
         self.processes.stop(name)
 
-    def start(self, name: str) -> None:
-        """Start node `name`, again or for the first time; wait until all see each other."""
-        self._again(name)
+    def start(self, name: str, env: Mapping[str, str] | None = None) -> None:
+        """Start node `name`, again or for the first time; wait until all see each other.
+
+        `env` is what its environment has beside ours.
+        """
+        self._again(name, env)
 
 
 class local:

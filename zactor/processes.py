@@ -15,11 +15,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from zactor.kernel import config
-from zactor.kernel.errors import AlreadyExists, NoSuchThing, NotReachable
+from zactor.kernel.errors import AlreadyExists, NoSuchThing, NotReachable, TimedOut
 from zactor.supervisor import rundir
 
 _REAPER = 'cat >/dev/null; test -z "$1" || rm -rf -- "$1"'
@@ -54,12 +54,13 @@ class Processes:
         """The nodes whose processes run, in the order of their start."""
         return [name for name, child in self._children.items() if child.poll() is None]
 
-    def spawn(self, name: str, role: str = "") -> None:
+    def spawn(self, name: str, role: str = "", env: Mapping[str, str] | None = None) -> None:
         """Start the process of a node; `wait_for` says when it is there.
 
         Args:
             name: of the node, which isn't running.
             role: "node" or "master"; "" is what it was before, at first "node".
+            env: variables of its environment beside ours.
         """
         if name in self.names:
             raise AlreadyExists(f"node {name} is running already")
@@ -71,7 +72,12 @@ class Processes:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 pass_fds=(self._leash, self._held),
-                env={**os.environ, "ZACTOR_HOME": str(self.home), "PYTHONUNBUFFERED": "1"},
+                env={
+                    **os.environ,
+                    **(env or {}),
+                    "ZACTOR_HOME": str(self.home),
+                    "PYTHONUNBUFFERED": "1",
+                },
                 start_new_session=True,
             )
 
@@ -96,6 +102,17 @@ class Processes:
         child = self._running(name)
         child.kill()
         child.wait()
+
+    def wait(self, name: str, timeout: float) -> int:
+        """Wait until the process of a node ends; return what it ended with, -9 after kill -9.
+
+        Raises:
+            TimedOut: it runs on.
+        """
+        try:
+            return self._children[name].wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise TimedOut(f"node {name} runs on after {timeout:g} s") from None
 
     def freeze(self, name: str) -> None:
         """Stop a node where it is (SIGSTOP): alive, but silent."""

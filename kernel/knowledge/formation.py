@@ -12,6 +12,8 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 
+from zactor.kernel.knowledge.log import Log
+from zactor.kernel.knowledge.proposal import first_attempt, next_attempt
 from zactor.kernel.knowledge.voting import Verdict, judge, settled
 from zactor.kernel.protocol.messages import KbAttempt, KbStanding, Primary
 from zactor.kernel.protocol.view import View
@@ -57,6 +59,9 @@ class Formation:
         self.attempt: KbAttempt | None = None  # under way
         self.is_undecided = False  # it was agreed to after the view had ended for us
         self.primary: Primary | None = None  # the last one formed here
+        self.joining: set[str] = set()  # who said that it is ready to be a member
+        self.leaving: set[str] = set()  # who said that it stops
+        self.is_proposing = False  # what we proposed isn't formed yet
         self._said: set[str] = set()
         self._me = me
         self._names = {node.name for node in view.members}
@@ -90,6 +95,21 @@ class Formation:
         """Whether `name` belongs to our cluster, or to none and so joins it."""
         return self.verdict is not None and name in self.verdict.camp
 
+    def first_attempt(self, log: Log, founding: str) -> KbAttempt:
+        """As the proposer, or as who founds a cluster: return what to propose."""
+        assert self.verdict is not None, "all have said where they stand"
+        self.is_proposing = True
+        return first_attempt(self.verdict, self.standings, log, founding)
+
+    def next_attempt(self, log: Log) -> KbAttempt | None:
+        """As the proposer: return how to let members in and out, None if it isn't time."""
+        if self.primary is None or self.proposer != self._me or self.is_proposing:
+            return None
+        members = {*self.primary.members, *self.joining} - self.leaving
+        attempt = next_attempt(self.primary, members, self.standings, log)
+        self.is_proposing = attempt is not None
+        return attempt
+
     def propose(self, name: str, attempt: KbAttempt) -> bool:
         """Take up what the proposer wants; False: it isn't its turn."""
         if self.attempt is not None:
@@ -115,6 +135,7 @@ class Formation:
         assert self.attempt is not None, "only an attempt can be formed"
         attempt, self.attempt = self.attempt, None
         self.primary = attempt.primary
+        self.is_proposing = False
         self._move(Step.FORMED)
         return attempt
 

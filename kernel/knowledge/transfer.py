@@ -25,20 +25,19 @@ _ROW_BYTES = 48  # numbers and framing of one fact, change or entry, roughly
 _ENCODER = msgspec.msgpack.Encoder()
 
 
-def is_near(log: Log, standing: KbStanding) -> bool:
-    """Whether who stands so can be brought up to `log` in a moment."""
+def is_near(log: Log, standing: KbStanding, *, is_voter: bool) -> bool:
+    """Whether who stands so can be brought up to `log` before the primary is formed.
+
+    Who was in the last primary lacks only what its disk hadn't got, so it is waited for as long as
+    that is kept; a newcomer only if it lacks little.
+    """
     if (standing.number, standing.chain) == (log.end, log.end_chain):
         return True
-    lacking = _lacking_bytes(log, standing.digest)
-    return lacking is not None and lacking <= config.KB_QUICK_BYTES
-
-
-def _lacking_bytes(log: Log, digest: bytes) -> int | None:
-    """Return about how much one with `digest` lacks of `log`; None: more than is worth counting."""
-    changes = log.history.after(digest)
-    if changes is None:
-        return None
-    return sum(map(_change_bytes, changes)) + sum(map(_entry_bytes, log.tail))
+    changes = log.history.after(standing.digest)
+    if changes is None or is_voter:
+        return changes is not None
+    lacking = sum(map(_change_bytes, changes)) + sum(map(_entry_bytes, log.tail))
+    return lacking <= config.KB_QUICK_BYTES
 
 
 class Passage:

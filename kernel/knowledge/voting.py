@@ -36,11 +36,11 @@ def decides(primary: Primary, present: Collection[str]) -> bool:
 
 
 def make_primary(
-    epoch: int, roles: Mapping[str, str], members: Collection[str], founding: str
+    epoch: int, standings: Standings, members: Collection[str], founding: str
 ) -> Primary:
-    """Return the primary of `members`; `roles` by name, perhaps of others too."""
+    """Return the primary of `members`."""
     names = tuple(sorted(members))
-    hosts = [name for name in names if roles.get(name) != "master"]
+    hosts = [name for name in names if standings[name].role != "master"]
     # A console is what comes and goes: it never outvotes a node that hosts actors.
     return Primary(epoch, names, (hosts or names)[0], founding)
 

@@ -115,7 +115,14 @@ class Courier:
     def session(
         self, event: events.Join | events.Leave | events.SessionOpened | events.SessionClosed
     ) -> None:
-        """Open, close, join, leave. Raises: as the methods of Sessions."""
+        """Open, close, join, leave.
+
+        Raises:
+            LocalProtocolError: as the methods of Sessions; or all groups together are full.
+        """
+        most = self._settings.memberships_max
+        if isinstance(event, events.Join) and self.groups.size >= most:
+            raise LocalProtocolError(f"the groups have {most} members together, the maximum")
         change = self._sessions.apply(event)
         self.groups.forget_routes()
         if change is not None:

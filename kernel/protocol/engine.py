@@ -260,7 +260,7 @@ class Engine:
             )
 
     def _lose(self, node: NodeId) -> None:
-        if self.detector.is_gone(node):
+        if node == self.me or self.detector.is_gone(node):
             return
         self.detector.gone(node)
         self._refused.pop(node, None)

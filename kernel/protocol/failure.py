@@ -222,7 +222,8 @@ class Detector:
         for other in [q for q in self._peers if self.is_gone(q)]:
             del self._peers[other]
         self._links_up = {q for q in self._links_up if not self.is_gone(q)}
-        self._alive = tuple(q for q in self._alive if not self.is_gone(q))
+        # This node lives, whatever is said of its name.
+        self._alive = tuple(q for q in self._alive if q == self.me or not self.is_gone(q))
 
     def accuse(self, node: NodeId, now_ms: int) -> None:
         """`node` owed an answer and gave none: its contact must prove itself again (F6)."""

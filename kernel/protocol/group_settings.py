@@ -51,6 +51,7 @@ class Settings:
     destinations_max: int = config.GROUP_DESTINATIONS_MAX
     sessions_max: int = config.GROUP_SESSIONS_MAX
     joined_max: int = config.GROUP_JOINED_MAX
+    memberships_max: int = config.GROUP_MEMBERSHIPS_MAX
     payload_bytes_max: int = config.GROUP_PAYLOAD_BYTES_MAX
 
     def __post_init__(self) -> None:

@@ -55,6 +55,7 @@ class Groups:
         self._changes = 0  # since the transitional signal
         self._groups: dict[str, _Group] = {}
         self._routes: dict[tuple[str, ...], tuple[str, ...]] = {}  # groups -> sessions here
+        self.size = 0  # memberships in all groups
 
     def copy(self) -> Groups:
         """An equal map that can be changed apart: to look what a flush will lead to."""
@@ -152,10 +153,12 @@ class Groups:
             if member in group.members:
                 return []
             group.members.add(member)
+            self.size += 1
         else:
             if group is None or member not in group.members:
                 return []
             group.members.remove(member)
+            self.size -= 1
             if member.node == self.me and kind is Kind.LEAVE:
                 effects.append(GroupLeft(name, member.session))
         group.id = self._next_id(packet.ticket)
@@ -259,11 +262,13 @@ class Groups:
                 stay = tuple(member for member in state.members if member.node in nodes)
                 brought.setdefault(state.group, []).append((state, stay))
         effects: list[GroupEffect] = []
+        self.size = 0
         for name in sorted(brought):
             parts = [(state, stay) for state, stay in brought[name] if stay]
             if not parts:
                 continue
             members = [member for _, stay in parts for member in stay]
+            self.size += len(members)
             state, stay = parts[0]
             if len(parts) == 1 and stay == state.members and not state.disturbed:
                 self._groups[name] = _Group(state.id, members, False)

@@ -16,7 +16,7 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol.service import Service
 from zactor.kernel.protocol.view import GroupId, SessionId, ViewId
 
-WIRE_VERSION = 1
+WIRE_VERSION = 2
 """Nodes with different versions refuse each other in the handshake."""
 
 
@@ -80,7 +80,7 @@ class Bulk(Message, frozen=True, tag=6):
     A payload longer than INLINE_BYTES_MAX travels as buffer 0, and the item's is empty.
     """
 
-    item: Signal | Ask | Reply
+    item: Signal | Ask | Reply | GroupBulk
     sizes: tuple[int, ...]
     head_first: bool  # buffer 0 is the payload itself
 
@@ -839,6 +839,15 @@ class Install(Message, frozen=True, tag=111):
     cohorts: tuple[CohortGroups, ...]
 
 
+class GroupBulk(Message, frozen=True, tag=119):
+    """A message of a view change that is too long for a frame: its encoding as one payload.
+
+    A report names every packet that isn't stable, an Install every member of every group.
+    """
+
+    payload: bytes
+
+
 class Departed(Message, frozen=True, tag=112):
     """A node that stops in good order, to the members: don't wait for my silence."""
 
@@ -890,6 +899,7 @@ Item = (
     | Answer
     | Problem
     | GroupMessage
+    | GroupBulk
     | GroupHeartbeat
 )
 

@@ -18,10 +18,11 @@ from zactor.kernel.errors import (
     text_of,
 )
 from zactor.kernel.ids import NodeId
+from zactor.kernel.protocol import memberships
 from zactor.kernel.protocol.effects import Cause, GroupTransitional, GroupView
 from zactor.kernel.protocol.events import Join, Leave, SessionClosed, SessionOpened, Submit
 from zactor.kernel.protocol.groupnames import check_destinations, check_group_name
-from zactor.kernel.protocol.messages import GroupData, MembershipCause, MembershipMessage
+from zactor.kernel.protocol.messages import GroupData, MembershipMessage
 from zactor.kernel.protocol.service import Service
 from zactor.kernel.protocol.view import SessionId
 from zactor.kernel.runtime.actor import Actor
@@ -162,47 +163,18 @@ class Member:
 
     def on_group_view(self, change: GroupView) -> None:
         """A group of the actor has a new membership."""
-        changed = change.changed
-        if change.cause is Cause.JOIN and changed == self._id():
+        if change.cause is Cause.JOIN and change.changed == self._id():
             self._settle(Join, change.group)
-        self._show(
-            MembershipMessage(
-                group=change.group,
-                transitional=False,
-                cause=MembershipCause(change.cause.value),
-                members=_names(change.members),
-                changed=None if changed is None else str(changed),
-                vs_sets=tuple(map(_names, change.sets)),
-                own_set=change.own,
-                id=str(change.id),
-            )
-        )
+        self._show(memberships.membership(change))
 
     def on_group_transitional(self, change: GroupTransitional) -> None:
         """A group of the actor is about to lose members."""
-        self._note(change.group, True, MembershipCause.NETWORK, None, str(change.id))
+        self._show(memberships.transitional(change))
 
     def on_group_left(self, group: str) -> None:
         """The actor is out of the group."""
         self._settle(Leave, group)
-        self._note(group, False, MembershipCause.SELF_LEAVE, str(self._id()), "")
-
-    def _note(
-        self, group: str, transitional: bool, cause: MembershipCause, changed: str | None, id: str
-    ) -> None:
-        """Show what has no members to tell of."""
-        self._show(
-            MembershipMessage(
-                group=group,
-                transitional=transitional,
-                cause=cause,
-                members=(),
-                changed=changed,
-                vs_sets=(),
-                own_set=-1,
-                id=id,
-            )
-        )
+        self._show(memberships.left(group, str(self._id())))
 
     def on_refused(self, command: Command, error: ZactorError) -> None:
         """The session can't be opened, or isn't what the actor takes it for."""
@@ -241,7 +213,3 @@ class Member:
         for (kind, group), replies in list(self._awaited.items()):
             for _ in range(len(replies)):
                 self._settle(kind, group, error)
-
-
-def _names(members: tuple[SessionId, ...]) -> tuple[str, ...]:
-    return tuple(map(str, members))

@@ -13,15 +13,22 @@ from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 import structlog
 
-from zactor.kernel.errors import AlreadyExists
+from zactor.kernel.errors import AlreadyExists, RemoteProtocolError
 from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol import effects as out
 from zactor.kernel.protocol import events, messages
 from zactor.kernel.protocol.engine import Engine
 from zactor.kernel.protocol.eventlog import lines_of
-from zactor.kernel.protocol.messages import GroupData, GroupHeartbeat, GroupMessage, Kind
+from zactor.kernel.protocol.messages import (
+    GroupBulk,
+    GroupData,
+    GroupHeartbeat,
+    GroupMessage,
+    Kind,
+)
 from zactor.kernel.protocol.view import SessionId, View
 from zactor.kernel.transport.groupsession import Listener, Session, SessionUser, Share
+from zactor.kernel.wire import codec
 
 if TYPE_CHECKING:  # a Kernel has groups and no sockets: it shall not load libzmq
     from zactor.kernel.transport.hub import Hub
@@ -31,8 +38,11 @@ log = structlog.get_logger()
 
 Trace = Callable[[str, dict[str, Any]], None]
 
-GROUP_ITEMS = frozenset((*get_args(GroupMessage), GroupHeartbeat))
+GROUP_ITEMS = frozenset((*get_args(GroupMessage), GroupHeartbeat, GroupBulk))
 """Types of the items of a link that are the engine's."""
+
+
+MAY_BE_LONG = (messages.Accept, messages.Sync, messages.Ready, messages.Install, messages.Want)
 
 
 class GroupUser(Protocol):
@@ -191,6 +201,12 @@ class GroupHost:
     def receive(self, peer: Peer, items: Sequence[object]) -> None:
         """Items of GROUP_ITEMS arrived over a link, in order."""
         for item in items:
+            if isinstance(item, GroupBulk):
+                try:
+                    item = codec.unwrap_group(item)
+                except RemoteProtocolError as error:
+                    log.warning("group_message_dropped", peer=str(peer.node), why=str(error))
+                    continue
             if isinstance(item, GroupHeartbeat):
                 self._hear(item)
             else:
@@ -269,8 +285,11 @@ class GroupHost:
             case out.Deliver():
                 self._deliver(effect)
             case out.Send():
+                message: GroupMessage | GroupBulk = effect.message
+                if isinstance(message, MAY_BE_LONG):
+                    message = codec.wrap_group(message)
                 for node in effect.to:
-                    self._send(node, effect.message)
+                    self._send(node, message)
             case out.SendUnreliably():
                 for node in effect.to:
                     self._send(node, effect.message, only_at_once=True)
@@ -294,7 +313,9 @@ class GroupHost:
             case out.Sent():
                 pass  # for the log only
 
-    def _send(self, node: NodeId, message: GroupMessage, only_at_once: bool = False) -> None:
+    def _send(
+        self, node: NodeId, message: GroupMessage | GroupBulk, only_at_once: bool = False
+    ) -> None:
         peer = self._hub.peers.get(node.name)
         if peer is None or peer.node != node:
             return  # not met yet, or dead: the engine knows what to do about silence

@@ -27,6 +27,8 @@ from zactor.kernel.protocol.messages import (
     Answer,
     Ask,
     Bulk,
+    GroupBulk,
+    GroupMessage,
     Heartbeat,
     Inbound,
     LinkFrame,
@@ -56,6 +58,8 @@ __all__ = [
     "encode_wired",
     "is_credited",
     "size_of",
+    "unwrap_group",
+    "wrap_group",
 ]
 
 Part = bytes | memoryview
@@ -66,11 +70,12 @@ _encoder = msgspec.msgpack.Encoder()
 _inbound: msgspec.msgpack.Decoder[LinkFrame | Request] = msgspec.msgpack.Decoder(Inbound)
 _outbound: msgspec.msgpack.Decoder[Answer | Problem] = msgspec.msgpack.Decoder(Outbound)
 _heartbeat = msgspec.msgpack.Decoder(Heartbeat)
+_group: msgspec.msgpack.Decoder[GroupMessage] = msgspec.msgpack.Decoder(GroupMessage)
 _wired = msgspec.msgpack.Decoder(Wired)
 
 _BESIDE_BYTES_MAX = FRAME_BYTES_MAX - INLINE_BYTES_MAX - BATCH_BYTES_MAX
 
-_LONG = (Signal, Ask, Reply)  # what may have a payload of any length
+_LONG = (Signal, Ask, Reply, GroupBulk)  # what may have a payload of any length
 
 # What decoding raises: UnicodeDecodeError is a ValueError and no MsgspecError, deep nesting is a
 # RecursionError, and lengths that no memory holds are a MemoryError or an OverflowError.
@@ -90,6 +95,29 @@ def encode_frame(frame: LinkFrame) -> list[Part]:
     parts: list[Part] = []
     items = tuple([_take_apart(item, parts) for item in frame.items])
     return [_body(msgspec.structs.replace(frame, items=items)), *parts]
+
+
+def wrap_group(message: GroupMessage) -> GroupMessage | GroupBulk:
+    """Return what stands for the message on a link: itself, or a GroupBulk if it is long.
+
+    Raises:
+        LocalProtocolError: it is longer than MESSAGE_BYTES_MAX.
+    """
+    body = _encoder.encode(message)
+    if len(body) <= INLINE_BYTES_MAX:
+        return message
+    bulk = GroupBulk(body)
+    check_item(bulk)
+    return bulk
+
+
+def unwrap_group(bulk: GroupBulk) -> GroupMessage:
+    """Return the message that came as a GroupBulk.
+
+    Raises:
+        RemoteProtocolError: it is malformed.
+    """
+    return _decode(_group, bulk.payload)
 
 
 def encode_request(request: Request) -> list[Part]:
@@ -283,7 +311,7 @@ class _Parts:
         return taken
 
 
-def _put_together(bulk: Bulk, rest: _Parts) -> Bulky | Signal | Ask | Reply:
+def _put_together(bulk: Bulk, rest: _Parts) -> Bulky | Signal | Ask | Reply | GroupBulk:
     sizes = bulk.sizes
     if not 1 <= len(sizes) <= BUFFERS_MAX + bulk.head_first:
         raise RemoteProtocolError(f"{len(sizes)} buffers, 1 to {BUFFERS_MAX} allowed")
@@ -297,4 +325,6 @@ def _put_together(bulk: Bulk, rest: _Parts) -> Bulky | Signal | Ask | Reply:
         sizes = sizes[1:]
     if not sizes:
         return item
+    if isinstance(item, GroupBulk):
+        raise RemoteProtocolError("buffers beside a message of a view change")
     return Bulky(item, tuple([bytearray().join(rest.take(size)) for size in sizes]))

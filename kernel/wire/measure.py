@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from zactor.kernel.protocol.messages import Ask, Bulk, GroupPacket, Reply, Signal
+from zactor.kernel.protocol.messages import Ask, Bulk, GroupBulk, Reply, Signal
 from zactor.kernel.wire.bulky import Buffer, Bulky
 
 ITEM_OVERHEAD_BYTES = 32  # tag, lengths and numbers of one item on the wire, rounded up
 TARGET_BYTES = 9  # the longest integer of msgpack
-GROUP_OVERHEAD_BYTES = 128  # the same of a packet to groups, with its many numbers
-NODE_CHARACTERS = 64  # the longest name of a node
 CHARACTER_BYTES = 4  # the longest character of UTF-8
 
 _encoder = msgspec.msgpack.Encoder()
@@ -27,7 +25,7 @@ def is_credited(item: object) -> bool:
     kind = type(item)
     if kind is Signal or kind is Ask:
         return True
-    return isinstance(item, (Bulky, Bulk)) and type(item.item) is not Reply
+    return isinstance(item, (Bulky, Bulk)) and type(item.item) in (Signal, Ask)
 
 
 def size_of(item: object) -> int:
@@ -35,19 +33,11 @@ def size_of(item: object) -> int:
     if type(item) is Signal:
         beside = TARGET_BYTES * len(item.targets) + CHARACTER_BYTES * len(item.action)
         return ITEM_OVERHEAD_BYTES + beside + len(item.payload)
-    if type(item) is GroupPacket:
-        size = GROUP_OVERHEAD_BYTES + CHARACTER_BYTES * 2 * NODE_CHARACTERS
-        for one in item.items:
-            names = len(one.session) + sum(map(len, one.groups))
-            # Names of groups have a head of up to 3 bytes each, of which a message has up to 100.
-            heads = ITEM_OVERHEAD_BYTES + 3 * len(one.groups)
-            size += heads + CHARACTER_BYTES * names + len(one.payload)
-        return size
     if type(item) is Ask:
         return ITEM_OVERHEAD_BYTES + CHARACTER_BYTES * len(item.action) + len(item.payload)
-    if type(item) is Reply:
+    if isinstance(item, (Reply, GroupBulk)):
         return ITEM_OVERHEAD_BYTES + len(item.payload)
     if isinstance(item, Bulky):
         return size_of(item.item) + sum(map(bytes_of, item.buffers))
-    # The rest is rare, and what is in it is hard to estimate: encode it once more.
+    # The rest is rare, or a packet of many messages, which is encoded faster than added up here.
     return len(_encoder.encode(item))

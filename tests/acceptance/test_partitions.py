@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,34 @@ from zactor.testing.history import read_logs
 from zactor.testing.lab import until
 from zactor.testing.netlab import NetLab, why_not
 
+ACTORS = """
+from zactor import Actor, action, signal
+
+
+class Source(Actor):
+    number = signal(int)
+
+    @action
+    def emit(self, value: int) -> None:
+        self.number.emit(value)
+
+
+class Sink(Actor):
+    def __init__(self) -> None:
+        self.got: list[int] = []
+
+    @action
+    def number(self, value: int) -> None:
+        self.got.append(value)
+
+    @action
+    def report(self) -> list[int]:
+        return self.got
+
+
+class Late(Actor):
+    pass
+"""
 CHATTER = Path(__file__).with_name("group_chatter.py")
 NODES = ("n1", "n2", "n3", "n4", "n5")
 ALL = {f"#c{node}#{node}" for node in NODES}
@@ -99,3 +128,58 @@ def test_both_sides_of_a_split_go_on_and_become_one_group_when_it_heals(net: Net
     lines = read_logs(net.home / "trace")
     assert {line["p"] for line in lines} == {f"{node}@1" for node in NODES}  # nobody was reborn
     assert {name: words for name, words in check_all(lines).items() if words} == {}
+
+
+def zactor(net: NetLab, node: str, *words: str, code: int = 0) -> str:
+    """Run a command on a node's host, at that node; return what it printed."""
+    where = ["--home", str(net.home), "--endpoint", net.endpoint(node)]
+    done = subprocess.run(
+        [*net.prefix(node), sys.executable, "-m", "zactor", *words[:1], *where, *words[1:]],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, (words, done.stdout, done.stderr)
+    return done.stdout + done.stderr
+
+
+def places(net: NetLab) -> dict[str, tuple[list[int], str, int]]:
+    """Where each node's copy of the knowledge base stands: clock, hash, when it got there."""
+    lines = [line for line in read_logs(net.home / "trace") if line["k"] == "kb_apply"]
+    return {line["p"]: (line["clock"], line["hash"], line["t"]) for line in lines}
+
+
+def test_the_majority_takes_changes_and_the_minority_refuses_and_keeps_its_signals(
+    net: NetLab,
+) -> None:
+    left, right = ("n1", "n2", "n3"), ("n4", "n5")
+    (net.home / "actors.py").write_text(ACTORS)
+    code = str(net.home / "actors.py")
+    for node in NODES:
+        net.start(node)
+    until("all meet", lambda: zactor(net, "n1", "nodes").count(" up ") == len(NODES))
+    for kind in ("source", "sink"):
+        zactor(net, "n4", "declare-factory", kind, code)
+    zactor(net, "n4", "deploy", "source", "s4", "n4")
+    zactor(net, "n4", "deploy", "sink", "k5", "n5")
+    zactor(net, "n4", "wire", "s4.number", "k5")
+    net.split(left, right)
+    until("the sides part", lambda: zactor(net, "n1", "nodes").count(" up ") == len(left), 5)
+    zactor(net, "n2", "wire", "s4.number", "k5", code=5)  # there they are gone with their nodes
+    zactor(net, "n2", "declare-factory", "late", code)
+    began = time.monotonic()
+    words = zactor(net, "n5", "unwire", "s4.number", "k5", code=6)
+    assert "n5 sees 2 of " in words, words
+    print(f"refused after {time.monotonic() - began:.2f} s, starting a process included")
+    zactor(net, "n4", "tell", "s4", "emit", "7")
+    until("the signal arrives", lambda: "7" in zactor(net, "n5", "ask", "k5", "report"))
+    net.heal()
+    healed_ns = time.monotonic_ns()
+
+    def alike() -> bool:
+        stand = places(net)
+        return len(stand) == len(NODES) and len({str(at[:2]) for at in stand.values()}) == 1
+
+    until("all know the same", alike, 10)
+    last = max(at for _, _, at in places(net).values())
+    print(f"all know the same {(last - healed_ns) / 1e9:.2f} s after the network healed")

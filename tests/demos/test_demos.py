@@ -9,20 +9,34 @@ from types import ModuleType
 import pytest
 
 from zactor import BlockingCluster, ConfigError, local
-from zactor.demos import demo1, demo2, story
+from zactor.demos import crashing, demo1, demo2, demo3, demo4, story
 from zactor.demos.counter import Counter, FailCounter, LazyCounter
 from zactor.demos.gui import Gui
 from zactor.kernel import Kernel
 
+IN_TIME = "no later than 3 s after that"
+
 
 @pytest.mark.parametrize(
-    ("demo", "last"),
-    [(demo1, "g2 shows 6 as well"), (demo2, "c2 has noticed nothing: it counts 3")],
+    ("demo", "argv", "last"),
+    [
+        (demo1, [], "g2 shows 6 as well"),
+        (demo2, [], "c2 has noticed nothing: it counts 3"),
+        (demo3, [], "the interaction is there once"),
+        (demo3, ["--at", "wire.before"], "g2 shows nothing"),
+        (demo3, ["--at", "react:end"], "g2 shows what c1 sends: 42"),
+        (demo4, [], "a new c1 counts from 1"),
+        (demo4, ["--at", "write.before"], "its on_stop has not run"),
+        (demo4, ["--at", "unwire.before"], IN_TIME),
+        (demo4, ["--at", "clear.during@4"], IN_TIME),
+        (demo4, ["--fail"], "destroyActor(c1) once more removes what is left of it"),
+    ],
+    ids=lambda value: value.__name__[-5:] if isinstance(value, ModuleType) else None,
 )
 def test_a_demo_shows_what_it_should(
-    demo: ModuleType, last: str, capsys: pytest.CaptureFixture[str]
+    demo: ModuleType, argv: list[str], last: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert demo.run([]) == 0
+    assert demo.run(argv) == 0
     out, err = capsys.readouterr()
     assert f"✓ {last}\n" in out
     assert "✗" not in out
@@ -67,9 +81,29 @@ def test_a_terminal_without_the_ticks_gets_words(monkeypatch: pytest.MonkeyPatch
     assert story._mark("✓", "ok") == "ok"
 
 
-def test_a_demo_takes_no_arguments() -> None:
-    with pytest.raises(ConfigError, match="--fast"):
-        demo1.run(["--fast"])
+@pytest.mark.parametrize(
+    ("demo", "argv", "told"),
+    [
+        (demo1, ["--fast"], "demo 1 takes no arguments, not --fast"),
+        (demo3, ["--fast"], r"demo 3 takes \[--at PLACE\] \[--list\], not '--fast'"),
+        (demo3, ["--fail"], "not '--fail'"),
+        (demo4, ["--at"], "not '--at'"),
+        (demo3, ["--at", "destroy_todo:end"], "'react:destroy_todo:end' is no place"),
+        (demo4, ["--at", "finish.before@2"], "turns"),
+    ],
+)
+def test_a_demo_takes_its_own_arguments_only(demo: ModuleType, argv: list[str], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        demo.run(argv)
+
+
+@pytest.mark.parametrize(("demo", "table"), [(demo3, "react"), (demo4, "destroy_todo")])
+def test_a_demo_lists_the_places_where_its_master_may_die(
+    demo: ModuleType, table: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert demo.run(["--list"]) == 0
+    assert capsys.readouterr().out.splitlines() == crashing.places(table)
+    assert len(crashing.places(table)) > 2
 
 
 def test_counter_and_gui_work_in_one_process_too(capsys: pytest.CaptureFixture[str]) -> None:

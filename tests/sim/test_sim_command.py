@@ -6,13 +6,14 @@ import pytest
 from click.testing import CliRunner
 
 from zactor.testing import sim
+from zactor.testing.sim_run import draw_plan
 
 
 def test_one_seed_prints_its_trace() -> None:
     done = CliRunner().invoke(sim.main, ["--seed", "3"])
     assert done.exit_code == 0
     assert "installs view" in done.output
-    assert done.output.startswith("seed 3: 4 nodes")
+    assert done.output.startswith(f"seed 3: {draw_plan(3).node_count} nodes")
 
 
 def test_many_seeds_are_counted() -> None:

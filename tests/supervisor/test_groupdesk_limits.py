@@ -164,17 +164,20 @@ def test_a_client_that_does_not_take_its_memberships_is_closed(
 
 def test_batches_are_cut_by_bytes_too(home: Path) -> None:
     async def story() -> None:
-        async with opened(home) as desk, desk.box("a") as a:
-            await a.join("room")
+        async with opened(home) as desk, desk.box("sender") as sender:
+            line = Connection(desk.hub.endpoint, home=home)
+            await ask(line, messages.OpenSession("reader"))
             body = b"x" * (config.BATCH_BYTES_MAX // 2)
-            assert a._line is not None
-            desk.host.paused = True  # so that all are delivered at once
-            for _ in range(8):
-                await a.multicast("room", body)
-            desk.host.paused = False
-            desk.host._changed.set()
-            assert await payloads(a, 8) == [body] * 8
-            most = 2 * (config.BATCH_BYTES_MAX + len(body))
-            assert a._line._inbox.unread_bytes <= most
+            for _ in range(5):
+                await sender.multicast("#reader#n1", body)
+            await sender.flush()
+            await until(lambda: any(seat.owed == 5 for seat in desk.desk._seats.values()))
+            lengths = []
+            for _ in range(3):
+                batch = await ask(line, messages.ReceiveGroup(0, 512))
+                assert isinstance(batch, list)
+                lengths.append(len(batch))
+            assert lengths == [2, 2, 1]
+            line.close()
 
     asyncio.run(story())

@@ -128,10 +128,11 @@ def test_what_had_arrived_when_the_node_died_is_read_first(lab: Lab) -> None:
         for number in range(100):
             a.multicast(a.private_group, b"%d" % number)
         a.flush()
-        assert a.box._line is not None
-        inbox = a.box._line._inbox
-        until("all have come", lambda: inbox.unread == 100)
+        line = a.box._line
+        assert line is not None
+        until("all have come", lambda: line._inbox.unread == 100)
         lab.kill("n3")
+        until("it is noticed", lambda: line.broken is not None)
         found: list[object] = []
         with pytest.raises(NotReachable, match="went away"):
             found.extend(a)

@@ -29,7 +29,7 @@ _SECTIONS: Sequence[tuple[str, Sequence[str]]] = (
     ("What is there", ("nodes", "ps", "wires", "factories", "status")),
     ("Actors", ("declare-node", "declare-factory", "deploy", "destroy", "wire", "unwire")),
     ("Messages", ("signal", "tell", "ask", "group")),
-    ("Knowledge", ("kb", "query", "wait")),
+    ("Knowledge", ("kb", "why", "query", "wait")),
     ("Watching", ("events", "deadletters", "doctor")),
     ("Files", ("bundle", "keys")),
 )

@@ -168,6 +168,8 @@ def check_newest_wins(knowledge: Knowledge) -> list[str]:
             continue
         before, clock = standing.get(line["p"], (0, 0)), clock_of(line)
         standing[line["p"]] = clock
+        if line["k"] == "kb_take" and clock < before:
+            wrong.append(f"{line['p']} goes back from {before} to {clock}")
         brought = best.get(clock[0], (0, 0))
         if line["k"] == "kb_apply" and clock[1] == 1 and brought[0] < clock[0] and before < brought:
             wrong.append(f"{line['p']} begins {clock} at {before}, a member had {brought}")

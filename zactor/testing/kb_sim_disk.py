@@ -60,6 +60,7 @@ class Disk:
 
     def __init__(self) -> None:
         self.is_full = False
+        self._has_failed = False  # this process has a gap in what it wrote: no more of it counts
         self._data = bytearray()  # synced
         self._state = _State()  # of it
         self._waiting: list[tuple[int, bytes]] = []  # written, not synced: number and frame
@@ -71,7 +72,8 @@ class Disk:
 
     def write(self, number: int, put: tuple[records.Record, ...]) -> None:
         """Queue one write. Raises: DiskFull."""
-        if self.is_full:
+        if self.is_full or self._has_failed:
+            self._has_failed = True
             raise DiskFull
         body = _ENCODER.encode([_put(record) for record in put])
         head = len(body).to_bytes(4, "big") + zlib.crc32(body).to_bytes(4, "big")
@@ -94,6 +96,7 @@ class Disk:
 
     def crash(self, chance: random.Random) -> None:
         """The power goes: of what isn't synced some beginning is there, perhaps a torn one."""
+        self._has_failed = False
         rest = b"".join(frame for _, frame in self._waiting)
         self._waiting.clear()
         self._data += rest[: chance.randint(0, len(rest))] if chance.random() < 0.7 else b""

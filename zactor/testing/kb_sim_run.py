@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from zactor.kernel import config
 from zactor.kernel.knowledge.agreed_effects import Decided
 from zactor.kernel.protocol.group_settings import Settings
 from zactor.kernel.protocol.messages import Transaction
@@ -49,6 +50,7 @@ class KbPlan:
     kb_faults: KbFaults
     faulty_ms: float
     changes_per_s: float  # of each node
+    limits: dict[str, int]  # of config, made small so that they are reached
     anybody_founds: bool  # whoever sees more than half; else the first node, perhaps alone
     settings: Settings
 
@@ -78,6 +80,12 @@ def draw_plan(seed: int) -> KbPlan:
         ),
         faulty_ms=chance.choice((2_000.0, 4_000.0, 7_000.0)),
         changes_per_s=chance.choice((2.0, 6.0, 15.0)),
+        limits={
+            "HISTORY_KEPT": chance.choice((3, 20, 10_000)),
+            "KB_PIECE_BYTES": chance.choice((150, 1_000, 200_000)),
+            "KB_QUICK_BYTES": chance.choice((0, 1_000, 1_000_000)),
+            "KB_FLIGHT_MAX": chance.choice((1, 4, 256)),
+        },
         anybody_founds=chance.random() < 0.5,
         settings=Settings(
             hold_down_ms_max=2_000,
@@ -104,6 +112,16 @@ class KbRun:
 
     def play(self) -> list[Line]:
         """The whole run; returns its log."""
+        before = {name: getattr(config, name) for name in self.plan.limits}
+        try:
+            for name, value in self.plan.limits.items():
+                setattr(config, name, value)
+            return self._play()
+        finally:
+            for name, value in before.items():
+                setattr(config, name, value)
+
+    def _play(self) -> list[Line]:
         cluster, plan = self.cluster, self.plan
         if self._chance.random() < plan.kb_faults.slow_disks:
             cluster.sync_ms = (0.5, 300.0)

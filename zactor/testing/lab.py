@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from zactor.master import connect
@@ -39,8 +39,10 @@ class Lab:
         self.children: dict[str, subprocess.Popen[bytes]] = {}
         self._read, self._write = os.pipe()
 
-    def start(self, name: str, *options: str, role: str = "node") -> None:
-        """Start a node and wait until its door is open."""
+    def start(
+        self, name: str, *options: str, role: str = "node", env: Mapping[str, str] | None = None
+    ) -> None:
+        """Start a node, with `env` beside our environment; wait until its door is open."""
         log = (self.home / f"{name}.log").open("ab")
         command = [*self.prefix(name), sys.executable, "-P", "-m", "zactor.supervisor"]
         command += ["--home", str(self.home), *self.options(name)]
@@ -52,6 +54,7 @@ class Lab:
             stderr=log,
             pass_fds=(self._read,),
             cwd=self.home,
+            env=None if env is None else os.environ | env,
         )
         log.close()
         pid = self.children[name].pid

@@ -90,6 +90,45 @@ def test_a_wrong_session_changes_nothing() -> None:
     assert engine.last_number == 0
 
 
+def test_all_groups_together_have_only_so_many_members() -> None:
+    wires = together(A, B, settings=Settings(memberships_max=3))
+    wires.step(A, events.Join("s", "blue"))
+    wires.run(100)
+    with pytest.raises(LocalProtocolError, match="3 members together"):
+        wires.step(B, events.Join("s", "blue"))
+    wires.step(A, events.Leave("s", "red"))
+    wires.run(100)
+    wires.step(B, events.Join("s", "blue"))
+
+
+def test_what_is_queued_in_one_turn_leaves_as_one_packet() -> None:
+    wires = together(A, B)
+    for service in (Service.AGREED, Service.SAFE, Service.FIFO, Service.UNRELIABLE):
+        for _ in range(2):
+            wires.engines[A].submit(events.Submit("s", service, ("red",), b"", mess_type=-7))
+    assert wires.engines[A].deadline_ms <= wires.now_ms
+    found = wires.step(A, events.Drained())
+    sent = [one.packet for one in found if isinstance(one, out.Sent)]
+    assert [(one.service, len(one.items)) for one in sent] == [
+        (Service.UNRELIABLE, 2),  # it doesn't wait for tickets
+        (Service.SAFE, 4),
+        (Service.FIFO, 2),
+    ]
+    wires.run(100)
+    packets = [one for one in wires.of(B, out.Deliver) if isinstance(one, out.Deliver)]
+    data = [message for one in packets for message, to in one.messages if to == ("s",)]
+    assert [one.service for one in data if one.ticket] == [Service.AGREED] * 2 + [Service.SAFE] * 2
+    assert {one.mess_type for one in data} == {-7}
+    assert len(data) == 8
+
+
+def test_a_node_that_has_stopped_takes_no_more() -> None:
+    engine = Engine(A, 0)
+    engine.step(events.Stop(), 0)
+    engine.submit(events.Submit("nobody", Service.FIFO, ("red",), b""))
+    assert engine.step(events.Drained(), 0) == []
+
+
 def test_more_cannot_be_consumed_than_was_delivered() -> None:
     with pytest.raises(LocalProtocolError, match="1 consumed, 0 are under way"):
         Engine(A, 0).step(events.Consumed(1), 0)

@@ -86,6 +86,13 @@ def test_a_refused_connection_proves_death_at_once_and_for_ever() -> None:
     assert ear.detector.peer(B) is None
 
 
+def test_nobody_can_tell_a_node_that_it_is_dead() -> None:
+    ear = Ear()
+    ear.hear(B)
+    ear.detector.gone(NodeId("a", 2))
+    assert ear.detector.alive == (A, B)
+
+
 def test_a_higher_incarnation_proves_the_lower_dead() -> None:
     ear = Ear()
     ear.hear(B)

@@ -239,7 +239,7 @@ def _attempt(draw: st.DrawFn) -> _Act:
 @st.composite
 def _answers(draw: st.DrawFn) -> _Act:
     """A node is lost, and the other answers the proposal, if there is one, as it likes."""
-    lost, other = draw(st.sampled_from([(C, B), (A, C), (B, C)]))
+    lost, other = draw(st.sampled_from([(C, B), (A, C), (B, C), (NodeId("b", 2), A)]))
 
     def act(world: World) -> None:
         me = world.victim
@@ -289,7 +289,7 @@ def _check(world: World) -> None:
         wires.engines.pop(node)
     for node in (*others, LOW):
         wires.step(me, events.ProcessGone(node))
-    again = [NodeId(node.name, 2) for node in others]
+    again = [NodeId(node.name, 9) for node in others]
     for node in again:
         wires.engines[node] = Engine(node, wires.now_ms)
         wires.effects[node] = []

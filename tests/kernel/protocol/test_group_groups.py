@@ -161,6 +161,20 @@ def test_a_copy_changes_apart() -> None:
     assert groups.members("red") == (ANN,)
 
 
+def test_memberships_are_counted() -> None:
+    groups = red(ANN, BOB)
+    groups.apply(change(Kind.JOIN, ANN, 3, "blue"))
+    groups.apply(change(Kind.JOIN, ANN, 4, "blue"))
+    groups.apply(change(Kind.LEAVE, BOB, 5, "red"))
+    assert groups.size == 2
+    groups.apply(change(Kind.JOIN, BOB, 6, "red"))
+    groups.transitional((A,), NEW, (A,))
+    groups.install(NEW, (CohortGroups((A,), groups.states()),))
+    assert groups.size == 2
+    groups.apply(change(Kind.DISCONNECT, ANN, 1))
+    assert groups.size == 0
+
+
 # -- sessions --------------------------------------------------------------------------------
 def submit(
     session: str = "ann", groups: tuple[str, ...] = ("red",), size: int = 0, mess_type: int = 0

@@ -1,0 +1,354 @@
+"""Planted bugs in the real replica, each with a checker that must catch it.
+
+A mutant changes one decision. `catcher` must be among those who complain; where a bug breaks
+several promises at once, others may be too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from zactor.kernel import config
+from zactor.kernel.knowledge import formation, proposal, stay, voting
+from zactor.kernel.knowledge.agreed import Replica
+from zactor.kernel.knowledge.agreed_effects import Decided, Effect
+from zactor.kernel.knowledge.book import Book
+from zactor.kernel.knowledge.claims import Claims
+from zactor.kernel.knowledge.formation import Formation
+from zactor.kernel.knowledge.log import Kept
+from zactor.kernel.knowledge.pen import Pen
+from zactor.kernel.knowledge.stay import Stay
+from zactor.kernel.knowledge.submissions import Submissions
+from zactor.kernel.knowledge.theory import Theory
+from zactor.kernel.knowledge.transfer import Intake
+from zactor.kernel.protocol.messages import KbAttempt, KbNote, KbPiece, NoteKind, Primary
+from zactor.testing.kb_checkers import check_all
+from zactor.testing.kb_sim_run import KbFaults, KbPlan, KbRun, draw_plan
+from zactor.testing.sim_faults import Faults
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+def storm(seed: int) -> KbPlan:
+    """A run in which views change all the time and power goes often: for what is rare in others."""
+    plan = draw_plan(seed)
+    return replace(
+        plan,
+        roles={name: "node" for name in ("n0", "n1", "n2")},
+        faults=Faults(
+            delay_ms_max=8.0,
+            spike=0.05,
+            crashes=1.0,
+            restart_ms_max=300.0,
+            partitions=2.5,
+            breaks=3.0,
+            heal_ms_max=500.0,
+        ),
+        kb_faults=KbFaults(power_losses=0.4, slow_disks=0.5),
+        settings=replace(plan.settings, hold_down_ms=100, hold_down_ms_max=200),
+        faulty_ms=9_000.0,
+        changes_per_s=10.0,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """A bug, who must catch it, and seeds that show it."""
+
+    words: str
+    catcher: str
+    patch: Patch
+    seeds: range = range(60)  # played until one shows it
+    plan: Callable[[int], KbPlan] = draw_plan
+
+    def caught(self) -> dict[str, list[str]]:
+        """Play the seeds until the catcher complains; return who does then."""
+        for seed in self.seeds:
+            try:
+                found = check_all(KbRun(self.plan(seed)).play())
+            except AssertionError as error:
+                found = {"assertion": [str(error)]}
+            if self.catcher in found:
+                return found
+        return {}
+
+
+def _applies_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Claims, "decided", lambda self, primary: 1 << 60)
+
+
+def _oldest_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    def chosen(standings: Any) -> str:
+        return min(sorted(standings), key=lambda name: standings[name].number)
+
+    monkeypatch.setattr(voting, "chosen", chosen)
+
+
+def _anybody_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(voting, "decides", lambda primary, present: True)
+
+
+def _both_halves_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    def decides(primary: Primary, present: Any) -> bool:
+        return 2 * sum(one in present for one in primary.members) >= len(primary.members)
+
+    monkeypatch.setattr(voting, "decides", decides)
+
+
+def _waits_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Submissions, "overdue", lambda self, now_ms, reason: iter(()))
+
+
+def _reads_locally(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(self: Replica, id_: str) -> list[Effect]:
+        return [Decided(id=id_, clock=self.clock)]
+
+    monkeypatch.setattr(Replica, "read", read)
+
+
+def _one_disk_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    def decided(self: Claims, primary: Primary) -> int:
+        return max(self._claimed(name) for name in primary.members)
+
+    monkeypatch.setattr(Claims, "decided", decided)
+
+
+def _goes_on_without_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Replica, "failed", lambda self, why: [])
+
+
+def _loses_a_fact(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Intake.snapshot
+
+    def snapshot(self: Intake, last: KbPiece) -> Kept:
+        kept = real(self, last)
+        rows = kept.theory.rows()
+        lost = [row for row in rows if row[0].startswith("did(")][:1]
+        theory = Theory(row for row in rows if row not in lost)
+        return Kept(
+            theory=theory,
+            clock=kept.clock,
+            digest=kept.digest,
+            ids=kept.ids,
+            number=kept.number,
+            chain=kept.chain,
+            epoch=kept.epoch,
+        )
+
+    monkeypatch.setattr(Intake, "snapshot", snapshot)
+
+
+def _nobody_is_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Stay._note
+
+    def note(self: Stay, name: str, message: KbNote, transitional: bool) -> None:
+        if message.kind is not NoteKind.READY:
+            real(self, name, message, transitional)
+
+    monkeypatch.setattr(Stay, "_note", note)
+
+
+MUTANTS: dict[str, Mutant] = {
+    "applies at once": Mutant(
+        words="what is ordered is applied before a majority has it on disk",
+        catcher="K1 one history",
+        patch=_applies_at_once,
+        plan=storm,
+    ),
+    "one disk is enough": Mutant(
+        words="one member's disk decides",
+        catcher="K7 durable",
+        patch=_one_disk_is_enough,
+    ),
+    "one disk is enough, and power goes": Mutant(
+        words="one member's disk decides",
+        catcher="K2 nothing acknowledged is lost",
+        patch=_one_disk_is_enough,
+        plan=storm,
+    ),
+    "anybody decides": Mutant(
+        words="a minority forms a primary",
+        catcher="K3 one primary",
+        patch=_anybody_decides,
+    ),
+    "both halves decide": Mutant(
+        words="each half of two forms a primary",
+        catcher="K3 one primary",
+        patch=_both_halves_decide,
+        plan=storm,
+    ),
+    "the oldest wins": Mutant(
+        words="the shortest log of a view counts",
+        catcher="K4 newest wins",
+        patch=_oldest_wins,
+        plan=storm,
+    ),
+    "waits on": Mutant(
+        words="a minority doesn't refuse",
+        catcher="K5 minority refuses",
+        patch=_waits_on,
+    ),
+    "reads locally": Mutant(
+        words="a read doesn't ask the others",
+        catcher="K6 linearisable",
+        patch=_reads_locally,
+    ),
+    "goes on without its disk": Mutant(
+        words="a full disk is overlooked",
+        catcher="K8 torn or full",
+        patch=_goes_on_without_disk,
+    ),
+    "loses a fact": Mutant(
+        words="a snapshot isn't whole",
+        catcher="convergence",
+        patch=_loses_a_fact,
+    ),
+    "nobody is let in": Mutant(
+        words="who is brought up stays outside",
+        catcher="liveness",
+        patch=_nobody_is_let_in,
+    ),
+}
+"""One for each checker at least."""
+
+
+# -- the algorithm's weak places ----------------------------------------------------------------
+def _too_few_voices(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = proposal.first_attempt
+
+    def first_attempt(*args: Any) -> KbAttempt:
+        attempt = real(*args)
+        return KbAttempt(
+            attempt.primary, attempt.primary.members[:1], attempt.number, attempt.chain
+        )
+
+    monkeypatch.setattr(formation, "first_attempt", first_attempt)
+
+
+def _attempts_dont_bind(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = voting.has_memory
+
+    def shortfall(me: str, voters: Any, camp: Any, standings: Any) -> str:
+        bare = [Any_without_attempts(standing) for standing in standings]
+        return str(_shortfall(me, voters, camp, bare))
+
+    _shortfall = voting._shortfall
+
+    def Any_without_attempts(standing: Any) -> Any:
+        import msgspec
+
+        return msgspec.structs.replace(standing, attempts=())
+
+    monkeypatch.setattr(voting, "_shortfall", shortfall)
+    monkeypatch.setattr(voting, "has_memory", real)
+
+
+def _undecided_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Stay.leave
+
+    def leave(self: Stay, now_ms: int) -> None:
+        self.formation.is_undecided = False
+        real(self, now_ms)
+
+    monkeypatch.setattr(Stay, "leave", leave)
+
+
+def _speaks_before_its_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Pen.write
+
+    def write(self: Pen, end: int, *put: Any, is_urgent: bool = True) -> Any:
+        effect = real(self, end, *put, is_urgent=is_urgent)
+        self.durable = end
+        return effect
+
+    monkeypatch.setattr(Pen, "write", write)
+
+
+def _cuts_its_tail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tail of an old view is thrown away when the view ends."""
+    real = Book.standing
+
+    def standing(self: Book, *args: Any) -> Any:
+        from zactor.kernel.knowledge import records
+
+        if self.log.tail:
+            self.log.cut()
+            self._write(records.CutTail())
+        return real(self, *args)
+
+    monkeypatch.setattr(Book, "standing", standing)
+
+
+def _drops_what_comes_after_the_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Stay._order
+
+    def order(self: Stay, name: str, message: Any) -> None:
+        if not self.is_transitional:
+            real(self, name, message)
+
+    monkeypatch.setattr(Stay, "_order", order)
+
+
+def _sends_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything open is sent again in every primary, and nobody remembers what took place."""
+    monkeypatch.setattr(config, "TRANSACTION_IDS_KEPT", 0)
+    real = Submissions.settle
+
+    def settle(self: Submissions, history: Any, ordered: Any) -> Iterator[Decided]:
+        return real(self, history, ())
+
+    monkeypatch.setattr(Submissions, "settle", settle)
+
+
+ALSO: dict[str, Mutant] = {
+    "an attempt isn't recorded by all": Mutant(
+        words="who was counted for a majority doesn't know what for",
+        catcher="K1 one history",
+        patch=_too_few_voices,
+        plan=storm,
+    ),
+    "claims before the disk": Mutant(
+        words="a member says it has on disk what is only on its way there",
+        catcher="K7 durable",
+        patch=_speaks_before_its_disk,
+    ),
+    "cuts its tail": Mutant(
+        words="what is ordered and not applied dies with its view",
+        catcher="K2 nothing acknowledged is lost",
+        patch=_cuts_its_tail,
+        plan=storm,
+    ),
+    "drops what comes after the signal": Mutant(
+        words="what others may have seen as regular isn't taken down",
+        catcher="K1 one history",
+        patch=_drops_what_comes_after_the_signal,
+        plan=storm,
+    ),
+    "sends twice": Mutant(
+        words="a transaction is sent again though it has its place",
+        catcher="K2 nothing acknowledged is lost",
+        patch=_sends_twice,
+        plan=storm,
+    ),
+    "attempts don't bind": Mutant(
+        words="an attempt that may have succeeded is forgotten",
+        catcher="K3 one primary",
+        patch=_attempts_dont_bind,
+        plan=storm,
+        seeds=range(200),
+    ),
+    "an undecided attempt is dropped": Mutant(
+        words="who doesn't know whether it was formed takes it for failed",
+        catcher="K3 one primary",
+        patch=_undecided_is_dropped,
+        plan=storm,
+        seeds=range(300),
+    ),
+}
+"""The algorithm's known weak places: each may break several promises."""
+
+__all__ = ["ALSO", "MUTANTS", "Formation", "Mutant", "storm"]
