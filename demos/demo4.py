@@ -158,8 +158,8 @@ def _ends(cluster: BlockingCluster) -> list[str]:
     return [line for line in cluster.output("n1").splitlines() if line.startswith("c1 | ends")]
 
 
-def _troubles(cluster: BlockingCluster) -> object:
-    return cluster.master.status()["troubles"]
+def _troubles(cluster: BlockingCluster) -> str:
+    return str(cluster.master.status()["troubles"])
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from zactor.supervisor.theoryview import ActorRow
 
 log = structlog.get_logger()
 
-UNDO_AFTER_S = 1.0  # what failed to start is forgotten then, whoever deployed it
+UNDO_AFTER_S = 0.5  # what failed to start is forgotten then: who deployed it has read why
 RETRY_S = 0.2  # before a report that wasn't taken is repeated
 
 

@@ -5,117 +5,26 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 import zmq
+from client_world import (
+    CHANGE,
+    LOOK,
+    Doors,
+    failure,
+    only_knocks,
+    told,
+    wait_until,
+)
 
-from zactor.client import Connection, find_endpoints, parse_endpoint
+from zactor.client import find_endpoints, parse_endpoint
 from zactor.kernel import errors
 from zactor.kernel.protocol import messages
-from zactor.kernel.transport import keys, sockets
-from zactor.kernel.transport.authenticator import Authenticator
-from zactor.kernel.wire import codec, results
+from zactor.kernel.transport import keys
+from zactor.kernel.wire import results
 from zactor.supervisor import rundir
-
-Answers = Callable[[messages.Request], list[messages.Answer | messages.Problem]]
-
-
-class Porter:
-    """A door with someone behind it who answers each request as `answer` says."""
-
-    def __init__(self, home: Path, answer: Answers) -> None:
-        self.answer = answer
-        self.seen: list[messages.Operation] = []
-        self.ids: list[str] = []
-        self._context = sockets.context()
-        self._authenticator = Authenticator(self._context)
-        known = keys.cluster_keys(home)
-        self._authenticator.admit(known.door.public, "door")
-        self._door, self.endpoint = sockets.bind_door(
-            self._context, "127.0.0.1", None, known.server
-        )
-        self._stopping = False
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        while not self._stopping:
-            if self._door.poll(10):
-                routing_id, *parts = self._door.recv_multipart()
-                request = codec.decode_inbound(parts)
-                assert isinstance(request, messages.Request)
-                self.seen.append(request.operation)
-                self.ids.append(request.id)
-                for outbound in self.answer(request):
-                    self._door.send_multipart([routing_id, *codec.encode_outbound(outbound)])
-        self._door.close()
-
-    def close(self) -> None:
-        if not self._stopping:
-            self._stopping = True
-            self._thread.join()
-            self._authenticator.close()
-            self._context.destroy(linger=0)
-
-
-def told(request: messages.Request) -> list[messages.Answer | messages.Problem]:
-    """Every question has the answer "told", except which nodes there are."""
-    nodes = isinstance(request.operation, messages.Look) and request.operation.what == "nodes"
-    return list(results.answers(request.number, [] if nodes else "told"))
-
-
-def only_knocks(request: messages.Request) -> list[messages.Answer | messages.Problem]:
-    """Answer which nodes there are, and nothing else."""
-    if request.operation == messages.Look(what="nodes", argument=""):
-        return list(results.answers(request.number, []))
-    return []
-
-
-class Doors:
-    """Makes porters and connections, and closes them."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.open: list[Porter | Connection] = []
-
-    def porter(self, answer: Answers = told, home: Path | None = None) -> Porter:
-        porter = Porter(home or self.home, answer)
-        self.open.append(porter)
-        return porter
-
-    def connection(self, endpoint: str | None = None, home: Path | None = None) -> Connection:
-        connection = Connection(endpoint, home=home or self.home)
-        self.open.append(connection)
-        return connection
-
-
-@pytest.fixture
-def doors(tmp_path: Path) -> Iterator[Doors]:
-    made = Doors(tmp_path / "home")
-    yield made
-    for each in reversed(made.open):
-        each.close()
-    assert "zactor-client" not in {thread.name for thread in threading.enumerate()}
-
-
-LOOK = messages.Look(what="status", argument="")
-CHANGE = messages.TellActor(actor="c1", action="inc", payload=b"")
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.005)
-
-
-def failure(future: Future[object]) -> BaseException:
-    error = future.exception(timeout=10)
-    assert error is not None
-    return error
 
 
 def test_an_address_is_a_host_with_or_without_a_port() -> None:
@@ -240,71 +149,6 @@ def test_the_next_request_goes_to_another_node_that_the_first_one_named(doors: D
     wait_until(lambda: connection.endpoint == "")
     assert connection.request(LOOK).result(5) == "told"
     assert other.seen[-1] == LOOK
-
-
-DESTROY = messages.DestroyActor(name="c1", todo=True, drain_s=-1.0)
-
-
-def test_a_change_whose_node_goes_is_asked_again_at_another_under_the_same_id(
-    doors: Doors,
-) -> None:
-    other = doors.porter()
-    rows = [{"state": "up", "address": other.endpoint.removeprefix("tcp://")}]
-
-    def answer(request: messages.Request) -> list[messages.Answer | messages.Problem]:
-        knock = isinstance(request.operation, messages.Look)
-        return list(results.answers(request.number, rows)) if knock else []
-
-    first = doors.porter(answer)
-    connection = doors.connection(first.endpoint)
-    changes = [connection.request(DESTROY, timeout=60) for _ in range(2)]
-    telling = connection.request(CHANGE)
-    wait_until(lambda: len(first.seen) == 4)
-    first.close()
-    assert [change.result(5) for change in changes] == ["told", "told"]
-    assert isinstance(failure(telling), errors.OutcomeUnknown), "what has no id isn't"
-    ids = [name for name in first.ids if name]
-    assert len(set(ids)) == 2
-    assert [name for name in other.ids if name] == ids, "in the same order too"
-    assert connection.request(DESTROY).result(5) == "told"
-    assert other.ids[-1] not in ids, "another request is another"
-
-
-def test_a_change_that_no_other_node_can_be_asked_for_may_have_been_done(doors: Doors) -> None:
-    porter = doors.porter(only_knocks)
-    connection = doors.connection(porter.endpoint)
-    change = connection.request(DESTROY)
-    wait_until(lambda: len(porter.seen) == 2)
-    porter.close()
-    error = failure(change)
-    assert isinstance(error, errors.OutcomeUnknown)
-    assert str(error).endswith("it may have been done, look first")
-
-
-def test_a_change_that_was_never_sent_was_not_done(doors: Doors) -> None:
-    porter = doors.porter()
-    porter.close()
-    assert isinstance(
-        failure(doors.connection(porter.endpoint).request(DESTROY)), errors.NotReachable
-    )
-
-
-def test_a_change_that_is_asked_again_keeps_its_time(doors: Doors) -> None:
-    other = doors.porter(only_knocks)
-    rows = [{"state": "up", "address": other.endpoint.removeprefix("tcp://")}]
-
-    def answer(request: messages.Request) -> list[messages.Answer | messages.Problem]:
-        knock = isinstance(request.operation, messages.Look)
-        return list(results.answers(request.number, rows)) if knock else []
-
-    first = doors.porter(answer)
-    connection = doors.connection(first.endpoint)
-    change = connection.request(DESTROY, timeout=0.6)
-    wait_until(lambda: len(first.seen) == 2)
-    first.close()
-    error = failure(change)
-    assert isinstance(error, errors.TimedOut)
-    assert str(error).endswith("it may still be done")
 
 
 def test_without_an_endpoint_any_node_of_the_home_will_do(doors: Doors) -> None:

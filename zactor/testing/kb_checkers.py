@@ -319,9 +319,8 @@ def check_liveness(knowledge: Knowledge) -> list[str]:
     last: dict[str, Asked] = {}
     for asked in knowledge.asked.values():
         last[asked.process] = asked
-    for process in sorted(live):
-        asked = last.get(process)
-        if asked is None:
+    for process, asked in sorted(last.items()):
+        if process not in live:
             continue
         took_ms = None if asked.end_ns is None else (asked.end_ns - asked.begin_ns) / 1e6
         if took_ms is None or took_ms > PROBE_MS:

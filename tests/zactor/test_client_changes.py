@@ -1,0 +1,79 @@
+"""A change whose node goes before it has answered is asked again at another, and done once."""
+
+from __future__ import annotations
+
+from client_world import (
+    CHANGE,
+    Doors,
+    failure,
+    only_knocks,
+    wait_until,
+)
+
+from zactor.kernel import errors
+from zactor.kernel.protocol import messages
+from zactor.kernel.wire import results
+
+DESTROY = messages.DestroyActor(name="c1", todo=True, drain_s=-1.0)
+
+
+def test_a_change_whose_node_goes_is_asked_again_at_another_under_the_same_id(
+    doors: Doors,
+) -> None:
+    other = doors.porter()
+    rows = [{"state": "up", "address": other.endpoint.removeprefix("tcp://")}]
+
+    def answer(request: messages.Request) -> list[messages.Answer | messages.Problem]:
+        knock = isinstance(request.operation, messages.Look)
+        return list(results.answers(request.number, rows)) if knock else []
+
+    first = doors.porter(answer)
+    connection = doors.connection(first.endpoint)
+    changes = [connection.request(DESTROY, timeout=60) for _ in range(2)]
+    telling = connection.request(CHANGE)
+    wait_until(lambda: len(first.seen) == 4)
+    first.close()
+    assert [change.result(5) for change in changes] == ["told", "told"]
+    assert isinstance(failure(telling), errors.OutcomeUnknown), "what has no id isn't"
+    ids = [name for name in first.ids if name]
+    assert len(set(ids)) == 2
+    assert [name for name in other.ids if name] == ids, "in the same order too"
+    assert connection.request(DESTROY).result(5) == "told"
+    assert other.ids[-1] not in ids, "another request is another"
+
+
+def test_a_change_that_no_other_node_can_be_asked_for_may_have_been_done(doors: Doors) -> None:
+    porter = doors.porter(only_knocks)
+    connection = doors.connection(porter.endpoint)
+    change = connection.request(DESTROY)
+    wait_until(lambda: len(porter.seen) == 2)
+    porter.close()
+    error = failure(change)
+    assert isinstance(error, errors.OutcomeUnknown)
+    assert str(error).endswith("it may have been done, look first")
+
+
+def test_a_change_that_was_never_sent_was_not_done(doors: Doors) -> None:
+    porter = doors.porter()
+    porter.close()
+    assert isinstance(
+        failure(doors.connection(porter.endpoint).request(DESTROY)), errors.NotReachable
+    )
+
+
+def test_a_change_that_is_asked_again_keeps_its_time(doors: Doors) -> None:
+    other = doors.porter(only_knocks)
+    rows = [{"state": "up", "address": other.endpoint.removeprefix("tcp://")}]
+
+    def answer(request: messages.Request) -> list[messages.Answer | messages.Problem]:
+        knock = isinstance(request.operation, messages.Look)
+        return list(results.answers(request.number, rows)) if knock else []
+
+    first = doors.porter(answer)
+    connection = doors.connection(first.endpoint)
+    change = connection.request(DESTROY, timeout=0.6)
+    wait_until(lambda: len(first.seen) == 2)
+    first.close()
+    error = failure(change)
+    assert isinstance(error, errors.TimedOut)
+    assert str(error).endswith("it may still be done")
