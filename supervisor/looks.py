@@ -226,6 +226,8 @@ def status(node: Node) -> dict[str, Any]:
         "node": node.me.name,
         "leader": node.ledger.leader,
         "clock": list(node.ledger.clock),
+        "view": str(node.groups.view.id),
+        "members": [str(member) for member in node.groups.view.members],
         "nodes": len([row for row in rows if row["state"] in ("up", "stuck")]),
         "unconfigured": len([row for row in rows if row["state"] == "unconfigured"]),
         "actors": len(all_actors),

@@ -130,7 +130,7 @@ class Mailbox:
         Raises:
             LocalProtocolError: this mailbox isn't in it.
         """
-        operation = messages.LeaveGroup(group)
+        operation = messages.LeaveGroup(check_group_name("group", group))
         await self._ended(self._open_line().ask(operation), self._answer_limit())
 
     # -- sending -----------------------------------------------------------------------------
@@ -165,8 +165,8 @@ class Mailbox:
         level = service if type(service) is Service else _level(service)
         if type(payload) is not bytes or len(payload) > config.GROUP_PAYLOAD_BYTES_MAX:
             payload = _bytes_of(payload)
-        if mess_type:
-            _check_mess_type(mess_type)
+        if type(mess_type) is not int or mess_type:
+            mess_type = _checked_mess_type(mess_type)
         outgoing = Outgoing(groups, payload, level, discard, mess_type)
         if not line.put(outgoing):
             limit = _Limit(f"no room for a message to {' '.join(groups)}", self._timeout)
@@ -363,9 +363,12 @@ def _bytes_of(payload: bytes | bytearray | memoryview) -> bytes:
     return bytes(payload)
 
 
-def _check_mess_type(mess_type: int) -> None:
+def _checked_mess_type(mess_type: int) -> int:
+    if not isinstance(mess_type, int):
+        raise errors.ConfigError(f"a mess_type is an int, not {type(mess_type).__name__}")
     if not -_MESS_TYPE_MAX - 1 <= mess_type <= _MESS_TYPE_MAX:
         raise errors.ConfigError(f"mess_type {mess_type} has more than 16 bits")
+    return int(mess_type)  # of a bool or an IntEnum
 
 
 def _level(service: Service | str) -> Service:

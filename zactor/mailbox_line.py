@@ -152,7 +152,8 @@ class Line:
             pass
 
     def _end_of(self, error: errors.ZactorError) -> errors.ZactorError:
-        if isinstance(error, errors.NotReachable | errors.OutcomeUnknown):
+        gone = errors.NotReachable | errors.OutcomeUnknown | errors.NoSuchThing
+        if isinstance(error, gone):  # the last: our connection was lost, and this is another
             name = self.opened.name if self.opened is not None else ""
             return errors.NotReachable(
                 f"the node at {plain(self._endpoint)} went away, and mailbox {name!r} with it: "
@@ -250,7 +251,8 @@ class Line:
             with self._lock:
                 self._outbox.answered()
                 if error is not None and asked is None and self.fault is None:
-                    self.fault = error
+                    lost = isinstance(error, errors.NoSuchThing)
+                    self.fault = self._end_of(error) if lost else error
                 self._send()
                 waiting, self._senders = self._senders, []
             if asked is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from zactor.kernel.config import GROUP_DESTINATIONS_MAX, GROUP_NAME_CHARS_MAX
 from zactor.kernel.errors import ConfigError
@@ -16,8 +16,10 @@ def check_group_name(kind: str, name: str) -> str:
     """Return `name` if a program may call a group or a session so.
 
     Raises:
-        ConfigError: it has no or too many characters, a `#`, or is reserved.
+        ConfigError: it has no or too many characters, a `#`, is reserved, or is no UTF-8.
     """
+    if not isinstance(name, str):
+        raise ConfigError(f"a {kind} has text for a name, not {type(name).__name__}")
     if not 0 < len(name) <= GROUP_NAME_CHARS_MAX or "#" in name:
         raise ConfigError(
             f"{name[:40]!r} is no name for a {kind}: want 1 to {GROUP_NAME_CHARS_MAX} characters"
@@ -25,7 +27,16 @@ def check_group_name(kind: str, name: str) -> str:
         )
     if name.startswith(RESERVED):
         raise ConfigError(f"{name!r}: names that begin with {RESERVED!r} are zactor's own")
+    _check_text(name)
     return name
+
+
+def _check_text(name: str) -> None:
+    """Let nothing pass that no frame could hold: it would stop a link for good."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{name[:40]!r} is no text: it can't be written as UTF-8") from None
 
 
 def is_private(group: str) -> bool:
@@ -33,15 +44,16 @@ def is_private(group: str) -> bool:
     return group.startswith("#")
 
 
-def check_destinations(groups: str | Sequence[str]) -> tuple[str, ...]:
+def check_destinations(groups: str | Iterable[str]) -> tuple[str, ...]:
     """Return `groups` if a program may send to all of them: groups and private groups.
 
     Raises:
         ConfigError: there is none, there are too many, or one is no name or reserved.
     """
-    if isinstance(groups, str | tuple):
-        return _checked(groups)
-    return _checked(tuple(groups))
+    try:
+        return _checked(groups if isinstance(groups, str | tuple) else tuple(groups))
+    except (TypeError, AttributeError):  # nothing to go through, or something in it is no text
+        raise ConfigError(f"a message goes to a name or several, not to {groups!r:.60}") from None
 
 
 @functools.lru_cache(1024)  # programs send to the same few groups all the time
@@ -60,4 +72,5 @@ def _checked(groups: str | tuple[str, ...]) -> tuple[str, ...]:
         if not node or len(node) > GROUP_NAME_CHARS_MAX:
             raise ConfigError(f"{group[:40]!r} is no private group: want #SESSION#NODE")
         check_group_name("session", session)
+        _check_text(node)
     return groups

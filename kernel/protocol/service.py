@@ -31,7 +31,7 @@ class Service(enum.Enum):
 
         try:
             return cls(text.lower())
-        except ValueError:
+        except (ValueError, AttributeError):  # the latter: it is no text
             names = ", ".join(level.value for level in cls)
             raise ConfigError(f"{text!r} is no service level: want one of {names}") from None
 

@@ -114,7 +114,7 @@ class Sessions:
             most = settings.destinations_max
             raise LocalProtocolError(f"a message goes to 1 to {most} groups, not to {count}")
         for group in event.groups:
-            if not 0 < len(group) <= 2 * settings.name_chars_max:
+            if not _is_text(group, 2 * settings.name_chars_max):
                 raise LocalProtocolError(f"{group[:40]!r} is no name of a group")
         if len(event.payload) > settings.payload_bytes_max:
             most = settings.payload_bytes_max
@@ -138,13 +138,20 @@ class Sessions:
         return self._joined[session]
 
     def _check_name(self, kind: str, name: str) -> None:
-        if not 0 < len(name) <= self._settings.name_chars_max or "#" in name:
+        if not _is_text(name, self._settings.name_chars_max) or "#" in name:
             most = self._settings.name_chars_max
             raise LocalProtocolError(f"a {kind}'s name has 1 to {most} characters and no #")
 
     def _change(self, session: str, groups: tuple[str, ...]) -> GroupItem:
         self.number += 1
         return GroupItem(self.number, Service.AGREED, session, groups, False, 0, b"")
+
+
+def _is_text(name: str, most: int) -> bool:
+    """True if it has 1 to `most` characters, and can travel: a lone surrogate can't."""
+    if not 0 < len(name) <= most:
+        return False
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _not_open(session: str) -> LocalProtocolError:

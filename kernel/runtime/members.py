@@ -125,7 +125,7 @@ class Member:
             ConfigError: a name is wrong, or the value can't travel, or is too long.
             MailboxFull: the hard limit of what may wait is reached.
         """
-        names = check_destinations((groups,) if isinstance(groups, str) else tuple(groups))
+        names = check_destinations(groups)
         cell = self._cell
         payload = encode_message(value, cell.runtime.policy)
         if len(payload) > config.GROUP_PAYLOAD_BYTES_MAX:

@@ -271,6 +271,8 @@ class _Ref:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        if not name.isascii() and any("\ud800" <= character <= "\udfff" for character in name):
+            raise AttributeError(f"{name!r} is no name of an action")  # no frame could hold it
         if self._class is not None and not hasattr(self._class, name):
             known = self._class.__name__
             raise AttributeError(f"{self.name} is a {known}, which has no action {name!r}")

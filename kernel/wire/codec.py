@@ -230,7 +230,12 @@ def check_item(item: object) -> None:
 
 # -- out -------------------------------------------------------------------------------------
 def _body(message: msgspec.Struct) -> bytes:
-    body = _encoder.encode(message)
+    try:
+        body = _encoder.encode(message)
+    except UnicodeEncodeError as error:  # a lone surrogate, of a command line for one
+        raise LocalProtocolError(
+            f"a {type(message).__name__} with text that is none: {error}"
+        ) from None
     if len(body) > FRAME_BYTES_MAX:
         raise LocalProtocolError(
             f"a {type(message).__name__} of {len(body)} bytes, {FRAME_BYTES_MAX} allowed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from zactor.testing.lab import Lab
 
 SHOWN_CHARS = 6_000
+
+sys.path.insert(0, str(Path(__file__).parent))  # for chat.py
 
 
 @pytest.hookimpl(wrapper=True)

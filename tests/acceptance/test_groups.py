@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from chat import Chat
 
 from zactor.supervisor.tracelog import VARIABLE
 from zactor.testing.checkers import check_all
@@ -139,22 +140,30 @@ def test_after_kill_9_the_survivors_agree_and_the_dead_had_begun_alike(
 
 
 def test_a_node_that_slept_for_five_seconds_rejoins_by_itself_with_its_client(
-    lab: Lab, start: Callable[[int], Clients], trace: Path
+    lab: Lab, trace: Path
 ) -> None:
-    clients = start(COUNT)
-    until("traffic flows", lambda: len(delivered(trace, "n3")) > COUNT // 2, 60)
-    lab.pause("n3")
-    until("the others go on without it", lambda: members_at(trace, "n1") == {"n1", "n2"})
-    time.sleep(5)  # what the test is about: it sleeps for so long
-    lab.resume("n3")
-    for node in NODES:
-        until(f"{node} has all", lambda node=node: members_at(trace, node) == set(NODES))
-    clients.wait()
-    ends = [line for line in clients.lines("n3") if line.startswith("members")]
-    assert ends[-1].split()[1:] == ["#cn1#n1", "#cn2#n2", "#cn3#n3"]
-    logs = [messages_of(clients.lines(node)) for node in ("n1", "n2")]
-    assert logs[0] == logs[1]
-    assert complaints(node_lines(trace)) == {}
+    for name in NODES:
+        lab.start(name)
+    everybody = {f"#c{node}#{node}" for node in NODES}
+    chat = Chat(lab, NODES)
+    try:
+        for node in NODES:
+            until(f"{node} sees all", lambda node=node: chat.members(node) == everybody)
+        lab.pause("n3")
+        until("the others go on without it", lambda: members_at(trace, "n1") == {"n1", "n2"})
+        time.sleep(5)  # what the test is about: it sleeps for so long
+        assert chat.members("n1") == everybody - {"#cn3#n3"}
+        lab.resume("n3")
+        for node in NODES:
+            until(f"{node} sees all again", lambda node=node: chat.members(node) == everybody)
+        assert chat.stop() == [0] * len(NODES)
+    finally:
+        chat.close()
+    lines = node_lines(trace)
+    assert {line["p"] for line in lines if "@" in line["p"] and "#" not in line["p"]} == {
+        f"{node}@1" for node in NODES
+    }
+    assert complaints(lines) == {}
 
 
 def members_at(trace: Path, node: str) -> set[str]:

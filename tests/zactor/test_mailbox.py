@@ -26,6 +26,7 @@ from zactor import (
 )
 from zactor.kernel import config
 from zactor.kernel.errors import LocalProtocolError
+from zactor.kernel.protocol import messages
 from zactor.testing.lab import Lab, until
 
 
@@ -210,6 +211,15 @@ def test_what_cannot_be_sent_or_joined_is_told_at_the_line_that_asks_it(calm: La
                 await a.multicast("room", bytes(config.GROUP_PAYLOAD_BYTES_MAX + 1))
             with pytest.raises(ConfigError, match="mess_type 32768 has more than 16 bits"):
                 await a.multicast("room", b"", mess_type=1 << 15)
+            with pytest.raises(ConfigError, match="a mess_type is an int, not float"):
+                await a.multicast("room", b"", mess_type=0.0)  # type: ignore[arg-type]
+            with pytest.raises(ConfigError, match="no service level"):
+                await a.multicast("room", b"", service=None)  # type: ignore[arg-type]
+            for wrong in ("\ud800", 5):  # the node could never read them: nobody would answer
+                with pytest.raises(ConfigError):
+                    await a.multicast(wrong, b"")  # type: ignore[arg-type]
+                with pytest.raises(ConfigError):
+                    await a.leave(wrong)  # type: ignore[arg-type]
             with pytest.raises(ConfigError, match="no service level"):
                 await a.multicast("room", b"", service="good")
             with pytest.raises(LocalProtocolError, match="isn't in group 'room'"):
@@ -346,6 +356,20 @@ def test_iterating_ends_when_another_thread_closes_the_mailbox(calm: Lab) -> Non
         reader.join(WAIT_S)
         assert not reader.is_alive()
         assert len(found) == 1
+
+
+def test_a_mailbox_whose_connection_the_node_gave_up_says_so(calm: Lab) -> None:
+    async def story() -> None:
+        async with box(calm, "a", "n1") as a:
+            assert a._line is not None
+            lost = a._line._connection.request(messages.CloseSession(), WAIT_S)
+            await asyncio.wrap_future(lost)  # as after a reconnection: no session, and no news
+            with pytest.raises(NotReachable, match="mailbox 'a' with it: open another"):
+                await a.receive(WAIT_S)
+            with pytest.raises(NotReachable):
+                await a.multicast("room", b"")
+
+    asyncio.run(story())
 
 
 def test_a_receive_that_is_cancelled_or_out_of_time_loses_nothing(calm: Lab) -> None:

@@ -189,7 +189,7 @@ def sessions() -> Sessions:
     return found
 
 
-@pytest.mark.parametrize("name", ["", "a#b", "x" * 129])
+@pytest.mark.parametrize("name", ["", "a#b", "x" * 129, "\udcff"])
 def test_what_is_no_name_is_refused(sessions: Sessions, name: str) -> None:
     with pytest.raises(LocalProtocolError, match="name"):
         sessions.open(name)
@@ -235,6 +235,7 @@ def test_a_submission_must_make_sense(sessions: Sessions) -> None:
         (submit("bob"), "isn't open"),
         (submit(groups=()), "1 to 100 groups"),
         (submit(groups=("",)), "no name"),
+        (submit(groups=("é\ud800",)), "no name"),
         (submit(size=11), "up to 10 bytes"),
         (submit(mess_type=1 << 15), "16 bits"),
         (submit(mess_type=-(1 << 15) - 1), "16 bits"),

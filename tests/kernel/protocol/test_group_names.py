@@ -45,3 +45,19 @@ def test_a_message_goes_to_one_group_at_least_and_to_so_many_at_most() -> None:
         check_destinations([*many, "more"])
     with pytest.raises(ConfigError, match="not to 0"):
         check_destinations(())
+
+
+@pytest.mark.parametrize("name", ["\ud800", "caf\udce9", "#\ud800#n1", "#alice#\ud800"])
+def test_what_cannot_be_written_as_utf8_is_no_name(name: str) -> None:
+    with pytest.raises(ConfigError, match="no text: it can't be written as UTF-8"):
+        check_destinations(("room", name))
+    with pytest.raises(ConfigError):
+        check_group_name("group", name)
+
+
+@pytest.mark.parametrize("groups", [5, None, b"room", (5,), [["room"]], ("room", None)])
+def test_what_is_no_text_is_refused_in_words(groups: object) -> None:
+    with pytest.raises(ConfigError):
+        check_destinations(groups)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="a group has text for a name, not"):
+        check_group_name("group", groups)  # type: ignore[arg-type]

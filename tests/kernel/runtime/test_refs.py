@@ -58,6 +58,13 @@ def test_a_ref_of_a_known_class_refuses_what_it_lacks() -> None:
         _ = ref.dec
 
 
+def test_what_cannot_be_written_as_utf8_is_no_action() -> None:
+    ref = make_ref("c1", Recorder())
+    assert getattr(ref, "größer") is not None  # noqa: B009  # the same way as the other
+    with pytest.raises(AttributeError, match="is no name of an action"):
+        getattr(ref, "\ud800")
+
+
 def test_refs_travel_by_name_and_take_the_gateway_of_the_place() -> None:
     body = pickle.dumps(make_ref("c1", Recorder(), Known))
     here = Recorder()

@@ -358,3 +358,8 @@ def test_mutated_answers_and_heartbeats_decode_or_fail_and_nothing_else() -> Non
             except RemoteProtocolError:
                 outcomes.add((decode, False))
     assert len(outcomes) == 4
+
+
+def test_text_that_is_none_is_told_to_who_would_send_it() -> None:
+    with pytest.raises(LocalProtocolError, match="a Request with text that is none"):
+        codec.encode_request(Request(1, Look("node", "caf\udce9"), 0.0, ""))
