@@ -1,0 +1,196 @@
+"""The knowledge base's replica at one node: a machine over the group engine's order.
+
+All members of the primary order transactions alike (SAFE), write them to disk, say so, and apply
+them when a majority of the primary has them on disk. So what was applied anywhere, or told to
+anybody, is on disk with a majority, and whoever forms the next primary has it. Which members form
+it, dynamic voting decides. Rules and proofs in words: PROTOCOL.md, section 9.
+
+Sources: Amir, Tutu, *From total order to database replication*, ICDCS 2002; Yeger-Lotem, Keidar,
+Dolev, PODC 1997; Ongaro, Ousterhout, USENIX ATC 2014 (what a majority has on disk is decided).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zactor.kernel.ids import Clock, NodeId
+from zactor.kernel.knowledge.agreed_effects import Effect, Retired
+from zactor.kernel.knowledge.book import Book
+from zactor.kernel.knowledge.log import Kept
+from zactor.kernel.knowledge.stay import Stay
+from zactor.kernel.knowledge.submissions import Submissions, read_note, refusal
+from zactor.kernel.knowledge.theory import Theory
+from zactor.kernel.protocol.messages import (
+    Change,
+    KbLinked,
+    KbNote,
+    KbOrdered,
+    KbSubmission,
+    NoteKind,
+    Primary,
+    Transaction,
+)
+from zactor.kernel.protocol.service import Service
+from zactor.kernel.protocol.view import View, ViewId
+
+
+class Replica:
+    """One node's part in the knowledge base of its cluster.
+
+    Threads: one at a time. Every call returns effects to be carried out in their order.
+    """
+
+    def __init__(self, me: NodeId, role: str, kept: Kept) -> None:
+        """Begin with what this node has on disk (`Store.load`). Args: `role`: node or master."""
+        self.me = me.name
+        self._role = role
+        self._out: list[Effect] = []
+        self._book = Book(kept, self._out)
+        self._open = Submissions(me.name)
+        self._now_ms = 0
+        self._stay = self._enter(View(id=ViewId(0, me), members=(me,)))
+
+    def _enter(self, view: View) -> Stay:
+        return Stay(self.me, view, self._book, self._open, self._out)
+
+    # -- what others may ask -----------------------------------------------------------------
+    @property
+    def theory(self) -> Theory:
+        """The facts as they were decided, as far as is known here; another after `Replaced`."""
+        return self._book.log.theory
+
+    @property
+    def clock(self) -> Clock:
+        """The place of the last change known here."""
+        return self._book.log.clock
+
+    @property
+    def digest(self) -> bytes:
+        """Of all changes up to `clock`."""
+        return self._book.log.digest
+
+    @property
+    def primary(self) -> Primary | None:
+        """The primary that works in this view, this node in it or not."""
+        return self._stay.formation.primary
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether changes are taken here now."""
+        return self._stay.is_primary
+
+    @property
+    def founding(self) -> str:
+        """Of the cluster this node belongs to, "" if it knows of none."""
+        return self._book.founding
+
+    @property
+    def last_primary(self) -> Primary | None:
+        """The last primary this node knows to have been formed."""
+        return self._book.formed
+
+    @property
+    def strangers(self) -> tuple[str, ...]:
+        """Members of this view that belong to another cluster, founded apart."""
+        verdict = self._stay.formation.verdict
+        return verdict.strangers if verdict is not None else ()
+
+    @property
+    def may_be_founded(self) -> bool:
+        """Whether `found` would found a cluster now: nobody in this view knows of one."""
+        return self._stay.formation.may_be_founded
+
+    def changes(self) -> tuple[Change, ...]:
+        """Return the last changes, oldest first (at most HISTORY_KEPT)."""
+        return self._book.log.history.changes()
+
+    def reason(self) -> str:
+        """Return why no changes are taken here, in words for people."""
+        return self._stay.reason()
+
+    # -- what happens at this node -----------------------------------------------------------
+    def submit(self, transaction: Transaction, at: float) -> list[Effect]:
+        """Have `transaction` ordered; sooner or later a `Decided` with its id comes.
+
+        Args:
+            at: wall clock in s, for people only.
+        """
+        words = refusal(transaction)
+        if words is not None:
+            return [words]
+        return self._add(transaction.id, KbSubmission(transaction, at))
+
+    def read(self, id_: str) -> list[Effect]:
+        """A `Decided` with this id comes when all is applied here that was decided anywhere."""
+        return self._add(id_, read_note(id_))
+
+    def _add(self, id_: str, message: KbSubmission | KbNote) -> list[Effect]:
+        decided = self._open.add(id_, message, self._now_ms)
+        if decided is not None:
+            return [decided]
+        self._stay.send_open()
+        return self._finish()
+
+    def found(self, founding: str, at: float) -> list[Effect]:
+        """Found a cluster called `founding` with all of the present view, if all know of none.
+
+        The caller knows that there is no other; what it knew in an earlier view isn't enough.
+        """
+        self._stay.found(founding, at)
+        return self._finish()
+
+    def retire(self) -> list[Effect]:
+        """This node stops in good order; `Retired` comes when the others go on without it."""
+        primary = self.primary
+        if not self.is_primary or primary is None or primary.members == (self.me,):
+            self._out.append(Retired())
+        else:
+            self._stay.say(Service.AGREED, KbNote(NoteKind.LEAVING, ""))
+        return self._finish()
+
+    def tick(self, now_ms: int) -> list[Effect]:
+        """Some time has passed (monotonic): refuse what has waited too long."""
+        self._now_ms = now_ms
+        if not self.is_primary:
+            self._out += self._open.overdue(now_ms, self.reason())
+        return self._finish()
+
+    def written(self, number: int) -> list[Effect]:
+        """All Writes up to `number` are on disk."""
+        self._stay.written(number)
+        return self._finish()
+
+    def failed(self, why: str) -> list[Effect]:
+        """A write failed: this node can't keep its word."""
+        self._stay.stop(f"the knowledge base can't be written: {why}")
+        return self._finish()
+
+    # -- what the group engine gives ---------------------------------------------------------
+    def on_view(self, view: View, together: Sequence[NodeId]) -> list[Effect]:
+        """The node works in `view` now; `together` came with it (nothing depends on them)."""
+        self._stay.leave(self._now_ms)
+        is_broken = self._stay.is_broken
+        self._stay = self._enter(view)
+        self._stay.is_broken = is_broken
+        self._stay.say(Service.AGREED, self._book.standing(view.id, self._role))
+        return self._finish()
+
+    def on_transitional(self, view: ViewId, members: Sequence[NodeId]) -> list[Effect]:
+        """The guarantees of the present view end: the others may not see what follows."""
+        self._stay.is_transitional = True
+        return self._finish()
+
+    def on_delivery(self, sender: NodeId, message: KbOrdered, transitional: bool) -> list[Effect]:
+        """A message to the group of the knowledge base, at its place in the order."""
+        self._stay.deliver(sender.name, message, transitional)
+        return self._finish()
+
+    def on_link(self, sender: NodeId, message: KbLinked) -> list[Effect]:
+        """A message of a member's link."""
+        self._stay.link(sender, message)
+        return self._finish()
+
+    def _finish(self) -> list[Effect]:
+        out = list(self._out)
+        self._out.clear()
+        return out
