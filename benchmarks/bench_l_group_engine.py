@@ -1,8 +1,9 @@
 """Row L: three group engines in one thread, all sending; deliveries per second of all three.
 
 It is also what one node with a core to itself could deliver, if it had nothing else to do than the
-engine and its coding. Each packet is encoded once and decoded by each receiver, as over links. `turn` is how many messages a node
-submits in one turn of its loop: 1 is a quiet node, 64 one under load. The raw limit is the coding
+engine and its coding. Each packet is encoded once and decoded by each receiver, as over links.
+`turn` is how many messages a node submits in one turn of its loop: 1 is a quiet node, 64 one under
+load. The raw limit is the coding
 of the same items alone.
 """
 

@@ -112,7 +112,7 @@ TRANSACTIONS_OPEN_MAX = 16_384  # submitted here and undecided; then MailboxFull
 KB_PIECE_BYTES = 200 << 10  # a log or a snapshot travels in pieces of about this size
 KB_QUICK_BYTES = 1 << 20  # who lacks no more is brought up before the primary forms (~20 ms)
 KB_REFUSE_MS = 800  # what can't be ordered for so long is refused: NotPrimary within 1 s
-KB_FLIGHT_MAX = 256  # own transactions sent and not delivered; more wait, so the engine's queue won't
+KB_FLIGHT_MAX = 256  # own transactions sent and not delivered; more wait here, not in the engine
 KB_POLL_MS = 200  # a member that hasn't answered a poll for this long is asked again
 
 # -- bundles ---------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ GROUP_ATTEMPT_MS = 400  # answers to a proposal; who is silent for longer is lef
 GROUP_RECOVER_MS = 2_000  # the same for recovery, which moves data: the detector finds the dead
 GROUP_ALONE_MS = 1_200  # a member is missing and nobody proposes: go on alone
 GROUP_SETTLE_MS = 150  # newcomers are waited for: one heartbeat and a half makes one view of many
-GROUP_SETTLE_QUIET_MS = 30  # the same where all that are heard hear each other: nobody is on the way
+GROUP_SETTLE_QUIET_MS = 30  # the same where all heard hear each other: nobody is on the way
 GROUP_FOLLOW_MS = 600  # a member that still follows a node we lost is waited for so long
 GROUP_VIEW_MEMBERS_MAX = 128  # as Spread's
 

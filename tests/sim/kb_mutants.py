@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from zactor.kernel import config
-from zactor.kernel.knowledge import formation, proposal, stay, voting
+from zactor.kernel.knowledge import formation, proposal, voting
 from zactor.kernel.knowledge.agreed import Replica
 from zactor.kernel.knowledge.agreed_effects import Decided, Effect
 from zactor.kernel.knowledge.book import Book
@@ -38,7 +38,7 @@ def storm(seed: int) -> KbPlan:
     plan = draw_plan(seed)
     return replace(
         plan,
-        roles={name: "node" for name in ("n0", "n1", "n2")},
+        roles=dict.fromkeys(("n0", "n1", "n2"), "node"),
         faults=Faults(
             delay_ms_max=8.0,
             spike=0.05,

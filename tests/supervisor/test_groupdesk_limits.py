@@ -67,7 +67,7 @@ def test_a_client_that_says_it_has_taken_more_than_it_got_is_refused(home: Path)
 def test_a_client_that_takes_nothing_while_others_wait_is_closed_in_the_end(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(config, "GROUP_CLIENT_STALL_MS", 200)
+    monkeypatch.setattr(config, "GROUP_CLIENT_STALL_MS", 1_000)
     monkeypatch.setattr(config, "GROUP_LOOK_MS", 20)
 
     async def story() -> None:
@@ -83,7 +83,7 @@ def test_a_client_that_takes_nothing_while_others_wait_is_closed_in_the_end(
             assert had > 0
             for _ in range(had):
                 await stuck.receive(10)  # what had arrived is still read
-            with pytest.raises(MailboxFull, match=r"took nothing for 0\.2 s while others"):
+            with pytest.raises(MailboxFull, match=r"took nothing for 1\.?0? s while others"):
                 await stuck.receive(10)
             with pytest.raises(MailboxFull, match="session stuck was closed: its program"):
                 await stuck.multicast("room", b"too late")
@@ -94,7 +94,7 @@ def test_a_client_that_takes_nothing_while_others_wait_is_closed_in_the_end(
 def test_a_slow_client_that_goes_on_is_never_closed(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(config, "GROUP_CLIENT_STALL_MS", 300)
+    monkeypatch.setattr(config, "GROUP_CLIENT_STALL_MS", 1_000)
     monkeypatch.setattr(config, "GROUP_TELL_MS", 30)
     monkeypatch.setattr(config, "GROUP_LOOK_MS", 20)
 
@@ -103,9 +103,9 @@ def test_a_slow_client_that_goes_on_is_never_closed(
             await slow.join("room")
             sending = asyncio.create_task(flood(fast))
             await until(lambda: desk.host.is_behind)
-            for _ in range(40):  # 25 a second, for five times as long as a stuck one has
+            for _ in range(60):  # 20 a second, for three times as long as a stuck one has
                 await slow.receive(10)
-                await asyncio.sleep(0.04)
+                await asyncio.sleep(0.05)
             assert desk.host.is_behind
             assert desk.host.members("room") == (SessionId(N1, "slow"),)
             sending.cancel()
