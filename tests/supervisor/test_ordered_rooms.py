@@ -93,7 +93,6 @@ def test_a_slow_reactor_slows_the_emitter(tmp_path: Path) -> None:
                 for first in range(0, MANY, BURST):
                     teller.burst.tell(first, BURST)
                 await until(lambda: nodes[0].groups.paused and nodes[0].rooms.congested)
-                assert len(cell_of(nodes[0], "t1").mailbox) > 0
                 assert len(cell_of(nodes[1], "h2").mailbox) <= HELD
             finally:
                 gate.set()
