@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import functools
 import os
 import pty
@@ -82,6 +83,8 @@ class Terminal:
         )
         os.close(theirs)
         self.seen = ""
+        # A terminal gives bytes as they come: a read may end within a character.
+        self.decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def type(self, text: str) -> None:
         os.write(self.ours, text.encode())
@@ -104,7 +107,7 @@ class Terminal:
 
     def _read(self) -> str:
         try:
-            return os.read(self.ours, 4096).decode(errors="replace")
+            return self.decoder.decode(os.read(self.ours, 4096))
         except OSError:  # nobody has the terminal any more
             raise AssertionError(f"the program ended, having said {self.seen!r}") from None
 
