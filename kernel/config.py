@@ -112,8 +112,7 @@ TRANSACTIONS_OPEN_MAX = 16_384  # submitted here and undecided; then MailboxFull
 KB_PIECE_BYTES = 200 << 10  # a log or a snapshot travels in pieces of about this size
 KB_QUICK_BYTES = 1 << 20  # who lacks no more is brought up before the primary forms (~20 ms)
 KB_REFUSE_MS = 800  # what can't be ordered for so long is refused: NotPrimary within 1 s
-KB_FLIGHT_MAX = 256  # own transactions sent and not delivered; more wait here, not in the engine
-KB_POLL_MS = 200  # a member that hasn't answered a poll for this long is asked again
+KB_FLIGHT_MAX = 256  # own transactions sent and not delivered; more wait here
 
 # -- bundles ---------------------------------------------------------------------------------
 BUNDLE_BYTES_MAX = 64 << 20

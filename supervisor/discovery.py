@@ -9,7 +9,7 @@ import structlog
 
 from zactor.kernel import config
 from zactor.kernel.errors import Buried, NotReachable, ZactorError
-from zactor.supervisor.ledger import NO_LEADER_S
+from zactor.supervisor.ledger import NO_PRIMARY_S
 from zactor.supervisor.rundir import read_entries
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Discovery:
         await self._link()
         self._node.ledger.ready()
         self._node.janitor.nudge()
-        await self._node.ledger.until(lambda: self._node.ledger.leader or None, NO_LEADER_S)
+        await self._node.ledger.until(lambda: self._node.ledger.is_settled or None, NO_PRIMARY_S)
         self._node.joined.set()
         while True:
             await asyncio.sleep(config.DISCOVERY_MS / 1000)

@@ -1,4 +1,4 @@
-"""The leader's duty: the theory names exactly the nodes that are alive (A10).
+"""The acting node's duty: the theory names exactly the nodes that are alive (A10).
 
 A node that died takes with it everything that mentions it or its actors; a node that is there and
 named is written down. Both are transactions like any other, so doing them twice changes nothing.

@@ -23,6 +23,9 @@ Rows = list[dict[str, Any]]
 BUSY_S = 10.0  # an action under way for longer is worth a word
 FRESH_S = 1.0  # a change younger than this may not be everywhere yet
 
+KNOWLEDGE = frozenset({"nodes", "actors", "wires", "factories", "facts", "why", "log"})
+"""What is the same at all members: who looks sees all that was decided before (K6)."""
+
 
 def _is_refusal(counter: str) -> bool:
     return "refused" in counter or "failed" in counter
@@ -216,6 +219,8 @@ def status(node: Node) -> dict[str, Any]:
         for todo in theoryview.todos(theory)
         if not is_there(todo.owner, node.members.roles())
     ]
+    if node.ledger.is_settled and (why := node.ledger.why_not()):
+        troubles.append(f"no changes are taken here: {why}")
     troubles += [
         f"node {row['name']} is {row['state']}"
         for row in rows
@@ -224,7 +229,7 @@ def status(node: Node) -> dict[str, Any]:
     return {
         "cluster": node.hub.keys.cluster,
         "node": node.me.name,
-        "leader": node.ledger.leader,
+        "primary": list(node.ledger.primary),
         "clock": list(node.ledger.clock),
         "view": str(node.groups.view.id),
         "members": [str(member) for member in node.groups.view.members],

@@ -21,7 +21,7 @@ from zactor.kernel import config
 from zactor.kernel.ids import NodeId
 from zactor.kernel.knowledge.store import Store
 from zactor.kernel.protocol import messages
-from zactor.kernel.protocol.messages import KbMessage
+from zactor.kernel.protocol.messages import KbLinked
 from zactor.kernel.protocol.view import View
 from zactor.kernel.runtime.mailbox import DeadLetter
 from zactor.kernel.runtime.router import Blueprint
@@ -32,6 +32,7 @@ from zactor.kernel.transport.hub import Hub
 from zactor.kernel.transport.keys import ClusterKeys, KeyPair, node_keys
 from zactor.kernel.transport.peer import Peer
 from zactor.kernel.transport.seam import Client
+from zactor.kernel.transport.sockets import is_loopback
 from zactor.kernel.wire.bulky import Bulky
 from zactor.supervisor.calls import Calls
 from zactor.supervisor.crash import CrashAt
@@ -41,6 +42,7 @@ from zactor.supervisor.fetch import Fetcher
 from zactor.supervisor.groupdesk import GroupDesk
 from zactor.supervisor.janitor import Janitor
 from zactor.supervisor.journal import Journal
+from zactor.supervisor.kbgroup import GROUP as KB_GROUP
 from zactor.supervisor.ledger import Ledger
 from zactor.supervisor.members import Members
 from zactor.supervisor.operations import Operations
@@ -63,6 +65,7 @@ _ACTOR_ITEMS = frozenset(
     }
 )
 VITAL = "vital"  # tasks without which a node isn't one
+RETIRE_S = 1.0  # the others go on without us by agreement; if they are stuck, without it
 GOODBYE_MS = 300  # a peer that is stuck doesn't keep us
 GOODBYE_POLL_S = 0.002
 
@@ -108,16 +111,8 @@ class Node:
         self.calls = Calls(self.hub.send)
         self.store = BundleStore(state / "bundles")
         self.fetcher = Fetcher(self.store, self.calls, self.members.peers)
-        self.ledger = Ledger(
-            name,
-            self.me.incarnation,
-            self.kb_store,
-            send=self._send_kb,
-            on_change=self._on_change,
-            on_reset=self._on_reset,
-            on_leader=self._on_leader,
-            on_broken=self.fail,
-        )
+        self.ledger = self._make_ledger()
+        self.groups.listen(KB_GROUP, self.ledger)
         self.reconciler = Reconciler(
             self.me,
             ledger=self.ledger,
@@ -128,7 +123,7 @@ class Node:
             port_of=self.members.peer,
             spawn_task=self.spawn,
         )
-        self.janitor = Janitor(name, self.ledger, self.members.live)
+        self.janitor = Janitor(name, self.ledger, self._citizens)
         self.runner = Runner(self.ledger, settings.crash)
         self.todos = Todos(
             self.me,
@@ -142,6 +137,21 @@ class Node:
         self.groupdesk = GroupDesk(self.groups, self.hub, self.spawn)
         self.doorman = Doorman(self)
         self.discovery = Discovery(self)
+
+    def _make_ledger(self) -> Ledger:
+        return Ledger(
+            self.me,
+            self.settings.role,
+            self.kb_store,
+            send=self._send_kb,
+            all_in=self.members.all_in,
+            is_eager=self.settings.role == "master" or is_loopback(self.settings.address.host),
+            on_change=self._on_change,
+            on_reset=self._on_reset,
+            on_primary=self._on_primary,
+            on_broken=self.fail,
+            note=self.note,
+        )
 
     def _make_hub(self, keys: ClusterKeys, node_key: KeyPair) -> Hub:
         return Hub(
@@ -167,6 +177,7 @@ class Node:
 
     async def run(self) -> str:
         """Live until told to stop; return why it ended: "stop" or "buried: …"."""
+        await self.ledger.open(self.groups)
         for work in (
             self._keep(),
             self.janitor.run(),
@@ -185,6 +196,7 @@ class Node:
     async def close(self) -> None:
         """Say goodbye, end the actors, close everything."""
         await asyncio.to_thread(self.runtime.close, config.RUNTIME_CLOSE_S)
+        await self.ledger.retire(RETIRE_S)
         bundles.detach(self.store)
         self.groupdesk.close()
         self.groups.close()
@@ -195,6 +207,7 @@ class Node:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.hub.close()
+        await asyncio.to_thread(self.ledger.close)
         self.kb_store.close()
         if self._trace is not None:
             self._trace.close()
@@ -238,9 +251,13 @@ class Node:
     # -- who is there ------------------------------------------------------------------------
     def on_members(self) -> None:
         """The membership changed."""
-        self.ledger.members(self.members.roles())
         self.janitor.nudge()
         self.todos.nudge()
+
+    def _citizens(self) -> dict[str, tuple[int, str]]:
+        """The members whose cluster is ours."""
+        live = self.members.live()
+        return {name: live[name] for name in live if name not in self.ledger.strangers}
 
     def part(self, peer: Peer) -> None:
         """A peer is out of the view: nothing goes on waiting for it."""
@@ -308,8 +325,8 @@ class Node:
         if len(for_actors) + len(for_groups) == len(items):
             return
         for item in items:
-            if isinstance(item, KbMessage):
-                self.ledger.receive(peer.node.name, item)
+            if isinstance(item, KbLinked):
+                self.ledger.receive(peer.node, item)
             elif isinstance(item, messages.Answer | messages.Problem):
                 self.calls.take(peer, item)
             elif isinstance(item, messages.Request):
@@ -320,31 +337,24 @@ class Node:
         self.doorman.client(client, request)
 
     # -- from the ledger ---------------------------------------------------------------------
-    def _send_kb(self, to: str, message: KbMessage) -> None:
-        peer = self.hub.peers.get(to)
-        if peer is not None:
+    def _send_kb(self, to: NodeId, message: KbLinked) -> None:
+        peer = self.hub.peers.get(to.name)
+        if peer is not None and peer.node == to:
             self.hub.send(peer, message)
 
     def _on_change(self, retracted: Sequence[str], asserted: Sequence[str]) -> None:
-        self._trace_place()
         self.reconciler.on_change(retracted, asserted)
         self.todos.on_change(retracted, asserted)
         self.journal.record("changed", retracted=list(retracted), asserted=list(asserted))
 
-    def _trace_place(self) -> None:
-        if self._trace is not None:
-            place = {"clock": list(self.ledger.clock), "hash": self.ledger.digest.hex()}
-            self._trace("kb_apply", place)
-
     def _on_reset(self) -> None:
-        self._trace_place()
         self.reconciler.on_reset()
         self.journal.record("knowledge_base_taken_over", clock=list(self.ledger.clock))
         self.janitor.nudge()
         self.todos.nudge()
 
-    def _on_leader(self, leader: str) -> None:
-        self.journal.record("leader", name=leader)
+    def _on_primary(self, members: tuple[str, ...]) -> None:
+        self.journal.record("primary", members=list(members))
         self.janitor.nudge()
         self.todos.nudge()
 

@@ -106,6 +106,8 @@ class Operations:
 
     # -- reading -----------------------------------------------------------------------------
     async def _look(self, op: messages.Look, who: str) -> object:
+        if who == "client" and op.what in looks.KNOWLEDGE:
+            await self._node.ledger.catch_up()
         return await looks.look(self._node, op.what, op.argument, everywhere=who == "client")
 
     async def _query(self, op: messages.QueryFacts, who: str) -> object:
@@ -113,6 +115,7 @@ class Operations:
             found = solve(op.goal, self._node.ledger.theory)
             return [{name: to_json(term) for name, term in row.items()} for row in found] or None
 
+        await self._node.ledger.catch_up()
         return await self._node.ledger.until(look, min(op.wait_s, 3600.0)) or []
 
     async def _events(self, op: messages.Events, who: str) -> object:

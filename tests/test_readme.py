@@ -47,11 +47,11 @@ def zactor(*words: str, stdin: str = "", folder: Path = ROOT) -> str:
 
 
 @contextlib.contextmanager
-def node(name: str, terminal: Path) -> Iterator[subprocess.Popen[bytes]]:
+def node(name: str, terminal: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
     """`zactor node --name …` with its stdout in a file, until the block ends."""
     with terminal.open("ab") as out:
         child = subprocess.Popen(
-            [sys.executable, "-m", "zactor", "node", "--name", name],
+            [sys.executable, "-m", "zactor", *(words or ("node",)), "--name", name],
             stdout=out,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
@@ -77,10 +77,11 @@ def is_up(name: str, incarnation: int) -> bool:
 
 def test_the_ten_minute_tour_runs_as_written(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    with node("n2", second):
+    console = ("master", "-c", "nodes", "--stay")  # the tour's third terminal, which stays open
+    with node("n2", second), node("m1", tmp_path / "third", *console):
         with node("n1", first) as n1:
-            wait_until(lambda: is_up("n1", 1) and is_up("n2", 1))
-            zactor("master", "-", stdin=block("deployActor(gui, g1, n2)."))
+            wait_until(lambda: is_up("n1", 1) and is_up("n2", 1) and is_up("m1", 1))
+            zactor("master", "-", "--name", "m2", stdin=block("deployActor(gui, g1, n2)."))
             assert second.read_text() == block("g1 | 1\n")
             shell = commands(block("$ zactor ps"))
             said = [zactor(*words) for words in shell]

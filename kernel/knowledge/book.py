@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zactor.kernel.knowledge import records
-from zactor.kernel.knowledge.agreed_effects import Applied, Effect, Replaced
+from zactor.kernel.knowledge.effects import Applied, Effect, Replaced
 from zactor.kernel.knowledge.log import Kept, Log, Outcome
 from zactor.kernel.knowledge.pen import Pen
 from zactor.kernel.knowledge.transfer import Intake

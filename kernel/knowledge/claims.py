@@ -49,6 +49,7 @@ class Witnesses:
 
     def see(self, name: str, *, agrees: bool) -> bool:
         """`name` has our clock, and our digest or another one; True if we must stop."""
+        (self._contrary if agrees else self._agreeing).discard(name)
         (self._agreeing if agrees else self._contrary).add(name)
         # In doubt both stop; whoever has more on its side goes on.
         return not agrees and len(self._contrary) > len(self._agreeing)

@@ -1,56 +1,62 @@
-"""What a Replica tells its shell to do. The shell carries effects out in their order.
-
-The order matters: what is `Applied`, `Replaced` or `Promised` must be on disk before a later `Send`
-of the same list leaves.
-"""
+"""What a Replica tells its shell to do, in order. Nothing here waits for a disk: `Write` is
+answered later, and what must be on disk before it is said is said only then."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from zactor.kernel.ids import ORIGIN, Clock
-from zactor.kernel.knowledge.history import TransactionIds
-from zactor.kernel.knowledge.theory import Fact
-from zactor.kernel.protocol.messages import Change, KbMessage
+from zactor.kernel.ids import ORIGIN, Clock, NodeId
+from zactor.kernel.knowledge.records import Record
+from zactor.kernel.protocol.messages import Change, KbLinked, KbOrdered
+from zactor.kernel.protocol.service import Service
+from zactor.kernel.protocol.view import ViewId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Send:
-    """Give `message` to the link to member `to`."""
+class Multicast:
+    """Submit `message` to the group of the knowledge base."""
 
-    to: str
-    message: KbMessage
+    service: Service
+    message: KbOrdered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendTo:
+    """Give `message` to the link to `node`."""
+
+    node: NodeId
+    message: KbLinked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """Put `records` on disk, in this order, behind those of all earlier Writes; each Write is
+    there whole or not at all. Then `Replica.written(number)`, which may answer several at once."""
+
+    number: int  # counts up from 1
+    records: tuple[Record, ...]
+    is_urgent: bool  # somebody waits for it; others may wait for the next urgent one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """The theory has changed: persist the change (`Store.append`) and tell the listeners."""
+    """The theory has changed; this can't be undone any more."""
 
     change: Change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replaced:
-    """The theory is another one: persist it (`Store.replace`) and tell the listeners."""
+    """The theory is another one: the whole was taken over from another member."""
 
-    # What it was at this point of the list: later effects of the same list may have changed it.
-    facts: tuple[Fact, ...]
     clock: Clock
     digest: bytes
-    ids: TransactionIds  # transactions that took place, oldest first
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Promised:
-    """Persist that no lower epoch will be obeyed (`Store.promise`)."""
-
-    epoch: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """The end of a transaction submitted here: applied at all members, or why not."""
+    """The end of what was submitted here: it took place, is on disk at a majority, or why not."""
 
     id: str
     clock: Clock = ORIGIN  # ORIGIN where it was refused
@@ -59,11 +65,40 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Led:
-    """From now on `leader` numbers the changes; "" while nobody does."""
+class BecamePrimary:
+    """This node is a member of the primary from now on: changes are taken here."""
 
-    leader: str
+    view: ViewId
     epoch: int
+    members: tuple[str, ...]
+    voices: tuple[str, ...]  # who agreed on it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostPrimary:
+    """No changes are taken here until the next BecamePrimary."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retired:
+    """The others go on without this node, as it wished: it may stop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stranger:
+    """Members of this view belong to another cluster, founded apart: somebody must decide."""
+
+    names: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """This node must stop: it can't keep its word, or its history contradicts the others'."""
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,4 +109,17 @@ class Trace:
     fields: tuple[tuple[str, str], ...] = ()
 
 
-Effect: TypeAlias = Send | Applied | Replaced | Promised | Decided | Led | Trace
+Effect: TypeAlias = (
+    Multicast
+    | SendTo
+    | Write
+    | Applied
+    | Replaced
+    | Decided
+    | BecamePrimary
+    | LostPrimary
+    | Retired
+    | Stranger
+    | Broken
+    | Trace
+)

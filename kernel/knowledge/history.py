@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from zactor.kernel import config
-from zactor.kernel.ids import ORIGIN, Clock
-from zactor.kernel.knowledge.theory import Theory
+from zactor.kernel.ids import Clock
 from zactor.kernel.protocol.messages import Change
 
 if TYPE_CHECKING:
@@ -33,17 +32,6 @@ TransactionIds = tuple[tuple[str, int, int], ...]
 _ENCODER = msgspec.msgpack.Encoder()
 
 
-class Saved(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a node has on disk: what a Replica begins with, and what a snapshot brings."""
-
-    theory: Theory
-    clock: Clock = ORIGIN
-    digest: bytes = NO_DIGEST
-    promised: int = 0  # no lower epoch is obeyed
-    changes: tuple[Change, ...] = ()  # the last ones, oldest first, each following the one before
-    ids: TransactionIds = ()
-
-
 def next_digest(digest: bytes, change: Change) -> bytes:
     """Return the digest of the history `digest` followed by `change`, whose own isn't used."""
     bare = msgspec.structs.replace(change, digest=b"")
@@ -53,12 +41,12 @@ def next_digest(digest: bytes, change: Change) -> bytes:
 class History:
     """The last HISTORY_KEPT changes by digest, and the last TRANSACTION_IDS_KEPT transactions."""
 
-    def __init__(self, saved: Saved | Kept) -> None:
-        """Begin with what was saved; changes that don't lead to its digest are left out."""
-        self.clock = saved.clock
-        self.digest = saved.digest
-        whole = bool(saved.changes) and saved.changes[-1].digest == saved.digest
-        self._changes: deque[Change] = deque(saved.changes if whole else ())
+    def __init__(self, kept: Kept) -> None:
+        """Begin with what was kept; changes that don't lead to its digest are left out."""
+        self.clock = kept.clock
+        self.digest = kept.digest
+        whole = bool(kept.changes) and kept.changes[-1].digest == kept.digest
+        self._changes: deque[Change] = deque(kept.changes if whole else ())
         self._first = 0  # number of _changes[0]
         self._numbers: dict[bytes, int] = {}  # digest to the number of the change after it
         self._ids: dict[str, Clock] = {}
@@ -66,10 +54,10 @@ class History:
             self._numbers[change.digest] = number + 1
         self._base: bytes | None = None  # the digest before _changes[0], None if it isn't known
         first = self._changes[0] if self._changes else None
-        if not saved.digest or (first and next_digest(NO_DIGEST, first) == first.digest):
+        if not kept.digest or (first and next_digest(NO_DIGEST, first) == first.digest):
             self._base = NO_DIGEST
             self._numbers[NO_DIGEST] = 0
-        self.remember(saved.ids)
+        self.remember(kept.ids)
 
     def remember(self, ids: Iterable[tuple[str, int, int]]) -> None:
         """These transactions took place, oldest first."""

@@ -20,7 +20,7 @@ import msgspec
 from zactor.kernel.errors import RemoteProtocolError, ZactorError, to_wire
 from zactor.kernel.ids import ORIGIN, Clock
 from zactor.kernel.knowledge.history import NO_DIGEST, History, TransactionIds, next_digest
-from zactor.kernel.knowledge.theory import FactRow, Theory
+from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.protocol.messages import Change, Entry, Primary
 
 _DIGEST_BYTES = 16
@@ -179,7 +179,3 @@ class Log:
         self.history = History(kept)
         self.number, self.chain, self.epoch = kept.number, kept.chain, kept.epoch
         self.cut()
-
-    def rows(self) -> list[FactRow]:
-        """Return every fact as it travels."""
-        return self.theory.rows()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from zactor.kernel.knowledge.agreed_effects import Write
+from zactor.kernel.knowledge.effects import Write
 from zactor.kernel.knowledge.records import Record
 
 
@@ -17,7 +17,6 @@ class Pen:
     def __init__(self, end: int) -> None:
         """`end`: number of the last entry that is on disk already."""
         self.durable = end  # entries up to it are on disk
-        self.written = 0  # writes that are done
         self._number = 0
         self._ends: deque[tuple[int, int]] = deque()  # (number of the write, end of the log)
 
@@ -29,6 +28,5 @@ class Pen:
 
     def confirm(self, number: int) -> None:
         """All writes up to `number` are done."""
-        self.written = max(self.written, number)
         while self._ends and self._ends[0][0] <= number:
             self.durable = self._ends.popleft()[1]

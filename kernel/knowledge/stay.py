@@ -10,7 +10,9 @@ from typing import assert_never
 
 from zactor.kernel.errors import RemoteProtocolError
 from zactor.kernel.ids import Clock, NodeId
-from zactor.kernel.knowledge.agreed_effects import (
+from zactor.kernel.knowledge.book import Book
+from zactor.kernel.knowledge.claims import Claims, Witnesses
+from zactor.kernel.knowledge.effects import (
     BecamePrimary,
     Broken,
     Decided,
@@ -18,10 +20,9 @@ from zactor.kernel.knowledge.agreed_effects import (
     LostPrimary,
     Multicast,
     Retired,
+    Stranger,
     Trace,
 )
-from zactor.kernel.knowledge.book import Book
-from zactor.kernel.knowledge.claims import Claims, Witnesses
 from zactor.kernel.knowledge.formation import Formation, Phase
 from zactor.kernel.knowledge.submissions import Submissions
 from zactor.kernel.knowledge.terms import quote_atom
@@ -215,8 +216,9 @@ class Stay:
                 self._book.drop(attempt)
         if verdict.strangers:
             names = ", ".join(verdict.strangers)
-            words = f"{names} belong to another cluster, founded apart from that of {self.me}"
-            self._out.append(Trace(event="another_cluster", fields=(("why", words),)))
+            words = f"not of the cluster of {self.me}, but of one that was founded apart: {names}"
+            hint = "to let a node join, stop it and move its state folder away"
+            self._out.append(Stranger(names=verdict.strangers, why=f"{words}; {hint}"))
         fields = (("source", verdict.source), ("why", verdict.reason))
         self._out.append(Trace(event="kb_judged", fields=fields))
         if formation.proposer == self.me:
@@ -261,6 +263,7 @@ class Stay:
         formation.form()
         self._form(attempt, before)
         self._reshape()
+        self._leave_last()
 
     def _form(self, attempt: KbAttempt, before: Primary | None) -> None:
         primary, was_member = attempt.primary, self._is_member(before)
@@ -319,8 +322,15 @@ class Stay:
             case NoteKind.LEAVING:
                 self.formation.leaving.add(name)
                 self._reshape()
+                self._leave_last()
             case _:
                 assert_never(note.kind)
+
+    def _leave_last(self) -> None:
+        """Where all members leave at once nobody is left to go on without them."""
+        primary, leaving = self.formation.primary, self.formation.leaving
+        if primary is not None and self.me in leaving and leaving >= set(primary.members):
+            self._out.append(Retired())
 
     # -- ordering and applying ---------------------------------------------------------------
     def _order(self, name: str, message: KbSubmission) -> None:

@@ -1,8 +1,8 @@
-"""One node's copy of the knowledge base on disk: facts, the log of changes, and a few numbers.
+"""The knowledge base on disk: facts, the log of changes, what is ordered only, and who was primary.
 
-SQLite in WAL mode. Each call is one transaction, so a node that is killed at any moment starts
-again from the last whole one. A power cut may take the last few with it (synchronous=NORMAL): the
-other nodes have them, and what must not go back, incarnation and promised epoch, is synced.
+SQLite in WAL mode, synchronous=FULL: what `write` has returned for is on the disk itself. Each call
+is one transaction, so a node that is killed, or loses its power, at any moment starts again from
+the last whole one.
 """
 
 from __future__ import annotations
@@ -12,19 +12,21 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import NoReturn, TypeVar, assert_never
 
 import msgspec
 
 from zactor.kernel import config
 from zactor.kernel.errors import Refused, TermError, ZactorError
 from zactor.kernel.ids import Clock
-from zactor.kernel.knowledge.effects import Replaced
-from zactor.kernel.knowledge.history import NO_DIGEST, Saved
+from zactor.kernel.knowledge import records
+from zactor.kernel.knowledge.effects import Write
+from zactor.kernel.knowledge.history import NO_DIGEST
+from zactor.kernel.knowledge.log import Kept
 from zactor.kernel.knowledge.theory import Theory
-from zactor.kernel.protocol.messages import Change
+from zactor.kernel.protocol.messages import Change, Entry, Primary
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE facts (
@@ -36,6 +38,8 @@ CREATE TABLE transactions (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL, epoch INTEGER NOT NULL, position INTEGER NOT NULL
 );
+CREATE TABLE tail (number INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE attempts (epoch INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 """
 _FACT = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?)"
@@ -46,6 +50,8 @@ _ENCODER = msgspec.msgpack.Encoder()
 _Value = TypeVar("_Value", int, str, bytes)
 
 _CHANGE = msgspec.msgpack.Decoder(Change)
+_ENTRY = msgspec.msgpack.Decoder(Entry)
+_PRIMARY = msgspec.msgpack.Decoder(Primary)
 
 
 class Store:
@@ -78,7 +84,7 @@ class Store:
             self._db.close()
             raise
 
-    def load(self) -> Saved:
+    def load(self) -> Kept:
         """Return all that is here.
 
         Raises:
@@ -93,85 +99,139 @@ class Store:
                 "SELECT id, epoch, position FROM transactions ORDER BY number DESC LIMIT ?",
                 (config.TRANSACTION_IDS_KEPT,),
             ).fetchall()
-            return Saved(
+            formed = self._value("formed", b"")
+            return Kept(
                 theory=Theory(rows),
                 clock=Clock(self._number("epoch"), self._number("index")),
                 digest=self._value("digest", NO_DIGEST),
-                promised=self._number("promised"),
                 changes=tuple(_CHANGE.decode(body) for (body,) in reversed(bodies)),
                 ids=tuple(reversed(ids)),
+                number=self._number("number"),
+                chain=self._value("chain", b""),
+                epoch=self._number("complete"),
+                tail=tuple(_ENTRY.decode(body) for body in self._bodies("tail", "number")),
+                formed=_PRIMARY.decode(formed) if formed else None,
+                attempts=tuple(_PRIMARY.decode(body) for body in self._bodies("attempts", "epoch")),
             )
 
-    def append(self, changes: Iterable[Change]) -> None:
-        """These changes were applied, in this order.
+    def write(self, writes: Iterable[Write]) -> None:
+        """Put these on disk, in this order, all of them or none.
 
         Raises:
             ZactorError: they couldn't be kept: the disk is full, failing or gone, the file is
                 damaged. What was there before is there still.
         """
         with self._careful(), self._whole():
-            for change in changes:
-                self._append(change)
+            for write in writes:
+                for record in write.records:
+                    self._put(record)
             if self._appended >= _PRUNE_EVERY:
                 self._prune()
-
-    def replace(self, snapshot: Replaced) -> None:
-        """The theory is another one now; the log begins anew.
-
-        Raises:
-            ZactorError: it couldn't be kept, as for `append`.
-        """
-        with self._careful(), self._whole():
-            for table in ("facts", "changes", "transactions"):
-                self._db.execute(f"DELETE FROM {table}")
-            self._db.executemany(_FACT, (fact.row() for fact in snapshot.facts))
-            self._db.executemany(_TRANSACTION, snapshot.ids)
-            self._place(snapshot.clock, snapshot.digest)
 
     def next_incarnation(self) -> int:
         """Return a number above all that this returned before, however the node ended.
 
         Raises:
-            ZactorError: it couldn't be kept, as for `append`.
+            ZactorError: it couldn't be kept, as for `write`.
         """
-        with self._synced(), self._whole():
+        with self._careful(), self._whole():
             incarnation = max(self._number("incarnation"), self._noted_incarnation()) + 1
             self._set("incarnation", incarnation)
         with self._careful():
             self._note_incarnation(incarnation)
         return incarnation
 
-    def promise(self, epoch: int) -> None:
-        """No lower epoch than `epoch` will be obeyed.
-
-        Raises:
-            ZactorError: it couldn't be kept, as for `append`.
-        """
-        with self._synced(), self._whole():
-            self._set("promised", max(epoch, self._number("promised")))
-
-    @property
-    def cluster(self) -> str:
-        """The id of the cluster this knowledge belongs to, "" before it is known."""
-        with self._careful():
-            return self._value("cluster", "")
-
-    @cluster.setter
-    def cluster(self, cluster: str) -> None:
-        with self._careful(), self._whole():
-            self._set("cluster", cluster)
-
     def close(self) -> None:
         """Close the file; a second time does nothing."""
         with contextlib.suppress(sqlite3.Error):
             self._db.close()
 
-    # -- inside ------------------------------------------------------------------------------
+    # -- records -----------------------------------------------------------------------------
+    def _put(self, record: records.Record) -> None:
+        match record:
+            case records.PutEntries():
+                self._put_entries(record)
+            case records.PutApplied():
+                self._put_applied(record)
+            case records.CutTail():
+                self._db.execute("DELETE FROM tail")
+            case records.PutSnapshot():
+                self._put_snapshot(record)
+            case records.PutAttempt(primary=primary):
+                body = _ENCODER.encode(primary)
+                row = (primary.epoch, body)
+                self._db.execute("INSERT OR REPLACE INTO attempts VALUES (?, ?)", row)
+            case records.DropAttempt(epoch=epoch):
+                self._db.execute("DELETE FROM attempts WHERE epoch = ?", (epoch,))
+            case records.PutPrimary():
+                self._set("formed", _ENCODER.encode(record.primary))
+                self._db.execute("DELETE FROM attempts")
+                if record.is_complete:
+                    self._complete(record.primary.epoch)
+            case _:
+                assert_never(record)
+
+    def _put_entries(self, record: records.PutEntries) -> None:
+        (last,) = self._db.execute("SELECT max(number) FROM tail").fetchone()
+        first = (self._number("number") if last is None else last) + 1
+        rows = [
+            (number, _ENCODER.encode(entry)) for number, entry in enumerate(record.entries, first)
+        ]
+        self._db.executemany("INSERT INTO tail VALUES (?, ?)", rows)
+        for epoch in {entry.epoch for entry in record.entries}:
+            self._complete(epoch)
+
+    def _put_applied(self, record: records.PutApplied) -> None:
+        for change in record.changes:
+            gone = [(fact,) for fact in change.retracted]
+            self._db.executemany("DELETE FROM facts WHERE text = ?", gone)
+            origin = (change.epoch, change.index, change.who, change.why, change.at)
+            self._db.executemany(_FACT, [(fact, *origin) for fact in change.asserted])
+            self._db.execute("INSERT INTO changes (body) VALUES (?)", (_ENCODER.encode(change),))
+            self._db.execute(_TRANSACTION, (change.id, change.epoch, change.index))
+            self._place(Clock(change.epoch, change.index), change.digest)
+        self._appended += len(record.changes)
+        self._db.execute("DELETE FROM tail WHERE number <= ?", (record.number,))
+        self._reach(record)
+
+    def _put_snapshot(self, record: records.PutSnapshot) -> None:
+        for table in ("facts", "changes", "transactions", "tail"):
+            self._db.execute(f"DELETE FROM {table}")
+        self._db.executemany(_FACT, (fact.row() for fact in record.facts))
+        self._db.executemany(_TRANSACTION, record.ids)
+        self._place(record.clock, record.digest)
+        self._reach(record)
+
+    def _place(self, clock: Clock, digest: bytes) -> None:
+        self._set("epoch", clock.epoch)
+        self._set("index", clock.index)
+        self._set("digest", digest)
+
+    def _reach(self, record: records.PutApplied | records.PutSnapshot) -> None:
+        self._set("number", record.number)
+        self._set("chain", record.chain)
+        self._complete(record.epoch)
+
+    def _complete(self, epoch: int) -> None:
+        self._set("complete", max(epoch, self._number("complete")))
+
+    def _prune(self) -> None:
+        for table, kept in (
+            ("changes", config.HISTORY_KEPT),
+            ("transactions", config.TRANSACTION_IDS_KEPT),
+        ):
+            self._db.execute(
+                f"DELETE FROM {table} WHERE number <= (SELECT max(number) FROM {table}) - ?",
+                (kept,),
+            )
+        self._appended = 0
+
+    # -- the file ----------------------------------------------------------------------------
     def _prepare(self) -> None:
         # Exclusive: two processes with one state folder would each answer for the same node.
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("PRAGMA synchronous = FULL")
         with self._whole():
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             if version == 0:
@@ -200,31 +260,9 @@ class Store:
         draft.write_text(f"{incarnation}\n")
         draft.replace(self._note)
 
-    def _append(self, change: Change) -> None:
-        self._db.executemany("DELETE FROM facts WHERE text = ?", [(f,) for f in change.retracted])
-        origin = (change.epoch, change.index, change.who, change.why, change.at)
-        self._db.executemany(_FACT, [(fact, *origin) for fact in change.asserted])
-        self._db.execute("INSERT INTO changes (body) VALUES (?)", (_ENCODER.encode(change),))
-        if change.id:
-            self._db.execute(_TRANSACTION, (change.id, change.epoch, change.index))
-        self._place(Clock(change.epoch, change.index), change.digest)
-        self._appended += 1
-
-    def _prune(self) -> None:
-        for table, kept in (
-            ("changes", config.HISTORY_KEPT),
-            ("transactions", config.TRANSACTION_IDS_KEPT),
-        ):
-            self._db.execute(
-                f"DELETE FROM {table} WHERE number <= (SELECT max(number) FROM {table}) - ?",
-                (kept,),
-            )
-        self._appended = 0
-
-    def _place(self, clock: Clock, digest: bytes) -> None:
-        self._set("epoch", clock.epoch)
-        self._set("index", clock.index)
-        self._set("digest", digest)
+    def _bodies(self, table: str, key: str) -> list[bytes]:
+        rows = self._db.execute(f"SELECT body FROM {table} ORDER BY {key}").fetchall()
+        return [body for (body,) in rows]
 
     def _set(self, key: str, value: int | bytes | str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
@@ -250,16 +288,6 @@ class Store:
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
             raise
-
-    @contextlib.contextmanager
-    def _synced(self) -> Iterator[None]:
-        """What the block commits is on the disk itself when it ends."""
-        with self._careful():
-            self._db.execute("PRAGMA synchronous = FULL")
-            try:
-                yield
-            finally:
-                self._db.execute("PRAGMA synchronous = NORMAL")
 
     @contextlib.contextmanager
     def _careful(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 
 from zactor.kernel import config
 from zactor.kernel.errors import MailboxFull, NotPrimary, OutcomeUnknown, Refused
-from zactor.kernel.knowledge.agreed_effects import Decided, Multicast
+from zactor.kernel.knowledge.effects import Decided, Multicast
 from zactor.kernel.knowledge.history import History
 from zactor.kernel.knowledge.theory import text_bytes
 from zactor.kernel.protocol.messages import KbNote, KbSubmission, NoteKind, Transaction

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from zactor.kernel.ids import NodeId
-from zactor.kernel.knowledge.agreed_effects import Effect, SendTo
+from zactor.kernel.knowledge.effects import Effect, SendTo
 from zactor.kernel.knowledge.log import Log
 from zactor.kernel.knowledge.transfer import Intake, Passage
 from zactor.kernel.protocol.messages import KbBehind, KbPiece

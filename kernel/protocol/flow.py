@@ -14,6 +14,7 @@ from collections import deque
 
 from zactor.kernel.errors import MailboxFull
 from zactor.kernel.protocol.group_settings import Settings
+from zactor.kernel.protocol.groupnames import URGENT
 from zactor.kernel.protocol.messages import GroupItem, Kind
 from zactor.kernel.protocol.service import TICKETED, Service
 
@@ -26,13 +27,14 @@ def size_of(item: GroupItem) -> int:
 class Draft:
     """A packet without its place."""
 
-    __slots__ = ("bytes", "is_ticketed", "items", "kind", "service")
+    __slots__ = ("bytes", "is_ticketed", "is_urgent", "items", "kind", "service")
 
     def __init__(self, item: GroupItem, kind: Kind, size: int) -> None:
         self.items = [item]
         self.kind = kind
         self.service = item.service  # the strongest
         self.is_ticketed = item.service in TICKETED
+        self.is_urgent = item.session == URGENT  # waits for no credit, nor behind others
         self.bytes = size
 
     def takes(self, item: GroupItem, size: int, settings: Settings) -> bool:
@@ -40,6 +42,7 @@ class Draft:
         service = item.service
         if (
             self.kind is not Kind.DATA
+            or self.is_urgent is not (item.session == URGENT)
             or len(self.items) >= settings.packet_messages
             or self.bytes + size > settings.packet_bytes
         ):
@@ -70,6 +73,7 @@ class Flow:
         self.asked = 0  # tickets asked for and not granted yet
         self._reserved = 0  # drafts at the head of the queue that leave with them
         self._reserved_messages = 0
+        self._urgent_end = 0  # place in the queue behind the last urgent draft; 0: there is none
         self.paused = False
 
     def add(self, item: GroupItem, kind: Kind = Kind.DATA) -> None:
@@ -84,7 +88,9 @@ class Flow:
             return
         size, settings = size_of(item), self._settings
         queue = self._loose if item.service is Service.RELIABLE else self._queue
-        if kind is not Kind.DATA:
+        if item.session == URGENT and queue is self._queue:
+            self._put_first(item, kind, size)
+        elif kind is not Kind.DATA:
             queue.append(Draft(item, kind, size))
         elif self.waiting < settings.queue_hard and self._bytes + size <= settings.queue_hard_bytes:
             self._put(queue, item, size)
@@ -99,6 +105,14 @@ class Flow:
         if not (queue and queue[-1].takes(item, size, self._settings)):
             queue.append(Draft(item, Kind.DATA, size))
 
+    def _put_first(self, item: GroupItem, kind: Kind, size: int) -> None:
+        """Put an urgent message behind the urgent ones, and those that have asked for tickets."""
+        place = max(self._urgent_end, self._reserved)
+        if place > self._reserved and self._queue[place - 1].takes(item, size, self._settings):
+            return
+        self._queue.insert(place, Draft(item, kind, size))
+        self._urgent_end = place + 1
+
     def turn(self) -> bool | None:
         """True: submitters must pause from now on; False: they may resume; None: no change."""
         if not self.paused and self.waiting > self._settings.queue_soft:
@@ -110,10 +124,10 @@ class Flow:
         return self.paused
 
     # -- credits -----------------------------------------------------------------------------
-    def _has_credit(self) -> bool:
-        """True if one more packet may leave now, whatever is in it."""
+    def _has_credit(self, draft: Draft) -> bool:
+        """True if one more packet may leave now; one that is urgent always may."""
         settings = self._settings
-        return (
+        return draft.is_urgent or (
             self.in_flight + self._reserved_messages < settings.window_messages
             and self._flight_bytes < settings.window_bytes
         )
@@ -142,13 +156,13 @@ class Flow:
     # -- what may leave ----------------------------------------------------------------------
     def next_loose(self) -> Draft | None:
         """RELIABLE messages that may leave now, if any."""
-        return self._pop(self._loose) if self._loose and self._has_credit() else None
+        return self._pop(self._loose) if self._loose and self._has_credit(self._loose[0]) else None
 
     def next_fifo(self) -> Draft | None:
         """The head of the queue if it needs no ticket and may leave now."""
-        if self.asked or not self._queue or self._queue[0].is_ticketed or not self._has_credit():
+        if self.asked or not self._queue or self._queue[0].is_ticketed:
             return None  # what follows a message that waits for its ticket waits too
-        return self._pop(self._queue)
+        return self._pop(self._queue) if self._has_credit(self._queue[0]) else None
 
     def next_unreliable(self) -> Draft | None:
         """UNRELIABLE messages, which must leave now or be dropped."""
@@ -156,12 +170,13 @@ class Flow:
 
     def tickets_wanted(self) -> int:
         """How many tickets to ask for now; 0: none, or the answer is still to come."""
-        if self.asked or not self._queue or not self._has_credit():
+        if self.asked or not self._queue or not self._has_credit(self._queue[0]):
             return 0
         settings = self._settings
         messages, size = self.in_flight, self._flight_bytes
         for place, draft in enumerate(self._queue, 1):
-            if messages >= settings.window_messages or size >= settings.window_bytes:
+            is_far = messages >= settings.window_messages or size >= settings.window_bytes
+            if is_far and not draft.is_urgent:
                 break
             messages += len(draft.items)
             size += draft.bytes
@@ -185,6 +200,8 @@ class Flow:
 
     def _pop(self, queue: deque[Draft]) -> Draft:
         draft = queue.popleft()
+        if queue is self._queue and self._urgent_end:
+            self._urgent_end -= 1
         self.waiting -= len(draft.items)
         self._bytes -= draft.bytes
         return draft

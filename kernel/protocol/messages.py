@@ -95,7 +95,7 @@ class Wired(Message, frozen=True, tag=7, gc=False):
     payload: bytes
 
 
-# -- the knowledge base: items of a link, not credited ---------------------------------------
+# -- the knowledge base: payloads of group messages, and items of links, not credited ---------
 class Transaction(Message, frozen=True, tag=20):
     """What somebody wants changed: all of it or nothing. Terms are Prolog text."""
 
@@ -123,99 +123,6 @@ class Change(Message, frozen=True, tag=21):
     chain: bytes = b""  # digest of all entries up to that one
 
 
-class KbSubmit(Message, frozen=True, tag=22):
-    """A member asks the leader to order a transaction."""
-
-    transaction: Transaction
-
-
-class KbOutcome(Message, frozen=True, tag=23):
-    """The leader's answer: ordered and applied at every member, or why not (`kind` of error)."""
-
-    id: str
-    epoch: int  # (0, 0) where it was refused
-    index: int
-    kind: str  # "" where it took place
-    message: str
-
-
-class KbOrder(Message, frozen=True, tag=24):
-    """The leader to all: the next change."""
-
-    change: Change
-
-
-class KbApplied(Message, frozen=True, tag=25):
-    """A member to the leader: applied everything up to here."""
-
-    epoch: int
-    index: int
-
-
-class KbPoll(Message, frozen=True, tag=26):
-    """A new leader asks where a member stands; the member obeys no lower epoch from now on."""
-
-    epoch: int
-
-
-class KbState(Message, frozen=True, tag=27):
-    """The answer to KbPoll."""
-
-    epoch: int  # the highest epoch promised
-    obeys: bool  # the poll's epoch is promised to its sender; if not, it must begin a higher one
-    clock: tuple[int, int]
-    digest: bytes
-    root: str  # which founding the history goes back to, "" where it is empty
-    led: tuple[str, ...]  # leaderships in which another had it too, in this life: name@life:epoch
-    beside: tuple[str, ...]  # who else of its cohort lives, as the leader said last
-
-
-class KbWant(Message, frozen=True, tag=28):
-    """Send me what comes after `clock` (log if you have it and `digest` fits, else a snapshot)."""
-
-    clock: tuple[int, int]
-    digest: bytes
-
-
-class KbLog(Message, frozen=True, tag=29):
-    """A stretch of history that follows what the receiver has."""
-
-    changes: tuple[Change, ...]
-
-
-class KbSnapshot(Message, frozen=True, tag=30):
-    """One piece of a whole theory; replaces what the receiver has when the last piece is there."""
-
-    clock: tuple[int, int]
-    digest: bytes
-    piece: int  # from 0
-    last: bool
-    facts: tuple[tuple[str, int, int, str, str, float], ...]  # fact, epoch, index, who, why, at
-    ids: tuple[tuple[str, int, int], ...]  # transactions that took place: id, epoch, index
-
-
-class KbCohort(Message, frozen=True, tag=31):
-    """The leader to all who follow it: who they are now, itself included."""
-
-    epoch: int
-    names: tuple[str, ...]
-
-
-KbMessage = (
-    KbSubmit
-    | KbOutcome
-    | KbOrder
-    | KbApplied
-    | KbPoll
-    | KbState
-    | KbWant
-    | KbLog
-    | KbSnapshot
-    | KbCohort
-)
-
-
-# -- the knowledge base, agreed: payloads of group messages, and what brings up a newcomer -----
 class Primary(NamedTuple):
     """A primary of the knowledge base: formed, or attempted only."""
 
@@ -884,16 +791,6 @@ Item = (
     | Failure
     | Undelivered
     | Bulk
-    | KbSubmit
-    | KbOutcome
-    | KbOrder
-    | KbApplied
-    | KbPoll
-    | KbState
-    | KbWant
-    | KbLog
-    | KbSnapshot
-    | KbCohort
     | KbLinked
     | Request
     | Answer

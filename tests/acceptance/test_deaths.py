@@ -72,8 +72,8 @@ def test_signals_that_were_on_their_way_are_dead_letters_and_the_node_may_come_b
 ) -> None:
     _three(lab)
     _deploy(lab, "m1")
-    lab.pause("n1")
     with connect(lab.endpoint("n2"), home=lab.home) as m:
+        lab.pause("n1")  # what is sent now waits for it, until it is out of the view
         m.ask("s2", "burst", 5)
         lab.kill("n1")
         until("five dead letters", lambda: len(m.dead_letters()) == 5)

@@ -14,7 +14,9 @@ import pytest
 import zmq
 
 from zactor import connect
+from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol import messages
+from zactor.kernel.protocol.view import ViewId
 from zactor.kernel.transport import sockets
 from zactor.kernel.transport.keys import KeyPair, cluster_keys
 from zactor.kernel.wire import codec
@@ -123,7 +125,7 @@ def test_no_payload_is_unpickled_for_who_is_no_node(lab: Lab, tmp_path: Path, kn
             messages.Signal((1,), 1, 1, "inc", payload),
             messages.Ask(1, 1, 1, "inc", payload),
             messages.Reply(1, payload),
-            messages.KbSubmit(messages.Transaction("x", "y", payload.hex(), (), (), ())),
+            messages.KbBehind(ViewId(1, NodeId("x", 1)), 0, (0, 0), payload),
         )
         frame = messages.LinkFrame(1, 1, 1, 0, 16_384, False, False, items)
         peer.send_multipart(codec.encode_frame(frame))

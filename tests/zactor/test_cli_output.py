@@ -182,7 +182,7 @@ def test_a_change_of_no_fact_says_so_and_long_hashes_are_short() -> None:
         ),
         ("new_kind", {"name": "x", "n": 5}, ["new kind name=x n=5"]),
         ("node_gone", {"named": "otherwise"}, ["node gone named=otherwise"]),
-        ("leader", {"name": "n1"}, []),
+        ("primary", {"members": ["n1"]}, []),
         ("knowledge_base_taken_over", {"clock": [1, 2]}, []),
         ("changed", {"retracted": ["b"], "asserted": ["a", 'state(c1,running,"")']}, []),
         (

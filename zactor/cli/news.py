@@ -13,7 +13,7 @@ from zactor.cli.output import cell, printable, short_digests
 
 Event = Mapping[str, object]
 
-_QUIET = ("changed", "leader", "knowledge_base_taken_over")
+_QUIET = ("changed", "primary", "knowledge_base_taken_over")
 _OWN = ("number", "at", "node", "event")  # what every event has
 
 _SENTENCES: Mapping[str, str] = {

@@ -165,7 +165,7 @@ def event_line(event: Mapping[str, object]) -> str:
         for text in _event_field(name, value)
     ]
     if not fields and event.get("event") == "changed":
-        fields = ["no fact"]  # the change by which a leader begins
+        fields = ["no fact"]  # a change that changed nothing
     return short_digests(" ".join([when, head, *fields]))
 
 

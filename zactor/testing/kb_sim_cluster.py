@@ -14,8 +14,8 @@ import msgspec
 
 from zactor.kernel.errors import MailboxFull
 from zactor.kernel.ids import NodeId
-from zactor.kernel.knowledge import agreed_effects as kb
-from zactor.kernel.knowledge.agreed import Replica
+from zactor.kernel.knowledge import effects as kb
+from zactor.kernel.knowledge.replica import Replica
 from zactor.kernel.protocol import effects as out
 from zactor.kernel.protocol import events
 from zactor.kernel.protocol.group_settings import Settings
@@ -264,6 +264,8 @@ class KbCluster(Cluster):
                 line = {"k": "lost", "reason": effect.reason}
             case kb.Trace():
                 line = {"k": "kb_note", "event": effect.event, "fields": dict(effect.fields)}
+            case kb.Stranger():
+                line = {"k": "kb_stranger", "why": effect.why}
             case kb.Retired():
                 line = {"k": "kb_retired"}
             case _:

@@ -104,6 +104,11 @@ class Disk:
         for put in self._whole():
             self._state.apply(put)
 
+    def forget(self) -> None:
+        """The power goes: nothing of what isn't synced is there."""
+        self._waiting.clear()
+        self._has_failed = False
+
     def lose(self) -> None:
         """A new disk is put in."""
         self._data.clear()

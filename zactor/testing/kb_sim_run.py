@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from zactor.kernel import config
-from zactor.kernel.knowledge.agreed_effects import Decided
+from zactor.kernel.knowledge.effects import Decided
 from zactor.kernel.protocol.group_settings import Settings
 from zactor.kernel.protocol.messages import Transaction
 from zactor.testing.history import Line
@@ -92,6 +92,7 @@ def draw_plan(seed: int) -> KbPlan:
             window_messages=chance.choice((64, 8_192)),
             tickets_max=chance.choice((1, 3, 256)),
             packet_messages=chance.choice((1, 3, 16)),
+            ack_messages=chance.choice((1, 16)),
         ),
     )
 

@@ -1,4 +1,4 @@
-"""Makes kb_world.py and kb_wires.py importable for the tests beside them."""
+"""Makes kb_room.py importable for the tests beside it."""
 
 from __future__ import annotations
 

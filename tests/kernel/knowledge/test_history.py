@@ -7,20 +7,21 @@ import pytest
 
 from zactor.kernel import config
 from zactor.kernel.ids import Clock
-from zactor.kernel.knowledge.copy import Copy
-from zactor.kernel.knowledge.history import NO_DIGEST, History, Saved, next_digest
+from zactor.kernel.knowledge.history import NO_DIGEST, History, next_digest
+from zactor.kernel.knowledge.log import Kept, Log
 from zactor.kernel.knowledge.theory import Theory
-from zactor.kernel.protocol.messages import Change, Transaction
+from zactor.kernel.protocol.messages import Change, Entry, Transaction
 
 
 def made(count: int) -> list[Change]:
-    copy = Copy(Saved(theory=Theory()))
+    log = Log(Kept(theory=Theory()))
     wanted = [Transaction(f"t{n}", "w", "y", (), (), (f"p({n})",)) for n in range(count)]
-    return [copy.order(one, 3, 1).change for one in wanted]
+    log.extend([Entry(3, 1, one) for one in wanted])
+    return [outcome.change for outcome in log.commit(count) if outcome.change is not None]
 
 
 def grown(changes: list[Change]) -> History:
-    history = History(Saved(theory=Theory()))
+    history = History(Kept(theory=Theory()))
     for change in changes:
         history.append(change)
     return history
@@ -65,7 +66,7 @@ def test_what_follows_a_digest_is_found_as_long_as_it_is_kept(
 def test_who_has_nothing_gets_the_whole_log_of_a_young_history() -> None:
     changes = made(3)
     assert grown(changes).after(NO_DIGEST) == tuple(changes)
-    saved = Saved(
+    saved = Kept(
         theory=Theory(),
         clock=Clock(3, 3),
         digest=changes[2].digest,
@@ -79,7 +80,7 @@ def test_who_has_nothing_gets_the_whole_log_of_a_young_history() -> None:
 
 def test_a_log_that_does_not_lead_to_the_saved_digest_is_not_used() -> None:
     changes = made(3)
-    saved = Saved(theory=Theory(), clock=Clock(4, 1), digest=b"else", changes=tuple(changes))
+    saved = Kept(theory=Theory(), clock=Clock(4, 1), digest=b"else", changes=tuple(changes))
     assert History(saved).changes() == ()
     assert History(saved).after(changes[0].digest) is None
 

@@ -1,140 +1,300 @@
-"""A member of a replicated theory, step by step: what each event makes it do."""
+"""The agreed replica, step by step: PROTOCOL.md, section 9."""
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
-from kb_wires import MASTER, NODE, create, decided, new, sent, stands
+from kb_room import Room, settled
 
 from zactor.kernel import config
 from zactor.kernel.ids import ORIGIN, Clock
-from zactor.kernel.knowledge.history import Saved
-from zactor.kernel.knowledge.replica import (
-    Applied,
-    Decided,
-    Led,
-    Promised,
-    Replaced,
-    Replica,
-    Send,
-    Trace,
-)
-from zactor.kernel.knowledge.theory import FactRow, Theory
-from zactor.kernel.protocol.messages import (
-    Change,
-    KbApplied,
-    KbLog,
-    KbMessage,
-    KbOrder,
-    KbOutcome,
-    KbPoll,
-    KbSnapshot,
-    KbSubmit,
-)
+from zactor.kernel.knowledge import effects
+from zactor.kernel.knowledge.replica import Replica
+from zactor.kernel.protocol.messages import KbAttempted, KbDurable, Transaction
+from zactor.kernel.protocol.service import Service
+
+ABC = ("n1", "n2", "n3")
 
 
-def follower() -> Replica:
-    """n1, which obeys m1 in epoch 4."""
-    replica = new("n1")
-    replica.members({"m1": MASTER, "n1": NODE, "n2": NODE}, 0.0)
-    effects = replica.receive("m1", KbPoll(4), 0.0)
-    assert effects == [
-        Promised(epoch=4),
-        Led(leader="m1", epoch=4),
-        Send(to="m1", message=stands(4)),
-    ]
-    return replica
+# -- founding ----------------------------------------------------------------------------------
+def test_nobody_founds_a_cluster_unasked() -> None:
+    room = Room(*ABC)
+    room.view(*ABC)
+    room.run()
+    assert room.primaries() == {}
+    assert room.replicas["n1"].may_be_founded
+    assert "belongs to no cluster yet" in room.replicas["n1"].reason()
 
 
-def first_change() -> Change:
-    """The opening of m1's epoch 4, as m1 would make it."""
-    leader = Replica("m1", Saved(theory=Theory(), promised=3))
-    leader.members({"m1": MASTER}, 0.0)
-    (applied,) = [e for e in leader.ready(0.0) if isinstance(e, Applied)]
-    return applied.change
+def test_many_who_found_at_once_found_one_cluster() -> None:
+    room = Room(*ABC)
+    room.view(*ABC)
+    room.run()
+    for name in ("n3", "n1", "n2"):
+        room.found(name, f"by {name}")
+    room.run()
+    assert room.primaries() == dict.fromkeys(ABC, ABC)
+    assert {room.replicas[name].founding for name in ABC} == {"by n3"}
+    assert room.replicas["n1"].theory.texts() == ["founded('by n3')"]
 
 
-def test_a_member_acknowledges_what_it_has_applied() -> None:
-    replica = follower()
-    effects = replica.receive("m1", KbOrder(first_change()), 0.0)
-    assert effects == [
-        Applied(change=first_change()),
-        Send(to="m1", message=KbApplied(4, 1)),
-    ]
+def test_what_a_node_knew_in_an_earlier_view_founds_nothing_in_the_next() -> None:
+    room = Room("n1", "n2")
+    room.view("n1")
+    room.found("n1")  # before anybody has said where it stands
+    room.view("n1", "n2")
+    room.run()
+    assert room.primaries() == {}
 
 
-def test_an_order_counts_only_from_the_leader_and_in_the_promised_epoch() -> None:
-    change = first_change()
-    for sender, epoch in (("n2", 4), ("m1", 9)):
-        replica = follower()
-        if epoch != 4:
-            replica.members({"m0": MASTER, "m1": MASTER, "n1": NODE}, 0.0)
-            replica.receive("m0", KbPoll(epoch), 0.0)
-        effects = replica.receive(sender, KbOrder(change), 0.0)
-        assert [type(effect) for effect in effects] == [Trace]
-        assert replica.clock == ORIGIN
+def test_who_comes_to_a_cluster_joins_it_and_never_founds() -> None:
+    room = settled("n1")
+    room.replicas |= {"n2": Room("n2").replicas["n2"]}
+    room.disks |= Room("n2").disks
+    room.lives["n2"] = 1
+    room.view("n1", "n2")
+    room.run()
+    room.found("n2", "another")
+    room.run()
+    assert room.primaries() == {"n1": ("n1", "n2"), "n2": ("n1", "n2")}
+    assert room.facts("n2") == ["p(1)"]
 
 
-def test_a_lower_or_doubtful_epoch_is_answered_with_the_one_promised() -> None:
-    replica = follower()
-    state = stands(4)
-    assert sent(replica.receive("m1", KbPoll(4), 0.0)) == [state]
-    assert sent(replica.receive("m1", KbPoll(3), 0.0)) == [stands(4, obeys=False)]
-    replica.members({"m1": ("master", 2), "n1": NODE}, 0.0)
-    # The same number from another life was promised to nobody.
-    assert sent(replica.receive("m1", KbPoll(4), 0.0)) == [stands(4, obeys=False)]
-    assert sent(replica.receive("m1", KbPoll(5), 0.0)) == [stands(5)]
+def test_clusters_founded_apart_go_on_apart_in_one_view_and_say_so() -> None:
+    room = Room(*ABC)
+    room.view("n1", "n2")
+    room.view("n3")
+    room.run()
+    room.found("n1", "ours")
+    room.found("n3", "theirs")
+    room.run()
+    room.submit("n3", "t1", "theirs(1)")
+    room.submit("n1", "t2", "ours(1)")
+    room.run()
+    room.view(*ABC)
+    room.run()
+    assert room.primaries() == {"n1": ("n1", "n2"), "n2": ("n1", "n2"), "n3": ("n3",)}
+    room.submit("n3", "t3", "theirs(2)")
+    room.submit("n2", "t4", "ours(2)")
+    room.run()
+    assert room.facts("n3") == ["theirs(1)", "theirs(2)"]
+    assert room.facts("n1") == room.facts("n2") == ["ours(1)", "ours(2)"]
+    (stranger,) = room.all(effects.Stranger, "n3")
+    assert stranger.names == ("n1", "n2")
+    assert "founded apart: n1, n2" in stranger.why
 
 
-def test_a_poll_of_one_who_does_not_lead_here_is_answered_when_it_does() -> None:
-    replica = follower()
-    assert sent(replica.receive("n2", KbPoll(7), 0.0)) == []
-    assert sent(replica.receive("m0", KbPoll(8), 0.0)) == []  # unknown as yet
-    effects = replica.members({"m0": MASTER, "m1": MASTER, "n1": NODE}, 0.0)
-    assert sent(effects, "m0") == [stands(8)]
+def test_a_founding_that_was_interrupted_waits_for_all_who_were_to_be_in_it() -> None:
+    room = Room(*ABC)
+    room.view(*ABC)
+    room.run()
+    room.stuck_disks.add("n3")
+    room.found("n1")
+    room.run()
+    assert room.primaries() == {}
+    room.restart("n3")
+    room.view("n1", "n2")
+    room.run()
+    assert room.primaries() == {}, "n3 may be in another cluster by now"
+    room.stuck_disks.clear()
+    room.view(*ABC)
+    room.run()
+    assert room.replicas["n1"].may_be_founded, "n3 never recorded it, so it never was"
+    room.found("n2", "at last")
+    room.run()
+    assert {room.replicas[name].founding for name in ABC} == {"at last"}
 
 
-def test_what_is_malformed_is_dropped_and_changes_nothing() -> None:
-    change = first_change()
-    bad = Change(4, 1, "x", "w", "y", 0.0, (), ("p(",), change.digest)
-    rows: tuple[FactRow, ...] = (("p(", 1, 1, "", "", 0.0),)
-    messages: list[KbMessage] = [
-        KbOrder(bad),
-        KbLog((bad,)),
-        KbSnapshot((4, 1), b"d", 0, True, rows, ()),
-        KbSnapshot((4, 1), b"d", 3, True, (), ()),
-        KbOutcome("unknown", 4, 1, "", ""),
-        KbApplied(4, 1),
-        KbSubmit(create("c1")),
-        stands(4, Clock(9, 9)),
-    ]
-    for message in messages:
-        replica = follower()
-        effects = replica.receive("m1", message, 0.0)
-        assert not [e for e in effects if isinstance(e, Applied | Replaced | Decided)], message
-        assert (replica.clock, len(replica.theory), replica.promised) == (ORIGIN, 0, 4)
-        assert sent(replica.receive("m1", KbOrder(change), 0.0))[-1:] in ([KbApplied(4, 1)], [])
+# -- ordering, deciding, applying --------------------------------------------------------------
+def test_a_change_is_applied_when_a_majority_has_it_on_disk_and_not_before() -> None:
+    room = settled(*ABC)
+    room.stuck_disks |= {"n2", "n3"}
+    room.submit("n2", "t1", "p(2)")
+    room.run()
+    assert room.undecided("t1")
+    assert all("p(2)" not in room.facts(name) for name in ABC)
+    room.sync("n3")
+    room.run()
+    assert room.decided("t1").clock == Clock(1, 3)
+    assert all("p(2)" in room.facts(name) for name in ABC), "n2 applies what its disk lacks"
 
 
-def test_pieces_of_a_snapshot_from_a_life_that_ended_are_forgotten() -> None:
-    replica = follower()
-    replica.receive("m1", KbSnapshot((3, 1), b"d", 0, False, (("a", 1, 1, "", "", 0.0),), ()), 0.0)
-    replica.members({"m1": ("master", 2), "n1": NODE}, 0.0)
-    replica.receive("m1", KbPoll(9), 0.0)
-    effects = replica.receive("m1", KbSnapshot((3, 1), b"d", 1, True, (), ()), 0.0)
-    assert isinstance(effects[0], Trace)
-    assert len(replica.theory) == 0
+def test_all_refuse_alike_and_the_submitter_is_told_the_class_and_the_words() -> None:
+    room = settled(*ABC)
+    taken = (("\\+ q(_)", "AlreadyExists", "there is a q"),)
+    for name, id_ in (("n1", "t1"), ("n3", "t2")):
+        one = Transaction(id_, "me", "why", taken, (), (f"q({id_})",))
+        room.call(name, partial(Replica.submit, transaction=one, at=3.0))
+    room.run()
+    assert room.decided("t1").kind == ""
+    assert room.decided("t2") == effects.Decided(
+        id="t2", clock=ORIGIN, kind="AlreadyExists", message="there is a q"
+    )
+    assert {tuple(room.facts(name)) for name in ABC} == {("p(1)", "q(t1)")}
+    assert len({room.replicas[name].digest for name in ABC}) == 1
 
 
-def test_too_many_open_transactions_are_refused_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_transaction_takes_place_once_however_often_it_is_submitted() -> None:
+    room = settled(*ABC)
+    room.submit("n1", "t1", "p(2)")
+    room.run()
+    room.submit("n3", "t1", "p(2)")
+    room.run()
+    first, second = [one for one in room.all(effects.Decided) if one.id == "t1"]
+    assert first.clock == second.clock
+    assert room.clock("n2") == first.clock
+
+
+def test_who_says_what_is_on_disk_says_no_more_than_is() -> None:
+    room = settled(*ABC)
+    room.stuck_disks.add("n2")
+    before = len(room.all(effects.Multicast, "n2"))
+    room.submit("n1", "t1", "p(2)")
+    room.run()
+    said = [one.message for one in room.all(effects.Multicast, "n2")[before:]]
+    assert not [one for one in said if isinstance(one, KbDurable)]
+    room.sync("n2")
+    said = [one.message for one in room.all(effects.Multicast, "n2")[before:]]
+    assert [one.number for one in said if isinstance(one, KbDurable)] == [3]
+
+
+def test_transactions_go_out_safe_and_only_so_many_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(config, "KB_FLIGHT_MAX", 2)
+    room = settled("n1", "n2")
+    before = len(room.all(effects.Multicast, "n1"))
+    for number in range(5):
+        room.submit("n1", f"t{number}", f"q({number})")
+    sent = room.all(effects.Multicast, "n1")[before:]
+    assert [one.service for one in sent] == [Service.SAFE] * 2
+    room.run()
+    assert len(room.facts("n2")) == 6
+
+
+# -- reading -----------------------------------------------------------------------------------
+def test_a_read_waits_for_all_that_was_ordered_before_it() -> None:
+    room = settled(*ABC)
+    room.stuck_disks |= {"n1", "n2"}
+    room.submit("n1", "t1", "p(2)")
+    room.run()
+    room.call("n3", lambda replica: replica.read("r1"))
+    room.run()
+    assert room.undecided("r1")
+    room.stuck_disks.clear()
+    room.run()
+    assert room.decided("r1").clock == room.decided("t1").clock
+
+
+def test_a_read_outside_the_primary_ends_as_not_primary() -> None:
+    room = settled(*ABC)
+    room.view("n3")
+    room.run()
+    room.call("n3", lambda replica: replica.read("r1"))
+    room.tick(config.KB_REFUSE_MS + 1)
+    assert room.decided("r1").kind == "NotPrimary"
+
+
+# -- bringing up -------------------------------------------------------------------------------
+@pytest.mark.parametrize("kept", [3, 10_000])
+def test_who_lacks_much_is_brought_up_while_the_primary_works_and_let_in_then(
+    kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "HISTORY_KEPT", kept)
+    monkeypatch.setattr(config, "KB_QUICK_BYTES", 0)
+    monkeypatch.setattr(config, "KB_PIECE_BYTES", 200)
+    room = settled("n1", "n2", facts=[f"p({number})" for number in range(30)])
+    room.replicas["n3"], room.disks["n3"] = Room("n3").replicas["n3"], Room("n3").disks["n3"]
+    room.lives["n3"] = 1
+    room.view(*ABC)
+    for _ in range(2_000):
+        if room.links or "n1" in room.primaries():
+            break
+        room.step()
+    room.deaf.add("n3")
+    room.run()
+    assert set(room.primaries()) == {"n1", "n2"}
+    room.submit("n2", "t1", "late(1)")
+    room.run()
+    assert "late(1)" in room.facts("n1"), "the work goes on"
+    room.deaf.clear()
+    room.run()
+    assert room.primaries() == dict.fromkeys(ABC, ABC)
+    assert room.facts("n3") == room.facts("n1")
+    assert room.replicas["n3"].digest == room.replicas["n1"].digest
+    assert bool(room.all(effects.Replaced, "n3")) is (kept == 3)
+    room.submit("n3", "t2", "later(1)")
+    room.run()
+    assert room.decided("t2").kind == ""
+
+
+def test_a_log_that_was_taken_over_halfway_changes_nothing() -> None:
+    room = settled(*ABC)
+    room.view("n3")
+    room.view("n1", "n2")
+    room.run()
+    for number in range(5):
+        room.submit("n1", f"t{number}", f"q({number})")
+    room.run()
+    room.view(*ABC)
+    while not room.links:
+        room.step()
+    room.links.clear()  # the answer never comes
+    room.run()
+    room.restart("n3")
+    assert room.disks["n3"].load().theory.texts() == ["founded(us)", "p(1)"]
+    room.view(*ABC)
+    room.run()
+    assert len(room.facts("n3")) == 6
+
+
+# -- what must not be --------------------------------------------------------------------------
+def test_a_node_whose_disk_fails_says_nothing_any_more() -> None:
+    room = settled(*ABC)
+    room.call("n2", lambda replica: replica.failed("no space left"))
+    (broken,) = room.all(effects.Broken, "n2")
+    assert broken.why == "the knowledge base can't be written: no space left"
+    before = len(room.all(effects.Multicast, "n2"))
+    room.submit("n1", "t1", "p(2)")
+    room.run()
+    assert len(room.all(effects.Multicast, "n2")) == before
+    assert room.decided("t1").kind == "", "the others are a majority"
+    assert "n2" not in room.primaries()
+
+
+def test_who_has_another_history_at_the_same_clock_stops_and_the_others_go_on() -> None:
+    room = settled(*ABC)
+    log = room.replicas["n2"]._book.log
+    log.history.digest = b"something else"
+    room.submit("n1", "t1", "p(2)")
+    room.run()
+    (broken,) = room.all(effects.Broken)
+    assert "has another history than n2 at" in broken.why
+    assert set(room.primaries()) == {"n1", "n3"}
+
+
+def test_a_transaction_that_fits_no_message_is_refused_at_once() -> None:
+    room = settled("n1")
+    room.submit("n1", "t1", f'p("{"x" * config.CHANGE_BYTES_MAX}")')
+    assert room.decided("t1").kind == "Refused"
+
+
+def test_too_many_undecided_ones_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "TRANSACTIONS_OPEN_MAX", 2)
-    replica = new("n1")
-    assert replica.submit(create("a"), 0.0) == []
-    assert replica.submit(create("b"), 0.0) == []
-    assert decided(replica.submit(create("c"), 0.0)) == [("create c", "MailboxFull")]
+    room = settled(*ABC)
+    room.stuck_disks |= set(ABC)
+    for number in range(3):
+        room.submit("n1", f"t{number}", f"q({number})")
+    assert room.decided("t2").kind == "MailboxFull"
 
 
-def test_a_transaction_too_long_for_a_frame_is_refused_where_it_is_submitted() -> None:
-    long = create("'" + "é" * (config.CHANGE_BYTES_MAX // 20) + "'")
-    assert decided(new("n1").submit(long, 0.0)) == []
-    longer = create("'" + "é" * (config.CHANGE_BYTES_MAX // 4) + "'", "long")
-    assert decided(new("n1").submit(longer, 0.0)) == [("long", "Refused")]
+def test_what_others_say_to_the_group_out_of_turn_is_nothing() -> None:
+    room = settled(*ABC)
+    before = room.facts("n1")
+    for message in (KbAttempted(99), KbDurable(99, 1 << 40, (0, 0), b"")):
+        room.order[room.views["n1"].id].append(("n2", message))
+    room.run()
+    room.submit("n1", "t1", "p(2)")
+    room.run()
+    assert room.facts("n1") == [*before, "p(2)"]

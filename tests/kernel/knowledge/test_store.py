@@ -13,93 +13,128 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from kb_writes import applied, blank, changes, put, transaction, writes
 
 from zactor.kernel import config
 from zactor.kernel.errors import Refused, ZactorError
 from zactor.kernel.ids import ORIGIN, Clock
-from zactor.kernel.knowledge.copy import Copy
-from zactor.kernel.knowledge.effects import Replaced
-from zactor.kernel.knowledge.history import Saved
+from zactor.kernel.knowledge import records
+from zactor.kernel.knowledge.log import Kept, Log
 from zactor.kernel.knowledge.store import Store
 from zactor.kernel.knowledge.theory import Theory
-from zactor.kernel.protocol.messages import Change, Transaction
+from zactor.kernel.protocol.messages import Change, Entry, Primary
 
 WRITER = """
 import sys
-from zactor.kernel.knowledge.copy import Copy
+sys.path.insert(0, sys.argv[2])
+from kb_writes import applied, writes
+from zactor.kernel.knowledge.log import Log
 from zactor.kernel.knowledge.store import Store
-from zactor.kernel.protocol.messages import Transaction
 store = Store(sys.argv[1])
-copy = Copy(store.load())
+log = Log(store.load())
 print(store.next_incarnation(), flush=True)
-number = copy.clock.index
+left = [outcome.change for outcome in log.commit(log.end)]  # ordered when it was killed
+if left:
+    store.write([applied(log, left)])
 while True:
-    number += 1
-    facts = (f"last({number})", f"p({number})")
-    wanted = Transaction(f"t{number}", "w", "x", (), ("last(_)",), facts)
-    store.append([copy.order(wanted, 1, 0.0).change])
-    print(number, flush=True)
+    for write in writes(log, 1):
+        store.write([write])
+    print(log.number, flush=True)
 """
-
-
-def changes(count: int, copy: Copy | None = None) -> list[Change]:
-    copy = copy or Copy(Saved(theory=Theory()))
-    made = []
-    for number in range(copy.clock.index + 1, copy.clock.index + count + 1):
-        wanted = Transaction(
-            f"t{number}", "m1", "test", (), ("last(_)",), (f"last({number})", f"p({number})")
-        )
-        made.append(copy.order(wanted, 1, 0.5).change)
-    return made
+HERE = Path(__file__).parent
 
 
 def test_a_new_store_is_empty(tmp_path: Path) -> None:
     store = Store(tmp_path / "state" / "n1")
-    saved = store.load()
+    kept = store.load()
     store.close()
-    assert (saved.clock, saved.digest, saved.promised) == (ORIGIN, b"", 0)
-    assert (len(saved.theory), saved.changes, saved.ids) == (0, (), ())
+    assert (kept.clock, kept.digest, kept.number, kept.chain) == (ORIGIN, b"", 0, b"")
+    assert (len(kept.theory), kept.changes, kept.ids, kept.tail) == (0, (), (), ())
+    assert (kept.formed, kept.attempts, kept.epoch) == (None, (), 0)
     assert (tmp_path / "state" / "n1").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "state" / "n1" / "kb.sqlite").stat().st_mode & 0o777 == 0o600
 
 
-def test_what_was_appended_is_loaded(tmp_path: Path) -> None:
-    copy = Copy(Saved(theory=Theory()))
-    made = changes(5, copy)
+def test_what_was_written_is_loaded(tmp_path: Path) -> None:
+    log = Log(blank())
+    made = [*writes(log, 5)]
     store = Store(tmp_path)
-    store.append(made[:2])
-    store.append(made[2:])
-    store.promise(7)
-    store.cluster = "a cluster"
+    store.write(made[:3])
+    store.write(made[3:])
     store.close()
     store = Store(tmp_path)
-    saved = store.load()
-    assert saved.theory.rows() == copy.theory.rows()
-    assert (saved.clock, saved.digest, saved.promised) == (Clock(1, 5), copy.digest, 7)
-    assert saved.changes == tuple(made)
-    assert saved.ids == tuple((f"t{number}", 1, number) for number in range(1, 6))
-    assert store.cluster == "a cluster"
+    kept = store.load()
+    store.close()
+    assert kept.theory.rows() == log.theory.rows()
+    assert (kept.clock, kept.digest) == (Clock(1, 5), log.digest)
+    assert (kept.number, kept.chain, kept.epoch) == (5, log.chain, 1)
+    assert kept.changes == log.history.changes()
+    assert kept.ids == tuple((f"t{number}", 1, number) for number in range(1, 6))
+    assert kept.tail == ()
+
+
+def test_what_is_ordered_only_is_loaded_behind_the_rest(tmp_path: Path) -> None:
+    log = Log(blank())
+    store = Store(tmp_path)
+    store.write([applied(log, changes(log, 2))])
+    entries = tuple(Entry(7, 0.5, transaction(number)) for number in (3, 4, 5))
+    store.write([put(records.PutEntries(entries[:1])), put(records.PutEntries(entries[1:]))])
+    assert store.load().tail == entries
+    assert store.load().epoch == 7
+    log.extend(entries)
+    done = [outcome.change for outcome in log.commit(4) if outcome.change is not None]
+    store.write([applied(log, done)])
+    assert store.load().tail == entries[2:]
+    assert store.load().number == 4
+    store.write([put(records.CutTail())])
+    assert store.load().tail == ()
     store.close()
 
 
-def test_a_promise_never_goes_back(tmp_path: Path) -> None:
+def test_one_that_was_refused_is_gone_without_a_change(tmp_path: Path) -> None:
+    log = Log(blank())
     store = Store(tmp_path)
-    store.promise(9)
-    store.promise(3)
-    assert store.load().promised == 9
+    store.write([put(records.PutEntries((Entry(1, 0.5, transaction(1)),)))])
+    store.write([put(records.PutApplied((), 1, b"chain", 1))])
+    kept = store.load()
     store.close()
+    assert (kept.number, kept.chain, kept.tail, kept.clock) == (1, b"chain", (), ORIGIN)
+    assert log.number == 0
 
 
-def test_a_snapshot_replaces_facts_and_log(tmp_path: Path) -> None:
+def test_primaries_and_attempts_are_loaded(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.append(changes(3))
+    first, second, third = (Primary(epoch, ("a", "b"), "a", "us") for epoch in (1, 2, 3))
+    store.write([put(records.PutAttempt(first))])
+    assert (store.load().formed, store.load().attempts) == (None, (first,))
+    store.write([put(records.PutPrimary(first, True)), put(records.PutAttempt(second))])
+    store.write([put(records.PutAttempt(third))])
+    kept = store.load()
+    assert (kept.formed, kept.attempts, kept.epoch) == (first, (second, third), 1)
+    store.write([put(records.DropAttempt(2))])
+    assert store.load().attempts == (third,)
+    store.write([put(records.PutPrimary(third, False))])
+    kept = store.load()
+    store.close()
+    assert (kept.formed, kept.attempts) == (third, ())
+    assert kept.epoch == 1, "a voice that is no member has no more of the log for it"
+
+
+def test_a_snapshot_replaces_everything_but_primaries(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    log = Log(blank())
+    store.write([*writes(log, 3), put(records.PutEntries((Entry(1, 0.5, transaction(9)),)))])
+    primary = Primary(1, ("a",), "a", "us")
     theory = Theory([("a(1)", 4, 2, "m2", "y", 1.5)])
     ids = (("t8", 4, 1), ("t9", 4, 2))
-    store.replace(Replaced(facts=theory.snapshot(), clock=Clock(4, 2), digest=b"snap", ids=ids))
-    saved = store.load()
+    snapshot = records.PutSnapshot(theory.snapshot(), ids, Clock(4, 2), b"snap", 17, b"chain", 4)
+    store.write([put(records.PutPrimary(primary, True)), put(snapshot)])
+    kept = store.load()
     store.close()
-    assert saved.theory.rows() == theory.rows()
-    assert (saved.clock, saved.digest, saved.changes, saved.ids) == (Clock(4, 2), b"snap", (), ids)
+    assert kept.theory.rows() == theory.rows()
+    assert (kept.clock, kept.digest, kept.changes, kept.ids) == (Clock(4, 2), b"snap", (), ids)
+    assert (kept.number, kept.chain, kept.epoch, kept.tail) == (17, b"chain", 4, ())
+    assert kept.formed == primary
 
 
 def test_incarnations_only_grow_even_when_the_file_was_moved_away(tmp_path: Path) -> None:
@@ -125,12 +160,12 @@ def test_the_log_keeps_the_last_changes_only(
     monkeypatch.setattr(config, "HISTORY_KEPT", 20)
     monkeypatch.setattr(config, "TRANSACTION_IDS_KEPT", 30)
     store = Store(tmp_path)
-    made = changes(1_100)
-    store.append(made[:1_050])
-    store.append(made[1_050:])
+    log = Log(blank())
+    store.write([applied(log, changes(log, 1_050))])
+    store.write([applied(log, changes(log, 50))])
     saved = store.load()
     store.close()
-    assert saved.changes == tuple(made[-20:])
+    assert saved.changes == log.history.changes()
     assert [id_ for id_, *_ in saved.ids] == [f"t{number}" for number in range(1_071, 1_101)]
     with sqlite3.connect(tmp_path / "kb.sqlite") as db:
         assert db.execute("SELECT count(*) FROM changes").fetchone()[0] < 200
@@ -151,7 +186,9 @@ def test_a_writer_killed_at_any_moment_loses_nothing_it_had_told(
 ) -> None:
     for round_ in range(kills):
         child = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", WRITER, str(tmp_path), str(HERE)],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert child.stdout is not None
         with child.stdout:
@@ -170,13 +207,13 @@ def test_a_writer_killed_at_any_moment_loses_nothing_it_had_told(
         assert_whole(saved)
 
 
-def assert_whole(saved: Saved) -> None:
+def assert_whole(saved: Kept) -> None:
     """Facts, log, ids and digest are those of one moment."""
     number = saved.clock.index
     expected = sorted([f"last({number})", *[f"p({one})" for one in range(1, number + 1)]])
     assert saved.theory.texts() == expected
     assert saved.changes[-1].digest == saved.digest
-    again = Copy(Saved(theory=Theory()))
+    again = Log(blank())
     for change in saved.changes:
         again.follow(change)
     assert again.digest == saved.digest
@@ -186,7 +223,8 @@ def assert_whole(saved: Saved) -> None:
 
 def filled(folder: Path) -> Path:
     store = Store(folder)
-    store.append(changes(300))
+    log = Log(blank())
+    store.write([applied(log, changes(log, 300))])
     store.close()
     return folder / "kb.sqlite"
 
@@ -254,18 +292,19 @@ def test_a_file_of_another_version_is_left_alone(tmp_path: Path) -> None:
         Store(tmp_path)
 
 
-def test_a_failed_append_leaves_what_was_there(tmp_path: Path) -> None:
-    made = changes(3)
+def test_of_a_batch_that_fails_nothing_is_there(tmp_path: Path) -> None:
+    log = Log(blank())
     store = Store(tmp_path)
-    store.append(made[:1])
-    broken = Change(1, 2, "t", "w", "y", 0.0, (), ("x",), "no bytes")  # type: ignore[arg-type]
-    unsendable = [made[1], broken, object()]
-    with pytest.raises((ZactorError, AttributeError)):
-        store.append(unsendable)  # type: ignore[arg-type]
-    saved = store.load()
+    store.write([*writes(log, 1)])
+    before = store.load()
+    good = [*writes(log, 1)]
+    broken = Change(1, 3, "t", "w", "y", 0.0, (), ("x",), "no bytes")  # type: ignore[arg-type]
+    with pytest.raises(ZactorError):
+        store.write([*good, put(records.PutApplied((broken,), 3, b"", 1 << 70))])
+    kept = store.load()
     store.close()
-    assert saved.changes == (made[0],)
-    assert saved.theory.texts() == ["last(1)", "p(1)"]
+    assert (kept.number, kept.digest, kept.changes) == (1, before.digest, before.changes)
+    assert kept.theory.texts() == ["last(1)", "p(1)"]
 
 
 @contextlib.contextmanager
@@ -281,25 +320,25 @@ def full_disk(size: int) -> Iterator[None]:
 
 @pytest.mark.parametrize("room", [0, 100, 5_000, 9_000])
 def test_a_full_disk_is_named_and_what_was_there_stays(tmp_path: Path, room: int) -> None:
-    copy = Copy(Saved(theory=Theory()))
+    log = Log(blank())
     store = Store(tmp_path)
-    store.append(changes(3, copy))
-    store.promise(4)
-    more = changes(400, copy)
+    store.write([applied(log, changes(log, 3))])
+    more = applied(log, changes(log, 400))
     theory = Theory([(f"a({n})", 4, 2, "m2", "y", 1.5) for n in range(2_000)])
-    other = Replaced(facts=theory.snapshot(), clock=Clock(4, 2), digest=b"d", ids=())
-    acts: list[Callable[[], object]] = [lambda: store.append(more), lambda: store.replace(other)]
+    other = put(records.PutSnapshot(theory.snapshot(), (), Clock(4, 2), b"d", 9, b"c", 4))
+    acts: list[Callable[[], object]] = [lambda: store.write([more]), lambda: store.write([other])]
     if not room:
-        acts += [lambda: store.promise(9), store.next_incarnation]
+        attempt = put(records.PutAttempt(Primary(2, ("n1",), "n1", "us")))
+        acts += [lambda: store.write([attempt]), store.next_incarnation]
     with full_disk((tmp_path / "kb.sqlite-wal").stat().st_size + room):
         for act in acts:
             with pytest.raises(ZactorError, match="is the disk full") as caught:
                 act()
             assert str(store.file) in str(caught.value)
     saved = store.load()
-    assert (saved.clock, saved.promised) == (Clock(1, 3), 4)
+    assert (saved.clock, saved.attempts) == (Clock(1, 3), ())
     assert saved.theory.texts() == ["last(3)", "p(1)", "p(2)", "p(3)"]
-    store.append(more)  # there is room again
+    store.write([more])  # there is room again
     store.close()
     again = Store(tmp_path)
     assert_whole(again.load())
@@ -315,6 +354,6 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_a_number_too_large_for_the_file_is_no_crash(tmp_path: Path) -> None:
     store = Store(tmp_path)
     with pytest.raises(ZactorError, match="too large"):
-        store.promise(1 << 63)
-    assert store.load().promised == 0
+        store.write([put(records.PutPrimary(Primary(1 << 63, ("n1",), "n1", "us"), True))])
+    assert store.load().formed is None
     store.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from zactor.kernel.errors import MailboxFull
@@ -9,6 +10,7 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol.flow import Draft, Flow
 from zactor.kernel.protocol.gaps import Gaps
 from zactor.kernel.protocol.group_settings import Settings
+from zactor.kernel.protocol.groupnames import URGENT
 from zactor.kernel.protocol.messages import GroupItem, GroupPacket, Kind
 from zactor.kernel.protocol.ordering import Ordering
 from zactor.kernel.protocol.repeats import Repeats
@@ -263,3 +265,29 @@ def test_repeats_and_what_is_too_old_are_not_new() -> None:
     ]
     assert all(repeats.is_new(number) for number in range(7, 20))
     assert not repeats.is_new(17)
+
+
+# -- what is urgent --------------------------------------------------------------------------
+def kb(service: Service, number: int) -> GroupItem:
+    return msgspec.structs.replace(item(service, number), session=URGENT)
+
+
+def test_the_knowledge_base_waits_for_no_credit_and_keeps_its_own_order() -> None:
+    flow = Flow(Settings(window_messages=1, packet_messages=1, ack_messages=1))
+    flow.add(item(Service.AGREED, 1))
+    assert flow.tickets_wanted() == 1
+    flow.add(item(Service.FIFO, 2))
+    flow.add(kb(Service.SAFE, 3))  # behind what has asked for tickets, before the rest
+    flow.add(kb(Service.FIFO, 4))
+    sent = flow.granted(1)
+    assert numbers(*sent) == [[1]]
+    flow.sent(sent[0])
+    assert flow.tickets_wanted() == 1
+    flow.new_view()  # voids the request
+    flow.sent(sent[0])  # no credit is left again
+    flow.add(kb(Service.SAFE, 5))
+    assert flow.tickets_wanted() == 2
+    assert numbers(*flow.granted(2)) == [[3], [4], [5]]
+    assert flow.tickets_wanted() == 0
+    assert flow.next_fifo() is None
+    assert flow.waiting == 1

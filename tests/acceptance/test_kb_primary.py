@@ -1,0 +1,135 @@
+"""Who takes changes after which losses, on real processes; and clusters that were founded apart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from zactor import NotPrimary, connect
+from zactor.testing.lab import Lab, until
+
+ACTOR = """
+from zactor import Actor
+
+
+class Nothing(Actor):
+    pass
+"""
+REFUSED_WITHIN_S = 2.0  # 1 s, and what a busy machine adds
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "nothing.py").write_text(ACTOR)
+    made = Lab(home)
+    yield made
+    made.close()
+
+
+def started(lab: Lab, *names: str) -> None:
+    for name in names:
+        lab.start(name, role="master" if name.startswith("m") else "node")
+    until("they meet", lambda: all(lab.names_up(at) == {*names} for at in names))
+
+
+def declare(lab: Lab, at: str, name: str) -> None:
+    with connect(lab.endpoint(at), home=lab.home) as m:
+        m.declare_factory(name, lab.home / "nothing.py")
+
+
+def declared(lab: Lab, at: str) -> set[str]:
+    with connect(lab.endpoint(at), home=lab.home) as m:
+        return {row["type"] for row in m.factories()}
+
+
+def takes_changes(lab: Lab, at: str, name: str) -> bool:
+    try:
+        declare(lab, at, name)
+    except NotPrimary:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("lost", [("n3", "n2"), ("n2", "n3"), ("n1", "n3")])
+def test_three_nodes_lose_one_then_another_and_the_last_takes_changes(
+    lab: Lab, lost: tuple[str, str]
+) -> None:
+    started(lab, "n1", "n2", "n3")
+    (last,) = {"n1", "n2", "n3"} - {*lost}
+    declare(lab, last, "f0")
+    left = {"n1", "n2", "n3"}
+    for name in lost:
+        lab.kill(name)
+        left.discard(name)
+        until("they are fewer", lambda: lab.names_up(last) == left)
+        declare(lab, last, f"without_{name}")
+    for name in lost:
+        lab.start(name)
+    until("all are back", lambda: all(lab.names_up(at) == {"n1", "n2", "n3"} for at in left))
+    wanted = {"f0", *(f"without_{name}" for name in lost)}
+    until("all know all", lambda: all(declared(lab, at) == wanted for at in ("n1", "n2", "n3")))
+
+
+def test_the_half_without_the_decider_refuses_within_a_second_and_says_why(lab: Lab) -> None:
+    started(lab, "m1", "n1")
+    declare(lab, "m1", "f0")
+    lab.kill("n1")
+    until("it knows", lambda: not takes_changes(lab, "m1", "f1"))
+    began = time.monotonic()
+    with pytest.raises(NotPrimary) as caught:
+        declare(lab, "m1", "f2")
+    assert time.monotonic() - began < REFUSED_WITHIN_S
+    assert str(caught.value) == (
+        "m1 sees 1 of 2 members of the last primary view (m1, n1):"
+        " of two halves the one with n1 takes changes"
+    )
+    assert declared(lab, "m1") == {"f0"}, "reading goes on"
+    lab.start("n1")
+    until("it takes changes again", lambda: takes_changes(lab, "m1", "f3"))
+
+
+def test_a_master_goes_on_without_a_node_that_left_in_good_order(lab: Lab) -> None:
+    started(lab, "m1", "n1")
+    child = lab.children.pop("n1")
+    child.terminate()
+    assert child.wait(10) == 0
+    until("n1 is gone", lambda: lab.names_up("m1") == {"m1"})
+    declare(lab, "m1", "f1")
+    assert declared(lab, "m1") == {"f1"}
+
+
+def test_all_at_once_killed_and_started_again_know_what_was_acknowledged(lab: Lab) -> None:
+    started(lab, "m1", "n1", "n2")
+    for number in range(5):
+        declare(lab, "n2", f"f{number}")
+    for child in lab.children.values():
+        child.kill()
+    for name in ("m1", "n1", "n2"):
+        lab.children.pop(name).wait()
+    for name in ("n2", "n1"):
+        lab.start(name)
+    wanted = {f"f{number}" for number in range(5)}
+    until("two of three go on", lambda: takes_changes(lab, "n2", "f5"))
+    assert declared(lab, "n1") == wanted | {"f5"}
+
+
+def test_clusters_founded_apart_do_not_mix_and_lose_nothing(lab: Lab) -> None:
+    started(lab, "n1")
+    declare(lab, "n1", "ours")
+    lab.kill("n1")
+    started(lab, "n2")
+    declare(lab, "n2", "theirs")
+    lab.start("n1")
+    until("they have met", lambda: "another_cluster" in lab.output("n2"))
+    until("each says so", lambda: "another_cluster" in lab.output("n1"))
+    assert "founded apart: n1; to let a node join, stop it and move" in lab.output("n2")
+    until("n1 takes changes", lambda: takes_changes(lab, "n1", "ours_too"))
+    declare(lab, "n2", "theirs_too")
+    assert declared(lab, "n1") == {"ours", "ours_too"}
+    assert declared(lab, "n2") == {"theirs", "theirs_too"}
+    assert lab.names_up("n2") == {"n2"}

@@ -1,0 +1,30 @@
+"""Every checker of the knowledge base bites: for each a planted bug in the real replica."""
+
+from __future__ import annotations
+
+import pytest
+from kb_mutants import ALSO, MUTANTS
+
+from zactor.testing.kb_checkers import CHECKERS
+
+
+@pytest.mark.parametrize("name", sorted(MUTANTS))
+def test_a_mutant_of_the_replica_is_caught_by_its_checker(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutant = MUTANTS[name]
+    mutant.patch(monkeypatch)
+    assert mutant.catcher in mutant.caught()
+
+
+@pytest.mark.parametrize("name", sorted(ALSO))
+def test_a_known_weak_place_of_the_replica_is_watched(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutant = ALSO[name]
+    mutant.patch(monkeypatch)
+    assert mutant.catcher in mutant.caught()
+
+
+def test_every_checker_of_the_knowledge_base_has_a_mutant() -> None:
+    assert {mutant.catcher for mutant in MUTANTS.values()} == set(CHECKERS)
