@@ -21,7 +21,7 @@ from zactor.kernel.knowledge import effects
 from zactor.kernel.knowledge.replica import Replica
 from zactor.kernel.knowledge.store import Store
 from zactor.kernel.knowledge.theory import Theory
-from zactor.kernel.protocol.messages import GroupData, KbLinked, Transaction
+from zactor.kernel.protocol.messages import GroupData, KbDurable, KbLinked, Transaction
 from zactor.kernel.protocol.view import View, ViewId, first_view
 from zactor.supervisor.kbgroup import KbGroup
 from zactor.supervisor.kbnotes import KbNotes, Note, plain
@@ -90,12 +90,12 @@ class Ledger:
         self._is_wanted = False  # somebody asked this node for a change
         self._group = KbGroup()
         self._retired = asyncio.Event()
-        self._replica = Replica(me, role, store.load())
+        self._replica = replica = Replica(me, role, store.load())
         loop = asyncio.get_running_loop()
         self._scribe = Scribe(
             store,
-            written=lambda number: _tell(loop, self._written, number),
-            failed=lambda why: _tell(loop, self._failed, why),
+            written=lambda number: _tell(loop, self._safely, lambda: replica.written(number)),
+            failed=lambda why: _tell(loop, self._safely, lambda: replica.failed(why)),
         )
 
     # -- what there is -----------------------------------------------------------------------
@@ -206,7 +206,7 @@ class Ledger:
     async def catch_up(self) -> None:
         """Return when all is here that was decided anywhere before, or that can't be known.
 
-        A minority can't know, and with a member that is stuck nobody can: one reads what is here.
+        A minority can't know, nor anybody with a member that is stuck: one reads what is here.
         """
         if len(self.primary) < 2:
             return
@@ -216,6 +216,15 @@ class Ledger:
                 await self._decision(id_, lambda: self._replica.read(id_), "nobody answered a read")
         except (ZactorError, TimeoutError) as error:
             log.debug("read_behind", why=str(error))
+
+    async def everywhere(self) -> None:
+        """Return when all members of the primary have applied what is known here.
+
+        A change of one's own is there when `commit` returns; this is for what others wrote. A view
+        that is about to change keeps nobody waiting.
+        """
+        clock, replica = self.clock, self._replica
+        await self.until(lambda: replica.shown >= clock or not self.primary or None, CATCH_UP_S)
 
     async def _decision(
         self, id_: str, begin: Callable[[], Sequence[effects.Effect]], what: str
@@ -282,16 +291,12 @@ class Ledger:
         said = self._group.read(message)
         if said is not None:
             self._safely(lambda: self._replica.on_delivery(message.sender, said, transitional))
+            if isinstance(said, KbDurable):
+                self._changed.set()  # `everywhere` may be waiting for it
 
     def receive(self, sender: NodeId, message: KbLinked) -> None:
         """A replica's message came over the link to `sender`."""
         self._safely(lambda: self._replica.on_link(sender, message))
-
-    def _written(self, number: int) -> None:
-        self._safely(lambda: self._replica.written(number))
-
-    def _failed(self, why: str) -> None:
-        self._safely(lambda: self._replica.failed(why))
 
     # -- inside ------------------------------------------------------------------------------
     def _safely(self, step: Callable[[], Sequence[effects.Effect]]) -> None:

@@ -73,7 +73,10 @@ class Operations:
         change = self._changes.get(type(operation))
         if change is not None:
             asker = who or f"client@{self._node.me.name}"
-            return await change(operation, Asked(asker, id or self._node.ledger.new_id()))
+            outcome = await change(operation, Asked(asker, id or self._node.ledger.new_id()))
+            # What is asked of another node next meets a network that knows of it.
+            await self._node.ledger.everywhere()
+            return outcome
         handler = self._by_kind.get(type(operation))
         if handler is None:
             raise Refused(f"{type(operation).__name__} is nothing to ask of a configured node")

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from zactor.kernel.knowledge.log import Log
+from zactor.kernel.knowledge.terms import quote_atom
 from zactor.kernel.knowledge.transfer import is_near
 from zactor.kernel.knowledge.voting import Standings, Verdict, make_primary
-from zactor.kernel.protocol.messages import KbAttempt, Primary
+from zactor.kernel.protocol.messages import KbAttempt, Primary, Transaction
 
 
 def first_attempt(verdict: Verdict, standings: Standings, log: Log, founding: str) -> KbAttempt:
@@ -42,4 +43,16 @@ def next_attempt(
         voices=tuple(sorted({*members, *primary.members})),
         number=log.end,
         chain=log.end_chain,
+    )
+
+
+def founding_change(founding: str, who: str) -> Transaction:
+    """Return the first change of every history: which founding it goes back to."""
+    return Transaction(
+        id=f"founding {founding}",
+        who=who,
+        why="the cluster is founded",
+        require=(),
+        retract=(),
+        assert_=(f"founded({quote_atom(founding)})",),
     )

@@ -66,6 +66,11 @@ class Replica:
         return self._book.log.clock
 
     @property
+    def shown(self) -> Clock:
+        """The last change that all members of the primary have applied, as far as is known here."""
+        return self._stay.shown
+
+    @property
     def digest(self) -> bytes:
         """Of all changes up to `clock`."""
         return self._book.log.digest

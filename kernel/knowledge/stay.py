@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from zactor.kernel.errors import RemoteProtocolError
-from zactor.kernel.ids import Clock, NodeId
+from zactor.kernel.ids import ORIGIN, Clock, NodeId
 from zactor.kernel.knowledge.book import Book
 from zactor.kernel.knowledge.claims import Claims, Witnesses
 from zactor.kernel.knowledge.effects import (
@@ -24,8 +24,8 @@ from zactor.kernel.knowledge.effects import (
     Trace,
 )
 from zactor.kernel.knowledge.formation import Formation, Phase
+from zactor.kernel.knowledge.proposal import founding_change
 from zactor.kernel.knowledge.submissions import Submissions
-from zactor.kernel.knowledge.terms import quote_atom
 from zactor.kernel.knowledge.upbringing import Upbringing, Whole
 from zactor.kernel.protocol.messages import (
     Entry,
@@ -40,7 +40,6 @@ from zactor.kernel.protocol.messages import (
     KbSubmission,
     NoteKind,
     Primary,
-    Transaction,
 )
 from zactor.kernel.protocol.service import Service
 from zactor.kernel.protocol.view import View
@@ -64,6 +63,7 @@ class Stay:
         self._out = out
         self._claims = Claims()
         self._witnesses = Witnesses()
+        self._seen: dict[str, Clock] = {}  # what others say to have applied
         self._upbringing = Upbringing(view.id, book.log, out)
         self._order_epoch = 0  # what is delivered now is ordered in it; 0: it is dropped
         self._line = 0  # number of the last entry that was ordered in this view
@@ -79,6 +79,13 @@ class Stay:
         """Whether changes are taken here now."""
         is_member = self._is_member(self.formation.primary)
         return is_member and not (self.is_transitional or self.is_broken)
+
+    @property
+    def shown(self) -> Clock:
+        """The last change that all members of the primary have applied, as far as is known here."""
+        members = self.formation.primary.members if self.formation.primary is not None else ()
+        others = [self._seen.get(name, ORIGIN) for name in members if name != self.me]
+        return min((self._book.log.clock, *others))
 
     def _is_member(self, primary: Primary | None) -> bool:
         return primary is not None and self.me in primary.members
@@ -106,6 +113,9 @@ class Stay:
         if not self.is_broken:
             self.is_broken = True
             self._out.append(Broken(why=why))
+
+    def _trace(self, event: str, **fields: str) -> None:
+        self._out.append(Trace(event=event, fields=tuple(fields.items())))
 
     def found(self, founding: str, at: float) -> None:
         """Found a cluster, if nobody here knows of one."""
@@ -143,12 +153,11 @@ class Stay:
             self._claim()
 
     def _claim(self) -> None:
-        """Tell what is on disk here."""
-        primary = self.formation.primary
+        """Tell what is on disk here, and applied."""
+        primary, log = self.formation.primary, self._book.log
         if self.is_primary and primary is not None:
-            log = self._book.log
-            message = KbDurable(primary.epoch, self._book.pen.durable, log.clock, log.digest)
-            self.say(Service.FIFO, message)
+            durable = self._book.pen.durable
+            self.say(Service.FIFO, KbDurable(primary.epoch, durable, log.clock, log.digest))
 
     def deliver(self, name: str, message: KbOrdered, transitional: bool) -> None:
         """A message to the group, at its place in the order."""
@@ -178,6 +187,7 @@ class Stay:
             case KbDurable():
                 self._claims.hear(name, message.epoch, message.number)
                 self._compare(name, message.clock, message.digest)
+                self._seen[name] = Clock(*message.clock)
                 self._advance()
             case KbNote():
                 self._note(name, message, transitional)
@@ -199,8 +209,7 @@ class Stay:
         must_stop = self._witnesses.see(name, agrees=agrees)
         if not agrees:
             words = f"{name} has another history than {self.me} at {Clock(*clock)}"
-            fields = (("peer", name), ("why", words))
-            self._out.append(Trace(event="histories_differ", fields=fields))
+            self._trace("histories_differ", peer=name, why=words)
             if must_stop:
                 self.stop(f"{words}: this is a bug; the state folder of one of them is wrong")
 
@@ -216,11 +225,12 @@ class Stay:
                 self._book.drop(attempt)
         if verdict.strangers:
             names = ", ".join(verdict.strangers)
-            words = f"not of the cluster of {self.me}, but of one that was founded apart: {names}"
-            hint = "to let a node join, stop it and move its state folder away"
-            self._out.append(Stranger(names=verdict.strangers, why=f"{words}; {hint}"))
-        fields = (("source", verdict.source), ("why", verdict.reason))
-        self._out.append(Trace(event="kb_judged", fields=fields))
+            why = (
+                f"not of the cluster of {self.me}, but of one that was founded apart: {names};"
+                " to let a node join, stop it and move its state folder away"
+            )
+            self._out.append(Stranger(names=verdict.strangers, why=why))
+        self._trace("kb_judged", source=verdict.source, why=verdict.reason)
         if formation.proposer == self.me:
             self._propose(self._book.founding)
 
@@ -267,7 +277,7 @@ class Stay:
 
     def _form(self, attempt: KbAttempt, before: Primary | None) -> None:
         primary, was_member = attempt.primary, self._is_member(before)
-        new = set(primary.members) - set(before.members if before is not None else ())
+        new = {*primary.members} - {*(before.members if before is not None else ())}
         self._claims.formed(primary.epoch, sorted(new), attempt.number)
         self._book.form(attempt, self.me)
         if self._is_member(primary):
@@ -287,26 +297,13 @@ class Stay:
                 voices=attempt.voices,
             )
         )
-        if self._book.pen.durable > attempt.number:
-            self._claim()  # more than all know by the attempt
+        self._open.settle(log.history, {entry.transaction.id for entry in log.tail})
         self._advance()
-        ordered = {entry.transaction.id for entry in log.tail}
-        self._out += self._open.settle(log.history, ordered)
+        self._claim()  # more may be on disk than all know by the attempt, and applied
         if not log.end and self.formation.proposer == self.me:
-            self.say(Service.SAFE, self._first_change(primary.founding))
+            first = founding_change(primary.founding, self.me)
+            self.say(Service.SAFE, KbSubmission(first, self._founded_at))
         self.send_open()
-
-    def _first_change(self, founding: str) -> KbSubmission:
-        """Every history begins with which founding it goes back to."""
-        transaction = Transaction(
-            id=f"founding {founding}",
-            who=self.me,
-            why="the cluster is founded",
-            require=(),
-            retract=(),
-            assert_=(f"founded({quote_atom(founding)})",),
-        )
-        return KbSubmission(transaction, self._founded_at)
 
     def _note(self, name: str, note: KbNote, transitional: bool) -> None:
         match note.kind:
@@ -351,11 +348,17 @@ class Stay:
         primary = self.formation.primary
         if primary is None or not self._is_synced:
             return
+        log = self._book.log
+        before = log.clock
         for outcome in self._book.apply(self._claims.decided(primary)):
             decided = Decided(
                 id=outcome.id, clock=outcome.clock, kind=outcome.kind, message=outcome.message
             )
             self._out += self._open.decide(decided)
+        if log.clock > before:
+            self._claim()
+        if self._is_member(primary):  # who is told of a change finds it at every member
+            self._out += self._open.seen(self.shown)
         self._answer_reads()
 
     def _answer_reads(self) -> None:

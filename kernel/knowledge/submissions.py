@@ -1,6 +1,6 @@
 """What was submitted at this node and isn't decided: sent again, settled, or refused in time.
 
-    IDLE -> SENT -> ORDERED      and back to IDLE, when it was certainly not taken
+    IDLE -> SENT -> ORDERED -> APPLIED      and back to IDLE, when it was certainly not taken
 
 A transaction goes out while this node is in the primary only. Each is delivered here before the
 view it was sent in ends, so this node knows of each whether it got a place in the order.
@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator
 
 from zactor.kernel import config
 from zactor.kernel.errors import MailboxFull, NotPrimary, OutcomeUnknown, Refused
+from zactor.kernel.ids import Clock
 from zactor.kernel.knowledge.effects import Decided, Multicast
 from zactor.kernel.knowledge.history import History
 from zactor.kernel.knowledge.theory import text_bytes
@@ -28,6 +29,7 @@ class Stage(enum.Enum):
     IDLE = "idle"  # nobody has it but this node, or all have dropped it
     SENT = "sent"  # with the group engine; not delivered here
     ORDERED = "ordered"  # in the log; a read: waits until the log up to it is applied
+    APPLIED = "applied"  # it took place; not all members of the primary have applied it
 
 
 class _Open:
@@ -49,6 +51,7 @@ class Submissions:
         self._open: dict[str, _Open] = {}
         self._idle: dict[str, None] = {}  # those that are, oldest first
         self._reads: dict[str, int] = {}  # ORDERED: number of the log that they wait for
+        self._applied: dict[str, Decided] = {}  # APPLIED: how they end
         self._flying = 0  # SENT
 
     def __len__(self) -> int:
@@ -90,7 +93,7 @@ class Submissions:
         if isinstance(one.message, KbNote):
             self._reads[id_] = number
 
-    def settle(self, history: History, ordered: Collection[str]) -> Iterator[Decided]:
+    def settle(self, history: History, ordered: Collection[str]) -> None:
         """A primary was formed, in which this node has the history: nothing else is ordered.
 
         Args:
@@ -98,17 +101,33 @@ class Submissions:
         """
         for id_, one in list(self._open.items()):
             if isinstance(one.message, KbNote) or one.stage is not Stage.ORDERED:
-                continue
+                continue  # what is APPLIED is in every history
             clock = history.took_place(id_)
             if clock is not None:
-                yield self._end(id_, Decided(id=id_, clock=clock))
+                self._apply(Decided(id=id_, clock=clock))
             elif id_ not in ordered:
                 self._rest(id_, one)  # its place was lost with its view
 
     def decide(self, decided: Decided) -> Iterator[Decided]:
-        """An entry was applied or refused; perhaps it is one of ours."""
-        if decided.id in self._open:
+        """An entry was applied or refused; perhaps it is one of ours. Yield how a refused ends."""
+        if decided.id not in self._open:
+            return
+        if decided.kind:
             yield self._end(decided.id, decided)
+        else:
+            self._apply(decided)
+
+    def _apply(self, decided: Decided) -> None:
+        one = self._open[decided.id]
+        self._leave_queue(decided.id, one)
+        one.stage = Stage.APPLIED
+        self._applied[decided.id] = decided
+
+    def seen(self, clock: Clock) -> Iterator[Decided]:
+        """All members of the primary have applied what is up to `clock`; yield what waited."""
+        for id_, decided in list(self._applied.items()):
+            if decided.clock <= clock:
+                yield self._end(id_, decided)
 
     def reads_done(self, number: int) -> Iterator[str]:
         """The log is applied up to `number`; yield the reads that waited for no more."""
@@ -129,7 +148,9 @@ class Submissions:
         for id_, one in list(self._open.items()):
             if now_ms - one.since_ms < config.KB_REFUSE_MS:
                 continue
-            if one.stage is Stage.IDLE or isinstance(one.message, KbNote):
+            if one.stage is Stage.APPLIED:
+                yield self._end(id_, self._applied[id_])  # nobody is in a primary with us
+            elif one.stage is Stage.IDLE or isinstance(one.message, KbNote):
                 yield self._end(id_, Decided(id=id_, kind=NotPrimary.__name__, message=reason))
             else:
                 words = f"{id_} was on its way when the primary was lost, it may still take place"
@@ -147,9 +168,12 @@ class Submissions:
         return decided
 
     def _forget(self, id_: str) -> None:
-        one = self._open.pop(id_)
-        self._idle.pop(id_, None)
+        self._leave_queue(id_, self._open.pop(id_))
         self._reads.pop(id_, None)
+        self._applied.pop(id_, None)
+
+    def _leave_queue(self, id_: str, one: _Open) -> None:
+        self._idle.pop(id_, None)
         if one.stage is Stage.SENT:
             self._flying -= 1
 

@@ -215,6 +215,10 @@ class Link:
         self._reason = reason
         return self._lose(*self._out.clear())
 
+    def replace(self, first: int, items: tuple[object, ...]) -> None:
+        """Put others, with the same lanes, in the place of a frame's items: they can't travel."""
+        self._out.replace(first, items)
+
     def _lose(self, transmitted: tuple[object, ...], waiting: tuple[object, ...]) -> list[Effect]:
         items = transmitted + waiting
         sent = (True,) * len(transmitted) + (False,) * len(waiting)

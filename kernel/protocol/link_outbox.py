@@ -190,6 +190,14 @@ class Outbox:
         self.queued_bytes -= freed
         self.acknowledged = number
 
+    def replace(self, first: int, items: tuple[object, ...]) -> None:
+        """Keep other items under the same numbers; nothing if they have arrived."""
+        for place, sent in enumerate(self._sent):
+            if sent.first == first and len(sent.items) == len(items):
+                credited = [sum(map(self._is_credited, some)) for some in (sent.items, items)]
+                assert credited[0] == credited[1], "what was spent stays spent"
+                self._sent[place] = Sent(first, items, sent.size)
+
     def clear(self) -> tuple[tuple[object, ...], tuple[object, ...]]:
         """Give up everything: return (what was transmitted, what never was)."""
         transmitted = tuple(item for sent in self._sent for item in sent.items)

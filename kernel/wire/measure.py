@@ -40,4 +40,7 @@ def size_of(item: object) -> int:
     if isinstance(item, Bulky):
         return size_of(item.item) + sum(map(bytes_of, item.buffers))
     # The rest is rare, or a packet of many messages, which is encoded faster than added up here.
-    return len(_encoder.encode(item))
+    try:
+        return len(_encoder.encode(item))
+    except Exception:  # what can't be encoded is found, and dropped, when it is about to leave
+        return ITEM_OVERHEAD_BYTES

@@ -1,4 +1,4 @@
-"""The invariants of the knowledge base, K1 to K8, convergence and liveness, over event logs.
+"""The invariants of the knowledge base, K1 to K9, convergence and liveness, over event logs.
 
 One function for each; it returns a line for every violation. Nothing of the replica is imported.
 The lines are those of the simulator; `kb_apply`, `kb_ack` and `primary` are also written by nodes.
@@ -89,25 +89,33 @@ class Knowledge:
 
 
 def check_one_history(knowledge: Knowledge) -> list[str]:
-    """K1: all applied sequences are stretches of one history, none with a gap."""
+    """K1: a clock means the same history wherever it was applied or begun with."""
     wrong = [
         f"{clock} is applied as {sorted(hashes)} by {sorted(hashes.values())}"
         for clock, hashes in sorted(knowledge.hashes.items())
         if len(hashes) > 1
     ]
+    for line in knowledge.lines:
+        clock = clock_of(line) if line["k"] in ("kb_start", "kb_take") else (0, 0)
+        if clock != (0, 0) and line["hash"] not in knowledge.hashes.get(clock, {}):
+            wrong.append(f"{line['p']} has {clock} with a hash that nobody applied")
+    return wrong
+
+
+def check_watchers(knowledge: Knowledge) -> list[str]:
+    """K9: who watches a node sees each change once, in order, or that all is another (kb_take)."""
+    wrong = []
     following = dict(zip(knowledge.clocks, knowledge.clocks[1:], strict=False))
     if knowledge.clocks:
         following[0, 0] = knowledge.clocks[0]
     standing: dict[str, Clock] = {}
     for line in knowledge.lines:
         if line["k"] in ("kb_start", "kb_take"):
-            clock = standing[line["p"]] = clock_of(line)
-            if clock != (0, 0) and line["hash"] not in knowledge.hashes.get(clock, {}):
-                wrong.append(f"{line['p']} has {clock} with a hash that nobody applied")
+            standing[line["p"]] = clock_of(line)
         elif line["k"] == "kb_apply":
             before, clock = standing.get(line["p"], (0, 0)), clock_of(line)
             if following.get(before) != clock:
-                wrong.append(f"{line['p']} applies {clock} after {before}")
+                wrong.append(f"{line['p']} shows {clock} after {before}")
             standing[line["p"]] = clock
     return wrong
 
@@ -264,6 +272,30 @@ def _wrong_values(knowledge: Knowledge, reads: list[Asked]) -> list[str]:
     return wrong
 
 
+def check_everywhere(knowledge: Knowledge) -> list[str]:
+    """K6: what a client was told to have taken place is known at all who are in that primary."""
+    wrong = []
+    standing: dict[str, Clock] = {}
+    epochs: dict[str, int] = {}  # of the primary that a process is in
+    for line in knowledge.lines:
+        process, kind = line["p"], line["k"]
+        if kind in ("kb_start", "kb_take", "kb_apply"):
+            standing[process] = clock_of(line)
+        elif kind == "primary":
+            epochs[process] = line["epoch"]
+        elif kind in ("lost", "down"):
+            epochs.pop(process, None)
+        elif kind == "kb_decided" and not line["kind"] and process in epochs:
+            if line["id"] in knowledge.reads:
+                continue
+            wrong += [
+                f"{line['id']} is acknowledged by {process}, {name} hasn't applied it"
+                for name, epoch in sorted(epochs.items())
+                if epoch == epochs[process] and standing[name] < clock_of(line)
+            ]
+    return wrong
+
+
 def check_durable(knowledge: Knowledge) -> list[str]:
     """K7: acknowledged means on disk at a majority of the primary."""
     wrong = []
@@ -337,8 +369,10 @@ CHECKERS: dict[str, Checker] = {
     "K4 newest wins": check_newest_wins,
     "K5 minority refuses": check_minority,
     "K6 linearisable": check_linearisable,
+    "K6 seen everywhere": check_everywhere,
     "K7 durable": check_durable,
     "K8 torn or full": check_disks,
+    "K9 watchers": check_watchers,
     "convergence": check_convergence,
     "liveness": check_liveness,
 }

@@ -277,7 +277,7 @@ class KbCluster(Cluster):
         line: dict[str, Any] = {"k": "kb_decided", "id": effect.id, "kind": effect.kind}
         line |= {"clock": list(effect.clock), "why": effect.message}
         if not effect.kind:
-            primary = one.replica.primary
+            primary = one.replica.primary or one.replica.last_primary
             line["members"] = list(primary.members) if primary is not None else []
             line["disks"] = [
                 name for name in sorted(self.disks) if self.disks[name].holds(effect.id)

@@ -146,6 +146,44 @@ def test_a_transaction_takes_place_once_however_often_it_is_submitted() -> None:
     assert room.clock("n2") == first.clock
 
 
+def test_who_is_told_of_a_change_finds_it_at_every_member() -> None:
+    room = settled(*ABC)
+    room.deaf.add("n3")
+    room.submit("n1", "t1", "p(2)")
+    room.run()
+    assert room.facts("n1") == room.facts("n2") == ["p(1)", "p(2)"]
+    assert room.undecided("t1")
+    room.deaf.clear()
+    while room.undecided("t1"):
+        assert room.step()
+    assert room.facts("n3") == ["p(1)", "p(2)"]
+
+
+def test_nobody_waits_for_a_member_that_is_gone() -> None:
+    room = settled(*ABC)
+    room.deaf.add("n3")
+    room.submit("n1", "t1", "p(2)")
+    room.run()
+    room.view("n1", "n2")
+    assert room.undecided("t1"), "n2 may not have applied it"
+    room.run()
+    assert room.decided("t1").kind == ""
+
+
+def test_a_change_that_took_place_is_no_failure_where_the_primary_is_lost() -> None:
+    room = settled(*ABC)
+    room.deaf.add("n3")
+    room.submit("n1", "t1", "p(2)")
+    room.run()
+    room.view("n1")
+    room.run()
+    room.tick(config.KB_REFUSE_MS - 1)
+    assert room.undecided("t1")
+    room.tick(config.KB_REFUSE_MS)
+    assert room.decided("t1").kind == ""
+    assert room.decided("t1").clock == room.clock("n1")
+
+
 def test_who_says_what_is_on_disk_says_no_more_than_is() -> None:
     room = settled(*ABC)
     room.stuck_disks.add("n2")
@@ -153,7 +191,9 @@ def test_who_says_what_is_on_disk_says_no_more_than_is() -> None:
     room.submit("n1", "t1", "p(2)")
     room.run()
     said = [one.message for one in room.all(effects.Multicast, "n2")[before:]]
-    assert not [one for one in said if isinstance(one, KbDurable)]
+    assert {one.number for one in said if isinstance(one, KbDurable)} == {2}
+    assert room.facts("n2") == ["p(1)", "p(2)"], "the disks of the others are a majority"
+    before = len(room.all(effects.Multicast, "n2"))
     room.sync("n2")
     said = [one.message for one in room.all(effects.Multicast, "n2")[before:]]
     assert [one.number for one in said if isinstance(one, KbDurable)] == [3]
@@ -259,8 +299,11 @@ def test_a_node_whose_disk_fails_says_nothing_any_more() -> None:
     room.submit("n1", "t1", "p(2)")
     room.run()
     assert len(room.all(effects.Multicast, "n2")) == before
-    assert room.decided("t1").kind == "", "the others are a majority"
+    assert room.facts("n3") == ["p(1)", "p(2)"], "the others are a majority"
     assert "n2" not in room.primaries()
+    room.view("n1", "n3")
+    room.run()
+    assert room.decided("t1").kind == "", "who hasn't applied it is gone"
 
 
 def test_who_has_another_history_at_the_same_clock_stops_and_the_others_go_on() -> None:
