@@ -12,8 +12,9 @@ import pytest
 from kb_mutants import storm
 
 from zactor.testing.kb_checkers import check_all
-from zactor.testing.kb_sim import check_seeds
+from zactor.testing.kb_sim import check
 from zactor.testing.kb_sim_run import KbRun, draw_plan, play
+from zactor.testing.seeds import check_seeds
 
 _DIGEST = (
     "import hashlib, json; from zactor.testing.kb_sim_run import play;"
@@ -31,14 +32,14 @@ def _say(failed: dict[int, dict[str, list[str]]]) -> str:
 
 @pytest.mark.parametrize("first", range(0, 40, 10))
 def test_every_invariant_of_the_knowledge_base_holds_under_all_faults(first: int) -> None:
-    failed = check_seeds(range(first, first + 10))
+    failed = check_seeds(check, range(first, first + 10))
     assert not failed, _say(failed)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("first", range(1_000, 2_000, 50))
 def test_every_invariant_of_the_knowledge_base_holds_in_a_thousand_runs(first: int) -> None:
-    failed = check_seeds(range(first, first + 50))
+    failed = check_seeds(check, range(first, first + 50))
     assert not failed, _say(failed)
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from zactor.testing.sim import check_seeds
+from zactor.testing.seeds import check_seeds
+from zactor.testing.sim import check
 from zactor.testing.sim_run import draw_plan, play
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +34,7 @@ def _say(failed: dict[int, dict[str, list[str]]]) -> str:
 
 @pytest.mark.parametrize("first", range(0, 100, 10))
 def test_every_invariant_holds_under_all_faults(first: int) -> None:
-    failed = check_seeds(range(first, first + 10))
+    failed = check_seeds(check, range(first, first + 10))
     assert not failed, _say(failed)
 
 
@@ -107,5 +108,5 @@ def test_the_given_seed_holds(pytestconfig: pytest.Config) -> None:
     seed = pytestconfig.getoption("--seed", default=None)
     if seed is None:
         pytest.skip("for `pytest tests/sim --seed N`")
-    failed = check_seeds([seed])
+    failed = check_seeds(check, [seed])
     assert not failed, _say(failed)

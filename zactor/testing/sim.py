@@ -8,42 +8,26 @@ Exit code 0 if every invariant held in every run, 1 if not.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
-
 import click
 
 from zactor.testing.checkers import check_all
+from zactor.testing.seeds import Found, run_command
 from zactor.testing.sim_run import draw_plan, play
 from zactor.testing.sim_trace import picture
 
-_SHOWN = 3  # violations of one invariant that are printed
+
+def check(seed: int) -> Found:
+    """Play a run and return which invariants it broke."""
+    return check_all(play(seed))
 
 
-def _complain(seed: int, found: dict[str, list[str]]) -> None:
-    for name, wrong in found.items():
-        for words in wrong[:_SHOWN]:
-            click.echo(f"seed {seed}: {name}: {words}", err=True)
-        if len(wrong) > _SHOWN:
-            click.echo(f"seed {seed}: {name}: … {len(wrong) - _SHOWN} more", err=True)
-    click.echo(f"replay: python -m zactor.testing.sim --seed {seed}", err=True)
-
-
-def check_seeds(seeds: Iterable[int]) -> dict[int, dict[str, list[str]]]:
-    """Play every seed; return the violations of those that failed."""
-    failed: dict[int, dict[str, list[str]]] = {}
-    for seed in seeds:
-        found = check_all(play(seed))
-        if found:
-            failed[seed] = found
-    return failed
-
-
-def _seed_range(text: str) -> range:
-    first, dots, last = text.partition("..")
-    if not (dots and first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
-        raise click.BadParameter(f"{text!r} is no range of seeds: want A..B, both included")
-    return range(int(first), int(last) + 1)
+def _replay(seed: int) -> Found:
+    plan = draw_plan(seed)
+    lines = play(seed)
+    click.echo(f"seed {seed}: {plan.node_count} nodes, {plan.faults}")
+    for text in picture(lines, [f"n{index + 1}" for index in range(plan.node_count)]):
+        click.echo(text)
+    return check_all(lines)
 
 
 @click.command()
@@ -51,29 +35,7 @@ def _seed_range(text: str) -> range:
 @click.option("--seeds", metavar="A..B", help="Check these runs.")
 def main(seed: int | None, seeds: str | None) -> None:
     """Play simulated clusters and check every invariant of the groups."""
-    if (seed is None) == (seeds is None):
-        raise click.UsageError("want either --seed N or --seeds A..B")
-    if seed is not None:
-        plan = draw_plan(seed)
-        lines = play(seed)
-        click.echo(f"seed {seed}: {plan.node_count} nodes, {plan.faults}")
-        for text in picture(lines, [f"n{index + 1}" for index in range(plan.node_count)]):
-            click.echo(text)
-        found = check_all(lines)
-        if found:
-            _complain(seed, found)
-        sys.exit(1 if found else 0)
-    wanted = _seed_range(seeds or "")
-    failed = 0
-    with click.progressbar(wanted, label="seeds", file=sys.stderr) as bar:
-        for number in bar:
-            bad = check_seeds([number]).get(number)
-            if bad:
-                failed += 1
-                click.echo(err=True)
-                _complain(number, bad)
-    click.echo(f"{len(wanted)} runs, {failed} failed")
-    sys.exit(1 if failed else 0)
+    run_command("zactor.testing.sim", seed, seeds, check=check, replay=_replay)
 
 
 if __name__ == "__main__":
