@@ -19,7 +19,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 help:
 	@echo 'make demo    run the demos on real processes'
 	@echo 'make test    run the tests (ARGS="tests/kernel -k name" for a part)'
-	@echo 'make soak    2,000 runs of the groups' simulator, 500 of the knowledge base, the long tests (about 40 minutes)'
+	@echo 'make soak    2,500 simulated runs of groups and knowledge base, and the long tests (about 40 minutes)'
 	@echo 'make lint    check style and types'
 	@echo 'make bench   run the benchmarks'
 	@echo 'make stage   make build/stage, the tree that type checkers and editors look at'
