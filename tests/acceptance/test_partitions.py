@@ -13,7 +13,7 @@ from chat import Chat
 
 from zactor.supervisor.tracelog import VARIABLE
 from zactor.testing.checkers import check_all
-from zactor.testing.history import read_logs
+from zactor.testing.history import Line, read_logs
 from zactor.testing.lab import until
 from zactor.testing.netlab import NetLab, why_not
 
@@ -86,6 +86,35 @@ def test_both_sides_of_a_split_go_on_and_become_one_group_when_it_heals(net: Net
     assert {name: words for name, words in check_all(lines).items() if words} == {}
 
 
+@pytest.mark.parametrize("cut_s", [1.0, 6.0])
+def test_one_view_is_there_two_seconds_after_healing_however_long_the_cut_was(
+    net: NetLab, cut_s: float
+) -> None:
+    for node in NODES[:3]:
+        net.start(node)
+    until("one view", lambda: widest(net) == [3, 3, 3])
+    began = time.monotonic()
+    net.split(("n1", "n2"), ("n3",))
+    until("a view each", lambda: widest(net) == [1, 2, 2], 5)
+    until("the cut has lasted", lambda: time.monotonic() > began + cut_s)
+    net.heal()
+    healed_ns = time.monotonic_ns()
+    until("one view again", lambda: widest(net) == [3, 3, 3])
+    took_s = (max(line["t"] for line in views(net).values()) - healed_ns) / 1e9
+    print(f"one view {took_s:.2f} s after a cut of {cut_s:.0f} s healed")
+    assert took_s < 2
+
+
+def views(net: NetLab) -> dict[str, Line]:
+    """The last view of each node."""
+    return {line["p"]: line for line in read_logs(net.home / "trace") if line["k"] == "view"}
+
+
+def widest(net: NetLab) -> list[int]:
+    """How many members the last view of each node has."""
+    return sorted(len(line["members"]) for line in views(net).values())
+
+
 def zactor(net: NetLab, node: str, *words: str, code: int = 0) -> str:
     """Run a command on a node's host, at that node; return what it printed."""
     where = ["--home", str(net.home), "--endpoint", net.endpoint(node)]
@@ -137,5 +166,6 @@ def test_the_majority_takes_changes_and_the_minority_refuses_and_keeps_its_signa
         return len(stand) == len(NODES) and len({str(at[:2]) for at in stand.values()}) == 1
 
     until("all know the same", alike, 10)
-    last = max(at for _, _, at in places(net).values())
-    print(f"all know the same {(last - healed_ns) / 1e9:.2f} s after the network healed")
+    took_s = (max(at for _, _, at in places(net).values()) - healed_ns) / 1e9
+    print(f"all know the same {took_s:.2f} s after the network healed")
+    assert took_s < 2
