@@ -55,6 +55,8 @@ def read_options(
             raise ConfigError(f"{name} takes {usage}, not {word!r}")
     if not at.startswith(f"{table}:"):
         at = f"{table}:{at}"
+    if at.partition("@")[0] not in places(table):
+        raise ConfigError(f"{at!r} is no place in {name}: `zactor {name} --list` prints them")
     crash_at({VARIABLE: at})
     return Options(at, fails, shows_list)
 

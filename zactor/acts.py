@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import cast
 
-from zactor.kernel.errors import EXIT_DEGRADED, TimedOut
+from zactor.kernel.errors import EXIT_DEGRADED, ConfigError, TimedOut
 from zactor.operations import Session, Values
 
 Row = dict[str, object]
@@ -131,6 +131,8 @@ def facts(session: Session, values: Values) -> object:
     """All facts, now or as they were."""
     at = values.get("at", "")
     assert isinstance(at, str)
+    if "at" in values and not at:  # which would mean now
+        raise ConfigError("'' is no clock: want EPOCH.INDEX, like 3.17 (see `zactor kb log`)")
     return session.master.facts(at)
 
 

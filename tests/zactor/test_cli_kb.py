@@ -109,12 +109,25 @@ def test_kb_at_prints_prolog_in_both_spellings(zactor: Zactor) -> None:
     assert "reacts(g1,c1,updateVal,fifo).\n" in out
     assert zactor("kb", "facts", "--at", clock)[1] == out
     assert "reacts(" not in zactor("kb", "facts")[1]
+    exported = zactor("kb", "export", "--prolog", "--at", clock)[1]
+    assert "\nreacts(g1,c1,updateVal,fifo).  % " in exported
+    assert "\nreacts(" not in zactor("kb", "export", "--prolog")[1]
+
+
+@pytest.mark.parametrize("words", [("query", "actor(X, Y, Z)"), ("log",), ("facts",)])
+def test_a_clock_before_a_command_is_refused_and_not_overlooked(
+    zactor: Zactor, words: tuple[str, ...]
+) -> None:
+    code, out, err = zactor("kb", "--at", "1.1", *words)
+    assert (code, out) == (2, "")
+    assert err.startswith("zactor: --at goes behind the command")
 
 
 @pytest.mark.parametrize(
     ("clock", "code", "told"),
     [
         ("soon", 2, "'soon' is no clock"),
+        ("", 2, "'' is no clock"),
         ("99.1", 5, "clock 99.1 has not come yet: the knowledge base is at "),
         ("0.1", 5, "clock 0.1 is older than what is kept here of the past, which begins at 1.1"),
     ],

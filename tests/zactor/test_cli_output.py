@@ -129,6 +129,13 @@ def test_a_result_is_said_in_few_words(words: str, result: object, expected: str
     assert shown(words, result) == expected
 
 
+def test_each_sentence_of_a_list_has_a_line_of_its_own() -> None:
+    fields = {"primary": ["n1", "n2"], "troubles": ["n3 is gone", "n4 is gone"], "nodes": 2}
+    assert output.record(fields) == (
+        "primary:  n1 n2\ntroubles: n3 is gone\n          n4 is gone\nnodes:    2"
+    )
+
+
 def test_degraded_and_unhealthy_have_an_exit_code_of_their_own() -> None:
     assert find_words("status").exit_code({"degraded": True}) == 3
     assert find_words("status").exit_code({"degraded": False}) == 0

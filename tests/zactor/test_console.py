@@ -289,3 +289,18 @@ def test_a_console_that_is_killed_has_kept_its_history(opened: Opener, tmp_path:
     kept = (home / "history").read_text().splitlines()
     assert kept == ["earlier", "sleep 0.001", "query(a(", "b))."]
     assert stat.S_IMODE((home / "history").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("words", ["destroy", "destroyActor"])
+def test_help_shows_an_operation_as_it_is_written_and_its_terms(words: str) -> None:
+    from zactor.cli.console import help_text  # it sets readline up
+
+    _, how, term = help_text(words).splitlines()
+    assert how == "  destroy NAME [--todo] [--drain S]"
+    assert term == "  destroyActor(name, todo)"
+
+
+def test_help_of_what_is_no_operation_says_so() -> None:
+    from zactor.cli.console import help_text
+
+    assert help_text("fly") == "there is no operation 'fly': `help` lists them"

@@ -167,7 +167,13 @@ def family(
 
     def callback(**given: object) -> None:
         context = click.get_current_context()
-        if context.invoked_subcommand is None and not alone(**given):
+        if context.invoked_subcommand is not None:
+            for name, value in given.items():
+                if value is not None:
+                    raise click.UsageError(
+                        f"--{name} goes behind the command, where that takes it, or needs none"
+                    )
+        elif not alone(**given):
             click.echo(context.get_help())
             context.exit(EXIT_USAGE)
 

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import click
 
-from zactor.catalogue import OPERATIONS, find_words
+from zactor.catalogue import OPERATIONS
 from zactor.cli import completion, output
 from zactor.cli.common import Settings, one_line, remote_traceback
-from zactor.cli.network import open_session
+from zactor.cli.network import open_session, usage
 from zactor.cli.news import News
 from zactor.cli.screen import Screen
-from zactor.kernel.errors import ScriptError, ZactorError
+from zactor.kernel.errors import ZactorError
 from zactor.operations import Kind, Session
 from zactor.script import Line, is_unfinished, read_call, read_script
 
@@ -136,14 +136,11 @@ class Console:
 def help_text(words: str) -> str:
     """Return what `help WORDS` says."""
     if words:
-        with contextlib.suppress(ScriptError):
-            operation = find_words(words)
-            usages = [f"{functor}({', '.join(names)})" for functor, names, _ in operation.terms]
-            places = [parameter.name.upper() for parameter in operation.parameters]
-            return "\n".join(
-                [operation.help, f"  {' '.join([words, *places])}"]
-                + [f"  {usage}" for usage in usages]
-            )
+        for operation in OPERATIONS:
+            terms = [f"{functor}({', '.join(names)})" for functor, names, _ in operation.terms]
+            if words in (operation.words, *(functor for functor, _, _ in operation.terms)):
+                lines = [operation.help, *(f"  {how}" for how in (usage(operation), *terms))]
+                return "\n".join(lines)
         return f"there is no operation {words!r}: `help` lists them"
     width = max(len(operation.words) for operation in OPERATIONS) + 2
     lines = [f"  {each.words.ljust(width)}{each.help}" for each in OPERATIONS]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import click
 
+from zactor import acts
 from zactor.catalogue import find_words
 from zactor.cli.common import CONTEXT, Asking, deadline, family, settings
 from zactor.cli.network import TIMEOUT_S, command, open_session, perform
@@ -55,12 +56,13 @@ def _atom(name: str) -> str:
     return quote_atom(name)
 
 
-def _export(prolog: bool) -> None:
+def _export(prolog: bool, at: str | None) -> None:
     from zactor.cli.output import to_json
 
     given = settings(click.get_current_context())
     with deadline(given.timeout or TIMEOUT_S), open_session(given) as session:
-        facts = session.master.facts()
+        facts = acts.facts(session, {} if at is None else {"at": at})
+        assert isinstance(facts, list)
     click.echo(export_prolog(facts) if prolog and not given.json else to_json(facts))
 
 
@@ -70,6 +72,12 @@ def _at(at: str | None) -> bool:
         return False
     perform(click.get_current_context(), Call(find_words("kb facts"), {"at": at}))
     return True
+
+
+def _at_option() -> click.Option:
+    return click.Option(
+        ["--at"], metavar="CLOCK", help="The facts as they were at a clock, like 3.17."
+    )
 
 
 kb = family(
@@ -84,16 +92,13 @@ kb = family(
             params=[
                 click.Option(
                     ["--prolog"], is_flag=True, help="As a file that SWI-Prolog consults, not JSON."
-                )
+                ),
+                _at_option(),
             ],
             help="Print the knowledge base as a file.",
             context_settings=CONTEXT,
         ),
     ],
-    params=[
-        click.Option(
-            ["--at"], metavar="CLOCK", help="The facts as they were at a clock, like 3.17."
-        )
-    ],
+    params=[_at_option()],
     alone=_at,
 )

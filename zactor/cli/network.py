@@ -77,6 +77,24 @@ def _place(parameter: Parameter) -> str:
     return f"[{_metavar(parameter)}]{'...' if parameter.many else ''}"
 
 
+def usage(operation: Operation) -> str:
+    """Return how `operation` is written in a shell or the console."""
+    places = [
+        _place(parameter) if not parameter.option else _option_place(parameter)
+        for parameter in operation.parameters
+    ]
+    return " ".join([operation.words, *places])
+
+
+def _option_place(parameter: Parameter) -> str:
+    value = "" if parameter.kind is Kind.FLAG else f" {_option_metavar(parameter)}"
+    return f"[{parameter.option}{value}]{'...' if parameter.many else ''}"
+
+
+def _option_metavar(parameter: Parameter) -> str:
+    return {Kind.PAIR: "K=JSON", Kind.SECONDS: "S"}.get(parameter.kind, _metavar(parameter))
+
+
 def _click_parameter(parameter: Parameter) -> click.Parameter:
     if not parameter.option:
         return click.Argument(
@@ -87,11 +105,10 @@ def _click_parameter(parameter: Parameter) -> click.Parameter:
         )
     if parameter.kind is Kind.FLAG:
         return click.Option([parameter.option, parameter.name], is_flag=True, help=parameter.help)
-    metavar = {Kind.PAIR: "K=JSON", Kind.SECONDS: "S"}.get(parameter.kind, _metavar(parameter))
     return click.Option(
         [parameter.option, parameter.name],
         multiple=parameter.many,
-        metavar=metavar,
+        metavar=_option_metavar(parameter),
         help=parameter.help,
     )
 

@@ -140,12 +140,16 @@ def moment(seconds: float) -> str:
 
 
 def record(fields: Mapping[str, object]) -> str:
-    """Return `fields` as `name: value` lines with the values under each other."""
+    """Return `fields` as `name: value` lines, the values under each other: a sentence a line."""
     width = max((len(name) for name in fields), default=0) + 1
-    return "\n".join(
-        f"{printable(name + ':').ljust(width)} {cell(name, value)}"
-        for name, value in fields.items()
-    )
+    lines = []
+    for name, value in fields.items():
+        texts = [cell(name, value)]
+        if isinstance(value, list) and any(" " in str(each) for each in value):
+            texts = [cell(name, each) for each in value]
+        for place, text in enumerate(texts):
+            lines.append(f"{printable('' if place else name + ':').ljust(width)} {text}")
+    return "\n".join(lines)
 
 
 def short_digests(text: str) -> str:
