@@ -55,7 +55,7 @@ class Trio:
 
     def step(self, node: NodeId, event: events.Event) -> None:
         """One step, and what follows from it."""
-        handed = 0
+        handed = handed_bytes = 0
         for effect in self.engines[node].step(event, now_ms()):
             match effect:
                 case out.Send():
@@ -67,14 +67,17 @@ class Trio:
                         if other != node:
                             self.step(other, events.Heard(effect.heartbeat))
                 case out.Deliver():
-                    handed += sum(bool(sessions) for _, sessions in effect.messages)
+                    for message, sessions in effect.messages:
+                        if sessions:
+                            handed += 1
+                            handed_bytes += len(message.payload)
                 case out.Pause() | out.Resume():
                     self.paused[node] = isinstance(effect, out.Pause)
                 case _:
                     pass
         if handed:
             self.delivered[node] += handed
-            self.step(node, events.Consumed(handed))
+            self.step(node, events.Consumed(handed, handed_bytes))
 
     def turn(self) -> None:
         """One turn of each node's loop."""

@@ -56,12 +56,19 @@ ZMTP_HEARTBEAT_MS = 200  # libzmq's own on PUB/SUB, from its I/O thread: is the 
 ZMTP_SILENCE_MS = 600  # a heartbeats' connection that carries nothing for this long is closed
 STREAM_HEARTBEAT_MS = 1_000  # the same for links and clients; who is dead, heartbeats tell sooner
 STREAM_SILENCE_MS = 10_000  # a whole frame must come through: 2 MiB at 210 kB/s
-CONNECT_MS = 1_000  # a TCP connect without an answer (cable, firewall) is given up and repeated
+CONNECT_MS = 300  # a TCP connect without an answer (cable, firewall) is given up and repeated: one
+# round trip, HANDSHAKE_MS allows for two; a healed network is noticed after so long
 RECONNECT_MS = 20  # first retry of a lost connection; doubles …
-RECONNECT_MS_MAX = 200  # … up to here
+RECONNECT_MS_MAX = 100  # … up to here
 SOCKETS_MAX = 16_384  # of the context: DEALER, SUB and two monitors for each peer
 LINK_SEND_FRAMES = 32  # frames libzmq holds for a peer; the Link machine holds the rest
-LINK_RECEIVE_FRAMES = 128  # frames libzmq holds from one peer before TCP pushes back
+LINK_ASIDE_MAX = 4  # connections to one peer that were dialled again and aren't closed yet
+# Frames of one peer that libzmq holds here while our loop is stuck, or this process was stopped.
+# They must never fill it, as HEARTBEATS_UNREAD: if the peer closes the connection meanwhile, our
+# next heartbeat on it aborts the process. What a peer may send without an answer bounds the bytes
+# (LINK_FLIGHT_BYTES_MAX, GROUP_WINDOW_BYTES); LINK_WINDOW_ITEMS and GROUP_WINDOW_MESSAGES, one in
+# each frame, are 24,576.
+LINK_RECEIVE_FRAMES = 32_768
 CLIENT_FRAMES = 1_024  # frames libzmq holds for or from a client, either side
 HEARTBEAT_BYTES_MAX = 64 << 10  # of one heartbeat; the sockets carry nothing else
 HEARTBEATS_HELD = 16  # a slow subscriber loses the older ones
@@ -155,9 +162,11 @@ GROUP_PACKET_BYTES = 64 << 10  # of them; a single larger message goes alone
 GROUP_WINDOW_MESSAGES = 8_192  # own messages beyond the stable line: 40 ms at 200,000/s
 GROUP_WINDOW_BYTES = 8 << 20  # the same in bytes; 10 members hold at most 80 MiB for each other
 GROUP_QUEUE_SOFT = 1_024  # messages waiting for credit: beyond it submitters are paused
+GROUP_QUEUE_SOFT_BYTES = 16 << 20  # the same in bytes: two windows; more is only memory
 GROUP_QUEUE_HARD = 65_536  # beyond it MailboxFull at the submitter's line
 GROUP_QUEUE_HARD_BYTES = 256 << 20
 GROUP_BACKLOG_MESSAGES = 4_096  # delivered and not consumed: beyond it a member withholds credit
+GROUP_BACKLOG_BYTES = 16 << 20  # the same in bytes: two windows; each sender may add one on top
 GROUP_STALL_MS = 30_000  # a member that acknowledges nothing for so long while we wait has failed
 GROUP_ACTOR_STALL_MS = 20_000  # an actor that handles nothing while senders wait for its node: they
 # wait no more for it, below GROUP_STALL_MS, or the others would give up its whole node

@@ -40,7 +40,11 @@ class Seat:
     def on_message(self, message: messages.GroupData, transitional: bool) -> None:
         """Keep a message for the client."""
         assert self.session is not None, "only who is open gets something"
-        if self.owed >= config.GROUP_BACKLOG_MESSAGES and message.service is Service.UNRELIABLE:
+        is_far_behind = (
+            self.owed >= config.GROUP_BACKLOG_MESSAGES
+            or self.session.owed_bytes > config.GROUP_BACKLOG_BYTES
+        )
+        if is_far_behind and message.service is Service.UNRELIABLE:
             self.session.consumed(1)  # no credit slows these: dropped, as they may be
             return
         self.owed += 1

@@ -14,8 +14,9 @@ import structlog
 from zactor.kernel.errors import ZactorError
 from zactor.kernel.knowledge.terms import quote_atom
 from zactor.supervisor import theoryview
-from zactor.supervisor.forms import forget_patterns
+from zactor.supervisor.forms import forget_patterns, still
 from zactor.supervisor.ledger import Ledger
+from zactor.supervisor.theoryview import ActorRow
 
 log = structlog.get_logger()
 
@@ -63,6 +64,11 @@ class Janitor:
         for name, (incarnation, address) in sorted(live.items()):
             if name not in known:
                 await self._write_down(name, incarnation, address)
+        theory = self._ledger.theory
+        known = theoryview.nodes(theory)
+        for actor in theoryview.actors(theory):
+            if actor.node not in known:
+                await self._forget_stray(actor)
 
     async def _forget(self, name: str, incarnation: int) -> None:
         node = quote_atom(name)
@@ -76,6 +82,19 @@ class Janitor:
                 (f"incarnation({node}, {incarnation})", "NoSuchThing", f"{name} went already"),
             ),
             retract=tuple(patterns),
+        )
+
+    async def _forget_stray(self, row: ActorRow) -> None:
+        """It was placed on a node while that one was being forgotten."""
+        node = quote_atom(row.node)
+        await self._ledger.commit(
+            f"{row.name} was placed on node {row.node}, which is gone",
+            who=self._me,
+            require=(
+                still(row),
+                (f"\\+ node({node}, _)", "AlreadyExists", f"{row.node} is there again"),
+            ),
+            retract=tuple(forget_patterns(row.name)),
         )
 
     async def _write_down(self, name: str, incarnation: int, address: str) -> None:

@@ -21,7 +21,7 @@ from zactor.kernel.knowledge import effects
 from zactor.kernel.knowledge.replica import Replica
 from zactor.kernel.knowledge.store import Store
 from zactor.kernel.knowledge.theory import Theory
-from zactor.kernel.protocol.messages import GroupData, KbDurable, KbLinked, Transaction
+from zactor.kernel.protocol.messages import GroupData, KbDurable, KbLinked, KbStanding, Transaction
 from zactor.kernel.protocol.view import View, ViewId, first_view
 from zactor.supervisor.kbgroup import KbGroup
 from zactor.supervisor.kbnotes import KbNotes, Note, plain
@@ -37,7 +37,7 @@ T = TypeVar("T")
 Requirement = tuple[str, str, str]  # goal, class of the error where it fails, its words
 
 COMMIT_TIMEOUT_S = 10.0
-NO_PRIMARY_S = 1.0  # a new primary takes a few ms; longer means that there is none
+NO_PRIMARY_S = 3.0  # a new primary takes a few ms, a joiner of 100,000 facts 2 s
 CATCH_UP_S = 1.0  # a look at the knowledge base waits for no more
 DISK_STUCK_S = 20.0  # a write that takes so long won't come back: the others wait for us
 _READ = "read "  # begins the ids of what changes nothing
@@ -90,7 +90,7 @@ class Ledger:
         self._is_wanted = False  # somebody asked this node for a change
         self._group = KbGroup()
         self._retired = asyncio.Event()
-        self._replica = replica = Replica(me, role, store.load())
+        self._replica = replica = Replica(me, role, store.load(), is_held=True)
         loop = asyncio.get_running_loop()
         self._scribe = Scribe(
             store,
@@ -108,11 +108,6 @@ class Ledger:
     def clock(self) -> Clock:
         """The place of the last change that is known here."""
         return self._replica.clock
-
-    @property
-    def digest(self) -> bytes:
-        """Of the whole history up to `clock`."""
-        return self._replica.digest
 
     @property
     def primary(self) -> tuple[str, ...]:
@@ -133,8 +128,10 @@ class Ledger:
     @property
     def is_settled(self) -> bool:
         """Whether it is clear where this node stands: in the primary, or that there is none."""
+        if not self._is_ready:
+            return False
         if self._replica.may_be_founded:
-            return not self._may_found()
+            return self._all_in() and not self._may_found()
         return self._replica.is_settled
 
     def why_not(self) -> str:
@@ -208,11 +205,12 @@ class Ledger:
 
         A minority can't know, nor anybody with a member that is stuck: one reads what is here.
         """
-        if len(self.primary) < 2:
-            return
-        id_ = f"{_READ}{self.new_id()}"
         try:
             async with asyncio.timeout(CATCH_UP_S):
+                await self.until(lambda: self.is_settled or None, None)  # we may just be coming
+                if len(self.primary) < 2:
+                    return
+                id_ = f"{_READ}{self.new_id()}"
                 await self._decision(id_, lambda: self._replica.read(id_), "nobody answered a read")
         except (ZactorError, TimeoutError) as error:
             log.debug("read_behind", why=str(error))
@@ -241,17 +239,16 @@ class Ledger:
             raise TimedOut(
                 f"{what} within {COMMIT_TIMEOUT_S:g} s: is a node stuck? see `zactor status`"
             ) from None
-        finally:
-            self._deciding.pop(id_, None)
 
     # -- life --------------------------------------------------------------------------------
     async def open(self, groups: GroupHost) -> None:
-        """Begin to speak to the others; the node must be listening to them already."""
+        """Be able to speak to the others; the node must be listening to them already."""
         await self._group.open(groups)
 
     def ready(self) -> None:
-        """Discovery is over: whoever is alone is really alone."""
+        """Discovery is over: whoever is alone is really alone, and has its say from now on."""
         self._is_ready = True
+        self._safely(self._replica.begin)
         self._consider_founding()
 
     def tick(self, now_ms: int) -> None:
@@ -291,8 +288,9 @@ class Ledger:
         said = self._group.read(message)
         if said is not None:
             self._safely(lambda: self._replica.on_delivery(message.sender, said, transitional))
-            if isinstance(said, KbDurable):
-                self._changed.set()  # `everywhere` may be waiting for it
+            self._consider_founding()
+            if isinstance(said, KbDurable | KbStanding):
+                self._changed.set()  # `everywhere` or `catch_up` may be waiting for it
 
     def receive(self, sender: NodeId, message: KbLinked) -> None:
         """A replica's message came over the link to `sender`."""
@@ -309,7 +307,7 @@ class Ledger:
 
     def _may_found(self) -> bool:
         """Whoever finds no cluster founds one. Only a node that is alone and can be reached from
-        other machines waits until it is asked for something: it may be about to be declared there.
+        other machines waits until it is asked for something: it may be declared there soon.
         """
         alone = len(self._view.members) == 1
         waits = alone and not (self._is_eager or self._is_wanted)
@@ -382,8 +380,8 @@ class Ledger:
     def _decide(self, decided: effects.Decided) -> None:
         if not decided.kind and not decided.id.startswith(_READ):
             self._notes.acknowledged(decided.id, decided.clock)
-        future = self._deciding.get(decided.id)
-        if future is None or future.done():
+        future = self._deciding.pop(decided.id, None)
+        if future is None:
             return
         if decided.kind:
             future.set_exception(from_wire(decided.kind, decided.message, {}))

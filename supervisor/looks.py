@@ -132,19 +132,26 @@ def _state(node: Node, name: str) -> str:
 
 
 def actors(node: Node) -> Rows:
-    """Return every actor, by name."""
-    return [
-        {
-            "name": row.name,
-            "type": row.type,
-            "node": row.node,
-            "state": row.state,
-            "reason": row.reason,
-            "bundle": row.bundle,
-            "uid": row.uid,
-        }
-        for row in theoryview.actors(node.ledger.theory)
-    ]
+    """Return every actor, by name; one whose node is out of sight is "unreachable".
+
+    The primary forgets those. Elsewhere nobody can know whether they run.
+    """
+    there = node.members.roles()
+    rows = []
+    for row in theoryview.actors(node.ledger.theory):
+        is_there = row.node in there
+        rows.append(
+            {
+                "name": row.name,
+                "type": row.type,
+                "node": row.node,
+                "state": row.state if is_there else "unreachable",
+                "reason": row.reason if is_there else f"node {row.node} is out of sight",
+                "bundle": row.bundle,
+                "uid": row.uid,
+            }
+        )
+    return rows
 
 
 def wires(node: Node) -> Rows:
@@ -220,7 +227,8 @@ def status(node: Node) -> dict[str, Any]:
         if not is_there(todo.owner, node.members.roles())
     ]
     if node.ledger.is_settled and (why := node.ledger.why_not()):
-        troubles.append(f"no changes are taken here: {why}")
+        old = f"the facts are those of {node.ledger.clock}, {node.ledger.age_s():.0f} s old"
+        troubles += [f"no changes are taken here: {why}", old]
     troubles += [
         f"node {row['name']} is {row['state']}"
         for row in rows
@@ -263,7 +271,7 @@ def under_way(theory: Theory) -> list[str]:
 
 def doctor(node: Node) -> Rows:
     """Return the checks of this node, each with what was found."""
-    clock = tuple(node.ledger.clock)
+    clock, why_not = tuple(node.ledger.clock), node.ledger.why_not()
     behind = sorted(name for name, there in node.members.clocks.items() if there != clock)
     refused = node.hub.refusals()
     frames = node.hub.counters()
@@ -281,9 +289,10 @@ def doctor(node: Node) -> Rows:
         },
         {
             "check": "knowledge base",
-            "ok": not behind or node.ledger.age_s() < FRESH_S,
+            "ok": not why_not and (not behind or node.ledger.age_s() < FRESH_S),
             "detail": f"clock {node.ledger.clock}"
-            + (f"; not at the same place: {', '.join(behind)}" if behind else ""),
+            + (f"; not at the same place: {', '.join(behind)}" if behind else "")
+            + (f"; no changes are taken: {why_not}" if why_not else ""),
         },
         {
             "check": "loop",

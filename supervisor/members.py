@@ -39,6 +39,7 @@ class Members:
         self._hub = node.hub
         self._journal = node.journal
         self._away: dict[NodeId, float] = {}  # loop time since which a peer is out of the view
+        self._dead: dict[str, int] = {}  # name -> the last of its lives that has ended
         self.stuck: set[str] = set()  # nodes whose process lives and whose loop is silent
         self.lag_ms = 0  # how late our own loop was at the last look
         self.clocks: dict[str, tuple[int, int]] = {}
@@ -76,17 +77,28 @@ class Members:
     # -- from the hub ------------------------------------------------------------------------
     def on_peer_up(self, peer: Peer) -> None:
         """A link works both ways: the engine may hear of it."""
-        if peer.node not in self._groups.view.members:
+        if peer.node.incarnation <= self._dead.get(peer.node.name, 0):
+            # It lost its state folder, or has an old one, and counts its lives anew: the engine
+            # would never take it in. It hears that it is dead, until it is past what we know.
+            peer.apart = f"{peer.node} counts as dead"
+            self._hub.loop.call_soon(self._bury, peer)
+        elif peer.node not in self._groups.view.members:
             peer.apart = f"{peer.node.name} isn't in the view yet"
             self._away[peer.node] = self._hub.loop.time()
             self._groups.linked(peer.node, True)
         else:  # others proposed it before we had met it
             self._came(peer)
 
+    def _bury(self, peer: Peer) -> None:
+        if self._hub.peers.get(peer.node.name) is peer:
+            self._hub.drop_peer(peer.node.name, peer.apart)
+
     def on_peer_gone(self, peer: Peer) -> None:
         """A peer is dead for certain."""
         self._away.pop(peer.node, None)
         if peer.up:
+            name, incarnation = peer.node
+            self._dead[name] = max(incarnation, self._dead.get(name, 0))
             self._groups.gone(peer.node)
 
     def on_disconnected(self, peer: Peer) -> None:

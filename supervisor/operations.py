@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 REQUEST_ID_CHARS_MAX = 128
 
 _ANSWERED_BY_ITSELF = (messages.Look, messages.Events, messages.PutPart, messages.GetPart)
-"""What a node answers at once; for anything else it first takes the newest knowledge over (A11)."""
+"""What a node answers at once; for anything else it first takes the newest knowledge over (A11).
+A client's looks at the knowledge base wait for that too, but for the nodes: by these a client
+asks whether there is anybody at all (`doorway.py`)."""
 
 
 class Operations:
@@ -110,6 +112,8 @@ class Operations:
     # -- reading -----------------------------------------------------------------------------
     async def _look(self, op: messages.Look, who: str) -> object:
         if who == "client" and op.what in looks.KNOWLEDGE:
+            if op.what != "nodes":
+                await self._node.joined.wait()
             await self._node.ledger.catch_up()
         return await looks.look(self._node, op.what, op.argument, everywhere=who == "client")
 

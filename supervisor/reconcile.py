@@ -36,6 +36,7 @@ log = structlog.get_logger()
 
 UNDO_AFTER_S = 0.5  # what failed to start is forgotten then: who deployed it has read why
 RETRY_S = 0.2  # before a report that wasn't taken is repeated
+REASON_CHARS_MAX = 2_000  # of what user code raised: every node keeps it, and people read it
 
 
 class Reconciler:
@@ -279,9 +280,10 @@ def _builder(cls: type[Actor], text: str) -> Callable[[], Actor]:
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, ZactorError):
-        return str(error)
-    return f"{type(error).__name__}: {error}"
+    words = str(error) if isinstance(error, ZactorError) else f"{type(error).__name__}: {error}"
+    if len(words) <= REASON_CHARS_MAX:
+        return words
+    return f"{words[:REASON_CHARS_MAX]} … ({len(words)} characters in all)"
 
 
 def _stage(error: BaseException) -> str:

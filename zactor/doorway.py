@@ -325,7 +325,11 @@ class Doorway:
         if answer.number == self._knock_number:
             self._knock_number, self._knock_until = 0, _FOREVER
         if isinstance(answer, messages.Problem):
-            pending.fail(errors.from_wire(answer.kind, answer.message, answer.fields))
+            error = errors.from_wire(answer.kind, answer.message, answer.fields)
+            if pending.lost and isinstance(error, errors.NotPrimary | errors.MailboxFull):
+                # That holds for this node; the one that went may have done it before.
+                error = errors.OutcomeUnknown(f"{error}: it may have been done, look first")
+            pending.fail(error)
             return
         try:
             result = pending.read(b"".join(pending.chunks))

@@ -30,6 +30,11 @@ class Claims:
         for name in members:
             self.hear(name, epoch, number)
 
+    def have_come(self, names: Collection[str]) -> bool:
+        """Whether all of these have spoken as members of the last primary of this view."""
+        last = max(self._epochs, default=0)
+        return all(last in self._claims.get(name, {}) for name in names)
+
     def decided(self, primary: Primary) -> int:
         """Return up to where a majority of `primary` has the log on disk."""
         numbers = sorted(self._claimed(name) for name in primary.members)

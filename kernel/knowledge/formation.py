@@ -139,6 +139,17 @@ class Formation:
         self._move(Step.FORMED)
         return attempt
 
+    def staying(self) -> set[str] | None:
+        """Return who goes on without us, who leave; None while we are needed.
+
+        That is nobody where all members leave at once.
+        """
+        if self.primary is None or self._me not in self.leaving:
+            return None
+        members = {*self.primary.members}
+        staying = members - self.leaving
+        return None if staying and self._me in members else staying
+
     def reason(self) -> str:
         """Return why no changes are taken in this view, as far as the view is to blame."""
         if self.verdict is not None and self.verdict.reason:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from zactor.kernel.ids import Clock, NodeId
 from zactor.kernel.knowledge.book import Book
-from zactor.kernel.knowledge.effects import Effect, Retired
+from zactor.kernel.knowledge.effects import Decided, Effect, Retired
 from zactor.kernel.knowledge.formation import Phase
 from zactor.kernel.knowledge.log import Kept
 from zactor.kernel.knowledge.stay import Stay
@@ -41,14 +41,21 @@ class Replica:
     Threads: one at a time. Every call returns effects to be carried out in their order.
     """
 
-    def __init__(self, me: NodeId, role: str, kept: Kept) -> None:
-        """Begin with what this node has on disk (`Store.load`). Args: `role`: node or master."""
+    def __init__(self, me: NodeId, role: str, kept: Kept, *, is_held: bool = False) -> None:
+        """Begin with what this node has on disk (`Store.load`).
+
+        Args:
+            role: node or master.
+            is_held: it has no say in any view before `begin`.
+        """
         self.me = me.name
         self._role = role
         self._out: list[Effect] = []
         self._book = Book(kept, self._out)
         self._open = Submissions(me.name)
         self._now_ms = 0
+        self._is_held = is_held
+        self._view: ViewId | None = None  # None: the group engine has installed none yet
         self._stay = self._enter(View(id=ViewId(0, me), members=(me,)))
 
     def _enter(self, view: View) -> Stay:
@@ -129,6 +136,9 @@ class Replica:
         words = refusal(transaction)
         if words is not None:
             return [words]
+        clock = self._book.log.history.took_place(transaction.id)
+        if clock is not None and not self.is_primary:  # asked again, and it is known how it ended
+            return [Decided(id=transaction.id, clock=clock)]
         return self._add(transaction.id, KbSubmission(transaction, at))
 
     def read(self, id_: str) -> list[Effect]:
@@ -152,12 +162,16 @@ class Replica:
 
     def retire(self) -> list[Effect]:
         """This node stops in good order; `Retired` comes when the others go on without it."""
-        primary = self.primary
-        if not self.is_primary or primary is None or primary.members == (self.me,):
+        primary, stay = self.primary, self._stay
+        stay.is_leaving = True
+        if self.is_primary and primary is not None and primary.members != (self.me,):
+            stay.say(Service.AGREED, KbNote(NoteKind.LEAVING, ""))
+        elif self.is_settled or self._is_held or stay.is_broken or self._is_observer():
             self._out.append(Retired())
-        else:
-            self._stay.say(Service.AGREED, KbNote(NoteKind.LEAVING, ""))
-        return self._finish()
+        return self._finish()  # else a primary is being made: there it is said
+
+    def _is_observer(self) -> bool:
+        return self.primary is not None and self.me not in self.primary.members
 
     def tick(self, now_ms: int) -> list[Effect]:
         """Some time has passed (monotonic): refuse what has waited too long."""
@@ -180,11 +194,27 @@ class Replica:
     def on_view(self, view: View, together: Sequence[NodeId]) -> list[Effect]:
         """The node works in `view` now; `together` came with it (nothing depends on them)."""
         self._stay.leave(self._now_ms)
-        is_broken = self._stay.is_broken
+        is_broken, is_leaving = self._stay.is_broken, self._stay.is_leaving
+        self._view = view.id
         self._stay = self._enter(view)
-        self._stay.is_broken = is_broken
-        self._stay.say(Service.AGREED, self._book.standing(view.id, self._role))
+        self._stay.is_broken, self._stay.is_leaving = is_broken, is_leaving
+        self._stand()
         return self._finish()
+
+    def begin(self) -> list[Effect]:
+        """This node has met whom it can find; from now on it has its say.
+
+        A node that comes back could make a primary of itself alone, by its vote, and forget the
+        others, who are there and were about to be met.
+        """
+        if self._is_held:
+            self._is_held = False
+            self._stand()
+        return self._finish()
+
+    def _stand(self) -> None:
+        if self._view is not None and not self._is_held:
+            self._stay.say(Service.AGREED, self._book.standing(self._view, self._role))
 
     def on_transitional(self, view: ViewId, members: Sequence[NodeId]) -> list[Effect]:
         """The guarantees of the present view end: the others may not see what follows."""

@@ -56,6 +56,7 @@ class Stay:
         self.formation = Formation(me, view)
         self.is_transitional = False  # the view's guarantees have ended
         self.is_broken = False
+        self.is_leaving = False  # the node stops in good order, and says so in each primary
         self._view = view
         self._nodes = {node.name: node for node in view.members}
         self._book = book
@@ -189,6 +190,7 @@ class Stay:
                 self._compare(name, message.clock, message.digest)
                 self._seen[name] = Clock(*message.clock)
                 self._advance()
+                self._retire()
             case KbNote():
                 self._note(name, message, transitional)
             case _:
@@ -233,6 +235,8 @@ class Stay:
         self._trace("kb_judged", source=verdict.source, why=verdict.reason)
         if formation.proposer == self.me:
             self._propose(self._book.founding)
+        if self.is_leaving and not verdict.source:
+            self._out.append(Retired())
 
     def _propose(self, founding: str) -> None:
         self.say(Service.AGREED, self.formation.first_attempt(self._book.log, founding))
@@ -273,7 +277,7 @@ class Stay:
         formation.form()
         self._form(attempt, before)
         self._reshape()
-        self._leave_last()
+        self._retire()
 
     def _form(self, attempt: KbAttempt, before: Primary | None) -> None:
         primary, was_member = attempt.primary, self._is_member(before)
@@ -283,7 +287,7 @@ class Stay:
         if self._is_member(primary):
             self._begin_primary(attempt)
         elif was_member:
-            self._out += [LostPrimary(reason=f"{self.me} is leaving"), Retired()]
+            self._out.append(LostPrimary(reason=f"{self.me} is leaving"))
         elif before is None:
             self._upbringing.ask(self._nodes[self.formation.proposer])
 
@@ -300,6 +304,8 @@ class Stay:
         self._open.settle(log.history, {entry.transaction.id for entry in log.tail})
         self._advance()
         self._claim()  # more may be on disk than all know by the attempt, and applied
+        if self.is_leaving:
+            self.say(Service.AGREED, KbNote(NoteKind.LEAVING, ""))
         if not log.end and self.formation.proposer == self.me:
             first = founding_change(primary.founding, self.me)
             self.say(Service.SAFE, KbSubmission(first, self._founded_at))
@@ -319,14 +325,14 @@ class Stay:
             case NoteKind.LEAVING:
                 self.formation.leaving.add(name)
                 self._reshape()
-                self._leave_last()
+                self._retire()
             case _:
                 assert_never(note.kind)
 
-    def _leave_last(self) -> None:
-        """Where all members leave at once nobody is left to go on without them."""
-        primary, leaving = self.formation.primary, self.formation.leaving
-        if primary is not None and self.me in leaving and leaving >= set(primary.members):
+    def _retire(self) -> None:
+        """Go when those who stay have formed their primary, or they might miss us for ever."""
+        staying = self.formation.staying()
+        if staying is not None and self._claims.have_come(staying):
             self._out.append(Retired())
 
     # -- ordering and applying ---------------------------------------------------------------

@@ -81,6 +81,26 @@ def _is_open(attempt: Primary, standings: Standings) -> bool:
     return True
 
 
+def camps_of(standings: Standings) -> dict[str, str]:
+    """Return to which cluster each belongs, or goes: "" if nobody here knows of any.
+
+    Who has no memory, since its disk is new, goes to the cluster that counts it as a member of its
+    last primary: elsewhere it would be missing there for ever. Who is new joins the largest.
+    """
+    foundings = {name: founding_of(standing) for name, standing in standings.items()}
+    sizes = Counter(founding for founding in foundings.values() if founding)
+    largest = sorted(sizes, key=lambda founding: (-sizes[founding], founding))
+    members = dict.fromkeys(largest, frozenset[str]())
+    for standing in standings.values():
+        if (formed := standing.formed) is not None:
+            members[formed.founding] |= frozenset(formed.members)
+    homes = {
+        name: next((home for home in largest if name in members[home]), next(iter(largest), ""))
+        for name in standings
+    }
+    return {name: founding or homes[name] for name, founding in foundings.items()}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What all members of a view conclude alike."""
@@ -95,11 +115,7 @@ class Verdict:
 
 def judge(me: str, standings: Standings) -> Verdict:
     """Return what the view of `standings` (of every member) means for `me`."""
-    foundings = {name: founding_of(standing) for name, standing in standings.items()}
-    sizes = Counter(founding for founding in foundings.values() if founding)
-    # Who belongs nowhere yet joins the larger cluster.
-    largest = max(sorted(sizes), key=lambda founding: sizes[founding], default="")
-    camps = {name: founding or largest for name, founding in foundings.items()}
+    camps = camps_of(standings)
     camp = frozenset(name for name in camps if camps[name] == camps[me])
     strangers = tuple(sorted(name for name in camps if name not in camp))
     voters = tuple(sorted(name for name in camp if has_memory(standings[name])))

@@ -59,6 +59,7 @@ class Courier:
         self.groups = Groups(me, view.id)  # the map of this node; to look at only
         self.has_submissions = False  # some wait for the next pump
         self._unconsumed = 0  # deliveries that the sessions haven't got through
+        self._unconsumed_bytes = 0  # of their payloads
         self._consumed = 0  # over this node's life
         self._begin_view(view, now_ms)
 
@@ -129,12 +130,15 @@ class Courier:
             kind, item = change
             self._flow.add(item, kind)
 
-    def consumed(self, count: int, now_ms: int, is_frozen: bool) -> list[Effect]:
+    def consumed(self, event: events.Consumed, now_ms: int, is_frozen: bool) -> list[Effect]:
         """More was got through. Raises LocalProtocolError: it is more than was delivered."""
-        if not 0 <= count <= self._unconsumed:
-            raise LocalProtocolError(f"{count} consumed, {self._unconsumed} are under way")
+        count, size = event.count, event.size
+        if not (0 <= count <= self._unconsumed and 0 <= size <= self._unconsumed_bytes):
+            left = f"{self._unconsumed} ({self._unconsumed_bytes} bytes)"
+            raise LocalProtocolError(f"{count} ({size} bytes) consumed, {left} are under way")
         was_slow = self.is_slow()
         self._unconsumed -= count
+        self._unconsumed_bytes -= size
         self._consumed += count
         if was_slow and not self.is_slow() and not is_frozen:
             self._stability.arrived(0, True, now_ms)
@@ -143,7 +147,11 @@ class Courier:
 
     def is_slow(self) -> bool:
         """Whether the sessions are so far behind that the senders get no credit."""
-        return self._unconsumed > self._settings.backlog_messages
+        settings = self._settings
+        return (
+            self._unconsumed > settings.backlog_messages
+            or self._unconsumed_bytes > settings.backlog_bytes
+        )
 
     # -- sending -----------------------------------------------------------------------------
     def pump(self, now_ms: int, is_frozen: bool) -> list[Effect]:
@@ -342,7 +350,10 @@ class Courier:
         effects: list[Effect] = []
         for packet in ready:
             sessions = self.groups.recipients(packet, self._sessions.is_open)
-            self._unconsumed += len(sessions) - sessions.count(())
+            for item, names in zip(packet.items, sessions, strict=True):
+                if names:
+                    self._unconsumed += 1
+                    self._unconsumed_bytes += len(item.payload)
             effects.append(Deliver(packet, transitional, sessions))
             if packet.kind is Kind.DATA:
                 continue

@@ -147,7 +147,7 @@ class Engine:
                 self.courier.session(event)
             case events.Consumed():
                 is_frozen = self.membership.is_frozen
-                self._add(self.courier.consumed(event.count, self._now_ms, is_frozen))
+                self._add(self.courier.consumed(event, self._now_ms, is_frozen))
             case events.LinkUp():
                 self.detector.link(event.peer, True)
                 self._hurry()  # it can hear us now
@@ -224,6 +224,7 @@ class Engine:
         line, streams, consumed = self.courier.standing()
         detector = self.detector
         self._told = (detector.alive, detector.hears(), self.view.id, self.membership.promised)
+        is_leader = detector.leader == self.me
         heartbeat = GroupHeartbeat(
             sender=self.me,
             number=self._heartbeat_number,
@@ -236,6 +237,7 @@ class Engine:
             line=line,
             streams=streams,
             consumed=consumed,
+            leads=detector.followers(self.view.members) if is_leader else (),
         )
         self._lag_ms = 0
         self._heartbeat_sent_ms = now_ms
@@ -262,7 +264,7 @@ class Engine:
     def _lose(self, node: NodeId) -> None:
         if node == self.me or self.detector.is_gone(node):
             return
-        self.detector.gone(node)
+        self.detector.gone(node, self._now_ms)
         self._refused.pop(node, None)
         self._effects.append(Trace("peer_gone", {"peer": str(node)}))
         self._consider()

@@ -93,9 +93,10 @@ class Leave(msgspec.Struct, frozen=True):
 
 
 class Consumed(msgspec.Struct, frozen=True):
-    """The sessions have got through `count` more deliveries (Deliver effects with sessions)."""
+    """The sessions have got through `count` more deliveries (items of Deliver with sessions)."""
 
     count: int
+    size: int  # bytes of their payloads
 
 
 class Stop(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 """Who is there: the failure detector. Owns what is known of every peer; decides who is alive.
 
-The six rules are F1 … F6 of PROTOCOL.md. Source: the adaptive timeout is the phi accrual
+The rules are F1 … F8 of PROTOCOL.md. Source: the adaptive timeout is the phi accrual
 detector's (Hayashibara et al., SRDS 2004) for a normal distribution; hold-down is a router's
 answer to a flapping neighbour. Who is alive is an opinion; that views agree is membership's work.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Sequence
 
 from zactor.kernel import config
 from zactor.kernel.ids import NodeId
@@ -44,11 +45,14 @@ class Peer:
         "hears_me",
         "holds_me",
         "lag_ms",
+        "leads",
         "link_up",
         "mean_ms",
         "number",
         "promised",
+        "refuses_since_ms",
         "timeout_ms",
+        "trusts",
         "two_way_since_ms",
         "variance",
         "view",
@@ -72,6 +76,9 @@ class Peer:
         self.view = heartbeat.view
         self.promised = heartbeat.promised
         self.follows = heartbeat.follows
+        self.leads = heartbeat.leads
+        self.trusts: frozenset[NodeId] = frozenset()  # whom it hears and doesn't hold down
+        self.refuses_since_ms: int | None = None  # we expect to be led by it, and it doesn't
 
 
 class Detector:
@@ -85,6 +92,7 @@ class Detector:
         self._gone: dict[str, int] = {}  # name -> highest incarnation known to be dead
         self._links_up: set[NodeId] = set()  # connections of peers not heard yet
         self._alive: tuple[NodeId, ...] = (me,)
+        self._leader = me
         self._due_ms = now_ms  # when the shell was asked to wake us
         self.epoch = 0  # the highest seen in any ballot
 
@@ -96,8 +104,8 @@ class Detector:
 
     @property
     def leader(self) -> NodeId:
-        """Whom this node expects to propose views: the lowest alive."""
-        return self._alive[0]
+        """Whom this node expects to propose views: the lowest alive that would have it (F8)."""
+        return self._leader
 
     def peer(self, node: NodeId) -> Peer | None:
         """What is known of `node`; None if nothing, or if it is gone."""
@@ -132,19 +140,33 @@ class Detector:
         """Whom this node hears and doesn't trust yet."""
         return tuple(q for q in sorted(self._peers) if self._is_held(self._peers[q], now_ms))
 
-    def followers(self) -> tuple[NodeId, ...]:
-        """Those alive that have nobody lower to follow, this node among them: whom it may lead.
+    def followers(self, members: Sequence[NodeId] = ()) -> tuple[NodeId, ...]:
+        """Whom this node may lead, itself among them, ascending.
 
-        F7: without this two leaders that don't hear each other take a node that hears both from
-        each other for ever.
+        F7: those alive that have nobody lower to follow; or two leaders that don't hear each other
+        would take a node that hears both from each other for ever. And only those that all trust
+        each other, since who misses a member doesn't stay in a view; `members` come first, so
+        that nobody is put out for a newcomer.
         """
-        return tuple(
-            q
-            for q in self._alive
-            if q == self.me
-            or self._peers[q].follows >= self.me
-            or self.is_gone(self._peers[q].follows)
-        )
+        found = {self.me}
+        trusted: frozenset[NodeId] | None = None  # by all found; None: by this node only, so far
+        able = [q for q in self._alive if q > self.me and self._may_lead(self._peers[q])]
+        for q in sorted(able, key=lambda q: (q not in members, q)):
+            if len(found) == self._settings.view_members_max:
+                break
+            peer = self._peers[q]
+            is_stuck = peer.condition is Condition.STUCK  # what it said last is old
+            if trusted is not None and q not in trusted:
+                continue
+            if not is_stuck:
+                if not found <= peer.trusts:
+                    continue
+                trusted = peer.trusts if trusted is None else trusted & peer.trusts
+            found.add(q)
+        return tuple(sorted(found))
+
+    def _may_lead(self, peer: Peer) -> bool:
+        return peer.follows >= self.me or self.is_gone(peer.follows)
 
     # -- events ------------------------------------------------------------------------------
     def wake(self, now_ms: int, due_ms: int) -> int:
@@ -158,6 +180,8 @@ class Detector:
             return 0
         for peer in self._peers.values():
             peer.heard_ms = min(now_ms, peer.heard_ms + late_ms)
+            if peer.refuses_since_ms is not None:
+                peer.refuses_since_ms += late_ms
         return late_ms
 
     def heard(self, heartbeat: GroupHeartbeat, now_ms: int) -> bool:
@@ -174,7 +198,7 @@ class Detector:
             self._links_up.discard(node)
             # A higher incarnation of a name proves that the lower ones are dead.
             for other in [q for q in self._peers if q.name == node.name and q < node]:
-                self.gone(other)
+                self.gone(other, now_ms)
         elif heartbeat.number <= peer.number:
             return False
         else:
@@ -190,7 +214,8 @@ class Detector:
         elif peer.two_way_since_ms is None:
             peer.two_way_since_ms = now_ms
         peer.view, peer.promised = heartbeat.view, heartbeat.promised
-        peer.follows = heartbeat.follows
+        peer.follows, peer.leads = heartbeat.follows, heartbeat.leads
+        peer.trusts = frozenset(heartbeat.hears).difference(heartbeat.held)
         self.epoch = max(self.epoch, peer.promised.epoch)
         return True
 
@@ -216,7 +241,7 @@ class Detector:
         elif len(self._links_up) < self._settings.peers_max:
             self._links_up.add(node)
 
-    def gone(self, node: NodeId) -> None:
+    def gone(self, node: NodeId, now_ms: int) -> None:
         """`node` is dead for certain (F1); so are its earlier incarnations."""
         self._gone[node.name] = max(self._gone.get(node.name, -1), node.incarnation)
         for other in [q for q in self._peers if self.is_gone(q)]:
@@ -224,15 +249,18 @@ class Detector:
         self._links_up = {q for q in self._links_up if not self.is_gone(q)}
         # This node lives, whatever is said of its name.
         self._alive = tuple(q for q in self._alive if q == self.me or not self.is_gone(q))
+        self._elect(now_ms)
 
     def accuse(self, node: NodeId, now_ms: int) -> None:
         """`node` owed an answer and gave none: its contact must prove itself again (F6)."""
         peer = self._peers.get(node)
         if peer is not None and peer.condition in _IN:
-            peer.flaps += 1
+            if peer.link_up or not peer.flaps:  # else nothing could travel: it isn't to blame
+                peer.flaps += 1
             peer.two_way_since_ms = now_ms
             peer.condition = Condition.HELD
             self._alive = tuple(q for q in self._alive if q != node)
+            self._elect(now_ms)
 
     # -- judgement ---------------------------------------------------------------------------
     def judge(self, now_ms: int) -> list[Trace]:
@@ -259,7 +287,30 @@ class Detector:
         if traces:
             alive = [q for q, peer in self._peers.items() if peer.condition in _IN]
             self._alive = tuple(sorted([self.me, *alive]))
+        self._elect(now_ms)
         return traces
+
+    def _elect(self, now_ms: int) -> None:
+        """F8: follow the lowest alive, but who would go on without us only for so long.
+
+        The clock of each begins when all below it are passed over: whoever follows another says
+        nothing about whom it would lead without that one.
+        """
+        leader = None
+        for q in self._alive:
+            if q == self.me:
+                leader = q if leader is None else leader
+                continue
+            peer = self._peers[q]
+            if leader is not None or self.me in peer.leads:
+                peer.refuses_since_ms = None
+            elif peer.refuses_since_ms is None:
+                peer.refuses_since_ms = now_ms
+            elif now_ms - peer.refuses_since_ms > self._settings.follow_ms:
+                continue
+            leader = q if leader is None else leader
+        assert leader is not None, "this node itself, if nobody else"
+        self._leader = leader
 
     def _condition(self, peer: Peer, now_ms: int) -> Condition:
         silence_ms = now_ms - peer.heard_ms

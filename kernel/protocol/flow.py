@@ -115,9 +115,10 @@ class Flow:
 
     def turn(self) -> bool | None:
         """True: submitters must pause from now on; False: they may resume; None: no change."""
-        if not self.paused and self.waiting > self._settings.queue_soft:
+        most, most_bytes = self._settings.queue_soft, self._settings.queue_soft_bytes
+        if not self.paused and (self.waiting > most or self._bytes > most_bytes):
             self.paused = True
-        elif self.paused and self.waiting <= self._settings.queue_soft // 2:
+        elif self.paused and self.waiting <= most // 2 and self._bytes <= most_bytes // 2:
             self.paused = False
         else:
             return None

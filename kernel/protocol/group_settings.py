@@ -36,9 +36,11 @@ class Settings:
     window_messages: int = config.GROUP_WINDOW_MESSAGES
     window_bytes: int = config.GROUP_WINDOW_BYTES
     queue_soft: int = config.GROUP_QUEUE_SOFT
+    queue_soft_bytes: int = config.GROUP_QUEUE_SOFT_BYTES
     queue_hard: int = config.GROUP_QUEUE_HARD
     queue_hard_bytes: int = config.GROUP_QUEUE_HARD_BYTES
     backlog_messages: int = config.GROUP_BACKLOG_MESSAGES
+    backlog_bytes: int = config.GROUP_BACKLOG_BYTES
     stall_ms: int = config.GROUP_STALL_MS
     ack_messages: int = config.GROUP_ACK_MESSAGES
     ack_delay_ms: int = config.GROUP_ACK_DELAY_MS
@@ -60,3 +62,4 @@ class Settings:
         assert self.heartbeat_gap_ms < self.heartbeat_ms, "a heartbeat must be able to be due"
         assert self.silence_ms_max <= self.stuck_ms, "a living link is a reason for more patience"
         assert self.queue_soft <= self.queue_hard, "pause before refusing"
+        assert self.queue_soft_bytes <= self.queue_hard_bytes, "pause before refusing"

@@ -283,11 +283,11 @@ class Membership:
     def _wanted(self, detector: Detector) -> tuple[NodeId, ...]:
         """Whom this node would lead: of the strangers none that couldn't answer."""
         members = self.view.members
-        found = [q for q in detector.followers() if q in members or not detector.is_stuck(q)]
-        return tuple(found[: self._settings.view_members_max])
+        found = detector.followers(members)
+        return tuple(q for q in found if q in members or not detector.is_stuck(q))
 
     def _lead(self, detector: Detector, now_ms: int) -> list[Send | Trace]:
-        """V6: the lowest alive proposes whenever its view isn't what it could be."""
+        """V6: who leads proposes whenever its view isn't what it could be."""
         wanted = self._wanted(detector)
         if self.is_frozen:
             # Somebody else's attempt. If it can't end, or takes too long, make a better one.
@@ -306,10 +306,14 @@ class Membership:
             return []
         if all(member not in detector.alive for member in missing):
             return self._begin(wanted, detector, now_ms)
-        # A member that we hear follows somebody lower whom we don't: perhaps it will notice soon.
+        # A member that we hear follows somebody else, or another member doesn't hear it: perhaps
+        # that will pass soon.
         if self._following_ms is None:
             self._following_ms = now_ms
-        if self._is_due(self._following_ms, self._settings.follow_ms, now_ms):
+        # Who is lower, and we lead, was waited for already (F8): the others are about to find so.
+        is_late = any(member in detector.alive and member > self.me for member in missing)
+        wait_ms = self._settings.follow_ms if is_late else self._settings.settle_ms
+        if self._is_due(self._following_ms, wait_ms, now_ms):
             return self._begin(wanted, detector, now_ms)
         return []
 

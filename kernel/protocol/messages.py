@@ -16,7 +16,7 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol.service import Service
 from zactor.kernel.protocol.view import GroupId, SessionId, ViewId
 
-WIRE_VERSION = 2
+WIRE_VERSION = 3
 """Nodes with different versions refuse each other in the handshake."""
 
 
@@ -568,13 +568,16 @@ class GroupHeartbeat(Message, frozen=True, tag=100):
     number: Count  # grows by one with each: older ones that come late are dropped
     view: ViewId  # installed
     promised: ViewId  # the highest ballot it obeys
-    follows: NodeId  # the lowest node it holds for alive, perhaps itself
+    follows: NodeId  # whom it expects to propose views, perhaps itself
     hears: tuple[NodeId, ...]  # heartbeats of these arrive
     held: tuple[NodeId, ...]  # of these: it hears them but doesn't trust them yet (hold-down)
     lag_ms: Count  # how late its loop was
     line: Count  # as in GroupAck, for `view`: repairs an acknowledgement that was lost
     streams: tuple[Count, ...]  # as in GroupAck; the sender's own entry is what it has sent
     consumed: Count  # deliveries its sessions have got through, over its life: it isn't stuck
+    leads: tuple[
+        NodeId, ...
+    ] = ()  # whom it would have in a view of its own; (): it follows another
 
 
 class TicketRequest(Message, frozen=True, tag=101):

@@ -83,6 +83,14 @@ class Door:
         self._loop.remove_reader(self._socket.fileno())
         self._socket.close()
 
+    def counters(self) -> dict[str, int]:
+        """Return how many frames came, were refused, and how many answers were dropped."""
+        return {
+            "frames_in": self.frames_in,
+            "frames_refused": self.frames_refused,
+            "answers_dropped": self.answers_dropped,
+        }
+
     def answer(self, client: Client, outbound: Answer | Problem) -> None:
         """Send a client its answer; a client that went away is no error.
 

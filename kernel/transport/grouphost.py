@@ -74,6 +74,7 @@ class GroupHost:
         self._timer: asyncio.TimerHandle | None = None
         self.consumed = 0  # deliveries that the sessions got through, over this life
         self._consumed = 0  # of them, not told to the engine yet
+        self._consumed_bytes = 0  # of these
         self._consumed_due = False
         self._drained_due = False
         self._together: tuple[NodeId, ...] = (self.me,)
@@ -157,9 +158,10 @@ class GroupHost:
         self._changed.clear()
         await self._changed.wait()
 
-    def note_consumed(self, count: int) -> None:
+    def note_consumed(self, count: int, size: int) -> None:
         """Deliveries were got through (the sessions' call); the engine hears it once a turn."""
         self._consumed += count
+        self._consumed_bytes += size
         if not self._consumed_due:
             self._consumed_due = True
             self._loop.call_soon(self._tell_consumed)
@@ -168,7 +170,8 @@ class GroupHost:
         self._consumed_due = False
         count, self._consumed = self._consumed, 0
         self.consumed += count
-        self.step(events.Consumed(count))
+        size, self._consumed_bytes = self._consumed_bytes, 0
+        self.step(events.Consumed(count, size))
 
     # -- what happens ------------------------------------------------------------------------
     def step(self, event: events.Event) -> None:
@@ -208,7 +211,10 @@ class GroupHost:
                     log.warning("group_message_dropped", peer=str(peer.node), why=str(error))
                     continue
             if isinstance(item, GroupHeartbeat):
-                self._hear(item)
+                if item.sender == peer.node:
+                    self._hear(item)
+                else:
+                    self._hub.pulse.refuse(peer.node.name, item.sender.name)
             else:
                 self.step(events.Received(peer.node, item))  # type: ignore[arg-type]  # GROUP_ITEMS
         self._drain_soon()
@@ -222,6 +228,9 @@ class GroupHost:
         self._hear(heartbeat.group)
 
     def _hear(self, heartbeat: GroupHeartbeat) -> None:
+        peer = self._hub.peers.get(heartbeat.sender.name)
+        if peer is None or not peer.connected:
+            return  # what it leads to travels over the link: an attempt would be wasted
         if self.me in heartbeat.hears:
             self._hears_us.add(heartbeat.sender)
         else:
@@ -326,7 +335,7 @@ class GroupHost:
     def _publish(self, heartbeat: GroupHeartbeat) -> None:
         self._hub.beat(heartbeat)
         for peer in self._hub.peers.values():
-            if peer.up and peer.node not in self._hears_us:
+            if peer.up and peer.connected and peer.node not in self._hears_us:
                 # What is published doesn't get there, or not yet: a firewall, a fresh subscription.
                 self._hub.send(peer, heartbeat)
 
@@ -355,14 +364,15 @@ class GroupHost:
             listener = self._listeners.get(group)
             if listener is not None:
                 listener.on_delivery(message, transitional)
+        size = len(message.payload)
         share = Share(len(names)) if len(names) > 1 else None
         for name in names:
             session = self._sessions.get(name)
             if session is not None:
-                session.owe(share)
+                session.owe(share, size)
                 session.user.on_message(message, transitional)
             elif share is None or share.left == 1:
-                self.note_consumed(1)
+                self.note_consumed(1, size)
             else:
                 share.left -= 1
 

@@ -69,7 +69,9 @@ class Session:
         self.groups: set[str] = set()  # that it has asked to be in
         self.is_open = True
         self._host = host
-        self._owed: deque[Share | None] = deque()  # deliveries; None: this session's alone
+        self._owed: deque[tuple[Share | None, int]] = deque()  # deliveries with their bytes;
+        # without a Share it is this session's alone
+        self.owed_bytes = 0  # of their payloads
 
     def join(self, group: str) -> None:
         """Enter a group; `on_group_view` tells when that has happened.
@@ -119,22 +121,25 @@ class Session:
         """Messages that were handed over and not got through."""
         return len(self._owed)
 
-    def owe(self, share: Share | None) -> None:
-        """One more delivery was handed over (the host's call)."""
-        self._owed.append(share)
+    def owe(self, share: Share | None, size: int) -> None:
+        """One more delivery, of so many bytes, was handed over (the host's call)."""
+        self._owed.append((share, size))
+        self.owed_bytes += size
 
     def consumed(self, count: int) -> None:
         """Say that `count` more messages were got through, oldest first."""
-        done = 0
+        done = done_bytes = 0
         for _ in range(min(count, len(self._owed))):
-            share = self._owed.popleft()
+            share, size = self._owed.popleft()
+            self.owed_bytes -= size
             if share is not None:
                 share.left -= 1
                 if share.left:
                     continue
             done += 1
+            done_bytes += size
         if done:
-            self._host.note_consumed(done)
+            self._host.note_consumed(done, done_bytes)
 
     def close(self) -> None:
         """End it: its groups see it go. A second call does nothing."""

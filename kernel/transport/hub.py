@@ -9,6 +9,7 @@ as the limits allow (D11).
 from __future__ import annotations
 
 import asyncio
+import operator
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -28,13 +29,9 @@ from zactor.kernel.transport.peer import Peer
 from zactor.kernel.transport.peerbook import PeerBook
 from zactor.kernel.transport.pulse import Pulse
 from zactor.kernel.transport.seam import Client, HubUser
-from zactor.kernel.wire import codec, results
+from zactor.kernel.wire import results
 
 log = structlog.get_logger()
-
-
-def _at_once(call: Callable[[], None]) -> None:
-    call()
 
 
 class Hub:
@@ -50,7 +47,7 @@ class Hub:
         keys: ClusterKeys,
         node_key: KeyPair,
         user: HubUser,
-        coalesce: Callable[[Callable[[], None]], None] = _at_once,
+        coalesce: Callable[[Callable[[], None]], None] = operator.call,
     ) -> None:
         """`name` is "" for an unconfigured node, which has a door and no peers.
 
@@ -100,13 +97,14 @@ class Hub:
             after=self._after_reading,
         )
         self.port = self.door.port
-        self._pulse = Pulse(
+        self.pulse = Pulse(
             self._ground,
             host=address.host,
             door=self.door.endpoint,
             keys=self.keys,
             node_key=self.node_key,
             on_heartbeat=self.user.on_heartbeat,
+            on_back=self._on_back,
         )
 
     def close(self) -> None:
@@ -119,7 +117,7 @@ class Hub:
         self._book.clear()
         self._ground.still()
         self.door.close()
-        self._pulse.close()
+        self.pulse.close()
         self._ground.close()
 
     def hello(self) -> Hello:
@@ -132,7 +130,7 @@ class Hub:
             role=self.role,
             key=self.node_key.public.decode(),
             endpoint=self.endpoint,
-            heartbeats=self._pulse.endpoint,
+            heartbeats=self.pulse.endpoint,
             python=self._python,
             clock=self.clock,
         )
@@ -173,7 +171,8 @@ class Hub:
                 return known
             self.drop_peer(hello.name, f"{hello.name} was restarted")
         self._ground.authenticator.admit(hello.key.encode(), hello.name)
-        peer = Peer(self.me, hello, wake=self.wake, bury=self.user.on_late_item)
+        user = self.user
+        peer = Peer(self.me, hello, wake=self.wake, bury=user.on_late_item, tell=user.on_items)
         peer.met_ms = self.now_ms()
         self._book.add(peer)
         return peer
@@ -183,9 +182,25 @@ class Hub:
         peer = self._meet(hello)
         if peer.dealer is not None:
             return
-        dealer = peer.dial(self._ground, self.node_key, self.keys.server.public, self._on_monitor)
-        self.loop.add_reader(dealer.fileno(), self._read_dealer, peer)
-        self._pulse.follow(hello.heartbeats)
+        self._dial(peer)
+        self.pulse.follow(peer.node.name, hello.heartbeats)
+
+    def _dial(self, peer: Peer) -> None:
+        server = self.keys.server.public
+        peer.dial(self._ground, self.node_key, server, self._on_monitor, self._read_dealer)
+
+    def _on_back(self, name: str) -> None:
+        """Heartbeats come again after a cut: don't wait until TCP tries the link's connection.
+
+        It waits for up to as long as the cut has lasted. The link knows what has to go again.
+        """
+        peer = self.peers.get(name)
+        if peer is None or peer.dealer is None:
+            return
+        log.info("link_redialled", peer=str(peer.node))
+        self._disconnected(peer)
+        peer.lay_aside(self._ground)
+        self._dial(peer)
 
     def drop_peer(self, name: str, reason: str) -> None:
         """The node is dead to us: no frame of this incarnation is taken any more."""
@@ -196,19 +211,9 @@ class Hub:
         self.user.on_peer_gone(peer, peer.end(reason))
         peer.bury_outbox()
 
-    def _drop_half_met(self) -> None:
-        """Forget who said Hello long ago and never linked: it may say Hello again."""
-        since = self.now_ms() - 2 * config.HELLO_MS
-        for peer in list(self.peers.values()):
-            if not peer.up and peer.met_ms < since:
-                self.drop_peer(peer.node.name, f"{peer.node.name} said Hello and no more")
-
     def _close_sockets(self, peer: Peer) -> None:
-        if peer.dealer is None:
-            return
-        self.loop.remove_reader(peer.dealer.fileno())
         peer.hang_up(self._ground)
-        self._pulse.unfollow(peer.hello.heartbeats)
+        self.pulse.unfollow(peer.node.name)
 
     # -- turns -------------------------------------------------------------------------------
     def now_ms(self) -> int:
@@ -327,25 +332,23 @@ class Hub:
             peer.connected = True
             self._carry_out(peer, peer.link.connected(self.now_ms()))
             self._announce(peer)
-        elif peer.connected:
-            peer.connected = False
-            peer.unsent.clear()  # the link sends them again once it knows where the peer stands
-            self._carry_out(peer, peer.link.disconnected(self.now_ms()))
-            self.user.on_disconnected(peer)
+        else:
+            self._disconnected(peer)
+
+    def _disconnected(self, peer: Peer) -> None:
+        if not peer.connected:
+            return
+        peer.connected = False
+        peer.unsent.clear()  # the link sends them again once it knows where the peer stands
+        self._carry_out(peer, peer.link.disconnected(self.now_ms()))
+        self.user.on_disconnected(peer)
 
     def _read_dealer(self, peer: Peer) -> None:
         """A peer answers on our connection only to say that we are dead to it."""
-        while peer.dealer is not None:
-            try:
-                parts = peer.dealer.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                break
-            try:
-                outbound = codec.decode_outbound(parts)
-            except RemoteProtocolError:
+        for outbound in peer.answers():
+            if outbound is None:
                 self.strangers += 1
-                continue
-            if isinstance(outbound, messages.Problem) and outbound.kind == Buried.__name__:
+            elif isinstance(outbound, messages.Problem) and outbound.kind == Buried.__name__:
                 self.user.on_buried(outbound.message)
         self.frames_out += peer.flush()
 
@@ -357,15 +360,17 @@ class Hub:
     def beat(self, group: GroupHeartbeat) -> None:
         """Publish a heartbeat."""
         linked = tuple(sorted(str(peer.node) for peer in self.peers.values() if peer.up))
-        self._pulse.beat(messages.Heartbeat(self.clock, linked, group))
+        self.pulse.beat(messages.Heartbeat(self.clock, linked, group))
 
     def keep(self) -> None:
         """Look after what nothing else calls for; every HOUSEKEEPING_MS."""
         self._ground.authenticator.check()
-        self._drop_half_met()
         self._turn()
+        since = self.now_ms() - 2 * config.HELLO_MS
         for peer in list(self.peers.values()):
             self._read_dealer(peer)  # what a send swallowed the news of, see `answer`
+            if not peer.up and peer.met_ms < since:  # it may say Hello again
+                self.drop_peer(peer.node.name, f"{peer.node.name} said Hello and no more")
 
     def probe(self, peer: Peer) -> None:
         """Ask a peer where its link stands: if we are dead to it, it will say so."""
@@ -374,27 +379,20 @@ class Hub:
 
     def broken(self) -> set[str]:
         """Return the peers of which a connection is broken at the moment."""
-        alive = self._pulse.alive
+        alive = self.pulse.alive
         return {
-            name
-            for name, peer in self.peers.items()
-            if not peer.connected or peer.hello.heartbeats not in alive
+            name for name, peer in self.peers.items() if not peer.connected or name not in alive
         }
 
     def counters(self) -> dict[str, int]:
         """Return how many frames went and came since the start."""
-        return {
-            "frames_in": self.door.frames_in,
-            "frames_out": self.frames_out,
-            "frames_refused": self.door.frames_refused,
-            "strangers": self.strangers,
-            "answers_dropped": self.door.answers_dropped,
-        }
+        own = {"frames_out": self.frames_out, "strangers": self.strangers}
+        return {**self.door.counters(), **own}
 
     def refusals(self) -> dict[str, int]:
         """Return how many keys and handshakes were refused since the start."""
         return {
             "keys_refused": self._ground.authenticator.refused,
-            "heartbeats_refused": self._pulse.refused,
+            "heartbeats_refused": self.pulse.refused,
             **self.door.handshakes.counts(),
         }

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+import structlog
 import zmq
 
 from zactor.kernel import config
-from zactor.kernel.errors import MailboxFull
+from zactor.kernel.errors import MailboxFull, RemoteProtocolError
 from zactor.kernel.ids import NodeId
+from zactor.kernel.protocol import messages
 from zactor.kernel.protocol.link import Link, Lost
 from zactor.kernel.protocol.messages import Hello
 from zactor.kernel.transport import sockets
@@ -23,9 +25,12 @@ from zactor.kernel.transport.ground import Ground
 from zactor.kernel.transport.keys import KeyPair
 from zactor.kernel.wire import codec
 from zactor.kernel.wire.codec import is_credited, size_of
+from zactor.kernel.wire.salvage import salvage
 
 if TYPE_CHECKING:
     from zactor.kernel.protocol.messages import LinkFrame
+
+log = structlog.get_logger()
 
 
 class Peer:
@@ -38,8 +43,15 @@ class Peer:
         *,
         wake: Callable[[], None],
         bury: Callable[[Peer, object], None],
+        tell: Callable[[Peer, list[object]], None],
     ) -> None:
-        """`wake` asks for a turn, from any thread; `bury` takes what is put after the end."""
+        """Know a node; nothing is connected yet.
+
+        Args:
+            wake: asks for a turn, from any thread.
+            bury: takes what is put after the end.
+            tell: takes answers to what couldn't be sent, as if the node had sent them.
+        """
         self.node = NodeId(hello.name, hello.incarnation)
         self.hello = hello
         self.link = Link(me, self.node, is_credited=is_credited, size_of=size_of)
@@ -48,6 +60,7 @@ class Peer:
         self.gone = ""  # why it is dead to us; "" while it lives
         self.apart = ""  # why it is out of the view, perhaps not for ever; "" while it is in
         self.dealer: zmq.Socket[bytes] | None = None
+        self._aside: deque[sockets.Socket] = deque()  # were `dealer`, to be closed, oldest first
         self.connected = False  # our DEALER has finished its handshake
         self.frames_in = 0  # of its link
         self.up = False  # announced to the supervisor
@@ -57,6 +70,7 @@ class Peer:
         self.backlog_bytes = 0
         self._wake = wake
         self._bury = bury
+        self._tell = tell
 
     # -- the port: any thread ----------------------------------------------------------------
     @property
@@ -110,28 +124,69 @@ class Peer:
         node_key: KeyPair,
         server_public: bytes,
         on_event: Callable[[Peer, int], None],
-    ) -> sockets.Socket:
-        """Connect to the node's door; `on_event` hears in the loop how the connection fares."""
-        loop = asyncio.get_running_loop()
+        on_answer: Callable[[Peer], None],
+    ) -> None:
+        """Connect to the node's door.
+
+        Args:
+            on_event: hears in the loop how the connection fares.
+            on_answer: called when there may be `answers`.
+        """
+        loop = self._loop = asyncio.get_running_loop()
 
         def watch(dealer: sockets.Socket) -> None:
+            def tell(event: int) -> None:
+                if self.dealer is dealer:  # not the last words of one that was closed
+                    on_event(self, event)
+
             ground.monitor.watch(
                 dealer,
                 zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED,
-                lambda event, _value, _there: loop.call_soon_threadsafe(on_event, self, event),
+                lambda event, _value, _there: loop.call_soon_threadsafe(tell, event),
             )
 
         self.dealer = sockets.connect_link(
             ground.context, self.hello.endpoint, node_key, server_public, before=watch
         )
-        return self.dealer
+        loop.add_reader(self.dealer.fileno(), on_answer, self)
+
+    def lay_aside(self, ground: Ground) -> None:
+        """Use the connection no more; it is closed some time later.
+
+        Not at once: the peer may have slept and have much to read, see LINK_RECEIVE_FRAMES. By
+        then it has read what had come, and knows us by the new connection.
+        """
+        if self.dealer is None:
+            return
+        self._loop.remove_reader(self.dealer.fileno())
+        ground.monitor.unwatch(self.dealer)
+        self._aside.append(self.dealer)
+        self.dealer = None
+        if len(self._aside) > config.LINK_ASIDE_MAX:
+            self._close_oldest()
+        self._loop.call_later(config.STREAM_SILENCE_MS / 1000, self._close_oldest)
+
+    def _close_oldest(self) -> None:
+        if self._aside:
+            self._aside.popleft().close(linger=0)
 
     def hang_up(self, ground: Ground) -> None:
-        """Close the connection for good."""
-        if self.dealer is not None:
-            ground.monitor.unwatch(self.dealer)
-            self.dealer.close(linger=0)
-            self.dealer = None
+        """Close the connection for good, and those that were laid aside."""
+        self.lay_aside(ground)
+        while self._aside:
+            self._close_oldest()
+
+    def answers(self) -> Iterator[messages.Answer | messages.Problem | None]:
+        """Read what the peer's door answered on this connection; None for what makes no sense."""
+        while self.dealer is not None:
+            try:
+                parts = self.dealer.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            try:
+                yield codec.decode_outbound(parts)
+            except RemoteProtocolError:
+                yield None
 
     # -- kernel thread -----------------------------------------------------------------------
     def take_handled(self) -> int:
@@ -151,13 +206,26 @@ class Peer:
         sent = 0
         while self.unsent and self.dealer is not None:
             try:
-                parts = codec.encode_frame(self.unsent[0])
+                parts = self._encode(self.unsent[0])
                 self.dealer.send_multipart(parts, zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 break
             self.unsent.popleft()
             sent += 1
         return sent
+
+    def _encode(self, frame: LinkFrame) -> list[codec.Part]:
+        """Return what carries the frame, without those of its items that can't be encoded."""
+        try:
+            return codec.encode_frame(frame)
+        except Exception:  # one bad message must not end the turn, nor stop the link
+            saved = salvage(frame)
+        self.unsent[0] = saved.frame
+        self.link.replace(frame.first, saved.frame.items)
+        for kind, why in saved.dropped:
+            log.error("item_dropped", peer=str(self.node), item=kind, why=why)
+        self._tell(self, saved.answers)
+        return codec.encode_frame(saved.frame)
 
     def end(self, reason: str) -> list[tuple[object, bool]]:
         """The node is dead: return what it never acknowledged, each with: was it ever sent."""

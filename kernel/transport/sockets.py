@@ -219,7 +219,7 @@ def connect_door(context: Context, endpoint: str, client: KeyPair, server_public
 
 
 def connect_heartbeats(context: Context, client: KeyPair, server_public: bytes) -> Socket:
-    """Return a SUB for the heartbeats of all peers; `connect_to` connects it to each."""
+    """Return a SUB for the heartbeats of one peer; `connect_to` connects it."""
     subscriber = context.socket(zmq.SUB)
     _set_common(subscriber, HEARTBEAT_BYTES_MAX)
     _set_client(subscriber, client, server_public)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,6 +80,8 @@ def test_three_nodes_lose_one_then_another_and_the_last_takes_changes(
 def test_the_half_without_the_decider_refuses_within_a_second_and_says_why(lab: Lab) -> None:
     started(lab, "m1", "n1")
     declare(lab, "m1", "f0")
+    with connect(lab.endpoint("m1"), home=lab.home) as m:
+        m.deploy_actor("f0", "a1", "n1")
     lab.kill("n1")
     until("it knows", lambda: not takes_changes(lab, "m1", "f1"))
     began = time.monotonic()
@@ -89,8 +93,31 @@ def test_the_half_without_the_decider_refuses_within_a_second_and_says_why(lab: 
         " of two halves the one with n1 takes changes"
     )
     assert declared(lab, "m1") == {"f0"}, "reading goes on"
+    with connect(lab.endpoint("m1"), home=lab.home) as m:
+        troubles = m.status()["troubles"]
+        assert f"no changes are taken here: {caught.value}" in troubles
+        assert any(re.fullmatch(r"the facts are those of \d+\.\d+, \d+ s old", t) for t in troubles)
+        assert [(row["node"], row["state"]) for row in m.actors()] == [("n1", "unreachable")]
+        (check,) = [row for row in m.doctor() if row["check"] == "knowledge base"]
+    assert not check["ok"]
+    assert str(caught.value) in check["detail"]
     lab.start("n1")
     until("it takes changes again", lambda: takes_changes(lab, "m1", "f3"))
+
+
+def test_who_comes_back_and_decides_forgets_nobody_who_is_there(lab: Lab) -> None:
+    started(lab, "n1", "n2", "n3")
+    declare(lab, "n3", "f0")
+    with connect(lab.endpoint("n3"), home=lab.home) as m:
+        m.deploy_actor("f0", "a3", "n3")
+        (row,) = m.actors()
+        lab.kill("n2")
+        until("they are two", lambda: not m.query("node(n2, X)"))
+        lab.kill("n1")
+        until("it is alone", lambda: lab.names_up("n3") == {"n3"})
+        lab.start("n1")  # of the two it decides
+        until("it takes changes again", lambda: takes_changes(lab, "n3", "f1"))
+        assert m.actors() == [row], "the actor lives, as it was"
 
 
 def test_a_master_goes_on_without_a_node_that_left_in_good_order(lab: Lab) -> None:
@@ -133,3 +160,36 @@ def test_clusters_founded_apart_do_not_mix_and_lose_nothing(lab: Lab) -> None:
     assert declared(lab, "n1") == {"ours", "ours_too"}
     assert declared(lab, "n2") == {"theirs", "theirs_too"}
     assert lab.names_up("n2") == {"n2"}
+
+
+def test_the_first_look_at_a_node_that_comes_back_shows_what_was_acknowledged(lab: Lab) -> None:
+    started(lab, "n1", "n2", "n3")
+    for number in range(3):
+        lab.kill("n3")
+        declare(lab, "n1", f"f{number}")
+        lab.start("n3")
+        assert declared(lab, "n3") == {f"f{before}" for before in range(number + 1)}
+
+
+@pytest.mark.parametrize("has_copy", [False, True])
+def test_a_node_whose_state_folder_is_lost_or_an_old_copy_comes_back(
+    lab: Lab, has_copy: bool
+) -> None:
+    """It counts its lives anew, so the others take it for dead until it is past what they know."""
+    started(lab, "n1", "n2", "n3")
+    folder, copy = lab.home / "state" / "n3", lab.home / "copy"
+    lab.kill("n3")
+    shutil.copytree(folder, copy)
+    for number in range(3):
+        lab.start("n3")
+        until("it is back", lambda: lab.names_up("n1") == {"n1", "n2", "n3"})
+        declare(lab, "n3", f"f{number}")
+        lab.kill("n3")
+    shutil.rmtree(folder)
+    if has_copy:
+        copy.rename(folder)
+    lab.start("n3")
+    for at in ("n1", "n3"):
+        until("it is back", lambda at=at: lab.names_up(at) == {"n1", "n2", "n3"})
+    until("it takes changes", lambda: takes_changes(lab, "n3", "f3"))
+    assert declared(lab, "n3") == declared(lab, "n1") == {"f0", "f1", "f2", "f3"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zactor import OutcomeUnknown, connect
+from zactor import OutcomeUnknown, RemoteActionError, ZactorError, connect
 from zactor.client import Connection
 from zactor.kernel import config
 from zactor.kernel.protocol import messages
@@ -23,6 +23,21 @@ class Slow(Actor):
     @action
     def ping(self):
         return "pong"
+"""
+WORDY = """
+from zactor import Actor
+
+class Wordy(Actor):
+    def __init__(self, where):
+        self.where = where
+        self.speak("init")
+
+    def speak(self, where):
+        if where == self.where:
+            raise ValueError("x" * 2_000_000)  # more than a change of the knowledge base may have
+
+    def on_stop(self, reason):
+        self.speak("stop")
 """
 HOLDER = """
 from zactor import Actor, action
@@ -93,3 +108,17 @@ def test_one_client_with_too_many_requests_leaves_the_door_open_for_others(
         finally:
             greedy.close()
         m.destroy_actor("h1", drain=0)
+
+
+def test_an_exception_with_a_very_long_text_ends_like_any_other(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "wordy.py").write_text(WORDY)
+    lab.start("n1")
+    with connect(lab.endpoint("n1"), home=lab.home, timeout=5) as m:
+        m.declare_factory("wordy", tmp_path / "wordy.py")
+        with pytest.raises(RemoteActionError, match=r"xxx … \(2000\d\d\d characters in all\)"):
+            m.deploy_actor("wordy", "c1", "n1", where="init")
+        assert m.actors() == []
+        m.deploy_actor("wordy", "c1", "n1", where="stop")
+        with pytest.raises(ZactorError, match="c1 on n1 failed while it was destroyed"):
+            m.destroy_actor("c1")
+        assert [row["state"] for row in m.actors()] == ["failed"]

@@ -32,6 +32,7 @@ def test_the_story_goes_as_it_is_written(story: str, pytestconfig: pytest.Config
 def test_every_story_that_matters_is_there() -> None:
     names = {story.removesuffix(".txt") for story in _STORIES}
     assert names >= {
+        "bridge",
         "crash",
         "crash_during_flush",
         "crash_of_the_coordinator_between_two_installs",

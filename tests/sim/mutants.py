@@ -44,14 +44,18 @@ class Mutant:
     patch: Patch
     seeds: range  # played until one shows it
     storm: bool = False  # the runs are storms, for what is rare otherwise
+    crashes: float = 0.0  # a second, in storms
     changes_groups: bool = True
 
     def caught(self, *, in_all: bool = False) -> set[str]:
         """Play the seeds, all or until its catcher complains; return who does."""
         found: set[str] = set()
         for seed in self.seeds:
-            run = play_storm if self.storm else play
-            found |= set(check_all(run(seed, changes_groups=self.changes_groups)))
+            if self.storm:
+                lines = play_storm(seed, changes_groups=self.changes_groups, crashes=self.crashes)
+            else:
+                lines = play(seed, changes_groups=self.changes_groups)
+            found |= set(check_all(lines))
             if found & set(self.caught_by) and not in_all:
                 break
         return found
@@ -372,8 +376,9 @@ ALSO: dict[str, Mutant] = {
         words="an attempt that failed after recovery leaves no obligation",
         caught_by=("G8",),
         patch=_obligation_unshared,
-        seeds=range(24),
+        seeds=range(12, 24),
         storm=True,
+        crashes=1.5,
         changes_groups=False,
     ),
     "learns_when_frozen": Mutant(

@@ -54,7 +54,7 @@ def test_the_fixed_seeds_meet_every_kind_of_trouble() -> None:
     assert all(any(getattr(plan.faults, kind) for plan in plans) for kind in kinds)
     troubles = ("power_losses", "full_disks", "slow_disks", "loses_disk", "leaves")
     assert all(any(getattr(plan.kb_faults, kind) for plan in plans) for kind in troubles)
-    lines = [line for seed in range(18) for line in play(seed)]
+    lines = [line for seed in range(33) for line in play(seed)]
     kinds_of_lines = {line["k"] for line in lines}
     assert {"kb_take", "kb_full", "kb_retired", "lost", "kb_value"} <= kinds_of_lines
     ends = {line["kind"] for line in lines if line["k"] == "kb_decided"}

@@ -40,6 +40,12 @@ def test_bare_logs_in_files_are_checked_like_the_simulators(tmp_path: Path) -> N
     assert found == {}
 
 
+def test_a_line_that_is_still_being_written_is_left_out(tmp_path: Path) -> None:
+    whole = json.dumps({"t": 1, "p": "n1@1", "k": "up"})
+    (tmp_path / "n1@1.jsonl").write_text(f'{whole}\n{{"t": 2, "p": "n1', encoding="utf-8")
+    assert read_logs(tmp_path) == [json.loads(whole)]
+
+
 def test_a_delivery_that_is_repeated_in_a_bare_log_is_found() -> None:
     lines = _bare(play(6))
     place = next(i for i, line in enumerate(lines) if line.get("trans") is False)

@@ -77,3 +77,29 @@ def test_a_change_that_is_asked_again_keeps_its_time(doors: Doors) -> None:
     error = failure(change)
     assert isinstance(error, errors.TimedOut)
     assert str(error).endswith("it may still be done")
+
+
+def test_who_is_asked_next_and_takes_no_changes_cannot_say_that_nothing_was_done(
+    doors: Doors,
+) -> None:
+    def refuse(request: messages.Request) -> list[messages.Answer | messages.Problem]:
+        if isinstance(request.operation, messages.Look):
+            return only_knocks(request)
+        return [results.problem(request.number, errors.NotPrimary("n2 sees 1 of 3 members"))]
+
+    other = doors.porter(refuse)
+    rows = [{"state": "up", "address": other.endpoint.removeprefix("tcp://")}]
+
+    def answer(request: messages.Request) -> list[messages.Answer | messages.Problem]:
+        knock = isinstance(request.operation, messages.Look)
+        return list(results.answers(request.number, rows)) if knock else []
+
+    first = doors.porter(answer)
+    connection = doors.connection(first.endpoint)
+    change = connection.request(DESTROY, timeout=60)
+    wait_until(lambda: len(first.seen) == 2)
+    first.close()
+    error = failure(change)
+    assert isinstance(error, errors.OutcomeUnknown)
+    assert str(error) == "n2 sees 1 of 3 members: it may have been done, look first"
+    assert isinstance(failure(connection.request(DESTROY)), errors.NotPrimary), "asked only there"

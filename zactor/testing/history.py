@@ -116,10 +116,11 @@ class History:
 def read_logs(folder: Path) -> list[Line]:
     """Return the lines of all logs that real nodes wrote into `folder`, in order of time.
 
-    Who was killed couldn't write so: add {"k": "down", "p": …, "t": …} for it.
+    Who was killed couldn't write so: add {"k": "down", "p": …, "t": …} for it. A last line without
+    its end is still being written, or was when its node was killed, and is left out.
     """
     lines: list[Line] = []
     for path in sorted(folder.glob("*.jsonl")):
         with path.open(encoding="utf-8") as file:
-            lines += [json.loads(text) for text in file if text.strip()]
+            lines += [json.loads(text) for text in file if text.endswith("\n")]
     return sorted(lines, key=lambda line: int(line["t"]))

@@ -193,7 +193,7 @@ class KbCluster(Cluster):
                 case out.Deliver():
                     for message, sessions in effect.messages:
                         if sessions:
-                            self._read(node)
+                            self._read(node, len(message.payload))
                         if GROUP in message.groups:
                             said = _ORDERED.decode(message.payload)
                             transitional = effect.transitional

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import heapq
 import random
+from collections import deque
 from collections.abc import Callable
 
 import msgspec
@@ -65,7 +66,7 @@ class SimNode:
         self.inbox: list[events.Event] = []  # while it is paused
         self.wake_ms: float | None = None  # a Tick is scheduled
         self.reads_per_s: float = 0.0  # of its sessions; 0: at once
-        self.unread = 0  # deliveries its sessions haven't read
+        self.unread: deque[int] = deque()  # bytes of each delivery its sessions haven't read
         self.reading = False
 
 
@@ -273,9 +274,9 @@ class Cluster:
                     if name != node.id.name:
                         self.network.cast(node.id, self.nodes[name].id, heartbeat)
             elif isinstance(effect, out.Deliver):
-                for sessions in effect.sessions:
+                for item, sessions in zip(effect.packet.items, effect.sessions, strict=True):
                     if sessions:
-                        self._read(node)
+                        self._read(node, len(item.payload))
 
     def _send(self, node: SimNode, effect: out.Send) -> None:
         message = _over_the_wire(effect.message)
@@ -286,9 +287,9 @@ class Cluster:
         for peer in effect.to:
             self.network.send(node.id, peer, message)
 
-    def _read(self, node: SimNode) -> None:
+    def _read(self, node: SimNode, size: int) -> None:
         """The node's sessions get through one more delivery: at once, or at their pace."""
-        node.unread += 1
+        node.unread.append(size)
         if node.reading:
             return
         node.reading = True
@@ -296,12 +297,12 @@ class Cluster:
         def read() -> None:
             if self.nodes.get(node.id.name) is not node:
                 return
-            count = 1 if node.reads_per_s else node.unread
-            node.unread -= count
-            node.reading = node.unread > 0
+            count = 1 if node.reads_per_s else len(node.unread)
+            read_bytes = sum(node.unread.popleft() for _ in range(count))
+            node.reading = bool(node.unread)
             if node.reading:
                 self.after(1_000 / node.reads_per_s if node.reads_per_s else 0.0, read)
-            self.hand_in(node, events.Consumed(count))
+            self.hand_in(node, events.Consumed(count, read_bytes))
 
         self.after(1_000 / node.reads_per_s if node.reads_per_s else 0.0, read)
 

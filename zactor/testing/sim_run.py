@@ -284,16 +284,18 @@ _STORM = Faults(
     one_way_cuts=1.0,
     bridges=1.0,
     heal_ms_max=900.0,
+    refused=1.0,
+    restart_ms_max=300.0,
 )
 
 
-def play_storm(seed: int, *, changes_groups: bool = True) -> list[Line]:
+def play_storm(seed: int, *, changes_groups: bool = True, crashes: float = 0.0) -> list[Line]:
     """A run in which little is whole for long: for what is rare in others."""
     plan = draw_plan(seed)
     plan = replace(
         plan,
         changes_groups=changes_groups,
-        faults=_STORM,
+        faults=replace(_STORM, crashes=crashes),
         faulty_ms=8_000.0,
         sends_per_s=15.0,
         burst_max=2,

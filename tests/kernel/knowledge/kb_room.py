@@ -112,13 +112,13 @@ class Room:
         self._do(name, self.replicas[name].written(last))
         return True
 
-    def restart(self, name: str) -> None:
+    def restart(self, name: str, *, is_held: bool = False) -> None:
         """The process is killed and begins anew with what is synced; its view is still to come."""
         disk = self.disks[name]
         disk.forget()
         self.lives[name] += 1
         self.views.pop(name, None)
-        self.replicas[name] = Replica(self.id(name), self.role(name), disk.load())
+        self.replicas[name] = Replica(self.id(name), self.role(name), disk.load(), is_held=is_held)
 
     def die(self, *names: str) -> None:
         """These stop without a word."""

@@ -184,6 +184,37 @@ def test_a_change_that_took_place_is_no_failure_where_the_primary_is_lost() -> N
     assert room.decided("t1").clock == room.clock("n1")
 
 
+def test_who_comes_back_has_no_say_before_it_has_met_the_others() -> None:
+    room = settled("n1", "n2")
+    room.die("n1")
+    room.view("n2")
+    room.run()
+    assert not room.primaries(), "of two halves the one with n1 decides"
+    room.restart("n1", is_held=True)
+    room.view("n1")
+    room.run()
+    assert not room.primaries()
+    room.view("n1", "n2")
+    room.run()
+    assert not room.primaries()
+    room.call("n1", Replica.begin)
+    room.run()
+    assert set(room.primaries()) == {"n1", "n2"}
+    said = len(room.said("n1"))
+    room.call("n1", Replica.begin)
+    assert len(room.said("n1")) == said, "once is enough"
+
+
+def test_who_finds_nobody_goes_on_alone_if_its_vote_is_enough() -> None:
+    room = settled("n1", "n2")
+    room.die("n2")
+    room.restart("n1", is_held=True)
+    room.call("n1", Replica.begin)
+    room.view("n1")
+    room.run()
+    assert room.primaries() == {"n1": ("n1",)}
+
+
 def test_who_says_what_is_on_disk_says_no_more_than_is() -> None:
     room = settled(*ABC)
     room.stuck_disks.add("n2")

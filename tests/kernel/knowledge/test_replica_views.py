@@ -180,3 +180,58 @@ def test_an_attempt_whose_voices_were_not_all_heard_binds_nobody() -> None:
     room.view("n2", "n3")
     room.run()
     assert room.primaries() == {"n2": ("n2", "n3"), "n3": ("n2", "n3")}
+
+
+def test_a_minority_that_knows_of_a_change_says_so_where_it_is_asked_for_again() -> None:
+    room = settled(*ABC)
+    room.submit("n1", "t1", "p(2)")
+    room.run()
+    room.view("n3")
+    room.run()
+    clock = room.decided("t1").clock
+    room.happened.clear()
+    room.submit("n3", "t1", "p(2)")
+    assert (room.decided("t1").kind, room.decided("t1").clock) == ("", clock)
+
+
+def test_who_leaves_while_another_does_is_let_out_in_the_next_view() -> None:
+    room = settled("n1", "n2", "n3", "n4")
+    room.call("n4", lambda replica: replica.retire())
+    while not room.all(effects.Retired, "n4"):
+        assert room.step()
+    room.call("n1", lambda replica: replica.retire())  # said in a view that is at its end
+    room.deaf |= {"n1", "n2", "n3"}
+    room.die("n4")
+    room.view("n1", "n2", "n3", flush=("n1", "n2", "n3"))
+    room.call("n2", lambda replica: replica.retire())  # and that while the next primary is made
+    assert not room.all(effects.Retired, "n2")
+    room.deaf.clear()
+    room.run()
+    assert room.all(effects.Retired, "n1")
+    assert room.all(effects.Retired, "n2")
+    assert room.primaries() == {"n3": ("n3",)}, "it goes on, whoever decided before"
+
+
+def test_who_leaves_where_no_primary_can_be_is_held_up_by_nobody() -> None:
+    room = settled(*ABC)
+    room.deaf |= set(ABC)
+    room.view("n3")
+    room.call("n3", lambda replica: replica.retire())
+    room.deaf.clear()
+    room.run()
+    assert room.all(effects.Retired, "n3")
+
+
+def test_who_leaves_stays_until_those_who_go_on_know_that_they_may() -> None:
+    room = settled("n1", "n2")
+    room.call("n1", lambda replica: replica.retire())
+    while room.replicas["n1"].is_primary:
+        assert room.step()
+        if [*map(type, room.said("n1"))].count(KbAttempted) == 4:  # of this primary and the next
+            room.deaf.add("n2")
+    room.run()
+    assert not room.all(effects.Retired, "n1"), "n2 hasn't heard yet that both have agreed"
+    room.deaf.clear()
+    room.run()
+    assert room.all(effects.Retired, "n1")
+    assert room.primaries() == {"n2": ("n2",)}

@@ -145,3 +145,20 @@ def test_an_attempt_to_found_is_void_once_a_member_is_met_that_never_recorded_it
         assert settled(states)["a"].attempts == (attempt,), there
     bound = standing(primary(1, "a"), attempt)
     assert settled({"a": bound, "b": standing()})["a"] == bound
+
+
+def test_who_lost_its_disk_returns_to_the_cluster_that_counts_on_it() -> None:
+    ours, theirs = primary(3, "b", "c", founding="z"), primary(9, "a", "x", "y", founding="a")
+    standings = {
+        "a": standing(theirs),
+        "x": standing(theirs),
+        "c": standing(ours),
+        "b": standing(),  # a member of theirs no more than anybody, of ours the half that decides
+        "new": standing(),
+    }
+    verdict = judge("c", standings)
+    assert verdict.camp == {"b", "c"}
+    assert not verdict.reason, "all members of the last primary are there"
+    assert judge("b", standings).camp == {"b", "c"}, "all judge alike"
+    assert judge("new", standings).camp == {"a", "x", "new"}, "others join the largest"
+    assert judge("b", standings).strangers == ("a", "new", "x")

@@ -130,8 +130,10 @@ def test_a_node_that_has_stopped_takes_no_more() -> None:
 
 
 def test_more_cannot_be_consumed_than_was_delivered() -> None:
-    with pytest.raises(LocalProtocolError, match="1 consumed, 0 are under way"):
-        Engine(A, 0).step(events.Consumed(1), 0)
+    with pytest.raises(
+        LocalProtocolError, match=r"1 \(0 bytes\) consumed, 0 \(0 bytes\) are under way"
+    ):
+        Engine(A, 0).step(events.Consumed(1, 0), 0)
 
 
 def test_a_node_that_stops_says_so_and_is_silent() -> None:
@@ -243,10 +245,10 @@ def test_a_slow_member_slows_its_sender_and_stays() -> None:
         window_messages=4, packet_messages=1, backlog_messages=2, ack_messages=1, queue_soft=4
     )
     wires = together(A, B, settings=limits)
-    wires.step(B, events.Consumed(0))
+    wires.step(B, events.Consumed(0, 0))
     for _ in range(30):
         wires.step(A, events.Submit("s", Service.FIFO, ("red",), b""))
-        wires.step(A, events.Consumed(len(wires.of(A, out.Deliver))))
+        wires.step(A, events.Consumed(len(wires.of(A, out.Deliver)), 0))
         wires.effects[A] = [one for one in wires.effects[A] if not isinstance(one, out.Deliver)]
     wires.run(5_000)
     assert wires.engines[A].courier.waiting > 10
@@ -255,13 +257,41 @@ def test_a_slow_member_slows_its_sender_and_stays() -> None:
     for _ in range(20):
         done = len(wires.of(B, out.Deliver))
         wires.effects[B].clear()
-        wires.step(B, events.Consumed(done))
+        wires.step(B, events.Consumed(done, 0))
         done = len(wires.of(A, out.Deliver))
         wires.effects[A] = [one for one in wires.effects[A] if not isinstance(one, out.Deliver)]
-        wires.step(A, events.Consumed(done))
+        wires.step(A, events.Consumed(done, 0))
         wires.run(200)
     assert wires.engines[A].courier.waiting == 0
     assert wires.of(A, out.Resume)
+
+
+def test_the_bytes_that_a_member_has_not_consumed_slow_its_sender_like_their_number() -> None:
+    limits = Settings(
+        window_messages=4, packet_messages=1, backlog_bytes=2_000, ack_messages=1, queue_soft=4
+    )
+    wires = together(A, B, settings=limits)
+
+    def consume(node: NodeId) -> None:
+        found = [m for one in wires.of(node, out.Deliver) for m, names in one.messages if names]
+        effects = wires.effects[node]
+        wires.effects[node] = [one for one in effects if not isinstance(one, out.Deliver)]
+        wires.step(node, events.Consumed(len(found), sum(len(m.payload) for m in found)))
+
+    consume(B)
+    for _ in range(30):
+        wires.step(A, events.Submit("s", Service.FIFO, ("red",), bytes(1_000)))
+        consume(A)
+    wires.run(5_000)
+    assert len(wires.of(B, out.Deliver)) == 2 + 4  # what is allowed, and a window
+    assert wires.engines[B].courier.is_slow()
+    with pytest.raises(LocalProtocolError, match="6001 bytes"):
+        wires.step(B, events.Consumed(1, 6_001))
+    for _ in range(20):
+        consume(B)
+        consume(A)
+        wires.run(200)
+    assert wires.engines[A].courier.waiting == 0
 
 
 def test_a_member_without_any_progress_has_failed() -> None:

@@ -1,4 +1,4 @@
-"""The failure detector's rules F1 to F7."""
+"""The failure detector's rules F1 to F8."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def beat(
     held: tuple[NodeId, ...] = (),
     follows: NodeId = A,
     epoch: int = 0,
+    leads: tuple[NodeId, ...] = (),
 ) -> GroupHeartbeat:
     return GroupHeartbeat(
         sender=sender,
@@ -33,6 +34,7 @@ def beat(
         line=0,
         streams=(0,),
         consumed=0,
+        leads=leads,
     )
 
 
@@ -80,7 +82,7 @@ def test_one_way_contact_is_no_contact() -> None:
 def test_a_refused_connection_proves_death_at_once_and_for_ever() -> None:
     ear = Ear()
     ear.hear(B)
-    ear.detector.gone(B)
+    ear.detector.gone(B, ear.now_ms)
     assert ear.detector.alive == (A,)
     assert not ear.detector.heard(beat(B, 99), ear.now_ms)
     assert ear.detector.peer(B) is None
@@ -89,7 +91,7 @@ def test_a_refused_connection_proves_death_at_once_and_for_ever() -> None:
 def test_nobody_can_tell_a_node_that_it_is_dead() -> None:
     ear = Ear()
     ear.hear(B)
-    ear.detector.gone(NodeId("a", 2))
+    ear.detector.gone(NodeId("a", 2), ear.now_ms)
     assert ear.detector.alive == (A, B)
 
 
@@ -208,6 +210,22 @@ def test_flaps_are_forgiven_after_a_long_time_alive() -> None:
     assert peer.flaps == 0
 
 
+@pytest.mark.parametrize(("up", "steady"), [(True, 10), (False, 5)])
+def test_silence_doubles_the_hold_down_only_if_there_was_a_link_for_the_answer(
+    up: bool, steady: int
+) -> None:
+    ear = Ear()
+    ear.hear(B, times=5)
+    ear.wait(3_000)  # a cut: one flap
+    ear.hear(B, times=6)
+    ear.detector.link(B, up)
+    ear.detector.accuse(B, ear.now_ms)
+    ear.hear(B, times=steady - 1)
+    assert ear.condition(B) is Condition.HELD
+    ear.hear(B)
+    assert ear.condition(B) is Condition.ALIVE
+
+
 def test_an_accused_peer_is_held_down() -> None:
     ear = Ear()
     ear.hear(B, C)
@@ -232,8 +250,85 @@ def test_who_follows_a_lower_node_is_not_ours_to_lead() -> None:
     detector.judge(0)
     assert detector.alive == (B, C)
     assert detector.followers() == (B,)
-    detector.gone(zero)
+    detector.gone(zero, 0)
     assert detector.followers() == (B, C)
+
+
+def test_a_leader_leads_only_who_trust_each_other_and_members_before_newcomers() -> None:
+    detector = Detector(A, Settings(), 0)
+    d = NodeId("d", 1)
+    detector.heard(beat(B, 1, hears=(A,)), 0)
+    detector.heard(beat(C, 1, hears=(A, d)), 0)
+    detector.heard(beat(d, 1, hears=(A, C)), 0)
+    detector.judge(0)
+    assert detector.alive == (A, B, C, d)
+    assert detector.followers() == (A, B)
+    assert detector.followers((A, C, d)) == (A, C, d)
+    detector.heard(beat(d, 2, hears=(A, C), held=(C,)), 0)
+    assert detector.followers((A, C, d)) == (A, C), "who is held down isn't trusted"
+
+
+def test_no_more_are_led_than_a_view_holds() -> None:
+    detector = Detector(A, Settings(view_members_max=2), 0)
+    for other, third in ((B, C), (C, B)):
+        detector.heard(beat(other, 1, hears=(A, third)), 0)
+    detector.judge(0)
+    assert detector.followers() == (A, B)
+    assert detector.followers((A, C)) == (A, C)
+
+
+class Followed:
+    """The detector of C, which hears A and B; each beat says whom these would lead."""
+
+    def __init__(self) -> None:
+        self.detector = Detector(C, Settings(follow_ms=600), 0)
+        self.now_ms = 0
+        self.number = 0
+
+    def run(self, ms: int, **leads: tuple[NodeId, ...]) -> NodeId:
+        for _ in range(ms // 100):
+            self.now_ms += 100
+            self.number += 1
+            for node in (A, B):
+                if node.name in leads:
+                    said = beat(node, self.number, (C,), leads=leads[node.name])
+                    self.detector.heard(said, self.now_ms)
+            self.detector.judge(self.now_ms)
+        return self.detector.leader
+
+
+def test_the_lowest_alive_is_followed_while_it_would_have_us() -> None:
+    ear = Followed()
+    assert ear.run(5_000, a=(A, B, C), b=()) == A
+
+
+def test_who_goes_on_without_us_is_passed_over_and_taken_back_as_soon_as_it_would_have_us() -> None:
+    ear = Followed()
+    assert ear.run(700, a=(A, B), b=()) == A
+    assert ear.run(100, a=(A, B), b=()) == B
+    assert ear.run(600, a=(A, B), b=()) == B, "its own patience begins now"
+    assert ear.run(100, a=(A, B), b=()) == C
+    assert ear.run(100, a=(A, B, C), b=()) == A
+    assert ear.run(600, a=(A, B), b=()) == A, "and has all patience again"
+
+
+def test_a_node_that_followed_a_dead_leader_has_time_to_lead() -> None:
+    ear = Followed()
+    ear.run(5_000, a=(A, B, C), b=())
+    ear.detector.gone(A, ear.now_ms)
+    assert ear.detector.leader == B
+    assert ear.run(600, b=()) == B
+    assert ear.run(100, b=()) == C
+
+
+def test_who_slept_has_as_much_patience_as_before() -> None:
+    ear = Followed()
+    ear.run(600, a=(A, B), b=())
+    ear.detector.wake(ear.now_ms, ear.now_ms + 100)
+    ear.now_ms += 5_000
+    assert ear.detector.wake(ear.now_ms, ear.now_ms + 100) == 4_900
+    ear.detector.judge(ear.now_ms)
+    assert ear.detector.leader == A
 
 
 def test_the_highest_epoch_is_remembered() -> None:

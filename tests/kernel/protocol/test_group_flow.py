@@ -147,6 +147,19 @@ def test_a_full_queue_refuses_messages_but_no_leave() -> None:
     assert flow.waiting == 3
 
 
+def test_submitters_pause_for_bytes_as_for_messages() -> None:
+    flow = Flow(Settings(queue_soft_bytes=5_000, packet_bytes=1))
+    for number in range(1, 3):
+        flow.add(item(Service.FIFO, number, 2_000))
+        assert flow.turn() is None
+    flow.add(item(Service.FIFO, 3, 2_000))
+    assert flow.turn() is True
+    assert numbers(flow.next_fifo()) == [[1]]
+    assert flow.turn() is None, "half of it has to go"
+    assert numbers(flow.next_fifo()) == [[2]]
+    assert flow.turn() is False
+
+
 def test_submitters_pause_and_resume() -> None:
     flow = Flow(Settings(queue_soft=2, packet_messages=1))
     assert flow.turn() is None

@@ -142,6 +142,43 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.002)
 
 
+def test_a_link_carries_no_heartbeat_in_the_name_of_another(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with running(tmp_path, "n1", "n2", "n3") as nodes:
+            one, two, three = nodes
+            liar, victim = two.hub.me, three.hub.me
+            far = ViewId(99, victim)
+            lie = messages.GroupHeartbeat(
+                victim, 1 << 40, far, far, victim, (), (), 0, 0, (0,), 0
+            )  # n3 hears nobody, and leads: n1 would put it out
+            two.hub.send(two.hub.peers["n1"], lie)
+            await until(lambda: one.hub.refusals()["heartbeats_refused"] == 1)
+            knows = one.groups._engine.detector.peer(victim)
+            assert knows is not None
+            assert knows.number < 1 << 40
+            assert liar in one.groups.view.members
+            assert victim in one.groups.view.members
+
+    asyncio.run(story())
+
+
+def test_what_is_heard_of_a_peer_without_a_link_leads_to_nothing(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with running(tmp_path, "n1", "n2") as (one, two):
+            peer, sender = one.hub.peers["n2"], two.hub.me
+            known = one.groups._engine.detector.peer(sender)
+            assert known is not None
+            said = messages.GroupHeartbeat(
+                sender, 1 << 40, one.groups.view.id, one.groups.view.id, sender, (), (), 0, 0, (), 0
+            )
+            for connected in (False, True):
+                peer.connected = connected
+                one.groups.hear(messages.Heartbeat((0, 0), (), said))
+                assert (known.number == 1 << 40) is connected
+
+    asyncio.run(story())
+
+
 def test_who_meets_works_in_one_view_and_all_hear_one_order(tmp_path: Path) -> None:
     async def story() -> None:
         async with running(tmp_path, "n1", "n2", "n3") as nodes:

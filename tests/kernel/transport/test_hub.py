@@ -7,11 +7,15 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
+import structlog
 
+from zactor.kernel import config
 from zactor.kernel.errors import AlreadyExists, Refused
 from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol import messages
+from zactor.kernel.protocol.link import Transmit
 from zactor.kernel.protocol.view import ViewId
 from zactor.kernel.transport.ground import Address
 from zactor.kernel.transport.hub import Hub
@@ -197,6 +201,120 @@ def test_heartbeats_reach_every_peer(tmp_path: Path) -> None:
                 while "n1" not in user.beats:
                     one.beat(first_heartbeat(one.me))
                     await asyncio.sleep(0.01)
+
+    asyncio.run(story())
+
+
+def test_a_heartbeat_in_the_name_of_another_is_refused_and_told(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with linked(tmp_path) as ((one, _), (two, user)):
+            with structlog.testing.capture_logs() as lines:
+                async with asyncio.timeout(10):
+                    while "n1" not in user.beats or not two.refusals()["heartbeats_refused"]:
+                        one.beat(first_heartbeat(NodeId("n3", 1)))
+                        one.beat(first_heartbeat(one.me))
+                        await asyncio.sleep(0.01)
+            assert set(user.beats) == {"n1"}
+            told = [line for line in lines if line["event"] == "heartbeat_refused"]
+            assert [(line["peer"], line["claimed"]) for line in told] == [("n1", "n3")]
+
+    asyncio.run(story())
+
+
+def test_a_link_is_dialled_again_when_heartbeats_come_back(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with linked(tmp_path) as ((one, user), (_, there)):
+            peer = one.peers["n2"]
+            before = peer.dealer
+            one.pulse._note("n2", one.pulse._subscribers["n2"], False)
+            one.pulse._note("n2", one.pulse._subscribers["n2"], True)
+            assert peer.dealer is not before
+            assert not peer.connected
+            assert user.disconnected == 1
+            peer.put(signal(1))
+            await there.until(lambda: bool(there.items))
+            assert there.items == [signal(1)]
+            assert peer.connected
+            assert before is not None
+            assert not before.closed, "the peer may have slept, with a full queue"
+            for _ in range(config.LINK_ASIDE_MAX):
+                one.pulse._note("n2", one.pulse._subscribers["n2"], False)
+                one.pulse._note("n2", one.pulse._subscribers["n2"], True)
+            assert before.closed, "there is a limit"
+        assert one._ground.context.closed
+
+    asyncio.run(story())
+
+
+BAD = "\udcff"  # text that no UTF-8 holds
+GOOD = [signal(number) for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("bad", "told", "arrives"),
+    [
+        (
+            messages.Signal((7, 8), 1, 9, BAD, b""),
+            messages.Undelivered((7, 8), 1, 9, BAD, ""),
+            messages.Signal((), 0, 0, "", b""),
+        ),
+        (
+            messages.Ask(7, 1, 9, BAD, b""),
+            messages.Failure(9, "LocalProtocolError", "", {}),
+            messages.Signal((), 0, 0, "", b""),
+        ),
+        (
+            messages.Failure(9, "ValueError", BAD, {}),
+            None,
+            messages.Failure(9, "LocalProtocolError", "", {}),
+        ),
+        (
+            messages.Request(9, messages.Look(BAD, "")),
+            messages.Problem(9, "LocalProtocolError", "", {}),
+            messages.Undelivered((), 0, 0, "", ""),
+        ),
+        (first_heartbeat(NodeId(BAD, 1)), None, messages.Undelivered((), 0, 0, "", "")),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_cant_be_encoded_is_an_error_for_its_sender_and_what_follows_arrives(
+    tmp_path: Path, bad: object, told: object, arrives: object
+) -> None:
+    def without_reason(item: object) -> object:
+        if isinstance(item, messages.Undelivered):
+            return msgspec.structs.replace(item, reason="")
+        is_error = isinstance(item, messages.Failure | messages.Problem)
+        return msgspec.structs.replace(item, message="") if is_error else item
+
+    async def story() -> None:
+        async with linked(tmp_path) as ((one, user), (_, there)):
+            for item in (GOOD[0], bad, GOOD[1]):
+                one.peers["n2"].put(item)
+            await there.until(lambda: len(there.items) == 3)
+            one.peers["n2"].put(GOOD[2])
+            await there.until(lambda: len(there.items) == 4)
+            wanted = sorted(map(repr, [*GOOD, arrives]))  # credited ones are another lane
+            assert sorted(repr(without_reason(item)) for item in there.items) == wanted
+            assert [without_reason(item) for item in user.items] == [told] * (told is not None)
+
+    asyncio.run(story())
+
+
+def test_what_takes_the_place_of_the_bad_is_what_goes_again_after_a_break(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with linked(tmp_path) as ((one, user), _):
+            peer = one.peers["n2"]
+            bad = messages.Signal((7,), 1, 9, BAD, b"")
+            frames = [
+                effect.frame
+                for effect in peer.link.submit([GOOD[0], bad], one.now_ms())
+                if isinstance(effect, Transmit)
+            ]
+            peer.unsent.extend(frames)
+            peer.flush()
+            kept = [item for sent in peer.link._out.unacknowledged for item in sent.items]
+            assert kept == [GOOD[0], messages.Signal((), 0, 0, "", b"")]
+            assert len(user.items) == 1
 
     asyncio.run(story())
 
