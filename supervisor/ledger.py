@@ -85,7 +85,7 @@ class Ledger:
         self._numbers = itertools.count(1)
         self._deciding: dict[str, asyncio.Future[Clock]] = {}
         self._changed = asyncio.Event()
-        self._changed_at = time.monotonic()
+        self._changed_at = self._outside_since = time.monotonic()
         self._is_ready = False  # everybody who was there at the start is met
         self._is_wanted = False  # somebody asked this node for a change
         self._group = KbGroup()
@@ -138,9 +138,13 @@ class Ledger:
         """Return why no changes are taken here, "" if they are."""
         return "" if self._replica.is_primary else self._replica.reason()
 
-    def age_s(self) -> float:
+    def quiet_s(self) -> float:
         """Return how long ago the theory here changed."""
         return time.monotonic() - self._changed_at
+
+    def age_s(self) -> float:
+        """Return for how long the theory here may have been old; 0.0 in the primary."""
+        return 0.0 if self._replica.is_primary else time.monotonic() - self._outside_since
 
     def history(self) -> list[dict[str, object]]:
         """Return the last changes, oldest first, as plain data."""
@@ -365,6 +369,7 @@ class Ledger:
                 self._on_primary(effect.members)
             case effects.LostPrimary(reason=reason):
                 self._notes.lost(effect)
+                self._outside_since = time.monotonic()
                 log.info("kb_primary_lost", why=reason)
                 self._changed.set()
                 self._on_primary(())
@@ -391,6 +396,5 @@ class Ledger:
 
 
 def _tell(loop: asyncio.AbstractEventLoop, call: Callable[[T], None], value: T) -> None:
-    """Call it in the kernel thread, which may be at its end."""
-    with contextlib.suppress(RuntimeError):
+    with contextlib.suppress(RuntimeError):  # the kernel thread may be at its end
         loop.call_soon_threadsafe(call, value)

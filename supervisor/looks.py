@@ -289,7 +289,7 @@ def doctor(node: Node) -> Rows:
         },
         {
             "check": "knowledge base",
-            "ok": not why_not and (not behind or node.ledger.age_s() < FRESH_S),
+            "ok": not why_not and (not behind or node.ledger.quiet_s() < FRESH_S),
             "detail": f"clock {node.ledger.clock}"
             + (f"; not at the same place: {', '.join(behind)}" if behind else "")
             + (f"; no changes are taken: {why_not}" if why_not else ""),

@@ -57,7 +57,7 @@ class PeerBook:
         Raises:
             Buried: this incarnation counts as dead.
             Refused: another version or cluster, or an incarnation that is past.
-            AlreadyExists: the name belongs to somebody else who lives.
+            AlreadyExists: the name, or the key, belongs to somebody else who lives.
         """
         if hello.version != messages.WIRE_VERSION:
             raise Refused(
@@ -75,6 +75,12 @@ class PeerBook:
             raise AlreadyExists(f"a node named {hello.name} is running already")
         if hello.key in self._buried and self._buried[hello.key] == _life(hello):
             raise Buried(f"{_life(hello)} counts as dead here: come back as a new incarnation")
+        owner = self._by_key.get(hello.key)
+        if owner is not None and owner.node.name != hello.name:
+            raise AlreadyExists(
+                f"node {hello.name} has the key of {owner.node.name}, which is running: its state"
+                " folder is a copy; move it away, then start the node anew"
+            )
         known = self.peers.get(hello.name)
         if known is None:
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
@@ -134,6 +135,20 @@ def test_a_second_node_of_the_same_name_is_refused(tmp_path: Path) -> None:
             three.me = three.me._replace(name="n2")
             with pytest.raises(AlreadyExists, match="n2 is running already"):
                 await three.introduce(one.endpoint)
+
+    asyncio.run(story())
+
+
+def test_a_node_with_the_copied_state_of_another_is_told_so(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with linked(tmp_path) as ((one, _), (two, user)):
+            shutil.copytree(tmp_path / "state" / "n2", tmp_path / "state" / "n4")
+            async with hub(tmp_path, "n4") as (four, _):
+                with pytest.raises(AlreadyExists, match="n4 has the key of n2, which is running"):
+                    await four.introduce(one.endpoint)
+            one.peers["n2"].put(signal(1))
+            await user.until(lambda: user.items == [signal(1)])
+            assert two.peers["n1"].connected, "the one that was there first isn't disturbed"
 
     asyncio.run(story())
 
