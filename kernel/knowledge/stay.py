@@ -68,6 +68,7 @@ class Stay:
         self._upbringing = Upbringing(view.id, book.log, out)
         self._order_epoch = 0  # what is delivered now is ordered in it; 0: it is dropped
         self._line = 0  # number of the last entry that was ordered in this view
+        self._sure_line = 0  # … before the attempt: all its voices have up to there on disk
         self._is_synced = False  # our log is that of the primary
         self._early: list[Entry] = []  # ordered while we are being brought up: up to _line
         self._saying = 0  # number of the write after which we say that the attempt is recorded
@@ -179,6 +180,7 @@ class Stay:
         match message:
             case KbAttempt():
                 if not transitional and self.formation.propose(name, message):
+                    self._sure_line = self._line
                     self._record()
             case KbAttempted():
                 if self.formation.say(name, message.epoch):
@@ -249,10 +251,9 @@ class Stay:
 
     def _record(self) -> None:
         """An attempt is under way: put it on disk, as soon as our log is what it asks for."""
-        attempt = self.formation.attempt
+        attempt, log = self.formation.attempt, self._book.log
         if attempt is None or self.me not in attempt.voices:
             return
-        log = self._book.log
         needs_log = self.formation.primary is None and self._is_member(attempt.primary)
         if needs_log and (log.end, log.end_chain) != (attempt.number, attempt.chain):
             self._upbringing.ask(self._nodes[self.formation.proposer])
@@ -293,13 +294,9 @@ class Stay:
 
     def _begin_primary(self, attempt: KbAttempt) -> None:
         primary, log = attempt.primary, self._book.log
+        epoch, members, voices = primary.epoch, primary.members, attempt.voices
         self._out.append(
-            BecamePrimary(
-                view=self._view.id,
-                epoch=primary.epoch,
-                members=primary.members,
-                voices=attempt.voices,
-            )
+            BecamePrimary(view=self._view.id, epoch=epoch, members=members, voices=voices)
         )
         self._open.settle(log.history, {entry.transaction.id for entry in log.tail})
         self._advance()
@@ -356,11 +353,11 @@ class Stay:
             return
         log = self._book.log
         before = log.clock
-        for outcome in self._book.apply(self._claims.decided(primary)):
-            decided = Decided(
-                id=outcome.id, clock=outcome.clock, kind=outcome.kind, message=outcome.message
-            )
-            self._out += self._open.decide(decided)
+        number = self._claims.decided(primary)
+        if self.formation.attempt is not None:  # what follows must be with a majority of the next
+            number = min(number, self._sure_line)
+        for id_, _, clock, kind, words in self._book.apply(number):
+            self._out += self._open.decide(Decided(id=id_, clock=clock, kind=kind, message=words))
         if log.clock > before:
             self._claim()
         if self._is_member(primary):  # who is told of a change finds it at every member

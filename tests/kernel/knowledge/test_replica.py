@@ -159,6 +159,21 @@ def test_who_is_told_of_a_change_finds_it_at_every_member() -> None:
     assert room.facts("n3") == ["p(1)", "p(2)"]
 
 
+def test_while_a_primary_gives_way_to_another_what_is_ordered_waits_for_the_other() -> None:
+    room = settled("n1", "n2", "n3", "n4", "n5")
+    room.stuck_disks |= {"n1", "n2"}
+    room.call("n5", Replica.retire)
+    room.run()  # the attempt without n5 waits for two disks
+    room.submit("n3", "t1", "p(2)")
+    room.run()
+    assert room.facts("n3") == ["p(1)"], "three disks are a majority of five, but not of four"
+    room.stuck_disks.clear()
+    room.run()
+    assert room.primaries()["n3"] == ("n1", "n2", "n3", "n4")
+    assert room.facts("n3") == ["p(1)", "p(2)"]
+    assert room.decided("t1").kind == ""
+
+
 def test_nobody_waits_for_a_member_that_is_gone() -> None:
     room = settled(*ABC)
     room.deaf.add("n3")
