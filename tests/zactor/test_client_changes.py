@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from client_world import (
     CHANGE,
     Doors,
@@ -17,17 +19,24 @@ from zactor.kernel.wire import results
 DESTROY = messages.DestroyActor(name="c1", todo=True, drain_s=-1.0)
 
 
-def test_a_change_whose_node_goes_is_asked_again_at_another_under_the_same_id(
-    doors: Doors,
-) -> None:
-    other = doors.porter()
-    rows = [{"state": "up", "address": other.endpoint.removeprefix("tcp://")}]
+def silent_but_knows(
+    endpoint: str,
+) -> Callable[[messages.Request], list[messages.Answer | messages.Problem]]:
+    """A node that tells of another one, and then says nothing to anything."""
+    rows = [{"state": "up", "address": endpoint.removeprefix("tcp://")}]
 
     def answer(request: messages.Request) -> list[messages.Answer | messages.Problem]:
         knock = isinstance(request.operation, messages.Look)
         return list(results.answers(request.number, rows)) if knock else []
 
-    first = doors.porter(answer)
+    return answer
+
+
+def test_a_change_whose_node_goes_is_asked_again_at_another_under_the_same_id(
+    doors: Doors,
+) -> None:
+    other = doors.porter()
+    first = doors.porter(silent_but_knows(other.endpoint))
     connection = doors.connection(first.endpoint)
     changes = [connection.request(DESTROY, timeout=60) for _ in range(2)]
     telling = connection.request(CHANGE)
@@ -63,13 +72,7 @@ def test_a_change_that_was_never_sent_was_not_done(doors: Doors) -> None:
 
 def test_a_change_that_is_asked_again_keeps_its_time(doors: Doors) -> None:
     other = doors.porter(only_knocks)
-    rows = [{"state": "up", "address": other.endpoint.removeprefix("tcp://")}]
-
-    def answer(request: messages.Request) -> list[messages.Answer | messages.Problem]:
-        knock = isinstance(request.operation, messages.Look)
-        return list(results.answers(request.number, rows)) if knock else []
-
-    first = doors.porter(answer)
+    first = doors.porter(silent_but_knows(other.endpoint))
     connection = doors.connection(first.endpoint)
     change = connection.request(DESTROY, timeout=0.6)
     wait_until(lambda: len(first.seen) == 2)
@@ -88,13 +91,7 @@ def test_who_is_asked_next_and_takes_no_changes_cannot_say_that_nothing_was_done
         return [results.problem(request.number, errors.NotPrimary("n2 sees 1 of 3 members"))]
 
     other = doors.porter(refuse)
-    rows = [{"state": "up", "address": other.endpoint.removeprefix("tcp://")}]
-
-    def answer(request: messages.Request) -> list[messages.Answer | messages.Problem]:
-        knock = isinstance(request.operation, messages.Look)
-        return list(results.answers(request.number, rows)) if knock else []
-
-    first = doors.porter(answer)
+    first = doors.porter(silent_but_knows(other.endpoint))
     connection = doors.connection(first.endpoint)
     change = connection.request(DESTROY, timeout=60)
     wait_until(lambda: len(first.seen) == 2)
