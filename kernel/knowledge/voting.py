@@ -188,5 +188,5 @@ def _seen(primary: Primary, voters: Sequence[str], what: str) -> str:
     members = "member" if count == 1 else "members"
     words = f"{len(here)} of {count} {members} of {what} ({', '.join(primary.members)})"
     if 2 * len(here) == count:
-        return f"{words}: of two halves the one with {primary.decider} takes changes"
+        return f"{words}: of two halves the one with {primary.decider} takes changes, bring it back"
     return f"{words}: changes wait until more than half are there (missing: {', '.join(missing)})"
