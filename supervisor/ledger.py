@@ -176,7 +176,7 @@ class Ledger:
         assert_: Sequence[str] = (),
         id: str = "",
     ) -> Clock:
-        """Change the theory, all of it or nothing; return when a majority has it on disk.
+        """Change the theory, all of it or nothing; return when all members have applied it.
 
         Args:
             id: of the transaction, where somebody may ask for it again: what took place under

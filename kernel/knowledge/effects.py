@@ -56,7 +56,7 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """The end of what was submitted here: it took place, is on disk at a majority, or why not."""
+    """The end of what was submitted here: it took place and all members know of it, or why not."""
 
     id: str
     clock: Clock = ORIGIN  # ORIGIN where it was refused
