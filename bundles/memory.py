@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import inspect
 import io
+import linecache
 import os
+import re
 import sys
 import sysconfig
 import textwrap
@@ -26,8 +28,10 @@ from zactor.bundles.build import created_by, requirements_of
 from zactor.bundles.manifest import PICKLED, SOURCE, Bundle, Manifest, encode, source_file
 from zactor.bundles.scan import scan
 from zactor.kernel.errors import BundleRefused
+from zactor.kernel.wire.by_value import ByValuePickler
 
 _REGISTRY_LOCK = threading.Lock()
+_BASE_CHARACTERS_MAX = 60  # of a source's name: the end of it, which tells most
 _TRACKER_AT = 4  # where cloudpickle's arguments for a new class hold its random id
 
 
@@ -65,19 +69,19 @@ def build_from_class(cls: type) -> Bundle:
     return encode(manifest, {f"{PICKLED}{name}": target.getvalue(), **pickler.sources})
 
 
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
-    """cloudpickle, with an output that doesn't depend on the process or the folder."""
+class _Pickler(ByValuePickler):
+    """One whose output doesn't depend on the process, and whose sources not on the folder."""
 
     def __init__(self, file: io.BytesIO) -> None:
-        super().__init__(file, protocol=5)
+        super().__init__(file)
         self.needed: set[str] = set()  # modules that are referred to by name
         self.sources: dict[str, bytes] = {}
         self._files: dict[str, str] = {}  # co_filename -> the same for every builder
 
     def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, CodeType):
-            steady = obj.replace(co_filename=self._steady_file(obj.co_filename))
-            return self.dispatch_table[CodeType](steady)
+        if isinstance(obj, FunctionType):
+            # Of a module that lies in no file only its loader has the source: ask it if need be.
+            linecache.lazycache(obj.__code__.co_filename, obj.__globals__)
         reduced = super().reducer_override(obj)
         if reduced is NotImplemented:
             if isinstance(obj, type | FunctionType | BuiltinFunctionType):
@@ -88,19 +92,32 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
             return reduced
         return _without_tracker(obj, reduced)
 
-    def _steady_file(self, file: str) -> str:
+    def file_of(self, code: CodeType) -> str:
         """Name a source by its content; take the source along."""
+        file = code.co_filename
         if file not in self._files:
-            self._files[file] = file
-            if os.path.isfile(file):
-                source = Path(file).read_bytes()
-                base = os.path.basename(file)
-                path = f"{SOURCE}{base}"
-                if self.sources.setdefault(path, source) != source:
-                    path = f"{SOURCE}{len(self.sources)}/{base}"
-                    self.sources[path] = source
-                self._files[file] = source_file(path, source)
+            source = _source_of(file)
+            self._files[file] = self._kept(file, source) if source else file
         return self._files[file]
+
+    def _kept(self, file: str, source: bytes) -> str:
+        # A cell of a notebook may have any name; a part of a bundle may not.
+        base = re.sub(r"[^\w.-]", "_", os.path.basename(file))[-_BASE_CHARACTERS_MAX:]
+        path = f"{SOURCE}{base}"
+        if self.sources.setdefault(path, source) != source:
+            path = f"{SOURCE}{len(self.sources)}/{base}"
+            self.sources[path] = source
+        return source_file(path, source)
+
+
+def _source_of(file: str) -> bytes:
+    """The source that a traceback would show here: from the disk, or from where else it is known.
+
+    Notebooks and consoles put what was typed into linecache; code made by exec has none: b"".
+    """
+    if os.path.isfile(file):
+        return Path(file).read_bytes()
+    return "".join(linecache.getlines(file)).encode("utf-8", "replace")
 
 
 def is_user_module(module: ModuleType) -> bool:

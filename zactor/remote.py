@@ -6,14 +6,13 @@ import math
 from concurrent.futures import Future
 from typing import Any, cast
 
-import cloudpickle
 import structlog
 
 from zactor.client import Connection
 from zactor.kernel import config, errors
 from zactor.kernel.protocol import messages
 from zactor.kernel.runtime.refs import Reply, gateway_here
-from zactor.kernel.wire import payload
+from zactor.kernel.wire import by_value, payload
 
 log = structlog.get_logger()
 
@@ -117,7 +116,7 @@ def encode_call(args: tuple[object, ...], kwargs: dict[str, object]) -> bytes:
     plain = is_plain(list(args)) and is_plain(kwargs)
     encoded = payload.encode(args, kwargs, "data" if plain else "pickle")
     if isinstance(encoded, payload.Outsize):  # a request has no parts beside its body
-        encoded = cast(bytes, cloudpickle.dumps([args, kwargs], 5))
+        encoded = by_value.dumps([args, kwargs])
     if len(encoded) > config.CLIENT_ARGUMENTS_BYTES_MAX:
         raise errors.ConfigError(
             f"the arguments have {len(encoded)} bytes, a client may send "

@@ -11,11 +11,11 @@ import pickle
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal
 
-import cloudpickle
 import msgspec
 
 from zactor.kernel import config
 from zactor.kernel.errors import ConfigError, RemoteProtocolError
+from zactor.kernel.wire import by_value
 from zactor.kernel.wire.bulky import Buffer
 
 Policy = Literal["pickle", "data"]
@@ -288,10 +288,9 @@ def _cloudpickled(
     value: Any, keep_inside: Callable[[pickle.PickleBuffer], bool], what: str
 ) -> bytes:
     try:
-        head: bytes = cloudpickle.dumps(value, 5, buffer_callback=keep_inside)
+        return by_value.dumps(value, keep_inside)
     except Exception as error:
         raise ConfigError(f"{what} can't be pickled: {type(error).__name__}: {error}") from error
-    return head
 
 
 def _limited(head: bytes, buffers: Sequence[Buffer], what: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -166,6 +166,24 @@ def test_what_an_action_raises_comes_back_with_its_traceback(m: BlockingMaster) 
         "fall",
     )
     assert 'raise KeyError("over")' in error.traceback
+
+
+def test_what_a_function_raises_that_was_an_argument_is_told_with_file_and_line(
+    m: BlockingMaster,
+) -> None:
+    class Runner(Actor):
+        @action
+        def run(self, function: Callable[[int], float]) -> float:
+            return function(0)
+
+    runner = m.deploy_actor(Runner, fresh("r"), "n2")
+    with pytest.raises(RemoteActionError) as caught:
+        runner.run(lambda number: 1 / number)
+    trace = caught.value.traceback
+    line = inspect.currentframe().f_lineno - 2  # type: ignore[union-attr]  # CPython has frames
+    assert f'File "{__file__}", line {line}, in <lambda>' in trace
+    assert "runner.run(lambda number: 1 / number)" in trace
+    assert "return function(0)" in trace
 
 
 def test_a_constructor_that_raises_is_told_and_leaves_nothing(m: BlockingMaster) -> None:
