@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -49,18 +48,14 @@ def _keep(context: click.Context, parameter: click.Parameter, value: object) -> 
         setattr(settings(context), parameter.name, value)
 
 
-class _Home(click.ParamType[Path]):
-    name = "DIR"
-
-    def convert(self, value: object, param: object, ctx: object) -> Path:
-        return Path(os.fspath(str(value)))
-
-
 def shared_options(*names: str) -> list[click.Parameter]:
     """Return the shared options called `names`, new ones each time."""
     everything = {
         "home": click.Option(
-            ["--home"], type=_Home(), help="Where keys and state are ($ZACTOR_HOME, ~/.zactor)."
+            ["--home"],
+            type=click.Path(path_type=Path, readable=False),
+            metavar="DIR",
+            help="Where keys and state are ($ZACTOR_HOME, ~/.zactor).",
         ),
         "json": click.Option(
             ["--json"], is_flag=True, help="Print one JSON document (errors: text on stderr)."
