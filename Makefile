@@ -3,11 +3,14 @@
 #   make            what there is
 #   make test ARGS="tests/bundles -k resume"      a part of the tests
 #   make test VENV=.venv-3.13 PYTHON=python3.13   another Python beside the usual one
+#   make test VENV=.venv-oldest PINS="$(python3 scripts/oldest.py)"    the oldest dependencies allowed
 
 VENV ?= .venv
 # The first of these that is new enough.
 PYTHON ?= python3 python3.13 python3.12 python3.11
 ARGS ?=
+# Versions to install in a new environment, as pip takes them: click==8.1 …; else the newest allowed.
+PINS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
@@ -76,10 +79,10 @@ $(BIN)/python:
 # Installed anew only when what it depends on has changed; code is found through the editable install.
 $(VENV)/.test: setup.cfg pyproject.toml | $(BIN)/python
 	@echo 'installing zactor and what its tests need into $(VENV)'
-	@$(PIP) install --editable '.[test]'
+	@$(PIP) install --editable '.[test]' $(PINS)
 	@touch $@
 
 $(VENV)/.lint: setup.cfg pyproject.toml | $(BIN)/python
 	@echo 'installing zactor and what checking it needs into $(VENV)'
-	@$(PIP) install --editable '.[test,lint]'
+	@$(PIP) install --editable '.[test,lint]' $(PINS)
 	@touch $@

@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import importlib.metadata
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -66,6 +67,44 @@ def test_a_mapped_folder_refuses_to_be_imported_by_its_own_name(package: str) ->
     done = run(sys.executable, "-c", f"import {mapped()[package]}", cwd=ROOT)
     assert done.returncode != 0
     assert f"import this package as {package}" in done.stderr
+
+
+def numbers(version: str) -> list[int]:
+    """ "26.1" -> [26, 1]: for comparisons; what follows the numbers (rc1) doesn't matter here."""
+    return [int(step) for step in re.findall(r"\d+", version)[:3]]
+
+
+def bounds() -> dict[str, dict[str, str]]:
+    """{"click": {">=": "8.1", "<": "8.6"}, …}"""
+    found = {}
+    for line in settings()["options"]["install_requires"].split():
+        name = re.split("[<>=!~]", line)[0]
+        found[name] = dict(re.findall(r"([<>=!~]+)([\w.]+)", line))
+    return found
+
+
+def test_every_core_dependency_has_a_lower_and_an_upper_bound() -> None:
+    assert bounds()
+    for name, of_it in bounds().items():
+        assert set(of_it) == {">=", "<"}, name
+        assert numbers(of_it[">="]) < numbers(of_it["<"]), name
+
+
+def test_what_is_installed_lies_within_the_bounds() -> None:
+    for name, of_it in bounds().items():
+        here = numbers(importlib.metadata.version(name))
+        assert numbers(of_it[">="]) <= here < numbers(of_it["<"]), name
+
+
+def test_the_oldest_allowed_versions_are_the_lower_bounds_and_make_installs_them(
+    tmp_path: Path,
+) -> None:
+    done = run(sys.executable, ROOT / "scripts" / "oldest.py", cwd=tmp_path)
+    pins = [f"{name}=={of_it['>=']}" for name, of_it in bounds().items()]
+    assert done.stdout.split() == pins, done.stderr
+    words = ("-n", "test", f"VENV={tmp_path / 'env'}", f"PINS={done.stdout.strip()}")
+    recipe = run("make", *words, cwd=ROOT).stdout
+    assert f"install --editable '.[test]' {' '.join(pins)}\n" in recipe
 
 
 def test_importing_zactor_is_quick() -> None:
