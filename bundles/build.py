@@ -16,10 +16,12 @@ from zactor.bundles.manifest import SOURCE, Bundle, Manifest, encode, is_bundle,
 from zactor.bundles.scan import Scan, actor_classes, scan
 from zactor.kernel import config
 from zactor.kernel.errors import BundleRefused, NoSuchThing
+from zactor.kernel.homes import at_home
 
 _SKIPPED_SUFFIXES = (".pyc", ".pyo", ".so", ".swp", "~")
 
 
+@at_home
 def build_bundle(source: str | os.PathLike[str] | type) -> Bundle:
     """Return the bundle of `source`.
 

@@ -14,7 +14,6 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import linecache
-import pickle
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -31,6 +30,7 @@ from zactor.bundles.manifest import (
 )
 from zactor.bundles.store import BundleStore
 from zactor.kernel.errors import BundleRefused, ZactorError, said
+from zactor.kernel.wire.unpickle import loads
 
 if TYPE_CHECKING:
     from zactor.kernel.runtime.actor import Actor
@@ -327,7 +327,7 @@ def _load(package: _Package, target: str) -> type:
 def _unpickle(package: _Package, part: str, class_name: str) -> object:
     for path, source in package.files.items():
         package.keep_lines(source_file(path, source), source)
-    found = pickle.loads(package.bundle.parts[part])
+    found = loads(package.bundle.parts[part])
     # A class of an installed package came by name and stays what it is.
     if isinstance(found, type) and not _is_at_home(found):
         # Under its plain name pickle would look for it in this process's own modules.

@@ -32,6 +32,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from zactor.kernel.homes import at_home
+
 TEXT_CHARS_MAX = 64 << 10  # of one text of an error on the wire
 
 EXIT_FAILED = 1
@@ -208,6 +210,8 @@ def _tree(root: type[ZactorError]) -> dict[str, type[ZactorError]]:
 
 
 _BY_NAME = _tree(ZactorError)
+for _kind in _BY_NAME.values():
+    at_home(_kind)
 
 
 def text_of(what: object) -> str:

@@ -74,14 +74,32 @@ _HOMES: dict[str, str] = {
 }
 """Public name -> the module it is in. No name here may be a submodule's: see zactor/cluster.py."""
 
+_INNER_ERRORS = """
+    Buried LocalProtocolError NoSuchAction ProtocolError RemoteProtocolError TermError Unconfigured
+"""
+
+_PICKLED: dict[str, str] = {
+    **dict.fromkeys(_INNER_ERRORS.split(), "zactor.kernel.errors"),
+    "ActorOptions": "zactor.kernel.runtime.actor",
+    "Kernel": "zactor.kernel.runtime.kernel",
+    "Call": "zactor.kernel.runtime.refs",
+    "_Unbound": "zactor.kernel.runtime.refs",
+    "_unpickle_ref": "zactor.kernel.runtime.refs",
+    "Emitter": "zactor.kernel.runtime.signals",
+    "SignalPort": "zactor.kernel.runtime.signals",
+}
+"""The same for what pickles name besides: at home in zactor too (kernel/homes.py), not public."""
+
 
 def __getattr__(name: str) -> object:
     """Import a public name when it is first used (PEP 562): `import zactor` loads no ZeroMQ."""
-    home = _HOMES.get(name)
+    home = _HOMES.get(name) or _PICKLED.get(name)
     if home is None:
         raise AttributeError(f"module 'zactor' has no attribute {name!r}")
-    return getattr(importlib.import_module(home), name)
+    # Kept: each Ref in a message is unpickled by way of here.
+    found = globals()[name] = getattr(importlib.import_module(home), name)
+    return found
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_HOMES} - {*_PICKLED})

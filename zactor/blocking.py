@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from zactor.client import Connection
+from zactor.kernel.homes import at_home
 from zactor.kernel.runtime.actor import Actor
 from zactor.kernel.runtime.refs import make_ref
 from zactor.support import Master, Row
@@ -34,6 +35,7 @@ def _blocking(
     return functools.update_wrapper(call, method)
 
 
+@at_home
 class BlockingMaster:
     """`Master` for programs without an event loop: the same methods, each returns when it is done.
 

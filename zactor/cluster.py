@@ -18,6 +18,7 @@ from types import TracebackType
 from zactor.blocking import BlockingMaster
 from zactor.client import Connection
 from zactor.kernel import config, errors
+from zactor.kernel.homes import at_home
 from zactor.kernel.ids import check_name
 from zactor.kernel.protocol import messages
 from zactor.processes import Processes
@@ -107,6 +108,7 @@ class _Cluster:
         return Connection(self.processes.endpoints()[MASTER_NAME], home=self.home)
 
 
+@at_home
 class Cluster(_Cluster):
     """What `async with local() as cluster` gives."""
 
@@ -131,6 +133,7 @@ class Cluster(_Cluster):
         await asyncio.wrap_future(_in_thread(lambda: self._again(name, env)))
 
 
+@at_home
 class BlockingCluster(_Cluster):
     """What `with local() as cluster` gives."""
 
@@ -153,6 +156,7 @@ class BlockingCluster(_Cluster):
         self._again(name, env)
 
 
+@at_home
 class local:
     """A cluster on this machine: `async with local() as c` awaits, `with local() as c` blocks.
 

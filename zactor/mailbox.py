@@ -17,6 +17,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from zactor.blocking import finish
 from zactor.kernel import config, errors
+from zactor.kernel.homes import at_home
 from zactor.kernel.protocol import messages
 from zactor.kernel.protocol.groupnames import check_destinations, check_group_name
 from zactor.kernel.protocol.messages import (
@@ -57,6 +58,7 @@ class _Limit:
         return None if self._until is None else max(0.0, self._until - time.monotonic())
 
 
+@at_home
 class Mailbox:
     """A member of groups: `async with Mailbox("alice")` gives one that awaits, `with` that blocks.
 
@@ -315,6 +317,7 @@ def _blocking(
     return call
 
 
+@at_home
 class BlockingMailbox:
     """`Mailbox` for programs without an event loop: what `with Mailbox() as box` gives.
 

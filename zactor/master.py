@@ -8,11 +8,13 @@ from types import TracebackType
 
 from zactor.blocking import BlockingMaster
 from zactor.client import Connection
+from zactor.kernel.homes import at_home
 from zactor.support import Master, Row, wait_for
 
 __all__ = ["BlockingMaster", "Master", "Row", "connect"]
 
 
+@at_home
 class connect:
     """A connection to a cluster: `async with connect() as m` awaits, `with connect() as m` blocks.
 

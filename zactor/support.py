@@ -19,6 +19,7 @@ import msgspec
 from zactor.bundles.manifest import Bundle
 from zactor.client import Connection
 from zactor.kernel import config, errors
+from zactor.kernel.homes import at_home
 from zactor.kernel.protocol import messages
 from zactor.kernel.protocol.service import Service
 from zactor.kernel.runtime.actor import Actor
@@ -37,6 +38,7 @@ _WAIT_SLICE_S = 10.0  # of a wait at a node, so that one that hangs is noticed
 _NO_DRAIN = -1.0
 
 
+@at_home
 class Master:
     """A console's hands: what the seed calls the master support. See `connect` and `local`.
 

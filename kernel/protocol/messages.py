@@ -12,11 +12,12 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
+from zactor.kernel.homes import at_home
 from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol.service import Service
 from zactor.kernel.protocol.view import GroupId, SessionId, ViewId
 
-WIRE_VERSION = 3
+WIRE_VERSION = 4
 """Nodes with different versions refuse each other in the handshake."""
 
 
@@ -444,6 +445,7 @@ class ReceiveGroup(Message, frozen=True, tag=66):
     room: int
 
 
+@at_home
 class RegularMessage(Message, frozen=True, tag=67, gc=False):
     """What somebody sent to a group, or to this session's private group."""
 
@@ -464,6 +466,7 @@ class RegularMessage(Message, frozen=True, tag=67, gc=False):
         return f"{self.origin}#{self.number}"
 
 
+@at_home
 class MembershipCause(enum.Enum):
     """Why a MembershipMessage came."""
 
@@ -474,6 +477,7 @@ class MembershipCause(enum.Enum):
     SELF_LEAVE = "self_leave"  # this session itself has left
 
 
+@at_home
 class MembershipMessage(Message, frozen=True, tag=68):
     """A group this session is in has another membership; or is about to (`transitional`).
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import enum
 import functools
 
+from zactor.kernel.homes import at_home
 
+
+@at_home
 @functools.total_ordering
 class Service(enum.Enum):
     """What is promised about a message's delivery and order; compare with < and >."""

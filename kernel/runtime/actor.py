@@ -27,6 +27,7 @@ import structlog
 
 from zactor.kernel import config
 from zactor.kernel.errors import ActorError, ConfigError, NoSuchAction
+from zactor.kernel.homes import at_home
 from zactor.kernel.protocol.service import Service
 from zactor.kernel.runtime.refs import Call, Ref, Reply
 
@@ -47,6 +48,7 @@ _DISPATCHERS = ("shared", "thread")
 _POLICIES = ("block", "reject", "drop_oldest", "drop_newest")
 
 
+@at_home
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActorOptions:
     """How an actor is run; given as class keywords: `class Slow(Actor, dispatcher="thread")`."""
@@ -67,6 +69,7 @@ def _one_of(what: str, value: str, allowed: tuple[str, ...]) -> None:
         raise ConfigError(f"{what}={value!r} must be one of {', '.join(allowed)}")
 
 
+@at_home
 class action(Generic[A, P, R]):  # a decorator is spelt like a function
     """Make a method reachable from outside: by refs, by signals, by the console."""
 
@@ -128,6 +131,7 @@ class _FromCell:
         return str(value)
 
 
+@at_home
 class Actor:
     """Something that handles one message at a time. Derive from it; see `action` and `signal`."""
 

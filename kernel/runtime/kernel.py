@@ -24,6 +24,7 @@ from zactor.kernel.errors import (
     TimedOut,
     said,
 )
+from zactor.kernel.homes import at_home
 from zactor.kernel.ids import NodeId, check_name
 from zactor.kernel.protocol.service import Service
 from zactor.kernel.runtime.actor import Actor, actions_of, takes_all
@@ -61,6 +62,7 @@ def new(cls: Callable[P, A], *args: P.args, **kwargs: P.kwargs) -> Spec[A]:
     return Spec(cls, args, kwargs)
 
 
+@at_home
 class Kernel:
     """Actors of one process. Threads: one, the one that made it."""
 

@@ -17,6 +17,7 @@ from zactor.kernel.errors import (
     ZactorError,
     text_of,
 )
+from zactor.kernel.homes import at_home
 from zactor.kernel.ids import NodeId
 from zactor.kernel.protocol import memberships
 from zactor.kernel.protocol.effects import Cause, GroupTransitional, GroupView
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from zactor.kernel.runtime.cell import Cell
 
 
+@at_home
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomMessage:
     """A message to groups, as `on_message` gets it."""

@@ -16,6 +16,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar
 
 from zactor.kernel.errors import ConfigError, NotReachable, TimedOut
+from zactor.kernel.homes import at_home
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -55,6 +56,7 @@ def gateway_here(gateway: Gateway) -> Iterator[None]:
         GATEWAY.reset(token)
 
 
+@at_home
 class Reply(Generic[R]):
     """What an ask ends with: await it in any event loop, or call `result` in any thread.
 
@@ -225,6 +227,7 @@ def block(reply: Reply[Any], timeout: float | None) -> None:
     ended.wait(timeout)
 
 
+@at_home
 class Call(Generic[P, R]):
     """One action of one actor, ready to be called: `ref.inc`."""
 
@@ -279,7 +282,7 @@ class _Ref:
         return Call(self, name)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebind, (self.name,)
+        return _unpickle_ref, (self.name,)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Ref) and other.name == self.name
@@ -291,6 +294,7 @@ class _Ref:
         return f"<Ref {self.name}>"
 
 
+@at_home
 class _Unbound:
     """The gateway of a ref that was unpickled outside of any."""
 
@@ -312,7 +316,8 @@ class _Unbound:
         return NotReachable(f"the ref of {actor} was unpickled outside of any cluster: ask for one")
 
 
-def _rebind(name: str) -> _Ref:
+@at_home
+def _unpickle_ref(name: str) -> _Ref:
     return _Ref(name, GATEWAY.get() or _Unbound())
 
 
@@ -337,4 +342,4 @@ if TYPE_CHECKING:
     # signals Ports, since `action` and `signal` are descriptors. No plugin is needed for that.
     Ref = type[T]
 else:
-    Ref = _Ref
+    Ref = at_home(_Ref, "Ref")

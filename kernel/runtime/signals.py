@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
+from zactor.kernel.homes import at_home
 from zactor.kernel.runtime.actor import Actor
 
 if TYPE_CHECKING:
@@ -16,10 +17,12 @@ T3 = TypeVar("T3")
 T4 = TypeVar("T4")
 
 
+@at_home
 class SignalPort(Generic[P]):
     """A signal seen from outside, as a type checker sees `ref.updateVal`: an end of a wire."""
 
 
+@at_home
 class Emitter(Generic[P]):
     """A signal of one actor object."""
 
@@ -60,6 +63,7 @@ class Emitter(Generic[P]):
                         cell.dispatcher.ready(cell)
 
 
+@at_home
 class signal(Generic[P]):  # used like a function
     """Declare a signal by the types of its arguments: `updateVal = signal(int)`."""
 

@@ -17,6 +17,7 @@ from zactor.kernel import config
 from zactor.kernel.errors import ConfigError, RemoteProtocolError
 from zactor.kernel.wire import by_value
 from zactor.kernel.wire.bulky import Buffer
+from zactor.kernel.wire.unpickle import loads
 
 Policy = Literal["pickle", "data"]
 
@@ -163,7 +164,7 @@ def decode_value(head: bytes, buffers: Sequence[Buffer], policy: Policy = "pickl
     mark = head[:1]
     if mark == _PICKLE_MARK and policy == "pickle":
         try:
-            return pickle.loads(head, buffers=buffers)
+            return loads(head, buffers)
         except Exception as error:  # unpickling runs foreign code: anything may come out of it
             reason = f"{type(error).__name__}: {error}"
             raise RemoteProtocolError(f"a payload that can't be unpickled: {reason}") from error

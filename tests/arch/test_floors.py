@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("kernel", "supervisor", "bundles", "demos", "zactor")
 
 FLOORS = (  # lowest first; those of one line may import each other
+    ("zactor.kernel.homes",),
     ("zactor.kernel.errors", "zactor.kernel.ids", "zactor.kernel.config"),
     ("zactor.kernel.protocol", "zactor.kernel.knowledge"),
     ("zactor.kernel.wire",),
@@ -117,6 +118,7 @@ def test_no_import_runs_uphill() -> None:
     ("module", "text"),
     [
         ("zactor.kernel.errors", "import zactor.kernel.protocol.link"),
+        ("zactor.kernel.homes", "import zactor.kernel.errors"),
         ("zactor.kernel.protocol.link", "from zactor.kernel.wire import codec"),
         ("zactor.kernel.protocol.link", "from ..wire import codec"),
         ("zactor.kernel.runtime.actor", "from zactor.kernel import Kernel"),
