@@ -15,8 +15,12 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar
 
+import structlog
+
 from zactor.kernel.errors import ConfigError, NotReachable, TimedOut
 from zactor.kernel.homes import at_home
+
+log = structlog.get_logger()
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -129,7 +133,10 @@ class Reply(Generic[R]):
         return self._outcome()
 
     def add_done_callback(self, callback: Callable[[Reply[Any]], None]) -> None:
-        """Have `callback(self)` called when it ends, in the thread that ends it; now if it has."""
+        """Have `callback(self)` called when it ends, in the thread that ends it; now if it has.
+
+        What it raises is logged.
+        """
         self._listeners.append(callback)
         if self._done:
             self._notify()
@@ -164,7 +171,10 @@ class Reply(Generic[R]):
                 listener = listeners.pop(0)
             except IndexError:  # the other side came first
                 break
-            listener(self)
+            try:
+                listener(self)
+            except Exception:  # of who listens, not of who ends it, nor of the next that listens
+                log.exception("reply_callback_failed", ask=".".join(self._what))
 
     def _outcome(self) -> R:
         if self._error is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
+from zactor.kernel.errors import MailboxFull
 from zactor.kernel.homes import at_home
 from zactor.kernel.runtime.actor import Actor
 
@@ -53,14 +54,20 @@ class Emitter(Generic[P]):
                 route.send(args)
                 return
             message = (route.action, args, route.emitter)
+            refused = None
             for cell in cells:
                 if cell.limit <= len(cell.mailbox):  # full, closed or never used
-                    cell.admit(message, route.cell)
+                    try:
+                        cell.admit(message, route.cell)
+                    except MailboxFull as error:  # the others must have theirs, as in Route.send
+                        refused = str(error) if refused is None else f"{refused}; {error}"
                 else:
                     cell.mailbox.append(message)
                     if cell.idle:
                         cell.idle = False
                         cell.dispatcher.ready(cell)
+            if refused is not None:
+                raise MailboxFull(refused)
 
 
 @at_home

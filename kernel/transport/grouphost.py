@@ -309,7 +309,7 @@ class GroupHost:
             case out.Transitional():
                 self._together = effect.members
                 for listener in self._listeners.values():
-                    listener.on_transitional(effect.view, effect.members)
+                    _shielded(listener.on_transitional, effect.view, effect.members)
             case out.GroupView() | out.GroupTransitional() | out.GroupLeft():
                 self._tell(effect)
             case out.Pause():
@@ -343,7 +343,7 @@ class GroupHost:
         old, self.view = self.view, view
         together, self._together = self._together, (self.me,)
         for listener in self._listeners.values():
-            listener.on_view(view, together)
+            _shielded(listener.on_view, view, together)
         self._user.on_view(old, view, together)
 
     def _deliver(self, effect: out.Deliver) -> None:
@@ -353,24 +353,24 @@ class GroupHost:
             self._changed.set()
         for item, names in zip(packet.items, effect.sessions, strict=True):
             if names or (self._listeners and not self._listeners.keys().isdisjoint(item.groups)):
-                try:
-                    self._hand_over(out.message_of(packet, item), names, effect.transitional)
-                except Exception:  # of whoever was called back: the next message isn't to blame
-                    log.exception("group_message_failed", session=item.session)
+                self._hand_over(out.message_of(packet, item), names, effect.transitional)
 
     def _hand_over(self, message: GroupData, names: tuple[str, ...], transitional: bool) -> None:
         """Give one message to the listeners and to the sessions that it is for."""
         for group in message.groups:
             listener = self._listeners.get(group)
             if listener is not None:
-                listener.on_delivery(message, transitional)
+                _shielded(listener.on_delivery, message, transitional)
         size = len(message.payload)
         share = Share(len(names)) if len(names) > 1 else None
         for name in names:
             session = self._sessions.get(name)
             if session is not None:
                 session.owe(share, size)
-                session.user.on_message(message, transitional)
+                try:  # not _shielded: this is done for every message
+                    session.user.on_message(message, transitional)
+                except Exception:
+                    log.exception("group_message_failed", session=name)
             elif share is None or share.left == 1:
                 self.note_consumed(1, size)
             else:
@@ -384,8 +384,16 @@ class GroupHost:
                 continue
             match effect:
                 case out.GroupView():
-                    session.user.on_group_view(effect)
+                    _shielded(session.user.on_group_view, effect)
                 case out.GroupTransitional():
-                    session.user.on_group_transitional(effect)
+                    _shielded(session.user.on_group_transitional, effect)
                 case out.GroupLeft():
-                    session.user.on_group_left(effect.group)
+                    _shielded(session.user.on_group_left, effect.group)
+
+
+def _shielded(tell: Callable[..., None], *news: object) -> None:
+    """Tell one of several: if it fails at it, the others must hear of it all the same."""
+    try:
+        tell(*news)
+    except Exception:
+        log.exception("group_user_failed", call=tell.__qualname__)

@@ -100,6 +100,33 @@ def test_reject_of_one_reactor_keeps_the_signal_from_no_other(slows: Slows, unti
     assert other is not None
 
 
+def test_a_route_that_was_used_before_reaches_all_beyond_those_that_refuse(slows: Slows) -> None:
+    world = slows.world
+    full = slows("reject")
+    source = world.spawn(Source, "s")
+    permits, entered = threading.Semaphore(10), threading.Semaphore(0)
+
+    class Small(Slow, mailbox_max=1, mailbox_policy="reject"):
+        pass
+
+    world.spawn(Small, "small", slows.permits, slows.entered)
+    world.spawn(Slow, "other", permits, entered)
+    world.runtime.connect("s", "take", ("slow", "small", "other"))
+    source.emit(0).result(5)  # from now on it is the fast path
+    assert slows.entered.acquire(timeout=5)
+    assert slows.entered.acquire(timeout=5)
+    assert entered.acquire(timeout=5)
+    world.runtime.ref("small").take(1)
+    for number in range(1, 4):
+        full.take(number)
+    with pytest.raises(RemoteActionError) as refused:
+        source.emit(9).result(5)
+    assert entered.acquire(timeout=5)
+    text = str(refused.value)
+    assert "mailbox of slow is full: 3 messages; " in text
+    assert "mailbox of small is full: 1 messages" in text
+
+
 def test_drop_newest_makes_a_dead_letter_of_it(slows: Slows) -> None:
     ref = slows("drop_newest")
     waiting = slows.fill(ref)

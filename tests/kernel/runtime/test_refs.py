@@ -94,6 +94,21 @@ def test_the_first_end_of_a_reply_wins() -> None:
     assert seen == [True, "late"]
 
 
+def test_a_callback_that_raises_stops_neither_who_answers_nor_who_else_listens() -> None:
+    def raise_it(_: object) -> None:
+        raise ValueError("a callback's own")
+
+    reply: Reply[int] = Reply()
+    seen: list[str] = []
+    reply.add_done_callback(raise_it)
+    reply.add_done_callback(lambda _: seen.append("early"))
+    reply.set_result(1)
+    reply.add_done_callback(raise_it)
+    reply.add_done_callback(lambda _: seen.append("late"))
+    assert seen == ["early", "late"]
+    assert reply.result() == 1
+
+
 def test_a_reply_is_awaited_in_any_loop(world: Any) -> None:
     ref = world.spawn(Known, "c1")
 

@@ -284,6 +284,44 @@ def test_a_name_is_free_again_only_when_its_session_is_quite_gone(tmp_path: Path
     asyncio.run(story())
 
 
+class Sick(Box):
+    """A session whose program fails at everything it hears."""
+
+    def on_message(self, message: GroupData, transitional: bool) -> None:
+        super().on_message(message, transitional)
+        raise RuntimeError("sick")
+
+    def on_group_view(self, change: GroupView) -> None:
+        raise RuntimeError("sick")
+
+    def on_group_transitional(self, change: GroupTransitional) -> None:
+        raise RuntimeError("sick")
+
+
+def test_a_session_that_fails_takes_nothing_away_from_those_after_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with running(tmp_path, "n1", "n2") as nodes:
+            # Sessions are told in the order of their names.
+            boxes = {"a": Sick(), "b": Box(), "c": Sick(), "d": Box()}
+            for name, box in boxes.items():
+                (await box.open(nodes[0], name)).join("room")
+            far = Box()
+            (await far.open(nodes[1], "far")).join("room")
+            await until(lambda: len(boxes["d"].members()) == 5)
+            assert boxes["b"].session is not None
+            boxes["b"].session.submit(Service.FIFO, ("room",), b"x")
+            await until(lambda: far.texts == ["x"])
+            await until(lambda: all(box.texts == ["x"] for box in boxes.values()))
+            await until(lambda: nodes[0].groups.consumed == 1)
+            nodes[1].groups.close()
+            await until(lambda: len(boxes["d"].members()) == 4)
+            assert len(boxes["b"].members()) == 4
+            assert boxes["b"].signals
+            assert boxes["d"].signals
+
+    asyncio.run(story())
+
+
 class Ear:
     """Listens to a system group."""
 
@@ -311,5 +349,36 @@ def test_a_listener_hears_a_system_group_and_the_views_without_a_session(tmp_pat
             await until(lambda: ear.heard == [b"one"])
             nodes[0].groups.close()
             await until(lambda: ear.heard[1:] == [("apart", ["n2@1"]), ("view", ["n2@1"])])
+
+    asyncio.run(story())
+
+
+class SickEar(Ear):
+    """Fails at everything it hears."""
+
+    def on_delivery(self, message: GroupData, transitional: bool) -> None:
+        raise RuntimeError("sick")
+
+    def on_transitional(self, view: ViewId, members: tuple[NodeId, ...]) -> None:
+        raise RuntimeError("sick")
+
+    def on_view(self, view: View, together: tuple[NodeId, ...]) -> None:
+        raise RuntimeError("sick")
+
+
+def test_a_listener_that_fails_keeps_nothing_from_the_others_nor_from_the_node(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        async with running(tmp_path, "n1", "n2") as nodes:
+            ear = Ear()
+            nodes[1].groups.listen("zactor.sick", SickEar())
+            nodes[1].groups.listen("zactor.test", ear)
+            session = await Box().open(nodes[0], "s")
+            session.submit(Service.SAFE, ("zactor.sick", "zactor.test"), b"one")
+            await until(lambda: ear.heard == [b"one"])
+            nodes[0].groups.close()
+            await until(lambda: ear.heard[1:] == [("apart", ["n2@1"]), ("view", ["n2@1"])])
+            assert [str(member) for member in nodes[1].views[-1][0].members] == ["n2@1"]
 
     asyncio.run(story())

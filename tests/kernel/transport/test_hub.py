@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import structlog
+import zmq
 
 from zactor.kernel import config
 from zactor.kernel.errors import AlreadyExists, Refused
@@ -23,7 +24,8 @@ from zactor.kernel.transport.hub import Hub
 from zactor.kernel.transport.keys import cluster_keys, node_keys
 from zactor.kernel.transport.peer import Peer
 from zactor.kernel.transport.seam import Client
-from zactor.kernel.wire import results
+from zactor.kernel.transport.sockets import connect_door
+from zactor.kernel.wire import codec, results
 
 
 def first_heartbeat(me: NodeId) -> messages.GroupHeartbeat:
@@ -332,6 +334,36 @@ def test_what_takes_the_place_of_the_bad_is_what_goes_again_after_a_break(tmp_pa
             assert len(user.items) == 1
 
     asyncio.run(story())
+
+
+def test_a_request_at_which_the_node_fails_keeps_no_other_from_being_read(
+    tmp_path: Path,
+) -> None:
+    count = 100
+
+    async def story() -> list[object]:
+        async with hub(tmp_path, "n1") as (one, user):
+
+            def fail(client: Client, request: messages.Request) -> None:
+                user.items.append(request.number)
+                user.news.set()
+                raise RuntimeError("sick")
+
+            user.on_request = fail  # type: ignore[method-assign]
+            context = zmq.Context()
+            try:
+                keys = cluster_keys(tmp_path)
+                client = connect_door(context, one.endpoint, keys.door, keys.server.public)
+                for number in range(count):
+                    look = messages.Look(what="status", argument="")
+                    request = messages.Request(number, look)
+                    client.send_multipart(codec.encode_request(request), zmq.NOBLOCK)
+                await user.until(lambda: len(user.items) == count)
+            finally:
+                context.destroy(linger=0)
+            return user.items
+
+    assert asyncio.run(story()) == list(range(count))
 
 
 def test_a_broken_connection_is_told(tmp_path: Path) -> None:
