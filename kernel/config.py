@@ -92,7 +92,6 @@ ANSWER_BYTES_MAX = 1 << 20  # one answer; longer listings come in pages
 # -- clients ---------------------------------------------------------------------------------
 CLIENT_BACKLOG_MAX = 65_536  # requests that wait until fewer are under way; then MailboxFull
 CLIENT_ARGUMENTS_BYTES_MAX = 1_900_000  # of one call: a request is one frame
-CLIENT_ARGUMENTS_BYTES_MAX = 1_900_000  # of one call: a request is one frame
 CLIENT_REQUEST_S = 30.0  # default of every request's timeout
 CLIENT_PROBE_MS = 2_000  # a door that is silent for this long after a knock is no door
 CLIENT_KNOCKS_MAX = 2  # handshakes that may be cut off before a door counts as foreign

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from zactor.kernel import config
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,3 +67,57 @@ def test_the_ci_script_is_one_that_bash_can_read() -> None:
     assert "set -euo pipefail" in script.read_text()
     done = subprocess.run(["bash", "-n", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def module_names(text: str) -> Iterator[str]:
+    """The names that a module assigns at its top, in order, each as often as it is assigned."""
+    for node in ast.parse(text).body:
+        targets: list[ast.expr] = []
+        if isinstance(node, ast.Assign):
+            targets = node.targets
+        elif isinstance(node, ast.AnnAssign) and node.value is not None:
+            targets = [node.target]
+        for target in targets:
+            names = target.elts if isinstance(target, ast.Tuple) else [target]
+            yield from (name.id for name in names if isinstance(name, ast.Name))
+
+
+def python_files() -> list[Path]:
+    words = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", "*.py"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("this is no git checkout")
+    names = sorted(name for name in done.stdout.decode().split("\0") if name)
+    return [ROOT / name for name in names if (ROOT / name).is_file()]
+
+
+def assigned_twice(text: str) -> list[str]:
+    names = list(module_names(text))
+    return sorted({name for name in names if names.count(name) > 1})
+
+
+def test_a_module_gives_each_of_its_names_one_value() -> None:
+    found = [
+        f"{file.relative_to(ROOT).as_posix()}: {name}"
+        for file in python_files()
+        for name in assigned_twice(file.read_text())
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_a_name_with_two_values_would_be_found() -> None:
+    assert assigned_twice("A = 1\nB: int = 2\n(C, A) = 3, 4\nB: int\n") == ["A"]
+
+
+def test_a_limit_of_config_has_no_namesake_elsewhere() -> None:
+    home = Path(config.__file__).resolve()
+    limits = {name for name in module_names(home.read_text()) if name.isupper()}
+    assert "MAILBOX_MESSAGES_MAX" in limits
+    found = [
+        f"{file.relative_to(ROOT).as_posix()}: {name}"
+        for file in python_files()
+        if file != home
+        for name in module_names(file.read_text())
+        if name.lstrip("_") in limits
+    ]
+    assert not found, "a second value for a limit of config: " + ", ".join(found)

@@ -20,8 +20,8 @@ from zactor.kernel.errors import NotReachable, TimedOut
 NODES = 3
 """How many nodes `up` starts when nobody says: the fewest of which one may fail."""
 NODES_MAX = 200
-START_S = 30.0  # until all nodes know each other; much, for busy machines
-STOP_S = 15.0  # until all are gone after SIGTERM
+UP_S = 30.0  # until all nodes know each other; much, for busy machines
+DOWN_S = 15.0  # until all are gone after SIGTERM
 POLL_S = 0.02
 _SAID_CHARS = 2_000  # of a failed node's log, in the error
 
@@ -74,7 +74,7 @@ class Started:
         """End them all in good order, or, if they take too long, otherwise."""
         for child in self.children.values():
             child.terminate()
-        until = time.monotonic() + STOP_S
+        until = time.monotonic() + DOWN_S
         for child in self.children.values():
             try:
                 child.wait(max(0.0, until - time.monotonic()))
@@ -126,7 +126,7 @@ def _start(given: Settings, started: Started, names: Sequence[str]) -> str:
     from zactor.cli.output import show
     from zactor.supervisor.rundir import read_entries
 
-    with deadline(given.timeout or START_S):
+    with deadline(given.timeout or UP_S):
         running = {entry.name for entry in read_entries(started.home)}
         for name in names:
             if name in running:
@@ -214,7 +214,7 @@ def _down(kill: bool) -> None:
     note(f"stopping {', '.join(names) or 'nothing'}")
     send(signal.SIGTERM)
     send(signal.SIGCONT)  # one that was frozen can't hear
-    seconds = given.timeout or STOP_S
+    seconds = given.timeout or DOWN_S
     if not gone(seconds):
         if kill:
             send(signal.SIGKILL)
