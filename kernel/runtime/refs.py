@@ -60,6 +60,10 @@ def gateway_here(gateway: Gateway) -> Iterator[None]:
         GATEWAY.reset(token)
 
 
+_End = tuple[Any, Callable[[Any], Any] | None, BaseException | None]
+"""How a Reply ended: with a value, which may have to be converted first, or with an error."""
+
+
 @at_home
 class Reply(Generic[R]):
     """What an ask ends with: await it in any event loop, or call `result` in any thread.
@@ -68,12 +72,9 @@ class Reply(Generic[R]):
     """
 
     __slots__ = (
-        "_convert",
         "_deadline",
-        "_done",
-        "_error",
+        "_ends",
         "_listeners",
-        "_value",
         "_wait",
         "_what",
     )
@@ -90,12 +91,11 @@ class Reply(Generic[R]):
         wait: how to block until it is done or so many seconds passed; None: on an Event.
         what: actor and action, for messages.
         """
-        self._done = False
-        self._value: Any = None
-        self._error: BaseException | None = None
-        # Appended by who waits, popped by who ends it: both atomic, so it needs no lock.
+        # Neither list needs a lock, since append and pop are atomic. Whoever ends it appends a
+        # whole end, and the first in the list counts: who was a moment later changes nothing.
+        # Listeners are appended by who waits and popped by who ends it.
+        self._ends: list[_End] = []
         self._listeners: list[Callable[[Reply[Any]], None]] = []
-        self._convert: Callable[[Any], Any] | None = None
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._wait = wait
         self._what = what
@@ -103,14 +103,14 @@ class Reply(Generic[R]):
     # -- for who asked -----------------------------------------------------------------------
     def done(self) -> bool:
         """Whether it has ended."""
-        return self._done
+        return bool(self._ends)
 
     def has_timeout(self) -> bool:
         """Whether it ends by itself after some time."""
         return self._deadline is not None
 
     def __await__(self) -> Generator[Any, None, R]:
-        if not self._done:
+        if not self._ends:
             yield from self._settled().__await__()
         return self._outcome()
 
@@ -121,10 +121,10 @@ class Reply(Generic[R]):
             TimedOut: not within `timeout` seconds; it may be waited for again.
             ActorError: what the ask ended with, or this thread is the one that has to answer.
         """
-        if not self._done:
+        if not self._ends:
             limit = self._patience(timeout)
             (self._wait or block)(self, limit)
-            if not self._done:
+            if not self._ends:
                 error = self._timed_out()
                 if self._deadline is not None and time.monotonic() >= self._deadline:
                     self.set_error(error)
@@ -138,7 +138,7 @@ class Reply(Generic[R]):
         What it raises is logged.
         """
         self._listeners.append(callback)
-        if self._done:
+        if self._ends:
             self._notify()
 
     def wait_by(self, wait: Callable[[Reply[Any], float | None], None]) -> None:
@@ -148,18 +148,15 @@ class Reply(Generic[R]):
     # -- for who answers ---------------------------------------------------------------------
     def set_result(self, value: Any, convert: Callable[[Any], Any] | None = None) -> None:
         """End it with `value`, or with what `convert(value)` gives in the thread that asks."""
-        if not self._done:
-            self._value = value
-            self._convert = convert
-            self._done = True
+        if not self._ends:
+            self._ends.append((value, convert, None))
             if self._listeners:
                 self._notify()
 
     def set_error(self, error: BaseException) -> None:
         """End it with `error`."""
-        if not self._done:
-            self._error = error
-            self._done = True
+        if not self._ends:
+            self._ends.append((None, None, error))
             if self._listeners:
                 self._notify()
 
@@ -177,17 +174,18 @@ class Reply(Generic[R]):
                 log.exception("reply_callback_failed", ask=".".join(self._what))
 
     def _outcome(self) -> R:
-        if self._error is not None:
-            raise self._error
-        if self._convert is not None:
+        value, convert, error = self._ends[0]
+        if error is not None:
+            raise error
+        if convert is not None:  # by each who looks meanwhile, all of the value as it came
             try:
-                self._value = self._convert(self._value)
+                value = convert(value)
             except Exception as error:  # converting unpickles: anything may come out of it
-                self._error = error
+                self._ends[0] = (None, None, error)
                 raise
-            self._convert = None
-        value: R = self._value
-        return value
+            self._ends[0] = (value, None, None)
+        result: R = value
+        return result
 
     def _settled(self) -> asyncio.Future[None]:
         """A future of the running loop that is done when this is."""
@@ -226,7 +224,7 @@ class Reply(Generic[R]):
         return left if timeout is None else min(left, timeout)
 
     def __repr__(self) -> str:
-        state = "done" if self._done else "pending"
+        state = "done" if self._ends else "pending"
         return f"<Reply of {'.'.join(self._what)}, {state}>"
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import pickle
+import sys
 import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 import pytest
 
 from zactor import Actor, action
 from zactor.kernel.errors import NotReachable, TimedOut
+from zactor.kernel.runtime import refs
 from zactor.kernel.runtime.refs import GATEWAY, Reply, gateway_here, make_ref
 
 
@@ -203,6 +207,70 @@ def test_many_threads_may_end_and_await_replies_at_once() -> None:
             thread.join()
         assert reply.result(0) == 1
         assert seen == [1]
+
+
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """New threads change as often as can be, also where an interpreter without a debugger
+    happens not to let them: between any two lines of a Reply.
+    """
+
+    def trace(frame: FrameType, event: str, arg: object) -> Any:
+        return trace if frame.f_code.co_filename == refs.__file__ else None
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-7)
+    threading.settrace(trace)
+    yield
+    threading.settrace(None)  # type: ignore[arg-type]  # as its documentation has it
+    sys.setswitchinterval(before)
+
+
+def outcome_of(reply: Reply[Any]) -> object:
+    """What it ended with, as whoever asks sees it."""
+    try:
+        return reply.result(0)
+    except ValueError as error:
+        return error
+
+
+def in_threads(count: int, work: Callable[[int], None]) -> None:
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+@pytest.mark.usefixtures("restless")
+def test_a_reply_that_many_threads_end_at_once_has_one_end_for_all_who_look() -> None:
+    count, rounds = 6, 300
+    replies: list[Reply[Any]] = [Reply() for _ in range(rounds)]
+    seen: list[list[object]] = [[] for _ in range(rounds)]
+    heard: list[list[object]] = [[] for _ in range(rounds)]
+    for reply, there in zip(replies, heard, strict=True):
+        reply.add_done_callback(lambda ended, there=there: there.append(outcome_of(ended)))
+    errors = [ValueError(number) for number in range(count)]
+    start = threading.Barrier(count)
+
+    def end_all(number: int) -> None:
+        for reply, there in zip(replies, seen, strict=True):
+            start.wait()
+            if number % 3 == 0:
+                reply.set_error(errors[number])
+            elif number % 3 == 1:
+                reply.set_result(number)
+            else:  # one that is read by who looks, several at a time
+                reply.set_result(number, lambda raw: f"read {raw}")
+            there.append(outcome_of(reply))
+
+    in_threads(count, end_all)
+    allowed = {*errors, *range(count), *(f"read {number}" for number in range(count))}
+    for there, told in zip(seen, heard, strict=True):
+        assert len(there) == count
+        assert len(told) == 1
+        assert len({*there, *told}) == 1, (there, told)
+        assert there[0] in allowed
 
 
 def test_a_reply_that_nobody_wants_is_no_leak(world: Any) -> None:
