@@ -40,6 +40,7 @@ class Members:
         self._journal = node.journal
         self._away: dict[NodeId, float] = {}  # loop time since which a peer is out of the view
         self._dead: dict[str, int] = {}  # name -> the last of its lives that has ended
+        self._checked: set[Peer] = set()  # whether their processes live is being looked at
         self.stuck: set[str] = set()  # nodes whose process lives and whose loop is silent
         self.lag_ms = 0  # how late our own loop was at the last look
         self.clocks: dict[str, tuple[int, int]] = {}
@@ -104,21 +105,33 @@ class Members:
     def on_disconnected(self, peer: Peer) -> None:
         """A broken connection is a hint: look whether the process lives."""
         self._groups.linked(peer.node, False)
-        self._node.spawn(self._check_process(peer))
+        # A link that flaps breaks more often than a look takes: one goes on while it is broken.
+        if peer not in self._checked:
+            self._checked.add(peer)
+            self._node.spawn(self._check_process(peer))
 
     async def _check_process(self, peer: Peer) -> None:
+        try:
+            while not peer.connected and not peer.gone:
+                if not await self._may_live(peer):
+                    self._hub.drop_peer(peer.node.name, f"the process of {peer.node.name} is gone")
+                    return
+                await asyncio.sleep(config.PROCESS_CHECKS_MS / 1000)
+        finally:
+            self._checked.discard(peer)
+
+    async def _may_live(self, peer: Peer) -> bool:
+        """Whether nothing proves that the process behind a door is gone."""
         host, _, port = peer.hello.endpoint.removeprefix("tcp://").rpartition(":")
-        while not peer.connected and not peer.gone:
-            try:
-                async with asyncio.timeout(config.PROCESS_CHECK_MS / 1000):
-                    _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-                writer.close()
-            except ConnectionRefusedError:
-                self._hub.drop_peer(peer.node.name, f"the process of {peer.node.name} is gone")
-                return
-            except OSError:
-                pass  # no proof of anything: silence will tell
-            await asyncio.sleep(config.PROCESS_CHECKS_MS / 1000)
+        try:
+            async with asyncio.timeout(config.PROCESS_CHECK_MS / 1000):
+                _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+        except ConnectionRefusedError:
+            return False
+        except OSError:
+            return True  # no proof of anything: silence will tell
+        writer.close()
+        return True
 
     def on_heartbeat(self, heartbeat: messages.Heartbeat) -> None:
         """A peer's loop is alive."""

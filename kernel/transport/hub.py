@@ -374,7 +374,7 @@ class Hub:
 
     def probe(self, peer: Peer) -> None:
         """Ask a peer where its link stands: if we are dead to it, it will say so."""
-        if peer.connected:
+        if peer.connected and not peer.unsent:  # else what waits does
             self._carry_out(peer, peer.link.connected(self.now_ms()))
 
     def broken(self) -> set[str]:

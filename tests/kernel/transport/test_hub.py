@@ -366,6 +366,21 @@ def test_a_request_at_which_the_node_fails_keeps_no_other_from_being_read(
     assert asyncio.run(story()) == list(range(count))
 
 
+def test_a_peer_whose_socket_is_full_is_asked_once_where_it_stands(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with linked(tmp_path) as ((one, _), (_, user)):
+            peer = one.peers["n2"]
+            dealer, peer.dealer = peer.dealer, None  # which takes nothing
+            for _ in range(5):
+                one.probe(peer)
+            assert len(peer.unsent) == 1
+            peer.dealer = dealer
+            peer.put(signal(1))
+            await user.until(lambda: user.items == [signal(1)])
+
+    asyncio.run(story())
+
+
 def test_a_broken_connection_is_told(tmp_path: Path) -> None:
     async def story() -> None:
         async with hub(tmp_path, "n1") as (one, user):

@@ -1,0 +1,55 @@
+"""What a node makes of broken connections."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+import msgspec
+import zmq
+from live_nodes import live_nodes, until
+
+
+def checks() -> int:
+    """How many looks whether a process lives are under way."""
+    return sum("_check_process" in repr(task) for task in asyncio.all_tasks() if not task.done())
+
+
+def test_a_link_that_flaps_has_one_look_at_the_process_under_way(home: Path) -> None:
+    async def story() -> None:
+        async with live_nodes(home, "m1", "n1") as (one, _):
+            peer = one.hub.peers["n1"]
+            for _ in range(50):
+                one.hub._on_monitor(peer, zmq.EVENT_DISCONNECTED)
+                assert checks() == 1
+                await asyncio.sleep(0)  # it begins
+                one.hub._on_monitor(peer, zmq.EVENT_HANDSHAKE_SUCCEEDED)
+            await until(lambda: checks() == 0)
+            assert one.hub.peers.get("n1") is peer
+            one.hub._on_monitor(peer, zmq.EVENT_DISCONNECTED)  # and it may begin again
+            assert checks() == 1
+            one.hub._on_monitor(peer, zmq.EVENT_HANDSHAKE_SUCCEEDED)
+            await until(lambda: checks() == 0)
+
+    asyncio.run(story())
+
+
+def test_a_process_that_is_gone_is_found_by_the_look_that_an_earlier_break_began(
+    home: Path,
+) -> None:
+    async def story() -> None:
+        async with live_nodes(home, "m1", "n1") as (one, _):
+            peer = one.hub.peers["n1"]
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                there = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+            one.hub._on_monitor(peer, zmq.EVENT_DISCONNECTED)
+            await asyncio.sleep(0)  # it looks at the door, which is there
+            one.hub._on_monitor(peer, zmq.EVENT_HANDSHAKE_SUCCEEDED)
+            peer.hello = msgspec.structs.replace(peer.hello, endpoint=there)  # and now it isn't
+            one.hub._on_monitor(peer, zmq.EVENT_DISCONNECTED)
+            assert checks() == 1
+            await until(lambda: peer.gone)
+            assert peer.gone == "the process of n1 is gone"
+
+    asyncio.run(story())
