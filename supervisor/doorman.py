@@ -37,16 +37,20 @@ class Doorman:
         """`node` is whose door it is."""
         self._node = node
         self._requests: Counter[bytes] = Counter()  # under way, by client
-        self._waiting: dict[str, int] = {}
+        self._waiting: dict[str, int] = {}  # when each was last heard, the longest ago first
 
     def waiting_endpoints(self) -> list[str]:
         """Return the doors of the unconfigured nodes that are known of, sorted."""
-        since = self._node.hub.now_ms() - WAITING_KEPT_MS
-        self._waiting = {there: at for there, at in self._waiting.items() if at >= since}
+        self._forget_silent()
         here = read_entries(self._node.settings.home)
         unnamed = {entry.endpoint for entry in here if not entry.name}
         named = {peer.hello.endpoint for peer in self._node.hub.peers.values()}
         return sorted((unnamed | self._waiting.keys()) - named)
+
+    def _forget_silent(self) -> None:
+        since = self._node.hub.now_ms() - WAITING_KEPT_MS
+        while self._waiting and next(iter(self._waiting.values())) < since:
+            del self._waiting[next(iter(self._waiting))]
 
     def peer(self, peer: Peer, request: messages.Request) -> None:
         """Another node asks something."""
@@ -74,6 +78,8 @@ class Doorman:
         """A client asks something at the door."""
         operation = request.operation
         if isinstance(operation, messages.Waiting):
+            self._forget_silent()  # nobody may ever ask who waits
+            self._waiting.pop(operation.endpoint, None)
             self._waiting[operation.endpoint] = self._node.hub.now_ms()
             self._answer(client, request.number, {})
             return

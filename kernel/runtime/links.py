@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import structlog
 
@@ -40,7 +41,10 @@ class Links(Fates):
         super().__init__(node, policy, dead_letter, trace, failed)
         self._pending: dict[int, Pending] = {}
         self._requests = itertools.count(1)
-        self._lost: set[NodeId] = set()  # lives of nodes that are over
+        # Of lives that are over. An entry can matter only to who still holds the port, by a place
+        # or a route that is about to be forgotten: so it goes with the port. A life that is met
+        # again, since it was given up before it was a member, has another port.
+        self._lost: WeakSet[Port] = WeakSet()
 
     # -- out ---------------------------------------------------------------------------------
     def ask_there(
@@ -70,7 +74,7 @@ class Links(Fates):
         except MailboxFull:
             del self._pending[request]
             raise
-        if port.node in self._lost:
+        if port in self._lost:
             # Its end was told before this ask was pending, so nobody else will fail it.
             self._fail(request, NotDelivered(f"{port.node} is gone"))
 
@@ -222,7 +226,7 @@ class Links(Fates):
 
         Args: lost: what it hasn't acknowledged, and whether it was sent at all.
         """
-        self._lost.add(port.node)
+        self._lost.add(port)
         self.peer_apart(port, lost)
 
     def peer_apart(self, port: Port, lost: Sequence[tuple[object, bool]]) -> None:

@@ -1,0 +1,31 @@
+"""What a node owes to those who ask at its door."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from live_nodes import live_nodes
+
+from zactor.kernel.protocol import messages
+from zactor.kernel.transport.seam import Client
+from zactor.supervisor import doorman
+
+
+def test_who_waits_for_a_name_is_forgotten_without_anybody_looking(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doorman, "WAITING_KEPT_MS", -1)  # over as soon as it is said
+
+    async def story() -> None:
+        async with live_nodes(home, "m1") as (node,):
+            for port in range(100):
+                there = f"tcp://127.0.0.1:{port}"
+                waiting = messages.Waiting(
+                    messages.WIRE_VERSION, node.hub.keys.cluster, there, (3, 11)
+                )
+                node.doorman.client(Client(b"x"), messages.Request(1, waiting))
+            assert len(node.doorman._waiting) <= 1
+
+    asyncio.run(story())
