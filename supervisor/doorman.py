@@ -18,6 +18,7 @@ from zactor.kernel.transport.seam import Client
 from zactor.kernel.wire import results
 from zactor.kernel.wire.bulky import Buffer, Bulky
 from zactor.kernel.wire.payload import decode_value
+from zactor.supervisor.asker import Asker
 from zactor.supervisor.groupdesk import SESSION_OPERATIONS
 from zactor.supervisor.rundir import read_entries
 
@@ -63,12 +64,13 @@ class Doorman:
         self._node.spawn(self._serve_peer(peer, request))
 
     async def _serve_peer(self, peer: Peer, request: messages.Request) -> None:
+        asker = Asker.node_called(peer.node.name)
         try:
-            result = await self._node.operations.run(request.operation, peer.node.name)
+            result = await self._node.operations.run(request.operation, asker)
         except ZactorError as error:
             self._node.hub.send(peer, results.problem(request.number, error))
         except Exception as error:
-            log.exception("operation_failed", operation=type(request.operation).__name__)
+            self._log_failure(request, asker)
             self._node.hub.send(peer, results.problem(request.number, error))
         else:
             for answer in results.answers(request.number, result):
@@ -98,8 +100,9 @@ class Doorman:
         self._node.spawn(self._serve_client(client, request))
 
     async def _serve_client(self, client: Client, request: messages.Request) -> None:
+        asker = Asker.client_at(self._node.me.name)
         try:
-            result = await self._node.operations.run(request.operation, "", request.id)
+            result = await self._node.operations.run(request.operation, asker, request.id)
             self._answer(client, request.number, result)
         except ZactorError as error:
             self._node.hub.answer(client, results.problem(request.number, error))
@@ -113,12 +116,17 @@ class Doorman:
             self._node.hub.answer(client, results.problem(request.number, stopping))
             raise
         except Exception as error:
-            log.exception("operation_failed", operation=type(request.operation).__name__)
+            self._log_failure(request, asker)
             self._node.hub.answer(client, results.problem(request.number, error))
         finally:
             self._requests[client.routing_id] -= 1
             if not self._requests[client.routing_id]:
                 del self._requests[client.routing_id]
+
+    def _log_failure(self, request: messages.Request, asker: Asker) -> None:
+        log.exception(
+            "operation_failed", operation=type(request.operation).__name__, who=asker.author
+        )
 
     def _answer(self, client: Client, number: int, result: object) -> None:
         for answer in results.answers(number, result):

@@ -17,6 +17,7 @@ from zactor.kernel.knowledge.terms import to_json
 from zactor.kernel.protocol import messages
 from zactor.supervisor import looks, theoryview
 from zactor.supervisor.aside import aside
+from zactor.supervisor.asker import Asker
 from zactor.supervisor.changes import Asked, Changes
 from zactor.supervisor.forms import no_actor
 from zactor.supervisor.theoryview import ActorRow
@@ -47,7 +48,7 @@ class Operations:
             messages.React: changes.react,
             messages.RemoveReact: changes.remove_react,
         }
-        self._by_kind: dict[type[Any], Callable[[Any, str], Awaitable[object]]] = {
+        self._by_kind: dict[type[Any], Callable[[Any, Asker], Awaitable[object]]] = {
             messages.EmitSignal: self._emit_signal,
             messages.TellActor: self._tell_actor,
             messages.AskActor: self._ask_actor,
@@ -59,8 +60,8 @@ class Operations:
             messages.CheckBundle: self._check_bundle,
         }
 
-    async def run(self, operation: messages.Operation, who: str, id: str = "") -> object:
-        """Carry out `operation` for `who` ("" for a client) and return plain data.
+    async def run(self, operation: messages.Operation, asker: Asker, id: str = "") -> object:
+        """Carry out `operation` for `asker` and return plain data.
 
         Args:
             id: of the request: a change that is asked for twice under one id is made once.
@@ -74,15 +75,15 @@ class Operations:
             await self._node.joined.wait()
         change = self._changes.get(type(operation))
         if change is not None:
-            asker = who or f"client@{self._node.me.name}"
-            outcome = await change(operation, Asked(asker, id or self._node.ledger.new_id()))
+            asked = Asked(asker.author, id or self._node.ledger.new_id())
+            outcome = await change(operation, asked)
             # What is asked of another node next meets a network that knows of it.
             await self._node.ledger.everywhere()
             return outcome
         handler = self._by_kind.get(type(operation))
         if handler is None:
             raise Refused(f"{type(operation).__name__} is nothing to ask of a configured node")
-        return await handler(operation, who or "client")
+        return await handler(operation, asker)
 
     # -- messages to actors ------------------------------------------------------------------
     def _actor(self, name: str) -> ActorRow:
@@ -91,18 +92,18 @@ class Operations:
             raise NoSuchActor(no_actor(name))
         return row
 
-    async def _emit_signal(self, op: messages.EmitSignal, who: str) -> object:
+    async def _emit_signal(self, op: messages.EmitSignal, asker: Asker) -> object:
         row = self._actor(op.actor)
         if row.node != self._node.me.name:
             return await self.ask_node(row.node, op)
         return {"reached": self._node.runtime.emit(op.actor, op.action, op.payload)}
 
-    async def _tell_actor(self, op: messages.TellActor, who: str) -> object:
+    async def _tell_actor(self, op: messages.TellActor, asker: Asker) -> object:
         self._actor(op.actor)
         self._node.runtime.request(op.actor, op.action, op.payload, None)
         return {}
 
-    async def _ask_actor(self, op: messages.AskActor, who: str) -> object:
+    async def _ask_actor(self, op: messages.AskActor, asker: Asker) -> object:
         row = self._actor(op.actor)
         if op.plain and row.node != self._node.me.name:
             # The value is made plain where its class is known.
@@ -110,14 +111,14 @@ class Operations:
         return await self._node.doorman.request_actor(op)
 
     # -- reading -----------------------------------------------------------------------------
-    async def _look(self, op: messages.Look, who: str) -> object:
-        if who == "client" and op.what in looks.KNOWLEDGE:
+    async def _look(self, op: messages.Look, asker: Asker) -> object:
+        if asker.is_client and op.what in looks.KNOWLEDGE:
             if op.what != "nodes":
                 await self._node.joined.wait()
             await self._node.ledger.catch_up()
-        return await looks.look(self._node, op.what, op.argument, everywhere=who == "client")
+        return await looks.look(self._node, op.what, op.argument, everywhere=asker.is_client)
 
-    async def _query(self, op: messages.QueryFacts, who: str) -> object:
+    async def _query(self, op: messages.QueryFacts, asker: Asker) -> object:
         def look() -> list[dict[str, Any]] | None:
             found = solve(op.goal, self._node.ledger.theory)
             return [{name: to_json(term) for name, term in row.items()} for row in found] or None
@@ -125,20 +126,20 @@ class Operations:
         await self._node.ledger.catch_up()
         return await self._node.ledger.until(look, min(op.wait_s, 3600.0)) or []
 
-    async def _events(self, op: messages.Events, who: str) -> object:
+    async def _events(self, op: messages.Events, asker: Asker) -> object:
         events = await self._node.journal.wait(op.after, min(op.wait_s, 60.0))
         return {"events": events, "next": events[-1]["number"] if events else op.after}
 
     # -- bundles -----------------------------------------------------------------------------
-    async def _put_part(self, op: messages.PutPart, who: str) -> object:
+    async def _put_part(self, op: messages.PutPart, asker: Asker) -> object:
         held = self._node.store.put_part(op.bundle, op.offset, op.total, op.data)
         return {"held": held}
 
-    async def _get_part(self, op: messages.GetPart, who: str) -> object:
+    async def _get_part(self, op: messages.GetPart, asker: Asker) -> object:
         data, total = self._node.store.get_part(op.bundle, op.offset)
         return {"data": data, "total": total}
 
-    async def _check_bundle(self, op: messages.CheckBundle, who: str) -> object:
+    async def _check_bundle(self, op: messages.CheckBundle, asker: Asker) -> object:
         await self._node.fetcher.need(op.bundle)
         bundle = await aside(self._node.store.open, op.bundle)
         await aside(check, bundle, op.type, node=self._node.me.name)
@@ -147,7 +148,7 @@ class Operations:
     async def ask_node(self, node: str, operation: messages.Operation) -> object:
         """Carry out `operation` at `node`, which may be this one."""
         if node == self._node.me.name:
-            return await self.run(operation, node)
+            return await self.run(operation, Asker.node_called(node))
         peer = self._node.hub.peers.get(node)
         if peer is None:
             raise NoSuchThing(f"node {node} is not connected to {self._node.me.name}")

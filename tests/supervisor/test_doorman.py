@@ -11,6 +11,7 @@ from live_nodes import live_nodes
 from zactor.kernel.protocol import messages
 from zactor.kernel.transport.seam import Client
 from zactor.supervisor import doorman
+from zactor.supervisor.asker import Asker
 
 
 def test_who_waits_for_a_name_is_forgotten_without_anybody_looking(
@@ -29,3 +30,24 @@ def test_who_waits_for_a_name_is_forgotten_without_anybody_looking(
             assert len(node.doorman._waiting) <= 1
 
     asyncio.run(story())
+
+
+def test_a_node_called_client_is_a_node(home: Path) -> None:
+    async def story() -> None:
+        async with live_nodes(home, "m1", "client") as (_, other):
+            peer = other.members.peer("m1")
+            assert peer is not None
+            look = messages.Look(what="doctor", argument="")
+            rows = await other.calls.ask(peer, look, 5.0)
+            assert {row["node"] for row in rows} == {"m1"}, "what m1 knows alone"
+            rows = await other.operations.run(look, Asker.client_at("client"))
+            assert isinstance(rows, list)
+            assert {row["node"] for row in rows} == {"m1", "client"}
+
+    asyncio.run(story())
+
+
+def test_who_asks_is_named_by_what_it_is() -> None:
+    assert Asker.client_at("m1").author == "client@m1"
+    assert Asker.node_called("m1").author == "m1"
+    assert Asker.node_called("client") != Asker.client_at("client")
