@@ -82,8 +82,10 @@ KEYS_WAITING_MAX = 1_024  # beyond it unknown keys are refused at once
 LOG_BURST_MS = 5_000  # refusals and failed handshakes: one line at once, then one for each of these
 
 # -- door ------------------------------------------------------------------------------------
-DOOR_REQUESTS_MAX = 1_024  # requests of one client under way at once
-DOOR_REQUESTS_ALL_MAX = 16_384  # of all clients together
+# Of one client under way at once; each until its timeout, or until its client goes. There is no
+# longest timeout: an ask may take as long as somebody waits for it.
+DOOR_REQUESTS_MAX = 1_024
+DOOR_REQUESTS_ALL_MAX = 16_384  # of all clients together, with changes that nobody waits for
 DOOR_CLIENTS_MAX = 256
 DOOR_BACKLOG_BYTES_MAX = 256 << 20  # answers that wait for clients that don't read
 DOOR_BACKLOG_MS = 30_000  # a client that reads nothing for so long loses its answers

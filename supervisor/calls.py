@@ -34,7 +34,7 @@ class Calls:
         number = next(self._numbers)
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting[number] = (peer, future, [])
-        self._send(peer, Request(number, operation))
+        self._send(peer, Request(number, operation, timeout_s or 0.0))
         if peer.gone:
             self.peer_gone(peer)
         try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -27,8 +29,45 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_ALL_MAX = config.DOOR_REQUESTS_ALL_MAX
+Outbound = Sequence[messages.Answer | messages.Problem]
+
+_MAY_BE_CUT = (
+    messages.AskActor
+    | messages.Look
+    | messages.QueryFacts
+    | messages.Events
+    | messages.PutPart
+    | messages.GetPart
+    | messages.CheckBundle
+)
+"""Operations that end with who waits for them. The others change something, and are done to their
+end all the same: half a change would be worse than one that nobody waits for."""
+
 WAITING_KEPT_MS = 2_000  # an unconfigured node that is silent for longer isn't shown any more
+
+
+@dataclass(slots=True, eq=False)
+class _Visit:
+    """A client, from its first request under way to its last."""
+
+    client: Client
+    under_way: set[_Errand] = field(default_factory=set)  # not answered
+    unwatch: Callable[[], None] = lambda: None
+
+
+@dataclass(slots=True, eq=False)
+class _Errand:
+    """One request of a client."""
+
+    visit: _Visit
+    request: messages.Request
+    task: asyncio.Task[object] | None = None
+    timer: asyncio.TimerHandle | None = None  # None: as long as the client is there
+
+    def cut(self) -> None:
+        """Nobody waits for it any more: end it, where that is all right."""
+        if self.task is not None and isinstance(self.request.operation, _MAY_BE_CUT):
+            self.task.cancel()
 
 
 class Doorman:
@@ -37,7 +76,8 @@ class Doorman:
     def __init__(self, node: Node) -> None:
         """`node` is whose door it is."""
         self._node = node
-        self._requests: Counter[bytes] = Counter()  # under way, by client
+        self._visits: dict[bytes, _Visit] = {}  # of clients with requests under way
+        self._under_way = 0  # operations of clients, also those that nobody waits for any more
         self._waiting: dict[str, int] = {}  # when each was last heard, the longest ago first
 
     def waiting_endpoints(self) -> list[str]:
@@ -65,16 +105,37 @@ class Doorman:
 
     async def _serve_peer(self, peer: Peer, request: messages.Request) -> None:
         asker = Asker.node_called(peer.node.name)
+        limit_s = _limit_s(request) if isinstance(request.operation, _MAY_BE_CUT) else None
+        outbound: Outbound
         try:
-            result = await self._node.operations.run(request.operation, asker)
+            async with asyncio.timeout(limit_s) as limit:
+                outbound = await self._outcome(request, asker)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            outbound = [self._late(request)]
+        for each in outbound:
+            self._node.hub.send(peer, each)
+
+    async def _outcome(self, request: messages.Request, asker: Asker) -> Outbound:
+        """Do what is asked and return what to answer."""
+        try:
+            result = await self._node.operations.run(request.operation, asker, request.id)
+            return list(results.answers(request.number, result))
         except ZactorError as error:
-            self._node.hub.send(peer, results.problem(request.number, error))
+            return [results.problem(request.number, error)]
         except Exception as error:
-            self._log_failure(request, asker)
-            self._node.hub.send(peer, results.problem(request.number, error))
-        else:
-            for answer in results.answers(request.number, result):
-                self._node.hub.send(peer, answer)
+            name = type(request.operation).__name__
+            log.exception("operation_failed", operation=name, who=asker.author)
+            return [results.problem(request.number, error)]
+
+    def _late(self, request: messages.Request) -> messages.Problem:
+        name = type(request.operation).__name__
+        late = TimedOut(
+            f"{self._node.me.name} has not done {name} within {request.timeout_s:g} s: it may"
+            " still be done, look first"
+        )
+        return results.problem(request.number, late)
 
     def client(self, client: Client, request: messages.Request) -> None:
         """A client asks something at the door."""
@@ -88,45 +149,71 @@ class Doorman:
         if type(operation) in SESSION_OPERATIONS:
             self._node.groupdesk.take(client, request)
             return
-        mine = self._requests[client.routing_id]
-        if mine >= config.DOOR_REQUESTS_MAX or self._requests.total() >= _ALL_MAX:
+        visit = self._visits.get(client.routing_id)
+        mine = 0 if visit is None else len(visit.under_way)
+        if mine >= config.DOOR_REQUESTS_MAX or self._under_way >= config.DOOR_REQUESTS_ALL_MAX:
             error = MailboxFull(
                 f"{mine} requests of yours are under way at {self._node.me.name}, and"
-                f" {self._requests.total()} in all: wait for some of them"
+                f" {self._under_way} in all: wait for some of them"
             )
             self._node.hub.answer(client, results.problem(request.number, error))
             return
-        self._requests[client.routing_id] += 1
-        self._node.spawn(self._serve_client(client, request))
+        if visit is None:
+            visit = self._visits[client.routing_id] = _Visit(client)
+            gone = partial(self._went, visit)
+            visit.unwatch = self._node.hub.door.clients.watch(client, gone)
+        self._begin(visit, request)
 
-    async def _serve_client(self, client: Client, request: messages.Request) -> None:
-        asker = Asker.client_at(self._node.me.name)
+    def _begin(self, visit: _Visit, request: messages.Request) -> None:
+        errand = _Errand(visit, request)
+        visit.under_way.add(errand)
+        errand.task = self._node.make_task(self._serve_client(errand))
+        self._under_way += 1
+        errand.task.add_done_callback(self._one_less)
+        limit_s = _limit_s(request)
+        if limit_s is not None:
+            errand.timer = asyncio.get_running_loop().call_later(limit_s, self._expire, errand)
+
+    def _one_less(self, _: object) -> None:
+        self._under_way -= 1
+
+    async def _serve_client(self, errand: _Errand) -> None:
         try:
-            result = await self._node.operations.run(request.operation, asker, request.id)
-            self._answer(client, request.number, result)
-        except ZactorError as error:
-            self._node.hub.answer(client, results.problem(request.number, error))
-        except TimeoutError:  # who asked has given up, and needn't be told in other words
-            late = TimedOut(f"not done within {request.timeout_s:g} s; it may still be done")
-            self._node.hub.answer(client, results.problem(request.number, late))
+            asker = Asker.client_at(self._node.me.name)
+            self._end(errand, await self._outcome(errand.request, asker))
         except asyncio.CancelledError:
             stopping = OutcomeUnknown(
                 f"node {self._node.me.name} stopped before it had answered: it may still be done"
             )
-            self._node.hub.answer(client, results.problem(request.number, stopping))
+            self._end(errand, [results.problem(errand.request.number, stopping)])
             raise
-        except Exception as error:
-            self._log_failure(request, asker)
-            self._node.hub.answer(client, results.problem(request.number, error))
-        finally:
-            self._requests[client.routing_id] -= 1
-            if not self._requests[client.routing_id]:
-                del self._requests[client.routing_id]
 
-    def _log_failure(self, request: messages.Request, asker: Asker) -> None:
-        log.exception(
-            "operation_failed", operation=type(request.operation).__name__, who=asker.author
-        )
+    def _end(self, errand: _Errand, outbound: Outbound) -> None:
+        """Answer, unless that was done or nobody is there; the client's slot is free again."""
+        visit = errand.visit
+        if errand not in visit.under_way:
+            return
+        visit.under_way.discard(errand)
+        if errand.timer is not None:
+            errand.timer.cancel()
+        if not visit.under_way:
+            visit.unwatch()
+            self._visits.pop(visit.client.routing_id, None)
+        for each in outbound:
+            self._node.hub.answer(visit.client, each)
+
+    def _expire(self, errand: _Errand) -> None:
+        self._end(errand, [self._late(errand.request)])
+        errand.cut()
+
+    def _went(self, visit: _Visit) -> None:
+        """The client went: nobody waits for what it has asked."""
+        self._visits.pop(visit.client.routing_id, None)
+        under_way, visit.under_way = visit.under_way, set()
+        for errand in under_way:
+            if errand.timer is not None:
+                errand.timer.cancel()
+            errand.cut()
 
     def _answer(self, client: Client, number: int, result: object) -> None:
         for answer in results.answers(number, result):
@@ -140,8 +227,12 @@ class Doorman:
         def done(outcome: Outcome) -> None:
             loop.call_soon_threadsafe(_settle, future, outcome)
 
-        self._node.runtime.request(op.actor, op.action, op.payload, done, plain=op.plain)
-        outcome = await future
+        runtime = self._node.runtime
+        forget = runtime.request(op.actor, op.action, op.payload, done, plain=op.plain)
+        try:
+            outcome = await future
+        finally:  # it may be cut
+            forget()
         if isinstance(outcome, messages.Failure):
             raise from_wire(outcome.kind, outcome.message, outcome.fields)
         reply: messages.Signal | messages.Ask | messages.Reply
@@ -153,6 +244,11 @@ class Doorman:
         if op.plain:
             return {"value": decode_value(reply.payload, (), "data")}
         return {"payload": reply.payload, "buffers": [bytes(buffer) for buffer in buffers]}
+
+
+def _limit_s(request: messages.Request) -> float | None:
+    """How long the answer is waited for; None: for ever, as an ask may be. NaN is no limit."""
+    return request.timeout_s if 0 < request.timeout_s < math.inf else None
 
 
 def _settle(future: asyncio.Future[Outcome], outcome: Outcome) -> None:

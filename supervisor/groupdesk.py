@@ -81,7 +81,7 @@ class GroupDesk:
             if seat is not None:
                 raise LocalProtocolError("this connection has a session: open another connection")
             seat = self._seats[client.routing_id] = Seat(self, client)
-            self._hub.door.clients.watch(client, lambda: self._lose(seat))
+            seat.unwatch = self._hub.door.clients.watch(client, lambda: self._lose(seat))
             self._spawn(self._open(seat, request.number, operation.name))
             return
         if seat is None or (seat.session is None and not seat.ended):
@@ -264,7 +264,7 @@ class GroupDesk:
         self._forget(seat)
 
     def _forget(self, seat: Seat) -> None:
-        self._hub.door.clients.unwatch(seat.client)
+        seat.unwatch()
         self._seats.pop(seat.client.routing_id, None)
         for number, _ in seat.polls:
             self._answer(seat, number, ())

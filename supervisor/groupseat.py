@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from zactor.kernel import config
@@ -23,6 +24,7 @@ class Seat:
     def __init__(self, desk: GroupDesk, client: Client) -> None:
         """`session` comes when it is open."""
         self.client = client
+        self.unwatch: Callable[[], None] = lambda: None  # look no more whether the client is there
         self.session: Session | None = None
         self.is_gone = False  # the client has closed it, or went
         self.ended = ""  # why the node has closed it

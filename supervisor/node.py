@@ -228,9 +228,16 @@ class Node:
 
     def spawn(self, work: Coroutine[Any, Any, object], name: str | None = None) -> None:
         """Run a coroutine as long as this life lasts; an error of ours is logged, loudly."""
+        _ = self.make_task(work, name)
+
+    def make_task(
+        self, work: Coroutine[Any, Any, object], name: str | None = None
+    ) -> asyncio.Task[object]:
+        """The same, for who may want to cancel it."""
         task = self._loop.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._task_done)
+        return task
 
     def _task_done(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)

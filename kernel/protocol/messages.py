@@ -527,7 +527,8 @@ class Request(Message, frozen=True, tag=70):
 
     number: int
     operation: Operation
-    timeout_s: float = 0.0  # nobody waits for the answer any longer than this; 0: without limit
+    timeout_s: float = 0.0  # nobody waits for the answer any longer than this; 0: without limit.
+    # The node ends it then, see PROTOCOL.md O5a
     id: str = ""  # of a change: asked for again under the same id, it is made once; "": none
 
 

@@ -56,8 +56,10 @@ class Links(Fates):
         sender: int,
         reply: Reply[Any] | None,
         done: Callable[[Outcome], None] | None,
-    ) -> None:
+    ) -> int:
         """Ask an actor of another node, for an actor here (`reply`) or for the door (`done`).
+
+        Returns its number, by which it can be forgotten.
 
         Raises:
             MailboxFull: the hard limit of its link is reached; the ask is forgotten.
@@ -77,6 +79,7 @@ class Links(Fates):
         if port in self._lost:
             # Its end was told before this ask was pending, so nobody else will fail it.
             self._fail(request, NotDelivered(f"{port.node} is gone"))
+        return request
 
     def tell_there(
         self,

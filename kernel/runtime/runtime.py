@@ -210,8 +210,11 @@ class Runtime(Grouped):
         sender: int = 0,
         *,
         plain: bool = False,
-    ) -> None:
+    ) -> Callable[[], None]:
         """Ask an actor, wherever it is, or tell it where `done` is None.
+
+        Returns what to call when nobody waits for the outcome any more: nothing is kept of it
+        here then. The action may still be done.
 
         Args:
             done: called once with the outcome. Threads: by any; it must not block.
@@ -227,15 +230,16 @@ class Runtime(Grouped):
         if place.port is not None:
             if done is None:
                 self.tell_there(place, action, payload, (), sender, "")
-            else:
-                self.ask_there(place, action, payload, (), sender, None, done)
-            return
+                return _nothing
+            request = self.ask_there(place, action, payload, (), sender, None, done)
+            return partial(self._forget_request, request)
         number = next(self.numbers)
         sig = self.sig(number) if done is None else ""
         parcel = Parcel(payload, (), None, sender, number)
         asker = None if done is None else DoorAsker(done, number, self.policy, plain=plain)
         message = Message(action, asker=asker, parcel=parcel, sig=sig)
         self._put_here(place, message, None)
+        return _nothing
 
     # -- what actors and their refs ask for --------------------------------------------------
     def ref(self, name: str, of: type[Any] | None = None) -> Any:
@@ -382,3 +386,7 @@ class Runtime(Grouped):
                 'give the actor dispatcher="thread"'
             )
         block(reply, timeout)
+
+
+def _nothing() -> None:
+    """What is asked of an actor here stands in its mailbox and nowhere else."""

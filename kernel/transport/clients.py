@@ -8,9 +8,15 @@ may overtake the socket's own clean-up, hence a few more looks after the first.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
+from functools import partial
+
+import structlog
 
 from zactor.kernel.transport.seam import Client
+
+log = structlog.get_logger()
 
 LOOKS_AFTER_S = (0.0, 0.002, 0.02, 0.1, 0.5)  # after a disconnection; mostly the first finds it
 
@@ -22,18 +28,23 @@ class ClientWatch:
         """`reaches` tries a client's connection and returns whether it is there."""
         self._loop = asyncio.get_running_loop()
         self._reaches = reaches
-        self._watched: dict[bytes, Callable[[], None]] = {}
+        self._watched: dict[bytes, dict[int, Callable[[], None]]] = {}
+        self._numbers = itertools.count()  # of those who watch
         self._looks: list[float] = []  # that are left, the next one last
         self._timer: asyncio.TimerHandle | None = None
         self._is_told = False
 
-    def watch(self, client: Client, lost: Callable[[], None]) -> None:
-        """Call `lost` once when the client's connection is gone. One call for each client."""
-        self._watched[client.routing_id] = lost
+    def watch(self, client: Client, lost: Callable[[], None]) -> Callable[[], None]:
+        """Call `lost` once when the client's connection is gone; returns what ends the watch."""
+        number = next(self._numbers)
+        self._watched.setdefault(client.routing_id, {})[number] = lost
+        return partial(self._unwatch, client.routing_id, number)
 
-    def unwatch(self, client: Client) -> None:
-        """Don't any more."""
-        self._watched.pop(client.routing_id, None)
+    def _unwatch(self, routing_id: bytes, number: int) -> None:
+        watching = self._watched.get(routing_id, {})
+        watching.pop(number, None)
+        if not watching:
+            self._watched.pop(routing_id, None)
 
     def somebody_went(self) -> None:
         """A connection ended; any thread."""
@@ -72,6 +83,8 @@ class ClientWatch:
         self._arm()
 
     def _lose(self, routing_id: bytes) -> None:
-        lost = self._watched.pop(routing_id, None)
-        if lost is not None:
-            lost()
+        for lost in self._watched.pop(routing_id, {}).values():
+            try:
+                lost()
+            except Exception:  # of one of them: the others, and other clients', must be told
+                log.exception("client_watch_failed")

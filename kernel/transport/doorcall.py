@@ -13,6 +13,8 @@ from zactor.kernel.transport import sockets
 from zactor.kernel.transport.keys import ClusterKeys
 from zactor.kernel.wire import codec, results
 
+_NUMBER = 1  # of the request: there is one
+
 
 async def call_door(
     context: zmq.Context[Any],
@@ -38,13 +40,17 @@ async def call_door(
             except zmq.Again:
                 return
             try:
-                answered.set_result(codec.decode_outbound(parts))
+                outbound = codec.decode_outbound(parts)
             except RemoteProtocolError as error:
                 answered.set_exception(error)
+                return
+            if outbound.number == _NUMBER:  # else it looks whether we are there, see clients.py
+                answered.set_result(outbound)
 
     loop.add_reader(socket.fileno(), read)
     try:
-        socket.send_multipart(codec.encode_request(messages.Request(1, operation)), zmq.NOBLOCK)
+        request = messages.Request(_NUMBER, operation, timeout_ms / 1000)
+        socket.send_multipart(codec.encode_request(request), zmq.NOBLOCK)
         read()
         async with asyncio.timeout(timeout_ms / 1000):
             outbound = await answered

@@ -14,6 +14,7 @@ from zactor.kernel.protocol import messages
 from zactor.kernel.protocol.messages import Answer, LinkFrame, Request
 from zactor.kernel.transport import sockets
 from zactor.kernel.transport.door import Door
+from zactor.kernel.transport.doorcall import call_door
 from zactor.kernel.transport.ground import Address, Ground
 from zactor.kernel.transport.keys import ClusterKeys, cluster_keys
 from zactor.kernel.transport.seam import Client
@@ -78,9 +79,9 @@ def test_whoever_depends_on_a_client_is_told_when_it_goes_and_only_then(home: Pa
         gone: asyncio.Queue[str] = asyncio.Queue()
         async with visitors(home) as here:
             pairs = {name: await here.visit() for name in ("a", "b", "c", "unwatched")}
-            for name in ("a", "b", "c"):
+            for name in ("a", "b"):
                 here.door.clients.watch(pairs[name][1], note(gone, name))
-            here.door.clients.unwatch(pairs["c"][1])
+            here.door.clients.watch(pairs["c"][1], note(gone, "c"))()
             for name in ("unwatched", "c", "b"):
                 pairs[name][0].close()
             async with asyncio.timeout(WITHIN_S):
@@ -88,6 +89,30 @@ def test_whoever_depends_on_a_client_is_told_when_it_goes_and_only_then(home: Pa
                 pairs["a"][0].close()
                 assert await gone.get() == "a"
             assert gone.empty()
+
+    asyncio.run(story())
+
+
+def test_several_may_depend_on_one_client_and_one_that_fails_keeps_it_from_no_other(
+    home: Path,
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("sick")
+
+    async def story() -> None:
+        gone: asyncio.Queue[str] = asyncio.Queue()
+        async with visitors(home) as here:
+            dealer, client = await here.visit()
+            watch = here.door.clients.watch
+            watch(client, fail)
+            ends = [watch(client, note(gone, name)) for name in ("a", "b", "c")]
+            ends[1]()
+            dealer.close()
+            async with asyncio.timeout(WITHIN_S):
+                assert [await gone.get(), await gone.get()] == ["a", "c"]
+            ends[0]()  # late, and no harm
+            assert gone.empty()
+            assert here.door.clients._watched == {}
 
     asyncio.run(story())
 
@@ -104,6 +129,26 @@ def test_who_is_there_is_looked_at_with_an_answer_to_nothing(home: Path) -> None
             assert codec.decode_outbound(stays.recv_multipart()) == Answer(0, False, b"\xc0")
             assert gone.empty()
             stays.close()
+
+    asyncio.run(story())
+
+
+def test_a_node_that_calls_at_a_door_takes_an_answer_to_nothing_for_none(home: Path) -> None:
+    async def story() -> None:
+        async with visitors(home) as here:
+            calling = asyncio.ensure_future(
+                call_door(
+                    here.ground.context,
+                    here.door.endpoint,
+                    here.keys,
+                    messages.Look("nodes", ""),
+                    int(WITHIN_S * 1000),
+                )
+            )
+            client = await here.came.get()
+            here.door.answer(client, Answer(0, False, b"\xc0"))
+            here.door.answer(client, Answer(1, False, b"\x07"))
+            assert await calling == b"\x07"
 
     asyncio.run(story())
 
