@@ -5,11 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+import msgspec
+
 from zactor.kernel.ids import NodeId
 from zactor.testing.sim_faults import Faults
 
 Arrive = Callable[[NodeId, NodeId, object], None]  # from, to, what
 At = Callable[[float, Callable[[], None]], None]  # call it after so many ms
+
+_ENCODER = msgspec.msgpack.Encoder()
 
 
 class Network:
@@ -29,6 +33,7 @@ class Network:
         self._stuck: dict[tuple[NodeId, NodeId], list[object]] = {}
         self._flying: dict[tuple[NodeId, NodeId], list[object]] = {}
         self.now_ms = 0.0  # set by the cluster before each call
+        self.bytes_per_ms = 0.0  # of each link, each way; 0: as many as there are
 
     # -- cuts --------------------------------------------------------------------------------
     def is_cut(self, source: str, target: str) -> bool:
@@ -89,6 +94,8 @@ class Network:
             self._stuck.setdefault(pair, []).append(frame)
             return
         arrival = max(self.now_ms + self._delay(), self._busy_until.get(pair, 0.0))
+        if self.bytes_per_ms:
+            arrival += len(_ENCODER.encode(frame)) / self.bytes_per_ms
         self._busy_until[pair] = arrival
         self._flying.setdefault(pair, []).append(frame)
         self._at(arrival - self.now_ms, lambda: self._land(pair))
