@@ -1,0 +1,175 @@
+"""What one client may do to a node: little memory, no stillness, nothing of the node's own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+
+import pytest
+from rude_clients import COUNTER, Unmet, busy_s, demand, resident_bytes, rude_client
+
+from zactor import ZactorError, connect
+from zactor.kernel.protocol import messages
+from zactor.kernel.transport.keys import cluster_keys
+from zactor.testing.lab import Lab, until
+
+UNREAD_BYTES_MAX = 64 << 20
+WAITING_BYTES_MAX = 32 << 20
+HELD_S_MAX = 0.3  # the others call a node stuck after twice that
+PIECES = 300
+WATCHED_S = 5.0
+
+QUERIES = {  # the first has 2 ** 20 solutions but for its end
+    "a join": ",".join(f"node(A{number}, B{number})" for number in range(20)) + ", nope(X)",
+    "arguments": f"f({','.join('a' * 500_000)})",
+    "a list": f"X = [{','.join('a' * 500_000)}]",
+}
+
+
+def declare(lab: Lab, at: str, padding: str = "") -> str:
+    """Declare a factory; return the identity of its bundle."""
+    source = lab.home / "counter.py"
+    source.write_text(f"{COUNTER}\nPADDING = {padding!r}\n")
+    with connect(lab.endpoint(at), home=lab.home, timeout=20) as m:
+        return str(m.declare_factory("counter", source)["bundle"])
+
+
+# -- memory ----------------------------------------------------------------------------------
+@pytest.mark.xfail(
+    strict=True,
+    raises=Unmet,
+    reason="the queue to a client is limited in messages, whatever their size, and what it holds"
+    " counts nowhere",
+)
+def test_a_client_that_reads_no_answers_costs_a_node_little_memory(lab: Lab) -> None:
+    lab.start("n1")
+    bundle = declare(lab, "n1", os.urandom(700_000).hex())
+    pid = lab.children["n1"].pid
+    with (
+        connect(lab.endpoint("n1"), home=lab.home, timeout=20) as m,
+        rude_client(lab.home, lab.endpoint("n1"), small=True) as client,
+    ):
+        m.status()
+        before = resident_bytes(pid)
+        for _ in range(PIECES):
+            client.send(messages.GetPart(bundle, 0))
+        end = time.monotonic() + WATCHED_S
+        while time.monotonic() < end:
+            m.status()  # others are served
+            grown = resident_bytes(pid) - before
+            demand(grown < UNREAD_BYTES_MAX, f"it grew by {grown >> 20} MiB")
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=Unmet,
+    reason="each announcement of an unconfigured node is kept as it is until somebody looks",
+)
+def test_announcements_of_nodes_cost_a_node_little_memory_however_long_they_are(lab: Lab) -> None:
+    lab.start("n1")
+    pid = lab.children["n1"].pid
+    keys = cluster_keys(lab.home)
+    with rude_client(lab.home, lab.endpoint("n1")) as client:
+        before = resident_bytes(pid)
+        for number in range(150):
+            there = f"tcp://{number}:" + "x" * 1_000_000
+            client.ask(messages.Waiting(messages.WIRE_VERSION, keys.cluster, there, (3, 11)))
+            grown = resident_bytes(pid) - before
+            demand(grown < WAITING_BYTES_MAX, f"{number + 1} of them cost {grown >> 20} MiB")
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=Unmet,
+    reason="nothing in the announcement of an unconfigured node is checked",
+)
+def test_only_addresses_of_this_cluster_and_version_are_shown_as_waiting(lab: Lab) -> None:
+    lab.start("n1")
+    cluster, version = cluster_keys(lab.home).cluster, messages.WIRE_VERSION
+    honest = messages.Waiting(version, cluster, "tcp://127.0.0.1:9", (3, 11))
+    others = [
+        messages.Waiting(version, cluster, "no address\x1b[2J", (3, 11)),
+        messages.Waiting(version, cluster, "tcp://127.0.0.1:99999", (3, 11)),
+        messages.Waiting(version, "another cluster", "tcp://127.0.0.1:10", (3, 11)),
+        messages.Waiting(version + 1, cluster, "tcp://127.0.0.1:11", (3, 11)),
+    ]
+    with (
+        connect(lab.endpoint("n1"), home=lab.home, timeout=20) as m,
+        rude_client(lab.home, lab.endpoint("n1")) as client,
+    ):
+
+        def shown() -> set[str]:
+            for each in [*others, honest]:  # they are shown for a time: say it again
+                client.ask(each)
+            return {str(row["address"]) for row in m.nodes() if row["state"] == "unconfigured"}
+
+        until("the honest one is shown", lambda: "127.0.0.1:9" in shown())
+        found = shown()
+        demand(found == {"127.0.0.1:9"}, f"shown: {found}")
+
+
+# -- time ------------------------------------------------------------------------------------
+@pytest.mark.xfail(
+    strict=True,
+    raises=Unmet,
+    reason="a query is read and solved in one go, in the loop that serves everybody",
+)
+@pytest.mark.parametrize("query", sorted(QUERIES))
+def test_no_query_holds_a_node_for_long(lab: Lab, query: str) -> None:
+    """Measured in the node's own time, so that other programs on the machine don't count."""
+    lab.start("n1")
+    lab.start("n2")
+    until("they meet", lambda: lab.names_up("n1") == {"n1", "n2"})
+    pid = lab.children["n1"].pid
+    waits: list[float] = []
+    is_over, is_looking = threading.Event(), threading.Event()
+
+    def look() -> None:
+        with connect(lab.endpoint("n1"), home=lab.home, timeout=60) as m:
+            while not is_over.is_set():
+                began = busy_s(pid)
+                m.status()
+                waits.append(busy_s(pid) - began)
+                is_looking.set()
+
+    other = threading.Thread(target=look)
+    other.start()
+    try:
+        assert is_looking.wait(20)
+        with (
+            connect(lab.endpoint("n1"), home=lab.home, timeout=60) as m,
+            contextlib.suppress(ZactorError),  # what is too much may be refused
+        ):
+            m.query(QUERIES[query])
+    finally:
+        is_over.set()
+        other.join()
+    demand(max(waits) < HELD_S_MAX, f"another client waited for {max(waits):.2f} s of its work")
+
+
+# -- identity --------------------------------------------------------------------------------
+@pytest.mark.xfail(
+    strict=True,
+    raises=Unmet,
+    reason="a client's id of a request is that of the transaction, and a node's own transactions"
+    " have ids that anybody can guess",
+)
+def test_no_request_of_a_client_stands_for_what_a_node_will_do(lab: Lab) -> None:
+    lab.start("n1")
+    lab.start("n2")
+    until("they meet", lambda: lab.names_up("n1") == {"n1", "n2"})
+    bundle = declare(lab, "n1")
+    with rude_client(lab.home, lab.endpoint("n1")) as client:
+        for name in ("n1", "n2"):
+            for number in range(1, 61):
+                client.ask(messages.DeclareFactory("f", bundle), f"{name}@1#{number}")
+    with connect(lab.endpoint("n1"), home=lab.home, timeout=6) as m:
+        m.status()
+        for name in ("n1", "n2"):
+            try:
+                m.deploy_actor("counter", f"on_{name}", name)
+            except ZactorError as error:
+                raise Unmet(f"no actor on {name}: {error}") from error
+        assert m.ask("on_n2", "ping") == 1

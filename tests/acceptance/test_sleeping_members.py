@@ -1,0 +1,74 @@
+"""A member that reads nothing: who sends to its group waits for it, and nobody else does."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+
+import pytest
+from rude_clients import Unmet
+
+from zactor import Mailbox, RegularMessage, TimedOut, ZactorError
+from zactor.testing.lab import Lab, until
+
+HEARD_S_MAX = 5.0  # 1 s, and what a busy machine adds; a sleeper is closed after 15 s
+STILL_S = 1.0
+PAYLOAD = b"x" * 10_000
+
+
+class Writer:
+    """Sends to the room as fast as it may, in a thread."""
+
+    def __init__(self, lab: Lab, at: str) -> None:
+        self.count = 0
+        self._counted_at = time.monotonic()
+        self._is_over = threading.Event()
+        self._box = Mailbox("writer", lab.endpoint(at), home=lab.home)
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        with contextlib.suppress(ZactorError), self._box as box:
+            while not self._is_over.is_set():
+                box.multicast("room", PAYLOAD)
+                self.count += 1
+                self._counted_at = time.monotonic()
+
+    def waits(self) -> bool:
+        """Whether it has sent nothing for a while."""
+        return time.monotonic() - self._counted_at > STILL_S
+
+    def close(self) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+
+def speak_elsewhere(lab: Lab, at: str) -> None:
+    """A newcomer says something to another group, and hears it in time."""
+    try:
+        with Mailbox("other", lab.endpoint(at), home=lab.home, timeout=HEARD_S_MAX) as box:
+            box.join("elsewhere")
+            box.multicast("elsewhere", b"hello")
+            while not isinstance(box.receive(HEARD_S_MAX), RegularMessage):
+                pass
+    except TimedOut as error:
+        raise Unmet(f"at {at}: {error}") from error
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=Unmet,
+    reason="a node whose member reads nothing withholds credit for all groups alike",
+)
+def test_a_member_that_reads_nothing_holds_up_no_other_group(lab: Lab) -> None:
+    lab.start("n1")
+    lab.start("n2")
+    until("they meet", lambda: lab.names_up("n1") == {"n1", "n2"})
+    with contextlib.closing(Writer(lab, "n2")) as writer:
+        until("the writer writes", lambda: writer.count > 0)
+        with Mailbox("sleeper", lab.endpoint("n1"), home=lab.home) as sleeper:
+            sleeper.join("room")
+            until("the writer waits for the sleeper", writer.waits)
+            for at in ("n1", "n2"):
+                speak_elsewhere(lab, at)
