@@ -13,6 +13,7 @@ from zactor.kernel.transport.keys import cluster_keys
 from zactor.kernel.wire import codec
 
 PATIENCE_MS = 20_000
+DONE_S = 8.0  # for what takes 0.1 s on a quiet machine
 COUNTER = """
 from zactor import Actor, action
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from rude_clients import COUNTER, Unmet, demand
+from rude_clients import COUNTER, DONE_S, Unmet, demand
 
 from zactor import ZactorError, connect
 from zactor.testing.lab import Lab, until
@@ -78,7 +78,7 @@ def test_a_node_without_its_folder_does_what_it_is_asked_when_all_come_back(lab:
         lab.kill(name)
     shutil.rmtree(lab.home / "state" / "n3")
     start(lab, *NAMES)
-    with connect(lab.endpoint("n3"), home=lab.home, timeout=6) as m:
+    with connect(lab.endpoint("n3"), home=lab.home, timeout=DONE_S) as m:
         m.status()
         try:
             m.deploy_actor("counter", "b", "n3")

@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from rude_clients import COUNTER, Unmet, busy_s, demand, resident_bytes, rude_client
+from rude_clients import COUNTER, DONE_S, Unmet, busy_s, demand, resident_bytes, rude_client
 
 from zactor import ZactorError, connect
 from zactor.kernel.protocol import messages
@@ -165,7 +165,7 @@ def test_no_request_of_a_client_stands_for_what_a_node_will_do(lab: Lab) -> None
         for name in ("n1", "n2"):
             for number in range(1, 61):
                 client.ask(messages.DeclareFactory("f", bundle), f"{name}@1#{number}")
-    with connect(lab.endpoint("n1"), home=lab.home, timeout=6) as m:
+    with connect(lab.endpoint("n1"), home=lab.home, timeout=DONE_S) as m:
         m.status()
         for name in ("n1", "n2"):
             try:
