@@ -9,7 +9,7 @@ import contextlib
 import gc
 import itertools
 import os
-import signal
+import sys
 import tempfile
 import threading
 import time
@@ -18,8 +18,18 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))  # for what stands beside it
+
+from family import children_of, kill, processes_of
+from time_limit import TimeLimit
+
 GRACE_S = 3.0  # what is on its way to its end may take this long
 _NUMBERS = itertools.count()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "limit(seconds): instead of what time_limit.py gives each")
+    config.pluginmanager.register(TimeLimit(config), "time-limit")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -55,7 +65,7 @@ class _Watch:
         self._home = home
         self._temp = temp
         self._threads = set(threading.enumerate())
-        self._children = _children()
+        self._children = children_of()
         self._contexts = len(_context_threads())
         self._files = set(temp.iterdir())
 
@@ -68,8 +78,7 @@ class _Watch:
         if not _within_grace(lambda: not self._new_processes()):
             for pid, words in sorted(self._new_processes().items()):
                 left.append(f"process {pid} ({words})")
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+                kill({pid})
         if not _within_grace(lambda: len(_context_threads()) <= self._contexts, gc.collect):
             left.append("an open ZeroMQ context (its threads run on)")
         files = set(self._temp.iterdir()) - self._files
@@ -85,10 +94,10 @@ class _Watch:
         ]
 
     def _new_processes(self) -> dict[int, str]:
-        found = {pid: words for pid, words in _children().items() if pid not in self._children}
+        found = {pid: words for pid, words in children_of().items() if pid not in self._children}
         # Who detached itself is nobody's child, but bears the home it was started with. Looking
         # at every process takes ms, and who has a home has written to it.
-        return found | (_processes_of(self._home) if self._home.exists() else {})
+        return found | (processes_of(self._home) if self._home.exists() else {})
 
 
 def _within_grace(is_good: Callable[[], bool], remedy: Callable[[], object] = int) -> bool:
@@ -101,35 +110,6 @@ def _within_grace(is_good: Callable[[], bool], remedy: Callable[[], object] = in
             return False
         time.sleep(0.01)
     return True
-
-
-def _children() -> dict[int, str]:
-    """Processes that a thread of ours started, also those that nobody has waited for."""
-    pids: set[str] = set()
-    for file in Path("/proc/self/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            pids.update(file.read_text().split())
-    found = {int(pid): _words(pid) for pid in pids}
-    # Python's own helper, started once and meant to stay.
-    return {pid: words for pid, words in found.items() if "resource_tracker" not in words}
-
-
-def _processes_of(home: Path) -> dict[int, str]:
-    mark = f"ZACTOR_HOME={home}\0".encode()
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if folder.name != str(os.getpid()) and mark in (folder / "environ").read_bytes():
-                found[int(folder.name)] = _words(folder.name)
-    return found
-
-
-def _words(pid: str) -> str:
-    try:
-        line = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return "gone"
-    return line.replace(b"\0", b" ").decode(errors="replace").strip() or "not waited for"
 
 
 def _context_threads() -> list[str]:

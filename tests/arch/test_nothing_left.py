@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
+from inner_run import run_inner
 
 LEAKS = {
     "threads lost": """
@@ -47,34 +43,9 @@ def test_it():
 }
 
 
-def run_test(text: str, folder: Path) -> str:
-    watch = (ROOT / "tests" / "conftest.py").read_text()
-    assert "GRACE_S = 3.0" in watch
-    (folder / "conftest.py").write_text(watch.replace("GRACE_S = 3.0", "GRACE_S = 0.2"))
-    (folder / "test_leak.py").write_text(text)
-    (folder / "pytest.ini").write_text("[pytest]\n")
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            f"--basetemp={folder / 'base'}",
-        ],
-        cwd=folder,
-        env={name: value for name, value in os.environ.items() if name != "ZACTOR_HOME"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout
-
-
 @pytest.mark.parametrize("named", sorted(LEAKS))
 def test_what_is_left_behind_is_named(named: str, tmp_path: Path) -> None:
-    output = run_test(LEAKS[named], tmp_path)
+    output = run_inner(LEAKS[named], tmp_path, GRACE_S=0.2).stdout
     assert "1 error" in output, output
     assert "left behind: " in output
     assert named in output
@@ -92,4 +63,4 @@ def test_it(home):
     with tempfile.TemporaryDirectory(), zmq.Context() as context, context.socket(zmq.PUB):
         pass
 """
-    assert "1 passed" in run_test(text, tmp_path)
+    assert "1 passed" in run_inner(text, tmp_path, GRACE_S=0.2).stdout
