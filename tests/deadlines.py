@@ -1,4 +1,4 @@
-"""Waits that end: for a child, a thread, an event, also on the way out of a failed assertion.
+"""Waits that end: for a child and for a thread, also on the way out of a failed assertion.
 
 `with subprocess.Popen(...)` waits for ever when its block fails before the child was told to end.
 """
@@ -18,34 +18,36 @@ DEADLINE_S = 50.0
 
 
 @contextlib.contextmanager
-def started(words: Sequence[object], **options: Any) -> Iterator[subprocess.Popen[Any]]:
+def running(words: Sequence[object], **options: Any) -> Iterator[subprocess.Popen[Any]]:
     """A child with a process group of its own, which is killed when the block ends."""
-    child = subprocess.Popen([str(word) for word in words], **{"process_group": 0, **options})
+    child = subprocess.Popen(list(map(str, words)), **{"process_group": 0, **options})
     try:
         yield child
     finally:
         end(child)
 
 
-def run(
+def run_to_end(
     words: Sequence[object],
     *,
-    within_s: float = DEADLINE_S,
-    input: str | None = None,  # as subprocess calls it
+    input: str | None = None,
+    check: bool = False,
+    timeout: float = DEADLINE_S,
     **options: Any,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end and return what it said; a failure has words of what hung."""
+    """Run a command and return what it said, as subprocess.run does; nothing of it stays."""
     stdin = subprocess.DEVNULL if input is None else subprocess.PIPE
     pipe = subprocess.PIPE
     whole = {"stdin": stdin, "stdout": pipe, "stderr": pipe, "text": True, **options}
-    with started(words, **whole) as child:
+    command = " ".join(map(str, words))
+    with running(words, **whole) as child:
         try:
-            out, err = child.communicate(input, timeout=within_s)
+            out, err = child.communicate(input, timeout=timeout)
         except subprocess.TimeoutExpired as error:
-            said = b"".join(filter(None, (error.stdout, error.stderr))).decode(errors="replace")
-            command = " ".join(str(word) for word in words)
-            message = f"not within {within_s:g} s: the end of {command}; it said {said[-2_000:]!r}"
+            said = f"{error.stdout!r} {error.stderr!r}"[-2_000:]
+            message = f"not within {timeout:g} s: the end of {command}; it said {said}"
             raise AssertionError(message) from None
+    assert not (check and child.returncode), f"{command}: exit code {child.returncode}, {err}"
     return subprocess.CompletedProcess(child.args, child.returncode, out, err)
 
 
@@ -53,7 +55,7 @@ def end(child: subprocess.Popen[Any]) -> None:
     """Kill `child` with its process group, if it has one of its own, and wait for it."""
     if child.poll() is None:
         child.kill()
-    # Its group may live on without it.
+    # The others of its group may live on without it.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     for pipe in (child.stdin, child.stdout, child.stderr):
@@ -63,7 +65,8 @@ def end(child: subprocess.Popen[Any]) -> None:
     child.wait(DEADLINE_S)
 
 
-def join(thread: threading.Thread, within_s: float = DEADLINE_S) -> None:
-    """Wait for the end of a thread."""
-    thread.join(within_s)
-    assert not thread.is_alive(), f"not within {within_s:g} s: the end of thread {thread.name}"
+def join(*threads: threading.Thread) -> None:
+    """Wait for the end of all of them."""
+    for thread in threads:
+        thread.join(DEADLINE_S)
+        assert not thread.is_alive(), f"not within {DEADLINE_S:g} s: the end of {thread.name}"

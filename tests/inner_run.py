@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from deadlines import run
+from deadlines import run_to_end
 
 HERE = Path(__file__).parent
 WATCH = ("conftest.py", "family.py", "time_limit.py")
@@ -27,7 +27,7 @@ def run_inner(text: str, folder: Path, **seconds: float) -> subprocess.Completed
     (folder / "test_inner.py").write_text(text)
     (folder / "pytest.ini").write_text("[pytest]\n")
     options = ("-q", "-p", "no:cacheprovider", f"--basetemp={folder / 'base'}")
-    return run(
+    return run_to_end(
         [sys.executable, "-m", "pytest", *options],
         cwd=folder,
         env={name: value for name, value in os.environ.items() if name != "ZACTOR_HOME"},

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from deadlines import DEADLINE_S, running
 
 PROGRAM = """
 import asyncio, json, sys, time
@@ -49,7 +50,7 @@ else:
     asyncio.run(awaiting(sys.argv[2]))
 """
 
-GONE_S = 8.0
+GONE_S = 30.0
 
 
 @dataclass
@@ -63,24 +64,20 @@ class Told:
 
 @contextlib.contextmanager
 def program(mode: str, ending: str, temp: Path) -> Iterator[subprocess.Popen[str]]:
-    child = subprocess.Popen(
+    with running(
         [sys.executable, "-c", PROGRAM, mode, ending],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "TMPDIR": str(temp)},
-    )
-    with child:
-        try:
-            yield child
-        finally:
-            child.kill()
+    ) as child:
+        yield child
 
 
 def told(child: subprocess.Popen[str]) -> Told:
     assert child.stdout is not None
     line = child.stdout.readline()
-    assert line, child.communicate()[1]
+    assert line, child.communicate(timeout=DEADLINE_S)[1]
     home, pids, endpoints = json.loads(line)
     for pid in pids:
         os.kill(pid, 0)  # they run, and so can be seen to go
@@ -134,7 +131,7 @@ def all_gone(cluster: Told, temp: Path) -> None:
 def test_nothing_is_left_when_the_block_ends(mode: str, tmp_path: Path) -> None:
     with program(mode, "end", tmp_path) as child:
         cluster = told(child)
-        _, errors = child.communicate(timeout=20)
+        _, errors = child.communicate(timeout=DEADLINE_S)
         assert (child.returncode, errors) == (0, "")
         assert not any(map(runs, cluster.pids))  # gone already, not only soon
         assert not cluster.home.exists()
@@ -144,7 +141,7 @@ def test_nothing_is_left_when_the_block_ends(mode: str, tmp_path: Path) -> None:
 def test_nothing_is_left_after_an_exception(tmp_path: Path) -> None:
     with program("awaiting", "exception", tmp_path) as child:
         cluster = told(child)
-        assert "meant to be" in child.communicate(timeout=20)[1]
+        assert "meant to be" in child.communicate(timeout=DEADLINE_S)[1]
         all_gone(cluster, tmp_path)
 
 
@@ -153,7 +150,7 @@ def test_nothing_is_left_after_ctrl_c(mode: str, tmp_path: Path) -> None:
     with program(mode, "stay", tmp_path) as child:
         cluster = told(child)
         child.send_signal(signal.SIGINT)
-        assert "KeyboardInterrupt" in child.communicate(timeout=20)[1]
+        assert "KeyboardInterrupt" in child.communicate(timeout=DEADLINE_S)[1]
         all_gone(cluster, tmp_path)
 
 
@@ -161,7 +158,7 @@ def test_nothing_is_left_after_kill_9(tmp_path: Path) -> None:
     with program("blocking", "stay", tmp_path) as child:
         cluster = told(child)
         child.kill()
-        child.communicate()
+        child.communicate(timeout=DEADLINE_S)
         all_gone(cluster, tmp_path)
 
 
@@ -171,7 +168,7 @@ def test_nothing_is_left_when_the_start_is_cut_off(number: int, tmp_path: Path) 
         wait_until(lambda: bool(list(tmp_path.glob("zactor-*/log/*"))), "no node was started")
         (home,) = tmp_path.glob("zactor-*")
         child.send_signal(number)
-        child.communicate(timeout=20)
+        child.communicate(timeout=DEADLINE_S)
         wait_until(lambda: not home.exists(), "the home is still there")
         wait_until(lambda: not mentions(str(home)), "a process still works for it")
         assert list(tmp_path.iterdir()) == []

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from deadlines import DEADLINE_S, run_to_end, running
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCKS: list[str] = re.findall(r"```\w*\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
@@ -33,15 +34,7 @@ def commands(text: str) -> list[list[str]]:
 
 
 def zactor(*words: str, stdin: str = "", folder: Path = ROOT) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "zactor", *words],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        timeout=30,
-        check=False,
-    )
+    done = run_to_end([sys.executable, "-m", "zactor", *words], input=stdin, cwd=folder)
     assert done.returncode == 0, f"zactor {' '.join(words)}: {done.stderr}"
     return done.stdout
 
@@ -49,22 +42,22 @@ def zactor(*words: str, stdin: str = "", folder: Path = ROOT) -> str:
 @contextlib.contextmanager
 def node(name: str, terminal: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
     """`zactor node --name …` with its stdout in a file, until the block ends."""
-    with terminal.open("ab") as out:
-        child = subprocess.Popen(
+    with (
+        terminal.open("ab") as out,
+        running(
             [sys.executable, "-m", "zactor", *(words or ("node",)), "--name", name],
             stdout=out,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
-    try:
+        ) as child,
+    ):
         yield child
-    finally:
         child.terminate()
-        child.wait()
+        child.wait(DEADLINE_S)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 15
+    until = time.monotonic() + DEADLINE_S
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)
@@ -72,7 +65,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 def is_up(name: str, incarnation: int) -> bool:
     words = [sys.executable, "-m", "zactor", "kb", "query", f"incarnation({name}, {incarnation})"]
-    return "yes" in subprocess.run(words, capture_output=True, text=True, check=False).stdout
+    return "yes" in run_to_end(words).stdout
 
 
 def test_the_ten_minute_tour_runs_as_written(tmp_path: Path) -> None:
@@ -112,9 +105,7 @@ def test_the_ten_minute_tour_runs_as_written(tmp_path: Path) -> None:
 def test_the_python_program_runs_as_written(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(block("async def main()"))
-    done = subprocess.run(
-        [sys.executable, program], capture_output=True, text=True, timeout=30, check=False
-    )
+    done = run_to_end([sys.executable, program])
     assert (done.stdout, done.stderr) == ("8 8\n", "")
 
 
@@ -123,12 +114,10 @@ def test_the_groups_are_used_as_written(tmp_path: Path) -> None:
     program.write_text(block("async def talk"))
     with node("n1", tmp_path / "n1"):
         wait_until(lambda: is_up("n1", 1))
-        done = subprocess.run(
-            [sys.executable, program], capture_output=True, text=True, timeout=30, check=False
-        )
+        done = run_to_end([sys.executable, program])
         assert (done.stdout, done.stderr) == ("join #alice#n1\n#alice#n1 hello\n", "")
         listen, send, members = commands(block("zactor group listen"))
-        with subprocess.Popen(
+        with running(
             [sys.executable, "-m", "zactor", *listen], stdout=subprocess.PIPE, text=True
         ) as listener:
             assert listener.stdout is not None
@@ -137,12 +126,11 @@ def test_the_groups_are_used_as_written(tmp_path: Path) -> None:
             assert listener.stdout.readline().startswith("room: #client-")
             assert "n1" in zactor(*members)
             listener.terminate()
+            listener.wait(DEADLINE_S)
 
 
 @pytest.mark.parametrize("line", ["make demo", "make test"])
 def test_the_make_targets_that_the_readme_names_exist(line: str) -> None:
     assert line in block("make demo")
-    done = subprocess.run(
-        [*line.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = run_to_end([*line.split(), "--dry-run"], cwd=ROOT)
     assert done.returncode == 0, done.stderr

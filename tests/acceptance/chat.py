@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from deadlines import end
+
 from zactor.testing.lab import Lab
 
 CHATTER = Path(__file__).with_name("group_chatter.py")
@@ -52,5 +54,4 @@ class Chat:
 
     def close(self) -> None:
         for child in self.children:
-            child.kill()
-            child.wait()
+            end(child)

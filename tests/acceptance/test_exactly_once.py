@@ -6,6 +6,8 @@ import socket
 import threading
 from pathlib import Path
 
+from deadlines import join
+
 from zactor import connect
 from zactor.testing.lab import CuttingProxy, Lab, until
 
@@ -35,7 +37,7 @@ def test_every_signal_arrives_once_and_in_order_over_ten_broken_connections(lab:
                 _send_and_cut(lab, proxy)
             finally:
                 done.set()
-                churn.join()
+                join(churn)
             until(
                 "all arrived",
                 lambda: sink.report()["count"] >= SIGNALS,

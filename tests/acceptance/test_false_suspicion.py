@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from deadlines import end
 
 from zactor import connect
 from zactor.supervisor.tracelog import VARIABLE
@@ -48,8 +49,7 @@ def hogs(count: int) -> Iterator[None]:
         yield
     finally:
         for child in children:
-            child.kill()
-            child.wait()
+            end(child)
 
 
 def suspicions(lab: Lab, trace: Path, seconds: float) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from chat import Chat
+from deadlines import end
 
 from zactor.supervisor.tracelog import VARIABLE
 from zactor.testing.checkers import check_all
@@ -53,8 +54,7 @@ class Clients:
 
     def close(self) -> None:
         for child in self.children.values():
-            child.kill()
-            child.communicate()
+            end(child)
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from deadlines import run_to_end
 
 AUDIT = Path(__file__).with_name("kb_audit.py")
 
@@ -26,9 +26,7 @@ def audit(
     (run / "acknowledged.txt").write_text(acknowledged)
     for name, copy in (facts or {"n1": ["factory(f1,b)"]}).items():
         (run / f"facts-{name}.json").write_text(json.dumps(copy))
-    done = subprocess.run(
-        [sys.executable, str(AUDIT), str(run)], capture_output=True, text=True, check=False
-    )
+    done = run_to_end([sys.executable, str(AUDIT), str(run)])
     return done.returncode, done.stdout
 
 

@@ -6,13 +6,13 @@ import contextlib
 import json
 import os
 import random
-import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
+from deadlines import join, run_to_end
 
 from zactor import ZactorError, connect
 from zactor.supervisor.tracelog import VARIABLE
@@ -64,7 +64,7 @@ class Committer:
 
     def stop(self) -> None:
         self._stopping.set()
-        self._thread.join()
+        join(self._thread)
 
 
 def start(lab: Lab, name: str) -> None:
@@ -119,9 +119,7 @@ def run(lab: Lab, seed: int, seconds: float) -> Committer:
     for name, copy in copies.items():
         (lab.home / f"facts-{name}.json").write_text(json.dumps(copy))
     (lab.home / "acknowledged.txt").write_text("\n".join(client.done))
-    done = subprocess.run(
-        [sys.executable, str(AUDIT), str(lab.home)], capture_output=True, text=True, check=False
-    )
+    done = run_to_end([sys.executable, str(AUDIT), str(lab.home)])
     print(f"seed {seed}: {killed} killed, {client.refused} refused, {client.unknown} unknown,")
     print(f"longest wait {client.longest_s:.1f} s; {done.stdout}")
     assert done.returncode == 0, done.stdout + done.stderr

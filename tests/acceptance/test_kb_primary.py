@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from deadlines import end
 
 from zactor import NotPrimary, connect
 from zactor.testing.lab import Lab, until
@@ -137,7 +138,7 @@ def test_all_at_once_killed_and_started_again_know_what_was_acknowledged(lab: La
     for child in lab.children.values():
         child.kill()
     for name in ("m1", "n1", "n2"):
-        lab.children.pop(name).wait()
+        end(lab.children.pop(name))
     for name in ("n2", "n1"):
         lab.start(name)
     wanted = {f"f{number}" for number in range(5)}

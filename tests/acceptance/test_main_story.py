@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from deadlines import run_to_end
+
 from zactor import connect
 from zactor.testing.lab import Lab, until
 
@@ -25,14 +27,11 @@ sendSignal(g1, inc, []).
 
 def zactor(lab: Lab, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a command as a shell would, from the root of the project."""
-    return subprocess.run(
+    return run_to_end(
         [sys.executable, "-m", "zactor", *words],
         cwd=ROOT,
         env=os.environ | {"ZACTOR_HOME": str(lab.home)},
-        capture_output=True,
-        text=True,
         timeout=60,
-        check=False,
     )
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deadlines import run_to_end
 
 from zactor import BlockingMaster, connect
 from zactor.supervisor.destruction import DESTROY, DESTROY_TODO
@@ -82,7 +83,7 @@ class Net:
         self, line: str, crash: str = "", name: str = "m1"
     ) -> subprocess.CompletedProcess[str]:
         """A console that does one line, and dies at `crash`."""
-        return subprocess.run(
+        return run_to_end(
             [sys.executable, "-P", "-m", "zactor", "master", "--name", name, "-c", line],
             env=os.environ
             | {
@@ -91,10 +92,7 @@ class Net:
                 "ZACTOR_TRACE": str(self.trace),
             },
             cwd=self.lab.home,
-            capture_output=True,
-            text=True,
             timeout=60,
-            check=False,
         )
 
     def todo_lines(self) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from chat import Chat
+from deadlines import run_to_end
 
 from zactor.supervisor.tracelog import VARIABLE
 from zactor.testing.checkers import check_all
@@ -118,11 +118,8 @@ def widest(net: NetLab) -> list[int]:
 def zactor(net: NetLab, node: str, *words: str, code: int = 0) -> str:
     """Run a command on a node's host, at that node; return what it printed."""
     where = ["--home", str(net.home), "--endpoint", net.endpoint(node)]
-    done = subprocess.run(
-        [*net.prefix(node), sys.executable, "-m", "zactor", *words[:1], *where, *words[1:]],
-        capture_output=True,
-        text=True,
-        check=False,
+    done = run_to_end(
+        [*net.prefix(node), sys.executable, "-m", "zactor", *words[:1], *where, *words[1:]]
     )
     assert done.returncode == code, (words, done.stdout, done.stderr)
     return done.stdout + done.stderr

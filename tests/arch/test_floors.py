@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import functools
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from deadlines import run_to_end
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("kernel", "supervisor", "bundles", "demos", "zactor")
@@ -173,14 +173,7 @@ def test_bundles_know_nothing_of_sockets() -> None:
 
 def loaded_by(statement: str) -> set[str]:
     code = f"{statement}\nimport sys\nprint(*sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd="/",
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run_to_end([sys.executable, "-c", code], cwd="/", env=os.environ, check=True)
     return set(done.stdout.split())
 
 

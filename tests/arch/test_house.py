@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from deadlines import run_to_end
 
 from zactor.kernel import config
 
@@ -18,13 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def make(*words: str) -> subprocess.CompletedProcess[str]:
     env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    return subprocess.run(
-        ["make", "--no-print-directory", "-C", ROOT, *words],
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_to_end(["make", "--no-print-directory", "-C", ROOT, *words], env=env)
 
 
 def fake_python(folder: Path, version: str) -> Path:
@@ -65,7 +60,7 @@ def test_the_ci_script_is_one_that_bash_can_read() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     assert "set -euo pipefail" in script.read_text()
-    done = subprocess.run(["bash", "-n", script], capture_output=True, text=True, check=False)
+    done = run_to_end(["bash", "-n", script])
     assert (done.returncode, done.stderr) == (0, "")
 
 

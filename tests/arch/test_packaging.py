@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from deadlines import run_to_end
 
 ROOT = Path(__file__).resolve().parents[2]
 IMPORT_S_MAX = 0.25
@@ -44,9 +45,7 @@ def package_folders() -> dict[str, Path]:
 
 
 def run(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        words, cwd=cwd, env=os.environ, capture_output=True, text=True, check=False
-    )
+    return run_to_end(words, cwd=cwd, env=os.environ)
 
 
 def test_packages_lists_every_package_of_the_tree() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from deadlines import run_to_end
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE_LINES_MAX = 400
@@ -27,10 +27,10 @@ LONGER_FUNCTIONS: dict[str, str] = {}
 def project_files() -> list[Path]:
     """What belongs to the project: tracked, or new and not ignored."""
     words = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, check=False)
+    done = run_to_end(words, cwd=ROOT)
     if done.returncode:
         pytest.skip("this is no git checkout")
-    names = {name for name in done.stdout.decode().split("\0") if name}
+    names = {name for name in done.stdout.split("\0") if name}
     return [ROOT / name for name in sorted(names) if (ROOT / name).is_file()]
 
 

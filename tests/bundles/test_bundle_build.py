@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from deadlines import run_to_end
 
 from zactor.bundles.build import build_bundle
 from zactor.bundles.manifest import Bundle, class_names
@@ -233,11 +233,9 @@ def test_identities_do_not_depend_on_the_process_or_its_hash_seed(write: Write) 
     folder = write({"counter.py": "import helper\n" + text, "helper.py": "x = 1"})
     seen = set()
     for seed in ("0", "1", "random"):
-        done = subprocess.run(
+        done = run_to_end(
             [sys.executable, "-c", BUILD, str(folder)],
             env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONDONTWRITEBYTECODE": "1"},
-            capture_output=True,
-            text=True,
             check=True,
         )
         seen.add(done.stdout)

@@ -6,7 +6,6 @@ import dataclasses
 import linecache
 import os
 import pickle
-import subprocess
 import sys
 import threading
 import traceback
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from deadlines import join, run_to_end
 
 from zactor.bundles.build import build_bundle
 from zactor.bundles.load import attach, check, detach, forget, load_class, private_name, register
@@ -262,8 +262,7 @@ def test_many_threads_get_one_class(write: Write) -> None:
     ]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    join(*threads)
     assert len(found) == 8
     assert len(set(found)) == 1
 
@@ -288,8 +287,7 @@ def test_a_bundle_whose_import_blocks_holds_up_no_other(write: Write) -> None:
         assert [cls.__module__.partition(".")[0] for cls in found] == [private_name(other.identity)]
     finally:
         threading.__dict__.pop("gate")[1].set()
-        first.join()
-        second.join()
+        join(first, second)
     assert len(found) == 2
 
 
@@ -310,8 +308,7 @@ def test_a_bundle_forgotten_while_it_is_awaited_is_loaded_anew(write: Write) -> 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    join(*threads)
     assert errors == []
 
 
@@ -334,12 +331,7 @@ def test_a_process_that_has_no_sources_runs_the_bundle(write: Write, tmp_path: P
         names.append(str(target))
         for file in folder.iterdir():
             file.unlink()
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", LOAD, *names],
-        cwd="/",
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        check=True,
+    done = run_to_end(
+        [sys.executable, "-P", "-c", LOAD, *names], cwd="/", env=os.environ, check=True
     )
     assert done.stdout.split() == ["1", "2"]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import cloudpickle
 import pytest
+from deadlines import run_to_end
 
 from zactor.bundles.build import build_bundle
 from zactor.bundles.load import load_class
@@ -137,14 +137,7 @@ except ValueError:
 
 def run(*words: str, folder: Path) -> str:
     env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        [sys.executable, *words],
-        cwd=folder,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_to_end([sys.executable, *words], cwd=folder, env=env)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

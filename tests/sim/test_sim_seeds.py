@@ -6,11 +6,11 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from deadlines import run_to_end
 
 from zactor.testing.seeds import check_seeds
 from zactor.testing.sim import check
@@ -63,15 +63,7 @@ def test_the_fixed_seeds_change_views_under_traffic() -> None:
 def _digest_of(python: str, hash_seed: str) -> str:
     # Without site-packages of its own the other interpreter borrows what has no compiled parts.
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
-    done = subprocess.run(
-        [python, "-c", _DIGEST],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        cwd="/",
-    )
+    done = run_to_end([python, "-c", _DIGEST], env=environment, timeout=120, cwd="/")
     if done.returncode:
         raise RuntimeError(done.stderr.strip().splitlines()[-1])
     return done.stdout.strip()

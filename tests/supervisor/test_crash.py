@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import pytest
+from deadlines import run_to_end
 
 from zactor.kernel.errors import ConfigError
 from zactor.supervisor import steps
@@ -62,8 +62,8 @@ def test_only_the_chosen_place_kills() -> None:
 
 def test_the_places_are_printed_one_a_line() -> None:
     command = [sys.executable, "-P", "-m", "zactor.supervisor.steps"]
-    done = subprocess.run([*command, "--list"], capture_output=True, text=True, check=True)
+    done = run_to_end([*command, "--list"], check=True)
     assert done.stdout.splitlines() == steps.points(TABLES)
-    wrong = subprocess.run([*command, "--all"], capture_output=True, text=True, check=False)
+    wrong = run_to_end([*command, "--all"])
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr.startswith("usage: ")

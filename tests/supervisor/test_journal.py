@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 
+from deadlines import join
+
 from zactor.kernel import config
 from zactor.supervisor.journal import Journal
 
@@ -26,7 +28,7 @@ def test_a_waiting_reader_is_woken_by_an_event_of_another_thread() -> None:
         thread = threading.Thread(target=journal.record, args=("node_up",))
         thread.start()
         found = await waiting
-        thread.join()
+        join(thread)
         return [event["event"] for event in found]
 
     assert asyncio.run(story()) == ["node_up"]

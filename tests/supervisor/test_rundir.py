@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from deadlines import running
+
 from zactor.supervisor.rundir import RunEntry, process_start, read_entries, write_entry
 
 
@@ -28,7 +30,7 @@ def test_what_was_written_is_read_masters_last(tmp_path: Path) -> None:
 
 
 def test_the_file_of_a_dead_process_is_swept(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+    with running([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         file = write_entry(tmp_path, entry("n1", child.pid, 1))
         assert [found.name for found in read_entries(tmp_path)] == ["n1"]
         child.kill()

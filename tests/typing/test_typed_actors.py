@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from deadlines import run_to_end
 
 ROOT = Path(__file__).parents[2]
 FILE = Path(__file__).with_name("typed_actors.py")
@@ -24,7 +24,7 @@ def test_mypy_finds_exactly_the_planted_errors(tmp_path: Path) -> None:
             (package / entry.name).symlink_to(entry)
     for folder in ("kernel", "supervisor", "bundles", "demos"):
         (package / folder).symlink_to(ROOT / folder)
-    done = subprocess.run(
+    done = run_to_end(
         [
             *(sys.executable, "-m", "mypy", "--strict", "--no-error-summary"),
             *("--config-file", "", "--follow-imports=silent"),
@@ -32,9 +32,6 @@ def test_mypy_finds_exactly_the_planted_errors(tmp_path: Path) -> None:
         ],
         env={**os.environ, "MYPYPATH": str(tmp_path / "stage")},
         cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert done.stderr == ""
     found = {int(line) for line in re.findall(r"typed_actors\.py:(\d+): error", done.stdout)}

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
+from deadlines import join
+
 from zactor.client import Connection
 from zactor.kernel.protocol import messages
 from zactor.kernel.transport import keys, sockets
@@ -50,7 +52,7 @@ class Porter:
     def close(self) -> None:
         if not self._stopping:
             self._stopping = True
-            self._thread.join()
+            join(self._thread)
             self._authenticator.close()
             self._context.destroy(linger=0)
 

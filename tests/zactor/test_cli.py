@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from deadlines import DEADLINE_S, run_to_end, running
 
 from zactor.cli.common import deadline, error_line
 from zactor.cli.group import cli
@@ -72,16 +73,12 @@ def test_help_and_errors_load_nothing_heavy() -> None:
         "import sys; from zactor.cli.main import run; run(['-h']); run(['deploy', '-h']); "
         "print(sorted({'zmq', 'asyncio', 'structlog', 'msgspec', 'cloudpickle'} & {*sys.modules}))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
-    )
+    done = run_to_end([sys.executable, "-c", program])
     assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_the_module_runs_as_the_command_does() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "zactor", "--version"], capture_output=True, text=True, check=False
-    )
+    done = run_to_end([sys.executable, "-m", "zactor", "--version"])
     assert done.returncode == 0
     assert done.stdout.startswith("zactor ")
 
@@ -107,9 +104,7 @@ sys.meta_path.insert(0, Interrupted())
 from zactor.cli.main import main
 main()
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
-    )
+    done = run_to_end([sys.executable, "-c", program])
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
@@ -167,13 +162,7 @@ def test_what_is_not_there_is_exit_code_5(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_a_reader_that_goes_early_is_no_error() -> None:
-    done = subprocess.run(
-        f"{sys.executable} -m zactor -h | head -1",
-        shell=True,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_to_end(["sh", "-c", f"{sys.executable} -m zactor -h | head -1"])
     assert done.stdout.startswith("Usage")
     assert done.stderr == ""
 
@@ -273,47 +262,34 @@ def test_down_with_nothing_to_stop_is_done(capsys: pytest.CaptureFixture[str]) -
     assert json.loads(said(capsys, "down", "--json")[1]) == {"stopped": []}
 
 
+def entry_of(pid: int) -> RunEntry:
+    """What a node n1 with this process would have written."""
+    door = "tcp://127.0.0.1:1"
+    return RunEntry(name="n1", role="node", endpoint=door, pid=pid, started=process_start(pid))
+
+
 def test_down_stops_what_run_names_and_waits_until_it_is_gone(
     capsys: pytest.CaptureFixture[str], home: Path
 ) -> None:
-    child = subprocess.Popen(["sleep", "60"])
-    entry = RunEntry(
-        name="n1",
-        role="node",
-        endpoint="tcp://127.0.0.1:1",
-        pid=child.pid,
-        started=process_start(child.pid),
-    )
-    write_entry(home, entry)
-    assert said(capsys, "down")[:2] == (0, "stopped n1\n")
-    assert child.wait(0) == -15
+    with running(["sleep", "60"]) as child:
+        write_entry(home, entry_of(child.pid))
+        assert said(capsys, "down")[:2] == (0, "stopped n1\n")
+        assert child.wait(0) == -15
 
 
 def test_down_says_what_does_not_stop_and_can_kill_it(
     capsys: pytest.CaptureFixture[str], home: Path
 ) -> None:
-    child = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import signal, time; signal.signal(15, signal.SIG_IGN);"
-            "print(1, flush=True); time.sleep(60)",
-        ],
-        stdout=subprocess.PIPE,
+    program = (
+        "import signal, time; signal.signal(15, signal.SIG_IGN);"
+        "print(1, flush=True); time.sleep(60)"
     )
-    assert child.stdout is not None
-    child.stdout.readline()
-    entry = RunEntry(
-        name="n1",
-        role="node",
-        endpoint="tcp://127.0.0.1:1",
-        pid=child.pid,
-        started=process_start(child.pid),
-    )
-    write_entry(home, entry)
-    code, _, err = said(capsys, "down", "--timeout", "0.1")
-    assert code == 124
-    assert f"n1 (pid {child.pid})" in err
-    assert said(capsys, "down", "--timeout", "0.1", "--kill")[0] == 0
-    assert child.wait(5) == -9
-    child.stdout.close()
+    with running([sys.executable, "-c", program], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        write_entry(home, entry_of(child.pid))
+        code, _, err = said(capsys, "down", "--timeout", "0.1")
+        assert code == 124
+        assert f"n1 (pid {child.pid})" in err
+        assert said(capsys, "down", "--timeout", "0.1", "--kill")[0] == 0
+        assert child.wait(DEADLINE_S) == -9

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from deadlines import run_to_end
 
 from zactor.cli.groups import as_data, as_line
 from zactor.cli.main import run
@@ -119,9 +120,7 @@ def test_what_is_sent_is_heard_with_who_comes_and_goes(
 def test_each_line_of_stdin_is_a_message_and_listening_ends_with_its_count(lab: Lab) -> None:
     listener = Listener(lab, "-n", "3")
     command = [*ZACTOR, "group", "send", "room", "-", "--json", "--home", str(lab.home)]
-    done = subprocess.run(
-        command, input=b"one\n\ntwo\xff", capture_output=True, check=False, timeout=DEADLINE_S
-    )
+    done = run_to_end(command, input=b"one\n\ntwo\xff", timeout=DEADLINE_S, text=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert json.loads(done.stdout) == {"sent": 3}
     code, out, err = listener.end()
@@ -161,7 +160,7 @@ def test_every_error_is_one_line_with_its_exit_code(
     for code, words, said in cases:
         if "listen" in words:  # it watches who reads its stdout
             command = [*ZACTOR, *words, "--home", str(lab.home)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            done = run_to_end(command)
             assert done.returncode == code, words
             err = done.stderr
         else:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from deadlines import run_to_end, running
 
 from zactor.cli.main import run
 from zactor.supervisor.rundir import read_entries
@@ -50,9 +51,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def interrupted(home: Path, words: list[str], ready: Callable[[], bool]) -> tuple[int, str, str]:
     """What a command says that gets Ctrl-C once it is `ready`."""
     command = [*ZACTOR, *words, "--home", str(home)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as child:
+    with running(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         until("the command waits", lambda: ready() or child.poll() is not None)
         child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=DEADLINE_S)
@@ -108,13 +107,8 @@ def shadowed(tmp_path: Path) -> Path:
 def test_up_starts_nodes_whatever_files_lie_around(shadowed: Path, tmp_path: Path) -> None:
     at = ["--home", str(tmp_path / "home")]
     try:
-        done = subprocess.run(
-            [*ZACTOR, "up", "-n", "1", "--detach", *at],
-            cwd=shadowed,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=DEADLINE_S,
+        done = run_to_end(
+            [*ZACTOR, "up", "-n", "1", "--detach", *at], cwd=shadowed, timeout=DEADLINE_S
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert [entry.name for entry in read_entries(tmp_path / "home")] == ["n1"]
@@ -124,12 +118,9 @@ def test_up_starts_nodes_whatever_files_lie_around(shadowed: Path, tmp_path: Pat
 
 def test_a_local_cluster_starts_whatever_files_lie_around(shadowed: Path) -> None:
     program = "from zactor import local\nwith local(nodes=1) as c: print(len(c.master.nodes()))"
-    done = subprocess.run(
+    done = run_to_end(
         [sys.executable, "-P", "-c", program],
         cwd=shadowed,
-        capture_output=True,
-        text=True,
-        check=False,
         timeout=DEADLINE_S,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )

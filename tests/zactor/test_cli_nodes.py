@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from deadlines import run_to_end, running
 
 from zactor.cli.main import run
 from zactor.supervisor.rundir import RunEntry, process_start, read_entries
@@ -68,7 +69,7 @@ def home(folder: Path) -> Iterator[Path]:
     home = folder / "home"
     with (folder / "n1.log").open("wb") as log:
         command = [*ZACTOR, "node", "--name", "n1", "--home", str(home)]
-        with subprocess.Popen(command, stderr=log) as child:
+        with running(command, stderr=log) as child:
             until(lambda: names(home) == ["n1"], "n1 runs")
             prepare = [
                 ["declare-factory", "counter", str(folder / "parts" / "counter.py")],
@@ -149,7 +150,7 @@ def test_goals_are_answered_with_bindings_or_yes_or_no(zactor: Zactor) -> None:
 def test_events_are_listed_and_followed(zactor: Zactor, home: Path) -> None:
     listed = rows(zactor("events", "--json"))
     command = [*ZACTOR, "events", "-f", "--json", "--home", str(home)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+    with running(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         followed = [json.loads(child.stdout.readline()) for _ in listed]
         assert followed == listed
@@ -234,13 +235,8 @@ unwire s1.inc s1. destroyActor(s1).
 
 
 def master(home: Path, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*ZACTOR, "master", "--home", str(home), *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=DEADLINE_S,
-        **options,  # type: ignore[call-overload]
+    return run_to_end(
+        [*ZACTOR, "master", "--home", str(home), *arguments], timeout=DEADLINE_S, **options
     )
 
 
@@ -283,7 +279,7 @@ def test_a_script_out_of_time_ends_with_exit_code_124(home: Path) -> None:
 @pytest.mark.parametrize("arguments", [["-c", "ps", "--stay"], []])
 def test_a_master_stays_until_sigterm(home: Path, arguments: list[str]) -> None:
     command = [*ZACTOR, "master", "--home", str(home), *arguments]
-    with subprocess.Popen(
+    with running(
         command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdout=subprocess.PIPE
     ) as child:
         until(lambda: names(home) == ["m1", "n1"], "m1 runs")
@@ -297,7 +293,7 @@ def test_a_master_stays_until_sigterm(home: Path, arguments: list[str]) -> None:
 
 def test_ctrl_c_in_a_script_is_exit_code_130_and_leaves_nothing(home: Path) -> None:
     command = [*ZACTOR, "master", "--home", str(home), "-c", "ps", "-c", "sleep 60"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+    with running(command, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stdout.readline().startswith(b"NAME")
         child.send_signal(signal.SIGINT)
@@ -317,7 +313,7 @@ def test_up_starts_a_cluster_that_down_stops(
     script.write_text("declareFactory(counter, 'parts/counter.py').\ndeploy counter c1 n2\n")
     home = ("--home", str(tmp_path))
     command = [*ZACTOR, "up", str(script), "-n", "2", "--detach", "--json", *home]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_to_end(command)
     assert (done.returncode, done.stderr) == (0, "")
     assert [row["name"] for row in json.loads(done.stdout.splitlines()[0])] == ["n1", "n2"]
     entries = read_entries(tmp_path)
@@ -336,7 +332,7 @@ def test_a_cluster_in_the_foreground_ends_with_its_command(
     tmp_path: Path, ending: signal.Signals
 ) -> None:
     command = [*ZACTOR, "up", "-n", "2", "--home", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
+    with running(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
         assert child.stderr is not None
         assert child.stderr.readline() == b"Ctrl-C stops it\n"
         entries = read_entries(tmp_path)
@@ -359,7 +355,7 @@ def test_a_failing_script_takes_the_cluster_down(
 
 def test_following_events_ends_when_nobody_reads_them(home: Path) -> None:
     command = [*ZACTOR, "events", "-f", "--home", str(home)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+    with running(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stderr is not None
         child.stdout.readline()

@@ -18,6 +18,7 @@ from client_world import (
     told,
     wait_until,
 )
+from deadlines import join
 
 from zactor.client import find_endpoints, parse_endpoint
 from zactor.kernel import errors
@@ -254,8 +255,7 @@ def test_many_requests_of_many_threads_each_get_their_answer(doors: Doors, count
     threads = [threading.Thread(target=ask, args=(n * count,)) for n in range(4)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    join(*threads)
     assert wrong == []
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import functools
 import os
 import pty
 import re
@@ -17,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from deadlines import end, running
 
 DEADLINE_S = 20.0
 
@@ -63,13 +63,22 @@ screen = Early()
 )
 
 
+# Makes stdin the program's controlling terminal, so that Ctrl-C becomes a signal.
+ON_TERMINAL = """
+import os, sys
+os.login_tty(os.dup(0))
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
 class Terminal:
     """A program on a terminal of its own."""
 
     def __init__(self, *arguments: str, home: Path | None = None) -> None:
         self.ours, theirs = pty.openpty()
         self.child = subprocess.Popen(
-            [sys.executable, *arguments],
+            [sys.executable, "-c", ON_TERMINAL, *arguments],
+            stdin=theirs,
             env={
                 **os.environ,
                 "TERM": "xterm",
@@ -78,8 +87,6 @@ class Terminal:
                 "NO_COLOR": "1",
                 "ZACTOR_HOME": str(home or os.devnull),
             },
-            # Makes it the program's controlling terminal, so that Ctrl-C becomes a signal.
-            preexec_fn=functools.partial(os.login_tty, theirs),  # noqa: PLW1509  # no threads here
         )
         os.close(theirs)
         self.seen = ""
@@ -115,8 +122,7 @@ class Terminal:
             raise AssertionError(f"the program ended, having said {self.seen!r}") from None
 
     def close(self) -> None:
-        self.child.kill()
-        self.child.wait()
+        end(self.child)
         os.close(self.ours)
 
 
@@ -234,13 +240,14 @@ def test_what_others_do_is_shown_above_the_line(opened: Opener, tmp_path: Path) 
     terminal.type("half a li")
     terminal.expect("half a li")
     node = [sys.executable, "-m", "zactor", "node", "--name", "n7", "--home", str(home)]
-    with subprocess.Popen(node, stderr=subprocess.DEVNULL) as child:
+    with running(node, stderr=subprocess.DEVNULL) as child:
         said = terminal.expect("n7 is up")
         assert re.search(r"\r\x1b\[J\d\d:\d\d:\d\d $", said), "not in the place of the line"
         assert terminal.expect("m1> half a li") == "\r\n"
         child.terminate()
         assert "changed" not in terminal.expect("n7 is gone")
         terminal.expect("m1> half a li")
+        assert child.wait(DEADLINE_S) == 0
     terminal.child.send_signal(signal.SIGTERM)  # ends it in good order, whatever was typed
     assert terminal.child.wait(DEADLINE_S) == 0
     assert not list((home / "run").iterdir())
@@ -284,8 +291,7 @@ def test_a_console_that_is_killed_has_kept_its_history(opened: Opener, tmp_path:
         terminal.type(f"{line}\n")
     terminal.expect("no\r\n")
     terminal.expect("m1> ")
-    terminal.child.kill()
-    terminal.child.wait()
+    end(terminal.child)
     kept = (home / "history").read_text().splitlines()
     assert kept == ["earlier", "sleep 0.001", "query(a(", "b))."]
     assert stat.S_IMODE((home / "history").stat().st_mode) == 0o600

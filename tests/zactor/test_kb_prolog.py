@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from deadlines import run_to_end
 
 from zactor import connect
 from zactor.cli.kb import SCHEMA, export_prolog
@@ -63,13 +64,10 @@ def export(facts: list[str]) -> str:
 def ask(file: Path, goal: str) -> list[str]:
     """Consult the file in SWI-Prolog and run a goal; what it prints, line by line."""
     assert SWIPL is not None
-    done = subprocess.run(
+    done = run_to_end(
         [SWIPL, "-q", "--on-error=status", "--on-warning=status", "-g", goal, "-t", "halt", file],
         stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
         timeout=60,
-        check=False,
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return done.stdout.splitlines()

@@ -178,7 +178,7 @@ def _events_above(given: Settings, endpoint: str, screen: Screen) -> Iterator[No
         finally:
             ended.set()
             master.connection.close()  # ends what the thread waits for
-            thread.join()
+            thread.join(RECONNECT_S)  # it's a daemon: a process that ends waits no longer
 
 
 def _number(event: dict[str, object]) -> int:

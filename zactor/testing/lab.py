@@ -77,7 +77,7 @@ class Lab:
     def kill(self, name: str) -> None:
         """kill -9."""
         self.children[name].kill()
-        self.children.pop(name).wait()
+        self.children.pop(name).wait(DEADLINE_S)
 
     def pause(self, name: str) -> None:
         """SIGSTOP."""
@@ -100,7 +100,7 @@ class Lab:
                 child.wait(5)
             except subprocess.TimeoutExpired:
                 child.kill()
-                child.wait()
+                child.wait(DEADLINE_S)
         os.close(self._read)
 
     def names_up(self, at: str) -> set[str]:
@@ -138,10 +138,10 @@ class CuttingProxy:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._accepting.join()
+        self._accepting.join(DEADLINE_S)
         self.cut()
         for thread in self._threads:
-            thread.join()
+            thread.join(DEADLINE_S)
 
     def _accept(self) -> None:
         while True:

@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from zactor.testing.lab import Lab
+from zactor.testing.lab import DEADLINE_S, Lab
 
 _PREFIX = "zactor-"
 _BRIDGES = 4  # sides that a network can be split into, at most
@@ -25,23 +25,28 @@ def why_not() -> str:
     if shutil.which("ip") is None:
         return "iproute2 is not installed"
     name = f"{_PREFIX}{os.getpid()}-try"
-    done = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
+    done = _run_ip("netns", "add", name)
     if done.returncode:
         return f"no network namespaces: {done.stderr.strip()}"
     _ip("netns", "del", name)
     return ""
 
 
+def _run_ip(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["ip", *words], capture_output=True, text=True, check=False, timeout=DEADLINE_S
+    )
+
+
 def _ip(*words: str) -> None:
-    done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
+    done = _run_ip(*words)
     if done.returncode:
         raise OSError(f"ip {' '.join(words)}: {done.stderr.strip()}")
 
 
 def _sweep() -> None:
     """Delete what labs of dead processes left."""
-    done = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True)
-    for line in done.stdout.splitlines():
+    for line in _run_ip("netns", "list").stdout.splitlines():
         name = line.split()[0]
         if name.startswith(_PREFIX):
             pid = name.removeprefix(_PREFIX).partition("-")[0]

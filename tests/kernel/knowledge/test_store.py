@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from deadlines import DEADLINE_S, running
 from kb_writes import applied, blank, changes, put, transaction, writes
 
 from zactor.kernel import config
@@ -185,13 +186,9 @@ def test_a_writer_killed_at_any_moment_loses_nothing_it_had_told(
     tmp_path: Path, kills: int
 ) -> None:
     for round_ in range(kills):
-        child = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(tmp_path), str(HERE)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert child.stdout is not None
-        with child.stdout:
+        command = [sys.executable, "-c", WRITER, str(tmp_path), str(HERE)]
+        with running(command, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
             assert int(child.stdout.readline()) == round_ + 1  # the incarnation
             told = 0
             for _ in range(40 + 37 * round_):
@@ -199,7 +196,7 @@ def test_a_writer_killed_at_any_moment_loses_nothing_it_had_told(
             os.kill(child.pid, signal.SIGKILL)
             for line in child.stdout:
                 told = int(line) if line.endswith("\n") else told
-        assert child.wait() == -signal.SIGKILL
+            assert child.wait(DEADLINE_S) == -signal.SIGKILL
         store = Store(tmp_path)
         saved = store.load()
         store.close()

@@ -11,6 +11,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
+from deadlines import join
 
 from zactor import Actor
 from zactor.kernel.errors import MailboxFull
@@ -75,10 +76,10 @@ class LinkPort:
 
     def close(self) -> None:
         self._queue.put(None)
-        self._thread.join()
+        join(self._thread)
 
     def _run(self) -> None:
-        while (parts := self._queue.get()) is not None:
+        for parts in iter(self._queue.get, None):  # close() puts it
             frame = decode_inbound(parts)
             assert isinstance(frame, LinkFrame)
             self._to.runtime.deliver(self._back(), frame.items)

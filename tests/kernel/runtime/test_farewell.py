@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import pytest
+from deadlines import join
 
 from zactor import Actor, action
 from zactor.kernel import config
@@ -144,7 +145,7 @@ def test_the_end_of_the_node_does_not_cut_a_farewell_short(
         stopped.result(0.05)
     freed.set()
     assert stopped.result(5) is None
-    closer.join()
+    join(closer)
 
 
 def test_who_gives_up_waiting_for_a_stop_changes_nothing(world: Any, make: Any) -> None:

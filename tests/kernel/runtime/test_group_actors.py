@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import subprocess
 import sys
 import threading
 import types
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from deadlines import run_to_end
 from group_guests import Guest, guests, seen, values
 
 from zactor import Actor, MembershipCause, MembershipMessage, RoomMessage, Service, action
@@ -259,5 +259,5 @@ with Kernel() as kernel:
     kernel.spawn(Guest, name="a")
 print("zmq" in sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_to_end([sys.executable, "-c", code], check=True)
     assert done.stdout == "False\n"

@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import pytest
+from deadlines import DEADLINE_S
 
 from zactor import Actor, action, signal
 from zactor.kernel import config
@@ -23,7 +24,7 @@ class Slow(Actor, dispatcher="thread"):
     @action
     def take(self, number: int) -> int:
         self.entered.release()
-        self.permits.acquire()
+        assert self.permits.acquire(timeout=DEADLINE_S)
         self.seen.append(number)
         return number
 

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from deadlines import DEADLINE_S, join
 
 from zactor import Actor, action
 from zactor.kernel.errors import NotReachable, TimedOut
@@ -128,8 +129,7 @@ def test_a_reply_is_awaited_in_any_loop(world: Any) -> None:
     ]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    join(*threads)
     assert results == [[1, *range(10)]] * 3
 
 
@@ -192,19 +192,18 @@ def test_many_threads_may_end_and_await_replies_at_once() -> None:
         barrier = threading.Barrier(3)
 
         def end(value: int, reply: Reply[int] = reply, barrier: Any = barrier) -> None:
-            barrier.wait()
+            barrier.wait(DEADLINE_S)
             reply.set_result(value)
 
         def listen(reply: Reply[int] = reply, seen: Any = seen, barrier: Any = barrier) -> None:
-            barrier.wait()
+            barrier.wait(DEADLINE_S)
             reply.add_done_callback(lambda _: seen.append(1))
 
         threads = [threading.Thread(target=end, args=(1,)) for _ in range(2)]
         threads.append(threading.Thread(target=listen))
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        join(*threads)
         assert reply.result(0) == 1
         assert seen == [1]
 

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from deadlines import join
 
 from zactor import Actor, action
 from zactor.kernel.errors import ActorError, NotDelivered
@@ -46,8 +47,7 @@ def together(*work: Any) -> None:
     threads = [threading.Thread(target=each) for each in work]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    join(*threads)
 
 
 @pytest.mark.parametrize("name", ["take", "take_slowly"])

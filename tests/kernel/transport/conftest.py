@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import structlog
 import zmq
+from deadlines import join
 
 from zactor.kernel.transport import sockets
 from zactor.kernel.transport.authenticator import Authenticator
@@ -136,8 +137,7 @@ class Relay:
         if self._client is not None:
             with contextlib.suppress(OSError):
                 self._client.shutdown(tcp.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join()
+        join(*self._threads)
         for each in (self._client, self._door, self._listener):
             if each is not None:
                 each.close()

@@ -8,7 +8,6 @@ import os
 import random
 import resource
 import socket as tcp
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 import zmq
+from deadlines import running
 
 from zactor.kernel.config import FRAME_BYTES_MAX
 from zactor.kernel.transport import sockets
@@ -222,7 +222,7 @@ def test_s9_a_storm_of_connections_blocks_neither_the_io_thread_nor_the_log(
     # A process of its own: attackers don't hold our interpreter's lock.
     command = [sys.executable, "-S", "-c", STORM, str(ground.port), GREETING.hex()]
     served = []
-    with subprocess.Popen(command) as storm:
+    with running(command) as storm:
         while storm.poll() is None:
             served.append(ground.serve_an_honest_client())
     assert storm.returncode == 0

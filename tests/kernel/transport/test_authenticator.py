@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import zmq
+from deadlines import DEADLINE_S
 
 from zactor.kernel.transport import authenticator, sockets
 from zactor.kernel.transport.authenticator import Authenticator
@@ -35,7 +36,7 @@ class Slow(Authenticator):
         super().__init__(context)
 
     def label(self, public: bytes | str) -> str | None:
-        self.go_on.wait()
+        self.go_on.wait(DEADLINE_S)
         return super().label(public)
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import zmq
+from deadlines import DEADLINE_S, run_to_end, running
 
 from zactor.kernel.errors import ConfigError, NoSuchThing, Refused
 from zactor.kernel.transport import keys
@@ -50,19 +52,23 @@ def test_processes_that_start_together_agree(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", code, str(tmp_path / "home")]
     pipe = subprocess.PIPE
-    starters = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(4)]
-    for starter in starters:
-        assert starter.stdin is not None
-        starter.stdin.write("go\n")
-        starter.stdin.flush()
-    found = {starter.communicate(timeout=20)[0].strip() for starter in starters}
+    with contextlib.ExitStack() as stack:
+        starters = [
+            stack.enter_context(running(command, stdin=pipe, stdout=pipe, text=True))
+            for _ in range(4)
+        ]
+        for starter in starters:
+            assert starter.stdin is not None
+            starter.stdin.write("go\n")
+            starter.stdin.flush()
+        found = {starter.communicate(timeout=DEADLINE_S)[0].strip() for starter in starters}
     assert found == {keys.cluster_keys(tmp_path / "home").cluster}
     assert os.listdir(tmp_path / "home" / "keys") == ["cluster.key"]
 
 
 def test_importing_the_module_loads_no_zmq() -> None:
     code = "import sys, zactor.kernel.transport.keys; sys.exit('zmq' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert run_to_end([sys.executable, "-c", code]).returncode == 0
 
 
 # -- tokens ----------------------------------------------------------------------------------

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
+
+from deadlines import run_to_end
 
 HERE = Path(__file__).parent
 
 
 def played(program: str, home: Path) -> str:
     """Run one of the programs beside this file, which ends well unless libzmq aborts it."""
-    done = subprocess.run(
-        [sys.executable, str(HERE / program), str(home), "0"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_to_end([sys.executable, str(HERE / program), str(home), "0"], timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
