@@ -21,6 +21,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # for what stands beside it
 
 from family import children_of, kill, processes_of
+from slowness import Slowness
 from time_limit import TimeLimit
 
 GRACE_S = 3.0  # what is on its way to its end may take this long
@@ -56,6 +57,14 @@ def home(tmp_path_factory: pytest.TempPathFactory, private_temp: Path) -> Iterat
     left = watch.left_behind()
     if left:
         pytest.fail("left behind: " + "; ".join(left), pytrace=False)
+
+
+@pytest.fixture
+def slowness() -> Iterator[Slowness]:
+    """How slow the machine is during this test."""
+    made = Slowness()
+    yield made
+    made.close()
 
 
 class _Watch:

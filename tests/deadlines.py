@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 # Only a hang reaches it, however busy the machine is.
-DEADLINE_S = 50.0
+DEADLINE_S = 40.0
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 from deadlines import run_to_end
 
 HERE = Path(__file__).parent
-WATCH = ("conftest.py", "family.py", "time_limit.py")
+WATCH = ("conftest.py", "family.py", "slowness.py", "time_limit.py")
 
 
 def run_inner(text: str, folder: Path, **seconds: float) -> subprocess.CompletedProcess[str]:

@@ -1,7 +1,8 @@
 """A test over its limit fails by its name, with the stacks of all threads; its children are killed.
 
-`@pytest.mark.limit(300)` gives a test more seconds, for each of set-up, call and tear-down. A
-thread keeps the time: it can still act when the main thread never returns from a wait.
+Set-up, call and tear-down have that time each, more in a test marked as slow, and as much as it
+says with `@pytest.mark.limit(300)`. A thread keeps the time: it can still act when the main thread
+never returns from a wait.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pytest
 from family import descendants, kill, processes_of
 
 LIMIT_S = 60.0
+MARKED_S = {"slow": 300.0, "soak": 1_800.0}
 # The main thread is thrown out of its wait this often, the clean-up of a test too, each after so
 # many seconds. Then the whole run ends: later tests would only hang in the same place.
 THROWS = 3
@@ -63,8 +65,7 @@ class TimeLimit:
         return (yield from self._watch(item, "tear-down"))
 
     def _watch(self, item: pytest.Item, what: str) -> Generator[None, object, object]:
-        mark = item.get_closest_marker("limit")
-        self._phase = _Phase(f"{item.nodeid} ({what})", float(mark.args[0]) if mark else LIMIT_S)
+        self._phase = _Phase(f"{item.nodeid} ({what})", limit_s(item))
         try:
             return (yield)
         finally:
@@ -92,6 +93,10 @@ class TimeLimit:
             f"\n\n{phase.name} is over its limit of {phase.limit_s:g} s and can't be ended: "
             f"so the run ends here\n{_stacks()}\n"
         )
+        # Held here, or it starts others while we kill.
+        phase.is_given_up = True
+        signal.pthread_kill(threading.main_thread().ident or 0, ALARM)
+        self._ends.wait(POLL_S)
         kill(descendants())
         kill(set(processes_of(self._config._tmp_path_factory.getbasetemp())))  # type: ignore[attr-defined]
         os.write(self._screen, text.encode())
@@ -100,8 +105,18 @@ class TimeLimit:
     # -- in the main thread ------------------------------------------------------------------
     def _ring(self, number: int, frame: FrameType | None) -> None:
         phase = self._phase
+        while phase is not None and phase.is_given_up:
+            time.sleep(POLL_S)
         if phase is not None and phase.stacks is not None:  # else it ended in the same moment
             pytest.fail(f"over its limit of {phase.limit_s:g} s: {phase.name}\n{phase.stacks}")
+
+
+def limit_s(item: pytest.Item) -> float:
+    """Return how long a phase of that test may take."""
+    mark = item.get_closest_marker("limit")
+    if mark is not None:
+        return float(mark.args[0])
+    return max([LIMIT_S, *(s for name, s in MARKED_S.items() if item.get_closest_marker(name))])
 
 
 class _Phase:
@@ -112,6 +127,7 @@ class _Phase:
         self.limit_s = limit_s
         self.until = time.monotonic() + limit_s
         self.throws = 0
+        self.is_given_up = False
         self.stacks: str | None = None  # what was found when it was over its limit
         self.processes_before = descendants()
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import zmq
+from deadlines import DEADLINE_S
 
 from zactor import connect
 from zactor.kernel.ids import NodeId
@@ -56,7 +57,7 @@ def attack(address: str, data: bytes) -> None:
 
 
 def still_serves(lab: Lab) -> dict[str, dict[str, Any]]:
-    with connect(lab.endpoint("n1"), home=lab.home, timeout=5) as m:
+    with connect(lab.endpoint("n1"), home=lab.home, timeout=DEADLINE_S) as m:
         return {str(row["check"]): row for row in m.doctor()}
 
 

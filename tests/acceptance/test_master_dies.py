@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deadlines import run_to_end
+from deadlines import DEADLINE_S, run_to_end
+from slowness import Slowness
 
 from zactor import BlockingMaster, connect
 from zactor.supervisor.destruction import DESTROY, DESTROY_TODO
@@ -27,7 +28,7 @@ from zactor.testing.lab import Lab, until
 
 WORKER = Path(__file__).parent / "worker.py"
 NODES = ("n1", "n2", "n3")
-BOUND_S = 2.0
+BOUND_S = 2.0  # on a quiet machine
 Done = subprocess.CompletedProcess[str]
 TURNS = (1, 4, 16)  # of the kernel's loop, which a transaction has before its master dies
 
@@ -140,13 +141,15 @@ def _died(done: Done) -> float:
 
 # -- destroyActor(…, true) -------------------------------------------------------------------
 @pytest.mark.parametrize("crash", places(DESTROY_TODO))
-def test_a_destruction_with_todo_is_done_once_or_was_never_begun(net: Net, crash: str) -> None:
+def test_a_destruction_with_todo_is_done_once_or_was_never_begun(
+    net: Net, slowness: Slowness, crash: str
+) -> None:
     name = net.worker("n1")
     beside = net.worker("n3")
     net.m.react_interaction(beside, name, "done")
     net.m.react_interaction(name, beside, "done")
     died = _died(net.master(f"destroyActor({name}, true).", crash))
-    until("they agree", lambda: net.agree() and not net.m.query("todo(_, _, _, _)"), BOUND_S)
+    until("they agree", lambda: net.agree() and not net.m.query("todo(_, _, _, _)"))
     took = time.monotonic() - died
     begun = any(row["why"].startswith(f"destroyActor({name}, true)") for row in net.m.log())
     if not begun:
@@ -159,10 +162,10 @@ def test_a_destruction_with_todo_is_done_once_or_was_never_begun(net: Net, crash
     assert net.mentions(name) == [], "nothing mentions it"
     assert net.ends(name) == ["0 destroyed"], "on_stop ran once"
     assert net.m.ask(beside, "work") == 1
-    assert took < BOUND_S
+    assert slowness.quiet_s(took) < BOUND_S
 
 
-def test_c1_is_lazy_and_the_master_dies_while_it_works(net: Net) -> None:
+def test_c1_is_lazy_and_the_master_dies_while_it_works(net: Net, slowness: Slowness) -> None:
     name = net.worker("n1", seconds=0.2)
     other = net.worker("n1")
     for _ in range(5):
@@ -172,15 +175,15 @@ def test_c1_is_lazy_and_the_master_dies_while_it_works(net: Net) -> None:
     assert net.m.query(f"todo(_, destroy_actor({name}), m1, Who)")[0]["Who"] in ("n2", "n3")
     net.m.destroy_actor(other)  # and doesn't hold anybody up
     assert net.ends(other) == ["0 destroyed"]
-    until("it is gone", lambda: not net.mentions(name) and net.agree(), 5 * 0.2 + BOUND_S)
+    until("it is gone", lambda: not net.mentions(name) and net.agree())
     assert net.ends(name) == ["5 destroyed"], "all its work was done, then on_stop ran, once"
-    assert time.monotonic() - died < 5 * 0.2 + BOUND_S
+    assert slowness.quiet_s(time.monotonic() - died) < 5 * 0.2 + BOUND_S
 
 
 def test_an_actor_that_fails_to_stop_ends_in_a_state_that_says_so(net: Net) -> None:
     name = net.worker("n1", fails="stop")
     _died(net.master(f"destroyActor({name}, true).", "destroy_todo:stop.before"))
-    until("done", lambda: net.agree() and not net.m.query("todo(_, _, _, _)"), BOUND_S)
+    until("done", lambda: net.agree() and not net.m.query("todo(_, _, _, _)"))
     (row,) = [row for row in net.m.actors() if row["name"] == name]
     assert (row["state"], row["reason"]) == ("failed", "on_stop: RuntimeError: it was made to fail")
     assert net.ends(name) == ["0 destroyed"]
@@ -193,25 +196,29 @@ def test_an_actor_that_fails_to_stop_ends_in_a_state_that_says_so(net: Net) -> N
 
 # -- the others ------------------------------------------------------------------------------
 @pytest.mark.parametrize("crash", places(DESTROY))
-def test_a_destruction_without_todo_is_whole_or_undone_too(net: Net, crash: str) -> None:
+def test_a_destruction_without_todo_is_whole_or_undone_too(
+    net: Net, slowness: Slowness, crash: str
+) -> None:
     name = net.worker("n1")
     died = _died(net.master(f"destroyActor({name}).", crash))
-    until("they agree", net.agree, BOUND_S)
+    until("they agree", net.agree)
     if net.m.query(f"state({name}, running, _)"):
         assert crash.startswith("destroy:stop")
         assert net.ends(name) == []
     else:
-        until("it is gone", lambda: not net.mentions(name) and net.agree(), BOUND_S)
+        until("it is gone", lambda: not net.mentions(name) and net.agree())
         assert net.ends(name) == ["0 destroyed"]
-    assert time.monotonic() - died < 2 * BOUND_S
+    assert slowness.quiet_s(time.monotonic() - died) < 2 * BOUND_S
 
 
 @pytest.mark.parametrize("crash", places(REACT))
-def test_an_interaction_is_there_at_every_node_or_at_none(net: Net, crash: str) -> None:
+def test_an_interaction_is_there_at_every_node_or_at_none(
+    net: Net, slowness: Slowness, crash: str
+) -> None:
     emitter, reactor = net.worker("n1"), net.worker("n2")
     died = _died(net.master(f"remoteReactInteraction({reactor}, {emitter}, done).", crash))
-    until("they agree", net.agree, BOUND_S)
-    assert time.monotonic() - died < BOUND_S
+    until("they agree", net.agree)
+    assert slowness.quiet_s(time.monotonic() - died) < BOUND_S
     there = [bool(at.query(f"reacts({reactor}, {emitter}, done, _)")) for at in net.at.values()]
     assert there in ([True] * 3, [False] * 3)
     assert not crash.endswith("before") or not there[0]
@@ -221,7 +228,9 @@ def test_an_interaction_is_there_at_every_node_or_at_none(net: Net, crash: str) 
 
 @pytest.mark.parametrize("fails", [False, True])
 @pytest.mark.parametrize("crash", places(DEPLOY))
-def test_a_deployment_is_whole_or_undone(net: Net, crash: str, fails: bool) -> None:
+def test_a_deployment_is_whole_or_undone(
+    net: Net, slowness: Slowness, crash: str, fails: bool
+) -> None:
     if not fails and ":undo." in crash:
         pytest.skip("nothing is undone where nothing fails")
     net.count += 1
@@ -230,8 +239,8 @@ def test_a_deployment_is_whole_or_undone(net: Net, crash: str, fails: bool) -> N
     done = net.master(f"deployActor(worker, {name}, n1, [{arguments}]).", crash)
     died = _died(done)
     settled = f"\\+ state({name}, starting, _), \\+ state({name}, failed, _)"
-    until("it is settled", lambda: net.agree() and bool(net.m.query(settled)), BOUND_S)
-    assert time.monotonic() - died < BOUND_S
+    until("it is settled", lambda: net.agree() and bool(net.m.query(settled)))
+    assert slowness.quiet_s(time.monotonic() - died) < BOUND_S
     if net.mentions(name):
         assert not fails
         assert net.m.ask(name, "work") == 1
@@ -248,7 +257,7 @@ def test_a_returning_master_takes_the_newest_knowledge_and_goes_on_at_once(net: 
     net.count += 1
     deploy = f"deployActor(worker, {old}, n1, [file='{net.file(old)}'])."
     _died(net.master(deploy, "deploy:end"))
-    until("it is gone", net.agree, BOUND_S)
+    until("it is gone", net.agree)
     net.m.destroy_actor(old)
     new = net.worker("n3")
     done = net.master(f"remoteReactInteraction({new}, {emitter}, done).")
@@ -272,11 +281,11 @@ def test_a_program_elsewhere_does_not_notice_that_the_master_dies(net: Net, cras
     net.lab.start("m1", role="master", env={"ZACTOR_CRASH_AT": crash})
     until("m1 is up", lambda: "m1" in net.lab.names_up("n2"))
     with connect(net.lab.endpoint("m1"), home=net.lab.home) as m:
-        m.destroy_actor(name, todo=crash.startswith("destroy_todo"), timeout=10)
+        m.destroy_actor(name, todo=crash.startswith("destroy_todo"), timeout=DEADLINE_S)
         assert net.mentions(name) == []
         assert net.ends(name) == ["0 destroyed"]
-    assert net.lab.children.pop("m1").wait(5) == -signal.SIGKILL
-    until("they agree", net.agree, BOUND_S)
+    assert net.lab.children.pop("m1").wait(DEADLINE_S) == -signal.SIGKILL
+    until("they agree", net.agree)
 
 
 def test_the_event_logs_tell_of_each_clause_that_it_was_done_once(net: Net) -> None:
@@ -285,7 +294,7 @@ def test_the_event_logs_tell_of_each_clause_that_it_was_done_once(net: Net) -> N
     for crash in ("unwire.before", "stop.during", "finish.before", "clear.during", "end"):
         name = net.worker("n1")
         _died(net.master(f"destroyActor({name}, true).", f"destroy_todo:{crash}"))
-        until("done", lambda name=name: not net.mentions(name) and net.agree(), BOUND_S)
+        until("done", lambda name=name: not net.mentions(name) and net.agree())
     lines = sorted(net.todo_lines(), key=lambda line: line["t"])
     clauses = {line["id"] for line in lines} - before
     assert len(clauses) == 5

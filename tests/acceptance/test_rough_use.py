@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from deadlines import DEADLINE_S
 
 from zactor import OutcomeUnknown, RemoteActionError, ZactorError, connect
 from zactor.client import Connection
@@ -63,7 +64,7 @@ def test_an_actor_destroyed_while_it_begins_leaves_nothing_behind(lab: Lab, tmp_
         until("it is starting", lambda: [row["state"] for row in m.actors()] == ["starting"])
         m.destroy_actor("c1")
         with pytest.raises(OutcomeUnknown, match="destroyed"):
-            first.result(10)
+            first.result(DEADLINE_S)
         m.deploy_actor("slow", "c1", "n1")
         assert m.ask("c1", "ping") == "pong"
         assert [row["name"] for row in m.look("runtime")] == ["c1"]
@@ -113,7 +114,7 @@ def test_one_client_with_too_many_requests_leaves_the_door_open_for_others(
 def test_an_exception_with_a_very_long_text_ends_like_any_other(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "wordy.py").write_text(WORDY)
     lab.start("n1")
-    with connect(lab.endpoint("n1"), home=lab.home, timeout=5) as m:
+    with connect(lab.endpoint("n1"), home=lab.home, timeout=DEADLINE_S) as m:
         m.declare_factory("wordy", tmp_path / "wordy.py")
         with pytest.raises(RemoteActionError, match=r"xxx … \(2000\d\d\d characters in all\)"):
             m.deploy_actor("wordy", "c1", "n1", where="init")

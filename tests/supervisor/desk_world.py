@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+from deadlines import DEADLINE_S
+
 from zactor import Mailbox
 from zactor.client import Connection
 from zactor.kernel import config
@@ -64,7 +66,7 @@ class Desk:
         self.hub.close()
 
     def box(self, name: str) -> Mailbox:
-        return Mailbox(name, self.hub.endpoint, home=self.home, timeout=10)
+        return Mailbox(name, self.hub.endpoint, home=self.home, timeout=DEADLINE_S)
 
     # what a node does with what arrives
     def on_request(self, client: Client, request: messages.Request) -> None:
@@ -89,7 +91,7 @@ class Desk:
 async def opened(home: Path) -> AsyncIterator[Desk]:
     desk = Desk(home)
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(DEADLINE_S):
             yield desk
     finally:
         desk.close()

@@ -27,7 +27,7 @@ from zactor.kernel.transport.peer import Peer
 from zactor.kernel.transport.seam import Client
 from zactor.supervisor.rooms import open_rooms
 
-PATIENCE_S = 15
+PATIENCE_S = 30.0
 HELD = (
     config.GROUP_BACKLOG_MESSAGES + config.GROUP_WINDOW_MESSAGES + 2 * config.GROUP_PACKET_MESSAGES
 )

@@ -17,7 +17,7 @@ from zactor.supervisor.ledger import Ledger
 from zactor.supervisor.steps import Transact, next_step
 from zactor.supervisor.tables import DEPLOY, Deploy
 
-SOON_S = 5.0
+SOON_S = 30.0
 
 
 class Book:

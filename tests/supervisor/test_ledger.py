@@ -12,7 +12,7 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.knowledge.store import Store
 from zactor.supervisor.ledger import Ledger
 
-SOON_S = 5.0
+SOON_S = 30.0
 
 
 def alone(folder: Path, told: Callable[..., None]) -> tuple[Ledger, Store]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
-from deadlines import join
+from deadlines import DEADLINE_S, join
 
 from zactor.client import Connection
 from zactor.kernel.protocol import messages
@@ -100,6 +100,6 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def failure(future: Future[object]) -> BaseException:
-    error = future.exception(timeout=10)
+    error = future.exception(timeout=DEADLINE_S)
     assert error is not None
     return error

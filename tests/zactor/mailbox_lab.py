@@ -8,7 +8,7 @@ from zactor import Mailbox, MembershipMessage, RegularMessage
 from zactor.testing.lab import Lab, until
 
 NODES = ("n1", "n2", "n3")
-WAIT_S = 15.0
+WAIT_S = 30.0
 
 
 def start(folder: Path) -> Lab:

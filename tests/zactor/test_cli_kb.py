@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from deadlines import DEADLINE_S
 
 from zactor import connect
 from zactor.cli.main import run
@@ -163,7 +164,7 @@ def test_status_tells_what_is_under_way(zactor: Zactor, lab: Lab) -> None:
             "l2 is being destroyed for n1@1, and n2 watches",
         ]
         assert "finishes its work" in zactor("status")[1]
-        assert first.result(10) == second.result(10) == {}
+        assert first.result(DEADLINE_S) == second.result(DEADLINE_S) == {}
         assert m.status()["under_way"] == []
 
 
@@ -173,8 +174,8 @@ def test_a_second_destroy_with_less_time_counts(lab: Lab) -> None:
         m.tell("l3", "inc")
         waiting = m.connection.request(_destroy("l3", todo=True), 60.0)
         assert m.wait("state(l3, stopping, _)", 5.0)
-        m.destroy_actor("l3", drain=0.1, timeout=5.0)
-        assert waiting.result(5) == {}
+        m.destroy_actor("l3", drain=0.1, timeout=DEADLINE_S)
+        assert waiting.result(DEADLINE_S) == {}
 
 
 def _destroy(name: str, *, todo: bool) -> Any:

@@ -11,6 +11,7 @@ from client_world import (
     only_knocks,
     wait_until,
 )
+from deadlines import DEADLINE_S
 
 from zactor.kernel import errors
 from zactor.kernel.protocol import messages
@@ -42,12 +43,12 @@ def test_a_change_whose_node_goes_is_asked_again_at_another_under_the_same_id(
     telling = connection.request(CHANGE)
     wait_until(lambda: len(first.seen) == 4)
     first.close()
-    assert [change.result(5) for change in changes] == ["told", "told"]
+    assert [change.result(DEADLINE_S) for change in changes] == ["told", "told"]
     assert isinstance(failure(telling), errors.OutcomeUnknown), "what has no id isn't"
     ids = [name for name in first.ids if name]
     assert len(set(ids)) == 2
     assert [name for name in other.ids if name] == ids, "in the same order too"
-    assert connection.request(DESTROY).result(5) == "told"
+    assert connection.request(DESTROY).result(DEADLINE_S) == "told"
     assert other.ids[-1] not in ids, "another request is another"
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from slowness import Slowness
 
 from zactor.kernel import config
 from zactor.kernel.errors import Refused, TermError
@@ -158,7 +159,9 @@ def _holds(
     return found != negated
 
 
-def test_a_bound_argument_finds_its_facts_among_a_hundred_thousand_at_once() -> None:
+def test_a_bound_argument_finds_its_facts_among_a_hundred_thousand_at_once(
+    slowness: Slowness,
+) -> None:
     rows: list[FactRow] = [
         (f"reacts(g{number % 1000},c{number},updateVal,fifo)", 1, number, "", "", 0.0)
         for number in range(100_000)
@@ -166,7 +169,7 @@ def test_a_bound_argument_finds_its_facts_among_a_hundred_thousand_at_once() -> 
     theory = Theory(rows)
     for goal, count in (("reacts(g7,X,_,_)", 100), ("reacts(_,c77,_,S)", 1)):
         best = min(_timed(goal, theory, count) for _ in range(3))
-        assert best < 0.005, goal
+        assert slowness.quiet_s(best) < 0.005, goal
 
 
 def _timed(goal: str, theory: Theory, count: int) -> float:

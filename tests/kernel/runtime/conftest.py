@@ -25,7 +25,7 @@ from zactor.kernel.wire.measure import is_credited
 
 sys.path.insert(0, str(Path(__file__).parent))  # for group_guests.py
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 def eventually(condition: Callable[[], Any], what: str = "") -> Any:

@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import pytest
+from deadlines import DEADLINE_S
 
 from zactor import Actor, action
 from zactor.kernel.errors import NotDelivered, OutcomeUnknown, TimedOut
@@ -98,40 +99,40 @@ def test_what_waits_for_an_actor_that_never_started_is_told(
             raise RuntimeError("late")
 
     future = world.begin(make(Late), "late")
-    assert entered.wait(5)
+    assert entered.wait(DEADLINE_S)
     reply = world.runtime.ref("late").anything()
     world.runtime.ref("late").something.tell()
     opened.set()
     with pytest.raises(RuntimeError, match="late"):
         future.result()
     with pytest.raises(NotDelivered, match="could not start"):
-        reply.result(5)
+        reply.result(DEADLINE_S)
     until(lambda: [letter.action for letter in world.dead] == ["something"])
 
 
 def test_a_stop_lets_the_actor_finish_its_work(world: Any, gate: Any) -> None:
     ref, entered, opened = gate
     replies = [ref.wait(1), ref.number(2), ref.number(3)]
-    assert entered.wait(5)
+    assert entered.wait(DEADLINE_S)
     stopped = world.stop("gate", None)
     with pytest.raises(NotDelivered, match="is stopping"):
-        ref.number(4).result(5)
+        ref.number(4).result(DEADLINE_S)
     assert not stopped.done()
     opened.set()
-    stopped.result(5)
-    assert [reply.result(5) for reply in replies] == [1, 2, 3]
+    stopped.result(DEADLINE_S)
+    assert [reply.result(DEADLINE_S) for reply in replies] == [1, 2, 3]
 
 
 def test_a_stop_at_once_waits_in_no_mailbox(world: Any, gate: Any) -> None:
     ref, entered, _ = gate
     first, waiting = ref.wait(1), ref.number(2)
     ref.number.tell(3)
-    assert entered.wait(5)
-    world.stop("gate", 0).result(5)
+    assert entered.wait(DEADLINE_S)
+    world.stop("gate", 0).result(DEADLINE_S)
     with pytest.raises(OutcomeUnknown, match="in the middle of wait"):
-        first.result(5)
+        first.result(DEADLINE_S)
     with pytest.raises(NotDelivered, match="destroyed"):
-        waiting.result(5)
+        waiting.result(DEADLINE_S)
     (letter,) = world.dead
     assert (letter.target, letter.action, letter.reason) == ("gate", "number", "destroyed")
     assert world.runtime.look() == []
@@ -144,30 +145,30 @@ def test_a_stop_at_once_does_not_wait_for_an_action_that_blocks(world: Any) -> N
         @action
         def block(self) -> str:
             entered.set()
-            opened.wait(5)
+            opened.wait(DEADLINE_S)
             return "done"
 
     ref = world.spawn(Blocked, "b")
     first, waiting = ref.block(), ref.block()
-    assert entered.wait(5)
+    assert entered.wait(DEADLINE_S)
     stopped = world.stop("b", 0)
     with pytest.raises(NotDelivered):
-        waiting.result(5)
+        waiting.result(DEADLINE_S)
     assert not stopped.done()
     opened.set()
-    stopped.result(5)
-    assert first.result(5) == "done"
+    stopped.result(DEADLINE_S)
+    assert first.result(DEADLINE_S) == "done"
 
 
 def test_a_drain_ends_when_its_time_is_over(world: Any, gate: Any) -> None:
     ref, entered, _ = gate
     first, waiting = ref.wait(1), ref.number(2)
-    assert entered.wait(5)
-    world.stop("gate", 0.02).result(5)
+    assert entered.wait(DEADLINE_S)
+    world.stop("gate", 0.02).result(DEADLINE_S)
     with pytest.raises(OutcomeUnknown):
-        first.result(5)
+        first.result(DEADLINE_S)
     with pytest.raises(NotDelivered):
-        waiting.result(5)
+        waiting.result(DEADLINE_S)
 
 
 def test_an_actor_may_stop_itself(world: Any, make: Any, until: Any) -> None:
@@ -191,19 +192,19 @@ def test_what_on_stop_raises_is_what_stop_ends_with(world: Any, make: Any) -> No
 
     world.spawn(make(Sore), "s")
     with pytest.raises(RuntimeError, match="not now"):
-        world.stop("s").result(5)
+        world.stop("s").result(DEADLINE_S)
     assert world.runtime.look() == []
-    assert world.stop("s").result(5) is None
+    assert world.stop("s").result(DEADLINE_S) is None
 
 
 def test_an_ask_ends_with_timed_out(world: Any, gate: Any) -> None:
     ref, entered, _ = gate
     with pytest.raises(TimedOut, match=r"gate\.wait"):
         ref.wait.opts(timeout=0.01)(1).result()
-    assert entered.wait(5)
+    assert entered.wait(DEADLINE_S)
     reply = ref.number(2)
     with pytest.raises(TimedOut):
         reply.result(0.01)
-    world.stop("gate", 0).result(5)
+    world.stop("gate", 0).result(DEADLINE_S)
     with pytest.raises(NotDelivered):
-        reply.result(5)
+        reply.result(DEADLINE_S)

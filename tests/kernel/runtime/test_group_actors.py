@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from deadlines import run_to_end
+from deadlines import DEADLINE_S, run_to_end
 from group_guests import Guest, guests, seen, values
 
 from zactor import Actor, MembershipCause, MembershipMessage, RoomMessage, Service, action
@@ -114,7 +114,7 @@ def test_joining_and_leaving_without_waiting_ends_every_reply(kernel: Kernel) ->
             return len(replies)
 
     kernel.spawn(Hasty, name="a")
-    assert kernel.ask("a", "rush", timeout=10) == 4
+    assert kernel.ask("a", "rush", timeout=DEADLINE_S) == 4
     causes = [(view.cause, len(view.members)) for view in seen(kernel, "a")]
     assert causes == [(MembershipCause.JOIN, 1), (MembershipCause.SELF_LEAVE, 0)] * 2
 
@@ -192,7 +192,7 @@ def test_an_actor_in_a_thread_of_its_own_is_a_member_like_any_other(kernel: Kern
     class Apart(Guest, dispatcher="thread"):
         @action
         def block(self, value: Any) -> None:
-            self.multicast("room", value).result(10)
+            self.multicast("room", value).result(DEADLINE_S)
 
     guests(kernel, "a")
     guests(kernel, "b", cls=Apart)

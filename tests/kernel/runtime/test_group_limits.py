@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from deadlines import DEADLINE_S
 from group_guests import Guest, guests, seen, values
 
 from zactor import RoomMessage, Service, action
@@ -185,4 +186,4 @@ def test_a_runtime_without_an_engine_says_so(worlds: Any) -> None:
     world = worlds()
     guest = world.spawn(Guest, "a")
     with pytest.raises(ActorError, match="can't use groups"):
-        guest.enter().result(10)
+        guest.enter().result(DEADLINE_S)

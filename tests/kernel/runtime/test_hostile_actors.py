@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import pytest
+from deadlines import DEADLINE_S
 
 from zactor import Actor, action
 from zactor.kernel.errors import NoSuchAction, OutcomeUnknown, RemoteActionError, to_wire
@@ -142,12 +143,12 @@ def test_whatever_an_action_raises_only_that_action_failed(
     other = world.spawn(Hostile, "other")
     ref = world.spawn(make(Hostile), "h")
     with pytest.raises(RemoteActionError) as caught:
-        getattr(ref, when)(kind).result(5)
+        getattr(ref, when)(kind).result(DEADLINE_S)
     for text in to_wire(caught.value)[2].values():
         text.encode()
     getattr(ref, when).tell(kind)
-    assert ref.fine().result(5) == "fine"
-    assert other.fine().result(5) == "fine"
+    assert ref.fine().result(DEADLINE_S) == "fine"
+    assert other.fine().result(DEADLINE_S) == "fine"
 
 
 @pytest.mark.parametrize("kind", RAISED)
@@ -159,7 +160,7 @@ def test_whatever_a_hook_raises_ends_only_its_actor_and_can_be_shown(
     other = world.spawn(Hostile, "other")
     future = world.begin(make(cls), "h", at, kind)
     if at == "stop":
-        future.result(5)
+        future.result(DEADLINE_S)
         future = world.stop("h")
 
     async def wait() -> None:
@@ -170,13 +171,13 @@ def test_whatever_a_hook_raises_ends_only_its_actor_and_can_be_shown(
     assert not isinstance(caught.value, TimeoutError)
     f"{caught.value}{caught.value!r}".encode()
     assert [row["name"] for row in world.runtime.look()] == ["other"]
-    assert other.fine().result(5) == "fine"
+    assert other.fine().result(DEADLINE_S) == "fine"
 
 
 def test_an_unknown_action_without_a_text_is_told_to_its_asker(world: Any, make: Any) -> None:
     ref = world.spawn(make(Hostile), "h")
     with pytest.raises(NoSuchAction, match="can't be had"):
-        ref.unknown().result(5)
+        ref.unknown().result(DEADLINE_S)
 
 
 def test_a_result_that_cannot_be_pickled_ends_the_ask(worlds: Any, make: Any, until: Any) -> None:
@@ -184,27 +185,27 @@ def test_a_result_that_cannot_be_pickled_ends_the_ask(worlds: Any, make: Any, un
     ref = other.spawn(make(Hostile), "h")
     worlds.introduce(other, "h", one)
     with pytest.raises(RemoteActionError, match="SystemExit"):
-        one.runtime.ref("h").unpicklable().result(5)
+        one.runtime.ref("h").unpicklable().result(DEADLINE_S)
     outcomes: list[Any] = []
     other.runtime.request("h", "unpicklable", payload.encode((), {}), outcomes.append)
     until(lambda: outcomes)
     assert "SystemExit" in outcomes[0].message
-    assert ref.fine().result(5) == "fine"
+    assert ref.fine().result(DEADLINE_S) == "fine"
 
 
 @pytest.mark.parametrize("what", ["exit_in_a_task", "stop_the_loop"])
 def test_an_actor_cannot_end_the_loop(world: Any, make: Any, logged: Logged, what: str) -> None:
     other = world.spawn(Hostile, "other")
     ref = world.spawn(make(Hostile), "h")
-    assert getattr(ref, what)().result(5) == "still here"
-    assert ref.fine().result(5) == "fine"
-    assert other.fine().result(5) == "fine"
+    assert getattr(ref, what)().result(DEADLINE_S) == "still here"
+    assert ref.fine().result(DEADLINE_S) == "fine"
+    assert other.fine().result(DEADLINE_S) == "fine"
     if what == "exit_in_a_task":
         assert logged.lines.count(("error", "task_failed")) == 2
 
 
 def test_a_loop_that_ended_early_is_logged(world: Any, logged: Logged) -> None:
-    world.spawn(Hostile, "h").stop_the_loop().result(5)
+    world.spawn(Hostile, "h").stop_the_loop().result(DEADLINE_S)
     assert logged.lines == [("error", "actors_loop_ended")]
 
 
@@ -260,6 +261,6 @@ def test_arguments_for_a_constructor_that_takes_none_are_refused(world: Any, mak
 
     for args, kwargs in (((1,), {}), ((), {"z": 1})):
         with pytest.raises(TypeError, match=r"Bare\(\) takes no arguments"):
-            world.begin(make(Bare), "b", *args, **kwargs).result(5)
+            world.begin(make(Bare), "b", *args, **kwargs).result(DEADLINE_S)
     world.spawn(make(Bare), "b")
-    assert world.spawn(make(Born), "c", 2).grow().result(5) == 3
+    assert world.spawn(make(Born), "c", 2).grow().result(DEADLINE_S) == 3

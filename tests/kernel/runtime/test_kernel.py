@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import pytest
+from deadlines import DEADLINE_S
 
 from zactor import Actor, action, signal
 from zactor.kernel import Kernel
@@ -279,4 +280,4 @@ def test_ctrl_c_in_an_action_reaches_who_runs_the_kernel() -> None:
         with pytest.raises(KeyboardInterrupt):
             k.run_until_idle()
         assert k.ask("c1", "inc", 1) == 1
-        assert k.ask("i", "fine", timeout=5) == "fine"
+        assert k.ask("i", "fine", timeout=DEADLINE_S) == "fine"

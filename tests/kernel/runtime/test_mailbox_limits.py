@@ -60,7 +60,7 @@ class Slows:
     def fill(self, ref: Any, count: int = 4) -> list[Any]:
         """One message is being handled, the others wait."""
         replies = [ref.take(0)]
-        assert self.entered.acquire(timeout=5)
+        assert self.entered.acquire(timeout=DEADLINE_S)
         return replies + [ref.take(number) for number in range(1, count)]
 
     def go(self) -> None:
@@ -79,11 +79,11 @@ def test_reject_fails_an_ask_and_raises_at_the_line_of_a_tell(slows: Slows) -> N
     ref = slows("reject")
     waiting = slows.fill(ref)
     with pytest.raises(MailboxFull, match="mailbox of slow is full: 3 messages"):
-        ref.take(4).result(5)
+        ref.take(4).result(DEADLINE_S)
     with pytest.raises(MailboxFull):
         ref.take.tell(4)
     slows.go()
-    assert [reply.result(5) for reply in waiting] == [0, 1, 2, 3]
+    assert [reply.result(DEADLINE_S) for reply in waiting] == [0, 1, 2, 3]
     assert slows.world.dead == []
 
 
@@ -96,8 +96,8 @@ def test_reject_of_one_reactor_keeps_the_signal_from_no_other(slows: Slows, unti
     world.runtime.connect("s", "take", ("slow", "other"))
     slows.fill(ref)
     with pytest.raises(RemoteActionError, match="mailbox of slow is full"):
-        source.emit(9).result(5)
-    assert entered.acquire(timeout=5)
+        source.emit(9).result(DEADLINE_S)
+    assert entered.acquire(timeout=DEADLINE_S)
     assert other is not None
 
 
@@ -133,9 +133,9 @@ def test_drop_newest_makes_a_dead_letter_of_it(slows: Slows) -> None:
     waiting = slows.fill(ref)
     ref.take.tell(4)
     with pytest.raises(NotDelivered, match="newest was dropped"):
-        ref.take(5).result(5)
+        ref.take(5).result(DEADLINE_S)
     slows.go()
-    assert [reply.result(5) for reply in waiting] == [0, 1, 2, 3]
+    assert [reply.result(DEADLINE_S) for reply in waiting] == [0, 1, 2, 3]
     (letter,) = slows.world.dead
     assert "newest was dropped" in letter.reason
 
@@ -145,10 +145,10 @@ def test_drop_oldest_makes_room(slows: Slows) -> None:
     waiting = slows.fill(ref)
     newest = ref.take(4)
     with pytest.raises(NotDelivered, match="oldest was dropped"):
-        waiting[1].result(5)
+        waiting[1].result(DEADLINE_S)
     slows.go()
-    assert newest.result(5) == 4
-    assert waiting[0].result(5) == 0
+    assert newest.result(DEADLINE_S) == 4
+    assert waiting[0].result(DEADLINE_S) == 0
 
 
 @pytest.mark.parametrize("policy", ["reject", "drop_newest"])
@@ -162,7 +162,7 @@ def test_a_remote_sender_hears_of_a_full_mailbox(
     slows.fill(ref)
     far = other.runtime.ref("slow")
     with pytest.raises(MailboxFull if policy == "reject" else NotDelivered, match="is full"):
-        far.take(7).result(5)
+        far.take(7).result(DEADLINE_S)
     far.take.tell(8)
     until(lambda: len(other.dead) == 1)
     assert "is full" in other.dead[0].reason
@@ -214,11 +214,11 @@ def test_block_holds_the_sender_between_its_messages(
     slows.fill(ref, 1)
     replies = [source.emit(number) for number in range(1, 9)]
     # Three find room, the fourth is accepted and holds the source, the rest wait in its mailbox.
-    assert [reply.result(5) for reply in replies[:4]] == [1, 2, 3, 4]
+    assert [reply.result(DEADLINE_S) for reply in replies[:4]] == [1, 2, 3, 4]
     until(lambda: world.row("s")["mailbox"] == 4)
     assert world.row("slow")["mailbox"] == 4
     slows.go()
-    assert [reply.result(5) for reply in replies[4:]] == [5, 6, 7, 8]
+    assert [reply.result(DEADLINE_S) for reply in replies[4:]] == [5, 6, 7, 8]
     until(lambda: world.row("slow")["handled"] == 9)
 
 
@@ -235,11 +235,11 @@ def test_a_congested_link_holds_the_sender(
     other.runtime.connect("s", "take", ("slow",))
     port.congested = True
     replies = [source.emit(number) for number in range(3)]
-    assert replies[0].result(5) == 0
+    assert replies[0].result(DEADLINE_S) == 0
     until(lambda: other.row("s")["mailbox"] == 2)
     assert len(port.items) == 1
     port.congested = False
-    assert [reply.result(5) for reply in replies[1:]] == [1, 2]
+    assert [reply.result(DEADLINE_S) for reply in replies[1:]] == [1, 2]
 
 
 @pytest.mark.parametrize("kind", [Source, ThreadSource])
@@ -249,12 +249,12 @@ def test_a_held_actor_can_be_stopped_at_once(slows: Slows, until: Any, kind: typ
     source = world.spawn(kind, "s")
     world.runtime.connect("s", "take", ("slow",))
     slows.fill(ref, 2)
-    source.emit(2).result(5)
+    source.emit(2).result(DEADLINE_S)
     waiting = source.emit(3)
     until(lambda: world.row("s")["mailbox"] == 1)
-    world.stop("s", 0).result(5)
+    world.stop("s", 0).result(DEADLINE_S)
     with pytest.raises(NotDelivered):
-        waiting.result(5)
+        waiting.result(DEADLINE_S)
 
 
 def test_two_that_would_wait_for_each_other_for_ever_do_not(world: Any, until: Any) -> None:
@@ -309,8 +309,8 @@ def test_an_actor_does_not_wait_for_itself(world: Any) -> None:
 
     ref = world.spawn(Selfish, "s")
     world.runtime.connect("s", "note", ("s",))
-    ref.start().result(5)
-    assert ref.get().result(5) == 9
+    ref.start().result(DEADLINE_S)
+    assert ref.get().result(DEADLINE_S) == 9
 
 
 def test_one_action_may_overshoot_up_to_the_hard_limit(
@@ -352,11 +352,11 @@ def test_what_answers_passes_a_full_link(worlds: Any, until: Any) -> None:
     other.spawn(Source, "t")
     worlds.introduce(other, "t", one)
     other.ports["n1"].full = True
-    assert one.runtime.ref("t").emit(1).result(5) == 1
+    assert one.runtime.ref("t").emit(1).result(DEADLINE_S) == 1
     with pytest.raises(RemoteActionError):
-        one.runtime.ref("t").emit().result(5)
-    other.stop("t").result(5)
+        one.runtime.ref("t").emit().result(DEADLINE_S)
+    other.stop("t").result(DEADLINE_S)
     one.runtime.ref("t").emit.tell(2)
     until(lambda: [letter.action for letter in one.dead] == ["emit"])
     with pytest.raises(NotDelivered):
-        one.runtime.ref("t").emit(3).result(5)
+        one.runtime.ref("t").emit(3).result(DEADLINE_S)

@@ -11,6 +11,7 @@ import threading
 from typing import Any
 
 import pytest
+from deadlines import DEADLINE_S
 
 from zactor import Actor, action
 from zactor.kernel.runtime.cell import Cell
@@ -66,18 +67,18 @@ def test_a_cell_that_is_scheduled_twice_still_handles_one_message_at_a_time(
     entered, opened = threading.Event(), threading.Event()
     ref = world.spawn(make(Noter), "n")
     first = ref.wait(entered, opened)
-    assert entered.wait(5)
+    assert entered.wait(DEADLINE_S)
     reply = ref.note(1)
     cell = cell_of(world, "n")
     for _ in range(times):
         cell.dispatcher.ready(cell)
     shared_ran = threading.Event()
     world.runtime.shared.post(shared_ran.set)
-    assert shared_ran.wait(5)
+    assert shared_ran.wait(DEADLINE_S)
     assert not reply.done()
     opened.set()
-    first.result(5)
-    assert reply.result(5) == [1]
+    first.result(DEADLINE_S)
+    assert reply.result(DEADLINE_S) == [1]
 
 
 def test_a_message_that_comes_while_a_cell_falls_idle_is_seen(world: Any, until: Any) -> None:
@@ -122,17 +123,17 @@ def test_a_cell_that_comes_while_the_loop_falls_asleep_is_seen(until: Any) -> No
     runtime.shared = loop = RacingLoop()
     loop.start()
     try:
-        runtime.spawn(blueprint_of(Noter, name="n", uid=1)).result(5)
+        runtime.spawn(blueprint_of(Noter, name="n", uid=1)).result(DEADLINE_S)
         ref = runtime.ref("n")
-        ref.note(1).result(5)
-        runtime.spawn(blueprint_of(Noter, name="o", uid=2)).result(5)
+        ref.note(1).result(DEADLINE_S)
+        runtime.spawn(blueprint_of(Noter, name="o", uid=2)).result(DEADLINE_S)
         other = runtime.directory.cells[2]
-        runtime.ref("o").note(1).result(5)
+        runtime.ref("o").note(1).result(DEADLINE_S)
         until(lambda: other.idle and not loop._awake)
         other.idle = False
         other.mailbox.append(("note", (2,), ""))
         loop.late = other
-        ref.note(2).result(5)
+        ref.note(2).result(DEADLINE_S)
         until(lambda: other.handled == 2)
     finally:
         runtime.close()
@@ -151,4 +152,4 @@ def test_actors_that_never_rest_leave_the_loop_its_time(world: Any) -> None:
             return "rested"
 
     world.spawn(Restless, "r").again.tell()
-    assert world.spawn(Sleeper, "s").nap().result(5) == "rested"
+    assert world.spawn(Sleeper, "s").nap().result(DEADLINE_S) == "rested"

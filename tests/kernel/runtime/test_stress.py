@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from deadlines import join
+from deadlines import DEADLINE_S, join
 
 from zactor import Actor, action
 from zactor.kernel.errors import ActorError, NotDelivered
@@ -86,8 +86,8 @@ def test_a_stop_among_many_senders_loses_nothing_in_silence(
                     sent.set()
 
         def stop(sent: Any = sent) -> None:
-            sent.wait(5)
-            world.stop("l", drain_s).result(5)
+            sent.wait(DEADLINE_S)
+            world.stop("l", drain_s).result(DEADLINE_S)
 
         together(*[lambda sender=n: send(sender) for n in range(3)], stop)
         until(lambda seen=seen: len(seen) + len(world.dead) == 900)
@@ -107,7 +107,7 @@ def test_asks_from_many_threads_all_end_while_actors_come_and_go(world: Any, mak
         replies: list[Reply[int]] = [world.runtime.ref("a").add(n, 1) for n in range(400)]
         for number, reply in enumerate(replies):
             try:
-                assert reply.result(10) == number + 1
+                assert reply.result(DEADLINE_S) == number + 1
                 ends["answered"] += 1
             except NotDelivered:
                 ends["refused"] += 1
@@ -118,7 +118,7 @@ def test_asks_from_many_threads_all_end_while_actors_come_and_go(world: Any, mak
         for _ in range(20):
             world.runtime.place("a", None)
             world.spawn(make(Adder), "a")
-            world.stop("a", 0).result(5)
+            world.stop("a", 0).result(DEADLINE_S)
 
     world.spawn(make(Adder), "a")
     together(ask, ask, come_and_go)

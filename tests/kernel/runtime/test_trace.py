@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from deadlines import DEADLINE_S
+
 from zactor import Actor, action, signal
 
 
@@ -77,16 +79,16 @@ def test_what_a_stop_leaves_unhandled_is_dead_in_the_trace_too(worlds: Any) -> N
         @action
         def ping(self, number: int) -> None:
             entered.set()
-            opened.wait(5)
+            opened.wait(DEADLINE_S)
 
     node = world.spawn(Node, "node")
     world.spawn(Stuck, "stuck")
     world.runtime.connect("node", "ping", ("stuck",))
     node.go(5).result()
-    assert entered.wait(5)
+    assert entered.wait(DEADLINE_S)
     future = world.stop("stuck", 0)
     opened.set()
-    future.result(5)
+    future.result(DEADLINE_S)
     assert kinds(world, "handle").total() == 1
     assert kinds(world, "accept") == kinds(world, "handle") + kinds(world, "deadletter")
     assert [event for event, _ in world.events][-1] == "actor_down"

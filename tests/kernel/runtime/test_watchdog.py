@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import structlog
+from deadlines import DEADLINE_S
 
 from zactor import Actor, action
 from zactor.kernel.runtime import watchdog
@@ -16,11 +17,11 @@ from zactor.kernel.runtime.watchdog import Watchdog
 class Blocker(Actor):
     @action
     def block(self, warned: threading.Event) -> bool:
-        return warned.wait(5)
+        return warned.wait(DEADLINE_S)
 
     @action
     async def block_in_between(self, warned: threading.Event) -> bool:
-        return warned.wait(5)
+        return warned.wait(DEADLINE_S)
 
 
 class Logged:
@@ -44,7 +45,7 @@ def test_an_action_that_blocks_the_shared_loop_is_named_once(
     dog = Watchdog(world.runtime.shared, warning_s=0.02)
     dog.start()
     ref = world.spawn(Blocker, "b1")
-    assert getattr(ref, name)(logged.warned).result(5)
+    assert getattr(ref, name)(logged.warned).result(DEADLINE_S)
     dog.close()
     (line,) = logged.lines
     assert (line["event"], line["actor"], line["action"]) == ("action_slow", "b1", name)
@@ -64,7 +65,7 @@ def test_a_loop_that_waits_is_not_blocked(world: Any, monkeypatch: pytest.Monkey
     monkeypatch.setattr(watchdog, "log", logged)
     dog = Watchdog(world.runtime.shared, warning_s=0.02)
     dog.start()
-    world.spawn(Patient, "p").wait().result(5)
+    world.spawn(Patient, "p").wait().result(DEADLINE_S)
     dog.close()
     assert logged.lines == []
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import zmq
-from deadlines import running
+from deadlines import DEADLINE_S, running
 
 from zactor.kernel.config import FRAME_BYTES_MAX
 from zactor.kernel.transport import sockets
@@ -152,7 +152,7 @@ def test_s7_a_huge_header_after_authentication_closes_the_connection(
     ground.exchange(ground.client(endpoint=relay.endpoint), b"in")
     with little_growth():
         relay.inject(b"\x02" + (1 << 30).to_bytes(8, "big") + b"x" * 1000)
-        assert relay.door_closed.wait(2)
+        assert relay.door_closed.wait(DEADLINE_S)
         assert ground.serve_an_honest_client() < 1
     ground.assert_nothing_delivered()
 
@@ -181,7 +181,9 @@ def test_s8_silent_connections_starve_nobody_and_are_cut_off(ground: Any) -> Non
         assert max(served) < 1
         assert time.process_time() - used < 0.5, "the I/O thread spins"
         assert all(closed_by_door(raw) for raw in silent)
-        assert time.monotonic() - begun < 4, "descriptors must come back soon"
+        assert ground.slowness.quiet_s(time.monotonic() - begun) < 4, (
+            "descriptors must come back soon"
+        )
     ground.assert_nothing_delivered()
 
 
@@ -191,7 +193,7 @@ def test_s8_one_byte_at_a_time_is_cut_off_like_silence(ground: Any) -> None:
         begun = time.monotonic()
         sent = 0
         with contextlib.suppress(ConnectionError):
-            while time.monotonic() - begun < 2:
+            while time.monotonic() - begun < DEADLINE_S:
                 raw.sendall(GREETING[sent : sent + 1])
                 sent = min(sent + 1, len(GREETING) - 2)
                 try:
@@ -199,7 +201,7 @@ def test_s8_one_byte_at_a_time_is_cut_off_like_silence(ground: Any) -> None:
                         break
                 except TimeoutError:
                     continue
-        assert time.monotonic() - begun < 1
+        assert ground.slowness.quiet_s(time.monotonic() - begun) < 1
     assert ground.serve_an_honest_client() < 1
 
 
@@ -227,7 +229,7 @@ def test_s9_a_storm_of_connections_blocks_neither_the_io_thread_nor_the_log(
             served.append(ground.serve_an_honest_client())
     assert storm.returncode == 0
     assert max(served) < 1
-    wait_until(lambda: ground.counter.disconnected >= ground.counter.accepted, 3)
+    wait_until(lambda: ground.counter.disconnected >= ground.counter.accepted)
     assert ground.counter.accepted >= 2_000  # the others went before they were accepted
     wait_until(lambda: ground.counter.succeeded >= len(served))
     assert ground.counter.succeeded == len(served)

@@ -123,7 +123,7 @@ def test_whoever_wants_to_know_is_told_of_a_refusal(stranger: KeyPair, ground: A
 
     ground.authenticator._on_refused = on_refused
     ground.client(stranger)
-    assert heard.wait(2)
+    assert heard.wait(DEADLINE_S)
     assert told == [(fingerprint(stranger.public), "127.0.0.1")]
     assert ground.serve_an_honest_client() < 1
     assert ground.authenticator.alive

@@ -20,7 +20,7 @@ from zactor.kernel.transport.keys import ClusterKeys, cluster_keys
 from zactor.kernel.transport.seam import Client
 from zactor.kernel.wire import codec
 
-WITHIN_S = 5.0
+WITHIN_S = 30.0
 
 
 class Visitors:

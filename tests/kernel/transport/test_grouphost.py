@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deadlines import DEADLINE_S
 
 from zactor.kernel.errors import AlreadyExists, LocalProtocolError
 from zactor.kernel.ids import NodeId
@@ -137,7 +138,7 @@ async def running(home: Path, *names: str) -> AsyncIterator[list[Node]]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_S):
         while not condition():  # noqa: ASYNC110 - of parts that tell nobody
             await asyncio.sleep(0.002)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import structlog
+from deadlines import DEADLINE_S
 import zmq
 
 from zactor.kernel import config
@@ -77,7 +78,7 @@ class Recorder:
         self.late.append(item)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             while not condition():
                 self.news.clear()
                 await self.news.wait()
@@ -214,7 +215,7 @@ def test_a_new_incarnation_takes_the_place_of_the_old(tmp_path: Path) -> None:
 def test_heartbeats_reach_every_peer(tmp_path: Path) -> None:
     async def story() -> None:
         async with linked(tmp_path) as ((one, _), (_, user)):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(DEADLINE_S):
                 while "n1" not in user.beats:
                     one.beat(first_heartbeat(one.me))
                     await asyncio.sleep(0.01)
@@ -226,7 +227,7 @@ def test_a_heartbeat_in_the_name_of_another_is_refused_and_told(tmp_path: Path) 
     async def story() -> None:
         async with linked(tmp_path) as ((one, _), (two, user)):
             with structlog.testing.capture_logs() as lines:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(DEADLINE_S):
                     while "n1" not in user.beats or not two.refusals()["heartbeats_refused"]:
                         one.beat(first_heartbeat(NodeId("n3", 1)))
                         one.beat(first_heartbeat(one.me))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import zmq
+from deadlines import DEADLINE_S
 
 from zactor.kernel.transport import sockets
 from zactor.kernel.transport.keys import KeyPair
@@ -69,7 +70,7 @@ def test_what_was_on_its_way_when_unwatch_was_called_is_not_told(
 
     def hold(_event: int, _value: int, _endpoint: str) -> None:
         held.set()
-        go_on.wait(5)
+        go_on.wait(DEADLINE_S)
 
     client, other = ground.client(), ground.client()
     ground.exchange(client)
@@ -78,7 +79,7 @@ def test_what_was_on_its_way_when_unwatch_was_called_is_not_told(
     ground.monitor.watch(client, zmq.EVENT_ALL, callback)
     other.disconnect(ground.endpoint)
     other.connect(ground.endpoint)
-    assert held.wait(2)
+    assert held.wait(DEADLINE_S)
     client.disconnect(ground.endpoint)
     client.connect(ground.endpoint)
     ground.exchange(client)  # so its events are queued now, behind the one that is held
