@@ -9,6 +9,7 @@ import contextlib
 import gc
 import itertools
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -29,6 +30,10 @@ _NUMBERS = itertools.count()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell starts what runs in its background with Ctrl-C ignored, and children inherit that:
+    # those that a test interrupts would run on.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "limit(seconds): instead of what time_limit.py gives each")
     config.pluginmanager.register(TimeLimit(config), "time-limit")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from deadlines import run_to_end
@@ -13,8 +14,13 @@ HERE = Path(__file__).parent
 WATCH = ("conftest.py", "family.py", "slowness.py", "time_limit.py")
 
 
-def run_inner(text: str, folder: Path, **seconds: float) -> subprocess.CompletedProcess[str]:
-    """Run `text` as a test file in `folder`, with shorter times: `LIMIT_S=0.5`."""
+def run_inner(
+    text: str, folder: Path, *, under: Sequence[str] = (), **seconds: float
+) -> subprocess.CompletedProcess[str]:
+    """Run `text` as a test file in `folder`, with shorter times: `LIMIT_S=0.5`.
+
+    `under` are words before the command.
+    """
     for name in WATCH:
         source = (HERE / name).read_text()
         for line in source.splitlines():
@@ -28,7 +34,7 @@ def run_inner(text: str, folder: Path, **seconds: float) -> subprocess.Completed
     (folder / "pytest.ini").write_text("[pytest]\n")
     options = ("-q", "-p", "no:cacheprovider", f"--basetemp={folder / 'base'}")
     return run_to_end(
-        [sys.executable, "-m", "pytest", *options],
+        [*under, sys.executable, "-m", "pytest", *options],
         cwd=folder,
         env={name: value for name, value in os.environ.items() if name != "ZACTOR_HOME"},
     )

@@ -64,3 +64,15 @@ def test_it(home):
         pass
 """
     assert "1 passed" in run_inner(text, tmp_path, GRACE_S=0.2).stdout
+
+
+def test_children_hear_ctrl_c_though_a_shell_has_the_run_in_its_background(tmp_path: Path) -> None:
+    text = """
+import signal, subprocess
+def test_it():
+    child = subprocess.Popen(["sleep", "97"])
+    child.send_signal(signal.SIGINT)
+    assert child.wait(20) == -signal.SIGINT
+"""
+    under = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")
+    assert "1 passed" in run_inner(text, tmp_path, under=under).stdout
