@@ -1,7 +1,7 @@
 # zactor from a fresh checkout, with make and a Python from 3.11 on: no root, nothing to type.
 #
 #   make            what there is
-#   make test ARGS="tests/bundles -k resume"      a part of the tests
+#   make test ARGS="tests/bundles -k resume"      a part of the tests, slow ones too
 #   make test VENV=.venv-3.13 PYTHON=python3.13   another Python beside the usual one
 #   make test VENV=.venv-oldest PINS="$(python3 scripts/oldest.py)"    the oldest dependencies allowed
 
@@ -17,11 +17,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test soak lint stage bench clean
+.PHONY: help demo test test-all soak lint stage bench clean
 
 help:
 	@echo 'make demo    run the demos on real processes'
-	@echo 'make test    run the tests (ARGS="tests/kernel -k name" for a part)'
+	@echo 'make test    run what a change needs, about 3 minutes (ARGS="tests/kernel -k name" for a part)'
+	@echo 'make test-all  run all tests, about 8 minutes'
 	@echo 'make soak    2,500 simulated runs of groups and knowledge base, and the long tests (about 40 minutes)'
 	@echo 'make lint    check style and types'
 	@echo 'make bench   run the benchmarks'
@@ -35,7 +36,11 @@ demo: $(VENV)/.test
 	$(BIN)/zactor demo 4
 	$(BIN)/zactor demo 4 --fail
 
+# Who names some tests wants those, the slow ones among them too.
 test: $(VENV)/.test
+	$(BIN)/python -m pytest $(or $(ARGS),-m 'not slow and not soak')
+
+test-all: $(VENV)/.test
 	$(BIN)/python -m pytest $(ARGS)
 
 soak: $(VENV)/.test

@@ -34,7 +34,6 @@ def pytest_configure(config: pytest.Config) -> None:
     # those that a test interrupts would run on.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    config.addinivalue_line("markers", "limit(seconds): instead of what time_limit.py gives each")
     config.pluginmanager.register(TimeLimit(config), "time-limit")
 
 

@@ -31,7 +31,7 @@ def run_inner(
     written = "".join((folder / name).read_text() for name in WATCH)
     assert all(f"\n{name} = {value}  # not " in written for name, value in seconds.items())
     (folder / "test_inner.py").write_text(text)
-    (folder / "pytest.ini").write_text("[pytest]\n")
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers = limit(seconds)\n")
     options = ("-q", "-p", "no:cacheprovider", f"--basetemp={folder / 'base'}")
     return run_to_end(
         [*under, sys.executable, "-m", "pytest", *options],

@@ -68,6 +68,7 @@ def is_up(name: str, incarnation: int) -> bool:
     return "yes" in run_to_end(words).stdout
 
 
+@pytest.mark.slow
 def test_the_ten_minute_tour_runs_as_written(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     console = ("master", "-c", "nodes", "--stay")  # the tour's third terminal, which stays open

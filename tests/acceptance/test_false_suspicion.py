@@ -71,6 +71,7 @@ def suspicions(lab: Lab, trace: Path, seconds: float) -> list[str]:
     return [f"{line['p']} suspects {line['q']}" for line in lines if line["k"] == "suspect"]
 
 
+@pytest.mark.slow
 def test_a_few_busy_seconds_raise_no_suspicion(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

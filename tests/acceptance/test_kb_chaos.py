@@ -133,8 +133,11 @@ def traced(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
     return lab
 
 
-def test_nothing_acknowledged_is_lost_while_nodes_die_and_return(traced: Lab) -> None:
-    run(traced, 1, 12)
+@pytest.mark.parametrize("seconds", [4, pytest.param(12, marks=pytest.mark.slow)])
+def test_nothing_acknowledged_is_lost_while_nodes_die_and_return(
+    traced: Lab, seconds: float
+) -> None:
+    run(traced, 1, seconds)
 
 
 @pytest.mark.soak

@@ -33,12 +33,20 @@ Done = subprocess.CompletedProcess[str]
 TURNS = (1, 4, 16)  # of the kernel's loop, which a transaction has before its master dies
 
 
-def places(*tables: Any) -> list[str]:
-    """Every place of these operations; of those within a step, several moments."""
+def places(*tables: Any) -> list[Any]:
+    """Every place of these operations; of those within a step, several moments.
+
+    One moment of each step is fast; all places are died at in virtual time too, by
+    test_operations_crash.py.
+    """
     found = []
     for point in points(tables):
-        at = [f"{point}@{turns}" for turns in TURNS] if point.endswith(DURING) else [point]
-        found += at
+        if point.endswith(DURING):
+            first, *others = [f"{point}@{turns}" for turns in TURNS]
+            found.append(pytest.param(first))
+        else:
+            others = [point]
+        found += [pytest.param(at, marks=pytest.mark.slow) for at in others]
     return found
 
 
@@ -273,7 +281,12 @@ def test_a_returning_master_takes_the_newest_knowledge_and_goes_on_at_once(net: 
 
 @pytest.mark.parametrize(
     "crash",
-    ["destroy_todo:write.during", "destroy_todo:stop.before", "destroy_todo:end", "destroy:end"],
+    [
+        "destroy_todo:write.during",
+        pytest.param("destroy_todo:stop.before", marks=pytest.mark.slow),
+        pytest.param("destroy_todo:end", marks=pytest.mark.slow),
+        pytest.param("destroy:end", marks=pytest.mark.slow),
+    ],
 )
 def test_a_program_elsewhere_does_not_notice_that_the_master_dies(net: Net, crash: str) -> None:
     """Its request is asked again at another node, under the same id, and is done once."""

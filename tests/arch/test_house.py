@@ -50,7 +50,9 @@ def test_the_first_python_that_is_new_enough_is_taken(tmp_path: Path) -> None:
     assert not (tmp_path / "env").exists()
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "lint", "stage", "bench", "clean"])
+@pytest.mark.parametrize(
+    "target", ["demo", "test", "test-all", "soak", "lint", "stage", "bench", "clean"]
+)
 def test_every_target_is_known_to_make_and_told_by_help(target: str, tmp_path: Path) -> None:
     assert make("-n", target, f"VENV={tmp_path / 'env'}").returncode == 0
     assert f"make {target}" in make("help").stdout

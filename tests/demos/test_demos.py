@@ -21,15 +21,24 @@ IN_TIME = "no later than 3 s after that"
     ("demo", "argv", "last"),
     [
         (demo1, [], "g2 shows 6 as well"),
-        (demo2, [], "c2 has noticed nothing: it counts 3"),
+        pytest.param(demo2, [], "c2 has noticed nothing: it counts 3", marks=pytest.mark.slow),
         (demo3, [], "the interaction is there once"),
-        (demo3, ["--at", "wire.before"], "g2 shows nothing"),
-        (demo3, ["--at", "react:end"], "g2 shows what c1 sends: 42"),
+        pytest.param(demo3, ["--at", "wire.before"], "g2 shows nothing", marks=pytest.mark.slow),
+        pytest.param(
+            demo3, ["--at", "react:end"], "g2 shows what c1 sends: 42", marks=pytest.mark.slow
+        ),
         (demo4, [], "a new c1 counts from 1"),
-        (demo4, ["--at", "write.before"], "its on_stop has not run"),
-        (demo4, ["--at", "unwire.before"], IN_TIME),
-        (demo4, ["--at", "clear.during@4"], IN_TIME),
-        (demo4, ["--fail"], "destroyActor(c1) once more removes what is left of it"),
+        pytest.param(
+            demo4, ["--at", "write.before"], "its on_stop has not run", marks=pytest.mark.slow
+        ),
+        pytest.param(demo4, ["--at", "unwire.before"], IN_TIME, marks=pytest.mark.slow),
+        pytest.param(demo4, ["--at", "clear.during@4"], IN_TIME, marks=pytest.mark.slow),
+        pytest.param(
+            demo4,
+            ["--fail"],
+            "destroyActor(c1) once more removes what is left of it",
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=lambda value: value.__name__[-5:] if isinstance(value, ModuleType) else None,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from mutants import ALSO, MUTANTS
+from sim_marks import slow_after
 
 from zactor.testing.checkers import CHECKERS, check_all
 from zactor.testing.sim_run import play_storm
@@ -40,6 +41,6 @@ def test_every_checker_has_a_mutant_of_its_own() -> None:
     assert alone == {(name,) for name in CHECKERS}
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", slow_after(6, range(24)))
 def test_without_a_bug_the_storms_of_the_mutants_are_right(seed: int) -> None:
     assert check_all(play_storm(seed, changes_groups=seed % 2 == 0)) == {}

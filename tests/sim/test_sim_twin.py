@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+from sim_marks import slow_after
 from twin import Member, Told, Twin
 
 from zactor.kernel.protocol import events
@@ -92,7 +93,7 @@ class _Both:
         self.cluster.run_ms(60)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", slow_after(4, range(12)))
 def test_the_engine_tells_what_its_twin_predicts(seed: int) -> None:
     both = _Both(seed)
     for number in range(60):

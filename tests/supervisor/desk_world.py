@@ -98,7 +98,7 @@ async def opened(home: Path) -> AsyncIterator[Desk]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 10
+    ends = time.monotonic() + DEADLINE_S
     while not condition():
         assert time.monotonic() < ends
         await asyncio.sleep(0.005)

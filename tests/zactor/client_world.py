@@ -93,7 +93,7 @@ CHANGE = messages.TellActor(actor="c1", action="inc", payload=b"")
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 5
+    until = time.monotonic() + DEADLINE_S
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.005)

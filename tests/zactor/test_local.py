@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from deadlines import DEADLINE_S
 from slowness import Slowness
 
 from zactor import (
@@ -25,10 +26,16 @@ from zactor.processes import Processes
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 10
+    until = time.monotonic() + DEADLINE_S
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether no thread of it runs on: on a busy machine that takes a moment."""
+    states = [file.read_text() for file in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(state.rpartition(")")[2].split()[0] in "Tt" for state in states)
 
 
 def is_running(pid: int) -> bool:
@@ -95,6 +102,7 @@ def test_what_was_asked_of_a_killed_node_ends_at_once_as_unknown(slowness: Slown
             slow = await cluster.master.deploy_actor(Counter, "c1", "n1")
             assert await slow.count() == 0
             cluster.freeze("n1")
+            wait_until(lambda: is_stopped(cluster.pid("n1")))
             asked = slow.inc()
             cluster.kill("n1")
             began = time.monotonic()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from deadlines import DEADLINE_S
 
 from zactor import (
     Actor,
@@ -58,7 +59,7 @@ def test_a_network_over_two_nodes_counts_and_shows(m: BlockingMaster) -> None:
     assert counter.inc(2) == 7
     assert m.send_signal(g, "inc") == 1
     m.wait(f"reacts({g}, {c}, updateVal, fifo)", 5)
-    until = time.monotonic() + 5
+    until = time.monotonic() + DEADLINE_S
     while gui.shown() != 8:  # the signal takes another way than the asks
         assert time.monotonic() < until
     assert m.ask(c, "count") == 8
@@ -300,6 +301,7 @@ def test_signals_and_state_of_a_ref_are_checked_against_its_class(m: BlockingMas
         ref.gone()
 
 
+@pytest.mark.slow
 def test_thousands_of_asks_at_once_all_end_soon(cluster: BlockingCluster) -> None:
     async def story() -> None:
         async with connect(home=cluster.home) as m:

@@ -302,9 +302,18 @@ def _check(world: World) -> None:
     assert b"end" in [item.payload for one in found for item in one.packet.items]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(victims, st.lists(acts, min_size=4, max_size=25))
 def test_no_message_of_a_member_ends_a_node(victim: NodeId, story: list[_Act]) -> None:
+    _check(_play(victim, story))
+
+
+@pytest.mark.slow
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(victims, st.lists(acts, min_size=4, max_size=25))
+def test_no_message_of_a_member_ends_a_node_in_more_stories(
+    victim: NodeId, story: list[_Act]
+) -> None:
     _check(_play(victim, story))
 
 
