@@ -80,7 +80,7 @@ class Started:
                 child.wait(max(0.0, until - time.monotonic()))
             except subprocess.TimeoutExpired:
                 child.kill()
-                child.wait(STOP_S)
+                child.wait(DOWN_S)
 
 
 def _up(file: str | None, nodes: int, detach: bool) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 import structlog
-from deadlines import DEADLINE_S
 import zmq
+from deadlines import DEADLINE_S
 
 from zactor.kernel import config
 from zactor.kernel.errors import AlreadyExists, Refused
