@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from deadlines import DEADLINE_S, running
 from rude_clients import Unmet, demand
 
 from zactor.supervisor.rundir import read_entries
@@ -70,22 +71,17 @@ def run_node(folder: Path) -> subprocess.CompletedProcess[str]:
     """Start a node and return how it ended; Unmet if it runs instead."""
     home = folder / "home"
     command = [sys.executable, "-P", "-m", "zactor.supervisor", "--name", "n1", "--home", home]
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as node:
-        try:
-            is_there = False
+    with running(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as node:
+        is_there = False
 
-            def is_over() -> bool:
-                nonlocal is_there
-                is_there = any(entry.pid == node.pid for entry in read_entries(home))
-                return is_there or node.poll() is not None
+        def is_over() -> bool:
+            nonlocal is_there
+            is_there = any(entry.pid == node.pid for entry in read_entries(home))
+            return is_there or node.poll() is not None
 
-            until("it runs or ends", is_over)
-            demand(not is_there, "it starts")
-            _, said = node.communicate()
-        finally:
-            node.kill()
+        until("it runs or ends", is_over)
+        demand(not is_there, "it starts")
+        _, said = node.communicate(timeout=DEADLINE_S)
     return subprocess.CompletedProcess(command, node.returncode, "", said)
 
 

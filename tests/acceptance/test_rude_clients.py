@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from deadlines import DEADLINE_S
 from rude_clients import COUNTER, DONE_S, Unmet, busy_s, demand, resident_bytes, rude_client
 
 from zactor import ZactorError, connect
@@ -145,7 +146,7 @@ def test_no_query_holds_a_node_for_long(lab: Lab, query: str) -> None:
             m.query(QUERIES[query])
     finally:
         is_over.set()
-        other.join()
+        other.join(DEADLINE_S)
     demand(max(waits) < HELD_S_MAX, f"another client waited for {max(waits):.2f} s of its work")
 
 

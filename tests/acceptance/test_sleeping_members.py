@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from deadlines import DEADLINE_S
 from rude_clients import Unmet
 
 from zactor import Mailbox, RegularMessage, TimedOut, ZactorError, connect
@@ -44,7 +45,7 @@ class Writer:
 
     def close(self) -> None:
         self._is_over.set()
-        self._thread.join()
+        self._thread.join(DEADLINE_S)
 
 
 def speak_elsewhere(lab: Lab, at: str) -> None:

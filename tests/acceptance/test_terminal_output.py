@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import zmq
+from deadlines import DEADLINE_S, end
 from rude_clients import Unmet, demand, rude_client
 
 from zactor import Mailbox
@@ -44,7 +45,7 @@ class Terminal:
         return bytes(self.shown).split(b"\n")[:-1]
 
     def close(self) -> None:
-        self._thread.join()
+        self._thread.join(DEADLINE_S)
         os.close(self._ours)
 
 
@@ -65,8 +66,7 @@ def node(tmp_path: Path) -> Iterator[tuple[str, Terminal]]:
         (entry,) = read_entries(tmp_path)
         yield entry.endpoint.removeprefix("tcp://"), terminal
     finally:
-        process.kill()
-        process.wait()
+        end(process)
         terminal.close()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from deadlines import run_to_end
+from deadlines import DEADLINE_S, run_to_end
 
 from zactor.kernel import config
 
@@ -81,7 +81,7 @@ def module_names(text: str) -> Iterator[str]:
 
 def python_files() -> list[Path]:
     words = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", "*.py"]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, check=False)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, check=False, timeout=DEADLINE_S)
     if done.returncode:
         pytest.skip("this is no git checkout")
     names = sorted(name for name in done.stdout.decode().split("\0") if name)

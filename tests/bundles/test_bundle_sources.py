@@ -14,6 +14,7 @@ from types import CodeType
 from typing import Any
 
 import pytest
+from deadlines import DEADLINE_S
 
 from zactor.bundles import load
 from zactor.bundles.build import build_bundle
@@ -168,7 +169,7 @@ def test_the_sources_are_named_alike_from_every_folder(write: Write, tmp_path: P
     for folder in ("one", "two"):
         main = write({"main.py": script}, folder) / "main.py"
         target = tmp_path / f"{folder}.bundle"
-        subprocess.run([sys.executable, main, target], check=True)
+        subprocess.run([sys.executable, main, target], check=True, timeout=DEADLINE_S)
         cls = load_class(verify(target), "cell")
         files.append({code.co_filename for code in code_of(cls)})
     assert files[0] == files[1]

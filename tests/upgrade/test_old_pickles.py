@@ -14,6 +14,7 @@ from typing import Any
 
 import cloudpickle
 import pytest
+from deadlines import DEADLINE_S
 
 import zactor
 from zactor.kernel.wire import unpickle
@@ -141,7 +142,7 @@ def test_no_pickle_of_today_names_a_module_below_zactor(
     tmp_path: Path, old_pickles: OldPickles
 ) -> None:
     output = tmp_path / "today.json"
-    subprocess.run([sys.executable, "-P", MAKER, output], check=True)
+    subprocess.run([sys.executable, "-P", MAKER, output], check=True, timeout=DEADLINE_S)
     today = OldPickles(output).made
     assert set(old_pickles.made) <= set(today)
     modules = {module for data in today.values() for module, _ in ours(data)}

@@ -14,6 +14,7 @@ from typing import Any
 
 import cloudpickle
 import pytest
+from deadlines import DEADLINE_S
 
 from zactor.kernel.wire import by_value, payload
 
@@ -157,7 +158,12 @@ def test_what_is_pickled_is_read_without_zactor() -> None:
         "print(f.__code__.co_filename, f())"
     )
     done = subprocess.run(
-        [sys.executable, "-P", "-c", code], input=head, capture_output=True, cwd="/", check=False
+        [sys.executable, "-P", "-c", code],
+        input=head,
+        capture_output=True,
+        cwd="/",
+        check=False,
+        timeout=DEADLINE_S,
     )
     assert done.stdout.decode().split() == [HERE, "1"], done.stderr.decode()
 
@@ -174,6 +180,7 @@ def test_two_processes_pickle_the_same_function_to_the_same_bytes(tmp_path: Path
             [sys.executable, script],
             capture_output=True,
             check=True,
+            timeout=DEADLINE_S,
             env={"PYTHONHASHSEED": seed, "ZACTOR_HOME": str(tmp_path)},
         ).stdout
         for seed in ("1", "2")
