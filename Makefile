@@ -20,14 +20,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 .PHONY: help demo test test-all soak lint stage bench clean
 
 help:
-	@echo 'make demo    run the demos on real processes'
-	@echo 'make test    run what a change needs, about 3 minutes (ARGS="tests/kernel -k name" for a part)'
-	@echo 'make test-all  run all tests, about 8 minutes'
-	@echo 'make soak    2,500 simulated runs of groups and knowledge base, and the long tests (about 40 minutes)'
-	@echo 'make lint    check style and types'
-	@echo 'make bench   run the benchmarks'
-	@echo 'make stage   make build/stage, the tree that type checkers and editors look at'
-	@echo 'make clean   remove what make has made, the environment $(VENV) too'
+	@echo 'make demo       run the demos on real processes'
+	@echo 'make test       run what a change needs, about 3 minutes (ARGS="tests/kernel -k name" for a part)'
+	@echo 'make test-all   run all tests'
+	@echo 'make soak       2,500 simulated runs of groups and knowledge base, and the long tests (about 40 minutes)'
+	@echo 'make lint       check style and types'
+	@echo 'make bench      run the benchmarks'
+	@echo 'make stage      make build/stage, the tree that type checkers and editors look at'
+	@echo 'make clean      remove what make has made, the environment $(VENV) too'
 
 demo: $(VENV)/.test
 	$(BIN)/zactor demo 1

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from chat import Chat
 from deadlines import end
+from quiet_logs import read_quiet_logs
 
 from zactor.supervisor.tracelog import VARIABLE
 from zactor.testing.checkers import check_all
@@ -99,7 +100,7 @@ def delivered(trace: Path, node: str) -> list[str]:
 def node_lines(trace: Path, *killed: tuple[str, int]) -> list[Line]:
     """The lines of the nodes' logs, with the deaths that they couldn't write."""
     deaths: list[Line] = [{"t": at, "k": "down", "p": f"{name}@1"} for name, at in killed]
-    return sorted([*read_logs(trace), *deaths], key=lambda line: int(line["t"]))
+    return sorted([*read_quiet_logs(trace), *deaths], key=lambda line: int(line["t"]))
 
 
 def complaints(lines: list[Line]) -> dict[str, list[str]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from chat import Chat
 from deadlines import run_to_end
+from quiet_logs import read_quiet_logs
 from slowness import Slowness
 
 from zactor.supervisor.tracelog import VARIABLE
@@ -82,7 +83,7 @@ def test_both_sides_of_a_split_go_on_and_become_one_group_when_it_heals(net: Net
         assert chat.stop() == [0] * len(NODES)
     finally:
         chat.close()
-    lines = read_logs(net.home / "trace")
+    lines = read_quiet_logs(net.home / "trace")
     assert {line["p"] for line in lines} == {f"{node}@1" for node in NODES}  # nobody was reborn
     assert {name: words for name, words in check_all(lines).items() if words} == {}
 

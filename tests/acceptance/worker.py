@@ -9,21 +9,22 @@ from zactor import Actor, action, signal
 
 
 class Worker(Actor):
-    """Works slowly if it is told to, and writes a line when it ends."""
+    """Works when its gate is there, a file, and writes a line when it ends."""
 
     done = signal(int)
 
-    def __init__(self, file: str, seconds: float = 0.0, fails: str = "") -> None:
+    def __init__(self, file: str, gate: str = "", fails: str = "") -> None:
         if fails == "init":
             raise ValueError("it was made to fail")
         self.file = Path(file)
-        self.seconds = seconds
+        self.gate = Path(gate or self.file.parent)
         self.fails = fails
         self.count = 0
 
     @action
     async def work(self) -> int:
-        await asyncio.sleep(self.seconds)
+        while not self.gate.exists():  # noqa: ASYNC110  # a file tells nobody
+            await asyncio.sleep(0.005)
         self.count += 1
         self.done.emit(self.count)
         return self.count
