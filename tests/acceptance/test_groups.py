@@ -140,6 +140,7 @@ def test_after_kill_9_the_survivors_agree_and_the_dead_had_begun_alike(
     assert complaints(node_lines(trace, ("n3", killed_ns))) == {}
 
 
+@pytest.mark.slow
 def test_a_node_that_slept_for_five_seconds_rejoins_by_itself_with_its_client(
     lab: Lab, trace: Path
 ) -> None:

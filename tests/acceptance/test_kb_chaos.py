@@ -133,7 +133,7 @@ def traced(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
     return lab
 
 
-@pytest.mark.parametrize("seconds", [4, pytest.param(12, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [3, pytest.param(12, marks=pytest.mark.slow)])
 def test_nothing_acknowledged_is_lost_while_nodes_die_and_return(
     traced: Lab, seconds: float
 ) -> None:

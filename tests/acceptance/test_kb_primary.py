@@ -59,7 +59,14 @@ def takes_changes(lab: Lab, at: str, name: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize("lost", [("n3", "n2"), ("n2", "n3"), ("n1", "n3")])
+@pytest.mark.parametrize(
+    "lost",
+    [
+        ("n3", "n2"),
+        pytest.param(("n2", "n3"), marks=pytest.mark.slow),
+        pytest.param(("n1", "n3"), marks=pytest.mark.slow),
+    ],
+)
 def test_three_nodes_lose_one_then_another_and_the_last_takes_changes(
     lab: Lab, lost: tuple[str, str]
 ) -> None:
@@ -175,7 +182,7 @@ def test_the_first_look_at_a_node_that_comes_back_shows_what_was_acknowledged(la
         assert declared(lab, "n3") == {f"f{before}" for before in range(number + 1)}
 
 
-@pytest.mark.parametrize("has_copy", [False, True])
+@pytest.mark.parametrize("has_copy", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_node_whose_state_folder_is_lost_or_an_old_copy_comes_back(
     lab: Lab, has_copy: bool
 ) -> None:
