@@ -44,7 +44,7 @@ test-all: $(VENV)/.test
 	$(BIN)/python -m pytest $(ARGS)
 
 soak: $(VENV)/.test
-	$(BIN)/python -m zactor.testing.sim --seeds 1..2000
+	$(BIN)/python -m zactor.testing.group_sim --seeds 1..2000
 	$(BIN)/python -m zactor.testing.kb_sim --seeds 0..499
 	$(BIN)/python -m pytest -m soak $(ARGS)
 

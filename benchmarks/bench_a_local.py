@@ -8,7 +8,7 @@ import threading
 from _common import best_rate, raw_ready_queue, report
 
 from zactor import Actor, action, signal
-from zactor.kernel.runtime.router import blueprint_of
+from zactor.kernel.runtime.blueprint import blueprint_of
 from zactor.kernel.runtime.runtime import Runtime
 
 COUNT = 500_000  # messages that each of the two handles

@@ -7,7 +7,7 @@ import asyncio
 from _common import best_rate, report
 
 from zactor import Actor, action
-from zactor.kernel.runtime.router import blueprint_of
+from zactor.kernel.runtime.blueprint import blueprint_of
 from zactor.kernel.runtime.runtime import Runtime
 
 COUNT = 50_000

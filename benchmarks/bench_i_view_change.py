@@ -18,9 +18,9 @@ from statistics import median
 
 from _common import report
 
-from zactor.supervisor.tracelog import VARIABLE
-from zactor.testing.history import Line, read_logs
-from zactor.testing.lab import Lab, until
+from zactor.lab.lab import Lab, until
+from zactor.supervisor.observe.trace_log import VARIABLE
+from zactor.testing.group_sim.history import Line, read_logs
 
 _CHILD = """
 import socket, sys

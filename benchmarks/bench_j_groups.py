@@ -21,10 +21,10 @@ import zmq
 from _common import best_rate, report
 
 from zactor.kernel.ids import NodeId
-from zactor.kernel.protocol.messages import GroupItem, GroupPacket, Kind
-from zactor.kernel.protocol.service import Service
-from zactor.kernel.protocol.view import ViewId
-from zactor.testing.lab import Lab
+from zactor.kernel.messages.groups import GroupItem, GroupPacket, Kind
+from zactor.kernel.messages.service import Service
+from zactor.kernel.messages.views import ViewId
+from zactor.lab.lab import Lab
 
 CLIENT = Path(__file__).with_name("_group_client.py")
 NODES = ("n1", "n2", "n3")

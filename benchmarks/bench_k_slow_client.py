@@ -16,7 +16,7 @@ from pathlib import Path
 
 from _common import report
 
-from zactor.testing.lab import Lab
+from zactor.lab.lab import Lab
 
 CLIENT = Path(__file__).with_name("_slow_client.py")
 PLAYERS = (("n1", "send"), ("n2", "read"), ("n3", "read"))

@@ -16,18 +16,18 @@ from collections import deque
 import msgspec
 from _common import best_rate, report
 
+from zactor.kernel.groups import effects as out
+from zactor.kernel.groups import events
+from zactor.kernel.groups.engine import Engine
 from zactor.kernel.ids import NodeId
-from zactor.kernel.protocol import effects as out
-from zactor.kernel.protocol import events
-from zactor.kernel.protocol.engine import Engine
-from zactor.kernel.protocol.messages import GroupItem, GroupMessage
-from zactor.kernel.protocol.service import Service
+from zactor.kernel.messages.groups import EngineMessage, GroupItem
+from zactor.kernel.messages.service import Service
 
 NODES = tuple(NodeId(name, 1) for name in "abc")
 PAYLOAD = b"x" * 32
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(GroupMessage)
+_decoder = msgspec.msgpack.Decoder(EngineMessage)
 _items = msgspec.msgpack.Decoder(tuple[GroupItem, ...])
 
 
@@ -49,7 +49,7 @@ class Trio:
         for node in NODES:
             self.step(node, events.SessionOpened("s"))
             self.step(node, events.Join("s", "red"))
-        groups = [engine.courier.groups for engine in self.engines.values()]
+        groups = [engine.multicast.groups for engine in self.engines.values()]
         while any(len(one.members("red")) < len(NODES) for one in groups):
             self.turn()
 

@@ -18,13 +18,13 @@ from _common import report
 
 from zactor import connect
 from zactor.kernel.ids import Clock
-from zactor.kernel.knowledge import records
-from zactor.kernel.knowledge.effects import Write
 from zactor.kernel.knowledge.query import solve
-from zactor.kernel.knowledge.store import Store
 from zactor.kernel.knowledge.theory import Theory
-from zactor.kernel.protocol.messages import Primary
-from zactor.testing.lab import Lab, until
+from zactor.kernel.messages.knowledge import Primary
+from zactor.kernel.replication import records
+from zactor.kernel.replication.effects import Write
+from zactor.lab.lab import Lab, until
+from zactor.supervisor.kb.store import Store
 
 _ACTOR = """
 from zactor import Actor

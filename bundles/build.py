@@ -5,16 +5,15 @@ The same sources, read by the same Python and with the same libraries, give the 
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from zactor.bundles.manifest import SOURCE, Bundle, Manifest, encode, is_bundle, verify
+from zactor.bundles.requirements import _is_installed, created_by, requirements_of
 from zactor.bundles.scan import Scan, actor_classes, scan
-from zactor.kernel import config
+from zactor.kernel import limits
 from zactor.kernel.errors import BundleRefused, NoSuchThing
 from zactor.kernel.homes import at_home
 
@@ -34,7 +33,7 @@ def build_bundle(source: str | os.PathLike[str] | type) -> Bundle:
         BundleRefused: there is no actor class in it, it can't be read, or it is too large.
     """
     if isinstance(source, type):
-        from zactor.bundles.memory import build_from_class
+        from zactor.bundles.from_class import build_from_class
 
         return build_from_class(source)
     path = Path(source)
@@ -47,29 +46,6 @@ def build_bundle(source: str | os.PathLike[str] | type) -> Bundle:
     if path.suffix != ".py":
         raise BundleRefused(f"{os.fspath(source)!r} is no .py file, no folder and no bundle")
     return _build_file(path.absolute())
-
-
-def created_by() -> str:
-    """What a manifest says of who made it: no names of people or machines, which would leak."""
-    try:
-        return f"zactor {importlib.metadata.version('zactor')}"
-    except importlib.metadata.PackageNotFoundError:
-        return "zactor"
-
-
-def requirements_of(modules: Iterable[str]) -> dict[str, str]:
-    """Return {top-level module: version here} for what isn't Python's own or zactor's."""
-    tops = {module.partition(".")[0] for module in modules}
-    wanted = sorted(tops - set(sys.stdlib_module_names) - {"", "zactor", "__main__"})
-    if not wanted:
-        return {}
-    # Reading every installed package's metadata takes 50 ms and more, so only now.
-    owners = importlib.metadata.packages_distributions()
-    found = {}
-    for module in wanted:
-        packages = owners.get(module, ())
-        found[module] = importlib.metadata.version(packages[0]) if packages else ""
-    return found
 
 
 def _build_file(path: Path) -> Bundle:
@@ -184,10 +160,10 @@ def _files(folder: Path) -> dict[str, Path]:
             if not path.is_file():  # a pipe would block the builder for ever
                 raise BundleRefused(f"{os.fspath(path)!r} is no plain file")
             found[path.relative_to(folder).as_posix()] = path
-            if len(found) > config.BUNDLE_FILES_MAX:
+            if len(found) > limits.BUNDLE_FILES_MAX:
                 raise BundleRefused(
                     f"{os.fspath(folder)!r} has more than BUNDLE_FILES_MAX="
-                    f"{config.BUNDLE_FILES_MAX} files"
+                    f"{limits.BUNDLE_FILES_MAX} files"
                 )
     return found
 
@@ -204,9 +180,9 @@ class _Modules:
         """Take in a module, and then what it imports from the same folder."""
         if module in self.scans:
             return
-        if len(self.parts) >= config.BUNDLE_FILES_MAX:
+        if len(self.parts) >= limits.BUNDLE_FILES_MAX:
             raise BundleRefused(
-                f"{module!r} needs more than BUNDLE_FILES_MAX={config.BUNDLE_FILES_MAX} files"
+                f"{module!r} needs more than BUNDLE_FILES_MAX={limits.BUNDLE_FILES_MAX} files"
             )
         try:
             source = file.read_bytes()
@@ -237,12 +213,3 @@ class _Modules:
                     self.parts[f"{SOURCE}{top}/{name}"] = path.read_bytes()
         elif file.is_file():
             self.add(top, file)
-
-
-def _is_installed(top: str) -> bool:
-    """Whether Python finds a real module of that name: it comes before a folder of loose files."""
-    try:
-        spec = importlib.util.find_spec(top)
-    except (ImportError, ValueError):
-        return False
-    return spec is not None and spec.origin is not None

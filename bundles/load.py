@@ -20,20 +20,13 @@ from collections.abc import Mapping, Sequence
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, cast
 
-from zactor.bundles.manifest import (
-    PICKLED,
-    SOURCE,
-    Bundle,
-    identity_of,
-    pick_type,
-    source_file,
-)
+from zactor.bundles.manifest import PICKLED, SOURCE, Bundle, identity_of, pick_type, source_file
 from zactor.bundles.store import BundleStore
 from zactor.kernel.errors import BundleRefused, ZactorError, said
 from zactor.kernel.wire.unpickle import loads
 
 if TYPE_CHECKING:
-    from zactor.kernel.runtime.actor import Actor
+    from zactor.kernel.actors.actor import Actor
 
 PREFIX = "zactor_bundle_"
 _DIGITS = 16  # of the identity in a package's name: 64 bits, and a clash is refused
@@ -315,7 +308,7 @@ def _load(package: _Package, target: str) -> type:
             f"bundle {package.bundle.manifest.name!r} failed while {target} was loaded: "
             f"{said(error)}"
         ) from error
-    from zactor.kernel.runtime.actor import Actor
+    from zactor.kernel.actors.actor import Actor
 
     if not isinstance(found, type) or not issubclass(found, Actor):
         raise BundleRefused(

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from zactor.kernel import config
+from zactor.kernel import limits
 from zactor.kernel.errors import BundleRefused, NoSuchThing
 
 MAGIC = b"zactor\x00B"
@@ -130,9 +130,9 @@ def decode(data: bytes, identity: str = "") -> Bundle:
     Raises:
         BundleRefused: it is no bundle, it was damaged, or it breaks a rule. Nothing was executed.
     """
-    if len(data) > config.BUNDLE_BYTES_MAX:
+    if len(data) > limits.BUNDLE_BYTES_MAX:
         raise BundleRefused(
-            f"the bundle has {len(data)} bytes: BUNDLE_BYTES_MAX is {config.BUNDLE_BYTES_MAX}"
+            f"the bundle has {len(data)} bytes: BUNDLE_BYTES_MAX is {limits.BUNDLE_BYTES_MAX}"
         )
     found = identity_of(data)
     if identity and identity != found:
@@ -171,7 +171,7 @@ def check_head(path: Path) -> Manifest:
     """
     with path.open("rb") as file:
         total = os.fstat(file.fileno()).st_size
-        manifest, _ = _head(file.read(_HEAD_BYTES + config.BUNDLE_MANIFEST_BYTES_MAX), total)
+        manifest, _ = _head(file.read(_HEAD_BYTES + limits.BUNDLE_MANIFEST_BYTES_MAX), total)
     _check_types(manifest)
     return manifest
 
@@ -235,9 +235,9 @@ def _loosely(one: str, other: str) -> bool:
 
 def _read(path: str | os.PathLike[str]) -> bytes:
     try:
-        if Path(path).stat().st_size > config.BUNDLE_BYTES_MAX:
+        if Path(path).stat().st_size > limits.BUNDLE_BYTES_MAX:
             raise BundleRefused(
-                f"{os.fspath(path)!r} is longer than BUNDLE_BYTES_MAX={config.BUNDLE_BYTES_MAX}"
+                f"{os.fspath(path)!r} is longer than BUNDLE_BYTES_MAX={limits.BUNDLE_BYTES_MAX}"
             )
         return Path(path).read_bytes()
     except OSError as error:
@@ -254,7 +254,7 @@ def _head(data: bytes, total: int) -> tuple[Manifest, int]:
     if len(data) < _HEAD_BYTES:
         raise BundleRefused("the bundle is cut off")
     length = int.from_bytes(data[_HEAD_BYTES - _LENGTH_BYTES : _HEAD_BYTES], "big")
-    if length > config.BUNDLE_MANIFEST_BYTES_MAX:
+    if length > limits.BUNDLE_MANIFEST_BYTES_MAX:
         raise BundleRefused(f"the bundle's manifest claims {length} bytes")
     try:
         manifest = msgspec.msgpack.decode(data[_HEAD_BYTES : _HEAD_BYTES + length], type=Manifest)
@@ -274,10 +274,10 @@ def _head(data: bytes, total: int) -> tuple[Manifest, int]:
 
 
 def _check_paths(manifest: Manifest) -> None:
-    if len(manifest.parts) > config.BUNDLE_FILES_MAX:
+    if len(manifest.parts) > limits.BUNDLE_FILES_MAX:
         raise BundleRefused(
             f"the bundle has {len(manifest.parts)} files, "
-            f"more than BUNDLE_FILES_MAX={config.BUNDLE_FILES_MAX}"
+            f"more than BUNDLE_FILES_MAX={limits.BUNDLE_FILES_MAX}"
         )
     seen: dict[str, str] = {}
     for path in manifest.parts:
@@ -297,7 +297,7 @@ def _is_plain(path: str) -> bool:
     steps = path.split("/")
     return (
         path.startswith((SOURCE, PICKLED))
-        and len(path.encode("utf-8", "surrogatepass")) <= config.BUNDLE_NAME_BYTES_MAX
+        and len(path.encode("utf-8", "surrogatepass")) <= limits.BUNDLE_NAME_BYTES_MAX
         and path.isprintable()
         and "\\" not in path
         and ":" not in path

@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 
 from zactor.bundles.manifest import Bundle, check_head, decode, hex_of
-from zactor.kernel import config
+from zactor.kernel import limits
 from zactor.kernel.errors import BundleRefused, NoSuchThing
 
 
@@ -62,13 +62,13 @@ class BundleStore:
             BundleRefused: a limit is reached, or the finished bundle isn't what its hash says (it
                 is removed then, and may be sent again from 0).
         """
-        if not 0 < total <= config.BUNDLE_BYTES_MAX:
+        if not 0 < total <= limits.BUNDLE_BYTES_MAX:
             raise BundleRefused(
-                f"a bundle of {total} bytes: BUNDLE_BYTES_MAX is {config.BUNDLE_BYTES_MAX}"
+                f"a bundle of {total} bytes: BUNDLE_BYTES_MAX is {limits.BUNDLE_BYTES_MAX}"
             )
-        if len(data) > config.PART_BYTES_MAX:
+        if len(data) > limits.PART_BYTES_MAX:
             raise BundleRefused(
-                f"a part of {len(data)} bytes: PART_BYTES_MAX is {config.PART_BYTES_MAX}"
+                f"a part of {len(data)} bytes: PART_BYTES_MAX is {limits.PART_BYTES_MAX}"
             )
         if offset < 0 or offset + len(data) > total:
             raise BundleRefused(f"a part at {offset} of {len(data)} bytes ends behind {total}")
@@ -101,7 +101,7 @@ class BundleStore:
                 if not 0 <= offset <= total:
                     raise BundleRefused(f"bundle {identity} has {total} bytes, not {offset}")
                 file.seek(offset)
-                return file.read(config.PART_BYTES_MAX), total
+                return file.read(limits.PART_BYTES_MAX), total
         except FileNotFoundError:
             raise NoSuchThing(f"bundle {identity} isn't in the store") from None
 
@@ -179,7 +179,7 @@ class BundleStore:
     def _make_room(self) -> None:
         """Drop the transfers that were left longest, so that unfinished ones can't pile up."""
         partials = sorted(self._folder.glob("*.part"), key=lambda file: file.stat().st_mtime)
-        too_many = max(0, len(partials) + 1 - config.BUNDLE_PARTIALS_MAX)
+        too_many = max(0, len(partials) + 1 - limits.BUNDLE_PARTIALS_MAX)
         for file in partials[:too_many]:
             file.unlink(missing_ok=True)
             self._running.pop(file, None)

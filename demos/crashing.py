@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 from zactor import BlockingCluster, ConfigError, connect
 from zactor.demos.story import Story
-from zactor.supervisor.crash import VARIABLE, crash_at
-from zactor.supervisor.steps import points
-from zactor.supervisor.tables import TABLES
+from zactor.supervisor.operations.crash_points import VARIABLE, crash_at, points
+from zactor.supervisor.operations.workflows import WORKFLOWS
 
 CONSOLE_S = 60.0  # what a console may take to start, do one line and die
 
@@ -29,7 +28,7 @@ class Options:
 
 def places(table: str) -> list[str]:
     """Return the places of one operation."""
-    return [point for point in points(TABLES) if point.startswith(f"{table}:")]
+    return [point for point in points(WORKFLOWS) if point.startswith(f"{table}:")]
 
 
 def read_options(

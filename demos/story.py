@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from zactor import BlockingCluster, ConfigError, ZactorError, local
+from zactor.cli.script_runner import read_call
+from zactor.commands.command import ConsoleSession
+from zactor.commands.script_reader import read_script
 from zactor.kernel.errors import EXIT_INTERRUPTED
-from zactor.operations import Session
-from zactor.script import read_call, read_script
 
 CHECK_S = 10.0  # what has not become true by then won't
 POLL_S = 0.002
@@ -45,7 +46,7 @@ class Story:
         Raises:
             Failed: one of them failed.
         """
-        session = Session(cluster.master, cluster.home, folders=(file.parent,))
+        session = ConsoleSession(cluster.master, cluster.home, folders=(file.parent,))
         for line in read_script(file.read_text()):
             try:
                 call = read_call(line)

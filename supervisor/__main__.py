@@ -2,6 +2,6 @@
 
 import sys
 
-from zactor.supervisor.main import main
+from zactor.supervisor.process import main
 
 sys.exit(main())

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,69 +17,63 @@ import structlog
 
 from zactor.bundles import load as bundles
 from zactor.bundles.store import BundleStore
-from zactor.kernel import config
+from zactor.kernel import limits
 from zactor.kernel.ids import NodeId
-from zactor.kernel.knowledge.store import Store
-from zactor.kernel.protocol import messages
-from zactor.kernel.protocol.messages import KbLinked
-from zactor.kernel.protocol.view import View
-from zactor.kernel.runtime.mailbox import DeadLetter
-from zactor.kernel.runtime.router import Blueprint
+from zactor.kernel.messages.actors import Ask, Failure, Reply, Signal, Undelivered
+from zactor.kernel.messages.frames import Heartbeat
+from zactor.kernel.messages.knowledge import KbLinked
+from zactor.kernel.messages.operations import Answer, Leave, Problem, Request
+from zactor.kernel.messages.views import View
+from zactor.kernel.runtime.blueprint import Blueprint
+from zactor.kernel.runtime.envelope import DeadLetter
 from zactor.kernel.runtime.runtime import Runtime
-from zactor.kernel.transport.ground import LOOPBACK, Address
-from zactor.kernel.transport.grouphost import GROUP_ITEMS, GroupHost
+from zactor.kernel.sessions.host import GROUP_ITEMS, GroupHost
+from zactor.kernel.sessions.session_queue import SessionQueue
+from zactor.kernel.transport.door_clients import Client
 from zactor.kernel.transport.hub import Hub
 from zactor.kernel.transport.keys import ClusterKeys, KeyPair, node_keys
 from zactor.kernel.transport.peer import Peer
-from zactor.kernel.transport.seam import Client
 from zactor.kernel.transport.sockets import is_loopback
 from zactor.kernel.wire.bulky import Bulky
-from zactor.supervisor.calls import Calls
-from zactor.supervisor.crash import CrashAt
-from zactor.supervisor.discovery import Discovery
-from zactor.supervisor.doorman import Doorman
-from zactor.supervisor.fetch import Fetcher
-from zactor.supervisor.groupdesk import GroupDesk
-from zactor.supervisor.janitor import Janitor
-from zactor.supervisor.journal import Journal
-from zactor.supervisor.kbgroup import GROUP as KB_GROUP
-from zactor.supervisor.ledger import Ledger
-from zactor.supervisor.members import Members
-from zactor.supervisor.operations import Operations
-from zactor.supervisor.reconcile import Reconciler
-from zactor.supervisor.rooms import open_rooms
-from zactor.supervisor.runner import Runner
-from zactor.supervisor.todos import Todos
-from zactor.supervisor.tracelog import trace_log
+from zactor.supervisor.deployment.bundle_fetch import Fetcher
+from zactor.supervisor.deployment.reconciler import Reconciler
+from zactor.supervisor.door.client_sessions import ClientSessions
+from zactor.supervisor.door.requests import RequestServer
+from zactor.supervisor.kb.group_channel import GROUP as KB_GROUP
+from zactor.supervisor.kb.knowledge_base import KnowledgeBase
+from zactor.supervisor.kb.store import Store
+from zactor.supervisor.membership.discovery import Discovery
+from zactor.supervisor.membership.members import Members
+from zactor.supervisor.membership.node_registry import NodeRegistry
+from zactor.supervisor.membership.peer_calls import PeerCalls
+from zactor.supervisor.observe.journal import Journal
+from zactor.supervisor.observe.trace_log import trace_log
+from zactor.supervisor.operations.dispatch import Operations
+from zactor.supervisor.operations.todo_runner import Todos
+from zactor.supervisor.operations.workflow_runner import WorkflowRunner
+from zactor.supervisor.settings import Settings
 
 log = structlog.get_logger()
 
+
 _ACTOR_ITEMS = frozenset(
     {
-        messages.Signal,
-        messages.Ask,
-        messages.Reply,
-        messages.Failure,
-        messages.Undelivered,
+        Signal,
+        Ask,
+        Reply,
+        Failure,
+        Undelivered,
         Bulky,
     }
 )
+
 VITAL = "vital"  # tasks without which a node isn't one
+
 RETIRE_S = 1.0  # the others go on without us by agreement; if they are stuck, without it
+
 GOODBYE_MS = 300  # a peer that is stuck doesn't keep us
+
 GOODBYE_POLL_S = 0.002
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """How a node was started."""
-
-    home: Path
-    role: str = "node"  # "node" | "master"
-    address: Address = LOOPBACK
-    join: tuple[str, ...] = ()  # endpoints
-    payload: str = "pickle"  # "pickle" | "data": what arguments may be
-    crash: CrashAt | None = None  # where this process is to kill itself, for tests
 
 
 class Node:
@@ -108,14 +102,14 @@ class Node:
         self.hub = self._make_hub(keys, node_keys(state))
         self.groups = GroupHost(self.hub, self, self._trace)
         self.members = Members(self, self.groups)
-        self.calls = Calls(self.hub.send)
+        self.calls = PeerCalls(self.hub.send)
         self.store = BundleStore(state / "bundles")
         self.fetcher = Fetcher(self.store, self.calls, self.members.peers)
-        self.ledger = self._make_ledger()
-        self.groups.listen(KB_GROUP, self.ledger)
+        self.kb = self._make_ledger()
+        self.groups.listen(KB_GROUP, self.kb)
         self.reconciler = Reconciler(
             self.me,
-            ledger=self.ledger,
+            kb=self.kb,
             runtime=self.runtime,
             store=self.store,
             fetcher=self.fetcher,
@@ -123,23 +117,23 @@ class Node:
             port_of=self.members.peer,
             spawn_task=self.spawn,
         )
-        self.janitor = Janitor(name, self.ledger, self._citizens)
-        self.runner = Runner(self.ledger, settings.crash)
+        self.registry = NodeRegistry(name, self.kb, self._citizens)
+        self.runner = WorkflowRunner(self.kb, settings.crash)
         self.todos = Todos(
             self.me,
-            book=self.ledger,
+            book=self.kb,
             runner=self.runner,
             roles=self.members.roles,
             spawn=self.spawn,
             note=self.note,
         )
         self.operations = Operations(self)
-        self.groupdesk = GroupDesk(self.groups, self.hub, self.spawn)
-        self.doorman = Doorman(self)
+        self.groupdesk = ClientSessions(self.groups, self.hub, self.spawn)
+        self.requests = RequestServer(self)
         self.discovery = Discovery(self)
 
-    def _make_ledger(self) -> Ledger:
-        return Ledger(
+    def _make_ledger(self) -> KnowledgeBase:
+        return KnowledgeBase(
             self.me,
             self.settings.role,
             self.kb_store,
@@ -170,17 +164,17 @@ class Node:
         """Bind the sockets, start the runtime, and return the door's endpoint."""
         endpoint = self.hub.open(self.settings.address)
         self.groups.open()
-        self.rooms = open_rooms(self.runtime, self.groups, self.hub, self.spawn)
+        self.session_queue = open_rooms(self.runtime, self.groups, self.hub, self.spawn)
         self.runtime.start()
         bundles.attach(self.store)  # what a message holds may be of any bundle that is here
         return endpoint
 
     async def run(self) -> str:
         """Live until told to stop; return why it ended: "stop" or "buried: …"."""
-        await self.ledger.open(self.groups)
+        await self.kb.open(self.groups)
         for work in (
             self._keep(),
-            self.janitor.run(),
+            self.registry.run(),
             self.todos.run(),
             self.discovery.run(),
         ):
@@ -195,19 +189,19 @@ class Node:
 
     async def close(self) -> None:
         """Say goodbye, end the actors, close everything."""
-        await asyncio.to_thread(self.runtime.close, config.RUNTIME_CLOSE_S)
-        await self.ledger.retire(RETIRE_S)
+        await asyncio.to_thread(self.runtime.close, limits.RUNTIME_CLOSE_S)
+        await self.kb.retire(RETIRE_S)
         bundles.detach(self.store)
         self.groupdesk.close()
         self.groups.close()
         for peer in self.hub.peers.values():
-            self.hub.send(peer, messages.Request(0, messages.Leave(*self.me)))
+            self.hub.send(peer, Request(0, Leave(*self.me)))
         await self._acknowledged()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.hub.close()
-        await asyncio.to_thread(self.ledger.close)
+        await asyncio.to_thread(self.kb.close)
         self.kb_store.close()
         if self._trace is not None:
             self._trace.close()
@@ -248,23 +242,23 @@ class Node:
 
     async def _keep(self) -> None:
         while True:
-            self.hub.clock = self.ledger.clock
+            self.hub.clock = self.kb.clock
             self.members.keep()
-            self.ledger.tick(self.hub.now_ms())
+            self.kb.tick(self.hub.now_ms())
             self.hub.keep()
-            self.rooms.turn()
-            await asyncio.sleep(config.HOUSEKEEPING_MS / 1000)
+            self.session_queue.turn()
+            await asyncio.sleep(limits.HOUSEKEEPING_MS / 1000)
 
     # -- who is there ------------------------------------------------------------------------
     def on_members(self) -> None:
         """The membership changed."""
-        self.janitor.nudge()
+        self.registry.nudge()
         self.todos.nudge()
 
     def _citizens(self) -> dict[str, tuple[int, str]]:
         """The members whose cluster is ours."""
         live = self.members.live()
-        return {name: live[name] for name in live if name not in self.ledger.strangers}
+        return {name: live[name] for name in live if name not in self.kb.strangers}
 
     def part(self, peer: Peer) -> None:
         """A peer is out of the view: nothing goes on waiting for it."""
@@ -302,7 +296,7 @@ class Node:
         """A broken connection is a hint."""
         self.members.on_disconnected(peer)
 
-    def on_heartbeat(self, heartbeat: messages.Heartbeat) -> None:
+    def on_heartbeat(self, heartbeat: Heartbeat) -> None:
         """A node's loop is alive."""
         self.members.on_heartbeat(heartbeat)
 
@@ -333,15 +327,15 @@ class Node:
             return
         for item in items:
             if isinstance(item, KbLinked):
-                self.ledger.receive(peer.node, item)
-            elif isinstance(item, messages.Answer | messages.Problem):
+                self.kb.receive(peer.node, item)
+            elif isinstance(item, Answer | Problem):
                 self.calls.take(peer, item)
-            elif isinstance(item, messages.Request):
-                self.doorman.peer(peer, item)
+            elif isinstance(item, Request):
+                self.requests.peer(peer, item)
 
-    def on_request(self, client: Client, request: messages.Request) -> None:
+    def on_request(self, client: Client, request: Request) -> None:
         """A client asks something at the door."""
-        self.doorman.client(client, request)
+        self.requests.client(client, request)
 
     # -- from the ledger ---------------------------------------------------------------------
     def _send_kb(self, to: NodeId, message: KbLinked) -> None:
@@ -356,13 +350,13 @@ class Node:
 
     def _on_reset(self) -> None:
         self.reconciler.on_reset()
-        self.journal.record("knowledge_base_taken_over", clock=list(self.ledger.clock))
-        self.janitor.nudge()
+        self.journal.record("knowledge_base_taken_over", clock=list(self.kb.clock))
+        self.registry.nudge()
         self.todos.nudge()
 
     def _on_primary(self, members: tuple[str, ...]) -> None:
         self.journal.record("primary", members=list(members))
-        self.janitor.nudge()
+        self.registry.nudge()
         self.todos.nudge()
 
     # -- from anywhere -----------------------------------------------------------------------
@@ -396,3 +390,34 @@ class Node:
             log.warning(
                 "dead_letter", target=letter.target, action=letter.action, why=letter.reason
             )
+
+
+Spawn = Callable[[Coroutine[Any, Any, object]], None]
+
+
+def open_rooms(runtime: Runtime, groups: GroupHost, hub: Hub, spawn: Spawn) -> SessionQueue:
+    """Let the actors of `runtime` use `groups`; in the kernel thread, once `groups` is open.
+
+    What actors of one turn put goes over together, as what they send to other nodes. Signals in
+    group order have their session before any other node is met.
+    """
+    loop = asyncio.get_running_loop()
+
+    def post(call: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the loop is closed: this life is over
+            loop.call_soon_threadsafe(call)
+
+    def port_of(node: NodeId) -> Peer | None:
+        peer = hub.peers.get(node.name)
+        return peer if peer is not None and peer.node == node else None
+
+    session_queue = runtime.open_groups(
+        hub.me,
+        host=lambda: groups,
+        post=post,
+        spawn=spawn,
+        port_of=port_of,
+        coalesce=runtime.shared.at_slice_end,
+    )
+    session_queue.turn()
+    return session_queue

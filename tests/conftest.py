@@ -19,7 +19,16 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # for what stands beside it
+# What tests share, here and in their folders (`link_world.py` and the like), bears bare names.
+sys.path.extend(
+    sorted(
+        {
+            str(file.parent)
+            for file in Path(__file__).parent.rglob("*.py")
+            if not file.name.startswith(("test_", "conftest"))
+        }
+    )
+)
 
 from family import children_of, kill, processes_of
 from slowness import Slowness

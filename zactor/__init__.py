@@ -9,9 +9,17 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from zactor.bundles.build import build_bundle as build_bundle
-    from zactor.cluster import BlockingCluster as BlockingCluster
-    from zactor.cluster import Cluster as Cluster
-    from zactor.cluster import local as local
+    from zactor.client.blocking_master import BlockingMaster as BlockingMaster
+    from zactor.client.connect import connect as connect
+    from zactor.client.master import Master as Master
+    from zactor.cluster.local_cluster import BlockingCluster as BlockingCluster
+    from zactor.cluster.local_cluster import Cluster as Cluster
+    from zactor.cluster.local_cluster import local as local
+    from zactor.kernel.actors.actor import Actor as Actor
+    from zactor.kernel.actors.actor import action as action
+    from zactor.kernel.actors.refs import Ref as Ref
+    from zactor.kernel.actors.reply import Reply as Reply
+    from zactor.kernel.actors.signals import signal as signal
     from zactor.kernel.errors import ActorError as ActorError
     from zactor.kernel.errors import AlreadyExists as AlreadyExists
     from zactor.kernel.errors import BundleRefused as BundleRefused
@@ -28,21 +36,13 @@ if TYPE_CHECKING:
     from zactor.kernel.errors import ScriptError as ScriptError
     from zactor.kernel.errors import TimedOut as TimedOut
     from zactor.kernel.errors import ZactorError as ZactorError
-    from zactor.kernel.protocol.service import Service as Service
-    from zactor.kernel.runtime.actor import Actor as Actor
-    from zactor.kernel.runtime.actor import action as action
-    from zactor.kernel.runtime.members import RoomMessage as RoomMessage
-    from zactor.kernel.runtime.refs import Ref as Ref
-    from zactor.kernel.runtime.refs import Reply as Reply
-    from zactor.kernel.runtime.signals import signal as signal
-    from zactor.mailbox import BlockingMailbox as BlockingMailbox
-    from zactor.mailbox import Mailbox as Mailbox
-    from zactor.mailbox import MembershipCause as MembershipCause
-    from zactor.mailbox import MembershipMessage as MembershipMessage
-    from zactor.mailbox import RegularMessage as RegularMessage
-    from zactor.master import BlockingMaster as BlockingMaster
-    from zactor.master import Master as Master
-    from zactor.master import connect as connect
+    from zactor.kernel.messages.client_sessions import MembershipCause as MembershipCause
+    from zactor.kernel.messages.client_sessions import MembershipMessage as MembershipMessage
+    from zactor.kernel.messages.client_sessions import RegularMessage as RegularMessage
+    from zactor.kernel.messages.service import Service as Service
+    from zactor.kernel.runtime.group_member import GroupMessage as GroupMessage
+    from zactor.mailbox.mailbox import BlockingMailbox as BlockingMailbox
+    from zactor.mailbox.mailbox import Mailbox as Mailbox
 
 _ERRORS = """
     ActorError AlreadyExists BundleRefused ConfigError MailboxFull NoSuchActor NoSuchThing
@@ -52,27 +52,28 @@ _ERRORS = """
 
 _HOMES: dict[str, str] = {
     **dict.fromkeys(_ERRORS.split(), "zactor.kernel.errors"),
-    "Actor": "zactor.kernel.runtime.actor",
-    "action": "zactor.kernel.runtime.actor",
-    "signal": "zactor.kernel.runtime.signals",
-    "RoomMessage": "zactor.kernel.runtime.members",
-    "Ref": "zactor.kernel.runtime.refs",
-    "Reply": "zactor.kernel.runtime.refs",
-    "Service": "zactor.kernel.protocol.service",
-    "Master": "zactor.master",
-    "BlockingMaster": "zactor.master",
-    "connect": "zactor.master",
-    "local": "zactor.cluster",
-    "Cluster": "zactor.cluster",
-    "BlockingCluster": "zactor.cluster",
-    "Mailbox": "zactor.mailbox",
-    "BlockingMailbox": "zactor.mailbox",
-    "MembershipCause": "zactor.mailbox",
-    "MembershipMessage": "zactor.mailbox",
-    "RegularMessage": "zactor.mailbox",
+    "Actor": "zactor.kernel.actors.actor",
+    "action": "zactor.kernel.actors.actor",
+    "signal": "zactor.kernel.actors.signals",
+    "GroupMessage": "zactor.kernel.runtime.group_member",
+    "Ref": "zactor.kernel.actors.refs",
+    "Reply": "zactor.kernel.actors.refs",
+    "Service": "zactor.kernel.messages.service",
+    "Master": "zactor.client.connect",
+    "BlockingMaster": "zactor.client.connect",
+    "connect": "zactor.client.connect",
+    "local": "zactor.cluster.local_cluster",
+    "Cluster": "zactor.cluster.local_cluster",
+    "BlockingCluster": "zactor.cluster.local_cluster",
+    "Mailbox": "zactor.mailbox.mailbox",
+    "BlockingMailbox": "zactor.mailbox.mailbox",
+    "MembershipCause": "zactor.mailbox.mailbox",
+    "MembershipMessage": "zactor.mailbox.mailbox",
+    "RegularMessage": "zactor.mailbox.mailbox",
     "build_bundle": "zactor.bundles.build",
 }
-"""Public name -> the module it is in. No name here may be a submodule's: see zactor/cluster.py."""
+"""Public name -> the module it is in. No name here may be a submodule's: importing that
+would put the module in its place."""
 
 _INNER_ERRORS = """
     Buried LocalProtocolError NoSuchAction ProtocolError RemoteProtocolError TermError Unconfigured
@@ -80,13 +81,13 @@ _INNER_ERRORS = """
 
 _PICKLED: dict[str, str] = {
     **dict.fromkeys(_INNER_ERRORS.split(), "zactor.kernel.errors"),
-    "ActorOptions": "zactor.kernel.runtime.actor",
+    "ActorOptions": "zactor.kernel.actors.actor",
     "Kernel": "zactor.kernel.runtime.kernel",
-    "Call": "zactor.kernel.runtime.refs",
-    "_Unbound": "zactor.kernel.runtime.refs",
-    "_unpickle_ref": "zactor.kernel.runtime.refs",
-    "Emitter": "zactor.kernel.runtime.signals",
-    "SignalPort": "zactor.kernel.runtime.signals",
+    "Call": "zactor.kernel.actors.refs",
+    "_Unbound": "zactor.kernel.actors.refs",
+    "_unpickle_ref": "zactor.kernel.actors.refs",
+    "Emitter": "zactor.kernel.actors.signals",
+    "SignalPort": "zactor.kernel.actors.signals",
 }
 """The same for what pickles name besides: at home in zactor too (kernel/homes.py), not public."""
 

@@ -9,19 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from zactor.kernel import config
+from zactor.kernel import limits
 from zactor.kernel.errors import Refused, TermError
 from zactor.kernel.knowledge.operators import COMPARISONS
-from zactor.kernel.knowledge.terms import (
-    Atom,
-    Compound,
-    Term,
-    Var,
-    format_term,
-    is_ground,
-    parse_goal,
-    variables,
-)
+from zactor.kernel.knowledge.reader import parse_goal
+from zactor.kernel.knowledge.values import Atom, Compound, Term, Var, is_ground, variables
+from zactor.kernel.knowledge.writer import format_term
 
 if TYPE_CHECKING:
     from zactor.kernel.knowledge.theory import Theory
@@ -161,9 +154,9 @@ class Search:
     def _look_at(self, count: int) -> None:
         # All at once, before they are sorted: a goal of which one solution is taken costs no less.
         self._steps += count + 1
-        if self._steps > config.QUERY_STEPS_MAX:
+        if self._steps > limits.QUERY_STEPS_MAX:
             raise Refused(
-                f"the query looks at more than {config.QUERY_STEPS_MAX} facts: make it narrower"
+                f"the query looks at more than {limits.QUERY_STEPS_MAX} facts: make it narrower"
             )
 
 

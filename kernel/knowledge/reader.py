@@ -1,8 +1,4 @@
-"""Text as terms: a reader for the part of SWI-Prolog's grammar that facts, goals and scripts use.
-
-Flat facts, nearly all of what a theory holds, take one regular expression (the fast path); all
-else goes through tokens and operator precedence. Both give the same terms.
-"""
+"""Text as terms: the part of SWI-Prolog's grammar that facts, goals and scripts use."""
 
 from __future__ import annotations
 
@@ -10,15 +6,66 @@ import math
 import re
 from typing import NamedTuple, NoReturn
 
-from zactor.kernel import config
+from zactor.kernel import limits
 from zactor.kernel.errors import TermError
 from zactor.kernel.knowledge.operators import ARGUMENT, HIGHEST, INFIX, PREFIX
-from zactor.kernel.knowledge.quoting import unescape
 from zactor.kernel.knowledge.values import Atom, Compound, Term, Var
 
+_ESCAPE = re.compile(
+    r"""\\(?:x([0-9a-fA-F]{1,8})\\? | ([0-7]{1,7})\\ | u([0-9a-fA-F]{4}) | U([0-9a-fA-F]{8})
+        | (\n) | (.))
+      | (''|"") """,
+    re.VERBOSE | re.DOTALL,
+)
+
+_NAMED = {
+    "a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0",
+    "e": "\x1b", "s": " ", "\\": "\\", "'": "'", '"': '"', "`": "`",
+}  # fmt: skip
+
+
+def unescape(token: str, start: int) -> str:
+    """Return the text inside the quoted `token`, which begins at `start` of what is read.
+
+    Raises:
+        TermError: an escape that doesn't exist, or that names no character.
+    """
+    quote, text = token[0], token[1:-1]
+    if "\\" not in text and quote not in text:
+        return text
+
+    def replace(found: re.Match[str]) -> str:
+        hexadecimal, octal, short, long, newline, name, doubled = found.groups()
+        if doubled:
+            return quote if doubled[0] == quote else doubled
+        if newline:
+            return ""
+        if name is not None:
+            character = _NAMED.get(name)
+            if character is None:
+                _fail(start + 1 + found.start(), found[0])
+            return character
+        code = int(octal, 8) if octal else int(hexadecimal or short or long, 16)
+        if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
+            _fail(start + 1 + found.start(), found[0])
+        return chr(code)
+
+    return _ESCAPE.sub(replace, text)
+
+
+def _fail(position: int, escape: str) -> NoReturn:
+    column, expected = position + 1, "an escape such as \\n, \\\\ or \\x41\\"
+    raise TermError(
+        f"column {column}: expected {expected}, found {escape!r}", column=column, expected=expected
+    )
+
+
 _SIMPLE = r"""[a-z][a-zA-Z0-9_]*|'[^'\\\n]*'|"[^"\\\n]*"|-?(?:0|[1-9][0-9]{0,17})(?![0-9'.eExob])"""
+
 _FLAT = re.compile(rf"([a-z][a-zA-Z0-9_]*)\((?:{_SIMPLE})(?:,\s?(?:{_SIMPLE}))*\)")
+
 _FLAT_ARGUMENT = re.compile(rf"[(,]\s?({_SIMPLE})")
+
 
 _TOKEN = re.compile(
     r"""
@@ -35,9 +82,13 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
+
 _COMMENT_LINE = re.compile(r"\s*[#%]")
+
 _HALF = re.compile("[\ud800-\udfff]")
+
 _BASES = {"0x": 16, "0o": 8, "0b": 2}
+
 _CODES = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "0": 0}
 
 
@@ -88,7 +139,7 @@ def parse_clause_line(text: str) -> Term | None:
 
 def _parse_flat(text: str) -> Compound | None:
     found = _FLAT.fullmatch(text)
-    if found is None or len(text) > config.TERM_CHARS_MAX or not text.isascii():
+    if found is None or len(text) > limits.TERM_CHARS_MAX or not text.isascii():
         return None
     functor = found[1]
     arguments: list[Term] = []
@@ -109,9 +160,9 @@ class _Reader:
     """One text on its way to a term: tokens on demand, one token of look-ahead."""
 
     def __init__(self, text: str, *, addresses: bool) -> None:
-        if len(text) > config.TERM_CHARS_MAX:
+        if len(text) > limits.TERM_CHARS_MAX:
             raise TermError(
-                f"a term of {len(text)} characters is too long: at most {config.TERM_CHARS_MAX}"
+                f"a term of {len(text)} characters is too long: at most {limits.TERM_CHARS_MAX}"
             )
         half = None if text.isascii() else _HALF.search(text)
         self._text = text
@@ -175,8 +226,8 @@ class _Reader:
     def _term(self, priority: int) -> Term:
         """Read a term of at most `priority`; the token after it is the look-ahead."""
         self._depth += 1
-        if self._depth > config.TERM_DEPTH_MAX:
-            self._fail(self._token.start, f"a term nested at most {config.TERM_DEPTH_MAX} deep")
+        if self._depth > limits.TERM_DEPTH_MAX:
+            self._fail(self._token.start, f"a term nested at most {limits.TERM_DEPTH_MAX} deep")
         left, reached = self._operand(priority)
         while (operator := self._infix()) is not None:
             own, left_max, right_max = INFIX[operator]
@@ -283,11 +334,11 @@ class _Reader:
 
     def _integer(self, digits: str, base: int, end: int) -> int:
         # The length is checked first: int() of many digits takes time that grows with their square.
-        if len(digits) * math.log2(base) < config.TERM_INTEGER_BITS_MAX + 4:
+        if len(digits) * math.log2(base) < limits.TERM_INTEGER_BITS_MAX + 4:
             value = int(digits, base)
-            if value.bit_length() <= config.TERM_INTEGER_BITS_MAX:
+            if value.bit_length() <= limits.TERM_INTEGER_BITS_MAX:
                 return value
-        self._fail(end - len(digits), f"an integer of at most {config.TERM_INTEGER_BITS_MAX} bits")
+        self._fail(end - len(digits), f"an integer of at most {limits.TERM_INTEGER_BITS_MAX} bits")
 
 
 def _character_code(text: str) -> int:

@@ -10,20 +10,14 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from zactor.kernel import config
+from zactor.kernel import limits
 from zactor.kernel.errors import LocalProtocolError, Refused, TermError, from_wire
 from zactor.kernel.ids import Clock
 from zactor.kernel.knowledge.query import RESERVED, Bindings, Search, substitute
-from zactor.kernel.knowledge.terms import (
-    Atom,
-    Compound,
-    Term,
-    format_term,
-    is_ground,
-    parse_goal,
-    parse_term,
-)
-from zactor.kernel.protocol.messages import Change, Transaction
+from zactor.kernel.knowledge.reader import parse_goal, parse_term
+from zactor.kernel.knowledge.values import Atom, Compound, Term, is_ground
+from zactor.kernel.knowledge.writer import format_term
+from zactor.kernel.messages.knowledge import Change, Transaction
 
 FactRow = tuple[str, int, int, str, str, float]
 """A fact as it travels and is stored: text, epoch, index, who, why, at."""
@@ -160,10 +154,10 @@ class Theory:
             if fact not in self._facts or fact in retracted:
                 asserted.add(fact)
         size = text_bytes(retracted) + text_bytes(asserted)
-        if size > config.CHANGE_BYTES_MAX:
+        if size > limits.CHANGE_BYTES_MAX:
             raise Refused(
                 f"{transaction.id} changes {len(retracted) + len(asserted)} facts of {size} bytes:"
-                f" at most {config.CHANGE_BYTES_MAX}, make it in several steps"
+                f" at most {limits.CHANGE_BYTES_MAX}, make it in several steps"
             )
         return Prepared(tuple(sorted(retracted)), tuple(sorted(asserted)))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 
-from zactor.kernel import config
+from zactor.kernel import limits
 from zactor.kernel.errors import TermError
 from zactor.kernel.knowledge.operators import (
     ARGUMENT,
@@ -94,8 +94,8 @@ def _format(term: Term, priority: int, depth: int) -> str:
         if not (_VARIABLE.fullmatch(term.name) and (first == "_" or first.isupper())):
             raise TermError(f"{term.name!r} is no name of a variable: want a capital or _ first")
         return term.name
-    if depth > config.TERM_DEPTH_MAX:
-        raise TermError(f"a term is nested more than {config.TERM_DEPTH_MAX} deep")
+    if depth > limits.TERM_DEPTH_MAX:
+        raise TermError(f"a term is nested more than {limits.TERM_DEPTH_MAX} deep")
     if isinstance(term, tuple):
         return "[" + ",".join([_format(one, ARGUMENT, depth + 1) for one in term]) + "]"
     return _format_compound(term, priority, depth)
@@ -136,8 +136,8 @@ def _join(left: str, operator: str, right: str) -> str:
 
 
 def _format_integer(value: int) -> str:
-    if value.bit_length() > config.TERM_INTEGER_BITS_MAX:
-        raise TermError(f"an integer has more than {config.TERM_INTEGER_BITS_MAX} bits")
+    if value.bit_length() > limits.TERM_INTEGER_BITS_MAX:
+        raise TermError(f"an integer has more than {limits.TERM_INTEGER_BITS_MAX} bits")
     return str(value)
 
 

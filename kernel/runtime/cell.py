@@ -15,30 +15,30 @@ from collections.abc import Coroutine
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from zactor.kernel import config
+from zactor.kernel import limits
+from zactor.kernel.actors.actor import Handler, actions_of, handler_of
+from zactor.kernel.actors.refs import make_ref
+from zactor.kernel.actors.reply import Reply
 from zactor.kernel.errors import MailboxFull, NotDelivered
-from zactor.kernel.runtime import life
-from zactor.kernel.runtime.actor import actions_of
+from zactor.kernel.runtime import lifecycle
+from zactor.kernel.runtime.backpressure import Holder
 from zactor.kernel.runtime.dispatcher import Dispatcher
-from zactor.kernel.runtime.handlers import Handler, handler_of
-from zactor.kernel.runtime.holds import Holder
-from zactor.kernel.runtime.life import Ending, Phase
-from zactor.kernel.runtime.mailbox import AnyMessage, Message, Port
-from zactor.kernel.runtime.refs import Reply, make_ref
+from zactor.kernel.runtime.envelope import AnyEnvelope, Envelope, PeerPort
+from zactor.kernel.runtime.lifecycle import Ending, Phase
 from zactor.kernel.runtime.route import Route
 
 if TYPE_CHECKING:
-    from zactor.kernel.runtime.members import Member
-    from zactor.kernel.runtime.router import Blueprint
+    from zactor.kernel.runtime.blueprint import Blueprint
+    from zactor.kernel.runtime.group_member import Member
     from zactor.kernel.runtime.runtime import Runtime
 
-_UNUSED: deque[AnyMessage] = deque(maxlen=0)  # stands for the mailbox of who has had no message
+_UNUSED: deque[AnyEnvelope] = deque(maxlen=0)  # stands for the mailbox of who has had no message
 _STRIDE_MAX = 32  # messages handled between two looks at the clock
 
 _NO_TURNS = (Phase.STARTING, Phase.LEAVING)
 _CLOSED = (Phase.STOPPING, Phase.LEAVING, Phase.DOWN)
 
-Pending = tuple[Coroutine[Any, Any, Any], AnyMessage]
+Pending = tuple[Coroutine[Any, Any, Any], AnyEnvelope]
 
 
 class Cell(Holder):
@@ -91,7 +91,7 @@ class Cell(Holder):
         self.phase = Phase.STARTING
         self.ending: Ending | None = None
         self.task: asyncio.Task[Any] | None = None
-        self._owed: dict[Port, int] | None = None  # credits to give back
+        self._owed: dict[PeerPort, int] | None = None  # credits to give back
         self.member: Member | None = None  # its session, once it has one
         self._routes: dict[str, Route] | None = None
 
@@ -127,7 +127,7 @@ class Cell(Holder):
 
     def stop_itself(self) -> None:
         """End after the present message."""
-        life.request_end(self, "it stopped itself", at_once=True, by_itself=True)
+        lifecycle.request_end(self, "it stopped itself", at_once=True, by_itself=True)
 
     def call(
         self,
@@ -150,7 +150,7 @@ class Cell(Holder):
         """Whether its mailbox is full."""
         return len(self.mailbox) >= self._options.mailbox_max and self.phase is not Phase.DOWN
 
-    def put(self, message: AnyMessage, sender: Cell | None) -> None:
+    def put(self, message: AnyEnvelope, sender: Cell | None) -> None:
         """Take a message in. Threads: any. `sender` is held where the mailbox is full.
 
         Raises:
@@ -164,7 +164,7 @@ class Cell(Holder):
             self.idle = False
             self.dispatcher.ready(self)
 
-    def admit(self, message: AnyMessage, sender: Cell | None) -> None:
+    def admit(self, message: AnyEnvelope, sender: Cell | None) -> None:
         """Take in or refuse a message that found the mailbox full, closed or unused."""
         options = self._options
         if self.phase in _CLOSED:
@@ -183,7 +183,7 @@ class Cell(Holder):
             return self.runtime.refuse(self, message, NotDelivered(reason))
         if options.mailbox_policy == "drop_oldest":
             self._drop_oldest(f"{full}, the oldest was dropped")
-        elif len(self.mailbox) >= max(options.mailbox_max, config.MAILBOX_MESSAGES_HARD):
+        elif len(self.mailbox) >= max(options.mailbox_max, limits.MAILBOX_MESSAGES_HARD):
             return self.runtime.refuse(self, message, MailboxFull(full))
         elif sender is not None and sender is not self:  # others are slowed by their credits
             sender.hold(self)
@@ -215,7 +215,7 @@ class Cell(Holder):
         """Handle messages until the turn is over, or until one has to be awaited: return that."""
         mailbox = self.mailbox
         handlers = self.handlers
-        budget = min(len(mailbox), config.TURN_MESSAGES_MAX)
+        budget = min(len(mailbox), limits.TURN_MESSAGES_MAX)
         if self.ending is not None:  # a drain may be over after any message
             budget = 0 if self.ending.is_over() else min(budget, 1)
         stride = 1
@@ -258,12 +258,12 @@ class Cell(Holder):
         ending = self.ending
         if ending is not None and not ending.at_once and ending.is_over():
             # The timer of the drain is late: something blocks the loop that it runs on.
-            life.request_end(self, ending.reason, at_once=True)
+            lifecycle.request_end(self, ending.reason, at_once=True)
         if self.phase is Phase.DOWN:
             self.runtime.sweep(self, "it is gone")
         elif ending is not None and (ending.at_once or not self.mailbox):
             if self.phase is Phase.STOPPING:
-                life.end(self, ending)
+                lifecycle.end(self, ending)
             return
         elif self.attention and self.is_held():
             self.dispatcher.pause(self)
@@ -277,7 +277,7 @@ class Cell(Holder):
             self.idle = False
             self.dispatcher.ready(self)
 
-    async def _go_on(self, coroutine: Coroutine[Any, Any, Any], message: AnyMessage) -> None:
+    async def _go_on(self, coroutine: Coroutine[Any, Any, Any], message: AnyEnvelope) -> None:
         """Await one action, then handle what follows: one task for a run of async actions."""
         pending: Pending | None = (coroutine, message)
         try:
@@ -289,7 +289,7 @@ class Cell(Holder):
             self.carried = False
             self.after()
 
-    async def _await(self, coroutine: Coroutine[Any, Any, Any], message: AnyMessage) -> None:
+    async def _await(self, coroutine: Coroutine[Any, Any, Any], message: AnyEnvelope) -> None:
         if self._owed:
             self.settle()  # it may take long, and the peer could do with its credits
         action = message[0] if isinstance(message, tuple) else message.action
@@ -317,17 +317,17 @@ class Cell(Holder):
         self.busy_since = time.monotonic() if action else 0.0
         self.task = task
 
-    def _handle(self, message: Message) -> Any:
+    def _handle(self, message: Envelope) -> Any:
         """Start one message that isn't a plain local signal; returns what must be awaited."""
         runtime = self.runtime
         args: Any = message.args
         kwargs = message.kwargs
         if message.sig:
             runtime.note_handle(message.sig, message.sender, self.name)
-        if message.parcel is not None:
+        if message.payload_shared is not None:
             self._taken(message)
             try:
-                args, kwargs = message.parcel.arguments(runtime.policy)
+                args, kwargs = message.payload_shared.arguments(runtime.policy)
             except BaseException as error:
                 self.runtime.unreadable(self, message, error)
                 return None
@@ -353,11 +353,11 @@ class Cell(Holder):
             self.handlers[action] = handler
         return handler
 
-    def _taken(self, message: AnyMessage) -> None:
+    def _taken(self, message: AnyEnvelope) -> None:
         """Note the credit of a message from a link that left the mailbox."""
-        if not isinstance(message, tuple) and message.parcel is not None:
-            port = message.parcel.port
-            if port is not None and message.parcel.is_last_taken():
+        if not isinstance(message, tuple) and message.payload_shared is not None:
+            port = message.payload_shared.port
+            if port is not None and message.payload_shared.is_last_taken():
                 if self._owed is None:
                     self._owed = {}
                 self._owed[port] = self._owed.get(port, 0) + 1

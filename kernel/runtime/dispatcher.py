@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
-from zactor.kernel import config
+from zactor.kernel import limits
+from zactor.kernel.actors.refs import GATEWAY
+from zactor.kernel.actors.user_errors import trace_of
 from zactor.kernel.errors import said
-from zactor.kernel.runtime import life
-from zactor.kernel.runtime.faults import trace_of
-from zactor.kernel.runtime.refs import GATEWAY
+from zactor.kernel.runtime import lifecycle
 
 if TYPE_CHECKING:
     from zactor.kernel.runtime.cell import Cell
@@ -126,7 +126,7 @@ class SharedLoop:
     def _slice(self) -> None:
         ready = self._ready
         clock = time.perf_counter
-        end = self.slice_end = clock() + config.TURN_SLICE_S
+        end = self.slice_end = clock() + limits.TURN_SLICE_S
         try:
             while ready:
                 cell = ready.popleft()
@@ -175,7 +175,7 @@ class SharedLoop:
             self.running = cell
             GATEWAY.set(cell)
             try:
-                life.begin(cell, build, started)
+                lifecycle.begin(cell, build, started)
             finally:
                 self.running = None
                 self.stir()
@@ -192,14 +192,14 @@ class SharedLoop:
         self._held[cell] = None
         if not self._polling:
             self._polling = True
-            self.loop.call_later(config.HELD_POLL_S, self._poll)
+            self.loop.call_later(limits.HELD_POLL_S, self._poll)
 
     def _poll(self) -> None:
         self._polling = False
         self._release()
         if self._held:
             self._polling = True
-            self.loop.call_later(config.HELD_POLL_S, self._poll)
+            self.loop.call_later(limits.HELD_POLL_S, self._poll)
 
     def _release(self) -> None:
         for cell in list(self._held):
@@ -300,7 +300,7 @@ class SharedLoop:
 
 async def _last_words(tasks: set[asyncio.Task[Any]]) -> None:
     """Wait for tasks that were cancelled, but not for ever."""
-    done, stuck = await asyncio.wait(tasks, timeout=config.STOP_CANCEL_S)
+    done, stuck = await asyncio.wait(tasks, timeout=limits.STOP_CANCEL_S)
     for task in done:
         if not task.cancelled():
             task.exception()  # read, so that nobody warns of it
@@ -342,7 +342,7 @@ class ActorThread:
     def _run(self, build: Callable[[], Any], started: Future[None]) -> None:
         GATEWAY.set(self._cell)
         try:
-            life.begin(self._cell, build, started)
+            lifecycle.begin(self._cell, build, started)
             self._on_turn()
             while (cell := self._tokens.get()) is not None:
                 if not cell.carried:
@@ -376,7 +376,7 @@ class ActorThread:
     def pause(self, cell: Cell) -> None:
         """Wait until nothing holds the cell any more."""
         while cell.is_held() and not cell.is_stopping_at_once():
-            self._nudged.wait(config.HELD_POLL_S)
+            self._nudged.wait(limits.HELD_POLL_S)
             self._nudged.clear()
         self.ready(cell)
 

@@ -15,6 +15,10 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import structlog
 
+from zactor.kernel.actors.actor import Actor, actions_of, takes_all
+from zactor.kernel.actors.refs import Call, Ref, make_ref, target_of
+from zactor.kernel.actors.reply import Reply
+from zactor.kernel.actors.signals import SignalPort
 from zactor.kernel.errors import (
     ActorError,
     AlreadyExists,
@@ -26,15 +30,12 @@ from zactor.kernel.errors import (
 )
 from zactor.kernel.homes import at_home
 from zactor.kernel.ids import NodeId, check_name
-from zactor.kernel.protocol.service import Service
-from zactor.kernel.runtime.actor import Actor, actions_of, takes_all
+from zactor.kernel.messages.service import Service
+from zactor.kernel.runtime.blueprint import blueprint_of
 from zactor.kernel.runtime.cell import Cell
-from zactor.kernel.runtime.mailbox import DeadLetter
-from zactor.kernel.runtime.refs import Call, Ref, Reply, make_ref, target_of
-from zactor.kernel.runtime.router import blueprint_of
+from zactor.kernel.runtime.envelope import DeadLetter
 from zactor.kernel.runtime.runtime import Runtime
-from zactor.kernel.runtime.signals import SignalPort
-from zactor.kernel.runtime.solo import solo_host
+from zactor.kernel.sessions.single_node import solo_host
 
 A = TypeVar("A", bound=Actor)
 P = ParamSpec("P")

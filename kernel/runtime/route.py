@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from zactor.kernel.errors import MailboxFull
-from zactor.kernel.protocol.events import Submit
-from zactor.kernel.protocol.messages import Signal
-from zactor.kernel.runtime.mailbox import AnyMessage, Message, Parcel
-from zactor.kernel.runtime.router import Legs
-from zactor.kernel.wire.bulky import Buffer, Bulky
-from zactor.kernel.wire.payload import Outsize, encode, encode_whole
+from zactor.kernel.groups.events import Submit
+from zactor.kernel.messages.actors import Signal
+from zactor.kernel.runtime.directory import Legs
+from zactor.kernel.runtime.envelope import AnyEnvelope, Envelope, SharedPayload
+from zactor.kernel.wire.bulky import Bulky
+from zactor.kernel.wire.payload import Outsize, encode, encode_whole, parts_of
 
 if TYPE_CHECKING:
     from zactor.kernel.runtime.cell import Cell
     from zactor.kernel.runtime.runtime import Runtime
 
+
 Ordered = tuple[Submit, tuple[str, ...]]
+
 """A signal as it goes in group order, and the names of those it is for."""
 
 
@@ -69,8 +70,8 @@ class Route:
         """Send one signal as a client's door took it in, without unpickling it here."""
         legs = self._legs or self._compile()
         count = len(legs.cells)
-        parcel = Parcel(payload, (), None, 0, 0, [None] * (count - 1))
-        return self._send(legs, (), parcel, payload, payload, None)
+        payload_shared = SharedPayload(payload, (), None, 0, 0, [None] * (count - 1))
+        return self._send(legs, (), payload_shared, payload, payload, None)
 
     def _compile(self) -> Legs:
         # The lock is held while the result is stored, so no change can come between.
@@ -88,7 +89,7 @@ class Route:
         self,
         legs: Legs,
         args: tuple[Any, ...],
-        parcel: Parcel | None,
+        payload_shared: SharedPayload | None,
         body: bytes | Outsize,
         whole: bytes,
         sender: Cell | None,
@@ -100,9 +101,11 @@ class Route:
         ordered = self._make_ordered(legs, number, whole) if legs.ordered else ()
         sig = runtime.sig(number)
         for cell in legs.cells:
-            message: AnyMessage = (self.action, args, self.emitter)
-            if sig or parcel is not None:
-                message = Message(self.action, args, parcel=parcel, sender=self.emitter, sig=sig)
+            message: AnyEnvelope = (self.action, args, self.emitter)
+            if sig or payload_shared is not None:
+                message = Envelope(
+                    self.action, args, payload_shared=payload_shared, sender=self.emitter, sig=sig
+                )
             try:
                 runtime.put(cell, message, sender)
             except MailboxFull as error:
@@ -149,15 +152,10 @@ class Route:
         for name in names:
             runtime.note_accept(sig, self.emitter, name)
         try:
-            wires.seat.put(submit)
+            wires.queued.put(submit)
         except MailboxFull as error:
             for name in names:
                 runtime.note_dead(sig, self.emitter, name, str(error))
             raise
         if sender is not None and wires.congested:
             sender.hold(wires)
-
-
-def parts_of(body: bytes | Outsize) -> tuple[bytes, Sequence[Buffer]]:
-    """The payload and its out-of-band buffers."""
-    return (body.head, body.buffers) if isinstance(body, Outsize) else (body, ())

@@ -15,6 +15,8 @@ from typing import Any
 
 import structlog
 
+from zactor.kernel.actors.refs import make_ref
+from zactor.kernel.actors.reply import Reply, block
 from zactor.kernel.errors import (
     ActorError,
     AlreadyExists,
@@ -24,20 +26,19 @@ from zactor.kernel.errors import (
     OutcomeUnknown,
 )
 from zactor.kernel.ids import NodeId
-from zactor.kernel.protocol.service import Service
-from zactor.kernel.runtime import life
-from zactor.kernel.runtime.asks import DoorAsker, Outcome
+from zactor.kernel.messages.service import Service
+from zactor.kernel.runtime import lifecycle
+from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.cell import Cell
+from zactor.kernel.runtime.directory import Place
 from zactor.kernel.runtime.dispatcher import ActorThread, SharedLoop
-from zactor.kernel.runtime.fates import DeadLetterSink, FailureSink, TraceSink
-from zactor.kernel.runtime.grouped import Grouped
-from zactor.kernel.runtime.life import Phase
-from zactor.kernel.runtime.mailbox import Message, Parcel
-from zactor.kernel.runtime.refs import Reply, block, make_ref
-from zactor.kernel.runtime.route import parts_of
-from zactor.kernel.runtime.router import Blueprint, Place
+from zactor.kernel.runtime.envelope import Envelope, SharedPayload
+from zactor.kernel.runtime.lifecycle import Phase
+from zactor.kernel.runtime.ordered_signals import Grouped
+from zactor.kernel.runtime.outcomes import DeadLetterSink, FailureSink, TraceSink
+from zactor.kernel.runtime.remoting import DoorAsker, Outcome
 from zactor.kernel.runtime.watchdog import Watchdog
-from zactor.kernel.wire.payload import encode
+from zactor.kernel.wire.payload import encode, parts_of
 
 log = structlog.get_logger()
 
@@ -67,7 +68,7 @@ class Runtime(Grouped):
         super().__init__(node, policy, dead_letter, trace, failed)
         self.lock = threading.RLock()
         self.leaving: dict[Cell, float] = {}  # whose on_stop runs; time.monotonic() of its end
-        self.shared = SharedLoop(partial(life.expire, self))
+        self.shared = SharedLoop(partial(lifecycle.expire, self))
         self._ended = ended
         self._blueprints: dict[int, Blueprint] = {}
         self._threads: dict[int, ActorThread] = {}
@@ -88,7 +89,7 @@ class Runtime(Grouped):
         self._closed = True
         end = time.monotonic() + timeout_s
         ends = [
-            life.request_end(cell, "the node stops", at_once=True)
+            lifecycle.request_end(cell, "the node stops", at_once=True)
             for cell in list(self.directory.cells.values())
         ]
         self.fail_pending(None, lambda what: OutcomeUnknown(f"{what}: this node stops"))
@@ -121,7 +122,9 @@ class Runtime(Grouped):
     def is_idle(self) -> bool:
         """Whether no actor has anything to do. Only where the loop is driven."""
         cells = list(self.directory.cells.values())
-        is_quiet = not self.shared.has_ready() and (self.rooms is None or self.rooms.is_idle())
+        is_quiet = not self.shared.has_ready() and (
+            self.session_queue is None or self.session_queue.is_idle()
+        )
         return is_quiet and all(cell.idle for cell in cells)
 
     def spawn(self, blueprint: Blueprint) -> Future[None]:
@@ -164,13 +167,13 @@ class Runtime(Grouped):
         at_once = drain_s is not None and drain_s <= 0
         if at_once and cell.phase is Phase.LEAVING:
             why = f"on_stop of {cell.name} was cancelled: another stop said at once"
-            life.cut_off(cell, OutcomeUnknown(why))
+            lifecycle.cut_off(cell, OutcomeUnknown(why))
         if drain_s is None or at_once:
-            return life.request_end(cell, reason, at_once=at_once)
+            return lifecycle.request_end(cell, reason, at_once=at_once)
         # The timer cuts short what is awaited; the cell itself looks at the time between messages.
-        hurry = partial(life.request_end, cell, reason, at_once=True)
+        hurry = partial(lifecycle.request_end, cell, reason, at_once=True)
         self.shared.later(drain_s, hurry)
-        return life.request_end(cell, reason, at_once=False, until=time.monotonic() + drain_s)
+        return lifecycle.request_end(cell, reason, at_once=False, until=time.monotonic() + drain_s)
 
     # -- what the knowledge base says --------------------------------------------------------
     def place(self, name: str, place: Place | None) -> None:
@@ -235,9 +238,9 @@ class Runtime(Grouped):
             return partial(self._forget_request, request)
         number = next(self.numbers)
         sig = self.sig(number) if done is None else ""
-        parcel = Parcel(payload, (), None, sender, number)
+        payload_shared = SharedPayload(payload, (), None, sender, number)
         asker = None if done is None else DoorAsker(done, number, self.policy, plain=plain)
-        message = Message(action, asker=asker, parcel=parcel, sig=sig)
+        message = Envelope(action, asker=asker, payload_shared=payload_shared, sig=sig)
         self._put_here(place, message, None)
         return _nothing
 
@@ -280,7 +283,7 @@ class Runtime(Grouped):
             reply.set_error(NotDelivered(why))
         elif place.port is None:
             name = "" if sender is None else sender.name
-            message = Message(action, args, kwargs, asker=reply, sender=name)
+            message = Envelope(action, args, kwargs, asker=reply, sender=name)
             self._put_here(place, message, sender)
         else:
             payload, buffers = parts_of(encode(args, kwargs, self.policy))
@@ -321,7 +324,7 @@ class Runtime(Grouped):
                 sender.hold(place.port)
             return
         sig = self.sig(next(self.numbers)) if self.trace is not None else ""
-        message = Message(action, args, kwargs, sender=name, sig=sig)
+        message = Envelope(action, args, kwargs, sender=name, sig=sig)
         if place is None:
             self.note_accept(sig, name, actor)
             self.dead(name, actor, action, f"no such actor: {actor}", sig=sig)
@@ -367,7 +370,7 @@ class Runtime(Grouped):
         if by_itself and self._ended is not None and blueprint is not None:
             self._ended(blueprint, reason)
 
-    def _put_here(self, place: Place, message: Message, sender: Cell | None) -> None:
+    def _put_here(self, place: Place, message: Envelope, sender: Cell | None) -> None:
         cell = self.directory.cells.get(place.uid)
         if cell is not None:
             self.put(cell, message, sender)

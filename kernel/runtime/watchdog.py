@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from zactor.kernel import config
+from zactor.kernel import limits
 from zactor.kernel.runtime.dispatcher import SharedLoop
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Watchdog:
     What has to be done in time though the loop is held, the loop's `pulse`, is done here too.
     """
 
-    def __init__(self, shared: SharedLoop, warning_s: float = config.ACTION_WARNING_S) -> None:
+    def __init__(self, shared: SharedLoop, warning_s: float = limits.ACTION_WARNING_S) -> None:
         self._shared = shared
         self._warning_s = warning_s
         self._closed = threading.Event()
@@ -45,7 +45,7 @@ class Watchdog:
             self._thread.join()
 
     def _run(self) -> None:
-        period = min(config.WATCH_PERIOD_S, self._warning_s / 4)
+        period = min(limits.WATCH_PERIOD_S, self._warning_s / 4)
         while not self._closed.wait(period):
             self._beaten.clear()
             asked = time.monotonic()

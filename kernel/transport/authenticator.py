@@ -19,9 +19,9 @@ import structlog
 import zmq
 from zmq.utils import z85
 
-from zactor.kernel.config import KEY_GRACE_MS, KEYS_WAITING_MAX
-from zactor.kernel.transport.burst import Burst
+from zactor.kernel.limits import KEY_GRACE_MS, KEYS_WAITING_MAX
 from zactor.kernel.transport.keys import fingerprint
+from zactor.kernel.transport.log_throttle import LogThrottle
 
 ZAP_ENDPOINT = "inproc://zeromq.zap.01"
 ZAP_DOMAIN = "zactor"
@@ -75,7 +75,7 @@ class Authenticator:
         self._on_refused = on_refused
         self._admitted: dict[str, str] = {}
         self._waiting: deque[_Waiting] = deque()
-        self._burst = Burst()
+        self._burst = LogThrottle()
         self._closed = False
         self._start()
 

@@ -13,16 +13,16 @@ from collections.abc import Callable
 import structlog
 import zmq
 
-from zactor.kernel import config
+from zactor.kernel import limits
 from zactor.kernel.errors import RemoteProtocolError
-from zactor.kernel.protocol.messages import Answer, LinkFrame, Problem, Request
+from zactor.kernel.messages.frames import LinkFrame
+from zactor.kernel.messages.operations import Answer, Problem, Request
 from zactor.kernel.transport import sockets
-from zactor.kernel.transport.burst import Burst
-from zactor.kernel.transport.clients import ClientWatch
-from zactor.kernel.transport.ground import Address, Ground
+from zactor.kernel.transport.door_clients import Client, ClientWatch
 from zactor.kernel.transport.keys import KeyPair
+from zactor.kernel.transport.log_throttle import LogThrottle
 from zactor.kernel.transport.monitor import HandshakeCounter
-from zactor.kernel.transport.seam import Client
+from zactor.kernel.transport.socket_context import Address, SocketContext
 from zactor.kernel.wire import codec
 
 log = structlog.get_logger()
@@ -37,7 +37,7 @@ class Door:
 
     def __init__(
         self,
-        ground: Ground,
+        sockets_context: SocketContext,
         address: Address,
         *,
         server: KeyPair,
@@ -59,7 +59,7 @@ class Door:
         self.answers_dropped = 0
         self._take = take
         self._after = after
-        self._refused = Burst()
+        self._refused = LogThrottle()
         self._look_due = False
         self._backlog: dict[bytes, deque[list[bytes | memoryview]]] = {}  # by client
         self._backlog_bytes = 0
@@ -69,10 +69,10 @@ class Door:
         self.clients = ClientWatch(self._reaches)
         self.handshakes = HandshakeCounter(self.clients.somebody_went)
         self._socket, self.endpoint = sockets.bind_door(
-            ground.context, address.host, address.port, server, address.first
+            sockets_context.context, address.host, address.port, server, address.first
         )
         self.port = int(self.endpoint.rpartition(":")[2])
-        ground.monitor.watch(self._socket, self.handshakes.events, self.handshakes)
+        sockets_context.monitor.watch(self._socket, self.handshakes.events, self.handshakes)
         self._loop.add_reader(self._socket.fileno(), self._read)
 
     def close(self) -> None:
@@ -103,9 +103,9 @@ class Door:
             return
         if waiting is None:
             waiting = self._backlog[client.routing_id] = deque()
-            self._patience[client.routing_id] = self._loop.time() + config.DOOR_BACKLOG_MS / 1000
+            self._patience[client.routing_id] = self._loop.time() + limits.DOOR_BACKLOG_MS / 1000
         size = sum(map(len, parts))
-        if self._backlog_bytes + size > config.DOOR_BACKLOG_BYTES_MAX:
+        if self._backlog_bytes + size > limits.DOOR_BACKLOG_BYTES_MAX:
             self._drop(client.routing_id)
             return
         waiting.append(parts)

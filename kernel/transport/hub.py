@@ -11,24 +11,27 @@ from __future__ import annotations
 import asyncio
 import operator
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import structlog
 import zmq
 
-from zactor.kernel import config
+from zactor.kernel import limits
 from zactor.kernel.errors import Buried, NotReachable, RemoteProtocolError, ZactorError
 from zactor.kernel.ids import NodeId
-from zactor.kernel.protocol import messages
-from zactor.kernel.protocol.link import Deliver, Effect, Trace, Transmit
-from zactor.kernel.protocol.messages import GroupHeartbeat, Hello, LinkFrame, Request
+from zactor.kernel.link.effects import Deliver, Effect, Trace, Transmit
+from zactor.kernel.messages.base import WIRE_VERSION
+from zactor.kernel.messages.frames import Heartbeat, LinkFrame
+from zactor.kernel.messages.groups import GroupHeartbeat
+from zactor.kernel.messages.operations import Answer, Hello, Operation, Problem, Request, Welcome
 from zactor.kernel.transport.door import Door
-from zactor.kernel.transport.doorcall import call_door
-from zactor.kernel.transport.ground import Address, Ground
+from zactor.kernel.transport.door_call import call_door
+from zactor.kernel.transport.door_clients import Client
+from zactor.kernel.transport.heartbeats import Heartbeats
 from zactor.kernel.transport.keys import ClusterKeys, KeyPair
 from zactor.kernel.transport.peer import Peer
-from zactor.kernel.transport.peerbook import PeerBook
-from zactor.kernel.transport.pulse import Pulse
-from zactor.kernel.transport.seam import Client, HubUser
+from zactor.kernel.transport.peer_table import PeerTable
+from zactor.kernel.transport.socket_context import Address, SocketContext
 from zactor.kernel.wire import results
 
 log = structlog.get_logger()
@@ -62,7 +65,7 @@ class Hub:
         self.node_key = node_key
         self.user = user
         self.clock = (0, 0)  # told by the supervisor, for Hello and heartbeats
-        self._book = PeerBook(name, keys.cluster)
+        self._book = PeerTable(name, keys.cluster)
         self.peers = self._book.peers
         self.frames_out = 0
         self.strangers = 0  # frames of links from keys that are no peer's
@@ -78,27 +81,27 @@ class Hub:
             ConfigError: the address can't be bound; nothing is left open.
         """
         self.loop = asyncio.get_running_loop()
-        self._ground = Ground()
-        self._ground.authenticator.admit(self.keys.door.public, "door")
+        self._sockets_context = SocketContext()
+        self._sockets_context.authenticator.admit(self.keys.door.public, "door")
         try:
             self._bind(address)
         except ZactorError:
-            self._ground.close()
+            self._sockets_context.close()
             raise
         self.endpoint = address.advertise or self.door.endpoint
         return self.endpoint
 
     def _bind(self, address: Address) -> None:
         self.door = Door(
-            self._ground,
+            self._sockets_context,
             address,
             server=self.keys.server,
             take=self._take,
             after=self._after_reading,
         )
         self.port = self.door.port
-        self.pulse = Pulse(
-            self._ground,
+        self.heartbeats = Heartbeats(
+            self._sockets_context,
             host=address.host,
             door=self.door.endpoint,
             keys=self.keys,
@@ -115,32 +118,34 @@ class Hub:
             self._close_sockets(peer)
             peer.gone = "this node stops"
         self._book.clear()
-        self._ground.still()
+        self._sockets_context.still()
         self.door.close()
-        self.pulse.close()
-        self._ground.close()
+        self.heartbeats.close()
+        self._sockets_context.close()
 
     def hello(self) -> Hello:
         """Return who we are, as other nodes are told."""
         return Hello(
-            version=messages.WIRE_VERSION,
+            version=WIRE_VERSION,
             cluster=self.keys.cluster,
             name=self.me.name,
             incarnation=self.me.incarnation,
             role=self.role,
             key=self.node_key.public.decode(),
             endpoint=self.endpoint,
-            heartbeats=self.pulse.endpoint,
+            heartbeats=self.heartbeats.endpoint,
             python=self._python,
             clock=self.clock,
         )
 
     # -- meeting others ----------------------------------------------------------------------
     async def call_door(
-        self, endpoint: str, operation: messages.Operation, timeout_ms: int = config.HELLO_MS
+        self, endpoint: str, operation: Operation, timeout_ms: int = limits.HELLO_MS
     ) -> bytes:
         """Ask one thing at another node's door: see doorcall.py."""
-        return await call_door(self._ground.context, endpoint, self.keys, operation, timeout_ms)
+        return await call_door(
+            self._sockets_context.context, endpoint, self.keys, operation, timeout_ms
+        )
 
     async def introduce(self, endpoint: str) -> tuple[Hello, ...]:
         """Say Hello at `endpoint`, link with the node there, return whom else it knows.
@@ -157,11 +162,11 @@ class Hub:
         self._link_with(welcome.hello)
         return welcome.others
 
-    def _welcome(self, hello: Hello) -> messages.Welcome:
+    def _welcome(self, hello: Hello) -> Welcome:
         self._book.check(hello)
         others = tuple(p.hello for p in self.peers.values() if p.hello.name != hello.name)
         self._meet(hello)
-        return messages.Welcome(hello=self.hello(), others=others)
+        return Welcome(hello=self.hello(), others=others)
 
     def _meet(self, hello: Hello) -> Peer:
         """Admit the key of `hello` and know its node; its link is connected later."""
@@ -170,7 +175,7 @@ class Hub:
             if known.node.incarnation == hello.incarnation:
                 return known
             self.drop_peer(hello.name, f"{hello.name} was restarted")
-        self._ground.authenticator.admit(hello.key.encode(), hello.name)
+        self._sockets_context.authenticator.admit(hello.key.encode(), hello.name)
         user = self.user
         peer = Peer(self.me, hello, wake=self.wake, bury=user.on_late_item, tell=user.on_items)
         peer.met_ms = self.now_ms()
@@ -183,11 +188,11 @@ class Hub:
         if peer.dealer is not None:
             return
         self._dial(peer)
-        self.pulse.follow(peer.node.name, hello.heartbeats)
+        self.heartbeats.follow(peer.node.name, hello.heartbeats)
 
     def _dial(self, peer: Peer) -> None:
         server = self.keys.server.public
-        peer.dial(self._ground, self.node_key, server, self._on_monitor, self._read_dealer)
+        peer.dial(self._sockets_context, self.node_key, server, self._on_monitor, self._read_dealer)
 
     def _on_back(self, name: str) -> None:
         """Heartbeats come again after a cut: don't wait until TCP tries the link's connection.
@@ -199,7 +204,7 @@ class Hub:
             return
         log.info("link_redialled", peer=str(peer.node))
         self._disconnected(peer)
-        peer.lay_aside(self._ground)
+        peer.lay_aside(self._sockets_context)
         self._dial(peer)
 
     def drop_peer(self, name: str, reason: str) -> None:
@@ -212,8 +217,8 @@ class Hub:
         peer.bury_outbox()
 
     def _close_sockets(self, peer: Peer) -> None:
-        peer.hang_up(self._ground)
-        self.pulse.unfollow(peer.node.name)
+        peer.hang_up(self._sockets_context)
+        self.heartbeats.unfollow(peer.node.name)
 
     # -- turns -------------------------------------------------------------------------------
     def now_ms(self) -> int:
@@ -348,11 +353,11 @@ class Hub:
         for outbound in peer.answers():
             if outbound is None:
                 self.strangers += 1
-            elif isinstance(outbound, messages.Problem) and outbound.kind == Buried.__name__:
+            elif isinstance(outbound, Problem) and outbound.kind == Buried.__name__:
                 self.user.on_buried(outbound.message)
         self.frames_out += peer.flush()
 
-    def answer(self, client: Client, outbound: messages.Answer | messages.Problem) -> None:
+    def answer(self, client: Client, outbound: Answer | Problem) -> None:
         """Send a client its answer; a client that went away is no error."""
         self.door.answer(client, outbound)
 
@@ -360,13 +365,13 @@ class Hub:
     def beat(self, group: GroupHeartbeat) -> None:
         """Publish a heartbeat."""
         linked = tuple(sorted(str(peer.node) for peer in self.peers.values() if peer.up))
-        self.pulse.beat(messages.Heartbeat(self.clock, linked, group))
+        self.heartbeats.beat(Heartbeat(self.clock, linked, group))
 
     def keep(self) -> None:
         """Look after what nothing else calls for; every HOUSEKEEPING_MS."""
-        self._ground.authenticator.check()
+        self._sockets_context.authenticator.check()
         self._turn()
-        since = self.now_ms() - 2 * config.HELLO_MS
+        since = self.now_ms() - 2 * limits.HELLO_MS
         for peer in list(self.peers.values()):
             self._read_dealer(peer)  # what a send swallowed the news of, see `answer`
             if not peer.up and peer.met_ms < since:  # it may say Hello again
@@ -379,7 +384,7 @@ class Hub:
 
     def broken(self) -> set[str]:
         """Return the peers of which a connection is broken at the moment."""
-        alive = self.pulse.alive
+        alive = self.heartbeats.alive
         return {
             name for name, peer in self.peers.items() if not peer.connected or name not in alive
         }
@@ -392,7 +397,35 @@ class Hub:
     def refusals(self) -> dict[str, int]:
         """Return how many keys and handshakes were refused since the start."""
         return {
-            "keys_refused": self._ground.authenticator.refused,
-            "heartbeats_refused": self.pulse.refused,
+            "keys_refused": self._sockets_context.authenticator.refused,
+            "heartbeats_refused": self.heartbeats.refused,
             **self.door.handshakes.counts(),
         }
+
+
+class HubUser(Protocol):
+    """What the supervisor does with what arrives; called in the kernel thread."""
+
+    def on_items(self, peer: Peer, items: Sequence[object]) -> None:
+        """Items of a link, in order."""
+
+    def on_request(self, client: Client, request: Request) -> None:
+        """A client's request, Hello excepted."""
+
+    def on_peer_up(self, peer: Peer) -> None:
+        """Both directions of a link work."""
+
+    def on_peer_gone(self, peer: Peer, lost: Sequence[tuple[object, bool]]) -> None:
+        """A peer is dead; `lost` is what it never acknowledged, each with: was it ever sent."""
+
+    def on_disconnected(self, peer: Peer) -> None:
+        """The connection to a peer broke: a hint that it may be dead."""
+
+    def on_heartbeat(self, heartbeat: Heartbeat) -> None:
+        """A peer's loop is alive."""
+
+    def on_buried(self, reason: str) -> None:
+        """A peer refuses this incarnation: it counts as dead there."""
+
+    def on_late_item(self, peer: Peer, item: object) -> None:
+        """Something was put for a peer that is gone; any thread."""

@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zactor.kernel.config import KEY_FILE_BYTES_MAX
 from zactor.kernel.errors import ConfigError, NoSuchThing, Refused
+from zactor.kernel.limits import KEY_FILE_BYTES_MAX
 
 CLUSTER_FILE = "cluster.key"
 NODE_FILE = "node.key"

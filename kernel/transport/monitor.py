@@ -21,7 +21,7 @@ import structlog
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from zactor.kernel.transport.burst import Burst
+from zactor.kernel.transport.log_throttle import LogThrottle
 
 EventCallback = Callable[[int, int, str], object]
 """Called with (event, value, endpoint) in the monitor's thread; must be cheap."""
@@ -219,7 +219,7 @@ class HandshakeCounter:
         self.failed_early = 0  # closed or silent before the handshake was through
         self.accept_failed = 0  # mostly: no file descriptor left
         self.disconnected = 0  # of all, also of those that had got in
-        self._burst = Burst()
+        self._burst = LogThrottle()
 
     def __call__(self, event: int, value: int, endpoint: str) -> None:
         """Count one event."""

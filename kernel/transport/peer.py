@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING
 import structlog
 import zmq
 
-from zactor.kernel import config
+from zactor.kernel import limits
 from zactor.kernel.errors import MailboxFull, RemoteProtocolError
 from zactor.kernel.ids import NodeId
-from zactor.kernel.protocol import messages
-from zactor.kernel.protocol.link import Link, Lost
-from zactor.kernel.protocol.messages import Hello
+from zactor.kernel.link.effects import Lost
+from zactor.kernel.link.link import Link
+from zactor.kernel.messages.operations import Answer, Hello, Problem
 from zactor.kernel.transport import sockets
-from zactor.kernel.transport.ground import Ground
 from zactor.kernel.transport.keys import KeyPair
+from zactor.kernel.transport.socket_context import SocketContext
 from zactor.kernel.wire import codec
-from zactor.kernel.wire.codec import is_credited, size_of
-from zactor.kernel.wire.salvage import salvage
+from zactor.kernel.wire.item_size import is_credited, size_of
+from zactor.kernel.wire.unencodable import salvage
 
 if TYPE_CHECKING:
-    from zactor.kernel.protocol.messages import LinkFrame
+    from zactor.kernel.messages.frames import LinkFrame
 
 log = structlog.get_logger()
 
@@ -77,7 +77,7 @@ class Peer:
     def congested(self) -> bool:
         """Whether senders should wait before they put more."""
         waiting = len(self.outbox) + self.backlog
-        return waiting > config.LINK_QUEUE_SOFT_ITEMS and not self.gone and not self.apart
+        return waiting > limits.LINK_QUEUE_SOFT_ITEMS and not self.gone and not self.apart
 
     def put(self, item: object) -> None:
         """Queue `item` for the node.
@@ -89,8 +89,8 @@ class Peer:
             self._bury(self, item)
             return
         waiting = len(self.outbox) + self.backlog
-        full = waiting >= config.LINK_QUEUE_HARD_ITEMS or (
-            self.backlog_bytes >= config.LINK_QUEUE_HARD_BYTES
+        full = waiting >= limits.LINK_QUEUE_HARD_ITEMS or (
+            self.backlog_bytes >= limits.LINK_QUEUE_HARD_BYTES
         )
         # Answers are never refused: there are no more of them than the node has asked for.
         if full and is_credited(item):
@@ -120,7 +120,7 @@ class Peer:
     # -- its connection: kernel thread -------------------------------------------------------
     def dial(
         self,
-        ground: Ground,
+        sockets_context: SocketContext,
         node_key: KeyPair,
         server_public: bytes,
         on_event: Callable[[Peer, int], None],
@@ -139,18 +139,18 @@ class Peer:
                 if self.dealer is dealer:  # not the last words of one that was closed
                     on_event(self, event)
 
-            ground.monitor.watch(
+            sockets_context.monitor.watch(
                 dealer,
                 zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED,
                 lambda event, _value, _there: loop.call_soon_threadsafe(tell, event),
             )
 
         self.dealer = sockets.connect_link(
-            ground.context, self.hello.endpoint, node_key, server_public, before=watch
+            sockets_context.context, self.hello.endpoint, node_key, server_public, before=watch
         )
         loop.add_reader(self.dealer.fileno(), on_answer, self)
 
-    def lay_aside(self, ground: Ground) -> None:
+    def lay_aside(self, sockets_context: SocketContext) -> None:
         """Use the connection no more; it is closed some time later.
 
         Not at once: the peer may have slept and have much to read, see LINK_RECEIVE_FRAMES. By
@@ -159,24 +159,24 @@ class Peer:
         if self.dealer is None:
             return
         self._loop.remove_reader(self.dealer.fileno())
-        ground.monitor.unwatch(self.dealer)
+        sockets_context.monitor.unwatch(self.dealer)
         self._aside.append(self.dealer)
         self.dealer = None
-        if len(self._aside) > config.LINK_ASIDE_MAX:
+        if len(self._aside) > limits.LINK_ASIDE_MAX:
             self._close_oldest()
-        self._loop.call_later(config.STREAM_SILENCE_MS / 1000, self._close_oldest)
+        self._loop.call_later(limits.STREAM_SILENCE_MS / 1000, self._close_oldest)
 
     def _close_oldest(self) -> None:
         if self._aside:
             self._aside.popleft().close(linger=0)
 
-    def hang_up(self, ground: Ground) -> None:
+    def hang_up(self, sockets_context: SocketContext) -> None:
         """Close the connection for good, and those that were laid aside."""
-        self.lay_aside(ground)
+        self.lay_aside(sockets_context)
         while self._aside:
             self._close_oldest()
 
-    def answers(self) -> Iterator[messages.Answer | messages.Problem | None]:
+    def answers(self) -> Iterator[Answer | Problem | None]:
         """Read what the peer's door answered on this connection; None for what makes no sense."""
         while self.dealer is not None:
             try:

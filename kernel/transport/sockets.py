@@ -14,7 +14,8 @@ from collections.abc import Callable
 
 import zmq
 
-from zactor.kernel.config import (
+from zactor.kernel.errors import ConfigError, NotReachable
+from zactor.kernel.limits import (
     CLIENT_FRAMES,
     CONNECT_MS,
     FRAME_BYTES_MAX,
@@ -35,7 +36,6 @@ from zactor.kernel.config import (
     ZMTP_HEARTBEAT_MS,
     ZMTP_SILENCE_MS,
 )
-from zactor.kernel.errors import ConfigError, NotReachable
 from zactor.kernel.transport.authenticator import ZAP_DOMAIN
 from zactor.kernel.transport.keys import KeyPair
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zactor.kernel.protocol.messages import Ask, Reply, Signal
+from zactor.kernel.messages.actors import Ask, Reply, Signal
 
 Buffer = bytes | bytearray | memoryview
 """Bytes that aren't copied on their way out: they must not change until they have left."""

@@ -1,4 +1,4 @@
-"""What a socket carries, to and from values: the body of messages.py, then parts of buffers.
+"""What a socket carries, to and from values: the body of kernel/messages, then parts of buffers.
 
 A multipart message is [body, part, part, …]. The parts belong to the Bulk items of the body, in
 order; each buffer takes as many parts of PART_BYTES_MAX as it needs, at least one. The rule a
@@ -13,7 +13,8 @@ from typing import TypeVar
 
 import msgspec
 
-from zactor.kernel.config import (
+from zactor.kernel.errors import LocalProtocolError, RemoteProtocolError
+from zactor.kernel.limits import (
     BATCH_BYTES_MAX,
     BATCH_ITEMS_MAX,
     BUFFERS_MAX,
@@ -22,25 +23,12 @@ from zactor.kernel.config import (
     MESSAGE_BYTES_MAX,
     PART_BYTES_MAX,
 )
-from zactor.kernel.errors import LocalProtocolError, RemoteProtocolError
-from zactor.kernel.protocol.messages import (
-    Answer,
-    Ask,
-    Bulk,
-    GroupBulk,
-    GroupMessage,
-    Heartbeat,
-    Inbound,
-    LinkFrame,
-    Outbound,
-    Problem,
-    Reply,
-    Request,
-    Signal,
-    Wired,
-)
+from zactor.kernel.messages.actors import Ask, Bulk, Reply, Signal, Wired
+from zactor.kernel.messages.frames import Heartbeat, Inbound, LinkFrame, Outbound
+from zactor.kernel.messages.groups import EngineMessage, GroupBulk
+from zactor.kernel.messages.operations import Answer, Problem, Request
 from zactor.kernel.wire.bulky import Buffer, Bulky
-from zactor.kernel.wire.measure import bytes_of, is_credited, size_of
+from zactor.kernel.wire.item_size import bytes_of, is_credited, size_of
 
 __all__ = [
     "Buffer",
@@ -70,7 +58,7 @@ _encoder = msgspec.msgpack.Encoder()
 _inbound: msgspec.msgpack.Decoder[LinkFrame | Request] = msgspec.msgpack.Decoder(Inbound)
 _outbound: msgspec.msgpack.Decoder[Answer | Problem] = msgspec.msgpack.Decoder(Outbound)
 _heartbeat = msgspec.msgpack.Decoder(Heartbeat)
-_group: msgspec.msgpack.Decoder[GroupMessage] = msgspec.msgpack.Decoder(GroupMessage)
+_group: msgspec.msgpack.Decoder[EngineMessage] = msgspec.msgpack.Decoder(EngineMessage)
 _wired = msgspec.msgpack.Decoder(Wired)
 
 _BESIDE_BYTES_MAX = FRAME_BYTES_MAX - INLINE_BYTES_MAX - BATCH_BYTES_MAX
@@ -97,7 +85,7 @@ def encode_frame(frame: LinkFrame) -> list[Part]:
     return [_body(msgspec.structs.replace(frame, items=items)), *parts]
 
 
-def wrap_group(message: GroupMessage) -> GroupMessage | GroupBulk:
+def wrap_group(message: EngineMessage) -> EngineMessage | GroupBulk:
     """Return what stands for the message on a link: itself, or a GroupBulk if it is long.
 
     Raises:
@@ -111,7 +99,7 @@ def wrap_group(message: GroupMessage) -> GroupMessage | GroupBulk:
     return bulk
 
 
-def unwrap_group(bulk: GroupBulk) -> GroupMessage:
+def unwrap_group(bulk: GroupBulk) -> EngineMessage:
     """Return the message that came as a GroupBulk.
 
     Raises:

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from zactor.kernel import config
+from zactor.kernel import limits
 from zactor.kernel.errors import ConfigError, RemoteProtocolError
 from zactor.kernel.wire import by_value
 from zactor.kernel.wire.bulky import Buffer
@@ -21,18 +21,28 @@ from zactor.kernel.wire.unpickle import loads
 
 Policy = Literal["pickle", "data"]
 
+
 PLAIN_MARK: Final = b"D"
+
 """First byte of a payload of plain data; the rest is msgpack."""
 
+
 VALUE_MARK: Final = b"\x00zv\x00"
+
 """Begins a group message that holds an actor's value; all other group messages are bytes."""
 
+
 _PICKLE_MARK = b"\x80"
+
 _MAIN = b"__main__"
+
 _ATOMS = frozenset({type(None), bool, int, float, str, bytes})  # never leave the pickle
+
 _PLAIN_DEPTH_MAX = 100  # levels of lists and dicts: msgspec's own bound is of this order
 
+
 _pack = msgspec.msgpack.Encoder().encode
+
 _unpack = msgspec.msgpack.Decoder().decode
 
 
@@ -257,7 +267,7 @@ def _pickled(value: Any, what: str) -> bytes | Outsize:
 
     def keep_inside(buffer: pickle.PickleBuffer) -> bool:
         raw = buffer.raw()
-        if raw.nbytes < config.BUFFER_BYTES_MIN or len(buffers) >= config.BUFFERS_MAX:
+        if raw.nbytes < limits.BUFFER_BYTES_MIN or len(buffers) >= limits.BUFFERS_MAX:
             return True
         buffers.append(raw)
         return False
@@ -298,7 +308,12 @@ def _limited(head: bytes, buffers: Sequence[Buffer], what: str) -> bytes:
     size = len(head)
     if buffers:
         size += sum(memoryview(buffer).nbytes for buffer in buffers)
-    if size > config.MESSAGE_BYTES_MAX:
-        limit = config.MESSAGE_BYTES_MAX
+    if size > limits.MESSAGE_BYTES_MAX:
+        limit = limits.MESSAGE_BYTES_MAX
         raise ConfigError(f"{what} make a message of {size} bytes: the limit is {limit}")
     return head
+
+
+def parts_of(body: bytes | Outsize) -> tuple[bytes, Sequence[Buffer]]:
+    """The payload and its out-of-band buffers."""
+    return (body.head, body.buffers) if isinstance(body, Outsize) else (body, ())

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from zactor.kernel import config, errors
+from zactor.kernel import errors, limits
 from zactor.kernel.errors import RemoteProtocolError
-from zactor.kernel.protocol.messages import Answer, Problem, Welcome
+from zactor.kernel.messages.operations import Answer, Problem, Welcome
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder()
@@ -22,7 +22,7 @@ _WELCOME = msgspec.msgpack.Decoder(Welcome)
 def answers(number: int, result: object) -> Iterator[Answer]:
     """Yield the result of request `number` as one Answer, or as several where it is long."""
     body = _ENCODER.encode(result)
-    size = config.ANSWER_BYTES_MAX
+    size = limits.ANSWER_BYTES_MAX
     for offset in range(0, max(len(body), 1), size):
         yield Answer(number, offset + size < len(body), body[offset : offset + size])
 

@@ -27,7 +27,7 @@ _OLD: Final = """
     kernel.protocol.service: Service
     kernel.runtime.actor: Actor ActorOptions action
     kernel.runtime.kernel: Kernel
-    kernel.runtime.members: RoomMessage
+    kernel.runtime.members: RoomMessage=GroupMessage
     kernel.runtime.refs: Call Reply _Ref=Ref _Unbound _rebind=_unpickle_ref
     kernel.runtime.signals: Emitter SignalPort signal
     blocking: BlockingMaster
@@ -86,17 +86,20 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _subimport(name: str) -> ModuleType:
-    """Return a module that a pickle holds; where ours was once, what was public in it."""
+    """Return a module that a pickle holds, with all that was public in it when it was ours."""
     held = OLD_NAMES | _read(_HELD)
     public = {old: new for (module, old), new in held.items() if module == name}
+    home = importlib.import_module(HOME)
     try:
         found = importlib.import_module(name)
-        if all(hasattr(found, old) for old in public):
-            return found
     except ModuleNotFoundError:
         if not public:
             raise
-    home = importlib.import_module(HOME)
-    stand_in = ModuleType(name, f"What was public in {name}.")
-    vars(stand_in).update({old: getattr(home, new) for old, new in public.items()})
-    return stand_in
+        found = ModuleType(name, f"What was public in {name}.")
+        parent, _, leaf = name.rpartition(".")
+        if parent == HOME:  # as an import would do
+            setattr(home, leaf, found)
+    for old, new in public.items():
+        if not hasattr(found, old):
+            setattr(found, old, getattr(home, new))
+    return found

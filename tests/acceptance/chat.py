@@ -9,7 +9,7 @@ from pathlib import Path
 
 from deadlines import end
 
-from zactor.testing.lab import Lab
+from zactor.lab.lab import Lab
 
 CHATTER = Path(__file__).with_name("group_chatter.py")
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
-from zactor.testing.lab import Lab
+from zactor.lab.lab import Lab
 
 SHOWN_CHARS = 6_000
-
-sys.path.insert(0, str(Path(__file__).parent))  # for chat.py
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,6 @@
 """The actors of the tests of group order, shipped to the nodes in a bundle."""
 
-from zactor import Actor, MembershipMessage, RoomMessage, Service, action, signal
+from zactor import Actor, GroupMessage, MembershipMessage, Service, action, signal
 
 
 class Teller(Actor):
@@ -48,7 +48,7 @@ class Guest(Actor):
     async def on_start(self) -> None:
         await self.join(self.room)
 
-    def on_message(self, message: RoomMessage) -> None:
+    def on_message(self, message: GroupMessage) -> None:
         self.seen.append(("said", message.sender, message.value))
 
     def on_view(self, view: MembershipMessage) -> None:

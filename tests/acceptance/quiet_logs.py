@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deadlines import DEADLINE_S
 
-from zactor.testing.history import Line, read_logs
+from zactor.testing.group_sim.history import Line, read_logs
 
 QUIET_S = 0.3
 

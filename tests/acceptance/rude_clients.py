@@ -8,7 +8,7 @@ from pathlib import Path
 
 import zmq
 
-from zactor.kernel.protocol import messages
+from zactor.kernel.messages.operations import Answer, Operation, Problem, Request
 from zactor.kernel.transport.keys import cluster_keys
 from zactor.kernel.wire import codec
 
@@ -42,20 +42,18 @@ class RudeClient:
         self._socket = socket
         self._number = 0
 
-    def send(self, operation: messages.Operation, id: str = "") -> None:
+    def send(self, operation: Operation, id: str = "") -> None:
         """Ask for something; don't wait for the answer."""
         self._number += 1
-        request = messages.Request(self._number, operation, 0.0, id)
+        request = Request(self._number, operation, 0.0, id)
         self._socket.send_multipart(codec.encode_request(request))
 
-    def ask(
-        self, operation: messages.Operation, id: str = ""
-    ) -> messages.Answer | messages.Problem:
+    def ask(self, operation: Operation, id: str = "") -> Answer | Problem:
         """Ask for something and return the answer."""
         self.send(operation, id)
         assert self._socket.poll(PATIENCE_MS), f"no answer to {type(operation).__name__}"
         found = codec.decode_outbound(self._socket.recv_multipart())
-        assert isinstance(found, messages.Answer | messages.Problem)
+        assert isinstance(found, Answer | Problem)
         return found
 
 

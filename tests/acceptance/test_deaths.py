@@ -12,7 +12,7 @@ from slowness import Slowness
 
 from zactor import connect
 from zactor.kernel.errors import NotDelivered, OutcomeUnknown
-from zactor.testing.lab import Lab, until
+from zactor.lab.lab import Lab, until
 
 ACTORS = Path(__file__).parent / "actors.py"
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from zactor import connect
-from zactor.testing.lab import Lab, until
+from zactor.lab.lab import Lab, until
 
 ACTORS = Path(__file__).parent / "actors.py"
 

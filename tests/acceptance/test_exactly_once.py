@@ -9,7 +9,8 @@ from pathlib import Path
 from deadlines import join
 
 from zactor import connect
-from zactor.testing.lab import CuttingProxy, Lab, until
+from zactor.lab.cutting_proxy import CuttingProxy
+from zactor.lab.lab import Lab, until
 
 SIGNALS = 100_000
 ACTORS = Path(__file__).parent / "actors.py"

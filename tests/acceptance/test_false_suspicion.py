@@ -14,9 +14,9 @@ import pytest
 from deadlines import end
 
 from zactor import connect
-from zactor.supervisor.tracelog import VARIABLE
-from zactor.testing.history import read_logs
-from zactor.testing.lab import Lab, until
+from zactor.lab.lab import Lab, until
+from zactor.supervisor.observe.trace_log import VARIABLE
+from zactor.testing.group_sim.history import read_logs
 
 HOLD_S = 0.3
 HOLDER = f"""

@@ -13,8 +13,8 @@ import pytest
 from deadlines import DEADLINE_S, running
 from rude_clients import Unmet, demand
 
-from zactor.supervisor.rundir import read_entries
-from zactor.testing.lab import until
+from zactor.lab.lab import until
+from zactor.supervisor.membership.run_directory import read_entries
 
 OTHER = next((user for user in pwd.getpwall() if user.pw_name == "nobody"), None)
 PRECIOUS = "precious"

@@ -15,10 +15,10 @@ from chat import Chat
 from deadlines import end
 from quiet_logs import read_quiet_logs
 
-from zactor.supervisor.tracelog import VARIABLE
-from zactor.testing.checkers import check_all
-from zactor.testing.history import Line, read_logs
-from zactor.testing.lab import Lab, until
+from zactor.lab.lab import Lab, until
+from zactor.supervisor.observe.trace_log import VARIABLE
+from zactor.testing.group_sim.checkers import check_all
+from zactor.testing.group_sim.history import Line, read_logs
 
 CLIENT = Path(__file__).with_name("group_client.py")
 NODES = ("n1", "n2", "n3")

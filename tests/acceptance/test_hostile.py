@@ -16,12 +16,15 @@ from deadlines import DEADLINE_S
 
 from zactor import connect
 from zactor.kernel.ids import NodeId
-from zactor.kernel.protocol import messages
-from zactor.kernel.protocol.view import ViewId
+from zactor.kernel.messages.actors import Ask, Reply, Signal
+from zactor.kernel.messages.frames import LinkFrame
+from zactor.kernel.messages.knowledge import KbBehind
+from zactor.kernel.messages.operations import Inspect, Request
+from zactor.kernel.messages.views import ViewId
 from zactor.kernel.transport import sockets
 from zactor.kernel.transport.keys import KeyPair, cluster_keys
 from zactor.kernel.wire import codec
-from zactor.testing.lab import Lab, until
+from zactor.lab.lab import Lab, until
 
 GROWTH_KB_MAX = 32 << 10
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00CURVE" + bytes(15) + b"\x00" + bytes(31)
@@ -96,9 +99,7 @@ def test_a_wrong_key_gets_nothing_and_is_counted(lab: Lab) -> None:
         keys.server.public,
     )
     try:
-        stranger.send_multipart(
-            codec.encode_request(messages.Request(1, messages.Look("nodes", "")))
-        )
+        stranger.send_multipart(codec.encode_request(Request(1, Inspect("nodes", ""))))
         until("it is counted", lambda: "keys_refused 1" in _refused(lab))
         assert not stranger.poll(300), "no answer"
     finally:
@@ -123,12 +124,12 @@ def test_no_payload_is_unpickled_for_who_is_no_node(lab: Lab, tmp_path: Path, kn
     peer = sockets.connect_door(context, f"tcp://{lab.endpoint('n1')}", pair, keys.server.public)
     try:
         items = (
-            messages.Signal((1,), 1, 1, "inc", payload),
-            messages.Ask(1, 1, 1, "inc", payload),
-            messages.Reply(1, payload),
-            messages.KbBehind(ViewId(1, NodeId("x", 1)), 0, (0, 0), payload),
+            Signal((1,), 1, 1, "inc", payload),
+            Ask(1, 1, 1, "inc", payload),
+            Reply(1, payload),
+            KbBehind(ViewId(1, NodeId("x", 1)), 0, (0, 0), payload),
         )
-        frame = messages.LinkFrame(1, 1, 1, 0, 16_384, False, False, items)
+        frame = LinkFrame(1, 1, 1, 0, 16_384, False, False, items)
         peer.send_multipart(codec.encode_frame(frame))
         peer.send(payload)
         if known:

@@ -15,8 +15,8 @@ import pytest
 from deadlines import join, run_to_end
 
 from zactor import ZactorError, connect
-from zactor.supervisor.tracelog import VARIABLE
-from zactor.testing.lab import Lab, until
+from zactor.lab.lab import Lab, until
+from zactor.supervisor.observe.trace_log import VARIABLE
 
 AUDIT = Path(__file__).with_name("kb_audit.py")
 ACTOR = """

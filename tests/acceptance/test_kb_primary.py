@@ -13,7 +13,7 @@ from deadlines import DEADLINE_S, end
 from slowness import Slowness
 
 from zactor import NotPrimary, connect
-from zactor.testing.lab import Lab, until
+from zactor.lab.lab import Lab, until
 
 ACTOR = """
 from zactor import Actor

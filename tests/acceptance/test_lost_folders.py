@@ -12,7 +12,7 @@ import pytest
 from rude_clients import COUNTER, DONE_S, Unmet, demand
 
 from zactor import ZactorError, connect
-from zactor.testing.lab import Lab, until
+from zactor.lab.lab import Lab, until
 
 NAMES = ("n1", "n2", "n3")
 ALONE = 5  # starts of n3 with its old folder; each takes a higher epoch

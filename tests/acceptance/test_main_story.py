@@ -13,7 +13,7 @@ from deadlines import run_to_end
 from slowness import Slowness
 
 from zactor import connect
-from zactor.testing.lab import Lab, until
+from zactor.lab.lab import Lab, until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -21,10 +21,10 @@ from deadlines import DEADLINE_S, run_to_end
 from slowness import Slowness
 
 from zactor import BlockingMaster, connect
-from zactor.supervisor.destruction import DESTROY, DESTROY_TODO
-from zactor.supervisor.steps import DURING, points
-from zactor.supervisor.tables import DEPLOY, REACT
-from zactor.testing.lab import Lab, until
+from zactor.lab.lab import Lab, until
+from zactor.supervisor.operations.crash_points import DURING, points
+from zactor.supervisor.operations.destroy import DESTROY, DESTROY_TODO
+from zactor.supervisor.operations.workflows import DEPLOY, REACT
 
 WORKER = Path(__file__).parent / "worker.py"
 NODES = ("n1", "n2", "n3")

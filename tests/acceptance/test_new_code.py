@@ -8,7 +8,7 @@ import pytest
 
 from zactor import connect
 from zactor.kernel.errors import BundleRefused, RemoteActionError
-from zactor.testing.lab import Lab, until
+from zactor.lab.lab import Lab, until
 
 FIRST = """
 from zactor import Actor, action

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from zactor import connect
-from zactor.testing.lab import Lab, until
+from zactor.lab.lab import Lab, until
 
 ACTORS = Path(__file__).parent / "ordered_actors.py"
 NODES = ("n1", "n2", "n3")

@@ -13,11 +13,11 @@ from deadlines import run_to_end
 from quiet_logs import read_quiet_logs
 from slowness import Slowness
 
-from zactor.supervisor.tracelog import VARIABLE
-from zactor.testing.checkers import check_all
-from zactor.testing.history import Line, read_logs
-from zactor.testing.lab import until
-from zactor.testing.netlab import NetLab, why_not
+from zactor.lab.lab import until
+from zactor.lab.namespaces import NetLab, why_not
+from zactor.supervisor.observe.trace_log import VARIABLE
+from zactor.testing.group_sim.checkers import check_all
+from zactor.testing.group_sim.history import Line, read_logs
 
 ACTORS = """
 from zactor import Actor, action, signal

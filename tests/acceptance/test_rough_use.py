@@ -9,11 +9,11 @@ import pytest
 from deadlines import DEADLINE_S
 
 from zactor import OutcomeUnknown, RemoteActionError, ZactorError, connect
-from zactor.client import Connection
-from zactor.kernel import config
-from zactor.kernel.protocol import messages
-from zactor.remote import encode_call
-from zactor.testing.lab import Lab, until
+from zactor.client.connection import Connection
+from zactor.client.gateway import encode_call
+from zactor.kernel import limits
+from zactor.kernel.messages.operations import AskActor
+from zactor.lab.lab import Lab, until
 
 SLOW_IMPORT = """
 import time
@@ -102,8 +102,8 @@ def test_one_client_with_too_many_requests_leaves_the_door_open_for_others(
         m.deploy_actor("holder", "h1", "n1")
         greedy = Connection(lab.endpoint("n1"), home=lab.home)
         try:
-            wait = messages.AskActor("h1", "wait", encode_call((), {}), False)
-            pending = [greedy.request(wait, 60.0) for _ in range(config.DOOR_REQUESTS_MAX + 10)]
+            wait = AskActor("h1", "wait", encode_call((), {}), False)
+            pending = [greedy.request(wait, 60.0) for _ in range(limits.DOOR_REQUESTS_MAX + 10)]
             assert [row["name"] for row in m.actors()] == ["h1"]
             assert not any(future.done() for future in pending)
         finally:

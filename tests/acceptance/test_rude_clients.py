@@ -12,9 +12,10 @@ from deadlines import DEADLINE_S
 from rude_clients import COUNTER, DONE_S, Unmet, busy_s, demand, resident_bytes, rude_client
 
 from zactor import ZactorError, connect
-from zactor.kernel.protocol import messages
+from zactor.kernel.messages.base import WIRE_VERSION
+from zactor.kernel.messages.operations import DeclareFactory, GetPart, Waiting
 from zactor.kernel.transport.keys import cluster_keys
-from zactor.testing.lab import Lab, until
+from zactor.lab.lab import Lab, until
 
 UNREAD_BYTES_MAX = 64 << 20
 WAITING_BYTES_MAX = 32 << 20
@@ -55,7 +56,7 @@ def test_a_client_that_reads_no_answers_costs_a_node_little_memory(lab: Lab) -> 
         m.status()
         before = resident_bytes(pid)
         for _ in range(PIECES):
-            client.send(messages.GetPart(bundle, 0))
+            client.send(GetPart(bundle, 0))
         end = time.monotonic() + WATCHED_S
         while time.monotonic() < end:
             m.status()  # others are served
@@ -76,7 +77,7 @@ def test_announcements_of_nodes_cost_a_node_little_memory_however_long_they_are(
         before = resident_bytes(pid)
         for number in range(150):
             there = f"tcp://{number}:" + "x" * 1_000_000
-            client.ask(messages.Waiting(messages.WIRE_VERSION, keys.cluster, there, (3, 11)))
+            client.ask(Waiting(WIRE_VERSION, keys.cluster, there, (3, 11)))
             grown = resident_bytes(pid) - before
             demand(grown < WAITING_BYTES_MAX, f"{number + 1} of them cost {grown >> 20} MiB")
 
@@ -88,13 +89,13 @@ def test_announcements_of_nodes_cost_a_node_little_memory_however_long_they_are(
 )
 def test_only_addresses_of_this_cluster_and_version_are_shown_as_waiting(lab: Lab) -> None:
     lab.start("n1")
-    cluster, version = cluster_keys(lab.home).cluster, messages.WIRE_VERSION
-    honest = messages.Waiting(version, cluster, "tcp://127.0.0.1:9", (3, 11))
+    cluster, version = cluster_keys(lab.home).cluster, WIRE_VERSION
+    honest = Waiting(version, cluster, "tcp://127.0.0.1:9", (3, 11))
     others = [
-        messages.Waiting(version, cluster, "no address\x1b[2J", (3, 11)),
-        messages.Waiting(version, cluster, "tcp://127.0.0.1:99999", (3, 11)),
-        messages.Waiting(version, "another cluster", "tcp://127.0.0.1:10", (3, 11)),
-        messages.Waiting(version + 1, cluster, "tcp://127.0.0.1:11", (3, 11)),
+        Waiting(version, cluster, "no address\x1b[2J", (3, 11)),
+        Waiting(version, cluster, "tcp://127.0.0.1:99999", (3, 11)),
+        Waiting(version, "another cluster", "tcp://127.0.0.1:10", (3, 11)),
+        Waiting(version + 1, cluster, "tcp://127.0.0.1:11", (3, 11)),
     ]
     with (
         connect(lab.endpoint("n1"), home=lab.home, timeout=20) as m,
@@ -165,7 +166,7 @@ def test_no_request_of_a_client_stands_for_what_a_node_will_do(lab: Lab) -> None
     with rude_client(lab.home, lab.endpoint("n1")) as client:
         for name in ("n1", "n2"):
             for number in range(1, 61):
-                client.ask(messages.DeclareFactory("f", bundle), f"{name}@1#{number}")
+                client.ask(DeclareFactory("f", bundle), f"{name}@1#{number}")
     with connect(lab.endpoint("n1"), home=lab.home, timeout=DONE_S) as m:
         m.status()
         for name in ("n1", "n2"):

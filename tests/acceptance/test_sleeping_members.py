@@ -13,7 +13,7 @@ from deadlines import DEADLINE_S
 from rude_clients import Unmet
 
 from zactor import Mailbox, RegularMessage, TimedOut, ZactorError, connect
-from zactor.testing.lab import Lab, until
+from zactor.lab.lab import Lab, until
 
 ACTORS = Path(__file__).with_name("ordered_actors.py")
 HEARD_S_MAX = 5.0  # 1 s, and what a busy machine adds; a sleeper is closed after 15 s

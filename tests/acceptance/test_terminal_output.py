@@ -17,10 +17,11 @@ from deadlines import DEADLINE_S, end
 from rude_clients import Unmet, demand, rude_client
 
 from zactor import Mailbox
-from zactor.kernel.protocol import messages
+from zactor.kernel.messages.base import WIRE_VERSION
+from zactor.kernel.messages.operations import Hello, Problem
 from zactor.kernel.transport.keys import cluster_keys
-from zactor.supervisor.rundir import read_entries
-from zactor.testing.lab import until
+from zactor.lab.lab import until
+from zactor.supervisor.membership.run_directory import read_entries
 
 TITLE, CLEAR = "\x1b]0;title\x07", "\x1b[2J"
 NAME = f"a{TITLE}{CLEAR}b"
@@ -70,12 +71,12 @@ def node(tmp_path: Path) -> Iterator[tuple[str, Terminal]]:
         terminal.close()
 
 
-def hello(cluster: str) -> messages.Hello:
+def hello(cluster: str) -> Hello:
     """What a node of that name says at a door."""
     key = zmq.curve_keypair()[0].decode()
     there = "tcp://127.0.0.1:9"
-    version = messages.WIRE_VERSION
-    return messages.Hello(version, cluster, NAME, 1, "node", key, there, there, (3, 11), (0, 0))
+    version = WIRE_VERSION
+    return Hello(version, cluster, NAME, 1, "node", key, there, there, (3, 11), (0, 0))
 
 
 @pytest.mark.xfail(
@@ -89,7 +90,7 @@ def test_control_characters_in_a_name_of_another_do_not_reach_the_terminal(
     endpoint, terminal = node
     with rude_client(tmp_path, endpoint) as client:
         refused = client.ask(hello("another cluster"))
-    assert isinstance(refused, messages.Problem)
+    assert isinstance(refused, Problem)
     with Mailbox(NAME, endpoint, home=tmp_path):
         pass
     until("it says so", lambda: any(b"hello_refused" in line for line in terminal.lines()))
@@ -108,4 +109,4 @@ def test_a_node_with_a_name_that_no_node_can_have_is_not_welcome(
     endpoint, _ = node
     with rude_client(tmp_path, endpoint) as client:
         answer = client.ask(hello(cluster_keys(tmp_path).cluster))
-    demand(isinstance(answer, messages.Problem), f"{NAME!r} is welcome")
+    demand(isinstance(answer, Problem), f"{NAME!r} is welcome")

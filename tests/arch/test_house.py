@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from deadlines import DEADLINE_S, run_to_end
 
-from zactor.kernel import config
+from zactor.kernel import limits as config
 
 ROOT = Path(__file__).resolve().parents[2]
 

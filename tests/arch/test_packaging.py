@@ -159,7 +159,7 @@ def test_the_wheel_runs_from_another_folder(
     ours = Path(importlib.metadata.distribution("msgspec").locate_file("")).resolve()
     code = (
         f"import sys; sys.path.append({os.fspath(ours)!r})\n"
-        "import zactor.kernel.protocol.messages, zactor.bundles.build, zactor\n"
+        "import zactor.kernel.messages, zactor.bundles.build, zactor\n"
         "print(zactor.__file__, zactor.kernel.__file__)"
     )
     done = run(tmp_path / "env" / "bin" / "python", "-c", code, cwd=tmp_path)

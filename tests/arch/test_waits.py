@@ -13,8 +13,8 @@ FOLDERS = ("tests", "zactor/testing", "zactor/cli", "demos")
 
 # Whoever waits for a person, with the reason.
 ENDLESS = {
-    "zactor/cli/cluster.py:_watch": "a cluster in the foreground runs until Ctrl-C",
-    "zactor/cli/processes.py:_master": "a master that stays runs until SIGTERM",
+    "zactor/cli/up.py:_watch": "a cluster in the foreground runs until Ctrl-C",
+    "zactor/cli/master.py:_master": "a master that stays runs until SIGTERM",
 }
 WAITS = {"wait", "join", "communicate", "acquire"}
 RUNS = {"run", "call", "check_call", "check_output"}

@@ -12,7 +12,7 @@ from zactor.bundles.build import build_bundle
 from zactor.bundles.manifest import Bundle
 
 COUNTER = """
-from zactor.kernel.runtime.actor import Actor
+from zactor.kernel.actors.actor import Actor
 
 class Counter(Actor):
     def step(self):

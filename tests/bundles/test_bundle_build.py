@@ -11,12 +11,12 @@ from deadlines import run_to_end
 
 from zactor.bundles.build import build_bundle
 from zactor.bundles.manifest import Bundle, class_names
-from zactor.kernel import config
+from zactor.kernel import limits
 from zactor.kernel.errors import BundleRefused, NoSuchThing
 
 from .conftest import COUNTER, Write
 
-ACTOR = "from zactor.kernel.runtime.actor import Actor\n"
+ACTOR = "from zactor.kernel.actors.actor import Actor\n"
 
 
 def one(write: Write, text: str, **others: str) -> Bundle:
@@ -38,7 +38,7 @@ def test_a_file_gives_its_actor_classes_by_two_names(counter: Bundle) -> None:
         "from zactor import Actor\nclass A(Actor): pass",
         "from zactor import Actor as Base\nclass A(Base): pass",
         "import zactor\nclass A(zactor.Actor): pass",
-        "import zactor.kernel.runtime.actor as x\nclass A(x.Actor): pass",
+        "import zactor.kernel.actors.actor as x\nclass A(x.Actor): pass",
         "from zactor import Actor\nclass B(Actor): pass\nclass A(B): pass",
         "from zactor import Actor\nfrom typing import Generic\nclass A(Generic[int], Actor): pass",
         "from lib import CameraActor\nclass A(CameraActor): pass",
@@ -199,7 +199,7 @@ def test_a_pipe_in_a_folder_is_refused_instead_of_waited_for(write: Write) -> No
 
 
 def test_too_many_files_are_refused(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "BUNDLE_FILES_MAX", 2)
+    monkeypatch.setattr(limits, "BUNDLE_FILES_MAX", 2)
     folder = write({"counter.py": COUNTER, "a.txt": "", "b.txt": ""})
     with pytest.raises(BundleRefused, match="BUNDLE_FILES_MAX"):
         build_bundle(folder)

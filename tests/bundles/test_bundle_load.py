@@ -23,7 +23,7 @@ from zactor.kernel.errors import BundleRefused
 
 from .conftest import COUNTER, Write
 
-ACTOR = "from zactor.kernel.runtime.actor import Actor\n"
+ACTOR = "from zactor.kernel.actors.actor import Actor\n"
 
 
 def call(bundle: Bundle, method: str = "step", type_name: str = "counter") -> object:
@@ -199,7 +199,7 @@ def test_the_wanted_version_of_a_missing_import_is_named(counter: Bundle) -> Non
 
 
 def test_pickled_code_of_another_python_is_refused() -> None:
-    from zactor.kernel.runtime.actor import Actor
+    from zactor.kernel.actors.actor import Actor
 
     class Local(Actor):
         pass

@@ -14,7 +14,7 @@ import pytest
 
 from zactor.bundles import manifest as container
 from zactor.bundles.manifest import Bundle, Manifest, Part, decode, pick_type, read_manifest, verify
-from zactor.kernel import config
+from zactor.kernel import limits
 from zactor.kernel.errors import BundleRefused, NoSuchThing
 
 
@@ -94,14 +94,14 @@ def test_two_names_that_some_disk_takes_for_one_are_refused(one: str, other: str
 
 
 def test_too_many_files_are_refused() -> None:
-    parts = {f"src/f{number:05}.py": b"" for number in range(config.BUNDLE_FILES_MAX + 1)}
+    parts = {f"src/f{number:05}.py": b"" for number in range(limits.BUNDLE_FILES_MAX + 1)}
     with pytest.raises(BundleRefused, match="BUNDLE_FILES_MAX"):
         decode(forge(parts))
 
 
 def test_as_many_files_as_are_allowed_are_accepted() -> None:
-    parts = {f"src/f{number:05}.py": b"" for number in range(config.BUNDLE_FILES_MAX)}
-    assert len(decode(forge(parts)).parts) == config.BUNDLE_FILES_MAX
+    parts = {f"src/f{number:05}.py": b"" for number in range(limits.BUNDLE_FILES_MAX)}
+    assert len(decode(forge(parts)).parts) == limits.BUNDLE_FILES_MAX
 
 
 def test_a_million_claimed_files_cost_no_memory() -> None:
@@ -112,7 +112,7 @@ def test_a_million_claimed_files_cost_no_memory() -> None:
 
 def test_a_bundle_larger_than_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     data = forge({"src/a.py": b"x" * 1000})
-    monkeypatch.setattr(config, "BUNDLE_BYTES_MAX", len(data) - 1)
+    monkeypatch.setattr(limits, "BUNDLE_BYTES_MAX", len(data) - 1)
     with pytest.raises(BundleRefused, match="BUNDLE_BYTES_MAX"):
         decode(data)
 

@@ -20,12 +20,12 @@ from zactor.bundles import load
 from zactor.bundles.build import build_bundle
 from zactor.bundles.load import load_class
 from zactor.bundles.manifest import Bundle, decode, verify
-from zactor.kernel.runtime.actor import Actor
+from zactor.kernel.actors.actor import Actor
 
 from .conftest import Write
 
 CELL = """
-from zactor.kernel.runtime.actor import Actor
+from zactor.kernel.actors.actor import Actor
 
 class Cell(Actor):
     def fail(self):

@@ -9,7 +9,7 @@ import pytest
 from zactor.bundles.build import build_bundle
 from zactor.bundles.manifest import Bundle
 from zactor.bundles.store import BundleStore
-from zactor.kernel import config
+from zactor.kernel import limits
 from zactor.kernel.errors import BundleRefused, NoSuchThing
 
 
@@ -129,7 +129,7 @@ def test_a_file_that_changed_on_the_disk_is_not_opened(
 def test_a_bundle_goes_from_store_to_store(
     store: BundleStore, tmp_path: Path, counter: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(config, "PART_BYTES_MAX", 97)
+    monkeypatch.setattr(limits, "PART_BYTES_MAX", 97)
     store.put(counter)
     other = BundleStore(tmp_path / "other")
     while not other.has(counter.identity):
@@ -170,10 +170,10 @@ def test_what_is_no_identity_names_no_file(store: BundleStore, identity: str) ->
     ("offset", "total", "data"),
     [
         (0, 0, b""),
-        (0, config.BUNDLE_BYTES_MAX + 1, b"x"),
+        (0, limits.BUNDLE_BYTES_MAX + 1, b"x"),
         (-1, 10, b"x"),
         (9, 10, b"xx"),
-        (0, 4 << 20, b"x" * (config.PART_BYTES_MAX + 1)),
+        (0, 4 << 20, b"x" * (limits.PART_BYTES_MAX + 1)),
     ],
 )
 def test_pieces_beyond_the_limits_are_refused(
@@ -193,10 +193,10 @@ def test_an_offset_outside_of_a_bundle_is_refused(store: BundleStore, counter: B
 
 
 def test_transfers_that_nobody_finishes_do_not_pile_up(store: BundleStore, tmp_path: Path) -> None:
-    for number in range(config.BUNDLE_PARTIALS_MAX * 2):
+    for number in range(limits.BUNDLE_PARTIALS_MAX * 2):
         store.put_part(f"sha256:{number:064}", 0, 10, b"x")
-    assert len(names(tmp_path)) == config.BUNDLE_PARTIALS_MAX
-    assert store.held(f"sha256:{config.BUNDLE_PARTIALS_MAX * 2 - 1:064}") == 1
+    assert len(names(tmp_path)) == limits.BUNDLE_PARTIALS_MAX
+    assert store.held(f"sha256:{limits.BUNDLE_PARTIALS_MAX * 2 - 1:064}") == 1
 
 
 def test_a_link_in_the_place_of_a_transfer_is_not_followed(

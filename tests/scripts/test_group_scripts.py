@@ -1,4 +1,4 @@
-"""Stories of whole clusters: the transcript is the test. See zactor/testing/sim_script.py."""
+"""Stories of whole clusters: the transcript is the test. See zactor/testing/group_sim/script.py."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from zactor.kernel.errors import ConfigError
-from zactor.kernel.protocol.group_settings import Settings
-from zactor.testing.sim_script import Script, play_script
+from zactor.kernel.groups.settings import Settings
+from zactor.testing.group_sim.script import Script, play_script
 
 _FOLDER = Path(__file__).parent
 _STORIES = sorted(path.name for path in _FOLDER.glob("*.txt"))

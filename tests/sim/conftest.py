@@ -1,13 +1,8 @@
-"""`pytest tests/sim --seed N` plays one run only; tests/sim/mutants.py can be imported."""
+"""`pytest tests/sim --seed N` plays one run only."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -13,23 +13,23 @@ from typing import Any
 import msgspec
 import pytest
 
-from zactor.kernel import config
+from zactor.kernel import limits
 from zactor.kernel.ids import Clock
-from zactor.kernel.knowledge import formation, proposal, records, voting
-from zactor.kernel.knowledge.book import Book
-from zactor.kernel.knowledge.claims import Claims
-from zactor.kernel.knowledge.effects import Applied, Decided, Effect
-from zactor.kernel.knowledge.log import Kept
-from zactor.kernel.knowledge.pen import Pen
-from zactor.kernel.knowledge.replica import Replica
-from zactor.kernel.knowledge.stay import Stay
-from zactor.kernel.knowledge.submissions import Submissions
 from zactor.kernel.knowledge.theory import Theory
-from zactor.kernel.knowledge.transfer import Intake
-from zactor.kernel.protocol.messages import KbAttempt, KbNote, KbPiece, NoteKind, Primary
-from zactor.testing.kb_checkers import check_all
-from zactor.testing.kb_sim_run import KbFaults, KbPlan, KbRun, draw_plan
-from zactor.testing.sim_faults import Faults
+from zactor.kernel.messages.knowledge import KbAttempt, KbNote, KbPiece, NoteKind, Primary
+from zactor.kernel.replication import formation, records, voting
+from zactor.kernel.replication import formation as proposal
+from zactor.kernel.replication.disk_quorum import DiskQuorum
+from zactor.kernel.replication.durable_state import DurableState, PendingWrites
+from zactor.kernel.replication.effects import Applied, Decided, Effect
+from zactor.kernel.replication.log import Kept
+from zactor.kernel.replication.replica import Replica
+from zactor.kernel.replication.state_transfer import TransferTarget
+from zactor.kernel.replication.submissions import Submissions
+from zactor.kernel.replication.view_state import ViewState
+from zactor.testing.group_sim.faults import Faults
+from zactor.testing.kb_sim.checkers import check_all
+from zactor.testing.kb_sim.run import KbFaults, KbPlan, KbRun, draw_plan
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -89,7 +89,7 @@ class Mutant:
 
 
 def _applies_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Claims, "decided", lambda self, primary: 1 << 60)
+    monkeypatch.setattr(DiskQuorum, "decided", lambda self, primary: 1 << 60)
 
 
 def _oldest_wins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,10 +127,10 @@ def _answers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _one_disk_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    def decided(self: Claims, primary: Primary) -> int:
+    def decided(self: DiskQuorum, primary: Primary) -> int:
         return max(self._claimed(name) for name in primary.members)
 
-    monkeypatch.setattr(Claims, "decided", decided)
+    monkeypatch.setattr(DiskQuorum, "decided", decided)
 
 
 def _goes_on_without_disk(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,9 +139,9 @@ def _goes_on_without_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _hides_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of several that are applied at once only the first is shown."""
-    real = Book.apply
+    real = DurableState.apply
 
-    def apply(self: Book, number: int) -> Any:
+    def apply(self: DurableState, number: int) -> Any:
         before = len(self._out)
         outcomes = real(self, number)
         shown = [one for one in self._out[before:] if isinstance(one, Applied)]
@@ -149,13 +149,13 @@ def _hides_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
             self._out.remove(one)
         return outcomes
 
-    monkeypatch.setattr(Book, "apply", apply)
+    monkeypatch.setattr(DurableState, "apply", apply)
 
 
 def _loses_a_fact(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Intake.snapshot
+    real = TransferTarget.snapshot
 
-    def snapshot(self: Intake, last: KbPiece) -> Kept:
+    def snapshot(self: TransferTarget, last: KbPiece) -> Kept:
         kept = real(self, last)
         rows = kept.theory.rows()
         lost = [row for row in rows if row[0].startswith("did(")][:1]
@@ -170,17 +170,17 @@ def _loses_a_fact(monkeypatch: pytest.MonkeyPatch) -> None:
             epoch=kept.epoch,
         )
 
-    monkeypatch.setattr(Intake, "snapshot", snapshot)
+    monkeypatch.setattr(TransferTarget, "snapshot", snapshot)
 
 
 def _nobody_is_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Stay._note
+    real = ViewState._note
 
-    def note(self: Stay, name: str, message: KbNote, transitional: bool) -> None:
+    def note(self: ViewState, name: str, message: KbNote, transitional: bool) -> None:
         if message.kind is not NoteKind.READY:
             real(self, name, message, transitional)
 
-    monkeypatch.setattr(Stay, "_note", note)
+    monkeypatch.setattr(ViewState, "_note", note)
 
 
 MUTANTS: dict[str, Mutant] = {
@@ -281,42 +281,42 @@ def _attempts_dont_bind(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _speaks_before_its_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Pen.write
+    real = PendingWrites.write
 
-    def write(self: Pen, end: int, *put: Any, is_urgent: bool = True) -> Any:
+    def write(self: PendingWrites, end: int, *put: Any, is_urgent: bool = True) -> Any:
         effect = real(self, end, *put, is_urgent=is_urgent)
         self.durable = end
         return effect
 
-    monkeypatch.setattr(Pen, "write", write)
+    monkeypatch.setattr(PendingWrites, "write", write)
 
 
 def _cuts_its_tail(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tail of an old view is thrown away when the view ends."""
-    real = Book.standing
+    real = DurableState.standing
 
-    def standing(self: Book, *args: Any) -> Any:
+    def standing(self: DurableState, *args: Any) -> Any:
         if self.log.tail:
             self.log.cut()
             self._write(records.CutTail())
         return real(self, *args)
 
-    monkeypatch.setattr(Book, "standing", standing)
+    monkeypatch.setattr(DurableState, "standing", standing)
 
 
 def _drops_what_comes_after_the_signal(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Stay._order
+    real = ViewState._order
 
-    def order(self: Stay, name: str, message: Any) -> None:
+    def order(self: ViewState, name: str, message: Any) -> None:
         if not self.is_transitional:
             real(self, name, message)
 
-    monkeypatch.setattr(Stay, "_order", order)
+    monkeypatch.setattr(ViewState, "_order", order)
 
 
 def _sends_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything open is sent again in every primary, and nobody remembers what took place."""
-    monkeypatch.setattr(config, "TRANSACTION_IDS_KEPT", 0)
+    monkeypatch.setattr(limits, "TRANSACTION_IDS_KEPT", 0)
     real = Submissions.settle
 
     def settle(self: Submissions, history: Any, ordered: Any) -> Iterator[Decided]:
@@ -327,14 +327,14 @@ def _sends_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _decides_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     """A primary that is about to give way to another decides to its end."""
-    real = Stay._advance
+    real = ViewState._advance
 
-    def advance(self: Stay) -> None:
+    def advance(self: ViewState) -> None:
         attempt, self.formation.attempt = self.formation.attempt, None
         real(self)
         self.formation.attempt = attempt
 
-    monkeypatch.setattr(Stay, "_advance", advance)
+    monkeypatch.setattr(ViewState, "_advance", advance)
 
 
 ALSO: dict[str, Mutant] = {

@@ -14,23 +14,23 @@ from typing import Any
 
 import pytest
 
+from zactor.kernel.groups import effects, engine, multicast, recovery
+from zactor.kernel.groups.engine import Engine
+from zactor.kernel.groups.failure_detector import FailureDetector, Peer
+from zactor.kernel.groups.flush import Flush
+from zactor.kernel.groups.gaps import DuplicateFilter
+from zactor.kernel.groups.multicast import ViewMulticast
+from zactor.kernel.groups.ordering import Ordering
+from zactor.kernel.groups.process_groups import Groups
+from zactor.kernel.groups.recovery import Schedule
+from zactor.kernel.groups.stability import Stability
+from zactor.kernel.groups.view_agreement import ViewAgreement
 from zactor.kernel.ids import NodeId
-from zactor.kernel.protocol import courier, effects, engine, recovery
-from zactor.kernel.protocol.courier import Courier
-from zactor.kernel.protocol.engine import Engine
-from zactor.kernel.protocol.failure import Detector, Peer
-from zactor.kernel.protocol.flush import Flush
-from zactor.kernel.protocol.groups import Groups
-from zactor.kernel.protocol.membership import Membership
-from zactor.kernel.protocol.messages import GroupPacket, Kind, Plan
-from zactor.kernel.protocol.ordering import Ordering
-from zactor.kernel.protocol.recovery import Schedule
-from zactor.kernel.protocol.repeats import Repeats
-from zactor.kernel.protocol.service import TICKETED, Service
-from zactor.kernel.protocol.stability import Stability
-from zactor.kernel.protocol.view import View
-from zactor.testing.checkers import check_all
-from zactor.testing.sim_run import play, play_storm
+from zactor.kernel.messages.groups import GroupPacket, Kind, Plan
+from zactor.kernel.messages.service import TICKETED, Service
+from zactor.kernel.messages.views import View
+from zactor.testing.group_sim.checkers import check_all
+from zactor.testing.group_sim.run import play, play_storm
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -84,18 +84,18 @@ def _twice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _wrong_flag(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Courier._give
+    real = ViewMulticast._give
 
-    def give(self: Courier, ready: Sequence[GroupPacket], transitional: bool) -> Any:
+    def give(self: ViewMulticast, ready: Sequence[GroupPacket], transitional: bool) -> Any:
         return real(self, ready, False)
 
-    monkeypatch.setattr(Courier, "_give", give)
+    monkeypatch.setattr(ViewMulticast, "_give", give)
 
 
 def _own_last_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Courier.leave_view
+    real = ViewMulticast.leave_view
 
-    def leave_view(self: Courier, sync: Any) -> Any:
+    def leave_view(self: ViewMulticast, sync: Any) -> Any:
         after = self.flush.transitional
         if sync.plan.cohort == (self.me,) and after:
             last = after[-1]
@@ -105,7 +105,7 @@ def _own_last_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
                 self.flush.transitional = after[:-1]
         return real(self, sync)
 
-    monkeypatch.setattr(Courier, "leave_view", leave_view)
+    monkeypatch.setattr(ViewMulticast, "leave_view", leave_view)
 
 
 def _fifo_reversed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,9 +129,9 @@ def _everyone_obliged(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _neighbours_swapped(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Courier._give
+    real = ViewMulticast._give
 
-    def give(self: Courier, ready: Sequence[GroupPacket], transitional: bool) -> Any:
+    def give(self: ViewMulticast, ready: Sequence[GroupPacket], transitional: bool) -> Any:
         swapped = list(ready)
         for index in range(len(swapped) - 1):
             one, two = swapped[index], swapped[index + 1]
@@ -142,7 +142,7 @@ def _neighbours_swapped(monkeypatch: pytest.MonkeyPatch) -> None:
                 swapped[index], swapped[index + 1] = two, one
         return real(self, swapped, transitional)
 
-    monkeypatch.setattr(Courier, "_give", give)
+    monkeypatch.setattr(ViewMulticast, "_give", give)
 
 
 def _safe_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,23 +151,23 @@ def _safe_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _cut_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Courier.leave_view
+    real = ViewMulticast.leave_view
 
-    def leave_view(self: Courier, sync: Any) -> Any:
+    def leave_view(self: ViewMulticast, sync: Any) -> Any:
         flush = self.flush
         late = [packet for packet in flush.regular if packet.service is not Service.RELIABLE]
         early = [packet for packet in flush.regular if packet.service is Service.RELIABLE]
         flush.regular, flush.transitional = early, late + flush.transitional
         return real(self, sync)
 
-    monkeypatch.setattr(Courier, "leave_view", leave_view)
+    monkeypatch.setattr(ViewMulticast, "leave_view", leave_view)
 
 
 def _one_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def transitional(view: Any, members: tuple[NodeId, ...]) -> effects.Transitional:
         return effects.Transitional(view, members[:-1] if len(members) > 1 else members)
 
-    monkeypatch.setattr(courier, "Transitional", transitional)
+    monkeypatch.setattr(multicast, "Transitional", transitional)
 
 
 def _losses_untold(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,36 +181,36 @@ def _losses_untold(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _repeats_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Repeats, "is_new", lambda self, number: True)
+    monkeypatch.setattr(DuplicateFilter, "is_new", lambda self, number: True)
 
 
 def _reliable_unshared(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Courier.leave_view
+    real = ViewMulticast.leave_view
 
-    def leave_view(self: Courier, sync: Any) -> Any:
+    def leave_view(self: ViewMulticast, sync: Any) -> Any:
         kept = [one for one in self.flush.regular if one.service is not Service.RELIABLE]
         self.flush.regular = kept
         return real(self, sync)
 
-    monkeypatch.setattr(Courier, "leave_view", leave_view)
+    monkeypatch.setattr(ViewMulticast, "leave_view", leave_view)
 
 
 def _never_merges(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Membership._lead
+    real = ViewAgreement._lead
 
-    def lead(self: Membership, detector: Any, now_ms: int) -> Any:
+    def lead(self: ViewAgreement, detector: Any, now_ms: int) -> Any:
         if not self.is_frozen and all(node in detector.alive for node in self.view.members):
             return []
         return real(self, detector, now_ms)
 
-    monkeypatch.setattr(Membership, "_lead", lead)
+    monkeypatch.setattr(ViewAgreement, "_lead", lead)
 
 
 def _held_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    def is_held(self: Detector, peer: Peer, now_ms: int) -> bool:
+    def is_held(self: FailureDetector, peer: Peer, now_ms: int) -> bool:
         return peer.flaps > 0
 
-    monkeypatch.setattr(Detector, "_is_held", is_held)
+    monkeypatch.setattr(FailureDetector, "_is_held", is_held)
 
 
 def _nothing_recovered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,7 +241,7 @@ def _learns_when_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     def of_view(self: Engine, peer: NodeId, message: Any) -> None:
         frozen = self.membership.is_frozen and message.view == self.view.id
         if frozen and isinstance(message, GroupPacket) and message.sequence:
-            self._add(self.courier.receive(peer, message, self._now_ms))
+            self._add(self.multicast.receive(peer, message, self._now_ms))
         else:
             real(self, peer, message)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from zactor.testing import kb_sim
+from zactor.testing.kb_sim import __main__ as kb_sim
 
 
 def test_one_seed_prints_what_happened() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from kb_mutants import ALSO, MUTANTS
 
-from zactor.testing.kb_checkers import CHECKERS
+from zactor.testing.kb_sim.checkers import CHECKERS
 
 
 @pytest.mark.parametrize("name", sorted(MUTANTS))

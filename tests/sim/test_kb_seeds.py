@@ -13,13 +13,13 @@ from deadlines import run_to_end
 from kb_mutants import storm
 from sim_marks import slow_after
 
-from zactor.testing.kb_checkers import check_all
-from zactor.testing.kb_sim import check
-from zactor.testing.kb_sim_run import KbRun, draw_plan, play
+from zactor.testing.kb_sim.__main__ import check
+from zactor.testing.kb_sim.checkers import check_all
+from zactor.testing.kb_sim.run import KbRun, draw_plan, play
 from zactor.testing.seeds import check_seeds
 
 _DIGEST = (
-    "import hashlib, json; from zactor.testing.kb_sim_run import play;"
+    "import hashlib, json; from zactor.testing.kb_sim.run import play;"
     "print(hashlib.sha256(json.dumps([play(s) for s in (3, 5)]).encode()).hexdigest())"
 )
 

@@ -7,10 +7,10 @@ import random
 
 import pytest
 
-from zactor.kernel.protocol.view import View
-from zactor.testing.checkers import check_all
-from zactor.testing.sim_cluster import Cluster
-from zactor.testing.sim_faults import Faults
+from zactor.kernel.messages.views import View
+from zactor.testing.group_sim.checkers import check_all
+from zactor.testing.group_sim.cluster import Cluster
+from zactor.testing.group_sim.faults import Faults
 
 NAMES = tuple(f"n{number}" for number in range(1, 8))
 SETTLED_MS = 8_000  # silence, patience with each leader that won't have one, and an attempt

@@ -6,10 +6,10 @@ import ast
 import json
 from pathlib import Path
 
-from zactor.testing import checkers, groupmodel, history
-from zactor.testing.checkers import check_all
-from zactor.testing.history import Line, read_logs
-from zactor.testing.sim_run import play
+from zactor.testing.group_sim import checkers, group_model, history
+from zactor.testing.group_sim.checkers import check_all
+from zactor.testing.group_sim.history import Line, read_logs
+from zactor.testing.group_sim.run import play
 
 _KEYS = {
     "view": ("v", "members"),
@@ -54,7 +54,7 @@ def test_a_delivery_that_is_repeated_in_a_bare_log_is_found() -> None:
 
 
 def test_the_checkers_share_no_code_with_what_they_check() -> None:
-    for module in (checkers, groupmodel, history):
+    for module in (checkers, group_model, history):
         tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom):

@@ -1,12 +1,12 @@
-"""`python -m zactor.testing.sim`."""
+"""`python -m zactor.testing.group_sim`."""
 
 from __future__ import annotations
 
 import pytest
 from click.testing import CliRunner
 
-from zactor.testing import sim
-from zactor.testing.sim_run import draw_plan
+from zactor.testing.group_sim import __main__ as sim
+from zactor.testing.group_sim.run import draw_plan
 
 
 def test_one_seed_prints_its_trace() -> None:
@@ -34,5 +34,5 @@ def test_a_violation_is_named_with_the_command_that_replays_it(
     for words in (["--seed", "3"], ["--seeds", "3..3"]):
         done = CliRunner().invoke(sim.main, words)
         assert done.exit_code == 1
-        assert "replay: python -m zactor.testing.sim --seed 3" in done.output
+        assert "replay: python -m zactor.testing.group_sim --seed 3" in done.output
         assert "2 more" in done.output

@@ -8,12 +8,12 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from zactor.kernel.protocol import effects as out
-from zactor.kernel.protocol import events
-from zactor.kernel.protocol.messages import Propose
-from zactor.kernel.protocol.view import ViewId
-from zactor.testing.sim_cluster import Cluster
-from zactor.testing.sim_faults import Faults
+from zactor.kernel.groups import effects as out
+from zactor.kernel.groups import events
+from zactor.kernel.messages.groups import Propose
+from zactor.kernel.messages.views import ViewId
+from zactor.testing.group_sim.cluster import Cluster
+from zactor.testing.group_sim.faults import Faults
 
 NAMES = ("n1", "n2", "n3")
 FAR = (1 << 53) - 1  # the largest number that a message can carry

@@ -6,8 +6,8 @@ import pytest
 from mutants import ALSO, MUTANTS
 from sim_marks import slow_after
 
-from zactor.testing.checkers import CHECKERS, check_all
-from zactor.testing.sim_run import play_storm
+from zactor.testing.group_sim.checkers import CHECKERS, check_all
+from zactor.testing.group_sim.run import play_storm
 
 
 @pytest.mark.parametrize("name", sorted(MUTANTS))

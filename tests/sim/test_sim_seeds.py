@@ -14,21 +14,21 @@ import pytest
 from deadlines import run_to_end
 from sim_marks import slow_after
 
+from zactor.testing.group_sim.__main__ import check
+from zactor.testing.group_sim.run import draw_plan, play
 from zactor.testing.seeds import check_seeds
-from zactor.testing.sim import check
-from zactor.testing.sim_run import draw_plan, play
 
 _ROOT = Path(__file__).resolve().parents[2]
 _OTHERS = ("python3.11", "python3.12", "python3.13")
 _DIGEST = (
-    "import hashlib, json; from zactor.testing.sim_run import play;"
+    "import hashlib, json; from zactor.testing.group_sim.run import play;"
     "print(hashlib.sha256(json.dumps([play(s) for s in (3, 5)]).encode()).hexdigest())"
 )
 
 
 def _say(failed: dict[int, dict[str, list[str]]]) -> str:
     return "\n".join(
-        f"python -m zactor.testing.sim --seed {seed}: {name}: {wrong[0]}"
+        f"python -m zactor.testing.group_sim --seed {seed}: {name}: {wrong[0]}"
         for seed, found in failed.items()
         for name, wrong in found.items()
     )

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from zactor.kernel.protocol import events
-from zactor.testing.sim_cluster import Cluster
-from zactor.testing.sim_faults import Faults
+from zactor.kernel.groups import events
+from zactor.testing.group_sim.cluster import Cluster
+from zactor.testing.group_sim.faults import Faults
 
 NAMES = ("n1", "n2", "n3")
 BYTES_PER_MS = 15.0

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from zactor.testing.sim_cluster import Cluster
-from zactor.testing.sim_faults import Faults
+from zactor.testing.group_sim.cluster import Cluster
+from zactor.testing.group_sim.faults import Faults
 
 _MS_MAX = 5_000
 

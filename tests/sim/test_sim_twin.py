@@ -8,12 +8,12 @@ import pytest
 from sim_marks import slow_after
 from twin import Member, Told, Twin
 
-from zactor.kernel.protocol import events
-from zactor.kernel.protocol.eventlog import message_id
-from zactor.kernel.protocol.service import Service
-from zactor.testing.history import Line
-from zactor.testing.sim_cluster import Cluster
-from zactor.testing.sim_faults import Faults
+from zactor.kernel.groups import events
+from zactor.kernel.groups.trace import message_id
+from zactor.kernel.messages.service import Service
+from zactor.testing.group_sim.cluster import Cluster
+from zactor.testing.group_sim.faults import Faults
+from zactor.testing.group_sim.history import Line
 
 _GROUPS = ("red", "green", "blue")
 

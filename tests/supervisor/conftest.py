@@ -1,11 +1,7 @@
-"""Makes the worlds of this folder importable for the tests beside it."""
+"""Failed assertions of the worlds say what was compared."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
 pytest.register_assert_rewrite("operations_runs")

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from zactor.kernel.transport.keys import cluster_keys
-from zactor.supervisor.node import Node, Settings
+from zactor.supervisor.node import Node
+from zactor.supervisor.settings import Settings
 
 PATIENCE_S = 20.0
 

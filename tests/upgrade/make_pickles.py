@@ -20,9 +20,9 @@ from typing import Any, ClassVar
 import cloudpickle
 
 import zactor
-import zactor.cluster
-import zactor.mailbox
-import zactor.master
+import zactor.client.connect
+import zactor.cluster.local_cluster
+import zactor.mailbox.mailbox
 from zactor import (
     Actor,
     BlockingCluster,
@@ -30,6 +30,7 @@ from zactor import (
     BlockingMaster,
     Cluster,
     ConfigError,
+    GroupMessage,
     Mailbox,
     Master,
     MembershipCause,
@@ -38,7 +39,6 @@ from zactor import (
     Ref,
     RegularMessage,
     Reply,
-    RoomMessage,
     Service,
     ZactorError,
     action,
@@ -48,7 +48,7 @@ from zactor import (
     signal,
 )
 from zactor.kernel import Kernel, errors
-from zactor.kernel.runtime.refs import make_ref
+from zactor.kernel.actors.refs import make_ref
 
 __file__ = "make_pickles.py"  # it travels in pickles, which must name no folder of this machine
 
@@ -68,7 +68,7 @@ class Wish:
 
     level: Service = Service.FIFO
     cause: MembershipCause = MembershipCause.JOIN
-    seen: list[RoomMessage] = field(default_factory=list)
+    seen: list[GroupMessage] = field(default_factory=list)
 
 
 class Plain(Actor):
@@ -107,8 +107,8 @@ class Options(Wired, dispatcher="thread", mailbox_max=7, mailbox_policy="drop_ol
     def inc(self, by: int = 1, peer: Any = FRIEND, *, level: Any = Service.SAFE) -> int:
         return by
 
-    def on_message(self, message: RoomMessage) -> None:
-        if isinstance(message, RoomMessage) and message.service < Service.AGREED:
+    def on_message(self, message: GroupMessage) -> None:
+        if isinstance(message, GroupMessage) and message.service < Service.AGREED:
             raise ConfigError("too weak")
 
     def on_view(self, view: MembershipMessage) -> None:
@@ -138,11 +138,11 @@ class Modules(Actor):
 
     @action
     def fail(self) -> None:
-        raise errors.NoSuchThing(f"{zactor.Service.SAFE} {zactor.master.connect}")
+        raise errors.NoSuchThing(f"{zactor.Service.SAFE} {zactor.client.connect.connect}")
 
     @action
     def more(self) -> object:
-        return zactor.mailbox.Mailbox, zactor.cluster.local
+        return zactor.mailbox.mailbox.Mailbox, zactor.cluster.local_cluster.local
 
 
 class Outside(Actor):
@@ -179,10 +179,10 @@ def values() -> Iterator[tuple[str, object]]:
         yield f"MembershipCause.{cause.name}", cause
     yield "a ref", FRIEND
     yield "a call", FRIEND.inc
-    room = RoomMessage(
+    room = GroupMessage(
         sender="#a#n1", groups=("g",), value=FRIEND, service=Service.SAFE, transitional=False
     )
-    yield "a RoomMessage", room
+    yield "a GroupMessage", room
     yield "a wish", Wish(seen=[room])
     yield (
         "a MembershipMessage",

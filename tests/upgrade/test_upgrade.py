@@ -18,9 +18,9 @@ import msgspec
 import pytest
 
 from zactor import BlockingCluster, local
-from zactor.kernel.protocol import messages
+from zactor.kernel.messages.operations import DeployActor
 from zactor.kernel.wire import payload
-from zactor.testing.lab import until
+from zactor.lab.lab import until
 
 HERE = Path(__file__).parent
 DEADLINE_S = 30.0
@@ -71,9 +71,7 @@ def stored_arguments(text: str) -> bytes:
 
 def deploy_again(cluster: BlockingCluster, name: str, type: str, arguments: str) -> None:
     """Deploy an actor from the factory on the disk, with the arguments on the disk."""
-    operation = messages.DeployActor(
-        type=type, name=name, node="n1", arguments=stored_arguments(arguments)
-    )
+    operation = DeployActor(type=type, name=name, node="n1", arguments=stored_arguments(arguments))
     cluster.master.connection.request(operation).result(DEADLINE_S)
 
 

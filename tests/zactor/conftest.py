@@ -1,16 +1,12 @@
-"""Makes the worlds of this folder importable for the tests beside it; closes the doors of one."""
+"""Doors of real sockets for clients, closed after the test."""
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from client_world import Doors
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -28,7 +28,7 @@ class Settings:
     @property
     def home_folder(self) -> Path:
         """The home, whether it was given or not."""
-        from zactor.supervisor.rundir import home_folder
+        from zactor.supervisor.membership.run_directory import home_folder
 
         return home_folder(self.home)
 
@@ -82,7 +82,7 @@ def shared_options(*names: str) -> list[click.Parameter]:
     return chosen
 
 
-class Command(click.Command):
+class ShellCommand(click.Command):
     """A command that takes the shared options as well; `shared` names them."""
 
     shared: tuple[str, ...] = ("home",)
@@ -93,7 +93,7 @@ class Command(click.Command):
         return [*own[:-1], *shared_options(*self.shared), *own[-1:]]
 
 
-class Asking(Command):
+class Asking(ShellCommand):
     """A command that asks a node."""
 
     shared: tuple[str, ...] = ("home", "endpoint", "json", "timeout", "verbose")
@@ -133,7 +133,7 @@ def deadline(seconds: float | None) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-class Printing(Command):
+class Printing(ShellCommand):
     """A command that prints something without asking a node."""
 
     shared: tuple[str, ...] = ("home", "json", "timeout")
@@ -214,3 +214,25 @@ def remote_traceback(error: BaseException | None) -> str:
     while error is not None and not isinstance(error, RemoteActionError):
         error = error.__cause__
     return error.traceback.rstrip() if error is not None else ""
+
+
+def print_fields(fields: Mapping[str, object]) -> None:
+    from zactor.cli.output import record, to_json
+
+    as_json = settings(click.get_current_context()).json
+    click.echo(to_json(fields) if as_json else record(fields))
+
+
+def printing_command(
+    name: str,
+    callback: Callable[..., None],
+    help_text: str,
+    parameters: Sequence[click.Parameter] = (),
+) -> click.Command:
+    return Printing(
+        name,
+        callback=callback,
+        help=help_text,
+        params=list(parameters),
+        context_settings=CONTEXT,
+    )

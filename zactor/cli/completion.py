@@ -7,9 +7,9 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from zactor.catalogue import OPERATIONS, term_spellings
-from zactor.kernel.protocol.service import Service
-from zactor.operations import Kind, Operation
+from zactor.commands.catalogue import COMMANDS, term_spellings
+from zactor.commands.command import Command, Kind
+from zactor.kernel.messages.service import Service
 
 WORDS = ("help", "exit")
 """What the console itself understands, beside the operations."""
@@ -34,18 +34,18 @@ def _offers(before: str, text: str, names: Names) -> Iterable[str]:
         return _of_term(term[1], term[2], text, names)
     words = head.split()
     if not words:
-        firsts = [operation.words.partition(" ")[0] for operation in OPERATIONS]
+        firsts = [operation.words.partition(" ")[0] for operation in COMMANDS]
         terms = [f"{functor}(" for functor, *_ in term_spellings()]
         return [*firsts, *terms, *WORDS]
-    for operation in OPERATIONS:
+    for operation in COMMANDS:
         mine = operation.words.split()
         if words[: len(mine)] == mine:
             return _of_words(operation, words[len(mine) :], text, names)
-    pairs = [operation.words.split() for operation in OPERATIONS]
+    pairs = [operation.words.split() for operation in COMMANDS]
     return [pair[1] for pair in pairs if len(pair) == 2 and pair[:1] == words]
 
 
-def _of_words(operation: Operation, done: Sequence[str], text: str, names: Names) -> Iterable[str]:
+def _of_words(operation: Command, done: Sequence[str], text: str, names: Names) -> Iterable[str]:
     options = {each.option: each for each in operation.parameters if each.option}
     if text.startswith("-"):
         return [*options, "--json"]

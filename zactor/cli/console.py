@@ -16,15 +16,16 @@ from pathlib import Path
 
 import click
 
-from zactor.catalogue import OPERATIONS
 from zactor.cli import completion, output
 from zactor.cli.common import Settings, one_line, remote_traceback
-from zactor.cli.network import open_session, usage
-from zactor.cli.news import News
+from zactor.cli.event_lines import News
+from zactor.cli.from_catalogue import open_session, usage
 from zactor.cli.screen import Screen
+from zactor.cli.script_runner import read_call
+from zactor.commands.catalogue import COMMANDS
+from zactor.commands.command import ConsoleSession, Kind
+from zactor.commands.script_reader import Line, is_unfinished, read_script
 from zactor.kernel.errors import ZactorError
-from zactor.operations import Kind, Session
-from zactor.script import Line, is_unfinished, read_call, read_script
 
 HISTORY_LINES = 1_000
 NAMES_S = 1.0  # TAB asks the node again after this long
@@ -34,7 +35,7 @@ RECONNECT_S = 1.0  # between two attempts of the thread that shows events
 class Names:
     """The names that TAB offers, as the node says; asked again after NAMES_S."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: ConsoleSession) -> None:
         self._session = session
         self._asked = float("-inf")
         self._found: dict[Kind, list[str]] = {}
@@ -64,7 +65,7 @@ class Console:
 
     def __init__(
         self,
-        session: Session,
+        session: ConsoleSession,
         screen: Screen,
         prompt: str,
         given: Settings,
@@ -136,14 +137,14 @@ class Console:
 def help_text(words: str) -> str:
     """Return what `help WORDS` says."""
     if words:
-        for operation in OPERATIONS:
+        for operation in COMMANDS:
             terms = [f"{functor}({', '.join(names)})" for functor, names, _ in operation.terms]
             if words in (operation.words, *(functor for functor, _, _ in operation.terms)):
                 lines = [operation.help, *(f"  {how}" for how in (usage(operation), *terms))]
                 return "\n".join(lines)
         return f"there is no operation {words!r}: `help` lists them"
-    width = max(len(operation.words) for operation in OPERATIONS) + 2
-    lines = [f"  {each.words.ljust(width)}{each.help}" for each in OPERATIONS]
+    width = max(len(operation.words) for operation in COMMANDS) + 2
+    lines = [f"  {each.words.ljust(width)}{each.help}" for each in COMMANDS]
     note = "Several on one line: end each with a dot. The seed's terms work too: help deploy."
     return "\n".join([*lines, f"  {'exit'.ljust(width)}Leave, as Ctrl-D does.", note])
 
@@ -152,7 +153,7 @@ def help_text(words: str) -> str:
 @contextlib.contextmanager
 def _events_above(given: Settings, endpoint: str, screen: Screen) -> Iterator[None]:
     """Show what happens from now on above the prompt for the time of the block."""
-    from zactor.master import connect
+    from zactor.client.connect import connect
 
     ended = threading.Event()
     news = News()

@@ -1,140 +1,196 @@
-"""`zactor`: the group of all commands. A command's module is imported when the command runs."""
+"""`zactor group`: which groups there are, who is in them, and their messages, sent and heard."""
 
 from __future__ import annotations
 
-import importlib
-import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
-from zactor.cli.common import CONTEXT, Stopped, error_line, remote_traceback, shared_options
-from zactor.kernel.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, ZactorError
+from zactor.cli.common import CONTEXT, Asking, Settings, deadline, settings, shared_options
+from zactor.cli.events import while_somebody_reads
+from zactor.cli.from_catalogue import TIMEOUT_S, command
+from zactor.commands.catalogue import find_words
+from zactor.kernel.errors import EXIT_INTERRUPTED
 
-_OTHERS: Mapping[str, tuple[str, str]] = {  # name -> (module:attribute, help)
-    "node": ("processes:node", "Run a node in the foreground."),
-    "master": ("processes:master", "Run a master with a script, or with the console."),
-    "up": ("cluster:up", "Start a whole cluster on this machine."),
-    "down": ("cluster:down", "Stop all nodes of this home on this machine."),
-    "demo": ("processes:demo", "Run one of the demos, with real processes."),
-    "kb": ("kb:kb", "Look into the knowledge base."),
-    "events": ("watch:events", "What happened; -f: what happens."),
-    "group": ("groups:group", "Groups of programs and actors, and their messages."),
-    "bundle": ("files:bundle", "Build, show and verify bundles."),
-    "keys": ("files:keys", "Make, pass on and show the cluster's keys."),
-}
-_SECTIONS: Sequence[tuple[str, Sequence[str]]] = (
-    ("Nodes", ("node", "master", "up", "down", "demo")),
-    ("What is there", ("nodes", "ps", "wires", "factories", "status")),
-    ("Actors", ("declare-node", "declare-factory", "deploy", "destroy", "wire", "unwire")),
-    ("Messages", ("signal", "tell", "ask", "group")),
-    ("Knowledge", ("kb", "why", "query", "wait")),
-    ("Watching", ("events", "deadletters", "doctor")),
-    ("Files", ("bundle", "keys")),
-)
+if TYPE_CHECKING:
+    from zactor.kernel.messages.client_sessions import MembershipMessage, RegularMessage
+    from zactor.mailbox.mailbox import Mailbox
+
+_CHANGES = {"join": "joined", "leave": "left", "disconnect": "disconnected"}
 
 
-class Lazy(click.Group):
-    """A group that knows its commands' names and one-line helps without importing them."""
+def open_box(given: Settings, name: str) -> Mailbox:
+    """Return a mailbox at the node that the options mean, to be entered."""
+    from zactor.client.endpoints import parse_endpoint
+    from zactor.mailbox.mailbox import Mailbox
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return every command, in the order of the help."""
-        return [name for _, names in _SECTIONS for name in names]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return the command `cmd_name`."""
-        if cmd_name in _OTHERS:
-            module, _, attribute = _OTHERS[cmd_name][0].partition(":")
-            found = getattr(importlib.import_module(f"zactor.cli.{module}"), attribute)
-            assert isinstance(found, click.Command)
-            return found
-        if cmd_name not in self.list_commands(ctx):
-            return None
-        from zactor.catalogue import find_words
-        from zactor.cli.network import command
-
-        return command(find_words(cmd_name))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or say which one may have been meant."""
-        if args and args[0] not in self.list_commands(ctx) and not args[0].startswith("-"):
-            import difflib
-
-            close = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
-            hint = f", did you mean {close[0]!r}?" if close else ""
-            raise click.UsageError(f"there is no command {args[0]!r}{hint}", ctx)
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands in sections."""
-        from zactor.catalogue import find_words
-
-        for title, names in _SECTIONS:
-            with formatter.section(title):
-                formatter.write_dl(
-                    [
-                        (name, _OTHERS[name][1] if name in _OTHERS else find_words(name).help)
-                        for name in names
-                    ]
-                )
+    if given.endpoint is not None:
+        parse_endpoint(given.endpoint)  # wrong usage is told before anything is opened
+    return Mailbox(name, given.endpoint, home=given.home_folder, timeout=given.timeout)
 
 
-def _version(context: click.Context, parameter: click.Parameter, value: bool) -> None:
-    if value:
-        from zactor import __version__
+# -- send ------------------------------------------------------------------------------------
+def _send(group: str, text: str, service: str, name: str) -> None:
+    from zactor.cli.output import to_json
+    from zactor.kernel.messages.service import Service
 
-        click.echo(f"zactor {__version__}")
-        context.exit()
+    context = click.get_current_context()
+    given = settings(context)
+    level = Service.parse(service)
+    limit = given.timeout if text == "-" else given.timeout or TIMEOUT_S
+    count = 0
+    try:
+        with deadline(limit), open_box(given, name) as box:
+            for payload in _payloads(text):
+                box.multicast(group, payload, service=level)
+                count += 1
+            box.flush()
+    except KeyboardInterrupt:
+        click.echo("interrupted: it may still be done", err=True)
+        context.exit(EXIT_INTERRUPTED)
+    if given.json:
+        click.echo(to_json({"sent": count}))
 
 
-cli = Lazy(
-    "zactor",
-    help="""Networks of interacting actors over many machines, deployed from one console.
+def _payloads(text: str) -> Iterator[bytes]:
+    if text != "-":
+        yield text.encode("utf-8", "surrogateescape")
+        return
+    for line in sys.stdin.buffer:
+        yield line.removesuffix(b"\n")
 
-\b
-Exit codes: 0 done, 1 failed, 2 usage, 3 degraded, 4 no node reachable,
-5 no such thing, 6 refused, 124 timed out, 130 interrupted.
-Errors are one line on stderr, with --json too; stdout has the result or nothing.""",
+
+_NAME = ("--name", "name")
+_NAME_HELP = "Call itself so, instead of a name that the node makes up."
+
+send = Asking(
+    "send",
+    callback=_send,
     params=[
-        *shared_options("home", "endpoint", "json", "timeout", "verbose"),
+        click.Argument(["group"]),
+        click.Argument(["text"]),
         click.Option(
-            ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version
+            ["--service"],
+            default="agreed",
+            help="unreliable, reliable, fifo, causal, agreed (default) or safe.",
         ),
+        click.Option(_NAME, default="", help=_NAME_HELP),
     ],
+    help="Send TEXT to a group, of which one need not be a member, or to a private group.\n\n"
+    "With - as TEXT each line of stdin is a message. It ends when the node has them all: they "
+    "then reach all members that stay connected.",
     context_settings=CONTEXT,
 )
 
 
-def run_group(arguments: Sequence[str]) -> int:
-    """Do what the command line says and return its exit code; errors are one line on stderr."""
-    given = list(arguments) or ["-h"]
+# -- listen ----------------------------------------------------------------------------------
+def _listen(group: str, count: int | None, name: str) -> None:
+    from zactor.cli.output import to_json
+    from zactor.kernel.messages.client_sessions import RegularMessage
+
+    given = settings(click.get_current_context())
+    left = count
+    with while_somebody_reads(), deadline(given.timeout), open_box(given, name) as box:
+        box.join(group)
+        for message in box:
+            if given.json:
+                click.echo(to_json(as_data(message), indent=False))
+            else:
+                click.echo(as_line(message))
+            sys.stdout.flush()
+            if left is not None and isinstance(message, RegularMessage):
+                left -= 1
+                if left == 0:
+                    return
+
+
+def as_data(message: RegularMessage | MembershipMessage) -> dict[str, object]:
+    """Return what --json prints of a message; a payload that is no UTF-8 as hexadecimal digits."""
+    from zactor.kernel.messages.client_sessions import RegularMessage
+
+    if not isinstance(message, RegularMessage):
+        return {
+            "kind": "membership",
+            "group": message.group,
+            "cause": message.cause.value,
+            "transitional": message.transitional,
+            "members": list(message.members),
+            "changed": message.changed,
+            "vs_sets": [list(part) for part in message.vs_sets],
+            "own_set": message.own_set,
+            "id": message.id,
+        }
     try:
-        code = cli.main(args=given, prog_name="zactor", standalone_mode=False)
-        sys.stdout.flush()
-        return code if isinstance(code, int) else 0
-    except (KeyboardInterrupt, Stopped, click.Abort):
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has gone, as in `zactor ps | head`: nobody is left to be told.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
-    except (click.ClickException, ZactorError, OSError, ValueError) as error:
-        return _tell(error, "-v" in given or "--verbose" in given)
-    except Exception as error:
-        if os.environ.get("ZACTOR_DEBUG"):
-            raise
-        return _tell(error, False)
+        payload = {"text": message.payload.decode()}
+    except UnicodeDecodeError:
+        payload = {"hex": message.payload.hex()}
+    return {
+        "kind": "message",
+        "sender": message.sender,
+        "groups": list(message.groups),
+        "service": message.service.value,
+        **payload,
+        "mess_type": message.mess_type,
+        "discard": message.discard,
+        "transitional": message.transitional,
+        "id": message.id,
+    }
 
 
-def _tell(error: Exception, verbose: bool) -> int:
-    if os.environ.get("ZACTOR_DEBUG") and not isinstance(error, click.ClickException):
-        raise error
-    if verbose and (traceback := remote_traceback(error)):
-        click.echo(traceback, err=True)
-    click.echo(error_line(error), err=True)
-    if isinstance(error, ZactorError):
-        return error.exit_code
-    return EXIT_USAGE if isinstance(error, click.UsageError) else EXIT_FAILED
+def as_line(message: RegularMessage | MembershipMessage) -> str:
+    """Return what people read of a message."""
+    from zactor.commands.text import printable
+    from zactor.kernel.messages.client_sessions import RegularMessage
+
+    if isinstance(message, RegularMessage):
+        text = message.payload.decode("utf-8", "backslashreplace")
+        return printable(f"{' '.join(message.groups)}: {message.sender}: {text}")
+    if message.transitional:
+        return printable(f"{message.group}: members are being lost")
+    if message.cause.value == "self_leave":
+        return printable(f"{message.group}: {message.changed} left")
+    if message.changed is not None:
+        what = f"{message.changed} {_CHANGES[message.cause.value]}"
+    else:
+        sets = " | ".join(" ".join(part) for part in message.vs_sets)
+        what = f"the network changed ({sets})"
+    return printable(f"{message.group}: {what}; members {' '.join(message.members)}")
+
+
+listen = Asking(
+    "listen",
+    callback=_listen,
+    params=[
+        click.Argument(["group"]),
+        click.Option(
+            ["-n", "--count"], type=click.IntRange(min=1), help="End after so many messages."
+        ),
+        click.Option(_NAME, default="", help=_NAME_HELP),
+    ],
+    help="Join a group and print its messages and who comes and goes, until Ctrl-C.\n\n"
+    "With --json one object per line.",
+    context_settings=CONTEXT,
+)
+
+
+# -- the family ------------------------------------------------------------------------------
+def _list() -> None:
+    context = click.get_current_context()
+    if context.invoked_subcommand is None:
+        context.invoke(_LIST)
+
+
+_LIST = command(find_words("group list"), "list")
+
+group = click.Group(
+    "group",
+    help="Groups of programs and actors: who is in them, and their messages.\n\n"
+    "Without a command: which groups there are.",
+    callback=_list,
+    invoke_without_command=True,
+    context_settings=CONTEXT,
+    params=shared_options("home", "endpoint", "json", "timeout"),
+    commands=[_LIST, command(find_words("group members"), "members"), send, listen],
+)

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 
 import click
 
-from zactor import acts
-from zactor.catalogue import find_words
 from zactor.cli.common import CONTEXT, Asking, deadline, family, settings
-from zactor.cli.network import TIMEOUT_S, command, open_session, perform
-from zactor.operations import Call
+from zactor.cli.from_catalogue import TIMEOUT_S, command, open_session, perform
+from zactor.commands import actions
+from zactor.commands.catalogue import find_words
+from zactor.commands.command import CommandCall
 
 SCHEMA = (
     *(("node", 2), ("incarnation", 2), ("factory", 2), ("actor", 3), ("spec", 4)),
@@ -51,7 +51,7 @@ def _arity(fact: Mapping[str, object]) -> int:
 def _atom(name: str) -> str:
     if _PLAIN.fullmatch(name):
         return name
-    from zactor.kernel.knowledge.terms import quote_atom
+    from zactor.kernel.knowledge.writer import quote_atom
 
     return quote_atom(name)
 
@@ -61,7 +61,7 @@ def _export(prolog: bool, at: str | None) -> None:
 
     given = settings(click.get_current_context())
     with deadline(given.timeout or TIMEOUT_S), open_session(given) as session:
-        facts = acts.facts(session, {} if at is None else {"at": at})
+        facts = actions.facts(session, {} if at is None else {"at": at})
         assert isinstance(facts, list)
     click.echo(export_prolog(facts) if prolog and not given.json else to_json(facts))
 
@@ -70,7 +70,7 @@ def _at(at: str | None) -> bool:
     """`zactor kb --at CLOCK`, without a command: the facts as they were."""
     if at is None:
         return False
-    perform(click.get_current_context(), Call(find_words("kb facts"), {"at": at}))
+    perform(click.get_current_context(), CommandCall(find_words("kb facts"), {"at": at}))
     return True
 
 

@@ -8,7 +8,7 @@ import sys
 def run(arguments: list[str]) -> int:
     """Do what the command line says and return its exit code; errors are one line on stderr."""
     try:
-        from zactor.cli.group import run_group
+        from zactor.cli.root import run_group
 
         return run_group(arguments)
     except KeyboardInterrupt:

@@ -7,12 +7,12 @@ import math
 import os
 import re
 import sys
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import click
 
-from zactor.operations import Operation
+from zactor.commands.command import Command
+from zactor.commands.text import cell, moment, printable
 
 _COLOURS = {
     "up": "green",
@@ -25,10 +25,15 @@ _COLOURS = {
     "unreachable": "red",
     "no": "red",
 }
+
 _COLOURED = ("state", "ok")  # columns
+
 _SIGNS = {"asserted": "+", "retracted": "-"}  # facts that came and went
+
 _DIGEST_SHOWN = 19  # characters of "sha256:…" in a table; --json has all of them
+
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
+
 Say = Callable[[str], None]
 
 
@@ -39,7 +44,7 @@ def use_colour() -> bool:
     return sys.stdout.isatty()
 
 
-def show(operation: Operation, result: object, *, as_json: bool, say: Say = click.echo) -> None:
+def show(operation: Command, result: object, *, as_json: bool, say: Say = click.echo) -> None:
     """Print the result of `operation` for people, or as one JSON document."""
     if as_json:
         say(to_json(result))
@@ -118,27 +123,6 @@ def _painted(text: str, colour: str) -> str:
     return click.style(text, fg=colour) if colour else text
 
 
-def cell(column: str, value: object) -> str:
-    """Return `value` as it stands in a table."""
-    if value is None or value == "" or value == []:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if column == "at" and isinstance(value, int | float):
-        return moment(value)
-    if column == "clock" and isinstance(value, list | tuple):
-        return ".".join(str(each) for each in value)
-    if isinstance(value, list | tuple):
-        return printable(" ".join(str(each) for each in value))
-    return printable(str(value))
-
-
-def moment(seconds: float) -> str:
-    """Return a wall clock time as people read it, in local time."""
-    whole = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
-    return f"{whole}.{int(seconds * 1000) % 1000:03d}"
-
-
 def record(fields: Mapping[str, object]) -> str:
     """Return `fields` as `name: value` lines, the values under each other: a sentence a line."""
     width = max((len(name) for name in fields), default=0) + 1
@@ -177,12 +161,3 @@ def _event_field(name: str, value: object) -> list[str]:
     if name in _SIGNS and isinstance(value, list | tuple):
         return [printable(f"{_SIGNS[name]}{fact}") for fact in value]
     return [f"{name}={cell(name, value)}"]
-
-
-def printable(text: str, keep: str = "") -> str:
-    """Return `text` with its control characters escaped: names come from other machines."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() or char in keep else repr(char)[1:-1] for char in text
-    )

@@ -9,12 +9,12 @@ import itertools
 import random
 from collections.abc import Callable, Iterable
 
-from zactor.kernel.knowledge.effects import Decided
-from zactor.kernel.protocol.group_settings import Settings
-from zactor.kernel.protocol.messages import Transaction
-from zactor.testing.kb_checkers import check_all
-from zactor.testing.kb_sim_cluster import KbCluster, KbNode
-from zactor.testing.sim_faults import Faults
+from zactor.kernel.groups.settings import Settings
+from zactor.kernel.messages.knowledge import Transaction
+from zactor.kernel.replication.effects import Decided
+from zactor.testing.group_sim.faults import Faults
+from zactor.testing.kb_sim.checkers import check_all
+from zactor.testing.kb_sim.cluster import KbCluster, KbNode
 
 
 class PromiseBroken(AssertionError):
@@ -133,10 +133,10 @@ class AttemptView:
 
     def lacks_one_word(self, members: int) -> bool:
         """Whether all of so many members but one have recorded it."""
-        formation = self._cluster.kbs[self._name].replica._stay.formation
+        formation = self._cluster.kbs[self._name].replica._view_state.formation
         return formation.attempt is not None and len(formation._said) == members - 1
 
     def messages_sent(self) -> int:
         """How many messages the member has sent in its view."""
         node = self._cluster.nodes[self._name]
-        return node.engine.courier._order.streams[node.id].tip
+        return node.engine.multicast._order.streams[node.id].tip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from kb_steered import PromiseBroken, Steered, promised
 
-from zactor.kernel import config
+from zactor.kernel import limits
 
 DELAY_MS = 25.0  # one way: each piece costs a round trip
 PIECE_BYTES = 2_000  # small pieces for a small history
@@ -30,8 +30,8 @@ def write_much(cluster: Steered, at: str, count: int) -> None:
 def test_a_member_that_was_away_for_long_does_not_stop_a_majority_that_works(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(config, "KB_PIECE_BYTES", PIECE_BYTES)
-    monkeypatch.setattr(config, "KB_QUICK_BYTES", 5 * PIECE_BYTES)
+    monkeypatch.setattr(limits, "KB_PIECE_BYTES", PIECE_BYTES)
+    monkeypatch.setattr(limits, "KB_QUICK_BYTES", 5 * PIECE_BYTES)
     cluster = Steered("n1", "n2", "n3", delay_ms=DELAY_MS)
     cluster.found("n1", "n2", "n3")
     cluster.crash("n3", refused=True)
@@ -59,8 +59,8 @@ def test_a_member_that_was_away_for_long_does_not_stop_a_majority_that_works(
 def test_a_newcomer_is_brought_up_while_another_node_comes_and_goes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(config, "KB_PIECE_BYTES", PIECE_BYTES)
-    monkeypatch.setattr(config, "KB_QUICK_BYTES", 0)  # all that is to be taken goes in pieces
+    monkeypatch.setattr(limits, "KB_PIECE_BYTES", PIECE_BYTES)
+    monkeypatch.setattr(limits, "KB_QUICK_BYTES", 0)  # all that is to be taken goes in pieces
     cluster = Steered("n1", "n2", "n3", "n4", delay_ms=DELAY_MS)
     cluster.found("n1", "n2")
     write_much(cluster, "n1", 600)

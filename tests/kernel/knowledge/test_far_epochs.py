@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from kb_room import Room, settled
 
-from zactor.kernel.protocol.messages import KbAttempt, KbStanding, Primary
+from zactor.kernel.messages.knowledge import KbAttempt, KbStanding, Primary
 
 NAMES = ("n1", "n2", "n3")
 FAR = 1 << 40

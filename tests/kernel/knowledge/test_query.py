@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from slowness import Slowness
 
-from zactor.kernel import config
+from zactor.kernel import limits
 from zactor.kernel.errors import Refused, TermError
 from zactor.kernel.knowledge.query import solve
-from zactor.kernel.knowledge.terms import Atom, Compound, Term, format_term, parse_goal
+from zactor.kernel.knowledge.reader import parse_goal
 from zactor.kernel.knowledge.theory import FactRow, Theory
+from zactor.kernel.knowledge.values import Atom, Compound, Term
+from zactor.kernel.knowledge.writer import format_term
 
 
 def theory_of(*facts: str) -> Theory:
@@ -92,7 +94,7 @@ def test_the_order_of_solutions_depends_on_the_facts_alone() -> None:
 
 
 def test_a_query_that_would_look_at_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "QUERY_STEPS_MAX", 1_000)
+    monkeypatch.setattr(limits, "QUERY_STEPS_MAX", 1_000)
     many = theory_of(*[f"p(a{number})" for number in range(100)])
     assert len(list(solve("p(X)", many))) == 100
     with pytest.raises(Refused, match="more than 1000 facts"):

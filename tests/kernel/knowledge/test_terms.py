@@ -8,25 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zactor.kernel import config, errors
+from zactor.kernel import errors, limits
+from zactor.kernel.errors import TermError
 from zactor.kernel.knowledge import reader
-from zactor.kernel.knowledge.terms import (
-    Atom,
-    Compound,
-    Term,
-    TermError,
-    Var,
-    format_term,
-    is_ground,
-    parse_clause_line,
-    parse_goal,
-    parse_term,
-    quote_atom,
-    quote_string,
-    text_of,
-    to_json,
-    variables,
-)
+from zactor.kernel.knowledge.reader import parse_clause_line, parse_goal, parse_term
+from zactor.kernel.knowledge.values import Atom, Compound, Term, Var, is_ground, variables
+from zactor.kernel.knowledge.writer import format_term, quote_atom, quote_string, text_of, to_json
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=8)
 ATOM_NAMES = st.one_of(
@@ -168,7 +155,7 @@ WRONG = [
     ("f(127.0.0.1)", 3, "quotes around an address, as in '127.0.0.1'"),
     ("'\ud800'", 2, "whole characters"),
     ("'\\xd800\\'", 2, "an escape such as \\n, \\\\ or \\x41\\"),
-    ("9" * 5000, 1, f"an integer of at most {config.TERM_INTEGER_BITS_MAX} bits"),
+    ("9" * 5000, 1, f"an integer of at most {limits.TERM_INTEGER_BITS_MAX} bits"),
 ]
 
 
@@ -206,7 +193,7 @@ def test_a_line_without_a_term_is_none(line: str) -> None:
 
 
 def test_limits_of_depth_and_length_are_errors_and_not_crashes() -> None:
-    depth = config.TERM_DEPTH_MAX
+    depth = limits.TERM_DEPTH_MAX
     deep = "f(" * (depth + 1) + "a" + ")" * (depth + 1)
     with pytest.raises(TermError, match="nested at most"):
         parse_term(deep)
@@ -218,7 +205,7 @@ def test_limits_of_depth_and_length_are_errors_and_not_crashes() -> None:
     with pytest.raises(TermError, match="nested more than"):
         format_term(nest)
     with pytest.raises(TermError, match="too long"):
-        parse_term("f('" + "a" * config.TERM_CHARS_MAX + "')")
+        parse_term("f('" + "a" * limits.TERM_CHARS_MAX + "')")
 
 
 @pytest.mark.parametrize("value", [True, float("nan"), float("inf"), "\ud800", Var("x"), 1 << 9000])

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from zactor.kernel import config
+from zactor.kernel import limits
 from zactor.kernel.errors import (
     AlreadyExists,
     LocalProtocolError,
@@ -17,7 +17,7 @@ from zactor.kernel.errors import (
 )
 from zactor.kernel.ids import Clock
 from zactor.kernel.knowledge.theory import FactRow, Prepared, Theory
-from zactor.kernel.protocol.messages import Change, Transaction
+from zactor.kernel.messages.knowledge import Change, Transaction
 
 ROWS: list[FactRow] = [
     ("node(n1,'h:1')", 1, 1, "m1", "declareNode", 5.0),
@@ -108,13 +108,13 @@ def test_a_fact_that_is_there_is_asserted_again_only_after_a_retract() -> None:
 
 
 def test_a_change_too_long_for_a_frame_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "CHANGE_BYTES_MAX", 60)
+    monkeypatch.setattr(limits, "CHANGE_BYTES_MAX", 60)
     with pytest.raises(Refused, match="make it in several steps"):
         Theory(ROWS).prepare(transaction(retract=("reacts(_,_,_,_)", "actor(_,_,_)")))
 
 
 def test_a_transaction_of_endless_work_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "QUERY_STEPS_MAX", 100)
+    monkeypatch.setattr(limits, "QUERY_STEPS_MAX", 100)
     with pytest.raises(Refused, match="more than 100 facts"):
         Theory(ROWS).prepare(transaction(retract=("reacts(_,_,_,_)",) * 60))
     with pytest.raises(Refused, match="too deep"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from kb_steered import PromiseBroken, Steered, promised
 
-from zactor.kernel import config
+from zactor.kernel import limits
 
 
 @pytest.mark.xfail(
@@ -17,7 +17,7 @@ from zactor.kernel import config
 def test_a_node_with_a_history_and_no_vote_founds_no_cluster_with_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(config, "KB_QUICK_BYTES", 0)  # a newcomer takes all before it is let in
+    monkeypatch.setattr(limits, "KB_QUICK_BYTES", 0)  # a newcomer takes all before it is let in
     cluster = Steered("n1", "n2")
     cluster.found("n1")
     ids = [f"t{number}" for number in range(5)]

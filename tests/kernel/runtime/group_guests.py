@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from zactor import Actor, MembershipMessage, RoomMessage, action
+from zactor import Actor, GroupMessage, MembershipMessage, action
 from zactor.kernel import Kernel
 
 
@@ -13,10 +13,10 @@ class Guest(Actor):
     """Does in groups what it is told to, and notes all that it sees."""
 
     def __init__(self) -> None:
-        self.seen: list[RoomMessage | MembershipMessage] = []
+        self.seen: list[GroupMessage | MembershipMessage] = []
         self.threads: set[str] = set()
 
-    def on_message(self, message: RoomMessage) -> None:
+    def on_message(self, message: GroupMessage) -> None:
         self.threads.add(threading.current_thread().name)
         self.seen.append(message)
 
@@ -42,7 +42,7 @@ class Guest(Actor):
             self.multicast(to, number)
 
     @action
-    def all(self) -> list[RoomMessage | MembershipMessage]:
+    def all(self) -> list[GroupMessage | MembershipMessage]:
         return self.seen
 
     @action
@@ -63,4 +63,4 @@ def seen(kernel: Kernel, name: str) -> list[Any]:
 
 
 def values(kernel: Kernel, name: str) -> list[Any]:
-    return [event.value for event in seen(kernel, name) if isinstance(event, RoomMessage)]
+    return [event.value for event in seen(kernel, name) if isinstance(event, GroupMessage)]

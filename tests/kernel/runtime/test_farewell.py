@@ -13,7 +13,7 @@ from deadlines import DEADLINE_S, join
 from slowness import Slowness
 
 from zactor import Actor, action
-from zactor.kernel import config
+from zactor.kernel import limits
 from zactor.kernel.errors import NotDelivered, OutcomeUnknown, TimedOut
 from zactor.kernel.runtime.kernel import Kernel
 
@@ -69,9 +69,9 @@ def events() -> Any:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "STOP_HOOK_S", 0.05)
-    monkeypatch.setattr(config, "STOP_CANCEL_S", 0.05)
-    monkeypatch.setattr(config, "WATCH_PERIOD_S", 0.01)
+    monkeypatch.setattr(limits, "STOP_HOOK_S", 0.05)
+    monkeypatch.setattr(limits, "STOP_CANCEL_S", 0.05)
+    monkeypatch.setattr(limits, "WATCH_PERIOD_S", 0.01)
 
 
 @pytest.fixture

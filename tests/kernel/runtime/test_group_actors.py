@@ -16,7 +16,7 @@ import pytest
 from deadlines import DEADLINE_S, run_to_end
 from group_guests import Guest, guests, seen, values
 
-from zactor import Actor, MembershipCause, MembershipMessage, RoomMessage, Service, action
+from zactor import Actor, GroupMessage, MembershipCause, MembershipMessage, Service, action
 from zactor.kernel import Kernel
 
 
@@ -44,7 +44,7 @@ def test_a_member_sees_itself_come_then_what_follows_in_one_order(kernel: Kernel
         (both, MembershipCause.JOIN, "#b#local"),
     ]
     assert mine[1:] == hers
-    assert hers[1] == RoomMessage(
+    assert hers[1] == GroupMessage(
         sender="#b#local", groups=("room",), value=1, service=Service.AGREED, transitional=False
     )
     assert hers[2].sender == "#a#local"
@@ -61,7 +61,7 @@ def test_a_message_to_several_groups_comes_once_with_all_their_names(kernel: Ker
     kernel.ask("a", "enter", "other")
     kernel.spawn(Guest, name="outside")
     kernel.ask("outside", "say", 1, to=("room", "other", "nobody"), service=Service.SAFE)
-    (message,) = [event for event in seen(kernel, "a") if isinstance(event, RoomMessage)]
+    (message,) = [event for event in seen(kernel, "a") if isinstance(event, GroupMessage)]
     assert message.groups == ("room", "other", "nobody")
     assert message.service is Service.SAFE
     assert values(kernel, "outside") == []
@@ -80,7 +80,7 @@ def test_any_value_travels_and_bytes_stay_what_they_are(kernel: Kernel) -> None:
 def test_a_sender_is_answered_over_its_private_group(kernel: Kernel) -> None:
     guests(kernel, "a", "b")
     kernel.ask("a", "say", "who?", discard=True)
-    (question,) = [event for event in seen(kernel, "b") if isinstance(event, RoomMessage)]
+    (question,) = [event for event in seen(kernel, "b") if isinstance(event, GroupMessage)]
     kernel.ask("b", "say", "me", to=question.sender)
     assert (values(kernel, "a"), values(kernel, "b")) == (["me"], ["who?"])
 
@@ -150,7 +150,7 @@ def test_what_a_stopping_actor_says_last_is_heard(kernel: Kernel) -> None:
 
 def test_what_waits_in_the_mailbox_of_who_stops_at_once_is_a_dead_letter(kernel: Kernel) -> None:
     class Tired(Guest):
-        def on_message(self, message: RoomMessage) -> None:
+        def on_message(self, message: GroupMessage) -> None:
             self.stop()
 
     guests(kernel, "a")
@@ -163,7 +163,7 @@ def test_what_waits_in_the_mailbox_of_who_stops_at_once_is_a_dead_letter(kernel:
 
 def test_a_hook_that_raises_costs_one_message_only(kernel: Kernel) -> None:
     class Moody(Guest):
-        def on_message(self, message: RoomMessage) -> None:
+        def on_message(self, message: GroupMessage) -> None:
             if message.value == 1:
                 raise ZeroDivisionError("no")
             super().on_message(message)
@@ -175,7 +175,7 @@ def test_a_hook_that_raises_costs_one_message_only(kernel: Kernel) -> None:
 
 def test_hooks_may_be_async_and_come_one_at_a_time(kernel: Kernel) -> None:
     class Slow(Guest):
-        async def on_message(self, message: RoomMessage) -> None:
+        async def on_message(self, message: GroupMessage) -> None:
             self.seen.append(message)
             await asyncio.sleep(0.001)
             self.seen.append(message)

@@ -9,8 +9,8 @@ import pytest
 from deadlines import DEADLINE_S
 from group_guests import Guest, guests, seen, values
 
-from zactor import RoomMessage, Service, action
-from zactor.kernel import Kernel, config
+from zactor import GroupMessage, Service, action
+from zactor.kernel import Kernel, limits
 from zactor.kernel.errors import ActorError, AlreadyExists, MailboxFull, NoSuchAction, NoSuchThing
 
 
@@ -65,13 +65,13 @@ def test_beyond_the_hard_limit_a_message_is_refused_at_its_line(
             return taken
 
     guests(kernel, "a", cls=Bold)
-    monkeypatch.setattr(config, "GROUP_QUEUE_HARD", 10)
+    monkeypatch.setattr(limits, "GROUP_QUEUE_HARD", 10)
     assert kernel.ask("a", "overdo", 15) == list(range(10))
     assert values(kernel, "a") == list(range(10))
 
 
 def test_more_than_a_window_goes_through_in_order_whether_awaited_or_not(kernel: Kernel) -> None:
-    count = 3 * config.GROUP_QUEUE_SOFT
+    count = 3 * limits.GROUP_QUEUE_SOFT
     guests(kernel, "a")
     kernel.ask("a", "shout", count)
     assert values(kernel, "a") == list(range(count))
@@ -90,13 +90,13 @@ def test_an_actor_that_is_far_behind_itself_goes_on(kernel: Kernel) -> None:
             for _ in range(count):
                 self.multicast("room", bytes(4_096))
 
-        async def on_message(self, message: RoomMessage) -> None:
+        async def on_message(self, message: GroupMessage) -> None:
             self.seen.append(message)
             if self.left:
                 self.left -= 1
                 await self.multicast("room", bytes(4_096))
 
-    first = 2 * config.GROUP_BACKLOG_MESSAGES  # beyond what is acknowledged, and beyond a window
+    first = 2 * limits.GROUP_BACKLOG_MESSAGES  # beyond what is acknowledged, and beyond a window
     guests(kernel, "a", cls=Talker)
     kernel.ask("a", "flood", first)
     assert len(values(kernel, "a")) == first + 2_000
@@ -134,9 +134,9 @@ def test_joining_twice_and_leaving_what_was_not_joined_are_told(kernel: Kernel) 
 def test_a_message_that_is_too_long_is_refused_at_its_line(kernel: Kernel) -> None:
     guests(kernel, "a")
     with pytest.raises(ActorError, match="the limit is 1048576"):
-        kernel.ask("a", "say", bytes(config.GROUP_PAYLOAD_BYTES_MAX + 1))
-    kernel.ask("a", "say", bytes(config.GROUP_PAYLOAD_BYTES_MAX))
-    assert [len(value) for value in values(kernel, "a")] == [config.GROUP_PAYLOAD_BYTES_MAX]
+        kernel.ask("a", "say", bytes(limits.GROUP_PAYLOAD_BYTES_MAX + 1))
+    kernel.ask("a", "say", bytes(limits.GROUP_PAYLOAD_BYTES_MAX))
+    assert [len(value) for value in values(kernel, "a")] == [limits.GROUP_PAYLOAD_BYTES_MAX]
 
 
 @pytest.mark.parametrize("service", ["agreed", "SAFE", Service.FIFO])

@@ -10,7 +10,7 @@ import pytest
 from zactor import Actor, action
 from zactor.kernel.errors import NotDelivered
 from zactor.kernel.ids import NodeId
-from zactor.kernel.runtime.router import Place
+from zactor.kernel.runtime.directory import Place
 
 
 class Target(Actor):

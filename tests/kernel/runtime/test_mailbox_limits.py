@@ -9,7 +9,7 @@ import pytest
 from deadlines import DEADLINE_S
 
 from zactor import Actor, action, signal
-from zactor.kernel import config
+from zactor.kernel import limits
 from zactor.kernel.errors import ConfigError, MailboxFull, NotDelivered, RemoteActionError
 
 
@@ -316,7 +316,7 @@ def test_an_actor_does_not_wait_for_itself(world: Any) -> None:
 def test_one_action_may_overshoot_up_to_the_hard_limit(
     slows: Slows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(config, "MAILBOX_MESSAGES_HARD", 50)
+    monkeypatch.setattr(limits, "MAILBOX_MESSAGES_HARD", 50)
     ref = slows("block")
     slows.fill(ref, 51)
     with pytest.raises(MailboxFull):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from zactor import Actor, Service, action, signal
-from zactor.kernel import Kernel, config
+from zactor.kernel import Kernel, limits
 from zactor.kernel.errors import ActorError, MailboxFull
 
 
@@ -101,7 +101,7 @@ def test_a_reactor_that_is_gone_leaves_dead_letters(kernel: Kernel) -> None:
 def test_a_signal_too_long_for_group_order_is_refused_and_nobody_has_it(kernel: Kernel) -> None:
     names = wired(kernel, f=Service.FIFO, a=Service.AGREED)
     with pytest.raises(ActorError, match="connect with service fifo"):
-        kernel.ask("t1", "burst", 1, bytes(config.GROUP_PAYLOAD_BYTES_MAX))
+        kernel.ask("t1", "burst", 1, bytes(limits.GROUP_PAYLOAD_BYTES_MAX))
     kernel.run_until_idle(10)
     assert [kernel.ask(name, "all") for name in names] == [[], []]
 
@@ -127,7 +127,7 @@ def test_a_signal_beyond_the_hard_limit_is_refused_at_its_line(
 ) -> None:
     (name,) = wired(kernel, h=Service.AGREED)
     kernel.run_until_idle(10)
-    monkeypatch.setattr(config, "GROUP_QUEUE_HARD", 10)
+    monkeypatch.setattr(limits, "GROUP_QUEUE_HARD", 10)
     with pytest.raises(ActorError, match="10 messages to groups wait") as caught:
         kernel.ask("t1", "burst", 15)
     assert caught.value.fields()["remote_type"] == MailboxFull.__name__

@@ -14,10 +14,10 @@ import pytest
 from deadlines import DEADLINE_S
 
 from zactor import Actor, action
+from zactor.kernel.runtime.blueprint import blueprint_of
 from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.dispatcher import SharedLoop
-from zactor.kernel.runtime.mailbox import DeadLetter
-from zactor.kernel.runtime.router import blueprint_of
+from zactor.kernel.runtime.envelope import DeadLetter
 from zactor.kernel.runtime.runtime import Runtime
 
 

@@ -19,8 +19,8 @@ from zactor.kernel.errors import (
     RemoteActionError,
     TimedOut,
 )
-from zactor.kernel.protocol import messages
-from zactor.kernel.runtime.router import Place
+from zactor.kernel.messages.actors import Failure, Reply, Signal
+from zactor.kernel.runtime.directory import Place
 from zactor.kernel.wire import payload
 from zactor.kernel.wire.bulky import Bulky
 
@@ -252,7 +252,7 @@ def test_data_policy_refuses_what_is_not_plain_at_the_senders_line(worlds: Any, 
     # A node that sends pickles all the same gets them back, unread.
     pickled = payload.encode((Trap(explode),), {})
     assert isinstance(pickled, bytes)
-    one.ports["n2"].put(messages.Signal((other.uid("t"),), 0, 77, "note", pickled))
+    one.ports["n2"].put(Signal((other.uid("t"),), 0, 77, "note", pickled))
     until(lambda: [letter.number for letter in one.dead] == [77])
     assert "a pickle arrived" in one.dead[0].reason
     source = one.spawn(Source, "s")
@@ -338,9 +338,9 @@ def test_the_door_asks_tells_and_emits(worlds: Any, until: Any) -> None:
         one.runtime.request(name, "echo", encoded, outcomes.append)
         one.runtime.request(name, "fail", encoded, outcomes.append)
     until(lambda: len(outcomes) == 4)
-    replies = [item for item in outcomes if isinstance(item, messages.Reply)]
+    replies = [item for item in outcomes if isinstance(item, Reply)]
     assert [payload.decode_value(reply.payload, ()) for reply in replies] == [5, 5]
-    kinds = [item.kind for item in outcomes if isinstance(item, messages.Failure)]
+    kinds = [item.kind for item in outcomes if isinstance(item, Failure)]
     assert kinds == ["RemoteActionError", "RemoteActionError"]
     with pytest.raises(NoSuchActor):
         one.runtime.request("nobody", "echo", encoded, None)

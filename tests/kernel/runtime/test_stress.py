@@ -10,8 +10,8 @@ import pytest
 from deadlines import DEADLINE_S, join
 
 from zactor import Actor, action
+from zactor.kernel.actors.reply import Reply
 from zactor.kernel.errors import ActorError, NotDelivered
-from zactor.kernel.runtime.refs import Reply
 
 SENDERS_COUNT = 4
 MESSAGES_COUNT = 3_000

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import zmq
 
-from zactor.kernel.config import ZMTP_SILENCE_MS
+from zactor.kernel.limits import ZMTP_SILENCE_MS
 from zactor.kernel.transport import sockets
 from zactor.kernel.transport.authenticator import Authenticator
 from zactor.kernel.transport.keys import cluster_keys, node_keys

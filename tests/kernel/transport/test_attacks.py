@@ -18,7 +18,7 @@ import pytest
 import zmq
 from deadlines import DEADLINE_S, running
 
-from zactor.kernel.config import FRAME_BYTES_MAX
+from zactor.kernel.limits import FRAME_BYTES_MAX
 from zactor.kernel.transport import sockets
 from zactor.kernel.transport.keys import ClusterKeys, KeyPair
 

@@ -14,24 +14,27 @@ import structlog
 import zmq
 from deadlines import DEADLINE_S
 
-from zactor.kernel import config
+from zactor.kernel import limits
 from zactor.kernel.errors import AlreadyExists, Refused
 from zactor.kernel.ids import NodeId
-from zactor.kernel.protocol import messages
-from zactor.kernel.protocol.link import Transmit
-from zactor.kernel.protocol.view import ViewId
-from zactor.kernel.transport.ground import Address
+from zactor.kernel.link.effects import Transmit
+from zactor.kernel.messages.actors import Ask, Failure, Signal, Undelivered
+from zactor.kernel.messages.frames import Heartbeat
+from zactor.kernel.messages.groups import GroupHeartbeat
+from zactor.kernel.messages.operations import Hello, Inspect, Problem, Request
+from zactor.kernel.messages.views import ViewId
+from zactor.kernel.transport.door_clients import Client
 from zactor.kernel.transport.hub import Hub
 from zactor.kernel.transport.keys import cluster_keys, node_keys
 from zactor.kernel.transport.peer import Peer
-from zactor.kernel.transport.seam import Client
+from zactor.kernel.transport.socket_context import Address
 from zactor.kernel.transport.sockets import connect_door
 from zactor.kernel.wire import codec, results
 
 
-def first_heartbeat(me: NodeId) -> messages.GroupHeartbeat:
+def first_heartbeat(me: NodeId) -> GroupHeartbeat:
     view = ViewId(0, me)
-    return messages.GroupHeartbeat(me, 1, view, view, me, (), (), 0, 0, (0,), 0)
+    return GroupHeartbeat(me, 1, view, view, me, (), (), 0, 0, (0,), 0)
 
 
 class Recorder:
@@ -51,7 +54,7 @@ class Recorder:
         self.items += items
         self.news.set()
 
-    def on_request(self, client: Client, request: messages.Request) -> None:
+    def on_request(self, client: Client, request: Request) -> None:
         raise AssertionError("only Hello is asked here")
 
     def on_peer_up(self, peer: Peer) -> None:
@@ -66,7 +69,7 @@ class Recorder:
         self.disconnected += 1
         self.news.set()
 
-    def on_heartbeat(self, heartbeat: messages.Heartbeat) -> None:
+    def on_heartbeat(self, heartbeat: Heartbeat) -> None:
         self.beats.append(heartbeat.group.sender.name)
         self.news.set()
 
@@ -103,8 +106,8 @@ async def hub(home: Path, name: str, incarnation: int = 1) -> AsyncIterator[tupl
         made.close()
 
 
-def signal(number: int) -> messages.Signal:
-    return messages.Signal((7,), 1, number, "inc", b"x")
+def signal(number: int) -> Signal:
+    return Signal((7,), 1, number, "inc", b"x")
 
 
 @contextlib.asynccontextmanager
@@ -161,10 +164,10 @@ def test_another_version_of_the_wire_is_refused_by_name(
 ) -> None:
     async def story() -> None:
         async with hub(tmp_path, "n1") as (one, _), hub(tmp_path, "n2") as (two, _):
-            older = messages.Hello(
+            older = Hello(
                 **{
                     field: getattr(one.hello(), field)
-                    for field in messages.Hello.__struct_fields__
+                    for field in Hello.__struct_fields__
                     if field != "version"
                 },
                 version=0,
@@ -244,8 +247,8 @@ def test_a_link_is_dialled_again_when_heartbeats_come_back(tmp_path: Path) -> No
         async with linked(tmp_path) as ((one, user), (_, there)):
             peer = one.peers["n2"]
             before = peer.dealer
-            one.pulse._note("n2", one.pulse._subscribers["n2"], False)
-            one.pulse._note("n2", one.pulse._subscribers["n2"], True)
+            one.heartbeats._note("n2", one.heartbeats._subscribers["n2"], False)
+            one.heartbeats._note("n2", one.heartbeats._subscribers["n2"], True)
             assert peer.dealer is not before
             assert not peer.connected
             assert user.disconnected == 1
@@ -255,11 +258,11 @@ def test_a_link_is_dialled_again_when_heartbeats_come_back(tmp_path: Path) -> No
             assert peer.connected
             assert before is not None
             assert not before.closed, "the peer may have slept, with a full queue"
-            for _ in range(config.LINK_ASIDE_MAX):
-                one.pulse._note("n2", one.pulse._subscribers["n2"], False)
-                one.pulse._note("n2", one.pulse._subscribers["n2"], True)
+            for _ in range(limits.LINK_ASIDE_MAX):
+                one.heartbeats._note("n2", one.heartbeats._subscribers["n2"], False)
+                one.heartbeats._note("n2", one.heartbeats._subscribers["n2"], True)
             assert before.closed, "there is a limit"
-        assert one._ground.context.closed
+        assert one._sockets_context.context.closed
 
     asyncio.run(story())
 
@@ -272,26 +275,26 @@ GOOD = [signal(number) for number in (1, 2, 3)]
     ("bad", "told", "arrives"),
     [
         (
-            messages.Signal((7, 8), 1, 9, BAD, b""),
-            messages.Undelivered((7, 8), 1, 9, BAD, ""),
-            messages.Signal((), 0, 0, "", b""),
+            Signal((7, 8), 1, 9, BAD, b""),
+            Undelivered((7, 8), 1, 9, BAD, ""),
+            Signal((), 0, 0, "", b""),
         ),
         (
-            messages.Ask(7, 1, 9, BAD, b""),
-            messages.Failure(9, "LocalProtocolError", "", {}),
-            messages.Signal((), 0, 0, "", b""),
+            Ask(7, 1, 9, BAD, b""),
+            Failure(9, "LocalProtocolError", "", {}),
+            Signal((), 0, 0, "", b""),
         ),
         (
-            messages.Failure(9, "ValueError", BAD, {}),
+            Failure(9, "ValueError", BAD, {}),
             None,
-            messages.Failure(9, "LocalProtocolError", "", {}),
+            Failure(9, "LocalProtocolError", "", {}),
         ),
         (
-            messages.Request(9, messages.Look(BAD, "")),
-            messages.Problem(9, "LocalProtocolError", "", {}),
-            messages.Undelivered((), 0, 0, "", ""),
+            Request(9, Inspect(BAD, "")),
+            Problem(9, "LocalProtocolError", "", {}),
+            Undelivered((), 0, 0, "", ""),
         ),
-        (first_heartbeat(NodeId(BAD, 1)), None, messages.Undelivered((), 0, 0, "", "")),
+        (first_heartbeat(NodeId(BAD, 1)), None, Undelivered((), 0, 0, "", "")),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -299,9 +302,9 @@ def test_what_cant_be_encoded_is_an_error_for_its_sender_and_what_follows_arrive
     tmp_path: Path, bad: object, told: object, arrives: object
 ) -> None:
     def without_reason(item: object) -> object:
-        if isinstance(item, messages.Undelivered):
+        if isinstance(item, Undelivered):
             return msgspec.structs.replace(item, reason="")
-        is_error = isinstance(item, messages.Failure | messages.Problem)
+        is_error = isinstance(item, Failure | Problem)
         return msgspec.structs.replace(item, message="") if is_error else item
 
     async def story() -> None:
@@ -322,7 +325,7 @@ def test_what_takes_the_place_of_the_bad_is_what_goes_again_after_a_break(tmp_pa
     async def story() -> None:
         async with linked(tmp_path) as ((one, user), _):
             peer = one.peers["n2"]
-            bad = messages.Signal((7,), 1, 9, BAD, b"")
+            bad = Signal((7,), 1, 9, BAD, b"")
             frames = [
                 effect.frame
                 for effect in peer.link.submit([GOOD[0], bad], one.now_ms())
@@ -331,7 +334,7 @@ def test_what_takes_the_place_of_the_bad_is_what_goes_again_after_a_break(tmp_pa
             peer.unsent.extend(frames)
             peer.flush()
             kept = [item for sent in peer.link._out.unacknowledged for item in sent.items]
-            assert kept == [GOOD[0], messages.Signal((), 0, 0, "", b"")]
+            assert kept == [GOOD[0], Signal((), 0, 0, "", b"")]
             assert len(user.items) == 1
 
     asyncio.run(story())
@@ -345,7 +348,7 @@ def test_a_request_at_which_the_node_fails_keeps_no_other_from_being_read(
     async def story() -> list[object]:
         async with hub(tmp_path, "n1") as (one, user):
 
-            def fail(client: Client, request: messages.Request) -> None:
+            def fail(client: Client, request: Request) -> None:
                 user.items.append(request.number)
                 user.news.set()
                 raise RuntimeError("sick")
@@ -356,8 +359,8 @@ def test_a_request_at_which_the_node_fails_keeps_no_other_from_being_read(
                 keys = cluster_keys(tmp_path)
                 client = connect_door(context, one.endpoint, keys.door, keys.server.public)
                 for number in range(count):
-                    look = messages.Look(what="status", argument="")
-                    request = messages.Request(number, look)
+                    look = Inspect(what="status", argument="")
+                    request = Request(number, look)
                     client.send_multipart(codec.encode_request(request), zmq.NOBLOCK)
                 await user.until(lambda: len(user.items) == count)
             finally:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import zmq
 
-from zactor.kernel.config import FRAME_BYTES_MAX, LINK_RECEIVE_FRAMES, LINK_SEND_FRAMES, NODE_PORT
 from zactor.kernel.errors import ConfigError, NotReachable
+from zactor.kernel.limits import FRAME_BYTES_MAX, LINK_RECEIVE_FRAMES, LINK_SEND_FRAMES, NODE_PORT
 from zactor.kernel.transport import sockets
 from zactor.kernel.transport.keys import KeyPair
 

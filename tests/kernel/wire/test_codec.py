@@ -15,28 +15,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zactor.kernel import config
+from zactor.kernel import limits
 from zactor.kernel.errors import LocalProtocolError, RemoteProtocolError
 from zactor.kernel.ids import NodeId
-from zactor.kernel.protocol import messages
-from zactor.kernel.protocol.messages import (
-    Answer,
-    Ask,
-    Bulk,
-    Failure,
-    GroupHeartbeat,
-    Heartbeat,
-    LinkFrame,
-    Look,
-    Problem,
-    Reply,
-    Request,
-    Signal,
-    Undelivered,
-)
-from zactor.kernel.protocol.view import ViewId
+from zactor.kernel.messages.actors import Ask, Bulk, Failure, Reply, Signal, Undelivered, Wired
+from zactor.kernel.messages.frames import Heartbeat, Item, LinkFrame
+from zactor.kernel.messages.groups import GroupHeartbeat
+from zactor.kernel.messages.operations import Answer, Inspect, Operation, Problem, Request
+from zactor.kernel.messages.views import ViewId
 from zactor.kernel.wire import codec
-from zactor.kernel.wire.codec import Bulky
+from zactor.kernel.wire.bulky import Bulky
 
 
 def sample(kind: Any) -> Any:
@@ -63,9 +51,9 @@ def sample(kind: Any) -> Any:
     return kind(*[sample(hints[name]) for name in kind.__struct_fields__])
 
 
-PLAIN: list[Any] = [sample(kind) for kind in get_args(messages.Item) if kind is not Bulk]
-OPERATIONS: list[Any] = [sample(kind) for kind in get_args(messages.Operation)]
-ONE_PART = config.PART_BYTES_MAX
+PLAIN: list[Any] = [sample(kind) for kind in get_args(Item) if kind is not Bulk]
+OPERATIONS: list[Any] = [sample(kind) for kind in get_args(Operation)]
+ONE_PART = limits.PART_BYTES_MAX
 FAILURE = Failure(1, "Refused", "no", {})
 
 
@@ -75,7 +63,7 @@ def frame(*items: object) -> LinkFrame:
 
 def through(*items: object) -> tuple[object, ...]:
     parts = codec.encode_frame(frame(*items))
-    assert all(len(part) <= config.FRAME_BYTES_MAX for part in parts)
+    assert all(len(part) <= limits.FRAME_BYTES_MAX for part in parts)
     back = codec.decode_inbound([bytes(part) for part in parts])
     assert isinstance(back, LinkFrame)
     assert msgspec.structs.replace(back, items=()) == frame()
@@ -108,7 +96,7 @@ def test_long_buffers_come_back_whole(size: int) -> None:
 
 @pytest.mark.parametrize("more", [0, 1, ONE_PART])
 def test_a_long_payload_travels_as_parts_and_comes_back_inside_its_item(more: int) -> None:
-    payload = b"p" * (config.INLINE_BYTES_MAX + more)
+    payload = b"p" * (limits.INLINE_BYTES_MAX + more)
     sent = (Ask(1, 2, 3, "inc", payload), Bulky(Signal((1,), 2, 3, "inc", payload), (b"buffer",)))
     for got, want in zip(through(*sent), sent, strict=True):
         assert_same(got, want)
@@ -139,7 +127,7 @@ def test_requests_answers_and_heartbeats_come_back_as_they_were() -> None:
 
 
 def test_both_ends_count_the_same_credits() -> None:
-    long = b"p" * (config.INLINE_BYTES_MAX + 1)
+    long = b"p" * (limits.INLINE_BYTES_MAX + 1)
     signal, ask, reply = Signal((1,), 2, 3, "a", long), Ask(1, 2, 3, "a", b""), Reply(1, long)
     sent = (signal, ask, reply, *(Bulky(item, (b"b",)) for item in (signal, ask, reply)), FAILURE)
     assert [codec.is_credited(item) for item in sent] == [True, True, False] * 2 + [False]
@@ -173,17 +161,17 @@ class Endless(bytes):
     """Bytes that only say that they are many."""
 
     def __len__(self) -> int:
-        return config.MESSAGE_BYTES_MAX + 1
+        return limits.MESSAGE_BYTES_MAX + 1
 
 
 @pytest.mark.parametrize(
     "item",
     [
-        Bulky(Reply(1, b""), (b"",) * (config.BUFFERS_MAX + 1)),
+        Bulky(Reply(1, b""), (b"",) * (limits.BUFFERS_MAX + 1)),
         Bulky(Reply(1, b""), (Endless(),)),
         Ask(1, 2, 3, "a", Endless()),
-        Ask(1, 2, 3, "a" * config.FRAME_BYTES_MAX, b""),
-        Failure(1, "ZactorError", "a" * config.FRAME_BYTES_MAX, {}),
+        Ask(1, 2, 3, "a" * limits.FRAME_BYTES_MAX, b""),
+        Failure(1, "ZactorError", "a" * limits.FRAME_BYTES_MAX, {}),
     ],
 )
 def test_an_item_beyond_the_limits_is_refused_at_its_sender(item: object) -> None:
@@ -194,15 +182,15 @@ def test_an_item_beyond_the_limits_is_refused_at_its_sender(item: object) -> Non
 def test_an_item_within_the_limits_may_travel() -> None:
     for item in PLAIN:
         codec.check_item(item)
-    codec.check_item(Bulky(Ask(1, 2, 3, "a", b"x" * (1 << 20)), (b"",) * config.BUFFERS_MAX))
+    codec.check_item(Bulky(Ask(1, 2, 3, "a", b"x" * (1 << 20)), (b"",) * limits.BUFFERS_MAX))
 
 
 def test_what_was_not_checked_is_refused_when_it_is_encoded() -> None:
-    long = "a" * config.FRAME_BYTES_MAX
+    long = "a" * limits.FRAME_BYTES_MAX
     stories: list[Callable[[], object]] = [
         lambda: codec.encode_frame(frame(Ask(1, 2, 3, long, b""))),
-        lambda: codec.encode_frame(frame(Bulky(Reply(1, b""), (b"",) * (config.BUFFERS_MAX + 1)))),
-        lambda: codec.encode_request(Request(1, Look(long, ""))),
+        lambda: codec.encode_frame(frame(Bulky(Reply(1, b""), (b"",) * (limits.BUFFERS_MAX + 1)))),
+        lambda: codec.encode_request(Request(1, Inspect(long, ""))),
         lambda: codec.encode_outbound(Answer(1, False, long.encode())),
     ]
     for story in stories:
@@ -224,7 +212,7 @@ MALFORMED: dict[str, list[bytes]] = {
     "half a frame": [BODY[:-1]],
     "more than a frame": [BODY + b"\x00"],
     "a part too many": [BODY, b""],
-    "a request with a part": [msgspec.msgpack.encode(Request(1, Look("a", ""))), b""],
+    "a request with a part": [msgspec.msgpack.encode(Request(1, Inspect("a", ""))), b""],
     "an answer": [msgspec.msgpack.encode(Answer(1, False, b""))],
     "an item that is a frame": [msgspec.msgpack.encode(frame(frame()))],
     "a field too many": [msgspec.msgpack.encode([80, 3, 8, 1, 0, 9, False, True, [], 0])],
@@ -242,7 +230,7 @@ MALFORMED: dict[str, list[bytes]] = {
         b"\x99\x50\x03\x08\x01\x00\x09\xc2\xc3\x91\x93\x03\x01" + b"\xc6\xff\xff\xff\xff"
     ],
     "too many items": [msgspec.msgpack.encode(frame(*[Reply(1, b"")] * 513))],
-    "too long a body": [b"\x00" * (config.FRAME_BYTES_MAX + 1)],
+    "too long a body": [b"\x00" * (limits.FRAME_BYTES_MAX + 1)],
     "no buffers": [bulk()],
     "too few parts": [bulk(1, 1), b"x"],
     "no parts": [bulk(1)],
@@ -252,7 +240,7 @@ MALFORMED: dict[str, list[bytes]] = {
     "a buffer in odd parts": [bulk(ONE_PART + 1), b"x", b"x" * ONE_PART],
     "a size below zero": [bulk(2, -1), b"xx", b""],
     "sizes that add up": [bulk(-5, 6), b"", b"x"],
-    "too long a buffer": [bulk(config.MESSAGE_BYTES_MAX + 1)],
+    "too long a buffer": [bulk(limits.MESSAGE_BYTES_MAX + 1)],
     "too many buffers": [bulk(*[0] * 1025), *[b""] * 1025],
     "a size beyond all": [bulk(2**64 - 1)],
     "two payloads": [bulk(1, head_first=True, payload=b"y"), b"x"],
@@ -336,7 +324,7 @@ def test_mutated_frames_decode_or_fail_and_nothing_else() -> None:
 
 
 def test_a_signal_in_group_order_comes_back_as_it_was_or_is_refused() -> None:
-    signal = messages.Wired((("n1", (1, 2)), ("n2", (3,))), 4, 5, "inc", b"args")
+    signal = Wired((("n1", (1, 2)), ("n2", (3,))), 4, 5, "inc", b"args")
     body = codec.encode_wired(signal)
     assert codec.decode_wired(body) == signal
     for wrong in (b"", body[:-1], body + b"x", codec.encode_heartbeat(a_heartbeat())):
@@ -362,4 +350,4 @@ def test_mutated_answers_and_heartbeats_decode_or_fail_and_nothing_else() -> Non
 
 def test_text_that_is_none_is_told_to_who_would_send_it() -> None:
     with pytest.raises(LocalProtocolError, match="a Request with text that is none"):
-        codec.encode_request(Request(1, Look("node", "caf\udce9"), 0.0, ""))
+        codec.encode_request(Request(1, Inspect("node", "caf\udce9"), 0.0, ""))

@@ -5,17 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from zactor.kernel.config import FRAME_BYTES_MAX
 from zactor.kernel.errors import LocalProtocolError, RemoteProtocolError
 from zactor.kernel.ids import NodeId
-from zactor.kernel.protocol.messages import (
-    CohortGroups,
-    GroupBulk,
-    GroupState,
-    Install,
-    LinkFrame,
-)
-from zactor.kernel.protocol.view import GroupId, SessionId, ViewId
+from zactor.kernel.limits import FRAME_BYTES_MAX
+from zactor.kernel.messages.frames import LinkFrame
+from zactor.kernel.messages.groups import CohortGroups, GroupBulk, GroupState, Install
+from zactor.kernel.messages.views import GroupId, SessionId, ViewId
 from zactor.kernel.wire import codec
 
 A = NodeId("a", 1)

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zactor.kernel import config
+from zactor.kernel import limits
 from zactor.kernel.errors import ConfigError, RemoteProtocolError
 from zactor.kernel.wire import payload
 from zactor.kernel.wire.payload import Outsize
@@ -113,7 +113,7 @@ def test_a_payload_is_a_snapshot() -> None:
 
 
 def test_long_buffers_stay_outside_and_short_ones_inside() -> None:
-    long = np.arange(config.BUFFER_BYTES_MIN // 8, dtype="i8")
+    long = np.arange(limits.BUFFER_BYTES_MIN // 8, dtype="i8")
     short = np.arange(10)
     body = payload.encode((long, short), {"again": long[::-1]})
     assert isinstance(body, Outsize)
@@ -126,8 +126,8 @@ def test_long_buffers_stay_outside_and_short_ones_inside() -> None:
 
 
 def test_no_more_buffers_leave_than_a_message_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "BUFFERS_MAX", 2)
-    arrays = [np.full(config.BUFFER_BYTES_MIN, n, dtype="u1") for n in range(4)]
+    monkeypatch.setattr(limits, "BUFFERS_MAX", 2)
+    arrays = [np.full(limits.BUFFER_BYTES_MIN, n, dtype="u1") for n in range(4)]
     body = payload.encode((arrays,), {})
     assert isinstance(body, Outsize)
     assert len(body.buffers) == 2
@@ -137,7 +137,7 @@ def test_no_more_buffers_leave_than_a_message_may_have(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("policy", ["pickle", "data"])
 def test_a_message_has_a_longest_size(policy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "MESSAGE_BYTES_MAX", 1_000)
+    monkeypatch.setattr(limits, "MESSAGE_BYTES_MAX", 1_000)
     payload.encode((b"x" * 900,), {}, policy)
     with pytest.raises(ConfigError, match="the limit is 1000"):
         payload.encode((b"x" * 1_000,), {}, policy)
@@ -146,9 +146,9 @@ def test_a_message_has_a_longest_size(policy: Any, monkeypatch: pytest.MonkeyPat
 
 
 def test_buffers_count_towards_the_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "MESSAGE_BYTES_MAX", config.BUFFER_BYTES_MIN)
+    monkeypatch.setattr(limits, "MESSAGE_BYTES_MAX", limits.BUFFER_BYTES_MIN)
     with pytest.raises(ConfigError, match="the limit is"):
-        payload.encode((np.zeros(config.BUFFER_BYTES_MIN, dtype="u1"),), {})
+        payload.encode((np.zeros(limits.BUFFER_BYTES_MIN, dtype="u1"),), {})
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_pickle_of_something_else_is_no_arguments(value: Any) -> None:
 
 
 def test_missing_buffers_are_a_refusal() -> None:
-    body = payload.encode((np.zeros(config.BUFFER_BYTES_MIN, dtype="u1"),), {})
+    body = payload.encode((np.zeros(limits.BUFFER_BYTES_MIN, dtype="u1"),), {})
     assert isinstance(body, Outsize)
     with pytest.raises(RemoteProtocolError, match="can't be unpickled"):
         payload.decode(body.head, ())

@@ -1,0 +1,195 @@
+"""Reply: what an ask ends with, for whoever waits for it, in whatever thread or loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
+
+import structlog
+
+from zactor.kernel.errors import TimedOut
+from zactor.kernel.homes import at_home
+
+R = TypeVar("R")
+
+log = structlog.get_logger()
+
+
+_End = tuple[Any, Callable[[Any], Any] | None, BaseException | None]
+
+"""How a Reply ended: with a value, which may have to be converted first, or with an error."""
+
+
+@at_home
+class Reply(Generic[R]):
+    """What an ask ends with: await it in any event loop, or call `result` in any thread.
+
+    Threads: all methods by any. The first of `set_result`, `set_error` and the timeout wins.
+    """
+
+    __slots__ = (
+        "_deadline",
+        "_ends",
+        "_listeners",
+        "_wait",
+        "_what",
+    )
+
+    def __init__(
+        self,
+        *,
+        timeout: float | None = None,
+        wait: Callable[[Reply[Any], float | None], None] | None = None,
+        what: tuple[str, str] = ("", ""),
+    ) -> None:
+        """Args:
+        timeout: seconds from now until it ends with TimedOut; None: never by itself.
+        wait: how to block until it is done or so many seconds passed; None: on an Event.
+        what: actor and action, for messages.
+        """
+        # Neither list needs a lock, since append and pop are atomic. Whoever ends it appends a
+        # whole end, and the first in the list counts: who was a moment later changes nothing.
+        # Listeners are appended by who waits and popped by who ends it.
+        self._ends: list[_End] = []
+        self._listeners: list[Callable[[Reply[Any]], None]] = []
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._wait = wait
+        self._what = what
+
+    # -- for who asked -----------------------------------------------------------------------
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return bool(self._ends)
+
+    def has_timeout(self) -> bool:
+        """Whether it ends by itself after some time."""
+        return self._deadline is not None
+
+    def __await__(self) -> Generator[Any, None, R]:
+        if not self._ends:
+            yield from self._settled().__await__()
+        return self._outcome()
+
+    def result(self, timeout: float | None = None) -> R:
+        """Block until it ends and return the value.
+
+        Raises:
+            TimedOut: not within `timeout` seconds; it may be waited for again.
+            ActorError: what the ask ended with, or this thread is the one that has to answer.
+        """
+        if not self._ends:
+            limit = self._patience(timeout)
+            (self._wait or block)(self, limit)
+            if not self._ends:
+                error = self._timed_out()
+                if self._deadline is not None and time.monotonic() >= self._deadline:
+                    self.set_error(error)
+                else:
+                    raise error
+        return self._outcome()
+
+    def add_done_callback(self, callback: Callable[[Reply[Any]], None]) -> None:
+        """Have `callback(self)` called when it ends, in the thread that ends it; now if it has.
+
+        What it raises is logged.
+        """
+        self._listeners.append(callback)
+        if self._ends:
+            self._notify()
+
+    def wait_by(self, wait: Callable[[Reply[Any], float | None], None]) -> None:
+        """Have `result` block by calling `wait(self, seconds)`."""
+        self._wait = wait
+
+    # -- for who answers ---------------------------------------------------------------------
+    def set_result(self, value: Any, convert: Callable[[Any], Any] | None = None) -> None:
+        """End it with `value`, or with what `convert(value)` gives in the thread that asks."""
+        if not self._ends:
+            self._ends.append((value, convert, None))
+            if self._listeners:
+                self._notify()
+
+    def set_error(self, error: BaseException) -> None:
+        """End it with `error`."""
+        if not self._ends:
+            self._ends.append((None, None, error))
+            if self._listeners:
+                self._notify()
+
+    # -- inside ------------------------------------------------------------------------------
+    def _notify(self) -> None:
+        listeners = self._listeners
+        while listeners:
+            try:
+                listener = listeners.pop(0)
+            except IndexError:  # the other side came first
+                break
+            try:
+                listener(self)
+            except Exception:  # of who listens, not of who ends it, nor of the next that listens
+                log.exception("reply_callback_failed", ask=".".join(self._what))
+
+    def _outcome(self) -> R:
+        value, convert, error = self._ends[0]
+        if error is not None:
+            raise error
+        if convert is not None:  # by each who looks meanwhile, all of the value as it came
+            try:
+                value = convert(value)
+            except Exception as error:  # converting unpickles: anything may come out of it
+                self._ends[0] = (None, None, error)
+                raise
+            self._ends[0] = (value, None, None)
+        result: R = value
+        return result
+
+    def _settled(self) -> asyncio.Future[None]:
+        """A future of the running loop that is done when this is."""
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+
+        def settle() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        def listen(_: Reply[Any]) -> None:
+            if asyncio._get_running_loop() is loop:
+                settle()
+            else:
+                with suppress(RuntimeError):  # that loop is closed: nobody waits there any more
+                    loop.call_soon_threadsafe(settle)
+
+        if self._deadline is not None:
+            delay = max(0.0, self._deadline - time.monotonic())
+            timer = loop.call_later(delay, self._expire)
+            future.add_done_callback(lambda _: timer.cancel())
+        self.add_done_callback(listen)
+        return future
+
+    def _expire(self) -> None:
+        self.set_error(self._timed_out())
+
+    def _timed_out(self) -> TimedOut:
+        actor, action = self._what
+        return TimedOut(f"no answer from {actor}.{action} in time: it may still be running")
+
+    def _patience(self, timeout: float | None) -> float | None:
+        if self._deadline is None:
+            return timeout
+        left = max(0.0, self._deadline - time.monotonic())
+        return left if timeout is None else min(left, timeout)
+
+    def __repr__(self) -> str:
+        state = "done" if self._ends else "pending"
+        return f"<Reply of {'.'.join(self._what)}, {state}>"
+
+
+def block(reply: Reply[Any], timeout: float | None) -> None:
+    """Block this thread until `reply` ends or `timeout` seconds have passed."""
+    ended = threading.Event()
+    reply.add_done_callback(lambda _: ended.set())
+    ended.wait(timeout)

@@ -1,0 +1,1 @@
+"""The group engine: membership, order and groups as machines without I/O."""

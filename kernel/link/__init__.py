@@ -1,0 +1,1 @@
+"""Exactly-once transfer between two incarnations: machines without I/O."""

@@ -1,0 +1,1 @@
+"""The grammar of all that travels: values only."""

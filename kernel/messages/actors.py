@@ -1,0 +1,83 @@
+"""Messages between actors: items of a link, and which of them take a credit."""
+
+from __future__ import annotations
+
+from zactor.kernel.messages.base import Message
+from zactor.kernel.messages.groups import GroupBulk
+
+
+class Signal(Message, frozen=True, tag=1, gc=False):
+    """Call `action` of the actors `targets` on the receiving node; nobody waits for an answer."""
+
+    targets: tuple[int, ...]  # actor uids
+    sender: int  # actor uid, 0 for a client
+    number: int  # grows at the sending node: names this message in traces and dead letters
+    action: str
+    payload: bytes  # see kernel/wire/payload.py
+
+
+class Ask(Message, frozen=True, tag=2, gc=False):
+    """Call `action` of `target`; exactly one Reply, Failure comes back, or its node dies."""
+
+    target: int
+    sender: int
+    request: int  # unique at the asking node while it lives
+    action: str
+    payload: bytes
+
+
+class Reply(Message, frozen=True, tag=3, gc=False):
+    """The action ended with a value."""
+
+    request: int
+    payload: bytes
+
+
+class Failure(Message, frozen=True, tag=4):
+    """The ask ended with an error: see kernel/errors.py `from_wire`."""
+
+    request: int
+    kind: str
+    message: str
+    fields: dict[str, str]
+
+
+class Undelivered(Message, frozen=True, tag=5):
+    """A Signal reached the node but not these targets: a dead letter for its sender's node."""
+
+    targets: tuple[int, ...]
+    sender: int
+    number: int
+    action: str
+    reason: str
+
+
+class Bulk(Message, frozen=True, tag=6):
+    """An item whose payload has long buffers: they follow as parts of the frame, in order.
+
+    `sizes` are the lengths in bytes; a buffer longer than PART_BYTES_MAX takes several parts.
+    A payload longer than INLINE_BYTES_MAX travels as buffer 0, and the item's is empty.
+    """
+
+    item: Signal | Ask | Reply | GroupBulk
+    sizes: tuple[int, ...]
+    head_first: bool  # buffer 0 is the payload itself
+
+
+class Wired(Message, frozen=True, tag=7, gc=False):
+    """A Signal in group order: the payload of a group message to all nodes that it is for."""
+
+    targets: tuple[tuple[str, tuple[int, ...]], ...]  # by name of their node: actor uids
+    sender: int  # this and what follows as in Signal
+    number: int
+    action: str
+    payload: bytes
+
+
+Credited = Signal | Ask
+
+"""Items that take a credit: the sender stops when the receiver doesn't get through them.
+
+A Bulk takes one if the item within does, so a long Reply never waits for a credit either: see
+`is_credited` in kernel/wire/item_size.py, by which both ends count.
+"""

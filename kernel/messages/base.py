@@ -1,0 +1,33 @@
+"""The ground of the grammar: what every message is, and the version of the whole.
+
+The modules of this folder *are* the wire format (msgpack arrays). Decoding is typed, so what
+arrives has the right shape or is refused; payloads stay opaque bytes until they reach the actor
+runtime. Each struct's tag is its number on the wire: never reuse one. PROTOCOL.md has the meaning
+of every message and who sends it to whom.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+WIRE_VERSION = 4
+
+"""Nodes with different versions refuse each other in the handshake."""
+
+
+class Message(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag_field="tag_"
+):
+    """Base of all that travels: immutable, an array on the wire."""
+
+
+Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
+
+"""What is counted, or measured in ms: far from what msgpack can't carry, whatever is added."""
+
+
+MessType = Annotated[int, msgspec.Meta(ge=-(1 << 15), lt=1 << 15)]
+
+"""Spread's type of a message: the application's own, a signed integer of 16 bits."""

@@ -1,0 +1,56 @@
+"""What a socket carries: frames of links with their items, requests, answers, heartbeats."""
+
+from __future__ import annotations
+
+from zactor.kernel.messages.actors import Ask, Bulk, Failure, Reply, Signal, Undelivered
+from zactor.kernel.messages.base import Message
+from zactor.kernel.messages.groups import EngineMessage, GroupBulk, GroupHeartbeat
+from zactor.kernel.messages.knowledge import KbLinked
+from zactor.kernel.messages.operations import Answer, Problem, Request
+
+Item = (
+    Signal
+    | Ask
+    | Reply
+    | Failure
+    | Undelivered
+    | Bulk
+    | KbLinked
+    | Request
+    | Answer
+    | Problem
+    | EngineMessage
+    | GroupBulk
+    | GroupHeartbeat
+)
+
+
+class LinkFrame(Message, frozen=True, tag=80):
+    """One frame of a link between two incarnations. Numbers of items begin at 1 and only grow."""
+
+    source: int  # incarnation of the sender
+    target: int  # incarnation of the receiver
+    first: int  # number of items[0]; without items: the next number
+    received: int  # everything up to this number of yours has arrived
+    granted: int  # you may have sent this many credited items in all
+    probe: bool  # answer at once: where do you stand?
+    again: bool  # something is missing: send all that follows `received` again
+    items: tuple[Item, ...]
+
+
+Inbound = LinkFrame | Request
+
+"""What may arrive at a node's door: frames of links (node keys), requests (door key)."""
+
+
+Outbound = Answer | Problem
+
+"""What a node answers at its door."""
+
+
+class Heartbeat(Message, frozen=True, tag=90):
+    """Published by every node from the kernel's own loop, at the group engine's pace."""
+
+    clock: tuple[int, int]  # of its knowledge base
+    linked: tuple[str, ...]  # name@incarnation of its peers; who isn't among them was dropped
+    group: GroupHeartbeat

@@ -1,0 +1,219 @@
+"""Operations: asked by clients at the door, and by nodes of each other; and their answers."""
+
+from __future__ import annotations
+
+from zactor.kernel.messages.base import Message
+from zactor.kernel.messages.client_sessions import SessionOperation
+
+
+class Hello(Message, frozen=True, tag=40):
+    """A node introduces itself at another's door; answered with Welcome or a Problem."""
+
+    version: int
+    cluster: str
+    name: str
+    incarnation: int
+    role: str  # "node" | "master"
+    key: str  # its CURVE public key (Z85): the User-Id its link will bear
+    endpoint: str  # tcp://… of its door and links
+    heartbeats: str  # tcp://… of its PUB socket
+    python: tuple[int, int]
+    clock: tuple[int, int]
+
+
+class Welcome(Message, frozen=True, tag=41):
+    """The answer to Hello: who we are, and whom else we know."""
+
+    hello: Hello
+    others: tuple[Hello, ...]
+
+
+class Waiting(Message, frozen=True, tag=42):
+    """An unconfigured node says that it is there and where its door is; repeated."""
+
+    version: int
+    cluster: str
+    endpoint: str
+    python: tuple[int, int]
+
+
+class Configure(Message, frozen=True, tag=43):
+    """Name an unconfigured node; it then joins those in `join`."""
+
+    name: str
+    join: tuple[str, ...]  # endpoints
+
+
+class Leave(Message, frozen=True, tag=44):
+    """A node stops in good order: treat it as gone at once."""
+
+    name: str
+    incarnation: int
+
+
+class DeclareNode(Message, frozen=True, tag=45):
+    """Name the unconfigured node at an address (HOST or HOST:PORT)."""
+
+    name: str
+    address: str
+
+
+class DeclareFactory(Message, frozen=True, tag=46):
+    """From now on actors of `type` are made from the bundle with this identity."""
+
+    type: str
+    bundle: str  # "sha256:…"
+
+
+class DeployActor(Message, frozen=True, tag=47):
+    """Create an actor; `arguments` is a payload of its constructor's keyword arguments."""
+
+    type: str
+    name: str
+    node: str
+    arguments: bytes
+
+
+class DestroyActor(Message, frozen=True, tag=48):
+    """Drop the references, let the actor finish its work, then it goes."""
+
+    name: str
+    todo: bool
+    drain_s: float  # how long it may go on working through its mailbox; < 0: without limit
+
+
+class Wire(Message, frozen=True, tag=49):
+    """From now on `reactor` does `action` when `emitter` sends that signal."""
+
+    reactor: str
+    emitter: str
+    action: str
+    service: str
+
+
+class Unwire(Message, frozen=True, tag=50):
+    """The end of an interaction."""
+
+    reactor: str
+    emitter: str
+    action: str
+
+
+class EmitSignal(Message, frozen=True, tag=51):
+    """Make `actor` emit `action`, as if it had done so itself."""
+
+    actor: str
+    action: str
+    payload: bytes
+
+
+class TellActor(Message, frozen=True, tag=52):
+    """One message to one actor; answered as soon as it is accepted."""
+
+    actor: str
+    action: str
+    payload: bytes
+
+
+class AskActor(Message, frozen=True, tag=53):
+    """One message to one actor; answered with what the action returned."""
+
+    actor: str
+    action: str
+    payload: bytes
+    plain: bool  # the answer as plain data (JSON's types) instead of a pickle
+
+
+class Inspect(Message, frozen=True, tag=54):
+    """Read something: "nodes", "actors", "wires", "factories", "status", "deadletters", …"""
+
+    what: str
+    argument: str
+
+
+class QueryFacts(Message, frozen=True, tag=55):
+    """Solutions of a goal in this node's knowledge base; waits up to `wait_s` for the first."""
+
+    goal: str
+    wait_s: float
+
+
+class Events(Message, frozen=True, tag=56):
+    """Events with a number above `after`; waits up to `wait_s` for the first."""
+
+    after: int
+    wait_s: float
+
+
+class PutPart(Message, frozen=True, tag=57):
+    """A piece of a bundle for the receiver's store; answered with the bytes held so far."""
+
+    bundle: str
+    offset: int
+    total: int
+    data: bytes
+
+
+class GetPart(Message, frozen=True, tag=58):
+    """A piece of a bundle from the receiver's store, beginning at `offset`."""
+
+    bundle: str
+    offset: int
+
+
+class CheckBundle(Message, frozen=True, tag=59):
+    """Fetch the bundle if need be and check that it would load: Python, imports, types."""
+
+    bundle: str
+    type: str
+
+
+Operation = (
+    Hello
+    | Waiting
+    | Configure
+    | Leave
+    | DeclareNode
+    | DeclareFactory
+    | DeployActor
+    | DestroyActor
+    | Wire
+    | Unwire
+    | EmitSignal
+    | TellActor
+    | AskActor
+    | Inspect
+    | QueryFacts
+    | Events
+    | PutPart
+    | GetPart
+    | CheckBundle
+    | SessionOperation
+)
+
+
+class Request(Message, frozen=True, tag=70):
+    """An operation with the number its answer will bear."""
+
+    number: int
+    operation: Operation
+    timeout_s: float = 0.0  # nobody waits for the answer any longer than this; 0: without limit.
+    # The node ends it then, see PROTOCOL.md O5a
+    id: str = ""  # of a change: asked for again under the same id, it is made once; "": none
+
+
+class Answer(Message, frozen=True, tag=71):
+    """The result, msgpack of plain data; with `more` the next Answer of that number goes on."""
+
+    number: int
+    more: bool
+    result: bytes
+
+
+class Problem(Message, frozen=True, tag=72):
+    """The operation ended with an error: see kernel/errors.py `from_wire`."""
+
+    number: int
+    kind: str
+    message: str
+    fields: dict[str, str]

@@ -1,1 +1,0 @@
-"""Machines without I/O: everything here decides, nothing here acts."""

@@ -1,0 +1,1 @@
+"""The log that a majority of disks agrees on: machines without I/O."""

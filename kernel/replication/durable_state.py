@@ -1,0 +1,143 @@
+"""What one node has, in memory and on disk: its log, what it knows of primaries, and its writes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from zactor.kernel.messages.knowledge import Entry, KbAttempt, KbPiece, KbStanding, Primary
+from zactor.kernel.messages.views import ViewId
+from zactor.kernel.replication import records
+from zactor.kernel.replication.effects import Applied, Effect, Replaced, Write
+from zactor.kernel.replication.log import Kept, Log, Outcome
+from zactor.kernel.replication.records import Record
+from zactor.kernel.replication.state_transfer import TransferTarget
+
+
+class PendingWrites:
+    """Numbers the writes of one replica."""
+
+    def __init__(self, end: int) -> None:
+        """`end`: number of the last entry that is on disk already."""
+        self.durable = end  # entries up to it are on disk
+        self._number = 0
+        self._ends: deque[tuple[int, int]] = deque()  # (number of the write, end of the log)
+
+    def write(self, end: int, *records: Record, is_urgent: bool = True) -> Write:
+        """Return the effect; the log reaches to `end` when it is done."""
+        self._number += 1
+        self._ends.append((self._number, end))
+        return Write(number=self._number, records=records, is_urgent=is_urgent)
+
+    def confirm(self, number: int) -> None:
+        """All writes up to `number` are done."""
+        while self._ends and self._ends[0][0] <= number:
+            self.durable = self._ends.popleft()[1]
+
+
+class DurableState:
+    """The lasting part of a replica."""
+
+    def __init__(self, kept: Kept, out: list[Effect]) -> None:
+        """Begin with what is on disk; effects go to `out`."""
+        self.log = Log(kept)
+        self.writes = PendingWrites(self.log.end)
+        self.formed = kept.formed  # the last primary known to have been formed
+        self.attempts = kept.attempts  # later ones, that may have been formed
+        self._out = out
+
+    @property
+    def founding(self) -> str:
+        """Of the cluster this node belongs to, "" if it knows of none."""
+        known = self.formed or (self.attempts[-1] if self.attempts else None)
+        return known.founding if known is not None else ""
+
+    def standing(self, view: ViewId, role: str) -> KbStanding:
+        """Return where this node stands."""
+        log = self.log
+        return KbStanding(
+            view=view,
+            role=role,
+            formed=self.formed,
+            attempts=self.attempts,
+            epoch=log.epoch,
+            number=log.end,
+            chain=log.end_chain,
+            clock=log.clock,
+            digest=log.digest,
+        )
+
+    def _write(self, *put: records.Record, is_urgent: bool = True) -> int:
+        write = self.writes.write(self.log.end, *put, is_urgent=is_urgent)
+        self._out.append(write)
+        return write.number
+
+    # -- the log -----------------------------------------------------------------------------
+    def order(self, entry: Entry) -> None:
+        """`entry` is the next one."""
+        self.log.extend((entry,))
+        self._write(records.PutEntries((entry,)))
+
+    def apply(self, number: int) -> list[Outcome]:
+        """Apply the log up to `number`; return what became of each entry."""
+        log = self.log
+        outcomes = log.commit(number)
+        if outcomes:
+            changes = tuple(outcome.change for outcome in outcomes if outcome.change is not None)
+            self._out += [Applied(change=change) for change in changes]
+            put = records.PutApplied(changes, log.number, log.chain, log.epoch)
+            self._write(put, is_urgent=False)
+        return outcomes
+
+    def take_over(
+        self, target: TransferTarget, last: KbPiece, later: Sequence[Entry], line: int
+    ) -> int:
+        """Be what another was, followed by `later`, the last of which has the number `line`.
+
+        Returns: the number of the write; until then the disk has what it had.
+
+        Raises:
+            RemoteProtocolError: it doesn't follow what is here.
+        """
+        log = self.log
+        log.cut()
+        put: list[records.Record] = [records.CutTail()]
+        if last.is_snapshot:
+            log.replace(target.snapshot(last))
+            facts, ids = log.theory.snapshot(), log.history.ids()
+            place = (log.clock, log.digest, log.number, log.chain, log.epoch)
+            put.append(records.PutSnapshot(facts, ids, *place))
+            self._out.append(Replaced(clock=log.clock, digest=log.digest))
+        else:
+            for change in target.changes:
+                log.follow(change)
+                self._out.append(Applied(change=change))
+            log.stand(last.number, last.chain, last.epoch)
+            changes = tuple(target.changes)
+            put.append(records.PutApplied(changes, log.number, log.chain, log.epoch))
+        log.extend(target.entries)
+        first = line - len(later) + 1
+        assert log.end >= first - 1, "the other had all up to the forming of the primary"
+        log.extend(later[log.end - first + 1 :])
+        put.append(records.PutEntries(log.tail))
+        return self._write(*put)
+
+    # -- primaries ---------------------------------------------------------------------------
+    def record(self, attempt: Primary) -> int:
+        """`attempt` may be formed from now on; return the number of the write."""
+        self.attempts = (*self.attempts, attempt)
+        return self._write(records.PutAttempt(attempt))
+
+    def drop(self, attempt: Primary) -> None:
+        """`attempt` certainly failed."""
+        self.attempts = tuple(one for one in self.attempts if one != attempt)
+        self._write(records.DropAttempt(attempt.epoch), is_urgent=False)
+
+    def form(self, attempt: KbAttempt, me: str) -> None:
+        """It is a primary."""
+        primary, is_member = attempt.primary, me in attempt.primary.members
+        if me in attempt.voices:
+            self.formed, self.attempts = primary, ()
+            self._write(records.PutPrimary(primary, is_member), is_urgent=False)
+        if is_member:
+            self.log.epoch = max(self.log.epoch, primary.epoch)

@@ -1,0 +1,198 @@
+"""One view's way to a primary: who stands where, what is proposed, and who has agreed to it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Collection, Mapping
+
+from zactor.kernel.knowledge.writer import quote_atom
+from zactor.kernel.messages.knowledge import KbAttempt, KbStanding, Primary, Transaction
+from zactor.kernel.messages.views import View
+from zactor.kernel.replication.log import Log
+from zactor.kernel.replication.state_transfer import is_near
+from zactor.kernel.replication.voting import Standings, Verdict, judge, make_primary, settled
+
+
+def first_attempt(verdict: Verdict, standings: Standings, log: Log, founding: str) -> KbAttempt:
+    """Return what is proposed by the proposer of a view, or by who founds a cluster."""
+    members: Collection[str] = verdict.camp
+    if verdict.voters:
+        members = [
+            name
+            for name in verdict.camp
+            if is_near(log, standings[name], is_voter=name in verdict.voters)
+        ]
+    return KbAttempt(
+        primary=make_primary(verdict.epoch, standings, members, founding),
+        voices=tuple(sorted({*members, *verdict.voters})),
+        number=log.end,
+        chain=log.end_chain,
+    )
+
+
+def next_attempt(
+    primary: Primary, members: Collection[str], standings: Standings, log: Log
+) -> KbAttempt | None:
+    """Return the attempt that makes `members` those of the primary; None if they are, or nobody."""
+    if not members or set(members) == set(primary.members):
+        return None
+    return KbAttempt(
+        primary=make_primary(primary.epoch + 1, standings, members, primary.founding),
+        voices=tuple(sorted({*members, *primary.members})),
+        number=log.end,
+        chain=log.end_chain,
+    )
+
+
+def founding_change(founding: str, who: str) -> Transaction:
+    """Return the first change of every history: which founding it goes back to."""
+    return Transaction(
+        id=f"founding {founding}",
+        who=who,
+        why="the cluster is founded",
+        require=(),
+        retract=(),
+        assert_=(f"founded({quote_atom(founding)})",),
+    )
+
+
+class Phase(enum.Enum):
+    """How far a view has come."""
+
+    EXCHANGING = "exchanging"  # somebody hasn't said yet where it stands
+    WAITING = "waiting"  # there can be no primary here, or nobody has founded a cluster yet
+    FORMING = "forming"  # an attempt is expected, or under way
+    PRIMARY = "primary"  # one was formed
+
+
+class Step(enum.Enum):
+    """What moves a view."""
+
+    QUORUM = "quorum"  # all stand, and may form a primary
+    NO_QUORUM = "no quorum"  # all stand, and may not
+    FOUNDED = "founded"  # somebody founds the cluster
+    FORMED = "formed"  # all voices have recorded the attempt
+
+
+TRANSITIONS: Mapping[Phase, Mapping[Step, Phase]] = {
+    Phase.EXCHANGING: {Step.QUORUM: Phase.FORMING, Step.NO_QUORUM: Phase.WAITING},
+    Phase.WAITING: {Step.FOUNDED: Phase.FORMING},
+    Phase.FORMING: {Step.FORMED: Phase.PRIMARY},
+    Phase.PRIMARY: {Step.FORMED: Phase.PRIMARY},
+}
+
+"""A new view begins at EXCHANGING. What asks for a step that isn't here is dropped."""
+
+
+class Formation:
+    """What one member knows of one view."""
+
+    def __init__(self, me: str, view: View) -> None:
+        """All members of `view` are to be heard."""
+        self.view = view
+        self.phase = Phase.EXCHANGING
+        self.standings: dict[str, KbStanding] = {}
+        self.verdict: Verdict | None = None  # None while EXCHANGING
+        self.proposer = ""  # of this view: whose history counts, or who founds
+        self.attempt: KbAttempt | None = None  # under way
+        self.is_undecided = False  # it was agreed to after the view had ended for us
+        self.primary: Primary | None = None  # the last one formed here
+        self.joining: set[str] = set()  # who said that it is ready to be a member
+        self.leaving: set[str] = set()  # who said that it stops
+        self.is_proposing = False  # what we proposed isn't formed yet
+        self._said: set[str] = set()
+        self._me = me
+        self._names = {node.name for node in view.members}
+
+    def _move(self, step: Step) -> bool:
+        phase = TRANSITIONS[self.phase].get(step)
+        if phase is None:
+            return False
+        self.phase = phase
+        return True
+
+    def stands(self, name: str, standing: KbStanding) -> bool:
+        """A member says where it stands; True when the last one has."""
+        if standing.view != self.view.id or self.phase is not Phase.EXCHANGING:
+            return False  # of an earlier view: it waited in its sender's queue
+        self.standings[name] = standing
+        if self.standings.keys() != self._names:
+            return False
+        self.standings = settled(self.standings)
+        self.verdict = judge(self._me, self.standings)
+        self.proposer = self.verdict.source
+        self._move(Step.QUORUM if self.verdict.source else Step.NO_QUORUM)
+        return True
+
+    @property
+    def may_be_founded(self) -> bool:
+        """Whether nobody here has ever been in a cluster, and nobody has begun one."""
+        return self.phase is Phase.WAITING and self.verdict is not None and not self.verdict.voters
+
+    def is_ours(self, name: str) -> bool:
+        """Whether `name` belongs to our cluster, or to none and so joins it."""
+        return self.verdict is not None and name in self.verdict.camp
+
+    def first_attempt(self, log: Log, founding: str) -> KbAttempt:
+        """As the proposer, or as who founds a cluster: return what to propose."""
+        assert self.verdict is not None, "all have said where they stand"
+        self.is_proposing = True
+        return first_attempt(self.verdict, self.standings, log, founding)
+
+    def next_attempt(self, log: Log) -> KbAttempt | None:
+        """As the proposer: return how to let members in and out, None if it isn't time."""
+        if self.primary is None or self.proposer != self._me or self.is_proposing:
+            return None
+        members = {*self.primary.members, *self.joining} - self.leaving
+        attempt = next_attempt(self.primary, members, self.standings, log)
+        self.is_proposing = attempt is not None
+        return attempt
+
+    def propose(self, name: str, attempt: KbAttempt) -> bool:
+        """Take up what the proposer wants; False: it isn't its turn."""
+        if self.attempt is not None:
+            return False
+        if self.may_be_founded:
+            self.proposer = name
+            self._move(Step.FOUNDED)
+        elif name != self.proposer or self.phase not in (Phase.FORMING, Phase.PRIMARY):
+            return False
+        self.attempt = attempt
+        self._said = set()
+        return True
+
+    def say(self, name: str, epoch: int) -> bool:
+        """A voice has recorded the attempt; True when all have."""
+        if self.attempt is None or epoch != self.attempt.primary.epoch:
+            return False
+        self._said.add(name)
+        return self._said >= set(self.attempt.voices)
+
+    def form(self) -> KbAttempt:
+        """All voices have been heard: the attempt is a primary."""
+        assert self.attempt is not None, "only an attempt can be formed"
+        attempt, self.attempt = self.attempt, None
+        self.primary = attempt.primary
+        self.is_proposing = False
+        self._move(Step.FORMED)
+        return attempt
+
+    def staying(self) -> set[str] | None:
+        """Return who goes on without us, who leave; None while we are needed.
+
+        That is nobody where all members leave at once.
+        """
+        if self.primary is None or self._me not in self.leaving:
+            return None
+        members = {*self.primary.members}
+        staying = members - self.leaving
+        return None if staying and self._me in members else staying
+
+    def reason(self) -> str:
+        """Return why no changes are taken in this view, as far as the view is to blame."""
+        if self.verdict is not None and self.verdict.reason:
+            return self.verdict.reason
+        if self.phase is Phase.EXCHANGING:
+            missing = ", ".join(sorted(self._names - self.standings.keys()))
+            return f"{self._me} hasn't heard yet where {missing} stands"
+        return f"{self._me} waits for the others of its view to agree on a primary"

@@ -1,0 +1,396 @@
+"""One view of a replica: how its members make a primary, and what that orders and applies.
+
+The rule a reader must not break: members conclude alike, so what is decided here depends on what
+was delivered and in which order, and on nothing else; what a node alone knows, it says first.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from zactor.kernel.errors import RemoteProtocolError
+from zactor.kernel.ids import ORIGIN, Clock, NodeId
+from zactor.kernel.messages.knowledge import (
+    Entry,
+    KbAttempt,
+    KbAttempted,
+    KbBehind,
+    KbDurable,
+    KbLinked,
+    KbNote,
+    KbOrdered,
+    KbStanding,
+    KbSubmission,
+    NoteKind,
+    Primary,
+)
+from zactor.kernel.messages.service import Service
+from zactor.kernel.messages.views import View
+from zactor.kernel.replication.disk_quorum import DiskQuorum, DivergenceCheck
+from zactor.kernel.replication.durable_state import DurableState
+from zactor.kernel.replication.effects import (
+    BecamePrimary,
+    Broken,
+    Decided,
+    Effect,
+    LostPrimary,
+    Multicast,
+    Retired,
+    Stranger,
+    Trace,
+)
+from zactor.kernel.replication.formation import Formation, Phase, founding_change
+from zactor.kernel.replication.state_transfer import StateTransfer, Whole
+from zactor.kernel.replication.submissions import Submissions
+
+
+class ViewState:
+    """What a replica does in one view."""
+
+    def __init__(
+        self, me: str, view: View, state: DurableState, submissions: Submissions, out: list[Effect]
+    ) -> None:
+        """`book` and `submissions` outlive the view; effects go to `out`."""
+        self.me = me
+        self.formation = Formation(me, view)
+        self.is_transitional = False  # the view's guarantees have ended
+        self.is_broken = False
+        self.is_leaving = False  # the node stops in good order, and says so in each primary
+        self._view = view
+        self._nodes = {node.name: node for node in view.members}
+        self._state = state
+        self._open = submissions
+        self._out = out
+        self._quorum = DiskQuorum()
+        self._divergence = DivergenceCheck()
+        self._seen: dict[str, Clock] = {}  # what others say to have applied
+        self._transfer = StateTransfer(view.id, state.log, out)
+        self._order_epoch = 0  # what is delivered now is ordered in it; 0: it is dropped
+        self._line = 0  # number of the last entry that was ordered in this view
+        self._sure_line = 0  # … before the attempt: all its voices have up to there on disk
+        self._is_synced = False  # our log is that of the primary
+        self._early: list[Entry] = []  # ordered while we are being brought up: up to _line
+        self._saying = 0  # number of the write after which we say that the attempt is recorded
+        self._readying = 0  # … that we are ready to be a member
+        self._founded_at = 0.0
+
+    # -- what the replica asks ---------------------------------------------------------------
+    @property
+    def is_primary(self) -> bool:
+        """Whether changes are taken here now."""
+        is_member = self._is_member(self.formation.primary)
+        return is_member and not (self.is_transitional or self.is_broken)
+
+    @property
+    def shown(self) -> Clock:
+        """The last change that all members of the primary have applied, as far as is known here."""
+        members = self.formation.primary.members if self.formation.primary is not None else ()
+        others = [self._seen.get(name, ORIGIN) for name in members if name != self.me]
+        return min((self._state.log.clock, *others))
+
+    def _is_member(self, primary: Primary | None) -> bool:
+        return primary is not None and self.me in primary.members
+
+    def reason(self) -> str:
+        """Return why no changes are taken here, in words for people."""
+        if self.is_broken:
+            return f"{self.me} can't keep the knowledge base any more"
+        if self.formation.primary is not None and not self._is_member(self.formation.primary):
+            return f"{self.me} is being brought up by {self.formation.proposer}"
+        return self.formation.reason()
+
+    def send_open(self) -> None:
+        """Send what waits for the primary, if this node is in it."""
+        if self.is_primary:
+            self._out += self._open.to_send()
+
+    def say(self, service: Service, message: KbOrdered) -> None:
+        """Tell all members."""
+        if not self.is_broken:
+            self._out.append(Multicast(service=service, message=message))
+
+    def stop(self, why: str) -> None:
+        """This node must stop: from now on it says nothing."""
+        if not self.is_broken:
+            self.is_broken = True
+            self._out.append(Broken(why=why))
+
+    def _trace(self, event: str, **fields: str) -> None:
+        self._out.append(Trace(event=event, fields=tuple(fields.items())))
+
+    def found(self, founding: str, at: float) -> None:
+        """Found a cluster, if nobody here knows of one."""
+        if self.formation.may_be_founded and not self.formation.is_proposing:
+            self._founded_at = at
+            self._propose(founding)
+
+    def leave(self, now_ms: int) -> None:
+        """The view is over, and with it what was under way in it."""
+        if self._is_member(self.formation.primary):
+            self._open.lost(now_ms)
+            self._out.append(LostPrimary(reason=f"the view of {self.me} has changed"))
+        attempt = self.formation.attempt
+        if attempt is None or self.formation.is_undecided:
+            return  # undecided: another may have seen it agreed to in time, so it counts
+        if attempt.primary in self._state.attempts and self._state.formed is not None:
+            # Not all voices were heard by the end of the view, so nobody has heard them all. (The
+            # first attempt of all is kept: there is no primary before it that binds us together.)
+            self._state.drop(attempt.primary)
+
+    # -- what happens ------------------------------------------------------------------------
+    def written(self, number: int) -> None:
+        """All writes up to `number` are on disk."""
+        before = self._state.writes.durable
+        self._state.writes.confirm(number)
+        if self._saying and self._saying <= number:
+            self._saying = 0
+            attempt = self.formation.attempt
+            assert attempt is not None, "what is recorded is under way"
+            self.say(Service.SAFE, KbAttempted(attempt.primary.epoch))
+        if self._readying and self._readying <= number:
+            self._readying = 0
+            self.say(Service.AGREED, KbNote(NoteKind.READY, ""))
+        if self._state.writes.durable > before:
+            self._claim()
+
+    def _claim(self) -> None:
+        """Tell what is on disk here, and applied."""
+        primary, log = self.formation.primary, self._state.log
+        if self.is_primary and primary is not None:
+            durable = self._state.writes.durable
+            self.say(Service.FIFO, KbDurable(primary.epoch, durable, log.clock, log.digest))
+
+    def deliver(self, name: str, message: KbOrdered, transitional: bool) -> None:
+        """A message to the group, at its place in the order."""
+        if isinstance(message, KbStanding):
+            if not transitional and self.formation.stands(name, message):
+                self._judge()
+        elif self.formation.is_ours(name):
+            self._dispatch(name, message, transitional)
+        elif name == self.me:  # nobody has said yet who is with whom: all drop it
+            self._drop_own(message)
+
+    def _dispatch(
+        self,
+        name: str,
+        message: KbAttempt | KbAttempted | KbSubmission | KbDurable | KbNote,
+        transitional: bool,
+    ) -> None:
+        match message:
+            case KbAttempt():
+                if not transitional and self.formation.propose(name, message):
+                    self._sure_line = self._line
+                    self._record()
+            case KbAttempted():
+                if self.formation.say(name, message.epoch):
+                    self._agreed(transitional)
+            case KbSubmission():
+                self._order(name, message)
+            case KbDurable():
+                self._quorum.hear(name, message.epoch, message.number)
+                self._compare(name, message.clock, message.digest)
+                self._seen[name] = Clock(*message.clock)
+                self._advance()
+                self._retire()
+            case KbNote():
+                self._note(name, message, transitional)
+            case _:
+                assert_never(message)
+
+    def _drop_own(self, message: KbOrdered) -> None:
+        if isinstance(message, KbSubmission):
+            self._open.came(message.transaction.id, None)
+        elif isinstance(message, KbNote) and message.kind is NoteKind.READ:
+            self._open.came(message.id, None)
+
+    def _compare(self, name: str, clock: tuple[int, int], digest: bytes) -> None:
+        """Two nodes with one clock and two histories: whoever has fewer with it must stop."""
+        log = self._state.log
+        if name == self.me or clock != log.clock:
+            return
+        agrees = digest == log.digest
+        must_stop = self._divergence.see(name, agrees=agrees)
+        if not agrees:
+            words = f"{name} has another history than {self.me} at {Clock(*clock)}"
+            self._trace("histories_differ", peer=name, why=words)
+            if must_stop:
+                self.stop(f"{words}: this is a bug; the state folder of one of them is wrong")
+
+    # -- forming a primary -------------------------------------------------------------------
+    def _judge(self) -> None:
+        formation = self.formation
+        verdict = formation.verdict
+        assert verdict is not None, "all stand"
+        for name in sorted(verdict.camp):
+            self._compare(name, formation.standings[name].clock, formation.standings[name].digest)
+        for attempt in self._state.attempts:
+            if attempt not in formation.standings[self.me].attempts:
+                self._state.drop(attempt)
+        if verdict.strangers:
+            names = ", ".join(verdict.strangers)
+            why = (
+                f"not of the cluster of {self.me}, but of one that was founded apart: {names};"
+                " to let a node join, stop it and move its state folder away"
+            )
+            self._out.append(Stranger(names=verdict.strangers, why=why))
+        self._trace("kb_judged", source=verdict.source, why=verdict.reason)
+        if formation.proposer == self.me:
+            self._propose(self._state.founding)
+        if self.is_leaving and not verdict.source:
+            self._out.append(Retired())
+
+    def _propose(self, founding: str) -> None:
+        self.say(Service.AGREED, self.formation.first_attempt(self._state.log, founding))
+
+    def _reshape(self) -> None:
+        """As the proposer: let those in who are ready, and out who leave."""
+        attempt = self.formation.next_attempt(self._state.log)
+        if attempt is not None:
+            self.say(Service.AGREED, attempt)
+
+    def _record(self) -> None:
+        """An attempt is under way: put it on disk, as soon as our log is what it asks for."""
+        attempt, log = self.formation.attempt, self._state.log
+        if attempt is None or self.me not in attempt.voices:
+            return
+        needs_log = self.formation.primary is None and self._is_member(attempt.primary)
+        if needs_log and (log.end, log.end_chain) != (attempt.number, attempt.chain):
+            self._transfer.ask(self._nodes[self.formation.proposer])
+        else:
+            self._saying = self._state.record(attempt.primary)
+
+    def _agreed(self, transitional: bool) -> None:
+        """All voices have the attempt on disk."""
+        formation = self.formation
+        attempt = formation.attempt
+        assert attempt is not None, "somebody spoke for it"
+        if formation.primary is None:
+            self._line = attempt.number
+            self._is_synced = self._is_member(attempt.primary)
+        self._order_epoch = attempt.primary.epoch
+        if transitional:
+            # Who saw this before the view ended may order changes. We must take them down as it
+            # does, but can't know that it is the primary.
+            formation.is_undecided = True
+            return
+        before = formation.primary
+        formation.form()
+        self._form(attempt, before)
+        self._reshape()
+        self._retire()
+
+    def _form(self, attempt: KbAttempt, before: Primary | None) -> None:
+        primary, was_member = attempt.primary, self._is_member(before)
+        new = {*primary.members} - {*(before.members if before is not None else ())}
+        self._quorum.formed(primary.epoch, sorted(new), attempt.number)
+        self._state.form(attempt, self.me)
+        if self._is_member(primary):
+            self._begin_primary(attempt)
+        elif was_member:
+            self._out.append(LostPrimary(reason=f"{self.me} is leaving"))
+        elif before is None:
+            self._transfer.ask(self._nodes[self.formation.proposer])
+
+    def _begin_primary(self, attempt: KbAttempt) -> None:
+        primary, log = attempt.primary, self._state.log
+        epoch, members, voices = primary.epoch, primary.members, attempt.voices
+        self._out.append(
+            BecamePrimary(view=self._view.id, epoch=epoch, members=members, voices=voices)
+        )
+        self._open.settle(log.history, {entry.transaction.id for entry in log.tail})
+        self._advance()
+        self._claim()  # more may be on disk than all know by the attempt, and applied
+        if self.is_leaving:
+            self.say(Service.AGREED, KbNote(NoteKind.LEAVING, ""))
+        if not log.end and self.formation.proposer == self.me:
+            first = founding_change(primary.founding, self.me)
+            self.say(Service.SAFE, KbSubmission(first, self._founded_at))
+        self.send_open()
+
+    def _note(self, name: str, note: KbNote, transitional: bool) -> None:
+        match note.kind:
+            case NoteKind.READ:
+                if name == self.me:
+                    taken = self.is_primary and not transitional
+                    self._open.came(note.id, self._state.log.end if taken else None)
+                    self._answer_reads()
+                    self.send_open()
+            case NoteKind.READY:
+                self.formation.joining.add(name)
+                self._reshape()
+            case NoteKind.LEAVING:
+                self.formation.leaving.add(name)
+                self._reshape()
+                self._retire()
+            case _:
+                assert_never(note.kind)
+
+    def _retire(self) -> None:
+        """Go when those who stay have formed their primary, or they might miss us for ever."""
+        staying = self.formation.staying()
+        if staying is not None and self._quorum.have_come(staying):
+            self._out.append(Retired())
+
+    # -- ordering and applying ---------------------------------------------------------------
+    def _order(self, name: str, message: KbSubmission) -> None:
+        is_ordered = bool(self._order_epoch)
+        if is_ordered:
+            self._line += 1
+            entry = Entry(self._order_epoch, message.at, message.transaction)
+            if not self._is_synced:
+                self._early.append(entry)
+            elif self._line > self._state.log.end:  # else the log that we took over had it
+                self._state.order(entry)
+        if name == self.me:
+            self._open.came(message.transaction.id, self._line if is_ordered else None)
+            self.send_open()
+
+    def _advance(self) -> None:
+        """Apply what a majority of the primary has on disk."""
+        primary = self.formation.primary
+        if primary is None or not self._is_synced:
+            return
+        log = self._state.log
+        before = log.clock
+        number = self._quorum.decided(primary)
+        if self.formation.attempt is not None:  # what follows must be with a majority of the next
+            number = min(number, self._sure_line)
+        for id_, _, clock, kind, words in self._state.apply(number):
+            self._out += self._open.decide(Decided(id=id_, clock=clock, kind=kind, message=words))
+        if log.clock > before:
+            self._claim()
+        if self._is_member(primary):  # who is told of a change finds it at every member
+            self._out += self._open.seen(self.shown)
+        self._answer_reads()
+
+    def _answer_reads(self) -> None:
+        log = self._state.log
+        self._out += [Decided(id=id_, clock=log.clock) for id_ in self._open.reads_done(log.number)]
+
+    # -- bringing up -------------------------------------------------------------------------
+    def link(self, sender: NodeId, message: KbLinked) -> None:
+        """A message of a member's link."""
+        if message.view != self._view.id or sender not in self._view.members or self.is_broken:
+            return
+        if isinstance(message, KbBehind):
+            if self.formation.phase in (Phase.FORMING, Phase.PRIMARY):
+                self._compare(sender.name, message.clock, message.digest)
+                self._transfer.serve(sender, message)
+            return
+        try:
+            whole = self._transfer.take(sender, message)
+            if whole is not None:
+                self._take_over(whole)
+        except RemoteProtocolError as error:
+            self.stop(f"what {sender.name} sent is no history: {error}")
+
+    def _take_over(self, whole: Whole) -> None:
+        """All is here: be what the proposer was, and what has been ordered since."""
+        early, self._early = self._early, []
+        write = self._state.take_over(whole.target, whole.last, early, self._line)
+        if self.formation.primary is None:
+            self._record()
+        else:
+            self._is_synced = True
+            self._readying = write
+            self._advance()

@@ -1,0 +1,192 @@
+"""Who is where and who reacts to whom, as the knowledge base says; Routes are compiled from it.
+
+Threads: changes come from the kernel's thread, compiling happens in actors' threads; one lock
+serves both, since both are rare. Between two changes an emission reads its Route and nothing else.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zactor.kernel.messages.service import Service
+from zactor.kernel.runtime.envelope import PeerPort
+
+if TYPE_CHECKING:
+    from zactor.kernel.runtime.cell import Cell
+    from zactor.kernel.runtime.route import Route
+
+
+Targets = tuple[tuple[str, tuple[int, ...]], ...]
+
+"""By name of their node: uids of actors."""
+
+
+_NAMES_FORGOTTEN_MAX = 10_000  # uids of actors that are gone, kept for late dead letters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an actor is."""
+
+    name: str
+    uid: int
+    type: str
+    port: PeerPort | None  # None: here
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Legs:
+    """Where one emission goes."""
+
+    cells: tuple[Cell, ...]
+    remotes: tuple[tuple[PeerPort, tuple[int, ...], tuple[str, ...]], ...]  # port, uids, names
+    ordered: tuple[tuple[Service, Targets, tuple[str, ...]], ...]  # in group order; names
+    missing: tuple[tuple[str, str], ...]  # name, why
+    count: int  # of the reactors that it is for, but for those missing
+
+
+class Directory:
+    """Names to places, wires to reactors, and the Routes that depend on them."""
+
+    def __init__(self, node: str) -> None:
+        """Args: node: the name of this one."""
+        self._node = node
+        self.places: dict[str, Place] = {}
+        self.cells: dict[int, Cell] = {}  # actors of this node by uid
+        self._reactors: dict[tuple[str, str], Mapping[str, Service]] = {}
+        self._routes: dict[tuple[str, str], list[Route]] = {}
+        self._users: dict[str, set[Route]] = {}  # routes by the reactors they lead to
+        self._names: dict[int, str] = {}
+        self._lock = threading.Lock()
+
+    def place(self, name: str, place: Place | None) -> None:
+        """From now on the actor is there; None: nowhere."""
+        with self._lock:
+            if place is None:
+                self.places.pop(name, None)
+            else:
+                self.places[name] = place
+                self._name(place.uid, name)
+            self._touch(name)
+
+    def connect(self, emitter: str, action: str, reactors: Mapping[str, Service]) -> None:
+        """From now on exactly these react to that signal."""
+        with self._lock:
+            if reactors:
+                self._reactors[emitter, action] = reactors
+            else:
+                self._reactors.pop((emitter, action), None)
+            for route in self._routes.get((emitter, action), ()):
+                route.forget()
+
+    def reactors(self, emitter: str, action: str) -> Mapping[str, Service]:
+        """Who reacts to that signal, and what was promised about its order."""
+        return self._reactors.get((emitter, action), {})
+
+    def enter(self, cell: Cell) -> None:
+        """The cell takes messages from now on; its name leads to it unless it leads elsewhere."""
+        with self._lock:
+            self.cells[cell.uid] = cell
+            self._name(cell.uid, cell.name)
+            if cell.name not in self.places:
+                self.places[cell.name] = Place(
+                    name=cell.name, uid=cell.uid, type=cell.type, port=None
+                )
+            self._touch(cell.name)
+
+    def leave(self, cell: Cell, routes: list[Route]) -> None:
+        """The cell is no more; its name stays where the knowledge base put it."""
+        with self._lock:
+            self.cells.pop(cell.uid, None)
+            for route in routes:
+                self._routes[route.emitter, route.action].remove(route)
+                if not self._routes[route.emitter, route.action]:
+                    del self._routes[route.emitter, route.action]
+                self._unuse(route)
+            self._touch(cell.name)
+
+    def local(self, name: str) -> Cell | None:
+        """The running actor of this node that the name leads to."""
+        place = self.places.get(name)
+        return None if place is None or place.port is not None else self.cells.get(place.uid)
+
+    def name_of(self, uid: int) -> str:
+        """The name of an actor by uid, also some time after it is gone; "" for a client."""
+        if uid == 0:
+            return ""
+        return self._names.get(uid, f"#{uid}")
+
+    def register(self, route: Route) -> None:
+        """Have the route told when its wire or one of its reactors changes."""
+        with self._lock:
+            self._routes.setdefault((route.emitter, route.action), []).append(route)
+
+    def compile(self, route: Route, take: Callable[[Legs], None]) -> None:
+        """Call `take` with where an emission goes now; no change happens meanwhile."""
+        with self._lock:
+            names = self._reactors.get((route.emitter, route.action), {})
+            self._unuse(route)
+            for name in names:
+                self._users.setdefault(name, set()).add(route)
+            route.reactors = tuple(names)
+            take(self._legs(names))
+
+    def _legs(self, names: Mapping[str, Service]) -> Legs:
+        cells: list[Cell] = []
+        missing: list[tuple[str, str]] = []
+        ports: dict[int, tuple[PeerPort, list[int], list[str]]] = {}
+        ordered: dict[Service, tuple[dict[str, list[int]], list[str]]] = {}
+        for name, service in names.items():
+            place = self.places.get(name)
+            if place is None:
+                missing.append((name, f"no such actor: {name}"))
+            elif service > Service.FIFO and (place.port is not None or place.uid in self.cells):
+                node = self._node if place.port is None else place.port.node.name
+                targets, reached = ordered.setdefault(service, ({}, []))
+                targets.setdefault(node, []).append(place.uid)
+                reached.append(name)
+            elif place.port is not None:
+                port = place.port
+                _, uids, there = ports.setdefault(id(port), (port, [], []))
+                uids.append(place.uid)
+                there.append(name)
+            elif place.uid in self.cells:
+                cells.append(self.cells[place.uid])
+            else:
+                missing.append((name, f"{name} isn't running"))
+        remotes = tuple((port, tuple(uids), tuple(there)) for port, uids, there in ports.values())
+        return Legs(
+            cells=tuple(cells),
+            remotes=remotes,
+            ordered=tuple(
+                (
+                    service,
+                    tuple((node, tuple(uids)) for node, uids in targets.items()),
+                    tuple(names),
+                )
+                for service, (targets, names) in ordered.items()
+            ),
+            missing=tuple(missing),
+            count=len(names) - len(missing),
+        )
+
+    def _unuse(self, route: Route) -> None:
+        for name in route.reactors:
+            users = self._users.get(name)
+            if users is not None:
+                users.discard(route)
+                if not users:
+                    del self._users[name]
+
+    def _touch(self, name: str) -> None:
+        for route in self._users.get(name, ()):
+            route.forget()
+
+    def _name(self, uid: int, name: str) -> None:
+        self._names[uid] = name
+        if len(self._names) > 2 * len(self.places) + _NAMES_FORGOTTEN_MAX:
+            alive = {place.uid for place in self.places.values()} | set(self.cells)
+            self._names = {uid: name for uid, name in self._names.items() if uid in alive}

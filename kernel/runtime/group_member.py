@@ -1,0 +1,220 @@
+"""Actors as members of groups: what they call, and how what comes reaches their hooks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zactor.kernel import limits
+from zactor.kernel.actors.actor import Actor
+from zactor.kernel.actors.reply import Reply
+from zactor.kernel.errors import (
+    AlreadyExists,
+    ConfigError,
+    NoSuchThing,
+    NotDelivered,
+    ZactorError,
+    text_of,
+)
+from zactor.kernel.groups import membership_messages
+from zactor.kernel.groups.effects import Cause, GroupTransitional, GroupView
+from zactor.kernel.groups.events import Join, Leave, SessionClosed, SessionOpened, Submit
+from zactor.kernel.groups.names import check_destinations, check_group_name
+from zactor.kernel.homes import at_home
+from zactor.kernel.ids import NodeId
+from zactor.kernel.messages.client_sessions import MembershipMessage
+from zactor.kernel.messages.groups import GroupData
+from zactor.kernel.messages.service import Service
+from zactor.kernel.messages.views import SessionId
+from zactor.kernel.runtime.envelope import Envelope, SharedPayload
+from zactor.kernel.sessions.session_queue import QueuedSession, SessionCommand, SessionQueue
+from zactor.kernel.wire.payload import Policy, decode_message, encode_message
+
+if TYPE_CHECKING:
+    from zactor.kernel.runtime.cell import Cell
+
+
+@at_home
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupMessage:
+    """A message to groups, as `on_message` gets it."""
+
+    sender: str  # #session#node; an actor's session has the actor's name
+    groups: tuple[str, ...]  # all that it was sent to
+    value: Any  # as it was sent; bytes where the sender is no actor
+    service: Service
+    transitional: bool  # after the transitional signal: members that were lost may not have it
+
+
+class GroupPayload(SharedPayload):
+    """A message to groups on its way through a mailbox."""
+
+    data: Any = None  # GroupData
+    transitional: bool = False
+
+    def arguments(self, policy: Policy) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Decode. Only in the actor's thread: unpickling runs code."""
+        data: GroupData = self.data
+        message = GroupMessage(
+            sender=str(SessionId(data.sender, data.session)),
+            groups=data.groups,
+            value=decode_message(data.payload, policy),
+            service=data.service,
+            transitional=self.transitional,
+        )
+        return (message,), {}
+
+
+class Member:
+    """One actor's session. The actor's own thread calls what comes first, the host's the rest."""
+
+    def __init__(self, cell: Cell, session_queue: SessionQueue, me: NodeId) -> None:
+        """Args: me: the node's present life."""
+        self._me = me
+        self._cell = cell
+        self._session_queue = session_queue
+        self._queued = QueuedSession(session_queue, cell.name, self)
+        self._groups: set[str] = set()  # that the actor has asked to be in
+        # Not ended yet, by what was wanted of which group, the oldest first.
+        self._awaited: dict[tuple[type[Join] | type[Leave], str], deque[Reply[None]]] = {}
+        cls = type(cell.actor) if cell.actor is not None else None
+        self._sees_views = cls is None or cls.on_view is not Actor.on_view
+        self._is_closed = False
+
+    # -- for the actor -----------------------------------------------------------------------
+    def join(self, group: str) -> Reply[None]:
+        """Enter a group; the reply ends when this actor is a member of it.
+
+        Raises:
+            ConfigError: that is no name of a group.
+            AlreadyExists: it is in it, or on its way.
+        """
+        check_group_name("group", group)
+        if group in self._groups:
+            raise AlreadyExists(f"{self._cell.name} is in group {group} already")
+        if len(self._groups) >= limits.GROUP_JOINED_MAX:
+            most = limits.GROUP_JOINED_MAX
+            raise ConfigError(f"{self._cell.name} is in {most} groups: that is the maximum")
+        self._groups.add(group)
+        return self._change(Join(self._cell.name, group))
+
+    def leave(self, group: str) -> Reply[None]:
+        """Leave a group; the reply ends when this actor hears no more of it.
+
+        Raises:
+            NoSuchThing: it isn't in it.
+        """
+        if group not in self._groups:
+            raise NoSuchThing(f"{self._cell.name} isn't in group {group}")
+        self._groups.discard(group)
+        return self._change(Leave(self._cell.name, group))
+
+    def _change(self, command: Join | Leave) -> Reply[None]:
+        what = "join" if isinstance(command, Join) else "leave"
+        reply: Reply[None] = self._cell.runtime.promise(self._cell.name, what)
+        self._awaited.setdefault((type(command), command.group), deque()).append(reply)
+        self._queued.put(command)
+        return reply
+
+    def multicast(
+        self, groups: str | Iterable[str], value: Any, service: Service, discard: bool
+    ) -> Reply[None]:
+        """Send to groups; the reply ends when there is room for more.
+
+        Raises:
+            ConfigError: a name is wrong, or the value can't travel, or is too long.
+            MailboxFull: the hard limit of what may wait is reached.
+        """
+        names = check_destinations(groups)
+        cell = self._cell
+        payload = encode_message(value, cell.runtime.policy)
+        if len(payload) > limits.GROUP_PAYLOAD_BYTES_MAX:
+            most = limits.GROUP_PAYLOAD_BYTES_MAX
+            raise ConfigError(f"a group message of {len(payload)} bytes: the limit is {most}")
+        self._queued.put(Submit(cell.name, service, names, payload, discard))
+        reply: Reply[None] = cell.runtime.promise(cell.name, "multicast")
+        self._session_queue.when_free(reply)
+        if not reply.done():
+            cell.hold(self._session_queue)  # who doesn't await it pauses after this message
+        return reply
+
+    def close(self) -> None:
+        """End the session: the actor is gone. Threads: any."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._queued.put(SessionClosed(self._cell.name))
+            self._fail(NotDelivered(f"{self._cell.name} has stopped"))
+
+    def consumed(self, count: int) -> None:
+        """So many messages left the mailbox. Threads: any."""
+        self._queued.consumed(count)
+
+    # -- from the host -----------------------------------------------------------------------
+    def on_message(self, data: GroupData, transitional: bool) -> None:
+        """A message to a group of the actor, or to itself."""
+        self._session_queue.look()
+        if self._cell.ending is not None:  # it is on its way out of all groups
+            self._queued.consumed(1)
+            return
+        payload_shared = GroupPayload(
+            data.payload, (), self, 0, 0, data=data, transitional=transitional
+        )
+        sender = str(SessionId(data.sender, data.session))
+        message = Envelope("on_message", payload_shared=payload_shared, sender=sender, hook=True)
+        self._cell.runtime.arrived(self._cell, message)
+
+    def on_group_view(self, change: GroupView) -> None:
+        """A group of the actor has a new membership."""
+        if change.cause is Cause.JOIN and change.changed == self._id():
+            self._settle(Join, change.group)
+        self._show(membership_messages.membership(change))
+
+    def on_group_transitional(self, change: GroupTransitional) -> None:
+        """A group of the actor is about to lose members."""
+        self._show(membership_messages.transitional(change))
+
+    def on_group_left(self, group: str) -> None:
+        """The actor is out of the group."""
+        self._settle(Leave, group)
+        self._show(membership_messages.left(group, str(self._id())))
+
+    def on_refused(self, command: SessionCommand, error: ZactorError) -> None:
+        """The session can't be opened, or isn't what the actor takes it for."""
+        cell = self._cell
+        match command:
+            case SessionOpened():
+                self._groups.clear()
+                cell.runtime.failure(cell, "join", error)
+                self._fail(error)
+            case Submit():
+                target = " ".join(command.groups)
+                cell.runtime.dead(cell.name, target, "multicast", text_of(error))
+            case Join() | Leave():
+                self._settle(type(command), command.group, error)
+
+    def _id(self) -> SessionId:
+        return SessionId(self._me, self._cell.name)
+
+    def _show(self, view: MembershipMessage) -> None:
+        cell = self._cell
+        if self._sees_views and cell.ending is None:
+            cell.runtime.arrived(cell, Envelope("on_view", (view,), {}, hook=True))
+
+    def _settle(
+        self, kind: type[Join] | type[Leave], group: str, error: ZactorError | None = None
+    ) -> None:
+        replies = self._awaited.get((kind, group))
+        with suppress(IndexError):  # nobody waits
+            reply = replies.popleft() if replies is not None else None
+            if reply is not None and error is not None:
+                reply.set_error(error)
+            elif reply is not None:
+                reply.set_result(None)
+
+    def _fail(self, error: ZactorError) -> None:
+        for (kind, group), replies in list(self._awaited.items()):
+            for _ in range(len(replies)):
+                self._settle(kind, group, error)

@@ -1,0 +1,256 @@
+"""How an actor begins and ends: made, on_start, on_stop, down. All in the actor's own thread.
+
+But for an on_stop that doesn't end: `expire` takes the actor down without it, from any thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import math
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from zactor.kernel import limits
+from zactor.kernel.actors.actor import Actor, current_cell
+from zactor.kernel.actors.user_errors import harmless
+from zactor.kernel.errors import ActorError, NotDelivered, TimedOut, said
+
+if TYPE_CHECKING:
+    from zactor.kernel.runtime.cell import Cell
+    from zactor.kernel.runtime.runtime import Runtime
+
+
+class Phase(enum.Enum):
+    """The life of a cell, in this order."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"  # takes no more messages, may still handle what it has
+    LEAVING = "leaving"  # on_stop runs
+    DOWN = "down"
+
+
+@dataclass(slots=True)
+class Ending:
+    """A stop that was asked for."""
+
+    reason: str
+    by_itself: bool = False
+    at_once: bool = False  # don't handle what still waits
+    until: float = math.inf  # time.monotonic() from which on that holds too
+    futures: list[Future[None]] = field(default_factory=list)
+    task: asyncio.Task[Any] | None = None  # of an async on_stop
+    error: BaseException | None = None  # why on_stop didn't come to its end
+
+    def is_over(self) -> bool:
+        """Whether what still waits is not to be handled."""
+        return self.at_once or time.monotonic() >= self.until
+
+
+def begin(cell: Cell, build: Callable[[], Any], started: Future[None]) -> None:
+    """Make the actor and run on_start."""
+    try:
+        token = current_cell.set(cell)
+        try:
+            actor = build()
+        finally:
+            current_cell.reset(token)
+        if not isinstance(actor, Actor):
+            raise TypeError(f"{actor!r} is no Actor")
+        actor.__dict__["_Actor__cell"] = cell
+        cell.actor = actor
+        waiting = actor.on_start()
+    except BaseException as error:
+        driven_out = cell.is_driven_out(error)
+        _stillborn(cell, started, error)
+        if driven_out:
+            raise
+        return
+    if isinstance(waiting, Coroutine):
+        cell.dispatcher.carry(cell, _begin_later(cell, waiting, started))
+    else:
+        _begun(cell, started)
+
+
+async def _begin_later(
+    cell: Cell, waiting: Coroutine[Any, Any, Any], started: Future[None]
+) -> None:
+    cell.busy("on_start", asyncio.current_task())
+    try:
+        await waiting
+    except BaseException as error:
+        driven_out = cell.is_driven_out(error)
+        _stillborn(cell, started, error)
+        if driven_out:
+            raise
+    else:
+        cell.busy("", None)
+        _begun(cell, started)
+
+
+def _begun(cell: Cell, started: Future[None]) -> None:
+    with cell.runtime.lock:
+        cell.phase = Phase.RUNNING if cell.ending is None else Phase.STOPPING
+    cell.runtime.note("actor_up", {"actor": cell.name, "inc": cell.uid})
+    started.set_result(None)
+    cell.after()
+
+
+def _stillborn(cell: Cell, started: Future[None], error: BaseException) -> None:
+    if isinstance(error, asyncio.CancelledError):
+        error = NotDelivered(f"{cell.name} was stopped while it started")
+    if _is_first_to_end(cell):
+        _down(cell, f"{cell.name} could not start: {said(error)}")
+    started.set_exception(harmless(error))
+
+
+def request_end(
+    cell: Cell,
+    reason: str,
+    *,
+    at_once: bool,
+    by_itself: bool = False,
+    until: float = math.inf,
+) -> Future[None]:
+    """Have a cell end, or end sooner than it was going to. Threads: any."""
+    future: Future[None] = Future()
+    future.set_running_or_notify_cancel()  # who waits for it may give up, the end still comes
+    with cell.runtime.lock:
+        if cell.phase is Phase.DOWN:
+            future.set_result(None)
+            return future
+        if cell.ending is None:
+            cell.ending = Ending(reason, by_itself=by_itself)
+        cell.ending.futures.append(future)
+        cell.ending.at_once |= at_once
+        cell.ending.until = min(cell.ending.until, until)
+        cell.limit = -1
+        if cell.phase is Phase.RUNNING:
+            cell.phase = Phase.STOPPING
+    cell.attention = True
+    if at_once:
+        cell.runtime.sweep(cell, reason)
+        task = cell.task
+        if task is not None and not by_itself:
+            task.get_loop().call_soon_threadsafe(task.cancel)
+        cell.dispatcher.nudge()
+    if cell.idle:
+        cell.idle = False
+        cell.dispatcher.ready(cell)
+    return future
+
+
+def end(cell: Cell, ending: Ending) -> None:
+    """Run on_stop and go. Between two messages."""
+    cell.phase = Phase.LEAVING
+    dispatcher = cell.dispatcher  # it loses this when it is given up meanwhile
+    cell.runtime.leaving[cell] = time.monotonic() + limits.STOP_HOOK_S
+    try:
+        waiting = cell.actor.on_stop(ending.reason)
+    except BaseException as error:
+        driven_out = cell.is_driven_out(error)
+        _ended(cell, ending, error)
+        if driven_out:
+            raise
+        return
+    if isinstance(waiting, Coroutine):
+        dispatcher.carry(cell, _end_later(cell, waiting, ending))
+    else:
+        _ended(cell, ending, None)
+
+
+async def _end_later(cell: Cell, waiting: Coroutine[Any, Any, Any], ending: Ending) -> None:
+    ending.task = asyncio.current_task()
+    if ending.error is not None:  # after the task: see cut_off
+        waiting.close()
+        _ended(cell, ending, None)
+        return
+    cell.busy("on_stop", None)  # a first stop at once doesn't cut the farewell short
+    try:
+        await waiting
+    except BaseException as error:
+        driven_out = cell.is_driven_out(error)
+        _ended(cell, ending, error)
+        if driven_out:
+            raise
+    else:
+        _ended(cell, ending, None)
+
+
+def cut_off(cell: Cell, error: ActorError) -> None:
+    """Cancel an async on_stop; soon the actor is down in any case. Threads: any."""
+    ending = cell.ending
+    assert ending is not None, cell.name
+    cell.runtime.leaving[cell] = time.monotonic() + limits.STOP_CANCEL_S
+    ending.error = error
+    task = ending.task  # after the error: see _end_later
+    if task is not None:
+        with suppress(RuntimeError):  # its loop is closed: it came to an end
+            task.get_loop().call_soon_threadsafe(task.cancel)
+
+
+def expire(runtime: Runtime) -> None:
+    """Let no on_stop run beyond its time. Threads: any, called again and again."""
+    now = time.monotonic()
+    for cell, deadline in list(runtime.leaving.items()):
+        ending = cell.ending
+        if ending is None or cell.phase is Phase.DOWN:
+            runtime.leaving.pop(cell, None)
+        elif now < deadline:
+            continue
+        elif ending.task is not None and ending.error is None:
+            limit = f"{limits.STOP_HOOK_S:g} s"
+            cut_off(cell, TimedOut(f"on_stop of {cell.name} took over {limit} and was cancelled"))
+        else:
+            what = f"on_stop of {cell.name} doesn't end and can't be cancelled"
+            ending.error = TimedOut(f"{what}: the actor is gone, its on_stop goes on")
+            _ended(cell, ending, None)
+
+
+def _ended(cell: Cell, ending: Ending, error: BaseException | None) -> None:
+    if not _is_first_to_end(cell):
+        return
+    error = ending.error or error
+    if error is not None:
+        ending.error = harmless(error)
+        cell.runtime.failure(cell, "on_stop", error)
+    cell.runtime.note("actor_down", {"actor": cell.name, "inc": cell.uid})
+    _down(cell, ending.reason)
+
+
+def _is_first_to_end(cell: Cell) -> bool:
+    """Whether the caller has to take it down; an on_stop that was given up may end later."""
+    with cell.runtime.lock:
+        if cell.phase is Phase.DOWN:
+            return False
+        cell.phase = Phase.DOWN
+        cell.limit = -1
+    return True
+
+
+def _down(cell: Cell, reason: str) -> None:
+    runtime = cell.runtime
+    ending = cell.ending
+    runtime.forget(cell, reason)
+    runtime.sweep(cell, reason)
+    cell.dispatcher.gone(cell)
+    cell.actor = None
+    cell.handlers = {}
+    cell.attention = False
+    cell.busy("", None)
+    # A producer that looked at the limit before it changed may still append: it sees that the
+    # cell is idle and asks for a turn, in which the message is swept out.
+    cell.dispatcher = runtime.shared
+    cell.idle = True
+    runtime.sweep(cell, reason)
+    if ending is not None:
+        for future in ending.futures:
+            if ending.error is not None:
+                future.set_exception(ending.error)
+            else:
+                future.set_result(None)

@@ -1,0 +1,246 @@
+"""What becomes of messages: accepted, handled, failed or dead, each told to whom it concerns.
+
+A signal that isn't handled becomes a dead letter at its sender's node; an ask that isn't ends with
+an error at who asked. Nothing ends in silence.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from zactor.kernel.actors.user_errors import trace_of
+from zactor.kernel.errors import (
+    MailboxFull,
+    NoSuchAction,
+    NotDelivered,
+    OutcomeUnknown,
+    RemoteActionError,
+    said,
+    text_of,
+)
+from zactor.kernel.ids import NodeId
+from zactor.kernel.messages.actors import Undelivered
+from zactor.kernel.runtime.cell import Cell
+from zactor.kernel.runtime.directory import Directory
+from zactor.kernel.runtime.envelope import AnyEnvelope, DeadLetter, Envelope
+from zactor.kernel.wire.payload import check_policy
+
+log = structlog.get_logger()
+
+DeadLetterSink = Callable[[DeadLetter], None]
+TraceSink = Callable[[str, dict[str, Any]], None]
+FailureSink = Callable[[str, str, str], None]
+"""Called with actor, action and error when an action raised. Threads: any."""
+
+
+class Outcomes:
+    """The part of a Runtime that gives each message its end. Threads: all by any."""
+
+    def __init__(
+        self,
+        node: NodeId | str,
+        policy: str,
+        dead_letter: DeadLetterSink,
+        trace: TraceSink | None,
+        failed: FailureSink | None = None,
+    ) -> None:
+        self._on_failure = failed
+        self.node = str(node)
+        self.node_name = node.name if isinstance(node, NodeId) else node
+        self.policy = check_policy(policy)
+        self.trace = trace
+        self.directory = Directory(self.node_name)
+        self.numbers = itertools.count(1)
+        self._dead_letter = dead_letter
+
+    # -- the event log -----------------------------------------------------------------------
+    def sig(self, number: int) -> str:
+        """The id of a signal of this node in traces; "" where there are none."""
+        return "" if self.trace is None else f"{self.node}#{number}"
+
+    def note(self, event: str, fields: dict[str, Any]) -> None:
+        """Write one event."""
+        if self.trace is not None:
+            self.trace(event, fields)
+
+    def note_accept(self, sig: str, sender: str, target: str) -> None:
+        """A signal was taken from its sender."""
+        if sig and self.trace is not None:
+            self.trace("accept", {"sig": sig, "from": sender, "to": target})
+
+    def note_handle(self, sig: str, sender: str, target: str) -> None:
+        """An action begins to handle a signal."""
+        if sig and self.trace is not None:
+            self.trace("handle", {"sig": sig, "from": sender, "to": target})
+
+    def note_dead(self, sig: str, sender: str, target: str, reason: str) -> None:
+        """Nobody will handle a signal."""
+        if sig and self.trace is not None:
+            fields = {"sig": sig, "from": sender, "to": target, "reason": reason}
+            self.trace("deadletter", fields)
+
+    # -- ends --------------------------------------------------------------------------------
+    def dead(
+        self,
+        sender: str,
+        target: str,
+        action: str,
+        reason: str,
+        *,
+        number: int = 0,
+        sig: str = "",
+    ) -> None:
+        """Keep a dead letter of a signal from this node."""
+        self.note_dead(sig, sender, target, reason)
+        self._dead_letter(
+            DeadLetter(
+                sender=sender,
+                target=target,
+                action=action,
+                reason=reason,
+                node=self.node_name,
+                number=number,
+                at=time.time(),
+            )
+        )
+
+    def put(self, cell: Cell, message: AnyEnvelope, sender: Cell | None) -> None:
+        """Give a message from this node to a cell of this node.
+
+        Raises:
+            MailboxFull: its mailbox is full and its policy is to refuse.
+        """
+        if not isinstance(message, tuple) and message.sig:
+            self.note_accept(message.sig, message.sender, cell.name)
+        cell.put(message, sender)
+
+    def refuse(
+        self,
+        cell: Cell,
+        message: AnyEnvelope,
+        error: MailboxFull | NotDelivered,
+        *,
+        taken: bool = False,
+    ) -> None:
+        """Let whoever sent it know that `cell` won't handle the message.
+
+        Args: taken: its credit is counted already.
+
+        Raises:
+            MailboxFull: `error` is one and the sender stands at this very line.
+        """
+        reason = str(error)
+        if isinstance(message, tuple):
+            if isinstance(error, MailboxFull):
+                raise error
+            action, _, sender = message
+            self.dead(sender, cell.name, action, reason)
+            return
+        payload_shared = message.payload_shared
+        port = None if payload_shared is None else payload_shared.port
+        if (
+            payload_shared is not None
+            and port is not None
+            and not taken
+            and payload_shared.is_last_taken()
+        ):
+            port.consumed(1)
+        if message.asker is not None:
+            message.asker.set_error(error)
+        elif message.hook:  # of a group: nobody waits to hear of it
+            self.dead(message.sender, cell.name, message.action, reason)
+        elif payload_shared is not None and port is not None:
+            self.bounce(
+                port, cell.uid, payload_shared.sender, payload_shared.number, message.action, reason
+            )
+        else:
+            if isinstance(error, MailboxFull):
+                self.note_dead(message.sig, message.sender, cell.name, reason)
+                raise error
+            self.dead(message.sender, cell.name, message.action, reason, sig=message.sig)
+
+    def bounce(
+        self, port: Any, target: int, sender: int, number: int, action: str, reason: str
+    ) -> None:
+        """Tell a node that a signal of its won't be handled here."""
+        port.put(Undelivered((target,), sender, number, action, reason))
+
+    def sweep(self, cell: Cell, reason: str) -> None:
+        """Refuse all that waits in a mailbox."""
+        error = NotDelivered(reason)
+        while True:
+            try:
+                message = cell.mailbox.popleft()
+            except IndexError:
+                return
+            self.refuse(cell, message, error)
+
+    def fail(self, cell: Cell, message: AnyEnvelope, error: BaseException) -> None:
+        """An action raised: log it and tell its asker.
+
+        Raises:
+            KeyboardInterrupt: `error` is one, and somebody drives the loop.
+        """
+        if cell.is_driven_out(error):
+            self.interrupt(cell, message)
+            raise error
+        action = message[0] if isinstance(message, tuple) else message.action
+        if isinstance(error, NoSuchAction):
+            self._unknown(cell, message, error)
+            return
+        failure = self.failure(cell, action, error)
+        if not isinstance(message, tuple) and message.asker is not None:
+            message.asker.set_error(failure)
+
+    def _unknown(self, cell: Cell, message: AnyEnvelope, error: NoSuchAction) -> None:
+        """Nobody has failed but the caller: an ask ends so, all else is a dead letter."""
+        if not isinstance(message, tuple) and message.asker is not None:
+            message.asker.set_error(NoSuchAction(text_of(error)))
+        else:
+            self.refuse(cell, message, NotDelivered(text_of(error)), taken=True)
+
+    def interrupt(self, cell: Cell, message: AnyEnvelope) -> None:
+        """An action was cancelled half-way, or by Ctrl-C."""
+        action = message[0] if isinstance(message, tuple) else message.action
+        reason = f"{cell.name} was stopped in the middle of {action}"
+        log.warning("action_interrupted", node=self.node_name, actor=cell.name, action=action)
+        if not isinstance(message, tuple) and message.asker is not None:
+            message.asker.set_error(OutcomeUnknown(reason))
+
+    def unreadable(self, cell: Cell, message: Envelope, error: BaseException) -> None:
+        """The arguments of a message can't be decoded."""
+        failure = self.failure(cell, message.action, error)
+        if message.asker is not None:
+            message.asker.set_error(failure)
+        else:
+            self.refuse(cell, message, NotDelivered(f"unreadable: {text_of(error)}"), taken=True)
+
+    def failure(self, cell: Cell, action: str, error: BaseException) -> RemoteActionError:
+        """Log what an action raised and return what the asker gets for it."""
+        # The first frame is the runtime's own.
+        trace = error.__traceback__
+        inner = trace.tb_next if trace is not None and trace.tb_next is not None else trace
+        text = trace_of(error, inner)
+        log.error(
+            "action_failed",
+            node=self.node_name,
+            actor=cell.name,
+            action=action,
+            error=said(error),
+            exception=text,
+        )
+        if self._on_failure is not None:
+            self._on_failure(cell.name, action, said(error))
+        return RemoteActionError(
+            text_of(error),
+            remote_type=type(error).__name__,
+            traceback=text,
+            node=self.node_name,
+            actor=cell.name,
+            action=action,
+        )

@@ -1,0 +1,368 @@
+"""Remoting: messages to and from other nodes and clients' doors, and the asks that wait there."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+import structlog
+
+from zactor.kernel import errors
+from zactor.kernel.actors.reply import Reply
+from zactor.kernel.errors import (
+    MailboxFull,
+    NotDelivered,
+    OutcomeUnknown,
+    RemoteActionError,
+    ZactorError,
+    from_wire,
+    text_of,
+)
+from zactor.kernel.ids import NodeId
+from zactor.kernel.messages.actors import Ask, Failure, Signal, Undelivered
+from zactor.kernel.messages.actors import Reply as ReplyItem
+from zactor.kernel.runtime.directory import Place
+from zactor.kernel.runtime.envelope import Envelope, PeerPort, SharedPayload
+from zactor.kernel.runtime.outcomes import DeadLetterSink, FailureSink, Outcomes, TraceSink
+from zactor.kernel.wire.bulky import Buffer, Bulky
+from zactor.kernel.wire.payload import Policy, decode_value, encode_plain, encode_value, parts_of
+
+if TYPE_CHECKING:
+    from zactor.kernel.runtime.cell import Cell
+
+
+Outcome = ReplyItem | Failure | Bulky
+
+"""How an ask of a client's door ends; a Bulky holds a Reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An ask that another node has to answer."""
+
+    port: PeerPort
+    actor: str
+    action: str
+    reply: Reply[Any] | None  # where an actor of this node asked
+    done: Callable[[Outcome], None] | None  # where a client's door did
+
+
+class RemoteAsker:
+    """An actor of another node asked; the answer goes over its link."""
+
+    __slots__ = ("_action", "_actor", "_node", "_policy", "_port", "_request")
+
+    def __init__(
+        self, port: PeerPort, request: int, policy: Policy, *, node: str, actor: str, action: str
+    ) -> None:
+        self._port = port
+        self._request = request
+        self._policy = policy
+        self._node = node
+        self._actor = actor
+        self._action = action
+
+    def set_result(self, value: Any) -> None:
+        """Answer with a value, or with why it can't travel."""
+        try:
+            payload, buffers = parts_of(encode_value(value, self._policy))
+        except BaseException as error:  # pickling runs the value's own code
+            self.set_error(
+                RemoteActionError(
+                    text_of(error),
+                    remote_type=type(error).__name__,
+                    node=self._node,
+                    actor=self._actor,
+                    action=self._action,
+                )
+            )
+            return
+        reply = ReplyItem(self._request, payload)
+        self._port.put(Bulky(reply, buffers) if buffers else reply)
+
+    def set_error(self, error: BaseException) -> None:
+        """Answer with an error."""
+        self._port.put(failure_of(self._request, error))
+
+
+class DoorAsker:
+    """A client asked at this node's door; `done` is called in the actor's thread."""
+
+    __slots__ = ("_done", "_plain", "_policy", "_request")
+
+    def __init__(
+        self, done: Callable[[Outcome], None], request: int, policy: Policy, *, plain: bool
+    ) -> None:
+        self._done = done
+        self._request = request
+        self._policy = policy
+        self._plain = plain
+
+    def set_result(self, value: Any) -> None:
+        """Hand over a value."""
+        buffers: Sequence[Buffer] = ()
+        try:
+            if self._plain:
+                payload = encode_plain(value)
+            else:
+                payload, buffers = parts_of(encode_value(value, self._policy))
+        except BaseException as error:  # pickling runs the value's own code
+            self.set_error(error)
+            return
+        reply = ReplyItem(self._request, payload)
+        self._done(Bulky(reply, buffers) if buffers else reply)
+
+    def set_error(self, error: BaseException) -> None:
+        """Hand over an error."""
+        self._done(failure_of(self._request, error))
+
+
+def failure_of(request: int, error: BaseException) -> Failure:
+    """The answer that says `error`."""
+    kind, message, fields = errors.to_wire(error)
+    return Failure(request, kind, message, fields)
+
+
+log = structlog.get_logger()
+
+
+class Remoting(Outcomes):
+    """The part of a Runtime that faces other nodes. Threads: all by any."""
+
+    def __init__(
+        self,
+        node: NodeId | str,
+        policy: str,
+        dead_letter: DeadLetterSink,
+        trace: TraceSink | None,
+        failed: FailureSink | None = None,
+    ) -> None:
+        super().__init__(node, policy, dead_letter, trace, failed)
+        self._pending: dict[int, Pending] = {}
+        self._requests = itertools.count(1)
+        # Of lives that are over. An entry can matter only to who still holds the port, by a place
+        # or a route that is about to be forgotten: so it goes with the port. A life that is met
+        # again, since it was given up before it was a member, has another port.
+        self._lost: WeakSet[PeerPort] = WeakSet()
+
+    # -- out ---------------------------------------------------------------------------------
+    def ask_there(
+        self,
+        place: Place,
+        action: str,
+        payload: bytes,
+        buffers: Sequence[Buffer],
+        sender: int,
+        reply: Reply[Any] | None,
+        done: Callable[[Outcome], None] | None,
+    ) -> int:
+        """Ask an actor of another node, for an actor here (`reply`) or for the door (`done`).
+
+        Returns its number, by which it can be forgotten.
+
+        Raises:
+            MailboxFull: the hard limit of its link is reached; the ask is forgotten.
+        """
+        port = place.port
+        assert port is not None, place
+        request = next(self._requests)
+        ask = Ask(place.uid, sender, request, action, payload)
+        self._pending[request] = Pending(port, place.name, action, reply, done)
+        if reply is not None and reply.has_timeout():
+            reply.add_done_callback(lambda _: self._forget_request(request))
+        try:
+            port.put(Bulky(ask, buffers) if buffers else ask)
+        except MailboxFull:
+            del self._pending[request]
+            raise
+        if port in self._lost:
+            # Its end was told before this ask was pending, so nobody else will fail it.
+            self._fail(request, NotDelivered(f"{port.node} is gone"))
+        return request
+
+    def tell_there(
+        self,
+        place: Place,
+        action: str,
+        payload: bytes,
+        buffers: Sequence[Buffer],
+        sender: int,
+        name: str,
+    ) -> None:
+        """Tell an actor of another node.
+
+        Raises:
+            MailboxFull: the hard limit of its link is reached.
+        """
+        assert place.port is not None, place
+        number = next(self.numbers)
+        sig = self.sig(number)
+        self.note_accept(sig, name, place.name)
+        signal = Signal((place.uid,), sender, number, action, payload)
+        try:
+            place.port.put(Bulky(signal, buffers) if buffers else signal)
+        except MailboxFull as error:
+            self.note_dead(sig, name, place.name, str(error))
+            raise
+
+    def fail_pending(self, port: PeerPort | None, error_of: Callable[[str], ZactorError]) -> None:
+        """End the asks that are pending at that port, or all; `error_of` gets actor.action."""
+        for request, pending in list(self._pending.items()):
+            if port is None or pending.port is port:
+                self._fail(request, error_of(f"{pending.actor}.{pending.action}"))
+
+    def _fail(self, request: int, error: ZactorError) -> None:
+        pending = self._pending.pop(request, None)
+        if pending is None:
+            return
+        if pending.reply is not None:
+            pending.reply.set_error(error)
+        if pending.done is not None:
+            pending.done(failure_of(request, error))
+
+    def _forget_request(self, request: int) -> None:
+        self._pending.pop(request, None)
+
+    # -- in ----------------------------------------------------------------------------------
+    def deliver(self, port: PeerPort, items: Sequence[object]) -> None:
+        """Take in what arrived from a node, in its order."""
+        woken: list[Cell] = []
+        try:
+            for item in items:
+                buffers: Sequence[Buffer] = ()
+                if type(item) is Bulky:
+                    buffers = item.buffers
+                    item = item.item
+                if type(item) is Signal:
+                    self._signalled(port, item, buffers, woken)
+                elif type(item) is Ask:
+                    self._asked(port, item, buffers)
+                elif type(item) is ReplyItem:
+                    self._answered(item, buffers)
+                elif type(item) is Failure:
+                    self._failed(item)
+                elif type(item) is Undelivered:
+                    for uid in item.targets:
+                        self._dead_there(item.sender, uid, item.action, item.number, item.reason)
+                else:
+                    log.error("unexpected_item", node=str(port.node), kind=type(item).__name__)
+        finally:
+            for cell in woken:
+                cell.dispatcher.ready(cell)
+
+    def _signalled(
+        self, port: PeerPort, item: Signal, buffers: Sequence[Buffer], woken: list[Cell]
+    ) -> None:
+        """Put a signal into its targets' mailboxes; the cells that slept are added to `woken`.
+
+        They are woken when the whole batch is in: waking gives the interpreter lock away, and the
+        two threads would then hand it to and fro for every few messages.
+        """
+        targets = item.targets
+        if not targets:
+            port.consumed(1)
+            return
+        left = [None] * (len(targets) - 1) if len(targets) > 1 else None
+        payload_shared = SharedPayload(item.payload, buffers, port, item.sender, item.number, left)
+        sig = sender = ""
+        if self.trace is not None:
+            sig = f"{port.node}#{item.number}"
+            sender = self.directory.name_of(item.sender)
+        for uid in targets:
+            cell = self.directory.cells.get(uid)
+            if cell is None:
+                self._bounce(port, uid, item, payload_shared)
+                continue
+            message = Envelope(item.action, (), None, None, payload_shared, sender, sig)
+            if cell.limit <= len(cell.mailbox):
+                cell.admit(message, None)
+                continue
+            cell.mailbox.append(message)
+            if cell.idle:
+                cell.idle = False
+                woken.append(cell)
+
+    def _bounce(
+        self, port: PeerPort, uid: int, item: Signal, payload_shared: SharedPayload
+    ) -> None:
+        if payload_shared.is_last_taken():
+            port.consumed(1)
+        reason = f"no such actor on {self.node_name}: {self.directory.name_of(uid)}"
+        self.bounce(port, uid, item.sender, item.number, item.action, reason)
+
+    def _asked(self, port: PeerPort, item: Ask, buffers: Sequence[Buffer]) -> None:
+        cell = self.directory.cells.get(item.target)
+        name = self.directory.name_of(item.target)
+        asker = RemoteAsker(
+            port, item.request, self.policy, node=self.node_name, actor=name, action=item.action
+        )
+        if cell is None:
+            port.consumed(1)
+            asker.set_error(NotDelivered(f"no such actor on {self.node_name}: {name}"))
+            return
+        payload_shared = SharedPayload(item.payload, buffers, port, item.sender, item.request)
+        cell.put(Envelope(item.action, asker=asker, payload_shared=payload_shared), None)
+
+    def _answered(self, item: ReplyItem, buffers: Sequence[Buffer]) -> None:
+        pending = self._pending.pop(item.request, None)
+        if pending is None:  # it timed out meanwhile
+            return
+        if pending.reply is not None:
+            # Unpickled by whoever waits for it, in that thread.
+            pending.reply.set_result(
+                item.payload, lambda payload: decode_value(payload, buffers, self.policy)
+            )
+        if pending.done is not None:
+            pending.done(Bulky(item, buffers) if buffers else item)
+
+    def _failed(self, item: Failure) -> None:
+        pending = self._pending.pop(item.request, None)
+        if pending is None:
+            return
+        if pending.reply is not None:
+            pending.reply.set_error(from_wire(item.kind, item.message, item.fields))
+        if pending.done is not None:
+            pending.done(item)
+
+    # -- the end of a node -------------------------------------------------------------------
+    def peer_gone(self, port: PeerPort, lost: Sequence[tuple[object, bool]]) -> None:
+        """That life of that node is over.
+
+        Args: lost: what it hasn't acknowledged, and whether it was sent at all.
+        """
+        self._lost.add(port)
+        self.peer_apart(port, lost)
+
+    def peer_apart(self, port: PeerPort, lost: Sequence[tuple[object, bool]]) -> None:
+        """That node is out of reach, perhaps not for ever: nothing here waits for it any more.
+
+        Args: lost: what will never be handed to it, and whether it was sent at all.
+        """
+        for item, sent in lost:
+            inner = item.item if isinstance(item, Bulky) else item
+            if isinstance(inner, Ask):
+                what = f"{self.directory.name_of(inner.target)}.{inner.action}"
+                if sent:
+                    error: ZactorError = OutcomeUnknown(f"{what}: {port.node} is gone")
+                else:
+                    error = NotDelivered(f"{what}: {port.node} is gone, it was never sent")
+                self._fail(inner.request, error)
+            elif isinstance(inner, Signal):
+                reason = f"{port.node} is gone: " + (
+                    "it may have arrived" if sent else "never sent"
+                )
+                for uid in inner.targets:
+                    self._dead_there(inner.sender, uid, inner.action, inner.number, reason)
+        # What it acknowledged and didn't answer; its own signals and asks are still handled here.
+        self.fail_pending(
+            port, lambda what: OutcomeUnknown(f"{what}: {port.node} is gone before it answered")
+        )
+
+    def _dead_there(self, sender: int, uid: int, action: str, number: int, reason: str) -> None:
+        name_of = self.directory.name_of
+        self.dead(
+            name_of(sender), name_of(uid), action, reason, number=number, sig=self.sig(number)
+        )

@@ -1,0 +1,1 @@
+"""The group engine as a service of this node."""

@@ -1,0 +1,405 @@
+"""The shell of the group engine: its links, its clock, its sessions.
+
+It carries out effects in the order in which the engine made them, also when whoever is called back
+submits something new. Kernel thread only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, get_args
+
+import structlog
+
+from zactor.kernel.errors import AlreadyExists, RemoteProtocolError
+from zactor.kernel.groups import effects as out
+from zactor.kernel.groups import events
+from zactor.kernel.groups.engine import Engine
+from zactor.kernel.groups.trace import lines_of
+from zactor.kernel.ids import NodeId
+from zactor.kernel.messages.frames import Heartbeat
+from zactor.kernel.messages.groups import (
+    Accept,
+    EngineMessage,
+    GroupBulk,
+    GroupData,
+    GroupHeartbeat,
+    Install,
+    Kind,
+    Ready,
+    Sync,
+    Want,
+)
+from zactor.kernel.messages.views import SessionId, View
+from zactor.kernel.sessions.session import Listener, Session, SessionUser, Share
+from zactor.kernel.wire import codec
+
+if TYPE_CHECKING:  # a Kernel has groups and no sockets: it shall not load libzmq
+    from zactor.kernel.transport.hub import Hub
+    from zactor.kernel.transport.peer import Peer
+
+log = structlog.get_logger()
+
+Trace = Callable[[str, dict[str, Any]], None]
+
+GROUP_ITEMS = frozenset((*get_args(EngineMessage), GroupHeartbeat, GroupBulk))
+"""Types of the items of a link that are the engine's."""
+
+
+MAY_BE_LONG = (Accept, Sync, Ready, Install, Want)
+
+
+class GroupUser(Protocol):
+    """What the node does with news of the engine; called in the kernel thread."""
+
+    def on_view(self, old: View, view: View, together: tuple[NodeId, ...]) -> None:
+        """The node works in `view` now; of `old` only `together` came along with it."""
+
+    def on_group_trace(self, event: str, fields: dict[str, object]) -> None:
+        """Something worth a line happened in the engine: a suspicion, an attempt."""
+
+
+class GroupHost:
+    """The groups of one life of one node."""
+
+    def __init__(self, hub: Hub, user: GroupUser, trace: Trace | None) -> None:
+        """`hub` carries what the engine sends; `trace` writes the event log, if there is one."""
+        self.me = hub.me
+        self.paused = False  # too much waits for credit: submitters should wait
+        self._hub = hub
+        self._user = user
+        self._trace = trace
+        self._sessions: dict[str, Session] = {}
+        self._closing: set[str] = set()  # names that aren't quite gone
+        self._listeners: dict[str, Listener] = {}
+        self._effects: deque[out.Effect] = deque()
+        self._is_carrying = False
+        self._changed = asyncio.Event()  # a pause ended, or a session is gone
+        self._timer: asyncio.TimerHandle | None = None
+        self.consumed = 0  # deliveries that the sessions got through, over this life
+        self._consumed = 0  # of them, not told to the engine yet
+        self._consumed_bytes = 0  # of these
+        self._consumed_due = False
+        self._drained_due = False
+        self._together: tuple[NodeId, ...] = (self.me,)
+        self._links: dict[NodeId, bool] = {}  # what the engine was told of connections
+        self._hears_us: set[NodeId] = set()  # as their last heartbeat says
+        self._is_closed = False
+
+    # -- life --------------------------------------------------------------------------------
+    def open(self) -> None:
+        """Begin, alone; the hub must be open."""
+        self._loop = asyncio.get_running_loop()
+        self._engine = Engine(self.me, self._hub.now_ms())
+        self.view = self._engine.view
+        self._carry(self._engine.first_effects())
+        self._arm()
+
+    def close(self) -> None:
+        """Tell the others that this node goes, and stop."""
+        if not self._is_closed:
+            self.step(events.Stop())
+            self._is_closed = True
+            if self._timer is not None:
+                self._timer.cancel()
+
+    # -- sessions ----------------------------------------------------------------------------
+    async def open_session(self, name: str, user: SessionUser) -> Session:
+        """Open a session, as soon as an earlier one of that name is quite gone.
+
+        Raises:
+            AlreadyExists: it is open.
+            LocalProtocolError: that is no name, or too many are open.
+        """
+        while name in self._closing:
+            await self._change()
+        if name in self._sessions:
+            raise AlreadyExists(f"a session {name} is open already on {self.me.name}")
+        self.step(events.SessionOpened(name))
+        session = self._sessions[name] = Session(self, name, user)
+        return session
+
+    def drop_session(self, session: Session) -> None:
+        """Close it (the session's call)."""
+        del self._sessions[session.name]
+        if session.groups:
+            self._closing.add(session.name)
+        self.step(events.SessionClosed(session.name))
+
+    def listen(self, group: str, listener: Listener) -> None:
+        """Give `listener` every message to `group`, and every change of view."""
+        self._listeners[group] = listener
+
+    def members(self, group: str) -> tuple[SessionId, ...]:
+        """Return the members of a group as of now, in the order of memberships."""
+        return self._engine.multicast.groups.members(group)
+
+    def names(self) -> tuple[str, ...]:
+        """Return the groups that have members, sorted."""
+        return self._engine.multicast.groups.names
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether senders get no credit from this node, since its sessions consume too slowly."""
+        return self._engine.multicast.is_slow()
+
+    @property
+    def stable_line(self) -> int:
+        """The ticket up to which every member of the view is known to have everything."""
+        return self._engine.multicast.stable_line
+
+    @property
+    def stable_before(self) -> int:
+        """The same of the view before this one, as it was known at its end."""
+        return self._engine.stable_before
+
+    async def room(self) -> None:
+        """Return when more may be submitted."""
+        while self.paused:
+            await self._change()
+
+    async def _change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+    def note_consumed(self, count: int, size: int) -> None:
+        """Deliveries were got through (the sessions' call); the engine hears it once a turn."""
+        self._consumed += count
+        self._consumed_bytes += size
+        if not self._consumed_due:
+            self._consumed_due = True
+            self._loop.call_soon(self._tell_consumed)
+
+    def _tell_consumed(self) -> None:
+        self._consumed_due = False
+        count, self._consumed = self._consumed, 0
+        self.consumed += count
+        size, self._consumed_bytes = self._consumed_bytes, 0
+        self.step(events.Consumed(count, size))
+
+    # -- what happens ------------------------------------------------------------------------
+    def step(self, event: events.Event) -> None:
+        """Let the engine take one event, and carry out what follows.
+
+        Raises:
+            LocalProtocolError, MailboxFull: as Engine.step; nothing changed.
+        """
+        if self._is_closed:
+            return
+        self._carry(self._engine.step(event, self._hub.now_ms()))
+        self._arm()
+
+    def submit(self, event: events.Submit) -> None:
+        """Queue a session's message; it leaves in this turn, packed with what comes meanwhile.
+
+        Raises:
+            LocalProtocolError, MailboxFull: as Engine.submit; nothing changed.
+        """
+        if self._is_closed:
+            return
+        self._engine.submit(event)
+        self._drain_soon()
+
+    def _drain_soon(self) -> None:
+        if not self._drained_due:
+            self._drained_due = True
+            self._loop.call_soon(self._drained)
+
+    def receive(self, peer: Peer, items: Sequence[object]) -> None:
+        """Items of GROUP_ITEMS arrived over a link, in order."""
+        for item in items:
+            if isinstance(item, GroupBulk):
+                try:
+                    item = codec.unwrap_group(item)
+                except RemoteProtocolError as error:
+                    log.warning("group_message_dropped", peer=str(peer.node), why=str(error))
+                    continue
+            if isinstance(item, GroupHeartbeat):
+                if item.sender == peer.node:
+                    self._hear(item)
+                else:
+                    self._hub.heartbeats.refuse(peer.node.name, item.sender.name)
+            else:
+                self.step(events.Received(peer.node, item))  # type: ignore[arg-type]  # GROUP_ITEMS
+        self._drain_soon()
+
+    def _drained(self) -> None:
+        self._drained_due = False
+        self.step(events.Drained())
+
+    def hear(self, heartbeat: Heartbeat) -> None:
+        """A heartbeat of a peer arrived."""
+        self._hear(heartbeat.group)
+
+    def _hear(self, heartbeat: GroupHeartbeat) -> None:
+        peer = self._hub.peers.get(heartbeat.sender.name)
+        if peer is None or not peer.connected:
+            return  # what it leads to travels over the link: an attempt would be wasted
+        if self.me in heartbeat.hears:
+            self._hears_us.add(heartbeat.sender)
+        else:
+            self._hears_us.discard(heartbeat.sender)
+        self.step(events.Heard(heartbeat))
+
+    def linked(self, node: NodeId, up: bool) -> None:
+        """Tell whether the connection to a peer lives; the same twice does no harm."""
+        if self._links.get(node) is not up:
+            self._links[node] = up
+            self.step(events.LinkUp(node) if up else events.LinkDown(node))
+
+    def gone(self, node: NodeId) -> None:
+        """That incarnation is dead for certain."""
+        self._links.pop(node, None)
+        self._hears_us.discard(node)
+        self.step(events.ProcessGone(node))
+
+    # -- time --------------------------------------------------------------------------------
+    def _arm(self) -> None:
+        due_s = self._engine.deadline_ms / 1000
+        if self._timer is not None:
+            if self._timer.when() <= due_s:
+                return  # it looks again when it fires
+            self._timer.cancel()
+        if not self._is_closed:
+            self._timer = self._loop.call_at(due_s, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self._engine.deadline_ms <= self._hub.now_ms():
+            self.step(events.Tick())
+        else:
+            self._arm()
+
+    # -- effects -----------------------------------------------------------------------------
+    def _carry(self, effects: Sequence[out.Effect]) -> None:
+        self._effects += effects
+        if self._is_carrying:
+            return  # whoever is at it comes to these in their turn
+        self._is_carrying = True
+        try:
+            while self._effects:
+                effect = self._effects.popleft()
+                if self._trace is not None:
+                    self._log(effect)
+                try:
+                    self._do(effect)
+                except Exception:  # of whoever was called back: the others must have theirs
+                    log.exception("group_effect_failed", effect=type(effect).__name__)
+        finally:
+            self._is_carrying = False
+
+    def _log(self, effect: out.Effect) -> None:
+        assert self._trace is not None, "asked for"
+        for line in lines_of(effect):
+            self._trace(line.pop("k"), line)
+
+    def _do(self, effect: out.Effect) -> None:
+        match effect:
+            case out.Deliver():
+                self._deliver(effect)
+            case out.Send():
+                message: EngineMessage | GroupBulk = effect.message
+                if isinstance(message, MAY_BE_LONG):
+                    message = codec.wrap_group(message)
+                for node in effect.to:
+                    self._send(node, message)
+            case out.SendUnreliably():
+                for node in effect.to:
+                    self._send(node, effect.message, only_at_once=True)
+            case out.Publish():
+                self._publish(effect.heartbeat)
+            case out.ViewInstalled():
+                self._enter(effect.view)
+            case out.Transitional():
+                self._together = effect.members
+                for listener in self._listeners.values():
+                    _shielded(listener.on_transitional, effect.view, effect.members)
+            case out.GroupView() | out.GroupTransitional() | out.GroupLeft():
+                self._tell(effect)
+            case out.Pause():
+                self.paused = True
+            case out.Resume():
+                self.paused = False
+                self._changed.set()
+            case out.Trace():
+                self._user.on_group_trace(effect.event, effect.fields)
+            case out.Sent():
+                pass  # for the log only
+
+    def _send(
+        self, node: NodeId, message: EngineMessage | GroupBulk, only_at_once: bool = False
+    ) -> None:
+        peer = self._hub.peers.get(node.name)
+        if peer is None or peer.node != node:
+            return  # not met yet, or dead: the engine knows what to do about silence
+        if only_at_once and (not peer.connected or peer.backlog):
+            return
+        self._hub.send(peer, message)
+
+    def _publish(self, heartbeat: GroupHeartbeat) -> None:
+        self._hub.beat(heartbeat)
+        for peer in self._hub.peers.values():
+            if peer.up and peer.connected and peer.node not in self._hears_us:
+                # What is published doesn't get there, or not yet: a firewall, a fresh subscription.
+                self._hub.send(peer, heartbeat)
+
+    def _enter(self, view: View) -> None:
+        old, self.view = self.view, view
+        together, self._together = self._together, (self.me,)
+        for listener in self._listeners.values():
+            _shielded(listener.on_view, view, together)
+        self._user.on_view(old, view, together)
+
+    def _deliver(self, effect: out.Deliver) -> None:
+        packet = effect.packet
+        if packet.kind is Kind.DISCONNECT and packet.sender == self.me:
+            self._closing.discard(packet.items[0].session)
+            self._changed.set()
+        for item, names in zip(packet.items, effect.sessions, strict=True):
+            if names or (self._listeners and not self._listeners.keys().isdisjoint(item.groups)):
+                self._hand_over(out.message_of(packet, item), names, effect.transitional)
+
+    def _hand_over(self, message: GroupData, names: tuple[str, ...], transitional: bool) -> None:
+        """Give one message to the listeners and to the sessions that it is for."""
+        for group in message.groups:
+            listener = self._listeners.get(group)
+            if listener is not None:
+                _shielded(listener.on_delivery, message, transitional)
+        size = len(message.payload)
+        share = Share(len(names)) if len(names) > 1 else None
+        for name in names:
+            session = self._sessions.get(name)
+            if session is not None:
+                session.owe(share, size)
+                try:  # not _shielded: this is done for every message
+                    session.user.on_message(message, transitional)
+                except Exception:
+                    log.exception("group_message_failed", session=name)
+            elif share is None or share.left == 1:
+                self.note_consumed(1, size)
+            else:
+                share.left -= 1
+
+    def _tell(self, effect: out.GroupView | out.GroupTransitional | out.GroupLeft) -> None:
+        names = (effect.session,) if isinstance(effect, out.GroupLeft) else effect.sessions
+        for name in names:
+            session = self._sessions.get(name)
+            if session is None:
+                continue
+            match effect:
+                case out.GroupView():
+                    _shielded(session.user.on_group_view, effect)
+                case out.GroupTransitional():
+                    _shielded(session.user.on_group_transitional, effect)
+                case out.GroupLeft():
+                    _shielded(session.user.on_group_left, effect.group)
+
+
+def _shielded(tell: Callable[..., None], *news: object) -> None:
+    """Tell one of several: if it fails at it, the others must hear of it all the same."""
+    try:
+        tell(*news)
+    except Exception:
+        log.exception("group_user_failed", call=tell.__qualname__)

@@ -1,0 +1,150 @@
+"""A session of the group engine as its owner sees it: an actor, a client, the node itself.
+
+All of it belongs to the kernel thread.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from zactor.kernel.errors import LocalProtocolError
+from zactor.kernel.groups import events
+from zactor.kernel.groups.effects import GroupTransitional, GroupView
+from zactor.kernel.groups.process_groups import private_group
+from zactor.kernel.ids import NodeId
+from zactor.kernel.messages.groups import GroupData
+from zactor.kernel.messages.service import Service
+from zactor.kernel.messages.views import View, ViewId
+
+if TYPE_CHECKING:
+    from zactor.kernel.sessions.host import GroupHost
+
+
+class SessionUser(Protocol):
+    """Who owns a session. Called in the kernel thread, in the order of delivery."""
+
+    def on_message(self, message: GroupData, transitional: bool) -> None:
+        """A message for this session; `Session.consumed` says when it was got through."""
+
+    def on_group_view(self, change: GroupView) -> None:
+        """A group of this session has a new membership."""
+
+    def on_group_transitional(self, change: GroupTransitional) -> None:
+        """A group lost members: what follows holds among those who stay."""
+
+    def on_group_left(self, group: str) -> None:
+        """This session is out of the group, as it wished."""
+
+
+class Listener(Protocol):
+    """A part of the node that sees every message to a system group, with no session of its own."""
+
+    def on_delivery(self, message: GroupData, transitional: bool) -> None:
+        """A message to the group, at its place in the order."""
+
+    def on_transitional(self, view: ViewId, members: tuple[NodeId, ...]) -> None:
+        """The guarantees of `view` end here; what follows of it holds among `members`."""
+
+    def on_view(self, view: View, together: tuple[NodeId, ...]) -> None:
+        """The node works in `view` now; `together` came with it from the view before."""
+
+
+class Share:
+    """One delivery that several sessions of this node have to get through."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+
+class Session:
+    """An open session. Made by `GroupHost.open_session`."""
+
+    def __init__(self, host: GroupHost, name: str, user: SessionUser) -> None:
+        self.name = name
+        self.user = user
+        self.private_group = private_group(host.me, name)
+        self.groups: set[str] = set()  # that it has asked to be in
+        self.is_open = True
+        self._host = host
+        self._owed: deque[tuple[Share | None, int]] = deque()  # deliveries with their bytes;
+        # without a Share it is this session's alone
+        self.owed_bytes = 0  # of their payloads
+
+    def join(self, group: str) -> None:
+        """Enter a group; `on_group_view` tells when that has happened.
+
+        Raises:
+            LocalProtocolError: it is in it, that is no name, or the session is closed.
+        """
+        self._check()
+        self._host.step(events.Join(self.name, group))
+        self.groups.add(group)
+
+    def leave(self, group: str) -> None:
+        """Leave a group; `on_group_left` tells when that has happened.
+
+        Raises:
+            LocalProtocolError: it isn't in it, or the session is closed.
+        """
+        self._check()
+        self._host.step(events.Leave(self.name, group))
+        self.groups.discard(group)
+
+    def submit(
+        self,
+        service: Service,
+        groups: tuple[str, ...],
+        payload: bytes,
+        discard: bool = False,
+        mess_type: int = 0,
+    ) -> None:
+        """Send to groups, of which the session need not be a member.
+
+        Args: `discard`: no copy for this session. `mess_type`: the application's own, 16 bits.
+
+        Raises:
+            LocalProtocolError: no group, too many, too long, or the session is closed.
+            MailboxFull: the hard limit of what may wait for credit is reached.
+        """
+        self._check()
+        self._host.submit(events.Submit(self.name, service, groups, payload, discard, mess_type))
+
+    def _check(self) -> None:
+        if not self.is_open:  # another of the same name may be open by now
+            raise LocalProtocolError(f"session {self.name!r} is closed")
+
+    @property
+    def owed(self) -> int:
+        """Messages that were handed over and not got through."""
+        return len(self._owed)
+
+    def owe(self, share: Share | None, size: int) -> None:
+        """One more delivery, of so many bytes, was handed over (the host's call)."""
+        self._owed.append((share, size))
+        self.owed_bytes += size
+
+    def consumed(self, count: int) -> None:
+        """Say that `count` more messages were got through, oldest first."""
+        done = done_bytes = 0
+        for _ in range(min(count, len(self._owed))):
+            share, size = self._owed.popleft()
+            self.owed_bytes -= size
+            if share is not None:
+                share.left -= 1
+                if share.left:
+                    continue
+            done += 1
+            done_bytes += size
+        if done:
+            self._host.note_consumed(done, done_bytes)
+
+    def close(self) -> None:
+        """End it: its groups see it go. A second call does nothing."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        self._host.drop_session(self)
+        self.consumed(len(self._owed))

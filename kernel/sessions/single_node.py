@@ -1,0 +1,45 @@
+"""The group engine of a process that has no other node: what its shell needs of a hub."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from zactor.kernel.ids import NodeId
+
+if TYPE_CHECKING:
+    from zactor.kernel.messages.groups import GroupHeartbeat
+    from zactor.kernel.messages.views import View
+    from zactor.kernel.sessions.host import GroupHost
+
+
+class _Nobody:
+    """A hub without peers, and a node that nothing happens to."""
+
+    def __init__(self, me: NodeId) -> None:
+        self.me = me
+        self.peers: dict[str, object] = {}
+
+    def now_ms(self) -> int:
+        """The loop's clock: asyncio's is this one."""
+        return int(time.monotonic() * 1000)
+
+    def beat(self, group: GroupHeartbeat) -> None:
+        """Nobody listens."""
+
+    def on_view(self, old: View, view: View, together: tuple[NodeId, ...]) -> None:
+        """Only this node is ever in it."""
+
+    def on_group_trace(self, event: str, fields: dict[str, object]) -> None:
+        """Nothing to see."""
+
+
+def solo_host(me: NodeId) -> GroupHost:
+    """The engine's shell of a node that is alone, open; to be called in its loop."""
+    # Not before it is used: most programs with a Kernel have no groups.
+    from zactor.kernel.sessions.host import GroupHost
+
+    nobody = _Nobody(me)
+    host = GroupHost(nobody, nobody, None)  # type: ignore[arg-type]  # all that it uses of a Hub
+    host.open()
+    return host

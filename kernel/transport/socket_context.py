@@ -1,0 +1,42 @@
+"""What all sockets of a node stand on: one context, one authenticator, one monitor thread."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from zactor.kernel.transport import sockets
+from zactor.kernel.transport.authenticator import Authenticator
+from zactor.kernel.transport.monitor import MonitorThread
+
+
+class Address(NamedTuple):
+    """Where a node's door is to be."""
+
+    host: str = "127.0.0.1"
+    port: int | None = None  # None: any, see sockets.bind_door
+    first: int | None = None  # the port it would like best, where `port` is None
+    advertise: str | None = None  # what others are told to connect to; None: where it is
+
+
+LOOPBACK = Address()
+"""The default: nobody but this machine reaches it."""
+
+
+class SocketContext:
+    """Made before the first socket, closed after the last. Kernel thread only."""
+
+    def __init__(self) -> None:
+        """Start both threads."""
+        self.context = sockets.context()
+        self.authenticator = Authenticator(self.context)
+        self.monitor = MonitorThread(self.context)
+
+    def still(self) -> None:
+        """Stop telling about connections: sockets are closed next."""
+        self.monitor.close()
+
+    def close(self) -> None:
+        """End everything that is left."""
+        self.monitor.close()
+        self.authenticator.close()
+        self.context.destroy(linger=0)

@@ -1,0 +1,1 @@
+"""Make this node what the knowledge base says."""

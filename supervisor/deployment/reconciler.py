@@ -1,0 +1,296 @@
+"""Make this node what the knowledge base says: its actors, its directory, its interactions (D24).
+
+The rule a reader must not break: nothing here remembers what should be; it looks it up. Whatever a
+change touches is compared with the theory as it is now, so changes may come in any bundle size.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import structlog
+
+from zactor.bundles.load import load_class
+from zactor.bundles.store import BundleStore
+from zactor.kernel.actors.actor import Actor, options_of
+from zactor.kernel.errors import NoSuchActor, ZactorError
+from zactor.kernel.ids import NodeId
+from zactor.kernel.knowledge.reader import parse_term
+from zactor.kernel.knowledge.theory import Theory
+from zactor.kernel.knowledge.writer import format_term, quote_atom, text_of
+from zactor.kernel.runtime.blueprint import Blueprint
+from zactor.kernel.runtime.directory import Place
+from zactor.kernel.runtime.envelope import PeerPort
+from zactor.kernel.runtime.runtime import Runtime
+from zactor.supervisor.blocking_work import run_blocking
+from zactor.supervisor.deployment.bundle_fetch import Fetcher
+from zactor.supervisor.kb import facts
+from zactor.supervisor.kb.fact_patterns import forget_patterns, still
+from zactor.supervisor.kb.facts import ActorRow
+from zactor.supervisor.kb.knowledge_base import KnowledgeBase
+from zactor.supervisor.observe.journal import Journal
+from zactor.supervisor.operations import constructor_arguments
+from zactor.supervisor.operations.workflow import Requirement
+
+log = structlog.get_logger()
+
+UNDO_AFTER_S = 0.5  # what failed to start is forgotten then: who deployed it has read why
+RETRY_S = 0.2  # before a report that wasn't taken is repeated
+REASON_CHARS_MAX = 2_000  # of what user code raised: every node keeps it, and people read it
+
+
+class Reconciler:
+    """Watches the ledger's changes for one node. Kernel thread only."""
+
+    def __init__(
+        self,
+        me: NodeId,
+        *,
+        kb: KnowledgeBase,
+        runtime: Runtime,
+        store: BundleStore,
+        fetcher: Fetcher,
+        journal: Journal,
+        port_of: Callable[[str], PeerPort | None],
+        spawn_task: Callable[[Coroutine[Any, Any, object]], None],
+    ) -> None:
+        """`port_of` gives the port of another node that is up; `spawn_task` runs a coroutine."""
+        self._me = me
+        self._kb = kb
+        self._runtime = runtime
+        self._store = store
+        self._fetcher = fetcher
+        self._journal = journal
+        self._port_of = port_of
+        self._spawn_task = spawn_task
+        self._hosted: dict[str, int] = {}  # name -> uid of what runs here, or is on its way
+        self._stopping: dict[int, str] = {}  # uid -> how long it may go on, as the fact says it
+        self._placed: set[str] = set()
+        self._wired: set[tuple[str, str]] = set()
+
+    # -- what changed ------------------------------------------------------------------------
+    def on_change(self, retracted: Sequence[str], asserted: Sequence[str]) -> None:
+        """These facts went and came."""
+        names: set[str] = set()
+        wires: set[tuple[str, str]] = set()
+        for text in (*retracted, *asserted):
+            term = parse_term(text)
+            functor = getattr(term, "functor", "")
+            parts = [text_of(argument) for argument in facts.arguments_of(term)]
+            if functor in ("actor", "spec", "state"):
+                names.add(parts[0])
+            elif functor == "reacts":
+                wires.add((parts[1], parts[2]))
+        for text in asserted:
+            if text.startswith("factory("):
+                self._prefetch(text_of(facts.arguments_of(parse_term(text))[1]))
+        self._look_at(names, wires)
+
+    def on_reset(self) -> None:
+        """All may be different: a snapshot took the place of what was here."""
+        theory = self._kb.theory
+        names = self._placed | set(self._hosted) | {row.name for row in facts.actors(theory)}
+        wires = self._wired | {(w.emitter, w.action) for w in facts.wires(theory)}
+        self._look_at(names, wires)
+        for identity in facts.factories(theory).values():
+            self._prefetch(identity)
+
+    def on_node(self, node: str) -> None:
+        """A node came up or went: its actors are reached another way."""
+        rows = facts.actors(self._kb.theory, node)
+        self._look_at({row.name for row in rows}, set())
+
+    def _look_at(self, names: Iterable[str], wires: Iterable[tuple[str, str]]) -> None:
+        theory = self._kb.theory
+        for name in sorted(names):
+            row = facts.actor(theory, name)
+            self._host(name, row)
+            self._place(name, row)
+        for emitter, action in sorted(wires):
+            self._wire(theory, emitter, action)
+
+    def _place(self, name: str, row: ActorRow | None) -> None:
+        port = None if row is None or row.node == self._me.name else self._port_of(row.node)
+        if row is None or (port is None and row.node != self._me.name):
+            self._runtime.place(name, None)
+            self._placed.discard(name)
+            return
+        self._runtime.place(name, Place(name=name, uid=row.uid, type=row.type, port=port))
+        self._placed.add(name)
+
+    def _wire(self, theory: Theory, emitter: str, action: str) -> None:
+        wires = facts.wires(theory, emitter=emitter, action=action)
+        reactors = {wire.reactor: wire.service for wire in wires}
+        self._runtime.connect(emitter, action, reactors)
+        if reactors:
+            self._wired.add((emitter, action))
+        else:
+            self._wired.discard((emitter, action))
+
+    # -- actors of this node -----------------------------------------------------------------
+    def _host(self, name: str, row: ActorRow | None) -> None:
+        mine = row is not None and row.node == self._me.name
+        uid = self._hosted.get(name)
+        if uid is not None and (not mine or row is None or row.uid != uid):
+            del self._hosted[name]
+            self._stop(uid, "the knowledge base has it no more", drain_s=0.0)
+            uid = None
+        if not mine or row is None:
+            return
+        if uid is None and row.state == "starting":
+            self._hosted[name] = row.uid
+            self._spawn_task(self._start(row))
+        elif row.state == "stopping" and row.uid not in self._stopping:
+            self._stopping[row.uid] = row.reason
+            self._spawn_task(self._finish(row))
+        elif row.state == "stopping" and row.reason != self._stopping[row.uid]:
+            self._stopping[row.uid] = row.reason  # told again, with another limit
+            self._stop(row.uid, "destroyed", _drain_s(row))
+
+    async def _start(self, row: ActorRow) -> None:
+        """Fetch the code, make the actor, report."""
+        try:
+            await self._fetcher.need(row.bundle)
+            # User code is imported away from the kernel's thread: it may take its time.
+            cls = await run_blocking(self._load, row)
+            if self._hosted.get(row.name) != row.uid:
+                return  # it was destroyed before it began
+            blueprint = Blueprint(
+                name=row.name,
+                uid=row.uid,
+                type=row.type,
+                build=_builder(cls, row.arguments),
+                options=options_of(cls),
+            )
+            await asyncio.wrap_future(self._runtime.spawn(blueprint))
+        except Exception as error:  # whatever user code raises is the reason of the failure
+            if self._hosted.get(row.name) == row.uid:
+                del self._hosted[row.name]
+            reason = f"{_stage(error)}{_reason(error)}"
+            log.error("actor_failed_to_start", actor=row.name, type=row.type, exc_info=error)
+            self._journal.record("actor_failed", actor=row.name, reason=reason)
+            await self._report(row, "failed", reason, after="starting")
+            # Who deployed it takes the facts back; should it be gone, we do.
+            await asyncio.sleep(UNDO_AFTER_S)
+            await self._forget(row)
+        else:
+            if self._hosted.get(row.name) != row.uid:
+                self._stop(row.uid, "destroyed while it began", drain_s=0.0)
+                return
+            log.info("actor_started", actor=row.name, type=row.type, bundle=row.bundle)
+            await self._report(row, "running", "", after="starting")
+
+    def _load(self, row: ActorRow) -> type[Actor]:
+        return load_class(self._store.open(row.bundle), row.type)
+
+    async def _finish(self, row: ActorRow) -> None:
+        """Let the actor finish its work, end it, and take its facts away."""
+        self._hosted.pop(row.name, None)
+        try:
+            await asyncio.wrap_future(self._stop(row.uid, "destroyed", _drain_s(row)))
+        except Exception as error:  # on_stop is user code
+            reason = f"on_stop: {_reason(error)}"
+            log.error("actor_failed_to_stop", actor=row.name, exc_info=error)
+            self._journal.record("actor_failed", actor=row.name, reason=reason)
+            await self._report(row, "failed", reason, after="stopping")
+        else:
+            log.info("actor_stopped", actor=row.name)
+            await self._forget(row)
+        finally:
+            self._stopping.pop(row.uid, None)
+        self._look_at({row.name}, ())  # it may have been told to stop again meanwhile
+
+    def on_ended(self, name: str, uid: int) -> None:
+        """An actor of this node stopped by itself."""
+        row = facts.actor(self._kb.theory, name)
+        if self._hosted.get(name) == uid and row is not None and row.uid == uid:
+            del self._hosted[name]
+            self._spawn_task(self._forget(row))
+
+    def _stop(self, uid: int, reason: str, drain_s: float | None) -> Future[None]:
+        return self._runtime.stop(uid, reason=reason, drain_s=drain_s)
+
+    async def _report(self, row: ActorRow, state: str, reason: str, *, after: str) -> None:
+        """Say what became of it, unless it isn't `after` any more: it was told to stop, say."""
+        name = quote_atom(row.name)
+        await self._insist(
+            row,
+            f"{row.name} is {state}",
+            require=((f"state({name}, {after}, _)", "NoSuchActor", f"{row.name} isn't {after}"),),
+            retract=(f"state({name}, _, _)",),
+            assert_=(f"state({name}, {state}, {format_term(reason)})",),
+        )
+
+    async def _forget(self, row: ActorRow) -> None:
+        await self._insist(row, f"{row.name} was destroyed", retract=forget_patterns(row.name))
+
+    async def _insist(
+        self,
+        row: ActorRow,
+        why: str,
+        *,
+        require: tuple[Requirement, ...] = (),
+        retract: tuple[str, ...],
+        assert_: tuple[str, ...] = (),
+    ) -> None:
+        """Commit what is true of an actor here, again and again, until it is known or past."""
+        while True:
+            try:
+                await self._kb.commit(
+                    why,
+                    who=self._me.name,
+                    require=(still(row), *require),
+                    retract=retract,
+                    assert_=assert_,
+                )
+            except NoSuchActor:
+                return
+            except ZactorError as error:
+                log.warning("report_refused", actor=row.name, what=why, why=str(error))
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
+            now = facts.actor(self._kb.theory, row.name)
+            if now is None or now.uid != row.uid:
+                return
+
+    def _prefetch(self, identity: str) -> None:
+        """Hold the code of every factory, so that no node's death takes it away."""
+        if not self._store.has(identity):
+            self._spawn_task(self._try_fetch(identity))
+
+    async def _try_fetch(self, identity: str) -> None:
+        try:
+            await self._fetcher.need(identity)
+        except ZactorError as error:
+            log.info("prefetch_failed", bundle=identity, why=str(error))
+
+
+def _drain_s(row: ActorRow) -> float | None:
+    """Return how long a stopping actor may go on with its mailbox, None: to its end."""
+    drain = row.reason.removeprefix("drain ")
+    return float(drain) if drain != row.reason else None
+
+
+def _builder(cls: type[Actor], text: str) -> Callable[[], Actor]:
+    def build() -> Actor:
+        return cls(**constructor_arguments.to_keywords(text))
+
+    return build
+
+
+def _reason(error: BaseException) -> str:
+    words = str(error) if isinstance(error, ZactorError) else f"{type(error).__name__}: {error}"
+    if len(words) <= REASON_CHARS_MAX:
+        return words
+    return f"{words[:REASON_CHARS_MAX]} … ({len(words)} characters in all)"
+
+
+def _stage(error: BaseException) -> str:
+    """Return which hook raised, where it wasn't the constructor."""
+    frames = [frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return "on_start: " if "on_start" in frames else ""

@@ -1,0 +1,1 @@
+"""Who asks at the door."""

@@ -1,0 +1,94 @@
+"""What a node keeps for one client with a session: what waits for it, and what it waits for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from zactor.kernel import limits
+from zactor.kernel.groups import effects, membership_messages
+from zactor.kernel.groups.membership_messages import News
+from zactor.kernel.messages.client_sessions import MembershipMessage, RegularMessage
+from zactor.kernel.messages.groups import GroupData
+from zactor.kernel.messages.operations import Request
+from zactor.kernel.messages.service import Service
+from zactor.kernel.sessions.session import Session
+from zactor.kernel.transport.door_clients import Client
+
+if TYPE_CHECKING:
+    from zactor.supervisor.door.client_sessions import ClientSessions
+
+
+class ClientSession:
+    """One client with its session. The engine calls it (SessionUser), in the order of delivery."""
+
+    def __init__(self, desk: ClientSessions, client: Client) -> None:
+        """`session` comes when it is open."""
+        self.client = client
+        self.unwatch: Callable[[], None] = lambda: None  # look no more whether the client is there
+        self.session: Session | None = None
+        self.is_gone = False  # the client has closed it, or went
+        self.ended = ""  # why the node has closed it
+        self.polls: deque[tuple[int, int]] = deque()  # number and room of each ReceiveGroup
+        self.requests: deque[Request] = deque()  # the first is being done
+        self.done = 0  # messages of the first request that are taken over
+        self.waiting: deque[News] = deque()
+        self.changes = 0  # membership messages among `waiting`
+        self.owed = 0  # regular messages that the program hasn't taken
+        self.given = 0  # of these, those that the client has
+        self.moved_s = 0.0  # loop time at which it took something last, or had nothing to take
+        self.is_due = False
+        self._sessions = desk
+
+    def on_message(self, message: GroupData, transitional: bool) -> None:
+        """Keep a message for the client."""
+        assert self.session is not None, "only who is open gets something"
+        is_far_behind = (
+            self.owed >= limits.GROUP_BACKLOG_MESSAGES
+            or self.session.owed_bytes > limits.GROUP_BACKLOG_BYTES
+        )
+        if is_far_behind and message.service is Service.UNRELIABLE:
+            self.session.consumed(1)  # no credit slows these: dropped, as they may be
+            return
+        self.owed += 1
+        if self.owed == 1:
+            self._sessions.watch_progress(self)
+        self.waiting.append(self._sessions.wording.regular(message, transitional))
+        self._sessions.note_news(self)
+
+    def on_group_view(self, change: effects.GroupView) -> None:
+        """Keep a new membership for the client."""
+        self._keep(self._sessions.wording.view(change))
+
+    def on_group_transitional(self, change: effects.GroupTransitional) -> None:
+        """Keep the signal for the client."""
+        self._keep(membership_messages.transitional(change))
+
+    def on_group_left(self, group: str) -> None:
+        """Keep for the client that it is out of a group."""
+        assert self.session is not None, "only who is open leaves"
+        self._keep(membership_messages.left(group, self.session.private_group))
+
+    def _keep(self, change: MembershipMessage) -> None:
+        self.waiting.append(change)
+        self.changes += 1
+        if self.changes > limits.GROUP_CHANGES_MAX:
+            self._sessions.expel_soon(
+                self, f"has not taken {limits.GROUP_CHANGES_MAX} changes of its groups"
+            )
+        self._sessions.note_news(self)
+
+    def take(self, room: int) -> list[News]:
+        """Return what comes next for the client: at most `room`, and about BATCH_BYTES_MAX."""
+        batch: list[News] = []
+        size = 0
+        while self.waiting and len(batch) < room and size < limits.BATCH_BYTES_MAX:
+            news = self.waiting.popleft()
+            size += membership_messages.size_of(news)
+            if type(news) is RegularMessage:
+                self.given += 1
+            else:
+                self.changes -= 1
+            batch.append(news)
+        return batch

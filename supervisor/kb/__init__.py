@@ -1,0 +1,1 @@
+"""The knowledge base as a service: its disk, its group, those who wait for it."""

@@ -1,0 +1,183 @@
+"""The facts of the knowledge base as the supervisor's own values.
+
+Everything here reads a theory; nothing is kept, so a view is as new as the theory it reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from zactor.kernel.ids import ORIGIN, ActorUid, Clock, NodeId, actor_uid
+from zactor.kernel.knowledge.theory import Fact, Theory
+from zactor.kernel.knowledge.values import Atom, Term
+from zactor.kernel.knowledge.writer import text_of
+from zactor.kernel.messages.service import Service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActorRow:
+    """One deployed actor."""
+
+    name: str
+    type: str
+    node: str
+    uid: ActorUid
+    bundle: str  # "" while the spec hasn't come with the same transaction: never at rest
+    arguments: str  # as text, see supervisor/operations/constructor_arguments.py
+    deployment: str  # unique: which of several deployments under that name this is
+    state: str  # starting | running | stopping | failed
+    reason: str
+    since: Clock  # of the change that brought it into that state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WireRow:
+    """One interaction."""
+
+    reactor: str
+    emitter: str
+    action: str
+    service: Service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRow:
+    """One configured node."""
+
+    name: str
+    address: str
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TodoRow:
+    """One clause: an actor that somebody has promised to destroy."""
+
+    id: str
+    name: str  # of the actor
+    deployment: str  # of it: another one under that name is none of its business
+    drain: str  # "", or "drain S"
+    owner: NodeId  # the life of a node that began
+    assignee: str  # the node that goes on when that life ends
+    since: Clock  # of the change that wrote it; another assignee doesn't count
+
+
+def _rows(theory: Theory, functor: str, arity: int, *bound: str | None) -> Iterator[Fact]:
+    """Yield the facts functor/arity whose leading arguments are `bound` (None: any)."""
+    yield from theory.facts(functor, arity, *(Atom(name) if name else None for name in bound))
+
+
+def _texts(fact: Fact) -> list[str]:
+    return [text_of(argument) for argument in arguments_of(fact.term)]
+
+
+def arguments_of(term: Term) -> tuple[Term, ...]:
+    """Return the arguments of a compound, () of anything else."""
+    return getattr(term, "args", ())
+
+
+def actor(theory: Theory, name: str) -> ActorRow | None:
+    """Return the actor called `name`."""
+    for fact in _rows(theory, "actor", 3, name):
+        _, type_name, node = _texts(fact)
+        bundle, arguments, deployment = "", "", ""
+        for spec in _rows(theory, "spec", 4, name):
+            _, bundle, arguments, deployment = _texts(spec)
+        state, reason, since = "starting", "", ORIGIN
+        for row in _rows(theory, "state", 3, name):
+            _, state, reason = _texts(row)
+            since = row.clock
+        return ActorRow(
+            name=name,
+            type=type_name,
+            node=node,
+            uid=actor_uid(fact.clock),
+            bundle=bundle,
+            arguments=arguments,
+            deployment=deployment,
+            state=state,
+            reason=reason,
+            since=since,
+        )
+    return None
+
+
+def actors(theory: Theory, node: str | None = None) -> list[ActorRow]:
+    """Return all actors, or those on `node`, by name."""
+    names = [_texts(fact)[0] for fact in _rows(theory, "actor", 3, None, None, node)]
+    found = [actor(theory, name) for name in sorted(names)]
+    return [row for row in found if row is not None]
+
+
+def wires(
+    theory: Theory,
+    *,
+    reactor: str | None = None,
+    emitter: str | None = None,
+    action: str | None = None,
+) -> list[WireRow]:
+    """Return the interactions with these parts, sorted."""
+    found = []
+    for fact in _rows(theory, "reacts", 4, reactor, emitter, action):
+        to, source, name, service = _texts(fact)
+        found.append(WireRow(reactor=to, emitter=source, action=name, service=Service(service)))
+    return sorted(found, key=lambda wire: (wire.emitter, wire.action, wire.reactor))
+
+
+def reactors(theory: Theory, emitter: str, action: str) -> tuple[str, ...]:
+    """Return who reacts to that signal of `emitter`, sorted."""
+    return tuple(wire.reactor for wire in wires(theory, emitter=emitter, action=action))
+
+
+def todo(theory: Theory, id: str) -> TodoRow | None:
+    """Return the clause called `id`."""
+    for fact in theory.facts("todo", 4, id):
+        _, operation, owner, assignee = arguments_of(fact.term)
+        for beside in theory.facts("errand", 4, id):
+            _, incarnation, deployment, drain = _texts(beside)
+            return TodoRow(
+                id=id,
+                name=text_of(arguments_of(operation)[0]),
+                deployment=deployment,
+                drain=drain,
+                owner=NodeId(text_of(owner), int(incarnation)),
+                assignee=text_of(assignee),
+                since=beside.clock,
+            )
+    return None
+
+
+def todos(theory: Theory) -> list[TodoRow]:
+    """Return all clauses, by id."""
+    ids = [text_of(arguments_of(fact.term)[0]) for fact in theory.facts("todo", 4)]
+    found = [todo(theory, id_) for id_ in sorted(ids)]
+    return [row for row in found if row is not None]
+
+
+def todo_about(theory: Theory, name: str) -> TodoRow | None:
+    """Return the clause about the actor `name`."""
+    return next((row for row in todos(theory) if row.name == name), None)
+
+
+def factory(theory: Theory, type_name: str) -> str | None:
+    """Return the identity of the bundle of `type_name`."""
+    for fact in _rows(theory, "factory", 2, type_name):
+        return _texts(fact)[1]
+    return None
+
+
+def factories(theory: Theory) -> dict[str, str]:
+    """Return every type with the identity of its bundle."""
+    rows = sorted(_texts(fact) for fact in _rows(theory, "factory", 2))
+    return {row[0]: row[1] for row in rows}
+
+
+def nodes(theory: Theory) -> dict[str, NodeRow]:
+    """Return the configured nodes by name."""
+    incarnations = {row[0]: int(row[1]) for row in map(_texts, _rows(theory, "incarnation", 2))}
+    found = {}
+    for fact in _rows(theory, "node", 2):
+        name, address = _texts(fact)
+        found[name] = NodeRow(name=name, address=address, incarnation=incarnations.get(name, 0))
+    return dict(sorted(found.items()))

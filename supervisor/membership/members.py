@@ -1,0 +1,226 @@
+"""Who is a member: the agreed view of the group engine, and what follows from it on this node.
+
+A node that isn't in the view is no member: what waits for it ends, what is new for it becomes a
+dead letter, its facts go. It is not dead for that: its link lives on, and when the network heals
+its view and ours become one. Only proof ends a peer: its door refuses, it comes as a new
+incarnation, it says goodbye, or it stays away for PEER_KEPT_S. Kernel thread only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import structlog
+
+from zactor.kernel import limits
+from zactor.kernel.ids import NodeId
+from zactor.kernel.messages.frames import Heartbeat
+from zactor.kernel.messages.views import View
+from zactor.kernel.sessions.host import GroupHost
+from zactor.kernel.transport.peer import Peer
+
+if TYPE_CHECKING:
+    from zactor.supervisor.node import Node
+
+
+log = structlog.get_logger()
+
+
+_SUSPECTED = frozenset({"peer_suspected", "peer_gone"})
+
+_STUCK, _WELL = "peer_stuck", "peer_alive"
+
+
+class Members:
+    """The peers of the present view."""
+
+    def __init__(self, node: Node, groups: GroupHost) -> None:
+        """`node` is told what has to end and what may begin."""
+        self._node = node
+        self._groups = groups
+        self._hub = node.hub
+        self._journal = node.journal
+        self._away: dict[NodeId, float] = {}  # loop time since which a peer is out of the view
+        self._dead: dict[str, int] = {}  # name -> the last of its lives that has ended
+        self._checked: set[Peer] = set()  # whether their processes live is being looked at
+        self.stuck: set[str] = set()  # nodes whose process lives and whose loop is silent
+        self.lag_ms = 0  # how late our own loop was at the last look
+        self.clocks: dict[str, tuple[int, int]] = {}
+
+    # -- who is there ------------------------------------------------------------------------
+    def peers(self) -> list[Peer]:
+        """Return the other members whose links work."""
+        return [peer for peer in self._hub.peers.values() if self._is_member(peer)]
+
+    def _is_member(self, peer: Peer) -> bool:
+        return peer.up and not peer.apart and not peer.gone
+
+    def peer(self, name: str) -> Peer | None:
+        """Return the member of that name."""
+        peer = self._hub.peers.get(name)
+        return peer if peer is not None and self._is_member(peer) else None
+
+    def roles(self) -> dict[str, tuple[str, int]]:
+        """Return name to (role, incarnation) of all members, this node included."""
+        hellos = [peer.hello for peer in self.peers()] + [self._hub.hello()]
+        return {hello.name: (hello.role, hello.incarnation) for hello in hellos}
+
+    def live(self) -> dict[str, tuple[int, str]]:
+        """Return name to (incarnation, address) of all members, this node included."""
+        hellos = [peer.hello for peer in self.peers()] + [self._hub.hello()]
+        return {
+            hello.name: (hello.incarnation, hello.endpoint.removeprefix("tcp://"))
+            for hello in hellos
+        }
+
+    def all_in(self) -> bool:
+        """Whether everybody who was met is a member."""
+        return all(self._is_member(peer) for peer in self._hub.peers.values())
+
+    # -- from the hub ------------------------------------------------------------------------
+    def on_peer_up(self, peer: Peer) -> None:
+        """A link works both ways: the engine may hear of it."""
+        if peer.node.incarnation <= self._dead.get(peer.node.name, 0):
+            # It lost its state folder, or has an old one, and counts its lives anew: the engine
+            # would never take it in. It hears that it is dead, until it is past what we know.
+            peer.apart = f"{peer.node} counts as dead"
+            self._hub.loop.call_soon(self._bury, peer)
+        elif peer.node not in self._groups.view.members:
+            peer.apart = f"{peer.node.name} isn't in the view yet"
+            self._away[peer.node] = self._hub.loop.time()
+            self._groups.linked(peer.node, True)
+        else:  # others proposed it before we had met it
+            self._came(peer)
+
+    def _bury(self, peer: Peer) -> None:
+        if self._hub.peers.get(peer.node.name) is peer:
+            self._hub.drop_peer(peer.node.name, peer.apart)
+
+    def on_peer_gone(self, peer: Peer) -> None:
+        """A peer is dead for certain."""
+        self._away.pop(peer.node, None)
+        if peer.up:
+            name, incarnation = peer.node
+            self._dead[name] = max(incarnation, self._dead.get(name, 0))
+            self._groups.gone(peer.node)
+
+    def on_disconnected(self, peer: Peer) -> None:
+        """A broken connection is a hint: look whether the process lives."""
+        self._groups.linked(peer.node, False)
+        # A link that flaps breaks more often than a look takes: one goes on while it is broken.
+        if peer not in self._checked:
+            self._checked.add(peer)
+            self._node.spawn(self._check_process(peer))
+
+    async def _check_process(self, peer: Peer) -> None:
+        try:
+            while not peer.connected and not peer.gone:
+                if not await self._may_live(peer):
+                    self._hub.drop_peer(peer.node.name, f"the process of {peer.node.name} is gone")
+                    return
+                await asyncio.sleep(limits.PROCESS_CHECKS_MS / 1000)
+        finally:
+            self._checked.discard(peer)
+
+    async def _may_live(self, peer: Peer) -> bool:
+        """Whether nothing proves that the process behind a door is gone."""
+        host, _, port = peer.hello.endpoint.removeprefix("tcp://").rpartition(":")
+        try:
+            async with asyncio.timeout(limits.PROCESS_CHECK_MS / 1000):
+                _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+        except ConnectionRefusedError:
+            return False
+        except OSError:
+            return True  # no proof of anything: silence will tell
+        writer.close()
+        return True
+
+    def on_heartbeat(self, heartbeat: Heartbeat) -> None:
+        """A peer's loop is alive."""
+        sender = heartbeat.group.sender
+        peer = self._hub.peers.get(sender.name)
+        if peer is None or not peer.up or peer.node != sender:
+            return
+        self.clocks[sender.name] = heartbeat.clock
+        if str(self._node.me) not in heartbeat.linked:
+            self._hub.probe(peer)  # if we are dead to it, it will say so
+        self._groups.hear(heartbeat)
+
+    # -- from the engine ---------------------------------------------------------------------
+    def on_view(self, old: View, view: View, together: tuple[NodeId, ...]) -> None:
+        """The view changed: part from who didn't come along, meet who is new."""
+        log.info("view_installed", view=str(view.id), members=[str(q) for q in view.members])
+        for gone in old.members:
+            if gone not in together:
+                self._went(gone, view)
+        for came in view.members:
+            peer = self._hub.peers.get(came.name)
+            if came not in together and peer is not None and peer.node == came and peer.up:
+                self._came(peer)
+        self._node.on_members()
+
+    def _went(self, gone: NodeId, view: View) -> None:
+        peer = self._hub.peers.get(gone.name)
+        why = f"{gone.name} is not in view {view.id}"
+        if peer is not None and peer.node == gone:
+            peer.apart = why
+            self._away[gone] = self._hub.loop.time()
+            self._node.part(peer)
+        self.clocks.pop(gone.name, None)
+        self.stuck.discard(gone.name)
+        log.warning("node_gone", peer=str(gone), why=why)
+        self._journal.record("node_gone", name=gone.name, incarnation=gone.incarnation, why=why)
+        self._node.reconciler.on_node(gone.name)
+
+    def _came(self, peer: Peer) -> None:
+        peer.apart = ""
+        self._away.pop(peer.node, None)
+        log.info("node_up", peer=str(peer.node), role=peer.hello.role)
+        self._journal.record("node_up", name=peer.node.name, incarnation=peer.node.incarnation)
+        self._node.reconciler.on_node(peer.node.name)
+
+    def on_group_trace(self, event: str, fields: dict[str, object]) -> None:
+        """News of the engine: suspicions above all."""
+        log.debug(event, **fields)
+        peer = str(fields.get("peer", ""))
+        name = peer.rpartition("@")[0]
+        if event in _SUSPECTED:
+            self._node.note("suspect", {"q": peer})
+        elif event == "woke_late":
+            self.lag_ms = int(str(fields["late_ms"]))
+        elif event == _STUCK:
+            self.stuck.add(name)
+            log.warning("node_stuck", peer=peer)
+            self._journal.record("node_stuck", name=name)
+        elif event == _WELL:
+            if name in self.stuck:
+                self.stuck.discard(name)
+                self._journal.record("node_unstuck", name=name)
+            self._node.note("alive", {"q": peer})
+
+    # -- time --------------------------------------------------------------------------------
+    def keep(self) -> None:
+        """Look after the connections; called every HOUSEKEEPING_MS."""
+        broken = self._hub.broken()
+        for peer in list(self._hub.peers.values()):
+            if peer.up:
+                self._groups.linked(peer.node, peer.node.name not in broken)
+                if peer.node.name in broken:
+                    self._hub.probe(peer)
+        now = self._hub.loop.time()
+        for node, since in list(self._away.items()):
+            if now - since > limits.PEER_KEPT_S:
+                why = f"{node.name} has been out of the view for {limits.PEER_KEPT_S} s"
+                self._hub.drop_peer(node.name, why)
+
+
+Roles = Mapping[str, tuple[str, int]]
+
+"""The members of the view: name to role and incarnation."""
+
+
+def is_there(node: NodeId, roles: Roles) -> bool:
+    """Whether that very life of a node is a member."""
+    return node.name in roles and roles[node.name][1] == node.incarnation

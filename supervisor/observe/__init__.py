@@ -1,0 +1,1 @@
+"""What happened here, for people and checkers."""

@@ -1,0 +1,86 @@
+"""What happened on this node, for people: a bounded list of events and one of dead letters.
+
+Events are numbered from 1 and only grow, so a reader that was away knows what it missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from typing import Any
+
+from zactor.kernel import limits
+
+
+class Journal:
+    """The events and dead letters of one node; `record` and `bury` may be called by any thread."""
+
+    def __init__(self, node: str) -> None:
+        """`node` is written into every entry."""
+        self.node = node
+        self.dead_count = 0
+        self.failures = 0  # actions that raised; for people, so a lost count is no harm
+        self._events: deque[dict[str, Any]] = deque(maxlen=limits.EVENTS_KEPT)
+        self._dead: deque[dict[str, Any]] = deque(maxlen=limits.DEAD_LETTERS_KEPT)
+        self._last = 0
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._news: asyncio.Event | None = None
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Tell which loop the readers that wait are on."""
+        self._loop = loop
+        self._news = asyncio.Event()
+
+    def record(self, event: str, **fields: Any) -> None:
+        """Add an event and wake who waits for one."""
+        with self._lock:
+            self._last += 1
+            self._events.append(
+                {"number": self._last, "at": time.time(), "node": self.node, "event": event}
+                | fields
+            )
+        if self._loop is not None and self._news is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._news.set)
+
+    def bury(self, *, sender: str, target: str, action: str, reason: str) -> bool:
+        """Keep a dead letter; returns whether it is the first of a burst, which is worth a line."""
+        now = time.time()
+        with self._lock:
+            first = not self._dead or now - self._dead[-1]["at"] > 1.0
+            self.dead_count += 1
+            self._dead.append(
+                {
+                    "sender": sender,
+                    "target": target,
+                    "action": action,
+                    "reason": reason,
+                    "node": self.node,
+                    "at": now,
+                }
+            )
+        return first
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        """Return those that are kept, oldest first."""
+        with self._lock:
+            return list(self._dead)
+
+    def events(self, after: int) -> list[dict[str, Any]]:
+        """Return the events with a number above `after` that are kept, oldest first."""
+        with self._lock:
+            return [event for event in self._events if event["number"] > after]
+
+    async def wait(self, after: int, wait_s: float) -> list[dict[str, Any]]:
+        """Return what `events` returns, waiting up to `wait_s` for the first."""
+        assert self._news is not None, "attach comes first"
+        try:
+            async with asyncio.timeout(wait_s):
+                while not (found := self.events(after)):
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            return []
+        return found

@@ -1,0 +1,1 @@
+"""What may be asked of a node, and how it survives who asked."""

@@ -1,0 +1,220 @@
+"""The operations that change the cluster, as they are asked of a node: checks, steps, answers.
+
+Each checks the words of what was asked, lets the runner take the steps of its table, and says what
+came of it. What is checked before a transaction only makes for better words: what counts is checked
+again where the transaction is ordered. Asked again under the same id an operation is done once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zactor.bundles.manifest import pick_type
+from zactor.kernel.errors import (
+    AlreadyExists,
+    NoSuchThing,
+    OutcomeUnknown,
+    RemoteActionError,
+    ZactorError,
+)
+from zactor.kernel.ids import Clock, actor_uid, check_name
+from zactor.kernel.messages.operations import (
+    CheckBundle,
+    DeclareFactory,
+    DeclareNode,
+    DeployActor,
+    DestroyActor,
+    Unwire,
+    Wire,
+)
+from zactor.kernel.messages.service import Service
+from zactor.supervisor.blocking_work import run_blocking
+from zactor.supervisor.kb import facts
+from zactor.supervisor.kb.facts import ActorRow
+from zactor.supervisor.operations import constructor_arguments, workflows
+from zactor.supervisor.operations import destroy as destruction
+from zactor.supervisor.operations.declare_node import DeclareNodeCall
+
+if TYPE_CHECKING:
+    from zactor.supervisor.node import Node
+
+
+HERE_S = 1.0  # in which what was decided comes to know here
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asks for an operation, and under which id."""
+
+    who: str
+    id: str
+
+
+class Changes:
+    """Carries out changes on behalf of one node. Kernel thread only."""
+
+    def __init__(self, node: Node) -> None:
+        """`node` is where they were asked."""
+        self._node = node
+
+    # -- declaring ---------------------------------------------------------------------------
+    async def declare_node(self, op: DeclareNode, asked: Asked) -> object:
+        """Name a node, or meet one that has that name."""
+        declaring = DeclareNodeCall(self._node, op.name, op.address)
+        done = await self._node.runner.run(
+            workflows.DECLARE_NODE,
+            workflows.DeclareNode(name=op.name),
+            who=asked.who,
+            calls={"find": declaring.find, "name": declaring.name},
+        )
+        return declaring.result(done["appear"])
+
+    async def declare_factory(self, op: DeclareFactory, asked: Asked) -> object:
+        """Hold the code of a type, and say so."""
+        check_name("type of actor", op.type)
+
+        async def check() -> None:
+            await self._node.fetcher.need(op.bundle)
+            bundle = await run_blocking(self._node.store.open, op.bundle)
+            pick_type(bundle.manifest, op.type)
+
+        await self._node.runner.run(
+            workflows.DECLARE_FACTORY,
+            workflows.DeclareFactory(id=asked.id, type=op.type, bundle=op.bundle),
+            who=asked.who,
+            calls={"check": check},
+        )
+        return {"type": op.type, "bundle": op.bundle}
+
+    # -- actors ------------------------------------------------------------------------------
+    async def deploy(self, op: DeployActor, asked: Asked) -> object:
+        """Create an actor, and wait until it runs."""
+        parameters = self._deployment(op, asked)
+
+        async def check() -> object:
+            check = CheckBundle(parameters.bundle, op.type)
+            return await self._node.operations.ask_node(op.node, check)
+
+        done = await self._node.runner.run(
+            workflows.DEPLOY, parameters, who=asked.who, calls={"check": check}
+        )
+        outcome = done["start"]
+        assert isinstance(outcome, tuple), outcome
+        row = _running(op, outcome[0])
+        return {
+            "name": row.name,
+            "uid": row.uid,
+            "node": row.node,
+            "type": row.type,
+            "bundle": row.bundle,
+        }
+
+    def _deployment(self, op: DeployActor, asked: Asked) -> workflows.Deploy:
+        check_name("actor", op.name)
+        theory = self._node.kb.theory
+        bundle = facts.factory(theory, op.type)
+        if bundle is None:
+            known = ", ".join(facts.factories(theory)) or "none"
+            raise NoSuchThing(f"no factory for {op.type} (declared: {known}): declareFactory first")
+        if op.node not in facts.nodes(theory):
+            known = ", ".join(facts.nodes(theory))
+            raise NoSuchThing(f"no node {op.node} (there are: {known})")
+        taken = facts.actor(theory, op.name)
+        if taken is not None and taken.deployment != asked.id:
+            raise AlreadyExists(f"an actor {op.name} exists already, on {taken.node}")
+        return workflows.Deploy(
+            id=asked.id,
+            type=op.type,
+            name=op.name,
+            node=op.node,
+            bundle=bundle,
+            arguments=constructor_arguments.to_text(op.arguments),
+        )
+
+    async def destroy(self, op: DestroyActor, asked: Asked) -> object:
+        """End an actor, and wait until it is gone."""
+        drain = "" if op.drain_s < 0 else f"drain {op.drain_s:g}"
+        end = self._destroy_with_todo if op.todo else self._destroy
+        since = await end(op.name, drain, asked)
+        row = facts.actor(self._node.kb.theory, op.name)
+        if row is not None and row.uid < actor_uid(since) and row.state == "failed":
+            raise ZactorError(
+                f"{op.name} on {row.node} failed while it was destroyed ({row.reason}):"
+                " destroy it again to remove what is left of it"
+            )
+        return {}
+
+    async def _destroy(self, name: str, drain: str, asked: Asked) -> Clock:
+        """Tell the actor to stop and wait until it has; return when it was told."""
+        parameters = destruction.Destroy(id=asked.id, name=name, drain=drain)
+        done = await self._node.runner.run(destruction.DESTROY, parameters, who=asked.who)
+        clock = done["stop"]
+        assert isinstance(clock, Clock), clock
+        return clock
+
+    async def _destroy_with_todo(self, name: str, drain: str, asked: Asked) -> Clock:
+        """Write the clause and wait until it is gone, whoever does what it says; see above."""
+        node, kb = self._node, self._node.kb
+        assignee, note = node.todos.assignee(name)
+        parameters = destruction.DestroyTodo(
+            id=asked.id, name=name, drain=drain, owner=node.me, assignee=assignee, note=note
+        )
+        try:
+            with node.todos.writing(asked.id):
+                done = await node.runner.run(
+                    destruction.DESTROY_TODO, parameters, who=asked.who, only=("write",)
+                )
+        except AlreadyExists:  # another master was quicker: what it began is what was asked for
+            found = await kb.until(lambda: facts.todo_about(kb.theory, name), HERE_S)
+            if found is None:
+                raise
+            id_, since = found.id, found.since
+        else:
+            id_ = asked.id
+            clock = done.get("write") or kb.clock  # asked again: it has been written
+            assert isinstance(clock, Clock), clock
+            since = clock
+        await node.todos.finished(id_)
+        return since
+
+    # -- interactions ------------------------------------------------------------------------
+    async def react(self, op: Wire, asked: Asked) -> object:
+        """Begin an interaction."""
+        check_name("action", op.action)
+        parameters = workflows.WireParameters(
+            id=asked.id,
+            reactor=op.reactor,
+            emitter=op.emitter,
+            action=op.action,
+            service=Service.parse(op.service),
+        )
+        await self._node.runner.run(workflows.REACT, parameters, who=asked.who)
+        return {}
+
+    async def remove_react(self, op: Unwire, asked: Asked) -> object:
+        """End an interaction."""
+        parameters = workflows.WireParameters(
+            id=asked.id, reactor=op.reactor, emitter=op.emitter, action=op.action
+        )
+        await self._node.runner.run(workflows.REMOVE, parameters, who=asked.who)
+        return {}
+
+
+def _running(op: DeployActor, row: ActorRow | None) -> ActorRow:
+    """Return the actor that was deployed, if it runs."""
+    if row is None:
+        raise OutcomeUnknown(
+            f"{op.name} was destroyed, or node {op.node} went, while it was being deployed"
+        )
+    if row.state == "failed":
+        in_hook = row.reason.startswith("on_start: ")
+        kind, _, message = row.reason.removeprefix("on_start: ").partition(": ")
+        raise RemoteActionError(
+            message or row.reason,
+            remote_type=kind,
+            node=op.node,
+            actor=op.name,
+            action="on_start" if in_hook else "__init__",
+        )
+    return row

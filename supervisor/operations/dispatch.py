@@ -1,0 +1,173 @@
+"""What may be asked of a node, by a client at its door or by another node over their link.
+
+Each operation is a coroutine of the kernel thread; many run at a time and none waits for another
+(A18). Those that change the cluster are in changes.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from zactor.bundles.load import check
+from zactor.kernel import limits
+from zactor.kernel.errors import NoSuchActor, NoSuchThing, Refused
+from zactor.kernel.knowledge.query import solve
+from zactor.kernel.knowledge.writer import to_json
+from zactor.kernel.messages.operations import (
+    AskActor,
+    CheckBundle,
+    DeclareFactory,
+    DeclareNode,
+    DeployActor,
+    DestroyActor,
+    EmitSignal,
+    Events,
+    GetPart,
+    Inspect,
+    Operation,
+    PutPart,
+    QueryFacts,
+    TellActor,
+    Unwire,
+    Wire,
+)
+from zactor.supervisor.asker import Asker
+from zactor.supervisor.blocking_work import run_blocking
+from zactor.supervisor.kb import facts
+from zactor.supervisor.kb.fact_patterns import no_actor
+from zactor.supervisor.kb.facts import ActorRow
+from zactor.supervisor.operations import reports
+from zactor.supervisor.operations.changes import Asked, Changes
+
+if TYPE_CHECKING:
+    from zactor.supervisor.node import Node
+
+REQUEST_ID_CHARS_MAX = 128
+
+_ANSWERED_BY_ITSELF = (Inspect, Events, PutPart, GetPart)
+"""What a node answers at once; for anything else it first takes the newest knowledge over (A11).
+A client's looks at the knowledge base wait for that too, but for the nodes: by these a client
+asks whether there is anybody at all (`doorway.py`)."""
+
+
+class Operations:
+    """Carries out operations on behalf of one node."""
+
+    def __init__(self, node: Node) -> None:
+        """`node` is where they were asked."""
+        self._node = node
+        changes = Changes(node)
+        self._changes: dict[type[Any], Callable[[Any, Asked], Awaitable[object]]] = {
+            DeclareNode: changes.declare_node,
+            DeclareFactory: changes.declare_factory,
+            DeployActor: changes.deploy,
+            DestroyActor: changes.destroy,
+            Wire: changes.react,
+            Unwire: changes.remove_react,
+        }
+        self._by_kind: dict[type[Any], Callable[[Any, Asker], Awaitable[object]]] = {
+            EmitSignal: self._emit_signal,
+            TellActor: self._tell_actor,
+            AskActor: self._ask_actor,
+            Inspect: self._look,
+            QueryFacts: self._query,
+            Events: self._events,
+            PutPart: self._put_part,
+            GetPart: self._get_part,
+            CheckBundle: self._check_bundle,
+        }
+
+    async def run(self, operation: Operation, asker: Asker, id: str = "") -> object:
+        """Carry out `operation` for `asker` and return plain data.
+
+        Args:
+            id: of the request: a change that is asked for twice under one id is made once.
+
+        Raises:
+            ZactorError: why it can't be done.
+        """
+        if len(id) > REQUEST_ID_CHARS_MAX:
+            raise Refused(f"a request's id has at most {REQUEST_ID_CHARS_MAX} characters")
+        if not isinstance(operation, _ANSWERED_BY_ITSELF):
+            await self._node.joined.wait()
+        change = self._changes.get(type(operation))
+        if change is not None:
+            asked = Asked(asker.author, id or self._node.kb.new_id())
+            outcome = await change(operation, asked)
+            # What is asked of another node next meets a network that knows of it.
+            await self._node.kb.everywhere()
+            return outcome
+        handler = self._by_kind.get(type(operation))
+        if handler is None:
+            raise Refused(f"{type(operation).__name__} is nothing to ask of a configured node")
+        return await handler(operation, asker)
+
+    # -- messages to actors ------------------------------------------------------------------
+    def _actor(self, name: str) -> ActorRow:
+        row = facts.actor(self._node.kb.theory, name)
+        if row is None:
+            raise NoSuchActor(no_actor(name))
+        return row
+
+    async def _emit_signal(self, op: EmitSignal, asker: Asker) -> object:
+        row = self._actor(op.actor)
+        if row.node != self._node.me.name:
+            return await self.ask_node(row.node, op)
+        return {"reached": self._node.runtime.emit(op.actor, op.action, op.payload)}
+
+    async def _tell_actor(self, op: TellActor, asker: Asker) -> object:
+        self._actor(op.actor)
+        self._node.runtime.request(op.actor, op.action, op.payload, None)
+        return {}
+
+    async def _ask_actor(self, op: AskActor, asker: Asker) -> object:
+        row = self._actor(op.actor)
+        if op.plain and row.node != self._node.me.name:
+            # The value is made plain where its class is known.
+            return await self.ask_node(row.node, op)
+        return await self._node.requests.request_actor(op)
+
+    # -- reading -----------------------------------------------------------------------------
+    async def _look(self, op: Inspect, asker: Asker) -> object:
+        if asker.is_client and op.what in reports.KNOWLEDGE:
+            if op.what != "nodes":
+                await self._node.joined.wait()
+            await self._node.kb.catch_up()
+        return await reports.look(self._node, op.what, op.argument, everywhere=asker.is_client)
+
+    async def _query(self, op: QueryFacts, asker: Asker) -> object:
+        def look() -> list[dict[str, Any]] | None:
+            found = solve(op.goal, self._node.kb.theory)
+            return [{name: to_json(term) for name, term in row.items()} for row in found] or None
+
+        await self._node.kb.catch_up()
+        return await self._node.kb.until(look, min(op.wait_s, 3600.0)) or []
+
+    async def _events(self, op: Events, asker: Asker) -> object:
+        events = await self._node.journal.wait(op.after, min(op.wait_s, 60.0))
+        return {"events": events, "next": events[-1]["number"] if events else op.after}
+
+    # -- bundles -----------------------------------------------------------------------------
+    async def _put_part(self, op: PutPart, asker: Asker) -> object:
+        held = self._node.store.put_part(op.bundle, op.offset, op.total, op.data)
+        return {"held": held}
+
+    async def _get_part(self, op: GetPart, asker: Asker) -> object:
+        data, total = self._node.store.get_part(op.bundle, op.offset)
+        return {"data": data, "total": total}
+
+    async def _check_bundle(self, op: CheckBundle, asker: Asker) -> object:
+        await self._node.fetcher.need(op.bundle)
+        bundle = await run_blocking(self._node.store.open, op.bundle)
+        await run_blocking(check, bundle, op.type, node=self._node.me.name)
+        return {}
+
+    async def ask_node(self, node: str, operation: Operation) -> object:
+        """Carry out `operation` at `node`, which may be this one."""
+        if node == self._node.me.name:
+            return await self.run(operation, Asker.node_called(node))
+        peer = self._node.hub.peers.get(node)
+        if peer is None:
+            raise NoSuchThing(f"node {node} is not connected to {self._node.me.name}")
+        return await self._node.calls.ask(peer, operation, limits.HELLO_MS / 1000 * 30)

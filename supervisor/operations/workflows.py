@@ -1,0 +1,217 @@
+"""The operations that change the cluster, each as a table of steps: see steps.py.
+
+Pure: what is here looks at a theory and says what to do. A reader finds the whole story of an
+operation in its table, top to bottom.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from zactor.kernel.knowledge.theory import Theory
+from zactor.kernel.knowledge.writer import format_term, quote_atom
+from zactor.kernel.messages.service import Service
+from zactor.supervisor.kb import facts
+from zactor.supervisor.kb.fact_patterns import GONE, forget_patterns, no_actor, still
+from zactor.supervisor.kb.facts import ActorRow
+from zactor.supervisor.operations.destroy import DESTROY, DESTROY_TODO
+from zactor.supervisor.operations.workflow import (
+    Effect,
+    PeerCall,
+    Requirement,
+    Step,
+    Transact,
+    Wait,
+    Workflow,
+)
+
+START_TIMEOUT_S = 60.0  # an actor may load large libraries
+APPEAR_TIMEOUT_S = 10.0  # from its name on until a node is in the knowledge base
+
+
+# -- connect and disconnect ------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WireParameters:
+    """remoteReactInteraction, removeInteraction."""
+
+    id: str
+    reactor: str
+    emitter: str
+    action: str
+    service: Service = Service.FIFO
+
+    def fact(self, service: str) -> str:
+        """Return the interaction as a fact, or as a pattern."""
+        parts = map(quote_atom, (self.reactor, self.emitter, self.action))
+        return f"reacts({', '.join(parts)}, {service})"
+
+
+def _wire(parameters: WireParameters, theory: Theory) -> Effect:
+    require: list[Requirement] = []
+    for name in dict.fromkeys((parameters.reactor, parameters.emitter)):
+        actor = quote_atom(name)
+        require += [
+            (f"actor({actor}, _, _)", "NoSuchActor", no_actor(name)),
+            (f"\\+ state({actor}, stopping, _)", "NoSuchActor", f"{name} is being destroyed"),
+        ]
+    return Transact(
+        id=parameters.id,
+        why="remoteReactInteraction"
+        f"({parameters.reactor}, {parameters.emitter}, {parameters.action})",
+        require=tuple(require),
+        retract=(parameters.fact("_"),),
+        assert_=(parameters.fact(parameters.service.value),),
+    )
+
+
+def _unwire(parameters: WireParameters, theory: Theory) -> Effect:
+    words = f"{parameters.reactor} doesn't react to {parameters.action} of {parameters.emitter}"
+    return Transact(
+        id=parameters.id,
+        why=f"removeInteraction({parameters.reactor}, {parameters.emitter}, {parameters.action})",
+        require=((parameters.fact("_"), "NoSuchThing", words),),
+        retract=(parameters.fact("_"),),
+    )
+
+
+REACT = Workflow("react", (Step("wire", _wire),))
+REMOVE = Workflow("remove", (Step("unwire", _unwire),))
+
+
+# -- declare ---------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclareFactory:
+    """declareFactory."""
+
+    id: str
+    type: str
+    bundle: str
+
+
+def _declare(parameters: DeclareFactory, theory: Theory) -> Effect:
+    kind = quote_atom(parameters.type)
+    return Transact(
+        id=parameters.id,
+        why=f"declareFactory({parameters.type})",
+        retract=(f"factory({kind}, _)",),
+        assert_=(f"factory({kind}, {quote_atom(parameters.bundle)})",),
+    )
+
+
+DECLARE_FACTORY = Workflow(
+    "declare_factory",
+    (Step("check", lambda parameters, theory: PeerCall(name="check")), Step("declare", _declare)),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclareNode:
+    """declareNode."""
+
+    name: str
+
+
+def _appear(parameters: DeclareNode, theory: Theory) -> Effect:
+    return Wait(
+        over=lambda now: facts.nodes(now).get(parameters.name),
+        limit_s=APPEAR_TIMEOUT_S,
+        late=f"{parameters.name} was named, but has not joined for {APPEAR_TIMEOUT_S:g} s",
+    )
+
+
+DECLARE_NODE = Workflow(
+    "declare_node",
+    (
+        Step("find", lambda parameters, theory: PeerCall(name="find")),
+        Step("name", lambda parameters, theory: PeerCall(name="name")),
+        Step("appear", _appear),
+    ),
+)
+
+
+# -- deploy ----------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deploy:
+    """deployActor. Once it is placed, its node brings it to its end whoever dies (D24)."""
+
+    id: str  # of the deployment, and of the transaction
+    type: str
+    name: str
+    node: str
+    bundle: str
+    arguments: str  # as text, see arguments.py
+
+
+def _check(parameters: Deploy, theory: Theory) -> Effect | None:
+    return None if _deployed(parameters, theory) else PeerCall(name="check")
+
+
+def _place(parameters: Deploy, theory: Theory) -> Effect:
+    name, node = quote_atom(parameters.name), quote_atom(parameters.node)
+    return Transact(
+        id=parameters.id,
+        why=f"deployActor({parameters.type}, {parameters.name}, {parameters.node})",
+        require=(
+            (
+                f"\\+ actor({name}, _, _)",
+                "AlreadyExists",
+                f"actor {parameters.name} exists already",
+            ),
+            (f"node({node}, _)", "NoSuchThing", f"node {parameters.node} is gone"),
+        ),
+        assert_=(
+            f"actor({name}, {quote_atom(parameters.type)}, {node})",
+            f"spec({name}, {quote_atom(parameters.bundle)}, {format_term(parameters.arguments)}, "
+            f"{quote_atom(parameters.id)})",
+            f'state({name}, starting, "")',
+        ),
+    )
+
+
+def _start(parameters: Deploy, theory: Theory) -> Effect:
+    def over(now: Theory) -> tuple[ActorRow | None] | None:
+        row = _deployed(parameters, now)
+        if row is None or row.state == "stopping":
+            return (None,)
+        return None if row.state == "starting" else (row,)
+
+    late = (
+        f"{parameters.name} has not started on {parameters.node} for {START_TIMEOUT_S:g} s; "
+        "it still may"
+    )
+    return Wait(over=over, limit_s=START_TIMEOUT_S, late=late)
+
+
+def _undo(parameters: Deploy, theory: Theory) -> Effect | None:
+    row = _deployed(parameters, theory)
+    if row is None or row.state != "failed":
+        return None
+    return Transact(
+        why=f"deployActor({parameters.name}) failed",
+        require=(still(row),),
+        retract=forget_patterns(parameters.name),
+        settled_by=GONE,  # its node was quicker
+    )
+
+
+def _deployed(parameters: Deploy, theory: Theory) -> ActorRow | None:
+    row = facts.actor(theory, parameters.name)
+    return row if row is not None and row.deployment == parameters.id else None
+
+
+DEPLOY = Workflow(
+    "deploy",
+    (Step("check", _check), Step("place", _place), Step("start", _start), Step("undo", _undo)),
+)
+
+
+WORKFLOWS: tuple[Workflow[Any], ...] = (
+    DECLARE_NODE,
+    DECLARE_FACTORY,
+    DEPLOY,
+    REACT,
+    REMOVE,
+    DESTROY,
+    DESTROY_TODO,
+)

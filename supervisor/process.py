@@ -1,0 +1,241 @@
+"""A node as a process, or as a thread of the process that has the console.
+
+`NodeThread` is the kernel thread: it runs one life after another (a node that was declared dead by
+mistake comes back as a new incarnation) until it is told to stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import fcntl
+import gc
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+
+from zactor.kernel.errors import AlreadyExists, ConfigError, ZactorError
+from zactor.kernel.ids import check_name
+from zactor.kernel.transport.keys import cluster_keys
+from zactor.kernel.transport.sockets import raise_open_files
+from zactor.supervisor.membership.run_directory import RunEntry, process_start, write_entry
+from zactor.supervisor.node import Node
+from zactor.supervisor.observe.log_format import configure_logs
+from zactor.supervisor.settings import Settings, make_settings
+from zactor.supervisor.unconfigured_node import UnconfiguredNode
+
+log = structlog.get_logger()
+
+
+COLLECT_AFTER = (20_000, 20, 20)  # objects, then generations: queues of messages are long
+
+
+class NodeThread:
+    """The kernel thread of this process."""
+
+    def __init__(self, name: str | None, settings: Settings) -> None:
+        """`name` None: unconfigured until somebody names it.
+
+        Raises:
+            ConfigError: the name or a setting is wrong.
+        """
+        self.name = check_name("node", name) if name else ""
+        self.settings = settings
+        self.keys = cluster_keys(settings.home)
+        self.error: BaseException | None = None
+        self._started = threading.Event()
+        self._stopping = False
+        self._current: Node | UnconfiguredNode | None = None
+        self._endpoint = ""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._on_end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="zactor-kernel", daemon=True)
+
+    def start(self) -> str:
+        """Return the door's endpoint as soon as it is open.
+
+        Raises:
+            ZactorError: it can't start; says why.
+        """
+        self._thread.start()
+        self._started.wait()
+        if self.error is not None:
+            self._thread.join()
+            raise self.error
+        return self._endpoint
+
+    def stop(self) -> None:
+        """Stop in good order and return when everything is closed."""
+        self._stopping = True
+        if self._loop is not None and self._thread.is_alive():
+            with contextlib.suppress(RuntimeError):  # the loop ended by itself meanwhile
+                self._loop.call_soon_threadsafe(self._stop_current)
+        self._thread.join()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Return whether the node has ended by itself within `timeout_s`."""
+        return self._on_end.wait(timeout_s)
+
+    def _stop_current(self) -> None:
+        if self._current is not None:
+            self._current.stop()
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner() as runner:
+                runner.run(self._lives())
+        except BaseException as error:  # the thread's last words: start() or the log has them
+            self.error = error
+            if self._started.is_set():
+                log.exception("kernel_failed")
+        finally:
+            self._started.set()
+            self._on_end.set()
+
+    async def _lives(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        settings = self.settings
+        while not self._stopping:
+            if not self.name:
+                unconfigured = UnconfiguredNode(settings, self.keys)
+                with self._opened(unconfigured, settings) as settings:
+                    named = await unconfigured.run()
+                    await unconfigured.close()
+                if named is None:
+                    return
+                self.name = named.name
+                settings = dataclasses.replace(settings, join=(*settings.join, *named.join))
+            with _lock_state(settings.home, self.name) as state:
+                node = Node(self.name, settings, self.keys, state)
+                with self._opened(node, settings) as settings:
+                    try:
+                        outcome = await node.run()
+                    finally:
+                        await node.close()
+            if outcome == "stop":
+                return
+            if outcome.startswith("failed: "):
+                raise ZactorError(f"node {self.name} ended: {outcome.removeprefix('failed: ')}")
+
+    @contextlib.contextmanager
+    def _opened(self, part: Node | UnconfiguredNode, settings: Settings) -> Iterator[Settings]:
+        """Open the sockets and the entry in run/; yields the settings with the port that it has."""
+        door = part.open()
+        self._current = part
+        if self._stopping:
+            part.stop()
+        pid = os.getpid()
+        entry = RunEntry(
+            name=self.name,
+            role=settings.role,
+            endpoint=door,
+            pid=pid,
+            started=process_start(pid),
+        )
+        file = write_entry(settings.home, entry)
+        self._endpoint = door
+        self._started.set()
+        try:
+            address = settings.address._replace(first=part.hub.port)
+            yield dataclasses.replace(settings, address=address)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                file.unlink()
+
+
+@contextlib.contextmanager
+def _lock_state(home: Path, name: str) -> Iterator[Path]:
+    """Yield the state folder of node `name`, which no other process has while we do."""
+    state = home / "state" / name
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (state / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise AlreadyExists(
+                f"a node {name} is running already in {home}: give this one another --name"
+            ) from None
+        yield state
+
+
+def run_node(
+    *,
+    name: str | None,
+    role: str = "node",
+    home: Path | None = None,
+    bind: str | None = None,
+    join: tuple[str, ...] = (),
+    advertise: str | None = None,
+    payload: str = "pickle",
+    lifeline: int | None = None,
+    json_logs: bool | None = None,
+) -> int:
+    """Run a node in the foreground until SIGTERM, SIGINT or the end of its leash; return 0.
+
+    Args:
+        leash: the read end of a pipe; when its other end is closed the node stops, so that it
+            never outlives who started it, however that one ended.
+
+    Raises:
+        ZactorError: it can't start.
+    """
+    configure_logs(json_logs)
+    raise_open_files()
+    gc.set_threshold(*COLLECT_AFTER)
+    settings = make_settings(
+        role=role, home=home, bind=bind, join=join, advertise=advertise, payload=payload
+    )
+    thread = NodeThread(name, settings)
+    told = threading.Event()
+    previous = {
+        number: signal.signal(number, lambda *_: told.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    if lifeline is not None:
+        threading.Thread(
+            target=_hold_lifeline, args=(lifeline, told), name="zactor-lifeline", daemon=True
+        ).start()
+    try:
+        thread.start()
+        while not told.wait(0.2):  # a signal's handler runs only between two bytecodes of ours
+            if thread.wait(0):
+                break
+        thread.stop()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    return 0 if thread.error is None else 1
+
+
+def _hold_lifeline(lifeline: int, told: threading.Event) -> None:
+    while os.read(lifeline, 1):
+        pass
+    told.set()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a node from a command line without click: what `zactor.local` starts."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="python -m zactor.supervisor")
+    parser.add_argument("--name")
+    parser.add_argument("--role", default="node", choices=["node", "master"])
+    parser.add_argument("--home", type=Path)
+    parser.add_argument("--bind")
+    parser.add_argument("--advertise")
+    parser.add_argument("--payload", default="pickle", choices=["pickle", "data"])
+    parser.add_argument("--join", action="append", default=[])
+    parser.add_argument("--lifeline", type=int)
+    options = vars(parser.parse_args(arguments))
+    options["join"] = tuple(options["join"])
+    try:
+        return run_node(**options)
+    except (ZactorError, ConfigError) as error:
+        print(f"zactor: {error}", file=sys.stderr)
+        return error.exit_code

@@ -1,0 +1,98 @@
+"""The janitor: what a node leaves behind goes with it, whatever is ordered in between."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from typing import cast
+
+from zactor.kernel.errors import from_wire
+from zactor.kernel.ids import Clock
+from zactor.kernel.knowledge.theory import Theory
+from zactor.kernel.messages.knowledge import Entry, Transaction
+from zactor.kernel.replication.log import Kept, Log
+from zactor.supervisor.kb.knowledge_base import KnowledgeBase
+from zactor.supervisor.membership.node_registry import NodeRegistry
+from zactor.supervisor.operations.workflow import Transact, next_step
+from zactor.supervisor.operations.workflows import DEPLOY, Deploy
+
+SOON_S = 30.0
+
+
+class Book:
+    """A ledger whose order is that of its calls; `before` is ordered ahead of the next one."""
+
+    acting = True
+
+    def __init__(self) -> None:
+        self._log = Log(Kept(theory=Theory()))
+        self._numbers = itertools.count(1)
+        self.before: list[Transaction] = []
+        self.is_quiet = asyncio.Event()
+
+    @property
+    def theory(self) -> Theory:
+        return self._log.theory
+
+    def texts(self) -> list[str]:
+        return sorted(fact.text for fact in self.theory)
+
+    def order(self, transaction: Transaction) -> None:
+        self._log.extend((Entry(1, 0.0, transaction),))
+        for outcome in self._log.commit(self._log.end):
+            if outcome.kind:
+                raise from_wire(outcome.kind, outcome.message, {})
+
+    async def commit(
+        self,
+        why: str,
+        *,
+        who: str = "n1",
+        require: Sequence[tuple[str, str, str]] = (),
+        retract: Sequence[str] = (),
+        assert_: Sequence[str] = (),
+    ) -> Clock:
+        while self.before:
+            self.order(self.before.pop(0))
+        id_ = f"t{next(self._numbers)}"
+        self.order(Transaction(id_, who, why, tuple(require), tuple(retract), tuple(assert_)))
+        self.is_quiet.set()
+        return self._log.clock
+
+
+def placed(book: Book, name: str, node: str) -> Transaction:
+    """The transaction by which an actor is deployed there now."""
+    parameters = Deploy(id=f"d-{name}", type="t", name=name, node=node, bundle="b", arguments="{}")
+    due = next_step(DEPLOY, parameters, book.theory, taken=("check",))
+    assert due is not None
+    effect = due[1]
+    assert isinstance(effect, Transact)
+    return Transaction(effect.id, "me", effect.why, effect.require, effect.retract, effect.assert_)
+
+
+def test_an_actor_that_is_placed_while_its_node_is_forgotten_is_forgotten_too() -> None:
+    async def play() -> list[str]:
+        book = Book()
+        for name in ("n1", "n2"):
+            await book.commit("it is here", assert_=(f"node({name}, a)", f"incarnation({name}, 1)"))
+        book.order(placed(book, "c1", "n1"))
+        book.order(placed(book, "c2", "n2"))
+        book.before.append(placed(book, "c3", "n2"))  # after the janitor has looked
+        registry = NodeRegistry("n1", cast(KnowledgeBase, book), lambda: {"n1": (1, "a")})
+        running = asyncio.create_task(registry.run())
+        registry.nudge()
+        async with asyncio.timeout(SOON_S):
+            while any("n2" in text for text in book.texts()):
+                book.is_quiet.clear()
+                await book.is_quiet.wait()
+        running.cancel()
+        return book.texts()
+
+    assert asyncio.run(play()) == [
+        "actor(c1,t,n1)",
+        "incarnation(n1,1)",
+        "node(n1,a)",
+        "spec(c1,b,\"{}\",'d-c1')",
+        'state(c1,starting,"")',
+    ]

@@ -1,0 +1,390 @@
+"""A cluster in one thread on virtual time, with a ledger made of a list: to kill nodes at places.
+
+Real are the tables, their interpreter, the clauses' keeper, the janitor and the reconciler; made up
+are the ledger (one list of changes, which each node comes to know with a delay of its own), the
+actors and the view. One seed gives one run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import selectors
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from zactor import Actor
+from zactor.kernel.errors import ZactorError
+from zactor.kernel.ids import Clock, NodeId
+from zactor.kernel.knowledge.theory import Theory
+from zactor.kernel.messages.knowledge import Change, Transaction
+from zactor.supervisor.deployment import reconciler
+from zactor.supervisor.deployment.reconciler import Reconciler
+from zactor.supervisor.kb import facts
+from zactor.supervisor.membership.node_registry import NodeRegistry
+from zactor.supervisor.operations.changes import Changes
+from zactor.supervisor.operations.crash_points import CrashAt
+from zactor.supervisor.operations.todo_runner import Todos
+from zactor.supervisor.operations.workflow_runner import WorkflowRunner
+
+NOTICED_S = 0.05  # from a death until the others have another view
+HOP_S = 0.003  # at most, from one node to another
+WORK_S = 0.3  # what an actor has to finish when it is told to stop
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """Time passes when there is nothing to do, and at once."""
+
+    def __init__(self) -> None:
+        super().__init__(_Selector(self))
+        self.now_s = 0.0
+
+    def time(self) -> float:
+        return self.now_s
+
+
+class _Selector(selectors.SelectSelector):
+    def __init__(self, loop: VirtualLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        self._loop.now_s += timeout or 0.0
+        return super().select(0)
+
+
+class Numbered(Actor):
+    """Stands for the class of every actor: nothing of it ever runs."""
+
+
+class Book:
+    """The ledger of one node."""
+
+    def __init__(self, world: World, node: Node) -> None:
+        self.theory = Theory()
+        self.applied = 0
+        self._world = world
+        self._node = node
+        self._changed = asyncio.Event()
+
+    @property
+    def acting(self) -> bool:
+        roles = self._node.roles
+        masters = [name for name, (role, _) in roles.items() if role == "master"]
+        return min(masters or roles) == self._node.me.name
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(1, self.applied)
+
+    def new_id(self) -> str:
+        return f"{self._node.me}#{next(self._world.numbers)}"
+
+    async def commit(
+        self,
+        why: str,
+        *,
+        who: str,
+        require: Sequence[tuple[str, str, str]] = (),
+        retract: Sequence[str] = (),
+        assert_: Sequence[str] = (),
+        id: str = "",
+    ) -> Clock:
+        world = self._world
+        transaction = Transaction(
+            id or self.new_id(), who, why, tuple(require), tuple(retract), tuple(assert_)
+        )
+        ordered: asyncio.Future[Clock] = world.loop.create_future()
+        world.send(self._node, transaction, ordered)  # it may arrive even if we die now
+        clock = await ordered
+        while self.applied < clock.index:
+            self._changed.clear()
+            await self._changed.wait()
+        return clock
+
+    def apply(self, change: Change) -> None:
+        self.applied += 1
+        self.theory.apply(change)
+        self._changed.set()
+        self._node.reconciler.on_change(change.retracted, change.asserted)
+        self._node.todos.on_change(change.retracted, change.asserted)
+
+    async def until(self, look: Callable[[], Any], timeout_s: float | None) -> Any:
+        try:
+            async with asyncio.timeout(timeout_s):
+                while (found := look()) is None:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            return None
+        return found
+
+
+class Stage:
+    """The actors of one node: what their runtime would do with them."""
+
+    def __init__(self, world: World, node: Node) -> None:
+        self._world = world
+        self._node = node
+        self._stops: dict[int, Future[None] | None] = {}
+
+    def spawn(self, blueprint: Any) -> Future[None]:
+        started: Future[None] = Future()
+
+        def begin() -> None:
+            if blueprint.name in self._world.stillborn:
+                started.set_exception(RuntimeError("it fails in __init__"))
+                return
+            self._stops[blueprint.uid] = None
+            self._world.tell("up", blueprint.name, blueprint.uid)
+            started.set_result(None)
+
+        self._node.later(HOP_S, begin)
+        return started
+
+    def stop(self, uid: int, *, reason: str, drain_s: float | None) -> Future[None]:
+        if uid not in self._stops:
+            nothing: Future[None] = Future()
+            nothing.set_result(None)
+            return nothing
+        under_way = self._stops[uid]
+        if under_way is not None:
+            return under_way
+        stopped: Future[None] = Future()
+        self._stops[uid] = stopped
+
+        def end() -> None:
+            del self._stops[uid]
+            self._world.tell("on_stop", str(uid), uid)
+            if self._world.fails_to_stop:
+                stopped.set_exception(RuntimeError("it fails in on_stop"))
+            else:
+                stopped.set_result(None)
+
+        self._node.later(WORK_S if drain_s is None else drain_s, end)
+        return stopped
+
+    def place(self, name: str, place: object) -> None:
+        pass
+
+    def connect(self, emitter: str, action: str, reactors: object) -> None:
+        pass
+
+    @property
+    def alive(self) -> set[int]:
+        return set(self._stops)
+
+
+class Node:
+    """One node: dead when `alive` is false, and nothing of it happens any more."""
+
+    def __init__(self, world: World, name: str, crash: CrashAt | None) -> None:
+        self.world = world
+        self.me = NodeId(name, 1)
+        self.alive = True
+        self.roles: dict[str, tuple[str, int]] = dict(world.roles)
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.book = Book(world, self)
+        self.stage = Stage(world, self)
+        self.runner = WorkflowRunner(self.book, crash)
+        self.todos = Todos(
+            self.me,
+            book=self.book,
+            runner=self.runner,
+            roles=lambda: self.roles,
+            spawn=self.spawn,
+            note=lambda kind, fields: world.tell(kind, self.me.name, fields),
+        )
+        self.reconciler = _Reconciler(
+            self.me,
+            kb=self.book,
+            runtime=self.stage,
+            store=SimpleNamespace(has=lambda identity: True),
+            fetcher=SimpleNamespace(need=_nothing),
+            journal=SimpleNamespace(record=lambda *_, **__: None),
+            port_of=lambda name: None,
+            spawn_task=self.spawn,
+        )
+        self.kb = self.book
+        self.operations = SimpleNamespace(ask_node=_nothing)
+        self.changes = Changes(self)  # type: ignore[arg-type]
+        live = lambda: {name: (life, name) for name, (_, life) in self.roles.items()}  # noqa: E731
+        self.registry = NodeRegistry(name, self.book, live)  # type: ignore[arg-type]
+
+    def spawn(self, work: Coroutine[Any, Any, object]) -> None:
+        if not self.alive:
+            work.close()
+            return
+        task = self.world.loop.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.world.broken.append(task.exception())
+
+    def later(self, delay_s: float, work: Callable[[], None]) -> None:
+        self.world.loop.call_later(delay_s, lambda: work() if self.alive else None)
+
+
+class _Reconciler(Reconciler):
+    def _load(self, row: Any) -> type[Actor]:
+        return Numbered
+
+
+class World:
+    """All of it. `history` is the one order of changes, `told` what happened besides."""
+
+    def __init__(
+        self, loop: VirtualLoop, seed: int, roles: dict[str, str], crashes: dict[str, CrashAt]
+    ) -> None:
+        self.loop = loop
+        self.random = random.Random(seed)
+        self.numbers = itertools.count(1)
+        self.roles = {name: (role, 1) for name, role in roles.items()}
+        self.head = Theory()
+        self.history: list[Change] = []
+        self.told: list[tuple[float, int, str, str, Any]] = []  # s, changes so far, …
+        self.ids: dict[str, Clock] = {}
+        self.broken: list[object] = []
+        self.stillborn: set[str] = set()
+        self.fails_to_stop = False
+        self.died_at = 0.0
+        loop.set_exception_handler(lambda _, context: self.broken.append(context))
+        self.nodes = {name: Node(self, name, crashes.get(name)) for name in roles}
+        for node in self.nodes.values():
+            node.spawn(node.registry.run())
+            node.spawn(node.todos.run())
+            node.registry.nudge()
+
+    def tell(self, kind: str, name: str, detail: Any) -> None:
+        self.told.append((self.loop.time(), len(self.history), kind, name, detail))
+
+    def send(self, node: Node, transaction: Transaction, ordered: asyncio.Future[Clock]) -> None:
+        """The transaction is on its way; of one whose sender dies now, chance decides."""
+
+        def arrive() -> None:
+            if not node.alive and self.random.random() < 0.5:
+                return
+            try:
+                clock = self.ids.get(transaction.id) or self._order(transaction)
+            except ZactorError as error:
+                refusal = error
+                node.later(self._hop(), lambda: end(lambda: ordered.set_exception(refusal)))
+            else:
+                node.later(self._hop(), lambda: end(lambda: ordered.set_result(clock)))
+
+        def end(settle: Callable[[], None]) -> None:
+            if not ordered.done():
+                settle()
+
+        self.loop.call_later(self._hop(), arrive)
+
+    def _order(self, transaction: Transaction) -> Clock:
+        prepared = self.head.prepare(transaction)
+        clock = Clock(1, len(self.history) + 1)
+        change = Change(
+            *clock,
+            transaction.id,
+            transaction.who,
+            transaction.why,
+            0.0,
+            prepared.retracted,
+            prepared.asserted,
+            b"",
+        )
+        self.head.apply(change)
+        self.history.append(change)
+        self.ids[transaction.id] = clock
+        self.tell("change", transaction.who, transaction.why)
+        for node in self.nodes.values():
+            node.later(self._hop(), lambda node=node: self._deliver(node, clock.index))
+        return clock
+
+    def _deliver(self, node: Node, index: int) -> None:
+        while node.book.applied < index and node.alive:
+            node.book.apply(self.history[node.book.applied])
+
+    def _hop(self) -> float:
+        return self.random.uniform(0.0, HOP_S)
+
+    def kill(self, name: str) -> None:
+        """The node is gone, now; the others notice it a little later."""
+        node = self.nodes[name]
+        if not node.alive:
+            return
+        node.alive = False
+        self.died_at = self.loop.time()
+        self.tell("killed", name, None)
+        for task in list(node.tasks):
+            task.cancel()
+        for other in self.nodes.values():
+            other.later(NOTICED_S + self._hop(), lambda other=other: self._miss(other, name))
+
+    def _miss(self, node: Node, name: str) -> None:
+        node.roles = {other: role for other, role in node.roles.items() if other != name}
+        node.registry.nudge()
+        node.todos.nudge()
+
+    def live(self) -> list[Node]:
+        return [node for node in self.nodes.values() if node.alive]
+
+    async def settle(self, seconds: float = 5.0) -> None:
+        """Let all that happens happen."""
+        await asyncio.sleep(seconds)
+        assert not self.broken, self.broken
+
+
+async def _nothing(*_: object) -> None:
+    return None
+
+
+async def _at_once(function: Callable[..., Any], *args: Any) -> Any:
+    return function(*args)
+
+
+@contextmanager
+def no_threads() -> Iterator[None]:
+    """What the reconciler does aside is done at once: here nothing takes long."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reconciler, "run_blocking", _at_once)
+        patch.setattr(reconciler, "log", SimpleNamespace(error=_mute, info=_mute, warning=_mute))
+        patch.setattr(
+            "zactor.supervisor.operations.todo_runner.log",
+            SimpleNamespace(info=_mute, warning=_mute),
+        )
+        patch.setattr(
+            "zactor.supervisor.membership.node_registry.log", SimpleNamespace(warning=_mute)
+        )
+        yield
+
+
+def _mute(*_: object, **__: object) -> None:
+    return None
+
+
+def play(story: Callable[[VirtualLoop], Coroutine[Any, Any, Any]]) -> Any:
+    """Run a story on virtual time."""
+    with no_threads(), asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, VirtualLoop)
+        return runner.run(story(loop))
+
+
+def dangling(theory: Theory) -> list[str]:
+    """Return the facts that mention what isn't there."""
+    actors = {row.name: row for row in facts.actors(theory)}
+    nodes = facts.nodes(theory)
+    wires = [str(w) for w in facts.wires(theory) if {w.reactor, w.emitter} - actors.keys()]
+    lost = [name for name, row in actors.items() if row.node not in nodes]
+    return wires + lost
+
+
+__all__ = ["CrashAt", "Node", "VirtualLoop", "World", "dangling", "play"]

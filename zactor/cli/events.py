@@ -1,0 +1,72 @@
+"""`zactor events`: what happened on a node, and what happens."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+import click
+
+from zactor.cli.common import CONTEXT, Asking, deadline, settings
+from zactor.cli.from_catalogue import TIMEOUT_S, open_session
+
+
+def _events(follow: bool) -> None:
+    from zactor.cli.output import event_line, to_json
+
+    given = settings(click.get_current_context())
+    if not follow:
+        with deadline(given.timeout or TIMEOUT_S), open_session(given) as session:
+            found = list(session.master.events())
+        if given.json:
+            click.echo(to_json(found))
+        for event in found if not given.json else ():
+            click.echo(event_line(event))
+        return
+    with while_somebody_reads(), deadline(given.timeout), open_session(given) as session:
+        for event in session.master.events(follow=True):
+            click.echo(to_json(event, indent=False) if given.json else event_line(event))
+            sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def while_somebody_reads() -> Iterator[None]:
+    """Raise BrokenPipeError in the block as soon as nobody reads our output any more.
+
+    A write would tell, but in `zactor events -f | head -1` the next one may be hours away.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise BrokenPipeError
+
+    def watch() -> None:
+        poller = select.poll()
+        poller.register(sys.stdout, 0)  # errors are told without being asked for
+        poller.poll()
+        signal.pthread_kill(main, signal.SIGUSR1)
+
+    if sys.stdout.isatty():
+        yield
+        return
+    main = threading.get_ident()
+    signal.signal(signal.SIGUSR1, interrupt)
+    threading.Thread(target=watch, name="zactor-reader", daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # the thread may still be about to send it
+
+
+events = Asking(
+    "events",
+    callback=_events,
+    params=[click.Option(["-f", "--follow"], is_flag=True, help="Go on with what happens.")],
+    help="What happened on the node that answers; -f: and what happens from now on.\n\n"
+    "With --json a list; with -f and --json one object per line.",
+    context_settings=CONTEXT,
+)

@@ -1,0 +1,233 @@
+"""The table of operations as shell commands, and its words as lines of the console and scripts."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from zactor.cli.common import CONTEXT, Asking, Settings, deadline, note, settings
+from zactor.commands.catalogue import COMMANDS, find_words
+from zactor.commands.command import Command, CommandCall, ConsoleSession, Kind, Parameter, read_text
+from zactor.kernel.errors import EXIT_INTERRUPTED, ConfigError
+
+if TYPE_CHECKING:
+    from zactor.commands.script_reader import Word
+
+TIMEOUT_S = 60.0
+"""How long a command may take when it has no --timeout: a deployment ships code."""
+
+_LATE_S = 1.0
+"""How much later than --timeout the alarm rings for a command that keeps its time itself."""
+
+_OPTION = re.compile(r"-[A-Za-z]|--[A-Za-z]")
+_OF_A_GOAL = re.compile(r"[()\[\],'\"]")
+"""A last word with one of these ends a goal; without, it is a number of seconds."""
+
+
+def command(operation: Command, name: str = "") -> click.Command:
+    """Return the shell command of `operation`."""
+    takes_words = any(parameter.kind is Kind.JSON for parameter in operation.parameters)
+
+    def callback(**given: object) -> None:
+        context = click.get_current_context()
+        perform(context, CommandCall(operation, read_given(operation, given)))
+
+    made = Asking(
+        name or operation.words,
+        params=[_click_parameter(parameter) for parameter in operation.parameters],
+        callback=callback,
+        help=_help(operation),
+        short_help=operation.help,
+        # -1 among the arguments of an action is a number, not an option
+        context_settings={**CONTEXT, "ignore_unknown_options": takes_words},
+    )
+    return made
+
+
+def _help(operation: Command) -> str:
+    lines = [operation.help, *(["", operation.more] if operation.more else [])]
+    notes = [
+        f"  {_metavar(parameter)}: {parameter.help}"
+        for parameter in operation.parameters
+        if parameter.help and not parameter.option
+    ]
+    if notes:
+        lines += ["", "\b", *notes]
+    if operation.terms:
+        terms = [f"  {functor}({', '.join(names)})" for functor, names, _ in operation.terms]
+        lines += ["", "\b", "In scripts and in the console also:", *terms]
+    return "\n".join(lines)
+
+
+def _metavar(parameter: Parameter) -> str:
+    if parameter.kind is Kind.PORT:
+        return "EMITTER.ACTION"
+    if parameter.kind is Kind.JSON:
+        return "JSON"
+    return parameter.name.upper()
+
+
+def _place(parameter: Parameter) -> str:
+    if parameter.needed:
+        return _metavar(parameter)
+    return f"[{_metavar(parameter)}]{'...' if parameter.many else ''}"
+
+
+def usage(operation: Command) -> str:
+    """Return how `operation` is written in a shell or the console."""
+    places = [
+        _place(parameter) if not parameter.option else _option_place(parameter)
+        for parameter in operation.parameters
+    ]
+    return " ".join([operation.words, *places])
+
+
+def _option_place(parameter: Parameter) -> str:
+    value = "" if parameter.kind is Kind.FLAG else f" {_option_metavar(parameter)}"
+    return f"[{parameter.option}{value}]{'...' if parameter.many else ''}"
+
+
+def _option_metavar(parameter: Parameter) -> str:
+    return {Kind.PAIR: "K=JSON", Kind.SECONDS: "S"}.get(parameter.kind, _metavar(parameter))
+
+
+def _click_parameter(parameter: Parameter) -> click.Parameter:
+    if not parameter.option:
+        return click.Argument(
+            [parameter.name],
+            required=parameter.needed,
+            nargs=-1 if parameter.many else 1,
+            metavar=_place(parameter),
+        )
+    if parameter.kind is Kind.FLAG:
+        return click.Option([parameter.option, parameter.name], is_flag=True, help=parameter.help)
+    return click.Option(
+        [parameter.option, parameter.name],
+        multiple=parameter.many,
+        metavar=_option_metavar(parameter),
+        help=parameter.help,
+    )
+
+
+# -- arguments -------------------------------------------------------------------------------
+def read_given(operation: Command, given: dict[str, object]) -> dict[str, object]:
+    """Return the values in what click found: texts, tuples of texts, flags.
+
+    Raises:
+        ConfigError: one isn't of its parameter's kind.
+    """
+    values: dict[str, object] = {}
+    for parameter in operation.parameters:
+        value = given.get(parameter.name)
+        if value is None or value is False or value == ():
+            continue
+        if value is True:
+            values[parameter.name] = True
+        elif isinstance(value, tuple):
+            values[parameter.name] = _read_many(parameter, value)
+        else:
+            values |= read_text(parameter, str(value))
+    return values
+
+
+def _read_many(parameter: Parameter, texts: Sequence[object]) -> object:
+    found: list[object] = []
+    for text in texts:
+        assert isinstance(text, str)
+        if parameter.kind is Kind.JSON and _OPTION.match(text):
+            raise ConfigError(
+                f"there is no option {text!r}: if you mean the text, write it as JSON, '\"{text}\"'"
+            )
+        found.append(read_text(parameter, text)[parameter.name])
+    return dict(cast("list[tuple[str, object]]", found)) if parameter.kind is Kind.PAIR else found
+
+
+def call_from_words(words: Sequence[Word], line: str) -> CommandCall:
+    """Return the operation that a line of a script or of the console stands for.
+
+    Args:
+        words: the line's words, at least one.
+        line: the line itself: a goal is taken from it as it stands there, with its quotes.
+
+    Raises:
+        ConfigError: a word is missing, too many, or of the wrong kind.
+        ScriptError: there is no such operation.
+    """
+    count = 2 if len(words) > 1 and is_pair(words[0].text, words[1].text) else 1
+    operation = find_words(" ".join(word.text for word in words[:count]))
+    texts = _join_goal(operation, words[count:], line)
+    made = command(operation)
+    try:
+        with made.make_context(operation.words, texts, obj=Settings()) as context:
+            values = read_given(operation, context.params)
+            given = settings(context)
+            return CommandCall(operation, values, as_json=given.json, verbose=given.verbose)
+    except click.UsageError as error:
+        raise ConfigError(f"{operation.words}: {error.format_message()}") from None
+    except click.exceptions.Exit:
+        raise ConfigError(f"{operation.words}: {operation.help}") from None
+
+
+def is_pair(first: str, second: str) -> bool:
+    """Whether two words together name an operation, like `kb facts`."""
+    return any(operation.words == f"{first} {second}" for operation in COMMANDS)
+
+
+def _join_goal(operation: Command, words: Sequence[Word], line: str) -> list[str]:
+    """Return the texts of `words`; those of a goal as one, with spaces and quotes."""
+    texts = [word.text for word in words]
+    places = [parameter for parameter in operation.parameters if not parameter.option]
+    kinds = [parameter.kind for parameter in places]
+    if Kind.GOAL not in kinds or not words:
+        return texts
+    if not places[-1].needed and _OF_A_GOAL.search(line[words[-1].start : words[-1].end]):
+        kinds.pop()  # the optional one after the goal isn't there
+    first = kinds.index(Kind.GOAL)
+    last = len(words) - (len(kinds) - first - 1)
+    if last <= first:
+        return texts
+    raw = line[words[first].start : words[last - 1].end]
+    if last - first == 1 and raw[0] in "'\"" and raw[-1] == raw[0]:
+        raw = words[first].text
+    return [*texts[:first], raw, *texts[last:]]
+
+
+# -- doing them ------------------------------------------------------------------------------
+@contextlib.contextmanager
+def open_session(given: Settings, endpoint: str | None = None) -> Iterator[ConsoleSession]:
+    """Connect to a node and yield where operations go."""
+    from zactor.client.connect import connect
+    from zactor.client.endpoints import parse_endpoint
+
+    at = endpoint or given.endpoint
+    if at is not None:
+        parse_endpoint(at)  # wrong usage is told before anything is opened
+    with connect(at, home=given.home_folder, timeout=given.timeout or TIMEOUT_S) as master:
+        yield ConsoleSession(
+            master=master, home=given.home_folder, progress=note, timeout=given.timeout
+        )
+
+
+def perform(context: click.Context, call: CommandCall) -> None:
+    """Connect, do what `call` says, print the result, and end with its exit code."""
+    from zactor.cli.output import show
+
+    given = settings(context)
+    limit = given.timeout
+    if call.operation.limited:
+        limit = limit or TIMEOUT_S
+    elif limit is not None:
+        limit += _LATE_S
+    try:
+        with deadline(limit), open_session(given) as session:
+            result = call.operation.act(session, call.values)
+    except KeyboardInterrupt:
+        done = ": it may still be done" if call.operation.parameters else ""
+        click.echo(f"interrupted{done}", err=True)
+        context.exit(EXIT_INTERRUPTED)
+    show(call.operation, result, as_json=given.json)
+    context.exit(call.operation.exit_code(result))

@@ -1,0 +1,168 @@
+"""`zactor master`: a node with a console, or with a script to run."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from zactor.cli.common import CONTEXT, Settings, ShellCommand, Stopped, settings
+from zactor.cli.node import Place, place_options
+from zactor.cli.script_runner import run_sources, script_sources
+from zactor.kernel.errors import ConfigError
+
+MASTERS_MAX = 1_000  # of one home on one machine
+
+
+# -- master ----------------------------------------------------------------------------------
+def free_master_name(home: Path) -> str:
+    """Return m1, or the next mN that doesn't run in this home."""
+    from zactor.supervisor.membership.run_directory import read_entries
+
+    taken = {entry.name for entry in read_entries(home)}
+    for number in range(1, MASTERS_MAX + 1):
+        if f"m{number}" not in taken:
+            return f"m{number}"
+    raise ConfigError(f"{MASTERS_MAX} masters run in {str(home)!r} already: give a --name")
+
+
+def _master(
+    script: str | None,
+    lines: tuple[str, ...],
+    name: str | None,
+    bind: str | None,
+    join: tuple[str, ...],
+    advertise: str | None,
+    stay: bool,
+) -> None:
+    context = click.get_current_context()
+    given = settings(context)
+    place = Place(bind=bind, join=join, advertise=advertise)
+    name = name or free_master_name(given.home_folder)
+    sources = list(script_sources(script, lines))
+    on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and script != "-"
+    if not sources and not on_terminal:
+        context.exit(_foreground(name, given, place))
+    console = on_terminal and (stay or not sources)
+    log_file = None if stay and not console else given.home_folder / "log" / f"{name}.log"
+    finished = threading.Event()  # the scripts have run
+    try:
+        with stop_signals(), _logs_to(log_file), _master_node(name, given, place) as endpoint:
+            if sources:
+                run_sources(given, endpoint, sources, finished)
+            if console:
+                from zactor.cli.console import run_console
+
+                run_console(given, endpoint, name)
+            elif stay:
+                threading.Event().wait()
+    except (KeyboardInterrupt, Stopped) as ending:
+        # Where it was to stay, this is how it ends; but Ctrl-C in a script cuts that off.
+        cut_off = sources and isinstance(ending, KeyboardInterrupt) and not finished.is_set()
+        if cut_off or not (console or stay):
+            raise
+
+
+def _foreground(name: str, given: Settings, place: Place) -> int:
+    from zactor.supervisor.process import run_node
+
+    return run_node(
+        name=name,
+        role="master",
+        home=given.home_folder,
+        bind=place.bind,
+        join=place.join,
+        advertise=place.advertise,
+        lifeline=None,
+        json_logs=None,
+    )
+
+
+@contextlib.contextmanager
+def _logs_to(file: Path | None) -> Iterator[None]:
+    """Have this process's log in `file`, since the screen is the script's; None: on stderr."""
+    import structlog
+
+    from zactor.supervisor.observe.log_format import configure_logs
+
+    if file is None:
+        configure_logs()
+        yield
+        return
+    configure_logs(as_json=True)
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with file.open("w", buffering=1) as log:
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(log))
+        try:
+            yield
+        finally:
+            configure_logs()
+
+
+@contextlib.contextmanager
+def _master_node(name: str, given: Settings, place: Place) -> Iterator[str]:
+    """Run a master's node in this process for the time of the block; yields its endpoint."""
+    from zactor.kernel.transport.sockets import raise_open_files
+    from zactor.supervisor.process import NodeThread
+    from zactor.supervisor.settings import make_settings
+
+    raise_open_files()
+    thread = NodeThread(
+        name,
+        make_settings(
+            role="master",
+            home=given.home_folder,
+            bind=place.bind,
+            join=place.join,
+            advertise=place.advertise,
+        ),
+    )
+    try:
+        yield thread.start()
+    finally:
+        thread.stop()
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP raise Stopped in the block, so that nodes stop in good order."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise Stopped
+
+    before = {each: signal.signal(each, interrupt) for each in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+master = ShellCommand(
+    "master",
+    callback=_master,
+    help="""Run a master: a node with a console.
+
+    With a SCRIPT (- is stdin) or -c it does what they say and exits, unless --stay. Without, it
+    opens the console on a terminal, and elsewhere runs until SIGTERM.
+
+    A failing line ends the script with exit code 1, unless it begins with -.""",
+    params=[
+        click.Argument(["script"], required=False, metavar="[SCRIPT|-]"),
+        click.Option(
+            ["-c", "lines"], multiple=True, metavar="LINE", help="Do this line first; again."
+        ),
+        click.Option(["--name"], metavar="M", help="Its name (m1, or the next free one)."),
+        *place_options(),
+        click.Option(["--stay"], is_flag=True, help="Go on running after the script."),
+    ],
+    context_settings=CONTEXT,
+)
+
+master.shared = ("home", "json", "timeout", "verbose")

@@ -1,0 +1,83 @@
+"""`zactor node`: a node in the foreground."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import click
+
+from zactor.cli.common import CONTEXT, ShellCommand, settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a node listens and whom it joins, as the command line says it."""
+
+    bind: str | None
+    join: tuple[str, ...]
+    advertise: str | None
+
+
+def place_options() -> list[click.Parameter]:
+    return [
+        click.Option(
+            ["--bind"],
+            metavar="HOST[:PORT]",
+            help="Where to listen (127.0.0.1, the first free port from 4810 on).",
+        ),
+        click.Option(
+            ["--join"], multiple=True, metavar="HOST[:PORT]", help="A node of the cluster; again."
+        ),
+        click.Option(
+            ["--advertise"],
+            metavar="HOST[:PORT]",
+            help="What other machines connect to, when it isn't the address of --bind.",
+        ),
+    ]
+
+
+# -- node ------------------------------------------------------------------------------------
+def _node(
+    name: str | None,
+    bind: str | None,
+    join: tuple[str, ...],
+    advertise: str | None,
+    lifeline: int | None,
+    logs: str | None,
+) -> None:
+    from zactor.supervisor.process import run_node
+
+    context = click.get_current_context()
+    context.exit(
+        run_node(
+            name=name,
+            role="node",
+            home=settings(context).home_folder,
+            bind=bind,
+            join=join,
+            advertise=advertise,
+            lifeline=lifeline,
+            json_logs=None if logs is None else logs == "json",
+        )
+    )
+
+
+node = ShellCommand(
+    "node",
+    callback=_node,
+    help="Run a node in the foreground, its log on stderr, until SIGTERM or Ctrl-C.\n\n"
+    "Without a name it waits until declareNode gives it one.",
+    params=[
+        click.Option(["--name"], metavar="N", help="Its name; it is the same node next time."),
+        *place_options(),
+        click.Option(
+            ["--logs"],
+            type=click.Choice(["json", "text"]),
+            help="How the log is written (text on a terminal, else json).",
+        ),
+        click.Option(
+            ["--lifeline"], type=int, hidden=True, help="A file descriptor: stop when it closes."
+        ),
+    ],
+    context_settings=CONTEXT,
+)

@@ -1,0 +1,244 @@
+"""`zactor up` and `zactor down`: a whole cluster on this machine, from nothing to nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+
+from zactor.cli.common import CONTEXT, Settings, ShellCommand, Stopped, deadline, note, settings
+from zactor.kernel.errors import NotReachable, TimedOut
+
+NODES = 3
+"""How many nodes `up` starts when nobody says: the fewest of which one may fail."""
+NODES_MAX = 200
+UP_S = 30.0  # until all nodes know each other; much, for busy machines
+DOWN_S = 15.0  # until all are gone after SIGTERM
+POLL_S = 0.02
+_SAID_CHARS = 2_000  # of a failed node's log, in the error
+
+
+# -- up --------------------------------------------------------------------------------------
+class Started:
+    """The node processes that this command has started."""
+
+    def __init__(self, home: Path, lifeline: int | None) -> None:
+        """`leash` is a pipe's end that the nodes inherit and die with; None: they live on."""
+        self.home = home
+        self.lifeline = lifeline
+        self.children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def log_file(self, name: str) -> Path:
+        """Return where the log of node `name` is."""
+        return self.home / "log" / f"{name}.log"
+
+    def start(self, name: str) -> None:
+        """Start node `name`."""
+        file = self.log_file(name)
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # -P: a file of the current folder must not take the place of a module
+        command = [sys.executable, "-P", "-m", "zactor", "node"]
+        command += ["--name", name, "--home", str(self.home)]
+        if self.lifeline is not None:
+            command += ["--lifeline", str(self.lifeline)]
+        with file.open("wb") as log:
+            self.children[name] = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=() if self.lifeline is None else (self.lifeline,),
+                start_new_session=True,  # Ctrl-C is ours to handle
+            )
+
+    def check(self) -> None:
+        """Raise NotReachable with what it said if one of them has ended."""
+        for name, child in self.children.items():
+            if child.poll() is not None:
+                said = self.log_file(name).read_text(errors="replace")[-_SAID_CHARS:].strip()
+                last = said.splitlines()[-1] if said else "nothing"
+                raise NotReachable(
+                    f"node {name} ended with {child.returncode}, its log "
+                    f"{str(self.log_file(name))!r} ends with: {last}"
+                )
+
+    def stop(self) -> None:
+        """End them all in good order, or, if they take too long, otherwise."""
+        for child in self.children.values():
+            child.terminate()
+        until = time.monotonic() + DOWN_S
+        for child in self.children.values():
+            try:
+                child.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait(DOWN_S)
+
+
+def _up(file: str | None, nodes: int, detach: bool) -> None:
+    given = settings(click.get_current_context())
+    names = [f"n{number}" for number in range(1, nodes + 1)]
+    from zactor.cli.master import stop_signals
+    from zactor.cli.script_runner import run_sources, script_sources
+
+    sources = list(script_sources(file, ()))
+    with stop_signals(), _lifeline(detach) as lifeline:
+        started = Started(given.home_folder, lifeline)
+        keep = False
+        try:
+            endpoint = _start(given, started, names)
+            if sources:
+                run_sources(given, endpoint, sources, threading.Event())
+            keep = detach
+            if not detach:
+                with contextlib.suppress(KeyboardInterrupt, Stopped):
+                    click.echo("Ctrl-C stops it", err=True)
+                    _watch(started)
+        finally:
+            if not keep:
+                started.stop()
+
+
+@contextlib.contextmanager
+def _lifeline(detach: bool) -> Iterator[int | None]:
+    """Yield the pipe's end for the nodes: it closes when this process is gone, however it went."""
+    if detach:
+        yield None
+        return
+    lifeline, hold = os.pipe()
+    try:
+        yield lifeline
+    finally:
+        os.close(hold)
+        os.close(lifeline)
+
+
+def _start(given: Settings, started: Started, names: Sequence[str]) -> str:
+    """Start the nodes that don't run yet; return an endpoint once all of them know each other."""
+    from zactor.cli.output import show
+    from zactor.commands.catalogue import find_words
+    from zactor.supervisor.membership.run_directory import read_entries
+
+    with deadline(given.timeout or UP_S):
+        running = {entry.name for entry in read_entries(started.home)}
+        for name in names:
+            if name in running:
+                note(f"{name} runs already")
+            else:
+                note(f"starting {name}")
+                started.start(name)
+        endpoints: dict[str, str] = {}
+        while not set(names) <= endpoints.keys():
+            started.check()
+            time.sleep(POLL_S)
+            endpoints = {entry.name: entry.endpoint for entry in read_entries(started.home)}
+        rows = _meet(given, started, endpoints[names[0]], names)
+    show(find_words("nodes"), rows, as_json=given.json)
+    sys.stdout.flush()
+    return endpoints[names[0]]
+
+
+def _meet(
+    given: Settings, started: Started, endpoint: str, names: Sequence[str]
+) -> list[dict[str, object]]:
+    from zactor.cli.from_catalogue import open_session
+
+    with open_session(given, endpoint) as session:
+        while True:
+            rows = session.master.nodes()
+            if set(names) <= {row["name"] for row in rows if row["state"] == "up"}:
+                return rows
+            started.check()
+            time.sleep(POLL_S)
+
+
+def _watch(started: Started) -> None:
+    """Wait until somebody stops us, or all nodes are gone (`zactor down`)."""
+    for child in started.children.values():
+        child.wait()
+    if not started.children:
+        threading.Event().wait()
+
+
+up = ShellCommand(
+    "up",
+    callback=_up,
+    help="Start the nodes n1, n2, … on this machine and run the script FILE.\n\n"
+    "They stop when this command does; with --detach they go on until `zactor down`. "
+    "Their logs are in the home's folder log.",
+    params=[
+        click.Argument(["file"], required=False),
+        click.Option(
+            ["-n", "--nodes"],
+            type=click.IntRange(1, NODES_MAX),
+            default=NODES,
+            help=f"How many ({NODES}).",
+        ),
+        click.Option(["-d", "--detach"], is_flag=True, help="Leave them running."),
+    ],
+    context_settings=CONTEXT,
+)
+up.shared = ("home", "json", "timeout")
+
+
+# -- down ------------------------------------------------------------------------------------
+def _down(kill: bool) -> None:
+    from zactor.cli.output import to_json
+    from zactor.supervisor.membership.run_directory import RunEntry, process_start, read_entries
+
+    given = settings(click.get_current_context())
+    entries = {entry.pid: entry for entry in read_entries(given.home_folder)}
+
+    def runs(entry: RunEntry) -> bool:
+        return process_start(entry.pid) == entry.started
+
+    def send(number: signal.Signals) -> None:
+        for entry in filter(runs, entries.values()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(entry.pid, number)
+
+    def gone(seconds: float) -> bool:
+        until = time.monotonic() + seconds
+        while any(map(runs, entries.values())) and time.monotonic() < until:
+            time.sleep(POLL_S)
+        return not any(map(runs, entries.values()))
+
+    names = [entry.name or f"process {entry.pid}" for entry in entries.values()]
+    note(f"stopping {', '.join(names) or 'nothing'}")
+    send(signal.SIGTERM)
+    send(signal.SIGCONT)  # one that was frozen can't hear
+    seconds = given.timeout or DOWN_S
+    if not gone(seconds):
+        if kill:
+            send(signal.SIGKILL)
+        if not kill or not gone(seconds):
+            left = [f"{e.name} (pid {e.pid})" for e in entries.values() if runs(e)]
+            raise TimedOut(
+                f"{', '.join(left)} still there after {seconds:g} s: `zactor down --kill` ends it"
+            )
+    if given.json:
+        click.echo(to_json({"stopped": names}))
+    else:
+        click.echo(f"stopped {', '.join(names)}" if names else "nothing runs here")
+
+
+down = ShellCommand(
+    "down",
+    callback=_down,
+    help="Stop all nodes and masters of this home on this machine, and wait until they are gone.",
+    params=[
+        click.Option(
+            ["--kill"], is_flag=True, help="Kill what doesn't stop in time (--timeout, 15 s)."
+        )
+    ],
+    context_settings=CONTEXT,
+)
+down.shared = ("home", "json", "timeout")

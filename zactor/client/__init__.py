@@ -1,0 +1,1 @@
+"""A program outside of the cluster."""

@@ -1,0 +1,86 @@
+"""What a program outside of the cluster works with: `connect`, and the Master that it gives."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from types import TracebackType
+
+from zactor.client.blocking_master import BlockingMaster
+from zactor.client.connection import Connection
+from zactor.client.master import Master, Row, wait_for
+from zactor.kernel.homes import at_home
+
+__all__ = ["BlockingMaster", "Master", "Row", "connect"]
+
+
+@at_home
+class connect:
+    """A connection to a cluster: `async with connect() as m` awaits, `with connect() as m` blocks.
+
+    Raises (on entering):
+        NotReachable: no node answers; says how to start one.
+        Refused: the node belongs to another cluster; says how to join it.
+    """
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        home: str | os.PathLike[str] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """`endpoint` is HOST or HOST:PORT of a node, None any node of `home`.
+
+        Args:
+            home: where the cluster's keys are; None: $ZACTOR_HOME or ~/.zactor.
+            timeout: in s, for connecting and for each call; None: CLIENT_REQUEST_S.
+        """
+        self._endpoint = endpoint
+        self._home = home
+        self._timeout = timeout
+        self._connection: Connection | None = None
+
+    def _connect(self) -> Connection:
+        assert self._connection is None, "a connect() is entered once"
+        self._connection = Connection(self._endpoint, home=self._home)
+        return self._connection
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    async def __aenter__(self) -> Master:
+        try:
+            connection = self._connect()
+            await asyncio.wrap_future(connection.ready(self._timeout))
+        except BaseException:
+            self._close()
+            raise
+        return Master(connection, timeout=self._timeout)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def __enter__(self) -> BlockingMaster:
+        try:
+            connection = self._connect()
+            wait_for(connection.ready(self._timeout))
+        except BaseException:
+            self._close()
+            raise
+        return BlockingMaster(connection, timeout=self._timeout)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._close()

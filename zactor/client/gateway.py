@@ -1,0 +1,144 @@
+"""Calls of a client: their arguments and results as payloads, and the gateway that its refs use."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import Future
+from typing import Any, cast
+
+import structlog
+
+from zactor.client.connection import Connection
+from zactor.kernel import errors, limits
+from zactor.kernel.actors.refs import gateway_here
+from zactor.kernel.actors.reply import Reply
+from zactor.kernel.messages.operations import AskActor, TellActor
+from zactor.kernel.wire import by_value, payload
+
+log = structlog.get_logger()
+
+_DEPTH_MAX = 90  # of plain data; what lies deeper is pickled
+
+
+class RemoteGateway:
+    """Carries the calls of refs through a connection. Threads: any."""
+
+    def __init__(self, connection: Connection, timeout: float | None = None) -> None:
+        """`timeout` in s is for asks that bring none of their own; None: no limit."""
+        self.connection = connection
+        self.timeout = timeout
+
+    def call(
+        self,
+        actor: str,
+        action: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        timeout: float | None,
+    ) -> Reply[Any]:
+        """Send an ask and return its Reply at once.
+
+        Raises:
+            ConfigError: the arguments can't travel.
+        """
+        reply: Reply[Any] = Reply(what=(actor, action))
+        operation = AskActor(
+            actor=actor, action=action, payload=encode_call(args, kwargs), plain=False
+        )
+        limit = self.timeout if timeout is None else timeout
+        try:
+            future = self.connection.request(operation, math.inf if limit is None else limit)
+        except errors.ZactorError as error:
+            reply.set_error(error)
+            return reply
+
+        def answered(future: Future[object]) -> None:
+            error = future.exception()
+            if error is not None:
+                reply.set_error(error)
+            else:
+                reply.set_result(future.result(), self.read)
+
+        future.add_done_callback(answered)
+        return reply
+
+    def tell(self, actor: str, action: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Send a message that nobody answers; if it can't be delivered, the log says so.
+
+        Raises:
+            ConfigError: the arguments can't travel. MailboxFull: too many requests wait.
+        """
+        operation = TellActor(actor=actor, action=action, payload=encode_call(args, kwargs))
+
+        def answered(future: Future[object]) -> None:
+            error = future.exception()
+            if error is not None:
+                log.warning("tell_failed", actor=actor, action=action, reason=str(error))
+
+        self.connection.request(operation).add_done_callback(answered)
+
+    def read(self, result: object) -> object:
+        """Return what an action returned. It may be unpickled: only in the asking thread.
+
+        Raises:
+            RemoteProtocolError: it can't be read here.
+        """
+        data = result.get("payload") if isinstance(result, dict) else None
+        buffers = result.get("buffers", []) if isinstance(result, dict) else []
+        if not isinstance(data, bytes) or not all(isinstance(part, bytes) for part in buffers):
+            raise errors.RemoteProtocolError("the node's answer holds no result")
+        with gateway_here(self):
+            return cast(object, payload.decode_value(data, buffers))
+
+
+class BlockingGateway(RemoteGateway):
+    """The same for programs without an event loop: a call returns what the action returns."""
+
+    def call(
+        self,
+        actor: str,
+        action: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        timeout: float | None,
+    ) -> Any:
+        """Ask, wait, and return the result."""
+        return super().call(actor, action, args, kwargs, timeout).result()
+
+
+def encode_call(args: tuple[object, ...], kwargs: dict[str, object]) -> bytes:
+    """Return the arguments of a call as a payload: plain data where that loses nothing.
+
+    Raises:
+        ConfigError: they can't travel, or are longer than one request may be.
+    """
+    plain = is_plain(list(args)) and is_plain(kwargs)
+    encoded = payload.encode(args, kwargs, "data" if plain else "pickle")
+    if isinstance(encoded, payload.Outsize):  # a request has no parts beside its body
+        encoded = by_value.dumps([args, kwargs])
+    if len(encoded) > limits.CLIENT_ARGUMENTS_BYTES_MAX:
+        raise errors.ConfigError(
+            f"the arguments have {len(encoded)} bytes, a client may send "
+            f"{limits.CLIENT_ARGUMENTS_BYTES_MAX} at once: send more from an actor"
+        )
+    return encoded
+
+
+def is_plain(value: object, depth: int = 0) -> bool:
+    """Whether `value` is the same after a journey as JSON: no tuples, no NaN, no long ints."""
+    kind = type(value)
+    if value is None or kind in (bool, str):
+        return True
+    if isinstance(value, float):
+        return kind is float and math.isfinite(value)
+    if isinstance(value, int):
+        return kind is int and -(1 << 63) <= value < 1 << 63
+    if depth >= _DEPTH_MAX:
+        return False
+    if isinstance(value, list):
+        return kind is list and all(is_plain(item, depth + 1) for item in value)
+    if isinstance(value, dict):
+        return kind is dict and all(
+            type(key) is str and is_plain(item, depth + 1) for key, item in value.items()
+        )
+    return False

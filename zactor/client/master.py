@@ -1,0 +1,402 @@
+"""Master: everything that can be asked of a cluster, from outside of it.
+
+There is one implementation, of coroutines. The blocking one (blocking_master.py) drives the
+same coroutines without a loop: in its mode they wait inside and never suspend.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
+from typing import Any, ParamSpec, TypeVar, cast, overload
+
+import msgspec
+
+from zactor.bundles.manifest import Bundle
+from zactor.client.connection import Connection
+from zactor.client.gateway import BlockingGateway, RemoteGateway, encode_call
+from zactor.kernel import errors, limits
+from zactor.kernel.actors.actor import Actor
+from zactor.kernel.actors.refs import Ref, make_ref
+from zactor.kernel.homes import at_home
+from zactor.kernel.messages.operations import (
+    AskActor,
+    DeclareFactory,
+    DeclareNode,
+    DeployActor,
+    DestroyActor,
+    EmitSignal,
+    Events,
+    Inspect,
+    Operation,
+    PutPart,
+    QueryFacts,
+    TellActor,
+    Unwire,
+    Wire,
+)
+from zactor.kernel.messages.service import Service
+
+Row = dict[str, object]
+"""One line of a listing, as plain data; its keys stand in `Master`'s methods."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+S = TypeVar("S")
+A = TypeVar("A", bound=Actor)
+
+_WAIT_SLICE_S = 10.0  # of a wait at a node, so that one that hangs is noticed
+_NO_DRAIN = -1.0
+
+
+@at_home
+class Master:
+    """A console's hands: what the seed calls the master support. See `connect` and `local`.
+
+    Any number of calls may be under way at once. Each raises a `ZactorError`: `NotReachable` when
+    no node is there, `OutcomeUnknown` when the node that was asked went before it answered,
+    `TimedOut` after `timeout` seconds, and what the cluster answers.
+
+    Threads: any, and any event loop.
+    """
+
+    def __init__(
+        self, connection: Connection, *, timeout: float | None = None, blocking: bool = False
+    ) -> None:
+        """`timeout` in s is every call's limit; None: CLIENT_REQUEST_S."""
+        self.connection = connection
+        self.timeout = timeout
+        self._blocking = blocking
+        self.gateway = (BlockingGateway if blocking else RemoteGateway)(connection, timeout)
+
+    # -- machines ----------------------------------------------------------------------------
+    async def declare_node(self, name: str, address: str) -> Row:
+        """Name the node at `address` (HOST or HOST:PORT). Returns name and address."""
+        return _row(await self._ask(DeclareNode(name=name, address=address)))
+
+    # -- code --------------------------------------------------------------------------------
+    async def declare_factory(
+        self, type: str, source: type[Actor] | str | os.PathLike[str] | Bundle
+    ) -> Row:
+        """Say where the code of the actors of `type` is, and ship it. Returns type and bundle.
+
+        Args:
+            type: the name of the factory; of several classes in a source the one of that name.
+            source: a class, a .py file, a folder, a bundle file or a `Bundle`.
+
+        Raises:
+            BundleRefused: there is no such actor class in it, or it can't be shipped.
+        """
+        if isinstance(source, Bundle):
+            bundle = source
+        else:
+            bundle = await self._work(_build, source)
+        await self._ship(bundle)
+        return _row(await self._ask(DeclareFactory(type=type, bundle=bundle.identity)))
+
+    async def _ship(self, bundle: Bundle) -> None:
+        """Send what the node lacks; it says after each part how much it has."""
+        total = len(bundle.data)
+        held = await self._put(bundle, 0, b"")
+        while held < total:
+            part = bundle.data[held : held + limits.PART_BYTES_MAX]
+            now = await self._put(bundle, held, part)
+            if now == held:
+                raise errors.BundleRefused(
+                    f"the node at {self.connection.endpoint} keeps {held} of {total} bytes of the "
+                    "bundle and takes no more"
+                )
+            held = now
+
+    async def _put(self, bundle: Bundle, offset: int, data: bytes) -> int:
+        operation = PutPart(
+            bundle=bundle.identity, offset=offset, total=len(bundle.data), data=data
+        )
+        return cast(int, _row(await self._ask(operation))["held"])
+
+    # -- actors ------------------------------------------------------------------------------
+    @overload
+    async def deploy_actor(
+        self, type: type[A], name: str, node: str, /, **arguments: object
+    ) -> Ref[A]: ...
+    @overload
+    async def deploy_actor(
+        self, type: str, name: str, node: str, /, **arguments: object
+    ) -> Any: ...
+    async def deploy_actor(
+        self, type: str | type[Actor], name: str, node: str, /, **arguments: object
+    ) -> Any:
+        """Create an actor and return its ref once it has started.
+
+        Args:
+            type: of a factory; or a class, which is declared under its name, `Counter` as
+                "counter", unless it is that already.
+            name: of the actor, unique in the cluster.
+            node: where it lives.
+            arguments: of its constructor. Plain data stays readable in the knowledge base.
+
+        Raises:
+            RemoteActionError: its constructor or `on_start` raised; carries the traceback.
+            BundleRefused: its code can't run there. AlreadyExists, NoSuchThing: as they say.
+        """
+        named = type if isinstance(type, str) else await self._declare_class(type)
+        encoded = encode_call((), arguments)
+        operation = DeployActor(type=named, name=name, node=node, arguments=encoded)
+        await self._ask(operation, self._patience(None))
+        return self.ref(name) if isinstance(type, str) else self.ref(name, type)
+
+    async def _declare_class(self, kind: type[Actor]) -> str:
+        name = kind.__name__[:1].lower() + kind.__name__[1:]
+        bundle = await self._work(_build, kind)
+        declared = {row["type"]: row["bundle"] for row in await self.factories()}
+        if declared.get(name) != bundle.identity:
+            await self.declare_factory(name, bundle)
+        return name
+
+    async def destroy_actor(
+        self,
+        name: str,
+        todo: bool = False,
+        drain: float | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Drop the references to an actor, wait until it has finished its work, and end it.
+
+        Args:
+            todo: write a todo first, so that another node finishes if the master dies.
+            drain: for how many s it may work through its mailbox; None: to the end.
+            timeout: in s; None: the master's, or no limit, as the actor's work has none.
+        """
+        drain_s = _NO_DRAIN if drain is None else drain
+        operation = DestroyActor(name=name, todo=todo, drain_s=drain_s)
+        await self._ask(operation, self._patience(timeout))
+
+    # -- interactions ------------------------------------------------------------------------
+    async def react_interaction(
+        self, reactor: str, emitter: str, action: str, service: Service | str = Service.FIFO
+    ) -> None:
+        """From now on `reactor` does `action` whenever `emitter` sends that signal."""
+        level = service if isinstance(service, Service) else Service.parse(service)
+        await self._ask(Wire(reactor=reactor, emitter=emitter, action=action, service=level.value))
+
+    async def remove_interaction(self, reactor: str, emitter: str, action: str) -> None:
+        """End an interaction."""
+        await self._ask(Unwire(reactor=reactor, emitter=emitter, action=action))
+
+    # -- messages ----------------------------------------------------------------------------
+    async def send_signal(self, actor: str, action: str, /, *args: object, **kwargs: object) -> int:
+        """Make `actor` emit `action`; return how many actors react to it."""
+        payload = encode_call(args, kwargs)
+        operation = EmitSignal(actor=actor, action=action, payload=payload)
+        return cast(int, _row(await self._ask(operation))["reached"])
+
+    async def tell(self, actor: str, action: str, /, *args: object, **kwargs: object) -> None:
+        """Send one message; return as soon as it is accepted."""
+        payload = encode_call(args, kwargs)
+        await self._ask(TellActor(actor=actor, action=action, payload=payload))
+
+    async def ask(
+        self,
+        actor: str,
+        action: str,
+        /,
+        *args: object,
+        timeout: float | None = None,
+        plain: bool = False,
+        **kwargs: object,
+    ) -> object:
+        """Send one message; return what the action returns.
+
+        Args:
+            timeout: in s; None: the master's, or no limit.
+            plain: the result as plain data (JSON's types) instead of the object itself.
+
+        Raises:
+            RemoteActionError: the action raised. NotDelivered: it certainly wasn't done.
+        """
+        payload = encode_call(args, kwargs)
+        operation = AskActor(actor=actor, action=action, payload=payload, plain=plain)
+        result = _row(await self._ask(operation, self._patience(timeout)))
+        return result["value"] if plain else self.gateway.read(result)
+
+    @overload
+    def ref(self, name: str) -> Any: ...
+    @overload
+    def ref(self, name: str, of: type[A]) -> Ref[A]: ...
+    def ref(self, name: str, of: type[Any] | None = None) -> Any:
+        """Return a ref to the actor called `name`, whether it is there or not: nothing is sent.
+
+        `await ref.inc(5)` asks, `ref.inc.tell(5)` doesn't wait. With `of`, the actor's class, the
+        ref is typed and has only that class's actions.
+        """
+        return make_ref(name, self.gateway, of)
+
+    # -- reading -----------------------------------------------------------------------------
+    async def query(self, goal: str) -> list[Row]:
+        """Return the solutions of a goal: [] is no, [{}] is yes without variables."""
+        return _rows(await self._ask(QueryFacts(goal=goal, wait_s=0.0)))
+
+    async def wait(self, goal: str, timeout: float = limits.CLIENT_REQUEST_S) -> list[Row]:
+        """Wait until a goal has a solution, for up to `timeout` seconds; return its solutions.
+
+        Raises:
+            TimedOut: it has none until then.
+        """
+        until = time.monotonic() + timeout
+        while True:
+            left = max(0.0, until - time.monotonic())
+            operation = QueryFacts(goal=goal, wait_s=min(left, _WAIT_SLICE_S))
+            try:
+                found = _rows(
+                    await self._ask(operation, operation.wait_s + limits.CLIENT_REQUEST_S)
+                )
+            except errors.NotReachable:
+                if time.monotonic() >= until:
+                    raise
+                await self._ready()  # the node went; if there is another, it knows the answer too
+                continue
+            if found:
+                return found
+            if time.monotonic() >= until:
+                raise errors.TimedOut(f"{goal!r} has not become true in {timeout:g} s")
+
+    async def look(self, what: str, argument: str = "") -> object:
+        """Read something by its name on the wire; the methods below are its better spellings."""
+        return await self._ask(Inspect(what=what, argument=argument))
+
+    async def facts(self, at: str = "") -> list[Row]:
+        """Return every fact: fact, functor, args, clock.
+
+        Args:
+            at: a clock like "3.17": the facts as they were then; the `clock` of a fact that came
+                before what is kept of the past is None then. "": as they are now.
+
+        Raises:
+            NoSuchThing: that clock hasn't come yet, or is older than what is kept.
+        """
+        return _rows(await self.look("facts", at))
+
+    async def why(self, name: str) -> list[Row]:
+        """Return each fact that mentions `name` or did, oldest first, and who wrote it and why.
+
+        Each has fact, clock, at, who, why, present, and until, until_at, until_who, until_why,
+        which say when and why it went.
+
+        Raises:
+            NoSuchThing: nothing mentions it, and nothing did in what is kept of the past.
+        """
+        return _rows(await self.look("why", name))
+
+    async def nodes(self) -> list[Row]:
+        """Return every node: name, role, state, address, incarnation, actors, clock."""
+        return _rows(await self.look("nodes"))
+
+    async def actors(self) -> list[Row]:
+        """Return every actor: name, type, node, state, reason, bundle, uid."""
+        return _rows(await self.look("actors"))
+
+    async def wires(self) -> list[Row]:
+        """Return every interaction: emitter, action, reactor, service."""
+        return _rows(await self.look("wires"))
+
+    async def factories(self) -> list[Row]:
+        """Return every factory: type, bundle."""
+        return _rows(await self.look("factories"))
+
+    async def status(self) -> Row:
+        """Return how the node that answers and its cluster are."""
+        return _row(await self.look("status"))
+
+    async def dead_letters(self) -> list[Row]:
+        """Return what could not be delivered: sender, target, action, reason, node, at."""
+        return _rows(await self.look("deadletters"))
+
+    async def doctor(self) -> list[Row]:
+        """Return the result of each check: check, ok, detail."""
+        return _rows(await self.look("doctor"))
+
+    async def log(self) -> list[Row]:
+        """Return the history of the knowledge base: clock, who, why, at, asserted, retracted."""
+        return _rows(await self.look("log"))
+
+    async def events(self, follow: bool = False) -> AsyncIterator[Row]:
+        """Yield the events of the node that answers, oldest first: number, at, node, event, ….
+
+        Args:
+            follow: go on with what happens from then on, without end.
+        """
+        after = 0
+        while True:
+            operation = Events(after=after, wait_s=_WAIT_SLICE_S if follow else 0.0)
+            page = _row(await self._ask(operation, _WAIT_SLICE_S + limits.CLIENT_REQUEST_S))
+            found = _rows(page["events"])
+            for event in found:
+                yield event
+            if not found and not follow:
+                return
+            after = cast(int, page["next"])
+
+    # -- the seed's spelling -----------------------------------------------------------------
+    declareNode = declarePhysicalNode = declare_physical_node = declare_node
+    declareFactory = declare_factory
+    deployActor = deploy_actor
+    destroyActor = destroy_actor
+    remote_react_interaction = remoteReactInteraction = reactInteraction = react_interaction
+    removeInteraction = remove_interaction
+    sendSignal = send_signal
+    deadLetters = dead_letters
+
+    # -- the two modes -----------------------------------------------------------------------
+    async def _ask(self, operation: Operation, timeout: float | None = None) -> object:
+        limit = self.timeout if timeout is None else timeout
+        return await self._ended(self.connection.request(operation, limit))
+
+    async def _ready(self) -> None:
+        await self._ended(self.connection.ready(self.timeout))
+
+    async def _ended(self, future: Future[T]) -> T:
+        return wait_for(future) if self._blocking else await asyncio.wrap_future(future)
+
+    def _patience(self, timeout: float | None) -> float:
+        """The limit of what runs a user's code: none, unless somebody set one."""
+        limit = self.timeout if timeout is None else timeout
+        return math.inf if limit is None else limit
+
+    async def _work(self, function: Callable[[S], T], argument: S) -> T:
+        if not self._blocking:
+            return await asyncio.to_thread(function, argument)
+        return function(argument)
+
+
+def _build(source: type[Any] | str | os.PathLike[str]) -> Bundle:
+    # Imported here: it takes 30 ms, which `zactor ps` needn't wait for.
+    from zactor.bundles.build import build_bundle
+
+    return build_bundle(source)
+
+
+def wait_for(future: Future[T]) -> T:
+    """Return the result; whatever interrupts the waiting (Ctrl-C) ends the request too."""
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+
+
+def _rows(result: object) -> list[Row]:
+    try:
+        return msgspec.convert(result, list[Row])
+    except msgspec.ValidationError as error:
+        raise errors.RemoteProtocolError(f"the node's answer is no list: {error}") from None
+
+
+def _row(result: object) -> Row:
+    try:
+        return msgspec.convert(result, Row)
+    except msgspec.ValidationError as error:
+        raise errors.RemoteProtocolError(f"the node's answer is no record: {error}") from None

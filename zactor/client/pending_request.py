@@ -1,0 +1,62 @@
+"""One request of a client, from the moment it is asked until its future is done."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass, field
+
+from zactor.kernel import errors
+from zactor.kernel.messages.operations import (
+    CheckBundle,
+    DeclareFactory,
+    DeclareNode,
+    DeployActor,
+    DestroyActor,
+    Events,
+    GetPart,
+    Inspect,
+    Operation,
+    PutPart,
+    QueryFacts,
+    Unwire,
+    Wire,
+)
+from zactor.kernel.wire import results
+
+REPEATABLE = Inspect | QueryFacts | Events | PutPart | GetPart | CheckBundle
+"""Operations that may be sent a second time: nothing is different if the first arrived as well."""
+
+CHANGES = DeclareNode | DeclareFactory | DeployActor | DestroyActor | Wire | Unwire
+"""Operations that bear an id: when their node goes, another is asked, and they are done once."""
+
+
+@dataclass(slots=True, eq=False)
+class Pending:
+    """One request; with `operation` None the caller only wants to know that a door is open."""
+
+    operation: Operation | None
+    future: Future[object]
+    asked: float  # monotonic s
+    timeout: float  # s from `asked` on
+    read: Callable[[bytes], object] = results.read_result  # of the encoded result
+    number: int = 0  # 0 until it is sent
+    id: str = ""  # of a change, the same at every node that is asked; "" until it is sent
+    lost: bool = False  # the node that it was sent to went, and another is to be asked
+    chunks: list[bytes] = field(default_factory=list)  # of an answer in several pieces
+
+    @property
+    def deadline(self) -> float:
+        """When it times out, in monotonic s."""
+        return self.asked + self.timeout
+
+    def settle(self, result: object) -> None:
+        """End it with a result."""
+        with contextlib.suppress(InvalidStateError):  # cancelled in this very moment
+            self.future.set_result(result)
+
+    def fail(self, error: errors.ZactorError) -> None:
+        """End it with an error."""
+        with contextlib.suppress(InvalidStateError):
+            self.future.set_exception(error)

@@ -1,0 +1,217 @@
+"""The node processes of a cluster on this machine; none outlives the process that began it.
+
+Each node inherits the reading end of a pipe, its leash: when the writing end is gone, however that
+came about, the node stops. The folder is swept by a reaper, a shell that waits on another pipe,
+which every node and this process hold open: it reads the end of it when the last of them is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from zactor.kernel import limits
+from zactor.kernel.errors import AlreadyExists, NoSuchThing, NotReachable, TimedOut
+from zactor.supervisor.membership import run_directory
+
+_REAPER = 'cat >/dev/null; test -z "$1" || rm -rf -- "$1"'
+_OUTPUT_SHOWN_CHARS = 4_000  # of a node that failed, in a note of the error
+
+
+class Processes:
+    """Node processes that share a home. Threads: one caller at a time."""
+
+    def __init__(self, home: str | os.PathLike[str] | None = None) -> None:
+        """`home` None makes a temporary one, which goes when the last of us is gone."""
+        self._temporary = home is None
+        # In a folder of 0700, so that no other user sees the nodes' output or keys.
+        self.home = Path(tempfile.mkdtemp(prefix="zactor-")) if home is None else Path(home)
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._roles: dict[str, str] = {}
+        self._lifeline, self._hold = os.pipe()
+        self._alive, self._held = os.pipe()
+        try:
+            self._reaper = subprocess.Popen(
+                ["/bin/sh", "-c", _REAPER, "zactor-reaper", str(self.home) if home is None else ""],
+                stdin=self._alive,
+                start_new_session=True,  # Ctrl-C at a terminal is not for it
+            )
+        except BaseException:
+            self._close_pipes()
+            raise
+
+    # -- one node ----------------------------------------------------------------------------
+    @property
+    def names(self) -> list[str]:
+        """The nodes whose processes run, in the order of their start."""
+        return [name for name, child in self._children.items() if child.poll() is None]
+
+    def spawn(self, name: str, role: str = "", env: Mapping[str, str] | None = None) -> None:
+        """Start the process of a node; `wait_for` says when it is there.
+
+        Args:
+            name: of the node, which isn't running.
+            role: "node" or "master"; "" is what it was before, at first "node".
+            env: variables of its environment beside ours.
+        """
+        if name in self.names:
+            raise AlreadyExists(f"node {name} is running already")
+        self._roles[name] = role or self._roles.get(name, "node")
+        with self.output_file(name).open("ab") as output:
+            self._children[name] = subprocess.Popen(
+                self._command(name),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=(self._lifeline, self._held),
+                env={
+                    **os.environ,
+                    **(env or {}),
+                    "ZACTOR_HOME": str(self.home),
+                    "PYTHONUNBUFFERED": "1",
+                },
+                start_new_session=True,
+            )
+
+    def _command(self, name: str) -> list[str]:
+        return [
+            sys.executable,
+            # -P: a file of the current folder must not take the place of a module
+            *("-P", "-m", "zactor.supervisor"),
+            *("--name", name),
+            *("--home", str(self.home)),
+            *("--bind", "127.0.0.1"),
+            *("--role", self._roles[name]),
+            *("--lifeline", str(self._lifeline)),
+        ]
+
+    def pid(self, name: str) -> int:
+        """Return the process id of a running node."""
+        return self._running(name).pid
+
+    def kill(self, name: str) -> None:
+        """End a node as a power cut would (SIGKILL), and wait until its process is gone."""
+        child = self._running(name)
+        child.kill()
+        child.wait()
+
+    def wait(self, name: str, timeout: float) -> int:
+        """Wait until the process of a node ends; return what it ended with, -9 after kill -9.
+
+        Raises:
+            TimedOut: it runs on.
+        """
+        try:
+            return self._children[name].wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise TimedOut(f"node {name} runs on after {timeout:g} s") from None
+
+    def freeze(self, name: str) -> None:
+        """Stop a node where it is (SIGSTOP): alive, but silent."""
+        self._running(name).send_signal(signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        """Let a frozen node go on."""
+        self._running(name).send_signal(signal.SIGCONT)
+
+    def stop(self, *names: str, timeout: float = limits.STOP_S) -> None:
+        """End nodes in good order (SIGTERM, all at once), after `timeout` seconds otherwise."""
+        children = [self._children[name] for name in names if name in self.names]
+        for child in children:
+            child.terminate()
+            child.send_signal(signal.SIGCONT)
+        until = time.monotonic() + timeout
+        for child in children:
+            try:
+                child.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+    def output_file(self, name: str) -> Path:
+        """Return the file that stands for the node's terminal."""
+        folder = self.home / "log"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return folder / f"{name}.log"
+
+    def output(self, name: str) -> str:
+        """Return what the node's terminal shows: the node's log and the lines of its actors."""
+        try:
+            return self.output_file(name).read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def _running(self, name: str) -> subprocess.Popen[bytes]:
+        if name not in self._children:
+            known = ", ".join(self._children) or "none"
+            raise NoSuchThing(f"this cluster has no node {name!r}: it has {known}")
+        child = self._children[name]
+        if child.poll() is not None:
+            raise NoSuchThing(f"node {name} isn't running (it ended with {child.returncode})")
+        return child
+
+    # -- all of them -------------------------------------------------------------------------
+    def endpoints(self) -> dict[str, str]:
+        """Return {name: endpoint} of our nodes whose doors are open."""
+        ours = {child.pid: name for name, child in self._children.items()}
+        return {
+            ours[entry.pid]: entry.endpoint
+            for entry in run_directory.read_entries(self.home)
+            if entry.pid in ours
+        }
+
+    def check(self, names: Sequence[str]) -> None:
+        """Raise NotReachable with the end of its output if one of `names` has ended."""
+        for name in names:
+            code = self._children[name].poll()
+            if code is not None:
+                said = self.output(name)[-_OUTPUT_SHOWN_CHARS:].strip() or "nothing"
+                last = said.splitlines()[-1]
+                error = NotReachable(f"node {name} ended with {code}, its output with: {last}")
+                error.add_note(f"the end of the output of {name}:\n{said}")
+                raise error
+
+    def wait_for(
+        self, names: Sequence[str], timeout: float, go_on: Callable[[], bool] = lambda: True
+    ) -> dict[str, str]:
+        """Wait until the doors of `names` are open; return all endpoints.
+
+        Raises:
+            NotReachable: one ended instead, or `timeout` seconds passed, or `go_on()` was false.
+        """
+        until = time.monotonic() + timeout
+        while True:
+            self.check(names)
+            found = self.endpoints()
+            missing = [name for name in names if name not in found]
+            if not missing:
+                return found
+            if time.monotonic() > until or not go_on():
+                raise NotReachable(f"no door of {', '.join(missing)} in {timeout:g} s")
+            time.sleep(limits.RUN_POLL_MS / 1000)
+
+    def close(self) -> None:
+        """End every process and remove the folder if it is ours. Again: nothing."""
+        if self._hold < 0:
+            return
+        os.close(self._hold)  # the leash: from here on they stop, whatever happens to us
+        self._hold = -1
+        self.stop(*self.names)
+        if self._temporary:
+            shutil.rmtree(self.home, ignore_errors=True)
+        self._close_pipes()
+        self._reaper.wait()
+
+    def _close_pipes(self) -> None:
+        for end in (self._lifeline, self._alive, self._held, self._hold):
+            with contextlib.suppress(OSError):
+                os.close(end)
+        self._hold = -1

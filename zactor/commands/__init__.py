@@ -1,0 +1,1 @@
+"""What can be said, to shell, console and scripts alike."""

@@ -1,0 +1,220 @@
+"""What the operations of the catalogue do, and what they say of their results to people."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import cast
+
+from zactor.commands.command import ConsoleSession, Values
+from zactor.kernel.errors import EXIT_DEGRADED, ConfigError, TimedOut
+
+Row = dict[str, object]
+
+WAIT_S = 30.0
+"""How long `wait` waits when nobody says."""
+_DRAINED_S = 30.0  # beyond --drain S, until a destroyed actor is out of the knowledge base
+
+
+# -- what they do ----------------------------------------------------------------------------
+def _text(values: Values, name: str) -> str:
+    value = values[name]
+    assert isinstance(value, str), f"{name} is {value!r}"
+    return value
+
+
+def _seconds(values: Values, name: str) -> float:
+    value = values[name]
+    assert isinstance(value, float), f"{name} is {value!r}"
+    return value
+
+
+def _arguments(values: Values) -> tuple[object, ...]:
+    return tuple(cast("Iterable[object]", values.get("arguments", ())))
+
+
+def declare_node(session: ConsoleSession, values: Values) -> object:
+    """Name a node; its name and address."""
+    return session.master.declare_node(_text(values, "name"), _text(values, "address"))
+
+
+def declare_factory(session: ConsoleSession, values: Values) -> object:
+    """Ship code; the type and its bundle."""
+    source = session.find(_text(values, "source"))
+    session.progress(f"shipping {source} as {_text(values, 'type')}")
+    return session.master.declare_factory(_text(values, "type"), source)
+
+
+def deploy(session: ConsoleSession, values: Values) -> object:
+    """Create an actor; its name, type and node."""
+    kind, name, node = (_text(values, key) for key in ("type", "name", "node"))
+    given = cast("dict[str, object]", values.get("arg", {}))
+    session.progress(f"deploying {name} on {node}")
+    session.master.deploy_actor(kind, name, node, **given)
+    return {"name": name, "type": kind, "node": node}
+
+
+def destroy(session: ConsoleSession, values: Values) -> object:
+    """End an actor; its name."""
+    name = _text(values, "name")
+    todo = values.get("todo") is True
+    session.progress(f"waiting until {name} has finished its work")
+    drain = _seconds(values, "drain") if "drain" in values else None
+    timeout = session.timeout
+    if timeout is None and drain is not None:
+        timeout = drain + _DRAINED_S
+    try:
+        session.master.destroy_actor(name, todo=todo, drain=drain, timeout=timeout)
+    except TimedOut as error:
+        hint = f"`zactor destroy {name} --drain S` gives {name} only S seconds for its work"
+        raise TimedOut(f"{error}; {hint}") from None
+    return {"name": name}
+
+
+def wire(session: ConsoleSession, values: Values) -> object:
+    """Begin an interaction; its four parts."""
+    reactor, emitter, action = (_text(values, key) for key in ("reactor", "emitter", "action"))
+    service = values.get("service", "fifo")
+    assert isinstance(service, str)
+    session.master.react_interaction(reactor, emitter, action, service=service)
+    return {"emitter": emitter, "action": action, "reactor": reactor, "service": service}
+
+
+def unwire(session: ConsoleSession, values: Values) -> object:
+    """End an interaction; its three parts."""
+    reactor, emitter, action = (_text(values, key) for key in ("reactor", "emitter", "action"))
+    session.master.remove_interaction(reactor, emitter, action)
+    return {"emitter": emitter, "action": action, "reactor": reactor}
+
+
+def signal(session: ConsoleSession, values: Values) -> object:
+    """Make an actor emit; how many it reached."""
+    actor, action = _text(values, "actor"), _text(values, "action")
+    reached = session.master.send_signal(actor, action, *_arguments(values))
+    return {"actor": actor, "action": action, "reached": reached}
+
+
+def tell(session: ConsoleSession, values: Values) -> object:
+    """Send a message; who got what."""
+    actor, action = _text(values, "actor"), _text(values, "action")
+    session.master.tell(actor, action, *_arguments(values))
+    return {"actor": actor, "action": action}
+
+
+def ask(session: ConsoleSession, values: Values) -> object:
+    """Send a message; the reply as plain data."""
+    return session.master.ask(
+        _text(values, "actor"), _text(values, "action"), *_arguments(values), plain=True
+    )
+
+
+def query(session: ConsoleSession, values: Values) -> object:
+    """The solutions of a goal."""
+    return session.master.query(_text(values, "goal"))
+
+
+def wait(session: ConsoleSession, values: Values) -> object:
+    """The solutions of a goal, once there are some."""
+    limits = [] if session.timeout is None else [session.timeout]
+    if "seconds" in values:
+        limits.append(_seconds(values, "seconds"))
+    return session.master.wait(_text(values, "goal"), min(limits, default=WAIT_S))
+
+
+def sleep(session: ConsoleSession, values: Values) -> object:
+    """Do nothing for a while."""
+    time.sleep(_seconds(values, "seconds"))
+    return {}
+
+
+def facts(session: ConsoleSession, values: Values) -> object:
+    """All facts, now or as they were."""
+    at = values.get("at", "")
+    assert isinstance(at, str)
+    if "at" in values and not at:  # which would mean now
+        raise ConfigError("'' is no clock: want EPOCH.INDEX, like 3.17 (see `zactor kb log`)")
+    return session.master.facts(at)
+
+
+def why(session: ConsoleSession, values: Values) -> object:
+    """Where every fact that mentions a name comes from."""
+    return session.master.why(_text(values, "name"))
+
+
+# -- what they say ---------------------------------------------------------------------------
+def _row(result: object) -> Row:
+    assert isinstance(result, dict), f"{result!r} is no record"
+    return result
+
+
+def _rows(result: object) -> list[Row]:
+    assert isinstance(result, list), f"{result!r} is no list"
+    return result
+
+
+def sentence(template: str) -> Callable[[object], str]:
+    """Return what says a record by a template with the names of its fields."""
+    return lambda result: template.format(**_row(result)) if template else ""
+
+
+def say_solutions(result: object) -> str:
+    """`X = c1, Y = n1` for each solution, or yes, or no."""
+    solutions = _rows(result)
+    if not solutions:
+        return "no"
+    return "\n".join(
+        ", ".join(f"{name} = {_shown(value)}" for name, value in solution.items()) or "yes"
+        for solution in solutions
+    )
+
+
+def _shown(value: object) -> str:
+    """Return a value as Prolog prints it; which texts were strings is not known here."""
+    from zactor.kernel.knowledge.writer import quote_atom
+
+    if isinstance(value, list):
+        return f"[{','.join(_shown(each) for each in value)}]"
+    return quote_atom(value) if isinstance(value, str) else str(value)
+
+
+def say_signal(result: object) -> str:
+    """How many actors a signal reached."""
+    row = _row(result)
+    plural = "" if row["reached"] == 1 else "s"
+    return f"{row['actor']}.{row['action']} reached {row['reached']} actor{plural}"
+
+
+def say_facts(result: object) -> str:
+    """The facts as Prolog prints them."""
+    return "\n".join(f"{row['fact']}." for row in _rows(result))
+
+
+def say_why(result: object) -> str:
+    """Each fact, and below it who wrote it, when and why, and who took it back."""
+    lines = []
+    for row in _rows(result):
+        lines.append(f"{row['fact']}{'' if row['present'] else '  (gone)'}")
+        for word, prefix in (("since", ""), ("until", "until_")):
+            clock = row["clock" if word == "since" else "until"]
+            if clock is not None:
+                told = [row[f"{prefix}{field}"] for field in ("at", "who", "why")]
+                lines.append(f"  {word} {_origin(clock, *told)}")
+            elif word == "since":
+                lines.append("  since before what is kept of the past")
+    return "\n".join(lines)
+
+
+def _origin(clock: object, at: object, who: object, why: object) -> str:
+    from zactor.commands.text import cell
+
+    return f"{cell('clock', clock)}  {cell('at', at)}  {who}: {why}"
+
+
+def degraded(result: object) -> int:
+    """The exit code of a status."""
+    return EXIT_DEGRADED if _row(result).get("degraded") else 0
+
+
+def unhealthy(result: object) -> int:
+    """The exit code of the doctor's checks."""
+    return 0 if all(row.get("ok") for row in _rows(result)) else EXIT_DEGRADED

@@ -1,0 +1,297 @@
+"""The one table of operations: what the shell, the console and script files can all say (D38)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from zactor.commands import actions
+from zactor.commands.command import Command, Kind, Parameter
+from zactor.kernel.errors import ScriptError
+
+# -- the table -------------------------------------------------------------------------------
+_REACT = ("reactor", "emitter", "action", "service")
+_SAY = ("actor", "action", "arguments")
+_PORT = Parameter(name="port", kind=Kind.PORT, help="EMITTER.ACTION, like g1.inc")
+_REACTOR = Parameter(name="reactor", kind=Kind.ACTOR)
+_SEND = (
+    Parameter(name="actor", kind=Kind.ACTOR),
+    Parameter(name="action", kind=Kind.TEXT),
+    Parameter(
+        name="arguments",
+        kind=Kind.JSON,
+        needed=False,
+        many=True,
+        help="each is JSON if it parses, else a string",
+    ),
+)
+_GOAL = Parameter(name="goal", kind=Kind.GOAL, help='like "actor(X, counter, n1)"')
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        words="declare-node",
+        help="Name the node that runs at an address.",
+        act=actions.declare_node,
+        parameters=(
+            Parameter(name="name", kind=Kind.NODE),
+            Parameter(name="address", kind=Kind.TEXT, help="HOST or HOST:PORT"),
+        ),
+        terms=(
+            ("declareNode", ("name", "address"), 2),
+            ("declarePhysicalNode", ("name", "address"), 2),
+        ),
+        say=actions.sentence("{name} is the node at {address}"),
+    ),
+    Command(
+        words="declare-factory",
+        help="Say where the code of a type of actors is: a bundle, a .py file or a folder.",
+        act=actions.declare_factory,
+        parameters=(
+            Parameter(name="type", kind=Kind.TYPE),
+            Parameter(name="source", kind=Kind.FILE),
+        ),
+        terms=(("declareFactory", ("type", "source"), 2),),
+        say=actions.sentence("{type}: {bundle}"),
+    ),
+    Command(
+        words="deploy",
+        help="Create the actor NAME of TYPE on NODE.",
+        act=actions.deploy,
+        parameters=(
+            Parameter(name="type", kind=Kind.TYPE),
+            Parameter(name="name", kind=Kind.TEXT),
+            Parameter(name="node", kind=Kind.NODE),
+            Parameter(
+                name="arg",
+                kind=Kind.PAIR,
+                option="--arg",
+                needed=False,
+                many=True,
+                help="K=JSON, an argument of its constructor",
+            ),
+        ),
+        terms=(("deployActor", ("type", "name", "node", "arg"), 3),),
+        say=actions.sentence("{name}: {type} on {node}"),
+    ),
+    Command(
+        words="destroy",
+        help="Drop the references to an actor, let it finish its work, then end it.",
+        act=actions.destroy,
+        parameters=(
+            Parameter(name="name", kind=Kind.ACTOR),
+            Parameter(
+                name="todo",
+                kind=Kind.FLAG,
+                option="--todo",
+                needed=False,
+                help="write a todo first, so that another node finishes if the master dies",
+            ),
+            Parameter(
+                name="drain",
+                kind=Kind.SECONDS,
+                option="--drain",
+                needed=False,
+                help="how long it may go on working through its mailbox (until it is done)",
+            ),
+        ),
+        terms=(("destroyActor", ("name", "todo"), 1),),
+        limited=False,
+        say=actions.sentence("{name} destroyed"),
+    ),
+    Command(
+        words="wire",
+        help="From now on REACTOR does ACTION when EMITTER sends that signal.",
+        act=actions.wire,
+        parameters=(
+            _PORT,
+            _REACTOR,
+            Parameter(
+                name="service",
+                kind=Kind.SERVICE,
+                option="--service",
+                needed=False,
+                help="unreliable, reliable, fifo (default), causal, agreed or safe",
+            ),
+        ),
+        terms=(("remoteReactInteraction", _REACT, 3), ("reactInteraction", _REACT, 3)),
+        say=actions.sentence("{emitter}.{action} -> {reactor} ({service})"),
+    ),
+    Command(
+        words="unwire",
+        help="End an interaction.",
+        act=actions.unwire,
+        parameters=(_PORT, _REACTOR),
+        terms=(("removeInteraction", _REACT[:3], 3),),
+        say=actions.sentence("{emitter}.{action} -> {reactor} removed"),
+    ),
+    Command(
+        words="signal",
+        help="Make ACTOR emit ACTION.",
+        act=actions.signal,
+        parameters=_SEND,
+        terms=(("sendSignal", _SAY, 2), ("signal", _SAY, 2)),
+        say=actions.say_signal,
+    ),
+    Command(
+        words="tell",
+        help="Send one message to ACTOR and don't wait for its answer.",
+        act=actions.tell,
+        parameters=_SEND,
+        terms=(("tell", _SAY, 2),),
+        say=actions.sentence(""),
+    ),
+    Command(
+        words="ask",
+        help="Send one message to ACTOR and print its reply as JSON.",
+        more="What JSON can't say is a string in a reply: NaN, Infinity and -Infinity, an integer "
+        "of more than 64 bits, an object.",
+        act=actions.ask,
+        parameters=_SEND,
+        terms=(("ask", _SAY, 2),),
+    ),
+    Command(
+        words="nodes",
+        help="The nodes, configured or not.",
+        act=lambda session, values: session.master.nodes(),
+        columns=("name", "role", "state", "address", "incarnation", "actors", "clock"),
+    ),
+    Command(
+        words="ps",
+        help="The actors.",
+        act=lambda session, values: session.master.actors(),
+        columns=("name", "type", "node", "state", "bundle", "reason"),
+    ),
+    Command(
+        words="wires",
+        help="The interactions.",
+        act=lambda session, values: session.master.wires(),
+        columns=("emitter", "action", "reactor", "service"),
+    ),
+    Command(
+        words="factories",
+        help="The types of actors and their bundles.",
+        act=lambda session, values: session.master.factories(),
+        columns=("type", "bundle"),
+    ),
+    Command(
+        words="status",
+        help="How the cluster is. Exit code 3: degraded.",
+        act=lambda session, values: session.master.status(),
+        exit_code=actions.degraded,
+    ),
+    Command(
+        words="query",
+        help="Solutions of a goal in the knowledge base, or yes, or no.",
+        act=actions.query,
+        parameters=(_GOAL,),
+        terms=(("query", ("goal",), 1),),
+        say=actions.say_solutions,
+    ),
+    Command(
+        words="kb query",
+        help="Solutions of a goal in the knowledge base, or yes, or no.",
+        act=actions.query,
+        parameters=(_GOAL,),
+        say=actions.say_solutions,
+    ),
+    Command(
+        words="wait",
+        help="Wait until a goal holds. Exit code 124: it didn't in time.",
+        act=actions.wait,
+        parameters=(
+            _GOAL,
+            Parameter(
+                name="seconds",
+                kind=Kind.SECONDS,
+                needed=False,
+                help=f"for how long: --timeout, else {actions.WAIT_S:g}",
+            ),
+        ),
+        terms=(("wait", ("goal", "seconds"), 1),),
+        say=actions.say_solutions,
+        limited=False,
+    ),
+    Command(
+        words="sleep",
+        help="Do nothing for some seconds.",
+        act=actions.sleep,
+        parameters=(Parameter(name="seconds", kind=Kind.SECONDS),),
+        terms=(("sleep", ("seconds",), 1),),
+        say=actions.sentence(""),
+        cli=False,
+        limited=False,
+    ),
+    Command(
+        words="kb facts",
+        help="The facts of the knowledge base.",
+        act=actions.facts,
+        parameters=(
+            Parameter(
+                name="at",
+                kind=Kind.TEXT,
+                option="--at",
+                needed=False,
+                help="a clock like 3.17: as they were then",
+            ),
+        ),
+        say=actions.say_facts,
+    ),
+    Command(
+        words="kb log",
+        help="The changes of the knowledge base, oldest first.",
+        act=lambda session, values: session.master.log(),
+        columns=("clock", "at", "who", "why", "asserted", "retracted"),
+    ),
+    Command(
+        words="group list",
+        help="The groups of programs and actors.",
+        act=lambda session, values: session.master.look("groups"),
+        columns=("group", "members"),
+    ),
+    Command(
+        words="group members",
+        help="Who is in a group, in the group's order.",
+        act=lambda session, values: session.master.look("group", str(values["group"])),
+        parameters=(Parameter(name="group", kind=Kind.TEXT),),
+        columns=("member", "session", "node"),
+    ),
+    Command(
+        words="why",
+        help="Who wrote the facts that mention NAME, when and why; also those that are gone.",
+        act=actions.why,
+        parameters=(Parameter(name="name", kind=Kind.ACTOR, help="of an actor, a node, anything"),),
+        terms=(("why", ("name",), 1),),
+        say=actions.say_why,
+    ),
+    Command(
+        words="deadletters",
+        help="Messages that could not be delivered, with the reason.",
+        act=lambda session, values: session.master.dead_letters(),
+        columns=("at", "sender", "target", "action", "reason", "node"),
+    ),
+    Command(
+        words="doctor",
+        help="Check what can be checked. Exit code 3: something is wrong.",
+        act=lambda session, values: session.master.doctor(),
+        columns=("node", "ok", "check", "detail"),
+        exit_code=actions.unhealthy,
+    ),
+)
+
+
+def find_words(words: str) -> Command:
+    """Return the operation spelled `words` in the shell.
+
+    Raises:
+        ScriptError: there is none.
+    """
+    for operation in COMMANDS:
+        if operation.words == words:
+            return operation
+    raise ScriptError(f"{words!r} is no operation: `help` lists them")
+
+
+def term_spellings() -> Iterator[tuple[str, Command, tuple[str, ...], int]]:
+    """Yield (functor, operation, argument names, how many are needed) of every term."""
+    for operation in COMMANDS:
+        for functor, names, needed in operation.terms:
+            yield functor, operation, names, needed

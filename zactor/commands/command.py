@@ -1,0 +1,187 @@
+"""What an operation is, and how its arguments are read; the operations stand in catalogue.py.
+
+Each operation has a spelling in the shell's words (`deploy counter c1 n1`) and, where the seed has
+one, as a term (`deployActor(counter, c1, n1)`). Both become the same `Call`. Importing this module
+loads neither ZeroMQ nor the knowledge base: `zactor -h` reads the table too.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import math
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from zactor.kernel.errors import ConfigError
+
+if TYPE_CHECKING:
+    from zactor.client.blocking_master import BlockingMaster
+
+Values = Mapping[str, object]
+"""The arguments of an operation by name; an optional one that wasn't given is absent."""
+
+
+class Kind(enum.Enum):
+    """What an argument is: how its text is read, and what TAB offers for it."""
+
+    ACTOR = "actor"
+    NODE = "node"
+    TYPE = "type"
+    TEXT = "text"
+    PORT = "port"  # EMITTER.ACTION
+    FILE = "file"
+    GOAL = "goal"
+    SERVICE = "service"
+    SECONDS = "seconds"
+    JSON = "json"  # JSON if it parses, else the text itself
+    PAIR = "pair"  # K=JSON
+    FLAG = "flag"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One argument in the shell's spelling."""
+
+    name: str
+    kind: Kind
+    help: str = ""
+    option: str = ""  # "--service": given by name; "": by its place
+    needed: bool = True
+    many: bool = False
+
+
+@dataclass(slots=True)
+class ConsoleSession:
+    """Where operations go: an open connection, and where files are looked for."""
+
+    master: BlockingMaster
+    home: Path
+    folders: tuple[Path, ...] = field(default_factory=lambda: (Path(),))  # for relative paths
+    progress: Callable[[str], None] = lambda text: None  # called before what may take long
+    timeout: float | None = None  # s, --timeout where it was given
+
+    def find(self, path: str) -> Path:
+        """Return the file that `path` means: relative to here, else to the script's folder.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        tried = [folder / Path(path).expanduser() for folder in self.folders]
+        for candidate in tried:
+            if candidate.exists():
+                return candidate
+        raise ConfigError(f"there is no file or folder {path!r} (from {Path.cwd()})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One operation with its spellings.
+
+    `terms` are (functor, names of its arguments, how many of them are needed).
+    """
+
+    words: str  # "deploy", "kb facts"
+    help: str
+    act: Callable[[ConsoleSession, Values], object]  # its result is plain data, as --json prints it
+    more: str = ""  # what -h says beside `help`
+    parameters: tuple[Parameter, ...] = ()
+    terms: tuple[tuple[str, tuple[str, ...], int], ...] = ()
+    columns: tuple[str, ...] = ()  # of a result that is a table
+    say: Callable[[object], str] | None = None  # of any other result; None: JSON
+    exit_code: Callable[[object], int] = lambda result: 0
+    cli: bool = True  # False: only in scripts and the console
+    limited: bool = True  # False: it keeps its time itself
+
+
+@dataclass(frozen=True, slots=True)
+class CommandCall:
+    """One operation with its arguments."""
+
+    operation: Command
+    values: Values
+    as_json: bool = False  # --json stood in the line
+    verbose: bool = False  # -v did
+
+
+# -- reading arguments -----------------------------------------------------------------------
+def read_json(text: str) -> object:
+    """Return what `text` says as JSON, or `text` itself where it is none.
+
+    Raises:
+        ConfigError: it is a number that Python's can't hold: never another number instead.
+    """
+    try:
+        value: object = json.loads(
+            text, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole
+        )
+    except (ValueError, RecursionError):
+        return text
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)  # NaN and Infinity are no JSON: take them as words
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ConfigError(f"{text} is too large for a float: at most {sys.float_info.max:.3g}")
+    return value
+
+
+def _whole(text: str) -> int:
+    most = sys.get_int_max_str_digits()
+    if 0 < most < len(text.lstrip("-")):
+        raise ConfigError(f"an integer of {len(text)} digits: at most {most}")
+    return int(text)
+
+
+def read_text(parameter: Parameter, text: str) -> Values:
+    """Return the values that the word `text` gives to `parameter`.
+
+    Raises:
+        ConfigError: it isn't of the parameter's kind.
+    """
+    name = parameter.name
+    match parameter.kind:
+        case Kind.PORT:
+            emitter, dot, action = text.partition(".")
+            if not (emitter and dot and action) or "." in action:
+                raise ConfigError(f"{text!r} is no EMITTER.ACTION, like g1.inc")
+            return {"emitter": emitter, "action": action}
+        case Kind.SECONDS:
+            return {name: read_seconds(text)}
+        case Kind.SERVICE:
+            return {name: read_service(text)}
+        case Kind.JSON:
+            return {name: read_json(text)}
+        case Kind.PAIR:
+            key, equals, value = text.partition("=")
+            if not (equals and key.isidentifier()):
+                raise ConfigError(f"{text!r} is no K=JSON, like start=5")
+            return {name: (key, read_json(value))}
+        case _:
+            return {name: text}
+
+
+def read_seconds(value: object) -> float:
+    """Return `value` as seconds, 0 or more."""
+    try:
+        seconds = float(value) if isinstance(value, int | float | str) else math.nan
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf or isinstance(value, bool):
+        raise ConfigError(f"{value!r} is no number of seconds, 0 or more")
+    return seconds
+
+
+def read_service(text: str) -> str:
+    """Return the service level called `text` as it stands in the knowledge base."""
+    from zactor.kernel.messages.service import Service
+
+    return Service.parse(text).value

@@ -1,0 +1,35 @@
+"""Values as text for people: cells of tables, what is safe to print, moments."""
+
+from __future__ import annotations
+
+import time
+
+
+def cell(column: str, value: object) -> str:
+    """Return `value` as it stands in a table."""
+    if value is None or value == "" or value == []:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if column == "at" and isinstance(value, int | float):
+        return moment(value)
+    if column == "clock" and isinstance(value, list | tuple):
+        return ".".join(str(each) for each in value)
+    if isinstance(value, list | tuple):
+        return printable(" ".join(str(each) for each in value))
+    return printable(str(value))
+
+
+def moment(seconds: float) -> str:
+    """Return a wall clock time as people read it, in local time."""
+    whole = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+    return f"{whole}.{int(seconds * 1000) % 1000:03d}"
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Return `text` with its control characters escaped: names come from other machines."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char in keep else repr(char)[1:-1] for char in text
+    )

@@ -1,0 +1,1 @@
+"""Hosts whose cables can be pulled."""

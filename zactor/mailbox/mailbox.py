@@ -1,0 +1,380 @@
+"""Mailbox: group messages for programs that are no actors, as Spread's clients have them.
+
+A mailbox is a session at one node. It enters and leaves groups, sends to any group, and receives
+the messages and the memberships of its groups in one stream, in the order that all have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Concatenate, ParamSpec, TypeVar
+
+from zactor.client.blocking_master import finish
+from zactor.kernel import errors, limits
+from zactor.kernel.groups.names import check_destinations, check_group_name
+from zactor.kernel.homes import at_home
+from zactor.kernel.messages.client_sessions import (
+    CloseSession,
+    JoinGroup,
+    LeaveGroup,
+    MembershipCause,
+    MembershipMessage,
+    Outgoing,
+    RegularMessage,
+)
+from zactor.kernel.messages.service import Service
+from zactor.mailbox.session_client import Line
+from zactor.mailbox.windows import Message
+
+__all__ = [
+    "BlockingMailbox",
+    "Mailbox",
+    "MembershipCause",
+    "MembershipMessage",
+    "RegularMessage",
+]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_CLOSE_S = 1.0  # what a mailbox that ends with an error has for its goodbye
+_MESS_TYPE_MAX = (1 << 15) - 1
+
+
+class _Limit:
+    """For how long something is waited for, and what is said when that is over."""
+
+    def __init__(self, what: str, seconds: float | None) -> None:
+        self.what = what
+        self.seconds = seconds
+        self._until = None if seconds is None else time.monotonic() + seconds
+
+    def left(self) -> float | None:
+        """Return how many s are left; None: no limit."""
+        return None if self._until is None else max(0.0, self._until - time.monotonic())
+
+
+@at_home
+class Mailbox:
+    """A member of groups: `async with Mailbox("alice")` gives one that awaits, `with` that blocks.
+
+    Any number of tasks and threads may use one. Calls raise a `ZactorError`: `NotReachable` when
+    the node went away (open another mailbox then: it is another session), `TimedOut`, `ConfigError`
+    for what can't be sent or joined.
+
+    A program that reads slowly slows those who send to its groups. One that reads nothing for
+    GROUP_CLIENT_STALL_MS, while others wait for that, is closed: `MailboxFull`.
+    """
+
+    def __init__(
+        self,
+        name: str = "",
+        endpoint: str | None = None,
+        *,
+        home: str | os.PathLike[str] | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Nothing happens before the block is entered.
+
+        Args:
+            name: of the session, unique at its node: 1 to 128 characters and no `#`; "": the node
+                makes one up.
+            endpoint: HOST or HOST:PORT of the node; None: any node of `home`.
+            home: where the cluster's keys are; None: $ZACTOR_HOME or ~/.zactor.
+            timeout: in s, for connecting and for each call but `receive`; None: CLIENT_REQUEST_S,
+                and no limit for `multicast` and `flush`, which wait as long as receivers are slow.
+
+        Raises (on entering):
+            AlreadyExists: the node has a session of that name.
+            NotReachable, Refused: as `connect`.
+        """
+        if name:
+            check_group_name("session", name)
+        self._name = name
+        self._endpoint = endpoint
+        self._home = home
+        self._timeout = timeout
+        self._line: Line | None = None
+        self._is_blocking = False
+
+    # -- who it is ---------------------------------------------------------------------------
+    @property
+    def name(self) -> str:
+        """The name of the session."""
+        opened = self._open_line().opened
+        assert opened is not None, "a line is kept once it is open"
+        return opened.name
+
+    @property
+    def private_group(self) -> str:
+        """The group that reaches this mailbox alone: `#NAME#NODE`."""
+        opened = self._open_line().opened
+        assert opened is not None, "a line is kept once it is open"
+        return opened.private_group
+
+    # -- groups ------------------------------------------------------------------------------
+    async def join(self, group: str) -> None:
+        """Enter a group. It has happened when the MembershipMessage arrives that says so.
+
+        Raises:
+            LocalProtocolError: this mailbox is in it.
+        """
+        operation = JoinGroup(check_group_name("group", group))
+        await self._ended(self._open_line().ask(operation), self._answer_limit())
+
+    async def leave(self, group: str) -> None:
+        """Leave a group. It has happened when the MembershipMessage with SELF_LEAVE arrives.
+
+        Raises:
+            LocalProtocolError: this mailbox isn't in it.
+        """
+        operation = LeaveGroup(check_group_name("group", group))
+        await self._ended(self._open_line().ask(operation), self._answer_limit())
+
+    # -- sending -----------------------------------------------------------------------------
+    async def multicast(
+        self,
+        group: str | Sequence[str],
+        payload: bytes | bytearray | memoryview,
+        *,
+        service: Service | str = Service.AGREED,
+        discard: bool = False,
+        mess_type: int = 0,
+    ) -> None:
+        """Send to one group or to several, member or not, or to private groups.
+
+        It returns when the message is in this mailbox's queue, which waits for room if the
+        receivers are slow. What goes wrong at the node is raised by a later call; `flush` waits
+        until there can be nothing of the kind.
+
+        Args:
+            group: a receiver that several of them reach gets the message once.
+            payload: up to GROUP_PAYLOAD_BYTES_MAX bytes.
+            service: what is promised about order and delivery.
+            discard: this mailbox itself gets no copy.
+            mess_type: passed on as it is: -32768 to 32767.
+
+        Raises:
+            ConfigError: no group, a name that is none, or a payload that is too long.
+            MailboxFull: this mailbox was closed, see the class.
+        """
+        line = self._line or self._open_line()
+        groups = check_destinations(group)
+        level = service if type(service) is Service else _level(service)
+        if type(payload) is not bytes or len(payload) > limits.GROUP_PAYLOAD_BYTES_MAX:
+            payload = _bytes_of(payload)
+        if type(mess_type) is not int or mess_type:
+            mess_type = _checked_mess_type(mess_type)
+        outgoing = Outgoing(groups, payload, level, discard, mess_type)
+        if not line.put(outgoing):
+            limit = _Limit(f"no room for a message to {' '.join(groups)}", self._timeout)
+            while not line.put(outgoing):
+                await self._ended(line.room(), limit)
+
+    async def flush(self) -> None:
+        """Wait until the node has taken over all that was sent: it will reach those who live.
+
+        Raises:
+            ZactorError: something that was sent before can't be, or may not have been.
+        """
+        line = self._open_line()
+        limit = _Limit("the node has not taken over all that was sent", self._timeout)
+        while not line.is_flushed():
+            await self._ended(line.room(), limit)
+
+    # -- receiving ---------------------------------------------------------------------------
+    async def receive(self, timeout: float | None = None) -> Message:
+        """Return the next message or membership.
+
+        Args:
+            timeout: in s; None: no limit.
+
+        Raises:
+            NotReachable: the node went away, and all that had arrived was read; or the mailbox is
+                closed. TimedOut: nothing came.
+        """
+        line = self._open_line()
+        message = line.take()
+        if message is None:
+            limit = _Limit(f"no message for {self.name!r}", timeout)
+            while message is None:
+                await self._ended(line.arrival(), limit)
+                message = line.take()
+                if message is None and line.broken is not None:
+                    line.check()
+        return message
+
+    def __aiter__(self) -> Mailbox:
+        """Receive until the mailbox is closed."""
+        return self
+
+    async def __anext__(self) -> Message:
+        try:
+            return await self.receive()
+        except errors.NotReachable:
+            if self._open_line().is_closed:
+                raise StopAsyncIteration from None
+            raise
+
+    # -- the ends ----------------------------------------------------------------------------
+    async def __aenter__(self) -> Mailbox:
+        assert self._line is None, "a mailbox is entered once"
+        line = Line(self._endpoint, self._home)
+        try:
+            limit = _Limit("no mailbox", None)  # the connection has limits of its own
+            await self._ended(line.ready(self._timeout), limit)
+            line.begin(await self._ended(line.open(self._name, self._timeout), limit))
+        except BaseException:
+            line.close()
+            raise
+        self._line = line
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._close(error is None)
+
+    async def close(self) -> None:
+        """Send what is queued, then leave all groups and end; the block's end does the same."""
+        await self._close(True)
+
+    async def _close(self, in_good_order: bool) -> None:
+        line = self._open_line()
+        if line.is_closed:
+            return
+        try:
+            limit = self._answer_limit() if in_good_order else _Limit("no goodbye", _CLOSE_S)
+            await self._say_goodbye(line, limit)
+        except errors.ZactorError:
+            if in_good_order:
+                raise
+        finally:
+            line.close()
+
+    async def _say_goodbye(self, line: Line, limit: _Limit) -> None:
+        """Raise only what means that something wasn't sent: that the session is gone is no news."""
+        if line.broken is None:
+            line.check()
+            with contextlib.suppress(
+                errors.NotReachable, errors.OutcomeUnknown, errors.MailboxFull
+            ):
+                await self._ended(line.ask(CloseSession()), limit)
+        if line.fault is not None:
+            line.check()
+
+    def __enter__(self) -> BlockingMailbox:
+        self._is_blocking = True
+        finish(self.__aenter__())
+        return BlockingMailbox(self)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        finish(self._close(error is None))
+
+    # -- the two modes -----------------------------------------------------------------------
+    def _open_line(self) -> Line:
+        if self._line is None:
+            raise errors.NotReachable("a mailbox is open within its `async with` or `with`")
+        return self._line
+
+    def _answer_limit(self) -> _Limit:
+        seconds = limits.CLIENT_REQUEST_S if self._timeout is None else self._timeout
+        return _Limit("no answer from the node", seconds)
+
+    async def _ended(self, future: Future[T], limit: _Limit) -> T:
+        try:
+            if self._is_blocking:
+                return future.result(limit.left())
+            if limit.seconds is None:
+                return await asyncio.wrap_future(future)
+            async with asyncio.timeout(limit.left()):
+                return await asyncio.wrap_future(future)
+        except TimeoutError:
+            raise errors.TimedOut(f"{limit.what} in {limit.seconds:g} s") from None
+        finally:
+            future.cancel()  # if it isn't done: nobody waits for it any more
+
+
+def _blocking(
+    method: Callable[Concatenate[Mailbox, P], Coroutine[object, None, T]],
+) -> Callable[Concatenate[BlockingMailbox, P], T]:
+    def call(self: BlockingMailbox, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return finish(method(self.box, *args, **kwargs))
+
+    call.__doc__ = f"As `Mailbox.{method.__name__}`, but it returns when it is done."
+    return call
+
+
+@at_home
+class BlockingMailbox:
+    """`Mailbox` for programs without an event loop: what `with Mailbox() as box` gives.
+
+    Threads: any, except an event loop's, which would stand still meanwhile.
+    """
+
+    def __init__(self, box: Mailbox) -> None:
+        """`box` is open, and blocks."""
+        self.box = box
+
+    @property
+    def name(self) -> str:
+        """The name of the session."""
+        return self.box.name
+
+    @property
+    def private_group(self) -> str:
+        """The group that reaches this mailbox alone: `#NAME#NODE`."""
+        return self.box.private_group
+
+    join = _blocking(Mailbox.join)
+    leave = _blocking(Mailbox.leave)
+    multicast = _blocking(Mailbox.multicast)
+    flush = _blocking(Mailbox.flush)
+    receive = _blocking(Mailbox.receive)
+    close = _blocking(Mailbox.close)
+
+    def __iter__(self) -> Iterator[Message]:
+        """Receive until the mailbox is closed."""
+        while True:
+            try:
+                message = finish(self.box.__anext__())
+            except StopAsyncIteration:
+                return
+            yield message
+
+
+def _bytes_of(payload: bytes | bytearray | memoryview) -> bytes:
+    if not isinstance(payload, bytes | bytearray | memoryview):
+        raise errors.ConfigError(f"a payload is bytes, not {type(payload).__name__}")
+    size = memoryview(payload).nbytes
+    if size > limits.GROUP_PAYLOAD_BYTES_MAX:
+        raise errors.ConfigError(
+            f"a payload of {size} bytes, {limits.GROUP_PAYLOAD_BYTES_MAX} allowed"
+        )
+    return bytes(payload)
+
+
+def _checked_mess_type(mess_type: int) -> int:
+    if not isinstance(mess_type, int):
+        raise errors.ConfigError(f"a mess_type is an int, not {type(mess_type).__name__}")
+    if not -_MESS_TYPE_MAX - 1 <= mess_type <= _MESS_TYPE_MAX:
+        raise errors.ConfigError(f"mess_type {mess_type} has more than 16 bits")
+    return int(mess_type)  # of a bool or an IntEnum
+
+
+def _level(service: Service | str) -> Service:
+    return service if isinstance(service, Service) else Service.parse(service)

@@ -1,0 +1,181 @@
+"""What a Mailbox asks for and what it sends, when: two machines without threads, clocks or sockets.
+
+The rule not to break: what is unread here, and what was asked for, never exceeds
+GROUP_UNREAD_MESSAGES; and whatever the program has taken is told to the node in the end, since its
+senders wait for that.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import deque
+from concurrent.futures import Future
+
+from zactor.kernel import limits
+from zactor.kernel.messages.client_sessions import (
+    CloseSession,
+    JoinGroup,
+    LeaveGroup,
+    MembershipMessage,
+    Multicast,
+    Outgoing,
+    ReceiveGroup,
+    RegularMessage,
+)
+
+Message = RegularMessage | MembershipMessage
+
+Asked = tuple[JoinGroup | LeaveGroup | CloseSession, "Future[object]"]
+"""Something that has a place among what is sent, and a future of its own."""
+
+_HEAD_BYTES = 32  # of one message beside payload and names, rounded up
+_CHARACTER_BYTES = 4  # the longest of UTF-8
+
+
+class Inbox:
+    """What has arrived and isn't taken, and what is to be asked for next."""
+
+    def __init__(self) -> None:
+        """Nothing is asked for yet: `next_poll` says what to ask first."""
+        self.unread = 0
+        self.unread_bytes = 0
+        self._batch: list[Message] = []  # being taken, the next one last
+        self._batch_bytes = 0
+        self._batches: deque[tuple[list[Message], int]] = deque()
+        self._polls = 0  # under way
+        self._asked = 0  # their room in all
+        self._untold = 0  # regular messages taken and not told
+        self._told_s = 0.0
+
+    def arrived(self, batch: list[Message], size: int, room: int) -> None:
+        """A poll that asked for `room` messages was answered with `batch`, of `size` bytes."""
+        self._polls -= 1
+        self._asked -= room
+        if batch:
+            batch.reverse()
+            self._batches.append((batch, size))
+            self.unread += len(batch)
+            self.unread_bytes += size
+
+    def take(self) -> Message | None:
+        """Return the next message, None where there is none."""
+        if not self._batch:
+            self.unread_bytes -= self._batch_bytes
+            self._batch_bytes = 0
+            if not self._batches:
+                return None
+            self._batch, self._batch_bytes = self._batches.popleft()
+        message = self._batch.pop()
+        self.unread -= 1
+        if type(message) is RegularMessage:
+            self._untold += 1
+        return message
+
+    def next_poll(self, now_s: float) -> ReceiveGroup | None:
+        """Return what is to be asked now, if anything; ask again after each `arrived` and `take`.
+
+        One poll waits at the node as long as there is room. A second one is made when the program
+        has taken all: its answer is on its way while the first is being worked on.
+        """
+        if self._polls >= limits.GROUP_POLLS_MAX:
+            return None
+        room = self._room() if self._polls == 0 or self.unread == 0 else 0
+        if not room and not self._has_to_tell(now_s):
+            return None
+        consumed, self._untold = self._untold, 0
+        self._told_s = now_s
+        self._polls += 1
+        self._asked += room
+        return ReceiveGroup(consumed, room)
+
+    def _room(self) -> int:
+        """How much to ask for: in lots, or each message taken would be asked for alone."""
+        if self.unread_bytes >= limits.GROUP_UNREAD_BYTES:
+            return 0
+        room = limits.GROUP_UNREAD_MESSAGES - self.unread - self._asked
+        return min(room, limits.BATCH_ITEMS_MAX) if room >= limits.GROUP_TELL_MESSAGES else 0
+
+    def _has_to_tell(self, now_s: float) -> bool:
+        if not self._untold:
+            return False
+        lot = self._untold >= limits.GROUP_TELL_MESSAGES or not self.unread
+        return lot or now_s - self._told_s >= limits.GROUP_TELL_MS / 1000
+
+
+class Outbox:
+    """What is to be sent, in order, and how much of it is under way."""
+
+    def __init__(self) -> None:
+        """Empty."""
+        self.under_way = 0  # requests
+        self._queue: deque[Outgoing | Asked] = deque()
+        self._bytes = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the program has to wait before it sends more."""
+        return (
+            len(self._queue) >= limits.GROUP_OUTGOING_MESSAGES
+            or self._bytes >= limits.GROUP_OUTGOING_BYTES
+        )
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether one more request may be under way."""
+        return self.under_way < limits.GROUP_SENDS_MAX
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether everything has been answered."""
+        return not self._queue and not self.under_way
+
+    def put(self, item: Outgoing | Asked) -> None:
+        """Queue something; look whether it `is_full` first."""
+        self._queue.append(item)
+        if type(item) is Outgoing:
+            self._bytes += _size_of(item)
+
+    def next_request(self) -> Multicast | Asked | None:
+        """Return what is to be sent now: as many messages as one request holds, or what was asked.
+
+        Nothing as long as GROUP_SENDS_MAX requests are under way: what comes meanwhile goes
+        together.
+        """
+        if not self._queue or not self.is_ready:
+            return None
+        self.under_way += 1
+        first = self._queue[0]
+        if not isinstance(first, Outgoing):
+            self._queue.popleft()
+            return first
+        lot: list[Outgoing] = []
+        size = 0
+        while self._queue and len(lot) < limits.BATCH_ITEMS_MAX and size < limits.BATCH_BYTES_MAX:
+            item = self._queue[0]
+            if not isinstance(item, Outgoing):
+                break
+            self._queue.popleft()
+            lot.append(item)
+            size += _size_of(item)
+        self._bytes -= size
+        return Multicast(tuple(lot))
+
+    def answered(self) -> None:
+        """One of the requests was answered."""
+        self.under_way -= 1
+
+    def give_up(self) -> list[Future[object]]:
+        """Forget everything; return the futures of what was asked and not sent."""
+        futures = [item[1] for item in self._queue if not isinstance(item, Outgoing)]
+        self._queue.clear()
+        self._bytes = 0
+        return futures
+
+
+def _size_of(item: Outgoing) -> int:
+    return len(item.payload) + _size_of_names(item.groups)
+
+
+@functools.lru_cache(1024)  # programs send to the same few groups all the time
+def _size_of_names(groups: tuple[str, ...]) -> int:
+    return _HEAD_BYTES + _CHARACTER_BYTES * sum(map(len, groups))

@@ -1,0 +1,1 @@
+"""Simulated clusters of group engines, and the checkers of their event logs."""

@@ -1,0 +1,304 @@
+"""One run from one seed: a phase of faults, in which safety must hold, then everything is healed,
+and liveness must follow."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from zactor.kernel.errors import LocalProtocolError, MailboxFull
+from zactor.kernel.groups import events
+from zactor.kernel.groups.settings import Settings
+from zactor.kernel.groups.trace import message_id
+from zactor.kernel.messages.service import Service
+from zactor.testing.group_sim.cluster import Cluster, SimNode
+from zactor.testing.group_sim.faults import Faults, draw_faults
+from zactor.testing.group_sim.history import Line
+
+HEALED_MS = 14_000.0  # hold-down of the simulated nodes, then ALONE and a few attempts
+_GROUPS = ("red", "green", "blue")
+_SERVICES = (
+    Service.UNRELIABLE,
+    Service.RELIABLE,
+    Service.FIFO,
+    Service.FIFO,
+    Service.CAUSAL,
+    Service.AGREED,
+    Service.AGREED,
+    Service.SAFE,
+    Service.SAFE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a seed stands for."""
+
+    seed: int
+    node_count: int
+    faults: Faults
+    faulty_ms: float
+    sends_per_s: float  # bursts of each node
+    burst_max: int
+    settings: Settings
+    changes_groups: bool = True  # sessions join and leave while the run goes on
+
+
+def draw_plan(seed: int) -> Plan:
+    """Choose a run. Limits are small, so that they are reached."""
+    chance = random.Random(seed)
+    window_messages = chance.choice((4, 16, 8_192))
+    return Plan(
+        seed=seed,
+        node_count=chance.randint(3, 7),
+        faults=draw_faults(chance),
+        faulty_ms=chance.choice((2_000.0, 4_000.0, 8_000.0)),
+        sends_per_s=chance.choice((1.0, 4.0, 10.0)),
+        burst_max=chance.choice((1, 3, 8)),
+        settings=Settings(
+            hold_down_ms_max=4_000,
+            stuck_ms=chance.choice((2_000, 20_000)),
+            window_messages=window_messages,
+            tickets_max=chance.choice((1, 3, 256)),
+            packet_messages=chance.choice((1, 3, min(window_messages, 128))),
+            backlog_messages=chance.choice((4, 64)),
+            ack_messages=chance.choice((1, 4)),
+            ack_direct_members_max=chance.choice((2, 8, 8)),
+            early_messages_max=chance.choice((0, 2, 8_192)),
+            queue_soft=8,
+            queue_hard=64,
+        ),
+    )
+
+
+class Run:
+    """A cluster with a workload and faults."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._chance = random.Random(plan.seed * 7_919 + 1)
+        self.cluster = Cluster(self._chance, plan.faults, plan.settings)
+        self._names = [f"n{index + 1}" for index in range(plan.node_count)]
+        self._healed = False
+        self._sessions: dict[str, dict[str, set[str]]] = {}  # node -> session -> groups
+        self._counter = itertools.count(1)
+
+    def play(self) -> list[Line]:
+        """The whole run; returns its log."""
+        cluster, plan = self.cluster, self.plan
+        for name in self._names:
+            cluster.after(self._chance.uniform(0, 500), lambda name=name: self._start(name))  # type: ignore[misc] # bound now
+        self._fault_clocks()
+        cluster.run_ms(plan.faulty_ms)
+        self._heal()
+        cluster.run_ms(HEALED_MS / 2)
+        for name in cluster.live:
+            self._burst(cluster.nodes[name])
+        cluster.run_ms(HEALED_MS / 2)
+        return cluster.lines
+
+    def _start(self, name: str) -> None:
+        cluster = self.cluster
+        if name in cluster.nodes:
+            return
+        node = cluster.start(name)
+        if self._chance.random() < self.plan.faults.slow_members:
+            node.reads_per_s = 20.0
+        self._sessions[name] = {}
+        self._workload(node)
+
+    def _heal(self) -> None:
+        cluster = self.cluster
+        self._healed = True
+        cluster.network.faults = self.plan.faults.calm()
+        for name in cluster.live:
+            node = cluster.nodes[name]
+            node.reads_per_s = 0.0
+            if node.paused:
+                cluster.resume(name)
+        cluster.heal_all()
+
+    # -- faults ------------------------------------------------------------------------------
+    def _fault_clocks(self) -> None:
+        faults = self.plan.faults
+        self._repeat(faults.crashes, self._crash)
+        self._repeat(faults.stops, self._stop)
+        self._repeat(faults.pauses, lambda: self._still(self.cluster.pause))
+        self._repeat(faults.hangs, lambda: self._still(self.cluster.hang))
+        self._repeat(faults.partitions, self._partition)
+        self._repeat(faults.one_way_cuts, self._one_way)
+        self._repeat(faults.bridges, self._bridge)
+        self._repeat(faults.breaks, self._break)
+
+    def _repeat(self, per_s: float, call: Callable[[], None]) -> None:
+        if not per_s:
+            return
+
+        def fire() -> None:
+            if not self._healed:
+                call()
+                self._repeat(per_s, call)
+
+        self.cluster.after(self._chance.expovariate(per_s) * 1_000, fire)
+
+    def _some(self, count: int) -> list[str]:
+        live = self.cluster.live
+        return self._chance.sample(live, count) if len(live) >= count else []
+
+    def _crash(self) -> None:
+        for name in self._some(1):
+            refused = self._chance.random() < self.plan.faults.refused
+            self.cluster.crash(name, refused)
+            self._come_back(name)
+
+    def _stop(self) -> None:
+        for name in self._some(1):
+            self.cluster.stop(name)
+            self._come_back(name)
+
+    def _come_back(self, name: str) -> None:
+        if self._chance.random() < 0.85:
+            delay = self._chance.uniform(1, self.plan.faults.restart_ms_max)
+            self.cluster.after(delay, lambda: self._start(name))
+
+    def _still(self, stand: Callable[[str], None]) -> None:
+        for name in self._some(1):
+            node = self.cluster.nodes[name]
+            if node.paused:
+                continue
+            stand(name)
+
+            def resume(node: SimNode = node) -> None:
+                if node.paused and self.cluster.nodes.get(node.id.name) is node:
+                    self.cluster.resume(node.id.name)
+
+            self.cluster.after(self._chance.uniform(1, self.plan.faults.pause_ms_max), resume)
+
+    def _separate(self, pairs: list[tuple[str, str]], ms: float) -> None:
+        for source, target in pairs:
+            self.cluster.cut(source, target)
+
+        def heal() -> None:
+            if not self._healed:
+                for source, target in pairs:
+                    self.cluster.heal(source, target)
+
+        self.cluster.after(ms, heal)
+
+    def _partition(self) -> None:
+        parts = self._chance.choice((2, 2, 3))
+        of = {name: self._chance.randrange(parts) for name in self._names}
+        pairs = [(a, b) for a, b in itertools.permutations(self._names, 2) if of[a] != of[b]]
+        self._separate(pairs, self._chance.uniform(50, self.plan.faults.heal_ms_max))
+
+    def _one_way(self) -> None:
+        source, target = self._chance.sample(self._names, 2)
+        self._separate([(source, target)], self._chance.uniform(50, self.plan.faults.heal_ms_max))
+
+    def _bridge(self) -> None:
+        one, other = self._chance.sample(self._names, 2)
+        pairs = [(one, other), (other, one)]
+        self._separate(pairs, self._chance.uniform(50, self.plan.faults.heal_ms_max))
+
+    def _break(self) -> None:
+        one, other = self._chance.sample(self._names, 2)
+        self._separate([(one, other), (other, one)], self._chance.uniform(5, 400))
+
+    # -- workload ----------------------------------------------------------------------------
+    def _workload(self, node: SimNode) -> None:
+        def go() -> None:
+            if self._healed or self.cluster.nodes.get(node.id.name) is not node:
+                return
+            if not node.paused:
+                self._burst(node)
+            self._workload(node)
+
+        self.cluster.after(self._chance.expovariate(self.plan.sends_per_s) * 1_000, go)
+
+    def _burst(self, node: SimNode) -> None:
+        for _ in range(self._chance.randint(1, self.plan.burst_max)):
+            self._act(node)
+
+    def _act(self, node: SimNode) -> None:
+        """One session does one thing."""
+        chance, sessions = self._chance, self._sessions[node.id.name]
+        if not sessions or (len(sessions) < 3 and chance.random() < 0.1):
+            session = f"s{next(self._counter)}"
+            sessions[session] = set()
+            self.cluster.step(node, events.SessionOpened(session))
+            return
+        session = chance.choice(sorted(sessions))
+        joined, group, dice = sessions[session], chance.choice(_GROUPS), chance.random()
+        if not self.plan.changes_groups:
+            dice = 1.0
+        if dice < 0.1 and group not in joined:
+            joined.add(group)
+            self._submit(node, events.Join(session, group))
+        elif dice < 0.15 and group in joined:
+            joined.remove(group)
+            self._submit(node, events.Leave(session, group))
+        elif dice < 0.17:
+            del sessions[session]
+            self._submit(node, events.SessionClosed(session))
+        else:
+            groups = tuple(sorted(chance.sample(_GROUPS, chance.choice((1, 1, 2)))))
+            if chance.random() < 0.1:
+                groups = (*groups, f"#{session}#{node.id.name}")
+            service, discard = chance.choice(_SERVICES), chance.random() < 0.2
+            payload = b"x" * chance.randint(0, 20)
+            self._submit(node, events.Submit(session, service, groups, payload, discard))
+
+    def _submit(self, node: SimNode, event: events.Event) -> None:
+        before = node.engine.last_number
+        try:
+            # The line stands before what the step leads to, so the number is foreseen.
+            place = len(self.cluster.lines)
+            if isinstance(event, events.Submit) and self._chance.random() < 0.7:
+                self.cluster.submit(node, event)  # packed with what comes in the same turn
+            else:
+                self.cluster.step(node, event)
+        except (MailboxFull, LocalProtocolError):
+            return
+        if node.engine.last_number > before and not (
+            isinstance(event, events.Submit) and event.service is Service.UNRELIABLE
+        ):
+            mid = message_id(node.id, node.engine.last_number)
+            t = int(self.cluster.now_ms * 1e6)
+            line = {"t": t, "p": str(node.id), "k": "submit", "mid": mid}
+            self.cluster.lines.insert(place, line)
+
+
+def play(seed: int, *, changes_groups: bool = True) -> list[Line]:
+    """Return the log of the run that `seed` stands for."""
+    return Run(replace(draw_plan(seed), changes_groups=changes_groups)).play()
+
+
+_STORM = Faults(
+    delay_ms_max=25.0,
+    spike=0.02,
+    breaks=12.0,
+    pauses=0.3,
+    partitions=1.0,
+    one_way_cuts=1.0,
+    bridges=1.0,
+    heal_ms_max=900.0,
+    refused=1.0,
+    restart_ms_max=300.0,
+)
+
+
+def play_storm(seed: int, *, changes_groups: bool = True, crashes: float = 0.0) -> list[Line]:
+    """A run in which little is whole for long: for what is rare in others."""
+    plan = draw_plan(seed)
+    plan = replace(
+        plan,
+        changes_groups=changes_groups,
+        faults=replace(_STORM, crashes=crashes),
+        faulty_ms=8_000.0,
+        sends_per_s=15.0,
+        burst_max=2,
+        settings=Settings(hold_down_ms=100, hold_down_ms_max=400, want_ms=2_000),
+    )
+    return Run(plan).play()

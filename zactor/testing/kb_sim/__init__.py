@@ -1,0 +1,1 @@
+"""Simulated knowledge bases, and the checkers of their event logs."""
