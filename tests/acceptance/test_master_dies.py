@@ -30,23 +30,22 @@ WORKER = Path(__file__).parent / "worker.py"
 NODES = ("n1", "n2", "n3")
 BOUND_S = 2.0  # on a quiet machine
 Done = subprocess.CompletedProcess[str]
+FAST = {
+    f"{step}.during@1"
+    for step in ("destroy_todo:unwire", "destroy_todo:finish", "destroy:stop", "react:wire")
+} | {"deploy:place.during@1", "deploy:start.during@1"}
 TURNS = (1, 4, 16)  # of the kernel's loop, which a transaction has before its master dies
 
 
 def places(*tables: Any) -> list[Any]:
     """Every place of these operations; of those within a step, several moments.
 
-    One moment of each step is fast; all places are died at in virtual time too, by
-    test_operations_crash.py.
+    A few are fast; all are died at in virtual time too, by test_operations_crash.py.
     """
     found = []
     for point in points(tables):
-        if point.endswith(DURING):
-            first, *others = [f"{point}@{turns}" for turns in TURNS]
-            found.append(pytest.param(first))
-        else:
-            others = [point]
-        found += [pytest.param(at, marks=pytest.mark.slow) for at in others]
+        at = [f"{point}@{turns}" for turns in TURNS] if point.endswith(DURING) else [point]
+        found += [pytest.param(one, marks=() if one in FAST else pytest.mark.slow) for one in at]
     return found
 
 

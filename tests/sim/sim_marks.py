@@ -1,4 +1,4 @@
-"""Of many runs that differ by their seed, a few are fast."""
+"""Of many runs that are alike, a few are fast."""
 
 from __future__ import annotations
 
@@ -14,3 +14,10 @@ def slow_after(count: int, values: Iterable[int]) -> list[Any]:
         pytest.param(value, marks=pytest.mark.slow if number >= count else ())
         for number, value in enumerate(values)
     ]
+
+
+def all_slow_but(fast: set[str], names: Iterable[str]) -> list[Any]:
+    """Parameters for a test: `names` in order, those that aren't in `fast` marked as slow."""
+    found = sorted(names)
+    assert fast <= set(found)
+    return [pytest.param(name, marks=() if name in fast else pytest.mark.slow) for name in found]

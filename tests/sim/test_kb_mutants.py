@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 from kb_mutants import ALSO, MUTANTS
+from sim_marks import all_slow_but
 
 from zactor.testing.kb_sim.checkers import CHECKERS
 
+# Those that are caught in the first runs.
+FAST = {"both halves decide", "answers at once", "anybody decides", "hides a change"}
 
-@pytest.mark.parametrize("name", sorted(MUTANTS))
+
+@pytest.mark.parametrize("name", all_slow_but(FAST, MUTANTS))
 def test_a_mutant_of_the_replica_is_caught_by_its_checker(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -17,6 +21,7 @@ def test_a_mutant_of_the_replica_is_caught_by_its_checker(
     assert mutant.catcher in mutant.caught()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(ALSO))
 def test_a_known_weak_place_of_the_replica_is_watched(
     name: str, monkeypatch: pytest.MonkeyPatch

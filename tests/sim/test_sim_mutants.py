@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 from mutants import ALSO, MUTANTS
-from sim_marks import slow_after
+from sim_marks import all_slow_but, slow_after
 
 from zactor.testing.group_sim.checkers import CHECKERS, check_all
 from zactor.testing.group_sim.run import play_storm
 
+# Those that are caught in the first runs.
+FAST = {"delivered_twice", "safe_too_early", "wrong_configuration"}
 
-@pytest.mark.parametrize("name", sorted(MUTANTS))
+
+@pytest.mark.parametrize("name", all_slow_but(FAST, MUTANTS))
 def test_a_mutant_is_caught_by_its_checker_and_by_no_other(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -29,6 +32,7 @@ def test_no_other_checker_catches_it_in_any_of_its_runs(
     assert mutant.caught(in_all=True) == set(mutant.caught_by)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(ALSO))
 def test_a_known_weak_place_is_watched(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     mutant = ALSO[name]
@@ -41,6 +45,6 @@ def test_every_checker_has_a_mutant_of_its_own() -> None:
     assert alone == {(name,) for name in CHECKERS}
 
 
-@pytest.mark.parametrize("seed", slow_after(6, range(24)))
+@pytest.mark.parametrize("seed", slow_after(3, range(24)))
 def test_without_a_bug_the_storms_of_the_mutants_are_right(seed: int) -> None:
     assert check_all(play_storm(seed, changes_groups=seed % 2 == 0)) == {}
