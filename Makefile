@@ -21,7 +21,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 help:
 	@echo 'make demo       run the demos on real processes'
-	@echo 'make test       run what a change needs, about 3 minutes (ARGS="tests/kernel -k name" for a part)'
+	@echo 'make test       run what a change needs, about 4 minutes (ARGS="tests/kernel -k name" for a part)'
 	@echo 'make test-all   run all tests'
 	@echo 'make soak       2,500 simulated runs of groups and knowledge base, and the long tests (about 40 minutes)'
 	@echo 'make lint       check style and types'

@@ -182,7 +182,8 @@ def test_the_first_look_at_a_node_that_comes_back_shows_what_was_acknowledged(la
         assert declared(lab, "n3") == {f"f{before}" for before in range(number + 1)}
 
 
-@pytest.mark.parametrize("has_copy", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.parametrize("has_copy", [False, True])
+@pytest.mark.slow
 def test_a_node_whose_state_folder_is_lost_or_an_old_copy_comes_back(
     lab: Lab, has_copy: bool
 ) -> None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from deadlines import run_to_end
 from slowness import Slowness
 
@@ -94,6 +95,7 @@ def test_a_node_without_a_name_stays_unconfigured_until_it_gets_one(lab: Lab) ->
         assert {row["name"] for row in m.nodes()} == {"m1", "a", "b"}
 
 
+@pytest.mark.slow
 def test_a_name_that_is_taken_and_a_place_where_nobody_is_are_refused_in_words(lab: Lab) -> None:
     lab.start("m1", role="master")
     lab.start("n1")

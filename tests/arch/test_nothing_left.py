@@ -43,6 +43,7 @@ def test_it():
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named", sorted(LEAKS))
 def test_what_is_left_behind_is_named(named: str, tmp_path: Path) -> None:
     output = run_inner(LEAKS[named], tmp_path, GRACE_S=0.2).stdout
@@ -66,6 +67,7 @@ def test_it(home):
     assert "1 passed" in run_inner(text, tmp_path, GRACE_S=0.2).stdout
 
 
+@pytest.mark.slow
 def test_children_hear_ctrl_c_though_a_shell_has_the_run_in_its_background(tmp_path: Path) -> None:
     text = """
 import signal, subprocess

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from family import processes_of
 from inner_run import run_inner
 
@@ -52,6 +53,7 @@ def test_after():
 """
 
 
+@pytest.mark.slow
 def test_whatever_a_test_hangs_in_it_fails_by_its_name_and_the_next_one_runs(
     tmp_path: Path,
 ) -> None:
@@ -90,6 +92,7 @@ def test_late(late): pass
     assert "test_late (tear-down)" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_mark_gives_more_time(tmp_path: Path) -> None:
     text = """
 import threading, pytest

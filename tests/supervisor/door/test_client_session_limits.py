@@ -94,6 +94,7 @@ def test_a_client_that_takes_nothing_while_others_wait_is_closed_in_the_end(
     asyncio.run(story())
 
 
+@pytest.mark.slow
 def test_a_slow_client_that_goes_on_is_never_closed(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
