@@ -38,7 +38,7 @@ STOP_CANCEL_S = 1.0  # what it may do about that; then the actor is down without
 RUNTIME_CLOSE_S = 2.0  # how long a stopping node waits for its actors' on_stop
 TURN_MESSAGES_MAX = 256  # messages one actor handles before the next has its turn
 TURN_SLICE_S = 200e-6  # after so long the shared loop looks at its timers and sockets
-HELD_POLL_S = 0.001  # how often a held actor's port is looked at: ports don't call back
+MUTED_POLL_S = 0.001  # how often a muted actor's port is looked at: ports don't call back
 WATCH_PERIOD_S = 0.25  # how often the watchdog looks at the shared loop
 
 # -- liveness --------------------------------------------------------------------------------

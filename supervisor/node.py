@@ -263,7 +263,7 @@ class Node:
     def part(self, peer: Peer) -> None:
         """A peer is out of the view: nothing goes on waiting for it."""
         self.calls.peer_gone(peer)
-        self.runtime.peer_apart(peer, ())
+        self.runtime.remoting.peer_out_of_view(peer, ())
 
     def note(self, kind: str, fields: dict[str, Any]) -> None:
         """Write a line of the event log, if there is one."""
@@ -289,7 +289,9 @@ class Node:
         """A node is dead for certain: nothing may go on waiting for it."""
         log.info("peer_dropped", peer=str(peer.node), why=peer.gone, lost=len(lost))
         self.calls.peer_gone(peer)
-        self.runtime.peer_gone(peer, [(i, sent) for i, sent in lost if type(i) in _ACTOR_ITEMS])
+        self.runtime.remoting.peer_dead(
+            peer, [(i, sent) for i, sent in lost if type(i) in _ACTOR_ITEMS]
+        )
         self.members.on_peer_gone(peer)
 
     def on_disconnected(self, peer: Peer) -> None:
@@ -319,7 +321,7 @@ class Node:
         """Sort what a link delivered: actors' messages in one batch, the kernel's own singly."""
         for_actors = [item for item in items if type(item) in _ACTOR_ITEMS]
         if for_actors:
-            self.runtime.deliver(peer, for_actors)
+            self.runtime.remoting.deliver(peer, for_actors)
         for_groups = [item for item in items if type(item) in GROUP_ITEMS]
         if for_groups:
             self.groups.receive(peer, for_groups)
@@ -363,7 +365,7 @@ class Node:
     def on_late_item(self, peer: Peer, item: object) -> None:
         """Something was put for a node that is gone; any thread."""
         if type(item) in _ACTOR_ITEMS:
-            self.runtime.peer_apart(peer, [(item, False)])
+            self.runtime.remoting.peer_out_of_view(peer, [(item, False)])
 
     def _on_actor_ended(self, blueprint: Blueprint, reason: str) -> None:
         """An actor stopped by itself: the knowledge base is to forget it; any thread."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from zactor.cluster.local_cluster import local as local
     from zactor.kernel.actors.actor import Actor as Actor
     from zactor.kernel.actors.actor import action as action
+    from zactor.kernel.actors.group_message import GroupMessage as GroupMessage
     from zactor.kernel.actors.refs import Ref as Ref
     from zactor.kernel.actors.reply import Reply as Reply
     from zactor.kernel.actors.signals import signal as signal
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from zactor.kernel.messages.client_sessions import MembershipMessage as MembershipMessage
     from zactor.kernel.messages.client_sessions import RegularMessage as RegularMessage
     from zactor.kernel.messages.service import Service as Service
-    from zactor.kernel.runtime.group_member import GroupMessage as GroupMessage
     from zactor.mailbox.mailbox import BlockingMailbox as BlockingMailbox
     from zactor.mailbox.mailbox import Mailbox as Mailbox
 
@@ -55,7 +55,7 @@ _HOMES: dict[str, str] = {
     "Actor": "zactor.kernel.actors.actor",
     "action": "zactor.kernel.actors.actor",
     "signal": "zactor.kernel.actors.signals",
-    "GroupMessage": "zactor.kernel.runtime.group_member",
+    "GroupMessage": "zactor.kernel.actors.group_message",
     "Ref": "zactor.kernel.actors.refs",
     "Reply": "zactor.kernel.actors.refs",
     "Service": "zactor.kernel.messages.service",
@@ -86,7 +86,7 @@ _PICKLED: dict[str, str] = {
     "Call": "zactor.kernel.actors.refs",
     "_Unbound": "zactor.kernel.actors.refs",
     "_unpickle_ref": "zactor.kernel.actors.refs",
-    "Emitter": "zactor.kernel.actors.signals",
+    "Emitter": "zactor.kernel.actors.emitter",
     "SignalPort": "zactor.kernel.actors.signals",
 }
 """The same for what pickles name besides: at home in zactor too (kernel/homes.py), not public."""

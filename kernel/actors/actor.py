@@ -1,7 +1,7 @@
 """What a user derives from and decorates with: Actor and action.
 
 An actor object is touched by its dispatcher only, one message at a time. What the runtime keeps of
-it lies in its cell (cell.py), so that nothing a user names can collide with it.
+it lies in its cell, so that nothing a user names can collide with it.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from zactor.kernel.homes import at_home
 from zactor.kernel.messages.service import Service
 
 if TYPE_CHECKING:
+    from zactor.kernel.actors.emitter import Emitter
+    from zactor.kernel.actors.group_message import GroupMessage
     from zactor.kernel.messages.client_sessions import MembershipMessage
-    from zactor.kernel.runtime.group_member import GroupMessage, Member
-    from zactor.kernel.runtime.route import Route
 
 
 A = TypeVar("A", bound="Actor")
@@ -101,21 +101,39 @@ class action(Generic[A, P, R]):  # a decorator is spelt like a function
         return self if obj is None else self.fn.__get__(obj, owner)
 
 
+class GroupMember(Protocol):
+    """An actor as a member of groups."""
+
+    def join(self, group: str) -> Reply[None]:
+        """See Actor.join."""
+        ...
+
+    def leave(self, group: str) -> Reply[None]:
+        """See Actor.leave."""
+        ...
+
+    def multicast(
+        self, groups: str | Iterable[str], value: Any, service: Service, discard: bool
+    ) -> Reply[None]:
+        """See Actor.multicast."""
+        ...
+
+
 class ActorCell(Protocol):
     """What an actor object needs of whatever runs it."""
 
     name: str
     node: str
 
-    def route(self, signal: str) -> Route:
-        """Who reacts to that signal of this actor."""
+    def route(self, signal: str) -> Emitter[...]:
+        """The way of that signal of this actor to all that react to it."""
         ...
 
     def ref(self, name: str, of: type[Any] | None) -> Any:
         """A Ref whose calls come from this actor."""
         ...
 
-    def in_groups(self) -> Member:
+    def in_groups(self) -> GroupMember:
         """This actor as a member of groups."""
         ...
 
@@ -213,7 +231,7 @@ class Actor:
         """Emit the signal `name`: every actor that reacts to it does its action of that name."""
         cell: ActorCell | None = getattr(self, "_Actor__cell", None)
         if cell is not None:  # an actor made by hand has nobody who reacts
-            cell.route(name).send(args)
+            cell.route(name).emit(*args)
 
     @overload
     def ref(self, name: str) -> Any: ...

@@ -1,50 +1,63 @@
-"""Who waits for whom: a sender that pauses between messages until what it sent to has room."""
+"""Backpressure: a sender is muted between two messages while what it sent to is congested."""
 
 from __future__ import annotations
 
-from zactor.kernel.runtime.envelope import Congestible
+from typing import Protocol
 
 
-class Holder:
-    """The part of a cell that waits for others. Its own thread's, but where it says any."""
+class Congestible(Protocol):
+    """What a sender may have to wait for: a port, or an actor with a full mailbox."""
 
-    __slots__ = ("_holds", "attention", "awaited")
+    @property
+    def congested(self) -> bool:
+        """Whether it is full now."""
+        ...
 
-    def __init__(self) -> None:
-        self.attention = False  # True: look at holds and ending before the next message
-        self.awaited = False  # True: somebody waits for room in the mailbox
-        self._holds: list[Congestible] | None = None
 
-    def hold(self, by: Congestible) -> None:
-        """After this message wait until `by` is below its limit."""
-        if self._holds is None:
-            self._holds = []
-        if by not in self._holds:
-            self._holds.append(by)
-            if isinstance(by, Holder):
-                by.awaited = True
+class Sender:
+    """An actor as one who sends. Its own thread's, but where it says any."""
+
+    __slots__ = ("_muted_by", "attention", "awaited", "name", "uid")
+
+    def __init__(self, name: str, uid: int) -> None:
+        self.name = name
+        self.uid = uid
+        self.attention = False  # True: look at what mutes it and at its ending before the next
+        self.awaited = False  # True: somebody waits for room in its mailbox. Threads: any
+        self._muted_by: list[Congestible] | None = None
+
+    def mute_until(self, receiver: Congestible) -> None:
+        """After this message handle no other until `receiver` is below its limit."""
+        if self._muted_by is None:
+            self._muted_by = []
+        if receiver not in self._muted_by:
+            self._muted_by.append(receiver)
+            if isinstance(receiver, Sender):
+                receiver.awaited = True
         self.attention = True
 
-    def is_held(self) -> bool:
+    def is_muted(self) -> bool:
         """Whether something that this actor sent to is still congested."""
-        if not self._holds:
+        if not self._muted_by:
             return False
-        self._holds = [by for by in self._holds if by.congested and not self._is_ring(by)]
-        for by in self._holds:
-            if isinstance(by, Holder):
-                by.awaited = True  # again: it takes this back each time it has room
-        return bool(self._holds)
+        self._muted_by = [
+            each for each in self._muted_by if each.congested and not self._is_ring(each)
+        ]
+        for each in self._muted_by:
+            if isinstance(each, Sender):
+                each.awaited = True  # again: it takes this back each time it has room
+        return bool(self._muted_by)
 
-    def _is_ring(self, by: Congestible) -> bool:
-        """Whether `by` waits for this cell in its turn: then waiting would never end."""
+    def _is_ring(self, receiver: Congestible) -> bool:
+        """Whether `receiver` waits for this actor in its turn: then waiting would never end."""
         seen: set[int] = set()
-        ahead: list[Congestible] = [by]
+        ahead: list[Congestible] = [receiver]
         while ahead:
             other = ahead.pop()
-            if not isinstance(other, Holder) or id(other) in seen:
+            if not isinstance(other, Sender) or id(other) in seen:
                 continue
             if other is self:
                 return True
             seen.add(id(other))
-            ahead += other._holds or ()
+            ahead += other._muted_by or ()
         return False

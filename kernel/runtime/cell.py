@@ -1,4 +1,4 @@
-"""One actor and what the runtime keeps of it: mailbox, state, the way it handles a message.
+"""Cell: one actor and what the runtime keeps of it: mailbox, state, how it handles a message.
 
 Any thread may put a message; only the actor's dispatcher takes them out. No lock guards the
 mailbox. A producer appends and then looks at `idle`; the dispatcher sets `idle` and then looks at
@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Coroutine
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from zactor.kernel import limits
 from zactor.kernel.actors.actor import Handler, actions_of, handler_of
@@ -21,16 +21,13 @@ from zactor.kernel.actors.refs import make_ref
 from zactor.kernel.actors.reply import Reply
 from zactor.kernel.errors import MailboxFull, NotDelivered
 from zactor.kernel.runtime import lifecycle
-from zactor.kernel.runtime.backpressure import Holder
+from zactor.kernel.runtime.backpressure import Sender
+from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.dispatcher import Dispatcher
-from zactor.kernel.runtime.envelope import AnyEnvelope, Envelope, PeerPort
-from zactor.kernel.runtime.lifecycle import Ending, Phase
-from zactor.kernel.runtime.route import Route
-
-if TYPE_CHECKING:
-    from zactor.kernel.runtime.blueprint import Blueprint
-    from zactor.kernel.runtime.group_member import Member
-    from zactor.kernel.runtime.runtime import Runtime
+from zactor.kernel.runtime.envelope import AnyEnvelope, Envelope, PeerPort, SharedPayload
+from zactor.kernel.runtime.group_member import Member
+from zactor.kernel.runtime.lifecycle import Ending, LifeHost, Phase
+from zactor.kernel.runtime.route import Route, RouteHost
 
 _UNUSED: deque[AnyEnvelope] = deque(maxlen=0)  # stands for the mailbox of who has had no message
 _STRIDE_MAX = 32  # messages handled between two looks at the clock
@@ -41,7 +38,53 @@ _CLOSED = (Phase.STOPPING, Phase.LEAVING, Phase.DOWN)
 Pending = tuple[Coroutine[Any, Any, Any], AnyEnvelope]
 
 
-class Cell(Holder):
+class CellHost(LifeHost, RouteHost, Protocol):
+    """What all cells of a runtime share, and who does for them what needs all the others."""
+
+    node_name: str
+
+    def ask(
+        self,
+        actor: str,
+        action: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        timeout: float | None,
+        sender: Sender | None,
+    ) -> Reply[Any]:
+        """Ask an actor, wherever it is."""
+        ...
+
+    def tell(
+        self,
+        actor: str,
+        action: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        sender: Sender | None,
+    ) -> None:
+        """Send an actor a message that nobody answers."""
+        ...
+
+    def make_member(self, cell: Cell) -> Member:
+        """Make it a member of groups.
+
+        Raises:
+            ConfigError: there are no groups here.
+            ActorError: it has stopped.
+        """
+        ...
+
+    def unmute(self) -> None:
+        """Somebody's mailbox has room again: look at who waits for that."""
+        ...
+
+    def forget(self, cell: Cell, reason: str) -> None:
+        """The cell is down."""
+        ...
+
+
+class Cell(Sender):
     """See the module. Public attributes are for runtime, routes and dispatchers only."""
 
     __slots__ = (
@@ -57,28 +100,24 @@ class Cell(Holder):
         "ending",
         "handled",
         "handlers",
+        "host",
         "idle",
         "limit",
         "mailbox",
         "member",
-        "name",
         "node",
         "phase",
-        "runtime",
         "task",
         "type",
-        "uid",
     )
 
-    def __init__(self, runtime: Runtime, blueprint: Blueprint) -> None:
-        super().__init__()
-        self.runtime = runtime
-        self.name = blueprint.name
-        self.uid = blueprint.uid
+    def __init__(self, host: CellHost, blueprint: Blueprint) -> None:
+        super().__init__(blueprint.name, blueprint.uid)
+        self.host = host
         self.type = blueprint.type
-        self.node = runtime.node_name
+        self.node = host.node_name
         self._options = blueprint.options
-        self.dispatcher: Dispatcher = runtime.shared
+        self.dispatcher: Dispatcher = host.shared
         self.actor: Any = None
         self.handlers: dict[str, Handler] = {}  # bound when they are first needed
         self.mailbox = _UNUSED
@@ -97,13 +136,13 @@ class Cell(Holder):
 
     # -- what the actor and its refs use -----------------------------------------------------
     def route(self, signal: str) -> Route:
-        """Who reacts to that signal."""
+        """The way of that signal to all that react to it."""
         if self._routes is None:
             self._routes = {}
         route = self._routes.get(signal)
         if route is None:
-            route = self._routes.setdefault(signal, Route(self.runtime, self, signal))
-            self.runtime.directory.register(route)
+            route = self._routes.setdefault(signal, Route(self.host, self, signal))
+            self.host.directory.register(route)
         return route
 
     def routes(self) -> list[Route]:
@@ -122,7 +161,7 @@ class Cell(Holder):
             ActorError: it has stopped.
         """
         if self.member is None or self.phase is Phase.DOWN:
-            return self.runtime.make_member(self)
+            return self.host.make_member(self)
         return self.member
 
     def stop_itself(self) -> None:
@@ -138,11 +177,11 @@ class Cell(Holder):
         timeout: float | None,
     ) -> Reply[Any]:
         """Gateway: an ask of this actor."""
-        return self.runtime.ask(actor, action, args, kwargs, timeout, self)
+        return self.host.ask(actor, action, args, kwargs, timeout, self)
 
     def tell(self, actor: str, action: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Gateway: a tell of this actor."""
-        self.runtime.tell(actor, action, args, kwargs, self)
+        self.host.tell(actor, action, args, kwargs, self)
 
     # -- messages coming in ------------------------------------------------------------------
     @property
@@ -150,8 +189,18 @@ class Cell(Holder):
         """Whether its mailbox is full."""
         return len(self.mailbox) >= self._options.mailbox_max and self.phase is not Phase.DOWN
 
-    def put(self, message: AnyEnvelope, sender: Cell | None) -> None:
-        """Take a message in. Threads: any. `sender` is held where the mailbox is full.
+    def accept(self, message: AnyEnvelope, sender: Sender | None) -> None:
+        """Take in a message from this node. Threads: any.
+
+        Raises:
+            MailboxFull: it is full and its policy is to refuse the sender.
+        """
+        if not isinstance(message, tuple) and message.sig:
+            self.host.outcomes.note_accept(message.sig, message.sender, self.name)
+        self.put(message, sender)
+
+    def put(self, message: AnyEnvelope, sender: Sender | None) -> None:
+        """Take a message in. Threads: any. `sender` is muted where the mailbox is full.
 
         Raises:
             MailboxFull: it is full and its policy is to refuse the sender.
@@ -164,29 +213,30 @@ class Cell(Holder):
             self.idle = False
             self.dispatcher.ready(self)
 
-    def admit(self, message: AnyEnvelope, sender: Cell | None) -> None:
+    def admit(self, message: AnyEnvelope, sender: Sender | None) -> None:
         """Take in or refuse a message that found the mailbox full, closed or unused."""
         options = self._options
+        refuse = self.host.outcomes.refuse
         if self.phase in _CLOSED:
-            return self.runtime.refuse(self, message, NotDelivered(f"{self.name} is stopping"))
+            return refuse(self, message, NotDelivered(f"{self.name} is stopping"))
         if self.mailbox is _UNUSED:
-            with self.runtime.lock:
+            with self.host.lock:
                 if self.mailbox is _UNUSED and self.phase in (Phase.STARTING, Phase.RUNNING):
                     self.mailbox = deque()
                     self.limit = options.mailbox_max  # after the mailbox: see put
             return self.put(message, sender)
         full = f"the mailbox of {self.name} is full: {options.mailbox_max} messages"
         if options.mailbox_policy == "reject":
-            return self.runtime.refuse(self, message, MailboxFull(full))
+            return refuse(self, message, MailboxFull(full))
         if options.mailbox_policy == "drop_newest":
             reason = f"{full}, the newest was dropped"
-            return self.runtime.refuse(self, message, NotDelivered(reason))
+            return refuse(self, message, NotDelivered(reason))
         if options.mailbox_policy == "drop_oldest":
             self._drop_oldest(f"{full}, the oldest was dropped")
         elif len(self.mailbox) >= max(options.mailbox_max, limits.MAILBOX_MESSAGES_HARD):
-            return self.runtime.refuse(self, message, MailboxFull(full))
+            return refuse(self, message, MailboxFull(full))
         elif sender is not None and sender is not self:  # others are slowed by their credits
-            sender.hold(self)
+            sender.mute_until(self)
         self.mailbox.append(message)
         if self.idle:
             self.idle = False
@@ -197,7 +247,7 @@ class Cell(Holder):
             oldest = self.mailbox.popleft()
         except IndexError:  # its dispatcher took it meanwhile
             return
-        self.runtime.refuse(self, oldest, NotDelivered(why))
+        self.host.outcomes.refuse(self, oldest, NotDelivered(why))
 
     # -- a turn ------------------------------------------------------------------------------
     def turn(self) -> None:
@@ -234,7 +284,7 @@ class Cell(Holder):
                             handler = self._bind(message[0])
                         result = handler(*message[1])
                     except BaseException as error:
-                        self.runtime.fail(self, message, error)
+                        self.host.outcomes.fail(self, message, error)
                         result = None
                 else:
                     result = self._handle(message)
@@ -249,23 +299,23 @@ class Cell(Holder):
         return None
 
     def after(self) -> None:
-        """End the turn: be scheduled again, be held, be stopped or be idle."""
+        """End the turn: be scheduled again, be muted, be stopped or be idle."""
         if self._owed:
             self.settle()
         if self.awaited and len(self.mailbox) < self._options.mailbox_max:
             self.awaited = False
-            self.runtime.nudge()
+            self.host.unmute()
         ending = self.ending
         if ending is not None and not ending.at_once and ending.is_over():
             # The timer of the drain is late: something blocks the loop that it runs on.
             lifecycle.request_end(self, ending.reason, at_once=True)
         if self.phase is Phase.DOWN:
-            self.runtime.sweep(self, "it is gone")
+            self.host.outcomes.sweep(self, "it is gone")
         elif ending is not None and (ending.at_once or not self.mailbox):
             if self.phase is Phase.STOPPING:
                 lifecycle.end(self, ending)
             return
-        elif self.attention and self.is_held():
+        elif self.attention and self.is_muted():
             self.dispatcher.pause(self)
             return
         self.attention = False
@@ -295,16 +345,16 @@ class Cell(Holder):
         action = message[0] if isinstance(message, tuple) else message.action
         if self.ending is not None and self.ending.at_once:  # the action hasn't begun: leave it
             coroutine.close()
-            self.runtime.refuse(self, message, NotDelivered(self.ending.reason), taken=True)
+            self.host.outcomes.refuse(self, message, NotDelivered(self.ending.reason), taken=True)
             return
         self.busy(action, asyncio.current_task())
         try:
             result = await coroutine
         except asyncio.CancelledError:
             # Ours, when it is stopped at once; or the action cancelled itself.
-            self.runtime.interrupt(self, message)
+            self.host.outcomes.interrupt(self, message)
         except BaseException as error:
-            self.runtime.fail(self, message, error)
+            self.host.outcomes.fail(self, message, error)
         else:
             if not isinstance(message, tuple) and message.asker is not None:
                 message.asker.set_result(result)
@@ -319,17 +369,17 @@ class Cell(Holder):
 
     def _handle(self, message: Envelope) -> Any:
         """Start one message that isn't a plain local signal; returns what must be awaited."""
-        runtime = self.runtime
+        host = self.host
         args: Any = message.args
         kwargs = message.kwargs
         if message.sig:
-            runtime.note_handle(message.sig, message.sender, self.name)
-        if message.payload_shared is not None:
-            self._taken(message)
+            host.outcomes.note_handle(message.sig, message.sender, self.name)
+        if message.shared_payload is not None:
+            self._taken(message.shared_payload)
             try:
-                args, kwargs = message.payload_shared.arguments(runtime.policy)
+                args, kwargs = message.shared_payload.arguments(host.policy)
             except BaseException as error:
-                self.runtime.unreadable(self, message, error)
+                host.outcomes.unreadable(self, message, error)
                 return None
         try:
             if message.hook:
@@ -338,7 +388,7 @@ class Cell(Holder):
                 handler = self.handlers.get(message.action) or self._bind(message.action)
             result = handler(*args, **kwargs) if kwargs else handler(*args)
         except BaseException as error:
-            self.runtime.fail(self, message, error)
+            self.host.outcomes.fail(self, message, error)
             return None
         if type(result) is CoroutineType:
             return result
@@ -353,14 +403,13 @@ class Cell(Holder):
             self.handlers[action] = handler
         return handler
 
-    def _taken(self, message: AnyEnvelope) -> None:
+    def _taken(self, payload: SharedPayload) -> None:
         """Note the credit of a message from a link that left the mailbox."""
-        if not isinstance(message, tuple) and message.payload_shared is not None:
-            port = message.payload_shared.port
-            if port is not None and message.payload_shared.is_last_taken():
-                if self._owed is None:
-                    self._owed = {}
-                self._owed[port] = self._owed.get(port, 0) + 1
+        port = payload.port
+        if port is not None and payload.is_last_taken():
+            if self._owed is None:
+                self._owed = {}
+            self._owed[port] = self._owed.get(port, 0) + 1
 
     def settle(self) -> None:
         """Give the credits of handled messages back to their links."""
@@ -368,7 +417,29 @@ class Cell(Holder):
         for port, count in (owed or {}).items():
             port.consumed(count)
 
+    def report(self) -> dict[str, Any]:
+        """How it is: for people."""
+        return {
+            "name": self.name,
+            "uid": self.uid,
+            "type": self.type,
+            "phase": self.phase.value,
+            "mailbox": len(self.mailbox),
+            "handled": self.handled,
+            "busy_s": time.monotonic() - self.busy_since if self.busy_since else 0.0,
+            "action": self.action,
+        }
+
     # -- its end -----------------------------------------------------------------------------
+    def forget(self, reason: str) -> None:
+        """It is down: nobody finds it any more."""
+        self.host.forget(self, reason)
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it was asked to stop."""
+        return self.ending is not None
+
     def is_stopping_at_once(self) -> bool:
         """Whether it should end before the next message."""
         return self.ending is not None and self.ending.is_over()

@@ -1,28 +1,45 @@
-"""Who is where and who reacts to whom, as the knowledge base says; Routes are compiled from it.
+"""Directory: who is where and who reacts to whom, as the knowledge base says.
 
 Threads: changes come from the kernel's thread, compiling happens in actors' threads; one lock
-serves both, since both are rare. Between two changes an emission reads its Route and nothing else.
+serves both, since both are rare. Between two changes an emission reads its route and nothing else.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Generic, Protocol, TypeVar
 
 from zactor.kernel.messages.service import Service
 from zactor.kernel.runtime.envelope import PeerPort
 
-if TYPE_CHECKING:
-    from zactor.kernel.runtime.cell import Cell
-    from zactor.kernel.runtime.route import Route
 
+class LocalActor(Protocol):
+    """An actor of this node, as far as it is found here."""
+
+    name: str
+    uid: int
+    type: str
+
+
+class CompiledRoute(Protocol):
+    """What is compiled from here: the way of a signal of one actor."""
+
+    emitter: str
+    action: str
+    reactors: tuple[str, ...]  # what it was compiled from; kept here
+
+    def forget(self) -> None:
+        """Something it depends on has changed."""
+        ...
+
+
+CellT = TypeVar("CellT", bound=LocalActor)
+CellT_co = TypeVar("CellT_co", bound=LocalActor, covariant=True)
 
 Targets = tuple[tuple[str, tuple[int, ...]], ...]
-
 """By name of their node: uids of actors."""
-
 
 _NAMES_FORGOTTEN_MAX = 10_000  # uids of actors that are gone, kept for late dead letters
 
@@ -38,27 +55,27 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Legs:
+class Legs(Generic[CellT_co]):
     """Where one emission goes."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[CellT_co, ...]
     remotes: tuple[tuple[PeerPort, tuple[int, ...], tuple[str, ...]], ...]  # port, uids, names
     ordered: tuple[tuple[Service, Targets, tuple[str, ...]], ...]  # in group order; names
     missing: tuple[tuple[str, str], ...]  # name, why
     count: int  # of the reactors that it is for, but for those missing
 
 
-class Directory:
-    """Names to places, wires to reactors, and the Routes that depend on them."""
+class Directory(Generic[CellT]):
+    """Names to places, signals to reactors, and the routes that depend on them."""
 
     def __init__(self, node: str) -> None:
         """Args: node: the name of this one."""
         self._node = node
         self.places: dict[str, Place] = {}
-        self.cells: dict[int, Cell] = {}  # actors of this node by uid
+        self.cells: dict[int, CellT] = {}  # actors of this node by uid
         self._reactors: dict[tuple[str, str], Mapping[str, Service]] = {}
-        self._routes: dict[tuple[str, str], list[Route]] = {}
-        self._users: dict[str, set[Route]] = {}  # routes by the reactors they lead to
+        self._routes: dict[tuple[str, str], list[CompiledRoute]] = {}
+        self._users: dict[str, set[CompiledRoute]] = {}  # routes by the reactors they lead to
         self._names: dict[int, str] = {}
         self._lock = threading.Lock()
 
@@ -86,7 +103,7 @@ class Directory:
         """Who reacts to that signal, and what was promised about its order."""
         return self._reactors.get((emitter, action), {})
 
-    def enter(self, cell: Cell) -> None:
+    def enter(self, cell: CellT) -> None:
         """The cell takes messages from now on; its name leads to it unless it leads elsewhere."""
         with self._lock:
             self.cells[cell.uid] = cell
@@ -97,7 +114,7 @@ class Directory:
                 )
             self._touch(cell.name)
 
-    def leave(self, cell: Cell, routes: list[Route]) -> None:
+    def leave(self, cell: CellT, routes: Iterable[CompiledRoute]) -> None:
         """The cell is no more; its name stays where the knowledge base put it."""
         with self._lock:
             self.cells.pop(cell.uid, None)
@@ -108,7 +125,7 @@ class Directory:
                 self._unuse(route)
             self._touch(cell.name)
 
-    def local(self, name: str) -> Cell | None:
+    def local(self, name: str) -> CellT | None:
         """The running actor of this node that the name leads to."""
         place = self.places.get(name)
         return None if place is None or place.port is not None else self.cells.get(place.uid)
@@ -119,12 +136,12 @@ class Directory:
             return ""
         return self._names.get(uid, f"#{uid}")
 
-    def register(self, route: Route) -> None:
-        """Have the route told when its wire or one of its reactors changes."""
+    def register(self, route: CompiledRoute) -> None:
+        """Have the route told when who reacts or where one of its reactors changes."""
         with self._lock:
             self._routes.setdefault((route.emitter, route.action), []).append(route)
 
-    def compile(self, route: Route, take: Callable[[Legs], None]) -> None:
+    def compile(self, route: CompiledRoute, take: Callable[[Legs[CellT]], None]) -> None:
         """Call `take` with where an emission goes now; no change happens meanwhile."""
         with self._lock:
             names = self._reactors.get((route.emitter, route.action), {})
@@ -134,8 +151,8 @@ class Directory:
             route.reactors = tuple(names)
             take(self._legs(names))
 
-    def _legs(self, names: Mapping[str, Service]) -> Legs:
-        cells: list[Cell] = []
+    def _legs(self, names: Mapping[str, Service]) -> Legs[CellT]:
+        cells: list[CellT] = []
         missing: list[tuple[str, str]] = []
         ports: dict[int, tuple[PeerPort, list[int], list[str]]] = {}
         ordered: dict[Service, tuple[dict[str, list[int]], list[str]]] = {}
@@ -173,7 +190,7 @@ class Directory:
             count=len(names) - len(missing),
         )
 
-    def _unuse(self, route: Route) -> None:
+    def _unuse(self, route: CompiledRoute) -> None:
         for name in route.reactors:
             users = self._users.get(name)
             if users is not None:

@@ -1,4 +1,4 @@
-"""What gives actors their turns: one loop that most share, or a thread of an actor's own."""
+"""Dispatchers give actors their turns: one loop that most share, or a thread of an actor's own."""
 
 from __future__ import annotations
 
@@ -8,23 +8,38 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import structlog
 
 from zactor.kernel import limits
-from zactor.kernel.actors.refs import GATEWAY
+from zactor.kernel.actors.refs import GATEWAY, Gateway
 from zactor.kernel.actors.user_errors import trace_of
 from zactor.kernel.errors import said
-from zactor.kernel.runtime import lifecycle
-
-if TYPE_CHECKING:
-    from zactor.kernel.runtime.cell import Cell
 
 log = structlog.get_logger()
+
+
+class TurnTaker(Gateway, Protocol):
+    """An actor, as what gives it its turns sees it; refs that it unpickles take it as gateway."""
+
+    name: str
+    carried: bool  # an async action has the turn
+    busy_since: float  # time.monotonic(); 0: not known to be busy
+
+    def turn(self) -> None:
+        """Handle what is in the mailbox now, up to the end of the time slice."""
+        ...
+
+    def is_muted(self) -> bool:
+        """Whether something that it sent to is still congested."""
+        ...
+
+    def is_stopping_at_once(self) -> bool:
+        """Whether it should end before the next message."""
+        ...
 
 
 class Dispatcher(Protocol):
@@ -37,23 +52,23 @@ class Dispatcher(Protocol):
         """Whether somebody else's code runs the loop, and gets what Ctrl-C raises there."""
         ...
 
-    def ready(self, cell: Cell) -> None:
+    def ready(self, cell: TurnTaker) -> None:
         """Give the cell a turn soon. Threads: called by any."""
         ...
 
-    def carry(self, cell: Cell, coroutine: Coroutine[Any, Any, None]) -> None:
+    def carry(self, cell: TurnTaker, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run it to its end; the cell has no turn meanwhile, the coroutine ends it."""
         ...
 
-    def pause(self, cell: Cell) -> None:
-        """Give the cell a turn when nothing holds it any more."""
+    def pause(self, cell: TurnTaker) -> None:
+        """Give the cell a turn when nothing mutes it any more."""
         ...
 
-    def nudge(self) -> None:
-        """Look again at who is held. Threads: called by any."""
+    def unmute(self) -> None:
+        """Look again at who is muted. Threads: called by any."""
         ...
 
-    def gone(self, cell: Cell | None) -> None:
+    def gone(self, cell: TurnTaker | None) -> None:
         """The cell is down."""
         ...
 
@@ -70,20 +85,20 @@ class SharedLoop:
         self.pulse = pulse
         self.loop = asyncio.new_event_loop()
         self.slice_end = 0.0
-        self.running: Cell | None = None  # whose turn it is; read by the watchdog
+        self.running: TurnTaker | None = None  # whose turn it is; read by the watchdog
         self.thread: threading.Thread | None = None
-        self._ready: deque[Cell] = deque()
+        self._ready: deque[TurnTaker] = deque()
         self._at_end: list[Callable[[], None]] = []  # see at_slice_end
-        self._held: dict[Cell, None] = {}
+        self._muted: dict[TurnTaker, None] = {}
         self._polling = False
         # True while a slice runs or is going to: only then need a producer not ask for one.
         self._awake = False
         self._stirred: asyncio.Event | None = None  # set where someone drives the loop
-        self._tasks: dict[asyncio.Task[None], Cell] = {}  # asyncio keeps only weak references
+        self._tasks: dict[asyncio.Task[None], TurnTaker] = {}  # asyncio keeps only weak references
         self._closing = False
 
     # -- turns -------------------------------------------------------------------------------
-    def ready(self, cell: Cell) -> None:
+    def ready(self, cell: TurnTaker) -> None:
         """Give the cell a turn soon. Threads: called by any."""
         self._ready.append(cell)
         if not self._awake:
@@ -154,7 +169,7 @@ class SharedLoop:
             if self._stirred is not None:
                 self._stirred.set()
 
-    def carry(self, cell: Cell, coroutine: Coroutine[Any, Any, None]) -> None:
+    def carry(self, cell: TurnTaker, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run it as a task."""
         GATEWAY.set(cell)
         task = self.loop.create_task(coroutine, name=f"actor {cell.name}")
@@ -168,51 +183,51 @@ class SharedLoop:
             log.error("turn_failed", error=said(error), exception=trace_of(error))
         self.stir()
 
-    def start_cell(self, cell: Cell, build: Callable[[], Any], started: Future[None]) -> None:
-        """Make the cell's actor on the loop. Threads: called by any."""
+    def start_cell(self, cell: TurnTaker, begin: Callable[[], None]) -> None:
+        """Have the cell's actor made on the loop, by `begin`. Threads: called by any."""
 
-        def begin() -> None:
+        def first_turn() -> None:
             self.running = cell
             GATEWAY.set(cell)
             try:
-                lifecycle.begin(cell, build, started)
+                begin()
             finally:
                 self.running = None
                 self.stir()
 
-        self.post(begin)
+        self.post(first_turn)
 
-    def cell_of(self, task: asyncio.Task[Any]) -> Cell | None:
+    def cell_of(self, task: asyncio.Task[Any]) -> TurnTaker | None:
         """Whose actions the task awaits."""
         return self._tasks.get(task)
 
-    # -- held cells --------------------------------------------------------------------------
-    def pause(self, cell: Cell) -> None:
-        """Give the cell a turn when nothing holds it any more."""
-        self._held[cell] = None
+    # -- muted cells -------------------------------------------------------------------------
+    def pause(self, cell: TurnTaker) -> None:
+        """Give the cell a turn when nothing mutes it any more."""
+        self._muted[cell] = None
         if not self._polling:
             self._polling = True
-            self.loop.call_later(limits.HELD_POLL_S, self._poll)
+            self.loop.call_later(limits.MUTED_POLL_S, self._poll)
 
     def _poll(self) -> None:
         self._polling = False
         self._release()
-        if self._held:
+        if self._muted:
             self._polling = True
-            self.loop.call_later(limits.HELD_POLL_S, self._poll)
+            self.loop.call_later(limits.MUTED_POLL_S, self._poll)
 
     def _release(self) -> None:
-        for cell in list(self._held):
-            if cell.is_stopping_at_once() or not cell.is_held():
-                del self._held[cell]
+        for cell in list(self._muted):
+            if cell.is_stopping_at_once() or not cell.is_muted():
+                del self._muted[cell]
                 self.ready(cell)
 
-    def nudge(self) -> None:
-        """Look again at who is held. Threads: called by any."""
-        if self._held:
+    def unmute(self) -> None:
+        """Look again at who is muted. Threads: called by any."""
+        if self._muted:
             self.post(self._release)
 
-    def gone(self, cell: Cell | None) -> None:
+    def gone(self, cell: TurnTaker | None) -> None:
         """Nothing of the cell is kept here."""
 
     # -- who runs the loop -------------------------------------------------------------------
@@ -319,30 +334,30 @@ def _outlive(run: Callable[[], object]) -> None:
 class ActorThread:
     """A thread for one actor, which may block in it. Async actions run in a loop of its own."""
 
-    def __init__(self, cell: Cell, on_turn: Callable[[], None]) -> None:
+    def __init__(self, cell: TurnTaker, on_turn: Callable[[], None]) -> None:
         self.slice_end = math.inf
         self._cell = cell
         self._on_turn = on_turn
-        self._tokens: SimpleQueue[Cell | None] = SimpleQueue()
-        self._nudged = threading.Event()
+        self._tokens: SimpleQueue[TurnTaker | None] = SimpleQueue()
+        self._unmuted = threading.Event()
         self.driven = False
         self._runner: asyncio.Runner | None = None
         self.thread: threading.Thread | None = None
 
-    def start_cell(self, build: Callable[[], Any], started: Future[None]) -> None:
-        """Start the thread, which makes the actor."""
+    def start_cell(self, begin: Callable[[], None]) -> None:
+        """Start the thread, which makes the actor by `begin`."""
         self.thread = threading.Thread(
             target=self._run,
-            args=(build, started),
+            args=(begin,),
             name=f"zactor-actor-{self._cell.name}",
             daemon=True,
         )
         self.thread.start()
 
-    def _run(self, build: Callable[[], Any], started: Future[None]) -> None:
+    def _run(self, begin: Callable[[], None]) -> None:
         GATEWAY.set(self._cell)
         try:
-            lifecycle.begin(self._cell, build, started)
+            begin()
             self._on_turn()
             while (cell := self._tokens.get()) is not None:
                 if not cell.carried:
@@ -358,11 +373,11 @@ class ActorThread:
             if self._runner is not None:
                 self._runner.close()
 
-    def ready(self, cell: Cell) -> None:
+    def ready(self, cell: TurnTaker) -> None:
         """Give the cell a turn. Threads: called by any."""
         self._tokens.put(cell)
 
-    def carry(self, cell: Cell, coroutine: Coroutine[Any, Any, None]) -> None:
+    def carry(self, cell: TurnTaker, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run it here and now."""
         if self._runner is None:
             self._runner = asyncio.Runner()
@@ -373,17 +388,17 @@ class ActorThread:
             _outlive(loop.run_forever)
         task.result()
 
-    def pause(self, cell: Cell) -> None:
-        """Wait until nothing holds the cell any more."""
-        while cell.is_held() and not cell.is_stopping_at_once():
-            self._nudged.wait(limits.HELD_POLL_S)
-            self._nudged.clear()
+    def pause(self, cell: TurnTaker) -> None:
+        """Wait until nothing mutes the cell any more."""
+        while cell.is_muted() and not cell.is_stopping_at_once():
+            self._unmuted.wait(limits.MUTED_POLL_S)
+            self._unmuted.clear()
         self.ready(cell)
 
-    def nudge(self) -> None:
-        """Look again at whether the cell is held. Threads: called by any."""
-        self._nudged.set()
+    def unmute(self) -> None:
+        """Look again at whether the cell is muted. Threads: called by any."""
+        self._unmuted.set()
 
-    def gone(self, cell: Cell | None) -> None:
+    def gone(self, cell: TurnTaker | None) -> None:
         """The thread may end."""
         self._tokens.put(None)

@@ -1,7 +1,7 @@
-"""What lies in a mailbox: messages, and what becomes of those that nobody handles.
+"""Envelopes: what lies in a mailbox, and the dead letters of what nobody handled.
 
 A signal between two actors of one node is a bare tuple (action, args, emitter), since nearly all
-messages are that; everything else is a Message.
+messages are that; everything else is an Envelope.
 """
 
 from __future__ import annotations
@@ -43,15 +43,6 @@ class PeerPort(Protocol):
         ...
 
 
-class Congestible(Protocol):
-    """What a sender may have to wait for: a port, or a cell with a full mailbox."""
-
-    @property
-    def congested(self) -> bool:
-        """Whether it is full now."""
-        ...
-
-
 class Asker(Protocol):
     """Who gets the outcome of an ask: a Reply here, a node, a client. Threads: called by any."""
 
@@ -67,14 +58,14 @@ class Asker(Protocol):
 class SharedPayload(msgspec.Struct, eq=False, gc=False):
     """A payload from the wire, shared by the targets of one signal: decoded once, by the first.
 
-    A struct, like Message, since one is made for every message of a link: a class costs 4 x more.
+    A struct, like Envelope, since one is made for every message of a link: a class costs 4 x more.
     Neither is tracked by the collector, which would walk long mailboxes again and again; nothing
     that they hold leads back to them.
     """
 
     payload: bytes
     buffers: Sequence[Buffer]
-    port: Any  # Port | None; None: it came from the door, not from a link
+    port: Any  # PeerPort | None; None: it came from the door, not from a link
     sender: int  # uid; 0 for a client
     number: int
     # Popping is atomic, so targets in several threads can count down without a lock.
@@ -106,7 +97,7 @@ class Envelope(msgspec.Struct, eq=False, frozen=True, gc=False):
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] | None = None
     asker: Any = None  # Asker | None; None: a signal or a tell
-    payload_shared: SharedPayload | None = None  # None: args and kwargs are the arguments
+    shared_payload: SharedPayload | None = None  # None: args and kwargs are the arguments
     sender: str = ""  # name, where it is an actor of this node
     sig: str = ""  # its id in traces, where there are any
     hook: bool = False  # `action` is a hook, on_message or on_view, which no one else can call

@@ -1,15 +1,17 @@
-"""Actors as members of groups: what they call, and how what comes reaches their hooks."""
+"""Members of groups: what actors call to be one, and how what comes reaches their hooks."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any, Protocol
 
 from zactor.kernel import limits
 from zactor.kernel.actors.actor import Actor
+from zactor.kernel.actors.group_message import GroupMessage
 from zactor.kernel.actors.reply import Reply
 from zactor.kernel.errors import (
     AlreadyExists,
@@ -23,30 +25,87 @@ from zactor.kernel.groups import membership_messages
 from zactor.kernel.groups.effects import Cause, GroupTransitional, GroupView
 from zactor.kernel.groups.events import Join, Leave, SessionClosed, SessionOpened, Submit
 from zactor.kernel.groups.names import check_destinations, check_group_name
-from zactor.kernel.homes import at_home
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.client_sessions import MembershipMessage
 from zactor.kernel.messages.groups import GroupData
 from zactor.kernel.messages.service import Service
 from zactor.kernel.messages.views import SessionId
+from zactor.kernel.runtime.backpressure import Congestible
 from zactor.kernel.runtime.envelope import Envelope, SharedPayload
-from zactor.kernel.sessions.session_queue import QueuedSession, SessionCommand, SessionQueue
+from zactor.kernel.runtime.outcomes import Outcomes, Receiver
+from zactor.kernel.runtime.route import Reactor
+from zactor.kernel.sessions.session_queue import (
+    QueuedSession,
+    QueuedSessionUser,
+    SessionCommand,
+    SessionQueue,
+)
 from zactor.kernel.wire.payload import Policy, decode_message, encode_message
 
-if TYPE_CHECKING:
-    from zactor.kernel.runtime.cell import Cell
+
+class MemberCell(Reactor, Receiver, Protocol):
+    """An actor as a member of groups sees it."""
+
+    actor: Any
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it was asked to stop: it is on its way out of all groups."""
+        ...
+
+    def mute_until(self, receiver: Congestible) -> None:
+        """After this message have it handle no other until `receiver` is below its limit."""
+        ...
 
 
-@at_home
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupMessage:
-    """A message to groups, as `on_message` gets it."""
+class ActorGroups:
+    """What all members of groups share. Threads: any, but where it says the host's.
 
-    sender: str  # #session#node; an actor's session has the actor's name
-    groups: tuple[str, ...]  # all that it was sent to
-    value: Any  # as it was sent; bytes where the sender is no actor
-    service: Service
-    transitional: bool  # after the transitional signal: members that were lost may not have it
+    The host's thread is that of the group engine's shell.
+    """
+
+    def __init__(
+        self,
+        me: NodeId,
+        session_queue: SessionQueue,
+        outcomes: Outcomes,
+        policy: Policy,
+        promise: Callable[[str, str], Reply[None]],
+    ) -> None:
+        """Args:
+        me: the node's present life.
+        promise: makes a Reply of an actor and what was asked of it, still to end.
+        """
+        self.me = me
+        self.session_queue = session_queue
+        self.outcomes = outcomes
+        self.policy = policy
+        self.promise = promise
+        self._woken: list[Reactor] = []  # the host's: to be woken after this round of it
+
+    def arrived(self, cell: Reactor, message: Envelope) -> None:
+        """Put into a mailbox what came for a member. The host's thread."""
+        if cell.limit <= len(cell.mailbox):
+            cell.admit(message, None)
+            return
+        cell.mailbox.append(message)
+        if cell.idle:
+            cell.idle = False
+            self.wake_later(cell)
+
+    def wake_later(self, *cells: Reactor) -> None:
+        """Wake them when this round of deliveries is in. The host's thread.
+
+        Waking gives the interpreter lock away: see Remoting, where a batch is put in first.
+        """
+        if not self._woken:
+            asyncio.get_running_loop().call_soon(self._wake)
+        self._woken += cells
+
+    def _wake(self) -> None:
+        woken, self._woken = self._woken, []
+        for cell in woken:
+            cell.dispatcher.ready(cell)
 
 
 class GroupPayload(SharedPayload):
@@ -68,15 +127,13 @@ class GroupPayload(SharedPayload):
         return (message,), {}
 
 
-class Member:
+class Member(QueuedSessionUser):
     """One actor's session. The actor's own thread calls what comes first, the host's the rest."""
 
-    def __init__(self, cell: Cell, session_queue: SessionQueue, me: NodeId) -> None:
-        """Args: me: the node's present life."""
-        self._me = me
+    def __init__(self, cell: MemberCell, shared: ActorGroups) -> None:
         self._cell = cell
-        self._session_queue = session_queue
-        self._queued = QueuedSession(session_queue, cell.name, self)
+        self._shared = shared
+        self._session = QueuedSession(shared.session_queue, cell.name, self)
         self._groups: set[str] = set()  # that the actor has asked to be in
         # Not ended yet, by what was wanted of which group, the oldest first.
         self._awaited: dict[tuple[type[Join] | type[Leave], str], deque[Reply[None]]] = {}
@@ -114,9 +171,9 @@ class Member:
 
     def _change(self, command: Join | Leave) -> Reply[None]:
         what = "join" if isinstance(command, Join) else "leave"
-        reply: Reply[None] = self._cell.runtime.promise(self._cell.name, what)
+        reply: Reply[None] = self._shared.promise(self._cell.name, what)
         self._awaited.setdefault((type(command), command.group), deque()).append(reply)
-        self._queued.put(command)
+        self._session.put(command)
         return reply
 
     def multicast(
@@ -130,41 +187,42 @@ class Member:
         """
         names = check_destinations(groups)
         cell = self._cell
-        payload = encode_message(value, cell.runtime.policy)
+        payload = encode_message(value, self._shared.policy)
         if len(payload) > limits.GROUP_PAYLOAD_BYTES_MAX:
             most = limits.GROUP_PAYLOAD_BYTES_MAX
             raise ConfigError(f"a group message of {len(payload)} bytes: the limit is {most}")
-        self._queued.put(Submit(cell.name, service, names, payload, discard))
-        reply: Reply[None] = cell.runtime.promise(cell.name, "multicast")
-        self._session_queue.when_free(reply)
+        self._session.put(Submit(cell.name, service, names, payload, discard))
+        reply: Reply[None] = self._shared.promise(cell.name, "multicast")
+        session_queue = self._shared.session_queue
+        session_queue.when_free(partial(reply.set_result, None))
         if not reply.done():
-            cell.hold(self._session_queue)  # who doesn't await it pauses after this message
+            cell.mute_until(session_queue)  # who doesn't await it pauses after this message
         return reply
 
     def close(self) -> None:
         """End the session: the actor is gone. Threads: any."""
         if not self._is_closed:
             self._is_closed = True
-            self._queued.put(SessionClosed(self._cell.name))
+            self._session.put(SessionClosed(self._cell.name))
             self._fail(NotDelivered(f"{self._cell.name} has stopped"))
 
     def consumed(self, count: int) -> None:
         """So many messages left the mailbox. Threads: any."""
-        self._queued.consumed(count)
+        self._session.consumed(count)
 
     # -- from the host -----------------------------------------------------------------------
     def on_message(self, data: GroupData, transitional: bool) -> None:
         """A message to a group of the actor, or to itself."""
-        self._session_queue.look()
-        if self._cell.ending is not None:  # it is on its way out of all groups
-            self._queued.consumed(1)
+        self._shared.session_queue.look()
+        if self._cell.is_leaving:
+            self._session.consumed(1)
             return
-        payload_shared = GroupPayload(
+        shared_payload = GroupPayload(
             data.payload, (), self, 0, 0, data=data, transitional=transitional
         )
         sender = str(SessionId(data.sender, data.session))
-        message = Envelope("on_message", payload_shared=payload_shared, sender=sender, hook=True)
-        self._cell.runtime.arrived(self._cell, message)
+        message = Envelope("on_message", shared_payload=shared_payload, sender=sender, hook=True)
+        self._shared.arrived(self._cell, message)
 
     def on_group_view(self, change: GroupView) -> None:
         """A group of the actor has a new membership."""
@@ -187,21 +245,21 @@ class Member:
         match command:
             case SessionOpened():
                 self._groups.clear()
-                cell.runtime.failure(cell, "join", error)
+                self._shared.outcomes.failure(cell, "join", error)
                 self._fail(error)
             case Submit():
                 target = " ".join(command.groups)
-                cell.runtime.dead(cell.name, target, "multicast", text_of(error))
+                self._shared.outcomes.dead(cell.name, target, "multicast", text_of(error))
             case Join() | Leave():
                 self._settle(type(command), command.group, error)
 
     def _id(self) -> SessionId:
-        return SessionId(self._me, self._cell.name)
+        return SessionId(self._shared.me, self._cell.name)
 
     def _show(self, view: MembershipMessage) -> None:
         cell = self._cell
-        if self._sees_views and cell.ending is None:
-            cell.runtime.arrived(cell, Envelope("on_view", (view,), {}, hook=True))
+        if self._sees_views and not cell.is_leaving:
+            self._shared.arrived(cell, Envelope("on_view", (view,), {}, hook=True))
 
     def _settle(
         self, kind: type[Join] | type[Leave], group: str, error: ZactorError | None = None

@@ -1,4 +1,4 @@
-"""How an actor begins and ends: made, on_start, on_stop, down. All in the actor's own thread.
+"""Lifecycle of an actor: made, on_start, on_stop, down. All in the actor's own thread.
 
 But for an on_stop that doesn't end: `expire` takes the actor down without it, from any thread.
 """
@@ -11,18 +11,16 @@ import math
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from zactor.kernel import limits
-from zactor.kernel.actors.actor import Actor, current_cell
+from zactor.kernel.actors.actor import Actor, ActorCell, Handler, current_cell
 from zactor.kernel.actors.user_errors import harmless
 from zactor.kernel.errors import ActorError, NotDelivered, TimedOut, said
-
-if TYPE_CHECKING:
-    from zactor.kernel.runtime.cell import Cell
-    from zactor.kernel.runtime.runtime import Runtime
+from zactor.kernel.runtime.dispatcher import Dispatcher, TurnTaker
+from zactor.kernel.runtime.outcomes import Outcomes, Receiver
 
 
 class Phase(enum.Enum):
@@ -52,7 +50,62 @@ class Ending:
         return self.at_once or time.monotonic() >= self.until
 
 
-def begin(cell: Cell, build: Callable[[], Any], started: Future[None]) -> None:
+class LifeHost(Protocol):
+    """What the lives of all cells of a runtime share."""
+
+    @property
+    def lock(self) -> AbstractContextManager[object]:
+        """Guards phases, endings and limits."""
+        ...
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """Who is told what becomes of messages."""
+        ...
+
+    @property
+    def shared(self) -> Dispatcher:
+        """Who gives the last turns to cells that are down."""
+        ...
+
+    @property
+    def leaving(self) -> dict[LivingCell, float]:
+        """Whose on_stop runs, and until when it may; time.monotonic()."""
+        ...
+
+
+class LivingCell(ActorCell, Receiver, TurnTaker, Protocol):
+    """A cell, as far as its life changes it. See Cell."""
+
+    actor: Any
+    handlers: dict[str, Handler]
+    dispatcher: Dispatcher
+    limit: int
+    idle: bool
+    attention: bool
+    phase: Phase
+    ending: Ending | None
+    task: asyncio.Task[Any] | None
+
+    @property
+    def host(self) -> LifeHost:
+        """What it shares with the others."""
+        ...
+
+    def busy(self, action: str, task: asyncio.Task[Any] | None) -> None:
+        """Note what is being awaited; "" is nothing."""
+        ...
+
+    def after(self) -> None:
+        """End the turn: be scheduled again, be muted, be stopped or be idle."""
+        ...
+
+    def forget(self, reason: str) -> None:
+        """It is down: nobody finds it any more."""
+        ...
+
+
+def begin(cell: LivingCell, build: Callable[[], Any], started: Future[None]) -> None:
     """Make the actor and run on_start."""
     try:
         token = current_cell.set(cell)
@@ -78,7 +131,7 @@ def begin(cell: Cell, build: Callable[[], Any], started: Future[None]) -> None:
 
 
 async def _begin_later(
-    cell: Cell, waiting: Coroutine[Any, Any, Any], started: Future[None]
+    cell: LivingCell, waiting: Coroutine[Any, Any, Any], started: Future[None]
 ) -> None:
     cell.busy("on_start", asyncio.current_task())
     try:
@@ -93,15 +146,15 @@ async def _begin_later(
         _begun(cell, started)
 
 
-def _begun(cell: Cell, started: Future[None]) -> None:
-    with cell.runtime.lock:
+def _begun(cell: LivingCell, started: Future[None]) -> None:
+    with cell.host.lock:
         cell.phase = Phase.RUNNING if cell.ending is None else Phase.STOPPING
-    cell.runtime.note("actor_up", {"actor": cell.name, "inc": cell.uid})
+    cell.host.outcomes.note("actor_up", {"actor": cell.name, "inc": cell.uid})
     started.set_result(None)
     cell.after()
 
 
-def _stillborn(cell: Cell, started: Future[None], error: BaseException) -> None:
+def _stillborn(cell: LivingCell, started: Future[None], error: BaseException) -> None:
     if isinstance(error, asyncio.CancelledError):
         error = NotDelivered(f"{cell.name} was stopped while it started")
     if _is_first_to_end(cell):
@@ -110,7 +163,7 @@ def _stillborn(cell: Cell, started: Future[None], error: BaseException) -> None:
 
 
 def request_end(
-    cell: Cell,
+    cell: LivingCell,
     reason: str,
     *,
     at_once: bool,
@@ -120,7 +173,7 @@ def request_end(
     """Have a cell end, or end sooner than it was going to. Threads: any."""
     future: Future[None] = Future()
     future.set_running_or_notify_cancel()  # who waits for it may give up, the end still comes
-    with cell.runtime.lock:
+    with cell.host.lock:
         if cell.phase is Phase.DOWN:
             future.set_result(None)
             return future
@@ -134,22 +187,22 @@ def request_end(
             cell.phase = Phase.STOPPING
     cell.attention = True
     if at_once:
-        cell.runtime.sweep(cell, reason)
+        cell.host.outcomes.sweep(cell, reason)
         task = cell.task
         if task is not None and not by_itself:
             task.get_loop().call_soon_threadsafe(task.cancel)
-        cell.dispatcher.nudge()
+        cell.dispatcher.unmute()
     if cell.idle:
         cell.idle = False
         cell.dispatcher.ready(cell)
     return future
 
 
-def end(cell: Cell, ending: Ending) -> None:
+def end(cell: LivingCell, ending: Ending) -> None:
     """Run on_stop and go. Between two messages."""
     cell.phase = Phase.LEAVING
     dispatcher = cell.dispatcher  # it loses this when it is given up meanwhile
-    cell.runtime.leaving[cell] = time.monotonic() + limits.STOP_HOOK_S
+    cell.host.leaving[cell] = time.monotonic() + limits.STOP_HOOK_S
     try:
         waiting = cell.actor.on_stop(ending.reason)
     except BaseException as error:
@@ -164,7 +217,7 @@ def end(cell: Cell, ending: Ending) -> None:
         _ended(cell, ending, None)
 
 
-async def _end_later(cell: Cell, waiting: Coroutine[Any, Any, Any], ending: Ending) -> None:
+async def _end_later(cell: LivingCell, waiting: Coroutine[Any, Any, Any], ending: Ending) -> None:
     ending.task = asyncio.current_task()
     if ending.error is not None:  # after the task: see cut_off
         waiting.close()
@@ -182,11 +235,11 @@ async def _end_later(cell: Cell, waiting: Coroutine[Any, Any, Any], ending: Endi
         _ended(cell, ending, None)
 
 
-def cut_off(cell: Cell, error: ActorError) -> None:
+def cut_off(cell: LivingCell, error: ActorError) -> None:
     """Cancel an async on_stop; soon the actor is down in any case. Threads: any."""
     ending = cell.ending
     assert ending is not None, cell.name
-    cell.runtime.leaving[cell] = time.monotonic() + limits.STOP_CANCEL_S
+    cell.host.leaving[cell] = time.monotonic() + limits.STOP_CANCEL_S
     ending.error = error
     task = ending.task  # after the error: see _end_later
     if task is not None:
@@ -194,13 +247,16 @@ def cut_off(cell: Cell, error: ActorError) -> None:
             task.get_loop().call_soon_threadsafe(task.cancel)
 
 
-def expire(runtime: Runtime) -> None:
-    """Let no on_stop run beyond its time. Threads: any, called again and again."""
+def expire(leaving: dict[LivingCell, float]) -> None:
+    """Let no on_stop run beyond its time. Threads: any, called again and again.
+
+    Args: leaving: see LifeHost.
+    """
     now = time.monotonic()
-    for cell, deadline in list(runtime.leaving.items()):
+    for cell, deadline in list(leaving.items()):
         ending = cell.ending
         if ending is None or cell.phase is Phase.DOWN:
-            runtime.leaving.pop(cell, None)
+            leaving.pop(cell, None)
         elif now < deadline:
             continue
         elif ending.task is not None and ending.error is None:
@@ -212,20 +268,20 @@ def expire(runtime: Runtime) -> None:
             _ended(cell, ending, None)
 
 
-def _ended(cell: Cell, ending: Ending, error: BaseException | None) -> None:
+def _ended(cell: LivingCell, ending: Ending, error: BaseException | None) -> None:
     if not _is_first_to_end(cell):
         return
     error = ending.error or error
     if error is not None:
         ending.error = harmless(error)
-        cell.runtime.failure(cell, "on_stop", error)
-    cell.runtime.note("actor_down", {"actor": cell.name, "inc": cell.uid})
+        cell.host.outcomes.failure(cell, "on_stop", error)
+    cell.host.outcomes.note("actor_down", {"actor": cell.name, "inc": cell.uid})
     _down(cell, ending.reason)
 
 
-def _is_first_to_end(cell: Cell) -> bool:
+def _is_first_to_end(cell: LivingCell) -> bool:
     """Whether the caller has to take it down; an on_stop that was given up may end later."""
-    with cell.runtime.lock:
+    with cell.host.lock:
         if cell.phase is Phase.DOWN:
             return False
         cell.phase = Phase.DOWN
@@ -233,11 +289,11 @@ def _is_first_to_end(cell: Cell) -> bool:
     return True
 
 
-def _down(cell: Cell, reason: str) -> None:
-    runtime = cell.runtime
+def _down(cell: LivingCell, reason: str) -> None:
+    host = cell.host
     ending = cell.ending
-    runtime.forget(cell, reason)
-    runtime.sweep(cell, reason)
+    cell.forget(reason)
+    host.outcomes.sweep(cell, reason)
     cell.dispatcher.gone(cell)
     cell.actor = None
     cell.handlers = {}
@@ -245,9 +301,9 @@ def _down(cell: Cell, reason: str) -> None:
     cell.busy("", None)
     # A producer that looked at the limit before it changed may still append: it sees that the
     # cell is idle and asks for a turn, in which the message is swept out.
-    cell.dispatcher = runtime.shared
+    cell.dispatcher = host.shared
     cell.idle = True
-    runtime.sweep(cell, reason)
+    host.outcomes.sweep(cell, reason)
     if ending is not None:
         for future in ending.futures:
             if ending.error is not None:

@@ -1,4 +1,4 @@
-"""What becomes of messages: accepted, handled, failed or dead, each told to whom it concerns.
+"""Outcomes of messages: handled, failed, or a dead letter; whoever waits is told.
 
 A signal that isn't handled becomes a dead letter at its sender's node; an ask that isn't ends with
 an error at who asked. Nothing ends in silence.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -25,10 +26,7 @@ from zactor.kernel.errors import (
 )
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.actors import Undelivered
-from zactor.kernel.runtime.cell import Cell
-from zactor.kernel.runtime.directory import Directory
-from zactor.kernel.runtime.envelope import AnyEnvelope, DeadLetter, Envelope
-from zactor.kernel.wire.payload import check_policy
+from zactor.kernel.runtime.envelope import AnyEnvelope, DeadLetter, Envelope, PeerPort
 
 log = structlog.get_logger()
 
@@ -38,25 +36,36 @@ FailureSink = Callable[[str, str, str], None]
 """Called with actor, action and error when an action raised. Threads: any."""
 
 
+class Receiver(Protocol):
+    """Whom a message was for, as far as its outcome depends on it."""
+
+    name: str
+    uid: int
+    mailbox: deque[AnyEnvelope]
+
+    def is_driven_out(self, error: BaseException) -> bool:
+        """Whether the error is for who drives the loop: Ctrl-C came there."""
+        ...
+
+
 class Outcomes:
-    """The part of a Runtime that gives each message its end. Threads: all by any."""
+    """Gives each message of one node its end. Threads: all by any."""
 
     def __init__(
         self,
         node: NodeId | str,
-        policy: str,
+        *,
         dead_letter: DeadLetterSink,
-        trace: TraceSink | None,
+        trace: TraceSink | None = None,
         failed: FailureSink | None = None,
     ) -> None:
-        self._on_failure = failed
+        """Args: as of Runtime."""
         self.node = str(node)
         self.node_name = node.name if isinstance(node, NodeId) else node
-        self.policy = check_policy(policy)
         self.trace = trace
-        self.directory = Directory(self.node_name)
-        self.numbers = itertools.count(1)
+        self.numbers = itertools.count(1)  # of this node's signals, as far as somebody needs one
         self._dead_letter = dead_letter
+        self._failed = failed
 
     # -- the event log -----------------------------------------------------------------------
     def sig(self, number: int) -> str:
@@ -109,25 +118,15 @@ class Outcomes:
             )
         )
 
-    def put(self, cell: Cell, message: AnyEnvelope, sender: Cell | None) -> None:
-        """Give a message from this node to a cell of this node.
-
-        Raises:
-            MailboxFull: its mailbox is full and its policy is to refuse.
-        """
-        if not isinstance(message, tuple) and message.sig:
-            self.note_accept(message.sig, message.sender, cell.name)
-        cell.put(message, sender)
-
     def refuse(
         self,
-        cell: Cell,
+        receiver: Receiver,
         message: AnyEnvelope,
         error: MailboxFull | NotDelivered,
         *,
         taken: bool = False,
     ) -> None:
-        """Let whoever sent it know that `cell` won't handle the message.
+        """Let whoever sent it know that `receiver` won't handle the message.
 
         Args: taken: its credit is counted already.
 
@@ -139,88 +138,83 @@ class Outcomes:
             if isinstance(error, MailboxFull):
                 raise error
             action, _, sender = message
-            self.dead(sender, cell.name, action, reason)
+            self.dead(sender, receiver.name, action, reason)
             return
-        payload_shared = message.payload_shared
-        port = None if payload_shared is None else payload_shared.port
-        if (
-            payload_shared is not None
-            and port is not None
-            and not taken
-            and payload_shared.is_last_taken()
-        ):
+        shared = message.shared_payload
+        port = None if shared is None else shared.port
+        if shared is not None and port is not None and not taken and shared.is_last_taken():
             port.consumed(1)
         if message.asker is not None:
             message.asker.set_error(error)
         elif message.hook:  # of a group: nobody waits to hear of it
-            self.dead(message.sender, cell.name, message.action, reason)
-        elif payload_shared is not None and port is not None:
-            self.bounce(
-                port, cell.uid, payload_shared.sender, payload_shared.number, message.action, reason
-            )
+            self.dead(message.sender, receiver.name, message.action, reason)
+        elif shared is not None and port is not None:
+            self.bounce(port, receiver.uid, shared.sender, shared.number, message.action, reason)
         else:
             if isinstance(error, MailboxFull):
-                self.note_dead(message.sig, message.sender, cell.name, reason)
+                self.note_dead(message.sig, message.sender, receiver.name, reason)
                 raise error
-            self.dead(message.sender, cell.name, message.action, reason, sig=message.sig)
+            self.dead(message.sender, receiver.name, message.action, reason, sig=message.sig)
 
     def bounce(
-        self, port: Any, target: int, sender: int, number: int, action: str, reason: str
+        self, port: PeerPort, target: int, sender: int, number: int, action: str, reason: str
     ) -> None:
         """Tell a node that a signal of its won't be handled here."""
         port.put(Undelivered((target,), sender, number, action, reason))
 
-    def sweep(self, cell: Cell, reason: str) -> None:
+    def sweep(self, receiver: Receiver, reason: str) -> None:
         """Refuse all that waits in a mailbox."""
         error = NotDelivered(reason)
         while True:
             try:
-                message = cell.mailbox.popleft()
+                message = receiver.mailbox.popleft()
             except IndexError:
                 return
-            self.refuse(cell, message, error)
+            self.refuse(receiver, message, error)
 
-    def fail(self, cell: Cell, message: AnyEnvelope, error: BaseException) -> None:
+    def fail(self, receiver: Receiver, message: AnyEnvelope, error: BaseException) -> None:
         """An action raised: log it and tell its asker.
 
         Raises:
             KeyboardInterrupt: `error` is one, and somebody drives the loop.
         """
-        if cell.is_driven_out(error):
-            self.interrupt(cell, message)
+        if receiver.is_driven_out(error):
+            self.interrupt(receiver, message)
             raise error
         action = message[0] if isinstance(message, tuple) else message.action
         if isinstance(error, NoSuchAction):
-            self._unknown(cell, message, error)
+            self._unknown(receiver, message, error)
             return
-        failure = self.failure(cell, action, error)
+        failure = self.failure(receiver, action, error)
         if not isinstance(message, tuple) and message.asker is not None:
             message.asker.set_error(failure)
 
-    def _unknown(self, cell: Cell, message: AnyEnvelope, error: NoSuchAction) -> None:
+    def _unknown(self, receiver: Receiver, message: AnyEnvelope, error: NoSuchAction) -> None:
         """Nobody has failed but the caller: an ask ends so, all else is a dead letter."""
         if not isinstance(message, tuple) and message.asker is not None:
             message.asker.set_error(NoSuchAction(text_of(error)))
         else:
-            self.refuse(cell, message, NotDelivered(text_of(error)), taken=True)
+            self.refuse(receiver, message, NotDelivered(text_of(error)), taken=True)
 
-    def interrupt(self, cell: Cell, message: AnyEnvelope) -> None:
+    def interrupt(self, receiver: Receiver, message: AnyEnvelope) -> None:
         """An action was cancelled half-way, or by Ctrl-C."""
         action = message[0] if isinstance(message, tuple) else message.action
-        reason = f"{cell.name} was stopped in the middle of {action}"
-        log.warning("action_interrupted", node=self.node_name, actor=cell.name, action=action)
+        reason = f"{receiver.name} was stopped in the middle of {action}"
+        log.warning("action_interrupted", node=self.node_name, actor=receiver.name, action=action)
         if not isinstance(message, tuple) and message.asker is not None:
             message.asker.set_error(OutcomeUnknown(reason))
 
-    def unreadable(self, cell: Cell, message: Envelope, error: BaseException) -> None:
+    def unreadable(self, receiver: Receiver, message: Envelope, error: BaseException) -> None:
         """The arguments of a message can't be decoded."""
-        failure = self.failure(cell, message.action, error)
+        failure = self.failure(receiver, message.action, error)
         if message.asker is not None:
             message.asker.set_error(failure)
         else:
-            self.refuse(cell, message, NotDelivered(f"unreadable: {text_of(error)}"), taken=True)
+            self.refuse(
+                receiver, message, NotDelivered(f"unreadable: {text_of(error)}"), taken=True
+            )
 
-    def failure(self, cell: Cell, action: str, error: BaseException) -> RemoteActionError:
+    def failure(self, receiver: Receiver, action: str, error: BaseException) -> RemoteActionError:
         """Log what an action raised and return what the asker gets for it."""
         # The first frame is the runtime's own.
         trace = error.__traceback__
@@ -229,18 +223,18 @@ class Outcomes:
         log.error(
             "action_failed",
             node=self.node_name,
-            actor=cell.name,
+            actor=receiver.name,
             action=action,
             error=said(error),
             exception=text,
         )
-        if self._on_failure is not None:
-            self._on_failure(cell.name, action, said(error))
+        if self._failed is not None:
+            self._failed(receiver.name, action, said(error))
         return RemoteActionError(
             text_of(error),
             remote_type=type(error).__name__,
             traceback=text,
             node=self.node_name,
-            actor=cell.name,
+            actor=receiver.name,
             action=action,
         )

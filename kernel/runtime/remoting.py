@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakSet
 
 import structlog
@@ -21,21 +21,18 @@ from zactor.kernel.errors import (
     from_wire,
     text_of,
 )
-from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.actors import Ask, Failure, Signal, Undelivered
 from zactor.kernel.messages.actors import Reply as ReplyItem
-from zactor.kernel.runtime.directory import Place
+from zactor.kernel.runtime.cell import Cell
+from zactor.kernel.runtime.directory import Directory, Place
 from zactor.kernel.runtime.envelope import Envelope, PeerPort, SharedPayload
-from zactor.kernel.runtime.outcomes import DeadLetterSink, FailureSink, Outcomes, TraceSink
+from zactor.kernel.runtime.outcomes import Outcomes
 from zactor.kernel.wire.bulky import Buffer, Bulky
 from zactor.kernel.wire.payload import Policy, decode_value, encode_plain, encode_value, parts_of
 
-if TYPE_CHECKING:
-    from zactor.kernel.runtime.cell import Cell
-
+log = structlog.get_logger()
 
 Outcome = ReplyItem | Failure | Bulky
-
 """How an ask of a client's door ends; a Bulky holds a Reply."""
 
 
@@ -126,21 +123,15 @@ def failure_of(request: int, error: BaseException) -> Failure:
     return Failure(request, kind, message, fields)
 
 
-log = structlog.get_logger()
+class Remoting:
+    """The messages between this node's actors and those of other nodes. Threads: all by any."""
 
-
-class Remoting(Outcomes):
-    """The part of a Runtime that faces other nodes. Threads: all by any."""
-
-    def __init__(
-        self,
-        node: NodeId | str,
-        policy: str,
-        dead_letter: DeadLetterSink,
-        trace: TraceSink | None,
-        failed: FailureSink | None = None,
-    ) -> None:
-        super().__init__(node, policy, dead_letter, trace, failed)
+    def __init__(self, directory: Directory[Cell], outcomes: Outcomes, policy: Policy) -> None:
+        """Args: policy: what may travel."""
+        self._directory = directory
+        self._cells = directory.cells
+        self._outcomes = outcomes
+        self._policy = policy
         self._pending: dict[int, Pending] = {}
         self._requests = itertools.count(1)
         # Of lives that are over. An entry can matter only to who still holds the port, by a place
@@ -149,7 +140,7 @@ class Remoting(Outcomes):
         self._lost: WeakSet[PeerPort] = WeakSet()
 
     # -- out ---------------------------------------------------------------------------------
-    def ask_there(
+    def ask(
         self,
         place: Place,
         action: str,
@@ -172,7 +163,7 @@ class Remoting(Outcomes):
         ask = Ask(place.uid, sender, request, action, payload)
         self._pending[request] = Pending(port, place.name, action, reply, done)
         if reply is not None and reply.has_timeout():
-            reply.add_done_callback(lambda _: self._forget_request(request))
+            reply.add_done_callback(lambda _: self.forget(request))
         try:
             port.put(Bulky(ask, buffers) if buffers else ask)
         except MailboxFull:
@@ -183,7 +174,7 @@ class Remoting(Outcomes):
             self._fail(request, NotDelivered(f"{port.node} is gone"))
         return request
 
-    def tell_there(
+    def tell(
         self,
         place: Place,
         action: str,
@@ -198,14 +189,15 @@ class Remoting(Outcomes):
             MailboxFull: the hard limit of its link is reached.
         """
         assert place.port is not None, place
-        number = next(self.numbers)
-        sig = self.sig(number)
-        self.note_accept(sig, name, place.name)
+        outcomes = self._outcomes
+        number = next(outcomes.numbers)
+        sig = outcomes.sig(number)
+        outcomes.note_accept(sig, name, place.name)
         signal = Signal((place.uid,), sender, number, action, payload)
         try:
             place.port.put(Bulky(signal, buffers) if buffers else signal)
         except MailboxFull as error:
-            self.note_dead(sig, name, place.name, str(error))
+            outcomes.note_dead(sig, name, place.name, str(error))
             raise
 
     def fail_pending(self, port: PeerPort | None, error_of: Callable[[str], ZactorError]) -> None:
@@ -223,7 +215,8 @@ class Remoting(Outcomes):
         if pending.done is not None:
             pending.done(failure_of(request, error))
 
-    def _forget_request(self, request: int) -> None:
+    def forget(self, request: int) -> None:
+        """Nobody waits for the outcome of that ask any more."""
         self._pending.pop(request, None)
 
     # -- in ----------------------------------------------------------------------------------
@@ -237,7 +230,7 @@ class Remoting(Outcomes):
                     buffers = item.buffers
                     item = item.item
                 if type(item) is Signal:
-                    self._signalled(port, item, buffers, woken)
+                    self.signalled(port, item, buffers, woken)
                 elif type(item) is Ask:
                     self._asked(port, item, buffers)
                 elif type(item) is ReplyItem:
@@ -245,15 +238,14 @@ class Remoting(Outcomes):
                 elif type(item) is Failure:
                     self._failed(item)
                 elif type(item) is Undelivered:
-                    for uid in item.targets:
-                        self._dead_there(item.sender, uid, item.action, item.number, item.reason)
+                    self.returned(item)
                 else:
                     log.error("unexpected_item", node=str(port.node), kind=type(item).__name__)
         finally:
             for cell in woken:
                 cell.dispatcher.ready(cell)
 
-    def _signalled(
+    def signalled(
         self, port: PeerPort, item: Signal, buffers: Sequence[Buffer], woken: list[Cell]
     ) -> None:
         """Put a signal into its targets' mailboxes; the cells that slept are added to `woken`.
@@ -266,17 +258,17 @@ class Remoting(Outcomes):
             port.consumed(1)
             return
         left = [None] * (len(targets) - 1) if len(targets) > 1 else None
-        payload_shared = SharedPayload(item.payload, buffers, port, item.sender, item.number, left)
+        payload = SharedPayload(item.payload, buffers, port, item.sender, item.number, left)
         sig = sender = ""
-        if self.trace is not None:
+        if self._outcomes.trace is not None:
             sig = f"{port.node}#{item.number}"
-            sender = self.directory.name_of(item.sender)
+            sender = self._directory.name_of(item.sender)
         for uid in targets:
-            cell = self.directory.cells.get(uid)
+            cell = self._cells.get(uid)
             if cell is None:
-                self._bounce(port, uid, item, payload_shared)
+                self._bounce(port, uid, item, payload)
                 continue
-            message = Envelope(item.action, (), None, None, payload_shared, sender, sig)
+            message = Envelope(item.action, (), None, None, payload, sender, sig)
             if cell.limit <= len(cell.mailbox):
                 cell.admit(message, None)
                 continue
@@ -285,26 +277,25 @@ class Remoting(Outcomes):
                 cell.idle = False
                 woken.append(cell)
 
-    def _bounce(
-        self, port: PeerPort, uid: int, item: Signal, payload_shared: SharedPayload
-    ) -> None:
-        if payload_shared.is_last_taken():
+    def _bounce(self, port: PeerPort, uid: int, item: Signal, payload: SharedPayload) -> None:
+        if payload.is_last_taken():
             port.consumed(1)
-        reason = f"no such actor on {self.node_name}: {self.directory.name_of(uid)}"
-        self.bounce(port, uid, item.sender, item.number, item.action, reason)
+        reason = f"no such actor on {self._outcomes.node_name}: {self._directory.name_of(uid)}"
+        self._outcomes.bounce(port, uid, item.sender, item.number, item.action, reason)
 
     def _asked(self, port: PeerPort, item: Ask, buffers: Sequence[Buffer]) -> None:
-        cell = self.directory.cells.get(item.target)
-        name = self.directory.name_of(item.target)
+        cell = self._cells.get(item.target)
+        node = self._outcomes.node_name
+        name = self._directory.name_of(item.target)
         asker = RemoteAsker(
-            port, item.request, self.policy, node=self.node_name, actor=name, action=item.action
+            port, item.request, self._policy, node=node, actor=name, action=item.action
         )
         if cell is None:
             port.consumed(1)
-            asker.set_error(NotDelivered(f"no such actor on {self.node_name}: {name}"))
+            asker.set_error(NotDelivered(f"no such actor on {node}: {name}"))
             return
-        payload_shared = SharedPayload(item.payload, buffers, port, item.sender, item.request)
-        cell.put(Envelope(item.action, asker=asker, payload_shared=payload_shared), None)
+        payload = SharedPayload(item.payload, buffers, port, item.sender, item.request)
+        cell.put(Envelope(item.action, asker=asker, shared_payload=payload), None)
 
     def _answered(self, item: ReplyItem, buffers: Sequence[Buffer]) -> None:
         pending = self._pending.pop(item.request, None)
@@ -313,7 +304,7 @@ class Remoting(Outcomes):
         if pending.reply is not None:
             # Unpickled by whoever waits for it, in that thread.
             pending.reply.set_result(
-                item.payload, lambda payload: decode_value(payload, buffers, self.policy)
+                item.payload, lambda payload: decode_value(payload, buffers, self._policy)
             )
         if pending.done is not None:
             pending.done(Bulky(item, buffers) if buffers else item)
@@ -328,15 +319,15 @@ class Remoting(Outcomes):
             pending.done(item)
 
     # -- the end of a node -------------------------------------------------------------------
-    def peer_gone(self, port: PeerPort, lost: Sequence[tuple[object, bool]]) -> None:
+    def peer_dead(self, port: PeerPort, lost: Sequence[tuple[object, bool]]) -> None:
         """That life of that node is over.
 
         Args: lost: what it hasn't acknowledged, and whether it was sent at all.
         """
         self._lost.add(port)
-        self.peer_apart(port, lost)
+        self.peer_out_of_view(port, lost)
 
-    def peer_apart(self, port: PeerPort, lost: Sequence[tuple[object, bool]]) -> None:
+    def peer_out_of_view(self, port: PeerPort, lost: Sequence[tuple[object, bool]]) -> None:
         """That node is out of reach, perhaps not for ever: nothing here waits for it any more.
 
         Args: lost: what will never be handed to it, and whether it was sent at all.
@@ -344,7 +335,7 @@ class Remoting(Outcomes):
         for item, sent in lost:
             inner = item.item if isinstance(item, Bulky) else item
             if isinstance(inner, Ask):
-                what = f"{self.directory.name_of(inner.target)}.{inner.action}"
+                what = f"{self._directory.name_of(inner.target)}.{inner.action}"
                 if sent:
                     error: ZactorError = OutcomeUnknown(f"{what}: {port.node} is gone")
                 else:
@@ -354,15 +345,21 @@ class Remoting(Outcomes):
                 reason = f"{port.node} is gone: " + (
                     "it may have arrived" if sent else "never sent"
                 )
-                for uid in inner.targets:
-                    self._dead_there(inner.sender, uid, inner.action, inner.number, reason)
+                self._dead(inner.targets, inner.sender, inner.number, inner.action, reason)
         # What it acknowledged and didn't answer; its own signals and asks are still handled here.
         self.fail_pending(
             port, lambda what: OutcomeUnknown(f"{what}: {port.node} is gone before it answered")
         )
 
-    def _dead_there(self, sender: int, uid: int, action: str, number: int, reason: str) -> None:
-        name_of = self.directory.name_of
-        self.dead(
-            name_of(sender), name_of(uid), action, reason, number=number, sig=self.sig(number)
-        )
+    def returned(self, item: Undelivered) -> None:
+        """A signal of this node wasn't handled at another."""
+        self._dead(item.targets, item.sender, item.number, item.action, item.reason)
+
+    def _dead(
+        self, targets: Sequence[int], sender: int, number: int, action: str, reason: str
+    ) -> None:
+        outcomes = self._outcomes
+        name_of = self._directory.name_of
+        sig = outcomes.sig(number)
+        for uid in targets:
+            outcomes.dead(name_of(sender), name_of(uid), action, reason, number=number, sig=sig)

@@ -1,57 +1,154 @@
-"""The way of one signal of one actor to all that react to it, compiled when it is first needed."""
+"""Route: the way of one signal of one actor to all that react to it, compiled when first needed."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
 
+from zactor.kernel.actors.emitter import Emitter
 from zactor.kernel.errors import MailboxFull
 from zactor.kernel.groups.events import Submit
 from zactor.kernel.messages.actors import Signal
-from zactor.kernel.runtime.directory import Legs
+from zactor.kernel.messages.service import Service
+from zactor.kernel.runtime.backpressure import Congestible, Sender
+from zactor.kernel.runtime.directory import CompiledRoute, Legs, LocalActor, Targets
+from zactor.kernel.runtime.dispatcher import Dispatcher, TurnTaker
 from zactor.kernel.runtime.envelope import AnyEnvelope, Envelope, SharedPayload
+from zactor.kernel.runtime.outcomes import Outcomes
 from zactor.kernel.wire.bulky import Bulky
-from zactor.kernel.wire.payload import Outsize, encode, encode_whole, parts_of
-
-if TYPE_CHECKING:
-    from zactor.kernel.runtime.cell import Cell
-    from zactor.kernel.runtime.runtime import Runtime
-
+from zactor.kernel.wire.payload import Outsize, Policy, encode, encode_whole, parts_of
 
 Ordered = tuple[Submit, tuple[str, ...]]
-
 """A signal as it goes in group order, and the names of those it is for."""
 
 
-class Route:
-    """Compiled for (cell, action); `forget` makes the next emission compile it again.
+class Reactor(LocalActor, TurnTaker, Protocol):
+    """An actor of this node that signals are put to. See Cell for how that is done."""
 
-    Emitter.emit reads `cells` itself: None says that the way is not so simple, come to `send`.
-    """
+    mailbox: deque[AnyEnvelope]
+    limit: int
+    idle: bool
+    dispatcher: Dispatcher
+
+    def accept(self, message: AnyEnvelope, sender: Sender | None) -> None:
+        """Take in a message from this node."""
+        ...
+
+    def admit(self, message: AnyEnvelope, sender: Sender | None) -> None:
+        """Take in or refuse a message that found `limit <= len(mailbox)`."""
+        ...
+
+
+class RouteTable(Protocol):
+    """Who reacts to what, and where they are."""
+
+    def register(self, route: CompiledRoute) -> None:
+        """Have the route told when that changes."""
+        ...
+
+    def compile(self, route: CompiledRoute, take: Callable[[Legs[Reactor]], None]) -> None:
+        """Call `take` with where an emission goes now."""
+        ...
+
+
+class OrderedWay(Congestible, Protocol):
+    """What carries signals in group order."""
+
+    def make(
+        self,
+        service: Service,
+        targets: Targets,
+        sender: int,
+        number: int,
+        action: str,
+        payload: bytes,
+    ) -> Submit:
+        """Return what carries a signal to reactors on these nodes."""
+        ...
+
+    def put(self, submit: Submit) -> None:
+        """Send what was made."""
+        ...
+
+
+class RouteHost(Protocol):
+    """What all routes of a runtime share."""
+
+    @property
+    def policy(self) -> Policy:
+        """What may travel between nodes."""
+        ...
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """Who is told what becomes of signals."""
+        ...
+
+    @property
+    def directory(self) -> RouteTable:
+        """Where routes are compiled from."""
+        ...
+
+    def in_order(self) -> OrderedWay:
+        """What carries signals in group order.
+
+        Raises:
+            ConfigError: there are no groups here.
+        """
+        ...
+
+
+class Route(Emitter[...]):
+    """Compiled for (emitter, action); `forget` makes the next emission compile it again."""
 
     __slots__ = (
         "__weakref__",
+        "_cells",
+        "_host",
         "_legs",
-        "_runtime",
+        "_sender",
         "action",
-        "cell",
-        "cells",
         "emitter",
         "reactors",
     )
 
-    def __init__(self, runtime: Runtime, cell: Cell, action: str) -> None:
-        self._runtime = runtime
-        self.cell = cell
-        self.emitter = cell.name
+    def __init__(self, host: RouteHost, sender: Sender, action: str) -> None:
+        """Args: sender: who emits."""
+        self._host = host
+        self._sender = sender
+        self.emitter = sender.name
         self.action = action
-        self.cells: tuple[Cell, ...] | None = None
         self.reactors: tuple[str, ...] = ()  # what it was compiled from
-        self._legs: Legs | None = None
+        self._cells: tuple[Reactor, ...] | None = None  # None: the way is not that simple, `send`
+        self._legs: Legs[Reactor] | None = None
 
     def forget(self) -> None:
         """Something it depends on has changed."""
-        self.cells = None
+        self._cells = None
         self._legs = None
+
+    def emit(self, *args: Any) -> None:  # no **kwargs: that would cost a dict for every signal
+        """See Emitter. What nearly all signals do: from actor to actor of one node."""
+        cells = self._cells
+        if cells is None:
+            self.send(args)
+            return
+        message = (self.action, args, self.emitter)
+        refused = None
+        for cell in cells:
+            if cell.limit <= len(cell.mailbox):  # full, closed or never used
+                try:
+                    cell.admit(message, self._sender)
+                except MailboxFull as error:  # the others must have theirs, as in `send`
+                    refused = str(error) if refused is None else f"{refused}; {error}"
+            else:
+                cell.mailbox.append(message)
+                if cell.idle:
+                    cell.idle = False
+                    cell.dispatcher.ready(cell)
+        if refused is not None:
+            raise MailboxFull(refused)
 
     def send(self, args: tuple[Any, ...]) -> int:
         """Send one signal with these objects; returns how many reactors it is on its way to.
@@ -61,101 +158,102 @@ class Route:
             ConfigError: the arguments can't travel; nobody has it.
         """
         legs = self._legs or self._compile()
-        policy = self._runtime.policy
+        policy = self._host.policy
         body = encode(args, {}, policy) if legs.remotes else b""
         whole = encode_whole(args, policy) if legs.ordered else b""
-        return self._send(legs, args, None, body, whole, self.cell)
+        return self._send(legs, args, None, body, whole, self._sender)
 
     def relay(self, payload: bytes) -> int:
         """Send one signal as a client's door took it in, without unpickling it here."""
         legs = self._legs or self._compile()
         count = len(legs.cells)
-        payload_shared = SharedPayload(payload, (), None, 0, 0, [None] * (count - 1))
-        return self._send(legs, (), payload_shared, payload, payload, None)
+        shared_payload = SharedPayload(payload, (), None, 0, 0, [None] * (count - 1))
+        return self._send(legs, (), shared_payload, payload, payload, None)
 
-    def _compile(self) -> Legs:
+    def _compile(self) -> Legs[Reactor]:
         # The lock is held while the result is stored, so no change can come between.
-        self._runtime.directory.compile(self, self._take)
+        self._host.directory.compile(self, self._take)
         legs = self._legs
         return legs if legs is not None else self._compile()
 
-    def _take(self, legs: Legs) -> None:
+    def _take(self, legs: Legs[Reactor]) -> None:
         self._legs = legs
         is_local = not (legs.remotes or legs.ordered or legs.missing)
-        if is_local and self._runtime.trace is None:
-            self.cells = legs.cells
+        if is_local and self._host.outcomes.trace is None:
+            self._cells = legs.cells
 
     def _send(
         self,
-        legs: Legs,
+        legs: Legs[Reactor],
         args: tuple[Any, ...],
-        payload_shared: SharedPayload | None,
+        shared_payload: SharedPayload | None,
         body: bytes | Outsize,
         whole: bytes,
-        sender: Cell | None,
+        sender: Sender | None,
     ) -> int:
-        runtime = self._runtime
+        outcomes = self._host.outcomes
         refused: list[str] = []
-        is_numbered = legs.remotes or legs.ordered or runtime.trace is not None
-        number = next(runtime.numbers) if is_numbered else 0
+        is_numbered = legs.remotes or legs.ordered or outcomes.trace is not None
+        number = next(outcomes.numbers) if is_numbered else 0
         ordered = self._make_ordered(legs, number, whole) if legs.ordered else ()
-        sig = runtime.sig(number)
+        sig = outcomes.sig(number)
         for cell in legs.cells:
             message: AnyEnvelope = (self.action, args, self.emitter)
-            if sig or payload_shared is not None:
+            if sig or shared_payload is not None:
                 message = Envelope(
-                    self.action, args, payload_shared=payload_shared, sender=self.emitter, sig=sig
+                    self.action, args, shared_payload=shared_payload, sender=self.emitter, sig=sig
                 )
             try:
-                runtime.put(cell, message, sender)
+                cell.accept(message, sender)
             except MailboxFull as error:
                 refused.append(str(error))
         for port, uids, names in legs.remotes:
             for name in names:
-                runtime.note_accept(sig, self.emitter, name)
+                outcomes.note_accept(sig, self.emitter, name)
             payload, buffers = parts_of(body)
-            item = Signal(uids, self.cell.uid, number, self.action, payload)
+            item = Signal(uids, self._sender.uid, number, self.action, payload)
             try:
                 port.put(Bulky(item, buffers) if buffers else item)
             except MailboxFull as error:
                 refused.append(str(error))
                 for name in names:
-                    runtime.note_dead(sig, self.emitter, name, str(error))
+                    outcomes.note_dead(sig, self.emitter, name, str(error))
             else:
                 if sender is not None and port.congested:
-                    sender.hold(port)
+                    sender.mute_until(port)
         for submit, names in ordered:
             try:
                 self._put_ordered(submit, sig, names, sender)
             except MailboxFull as error:
                 refused.append(str(error))
         for name, why in legs.missing:
-            runtime.note_accept(sig, self.emitter, name)
-            runtime.dead(self.emitter, name, self.action, why, number=number, sig=sig)
+            outcomes.note_accept(sig, self.emitter, name)
+            outcomes.dead(self.emitter, name, self.action, why, number=number, sig=sig)
         if refused:
             raise MailboxFull("; ".join(refused))
         return legs.count
 
-    def _make_ordered(self, legs: Legs, number: int, payload: bytes) -> list[Ordered]:
+    def _make_ordered(self, legs: Legs[Reactor], number: int, payload: bytes) -> list[Ordered]:
         """What goes in group order, one message for each service; raises before anybody has it."""
-        wires = self._runtime.in_order()
+        way = self._host.in_order()
+        uid = self._sender.uid
         return [
-            (wires.make(service, targets, self.cell.uid, number, self.action, payload), names)
+            (way.make(service, targets, uid, number, self.action, payload), names)
             for service, targets, names in legs.ordered
         ]
 
     def _put_ordered(
-        self, submit: Submit, sig: str, names: tuple[str, ...], sender: Cell | None
+        self, submit: Submit, sig: str, names: tuple[str, ...], sender: Sender | None
     ) -> None:
-        runtime = self._runtime
-        wires = runtime.in_order()
+        outcomes = self._host.outcomes
+        way = self._host.in_order()
         for name in names:
-            runtime.note_accept(sig, self.emitter, name)
+            outcomes.note_accept(sig, self.emitter, name)
         try:
-            wires.queued.put(submit)
+            way.put(submit)
         except MailboxFull as error:
             for name in names:
-                runtime.note_dead(sig, self.emitter, name, str(error))
+                outcomes.note_dead(sig, self.emitter, name, str(error))
             raise
-        if sender is not None and wires.congested:
-            sender.hold(wires)
+        if sender is not None and way.congested:
+            sender.mute_until(way)

@@ -1,4 +1,7 @@
-"""The actors of one node: what its supervisor tells it, what its links bring, what actors ask for.
+"""Runtime: the actors of one node, for its supervisor and for who asks them something.
+
+Its parts: the directory (who is where), outcomes (what becomes of messages), remoting (other
+nodes), and what groups need once they are open.
 
 Threads: every public method may be called by any thread. Nothing that arrives is unpickled here;
 that happens in the thread of the actor it is for.
@@ -8,10 +11,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -20,6 +23,7 @@ from zactor.kernel.actors.reply import Reply, block
 from zactor.kernel.errors import (
     ActorError,
     AlreadyExists,
+    ConfigError,
     MailboxFull,
     NoSuchActor,
     NotDelivered,
@@ -28,24 +32,30 @@ from zactor.kernel.errors import (
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.service import Service
 from zactor.kernel.runtime import lifecycle
+from zactor.kernel.runtime.backpressure import Sender
 from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.cell import Cell
-from zactor.kernel.runtime.directory import Place
+from zactor.kernel.runtime.directory import Directory, Place
 from zactor.kernel.runtime.dispatcher import ActorThread, SharedLoop
-from zactor.kernel.runtime.envelope import Envelope, SharedPayload
-from zactor.kernel.runtime.lifecycle import Phase
-from zactor.kernel.runtime.ordered_signals import Grouped
-from zactor.kernel.runtime.outcomes import DeadLetterSink, FailureSink, TraceSink
-from zactor.kernel.runtime.remoting import DoorAsker, Outcome
+from zactor.kernel.runtime.envelope import Envelope, PeerPort, SharedPayload
+from zactor.kernel.runtime.group_member import ActorGroups, Member
+from zactor.kernel.runtime.lifecycle import LivingCell, Phase
+from zactor.kernel.runtime.ordered_signals import OrderedSignals
+from zactor.kernel.runtime.outcomes import DeadLetterSink, FailureSink, Outcomes, TraceSink
+from zactor.kernel.runtime.remoting import DoorAsker, Outcome, Remoting
 from zactor.kernel.runtime.watchdog import Watchdog
-from zactor.kernel.wire.payload import encode, parts_of
+from zactor.kernel.sessions.session_queue import SessionQueue, at_once
+from zactor.kernel.wire.payload import check_policy, encode, parts_of
+
+if TYPE_CHECKING:  # most programs with a Kernel have no groups: they shall not load the engine
+    from zactor.kernel.sessions.host import GroupHost
 
 log = structlog.get_logger()
 
 EndSink = Callable[[Blueprint, str], None]
 
 
-class Runtime(Grouped):
+class Runtime:
     """Actors, their mailboxes and the ways between them."""
 
     def __init__(
@@ -65,10 +75,16 @@ class Runtime(Grouped):
         failed: called with actor, action and error when an action raised.
         ended: called when an actor stopped by itself, with its blueprint and the reason.
         """
-        super().__init__(node, policy, dead_letter, trace, failed)
+        self.policy = check_policy(policy)
+        self.outcomes = Outcomes(node, dead_letter=dead_letter, trace=trace, failed=failed)
+        self.node_name = self.outcomes.node_name
+        self.directory: Directory[Cell] = Directory(self.node_name)
+        self.remoting = Remoting(self.directory, self.outcomes, self.policy)
+        self.groups: ActorGroups | None = None  # None: no groups here
+        self.ordered: OrderedSignals | None = None  # the same
         self.lock = threading.RLock()
-        self.leaving: dict[Cell, float] = {}  # whose on_stop runs; time.monotonic() of its end
-        self.shared = SharedLoop(partial(lifecycle.expire, self))
+        self.leaving: dict[LivingCell, float] = {}  # see LifeHost
+        self.shared = SharedLoop(partial(lifecycle.expire, self.leaving))
         self._ended = ended
         self._blueprints: dict[int, Blueprint] = {}
         self._threads: dict[int, ActorThread] = {}
@@ -92,7 +108,7 @@ class Runtime(Grouped):
             lifecycle.request_end(cell, "the node stops", at_once=True)
             for cell in list(self.directory.cells.values())
         ]
-        self.fail_pending(None, lambda what: OutcomeUnknown(f"{what}: this node stops"))
+        self.remoting.fail_pending(None, lambda what: OutcomeUnknown(f"{what}: this node stops"))
         if self.shared.thread is None:
             self.shared.drive(lambda: all(future.done() for future in ends), timeout_s)
         else:
@@ -110,7 +126,7 @@ class Runtime(Grouped):
                 if thread.thread.is_alive():
                     log.warning("actor_thread_stuck", thread=thread.thread.name)
         for cell in list(self.directory.cells.values()):
-            self.sweep(cell, "the node stops")
+            self.outcomes.sweep(cell, "the node stops")
 
     def abandon(self) -> None:
         """Free the loop without a farewell: nobody can reach these actors any more."""
@@ -119,11 +135,36 @@ class Runtime(Grouped):
             thread.gone(None)
         self.shared.close(0.0)
 
+    def open_groups(
+        self,
+        me: NodeId,
+        *,
+        host: Callable[[], GroupHost],
+        post: Callable[[Callable[[], None]], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        port_of: Callable[[NodeId], PeerPort | None],
+        coalesce: Callable[[Callable[[], None]], None] = at_once,
+    ) -> SessionQueue:
+        """Let actors use groups, and signals go in group order.
+
+        Args: as of SessionQueue; port_of as of OrderedSignals.
+        """
+
+        def attached() -> GroupHost:
+            found = host()
+            ordered.attach(found)
+            return found
+
+        queue = SessionQueue(host=attached, post=post, spawn=spawn, coalesce=coalesce)
+        self.groups = ActorGroups(me, queue, self.outcomes, self.policy, self.promise)
+        self.ordered = ordered = OrderedSignals(self.remoting, self.groups, port_of)
+        return queue
+
     def is_idle(self) -> bool:
         """Whether no actor has anything to do. Only where the loop is driven."""
         cells = list(self.directory.cells.values())
         is_quiet = not self.shared.has_ready() and (
-            self.session_queue is None or self.session_queue.is_idle()
+            self.groups is None or self.groups.session_queue.is_idle()
         )
         return is_quiet and all(cell.idle for cell in cells)
 
@@ -139,15 +180,16 @@ class Runtime(Grouped):
             cell = Cell(self, blueprint)
             self._blueprints[cell.uid] = blueprint
             self.directory.enter(cell)
+        begin = partial(lifecycle.begin, cell, blueprint.build, started)
         if blueprint.options.dispatcher == "thread":
             thread = ActorThread(cell, self.shared.stir)
             cell.dispatcher = thread
             with self.lock:
                 self._departed = [t for t in self._departed if t.thread and t.thread.is_alive()]
                 self._threads[cell.uid] = thread
-            thread.start_cell(blueprint.build, started)
+            thread.start_cell(begin)
         else:
-            self.shared.start_cell(cell, blueprint.build, started)
+            self.shared.start_cell(cell, begin)
         return started
 
     def stop(self, uid: int, reason: str, drain_s: float | None = None) -> Future[None]:
@@ -232,15 +274,15 @@ class Runtime(Grouped):
             raise NoSuchActor(f"no such actor: {actor}")
         if place.port is not None:
             if done is None:
-                self.tell_there(place, action, payload, (), sender, "")
+                self.remoting.tell(place, action, payload, (), sender, "")
                 return _nothing
-            request = self.ask_there(place, action, payload, (), sender, None, done)
-            return partial(self._forget_request, request)
-        number = next(self.numbers)
-        sig = self.sig(number) if done is None else ""
-        payload_shared = SharedPayload(payload, (), None, sender, number)
+            request = self.remoting.ask(place, action, payload, (), sender, None, done)
+            return partial(self.remoting.forget, request)
+        number = next(self.outcomes.numbers)
+        sig = self.outcomes.sig(number) if done is None else ""
+        shared_payload = SharedPayload(payload, (), None, sender, number)
         asker = None if done is None else DoorAsker(done, number, self.policy, plain=plain)
-        message = Envelope(action, asker=asker, payload_shared=payload_shared, sig=sig)
+        message = Envelope(action, asker=asker, shared_payload=shared_payload, sig=sig)
         self._put_here(place, message, None)
         return _nothing
 
@@ -267,7 +309,7 @@ class Runtime(Grouped):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         timeout: float | None,
-        sender: Cell | None,
+        sender: Sender | None,
     ) -> Reply[Any]:
         """Ask an actor, wherever it is. What goes wrong is in the Reply, but for unfit arguments.
 
@@ -289,11 +331,11 @@ class Runtime(Grouped):
             payload, buffers = parts_of(encode(args, kwargs, self.policy))
             uid = 0 if sender is None else sender.uid
             try:
-                self.ask_there(place, action, payload, buffers, uid, reply, None)
+                self.remoting.ask(place, action, payload, buffers, uid, reply, None)
             except MailboxFull as error:
                 reply.set_error(error)
             if sender is not None and place.port.congested:
-                sender.hold(place.port)
+                sender.mute_until(place.port)
         return reply
 
     def promise(self, actor: str, action: str, timeout: float | None = None) -> Reply[Any]:
@@ -306,7 +348,7 @@ class Runtime(Grouped):
         action: str,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        sender: Cell | None = None,
+        sender: Sender | None = None,
     ) -> None:
         """Send an actor a message that nobody answers.
 
@@ -319,41 +361,54 @@ class Runtime(Grouped):
         if place is not None and place.port is not None:
             payload, buffers = parts_of(encode(args, kwargs, self.policy))
             uid = 0 if sender is None else sender.uid
-            self.tell_there(place, action, payload, buffers, uid, name)
+            self.remoting.tell(place, action, payload, buffers, uid, name)
             if sender is not None and place.port.congested:
-                sender.hold(place.port)
+                sender.mute_until(place.port)
             return
-        sig = self.sig(next(self.numbers)) if self.trace is not None else ""
+        outcomes = self.outcomes
+        sig = outcomes.sig(next(outcomes.numbers)) if outcomes.trace is not None else ""
         message = Envelope(action, args, kwargs, sender=name, sig=sig)
         if place is None:
-            self.note_accept(sig, name, actor)
-            self.dead(name, actor, action, f"no such actor: {actor}", sig=sig)
+            outcomes.note_accept(sig, name, actor)
+            outcomes.dead(name, actor, action, f"no such actor: {actor}", sig=sig)
         else:
             self._put_here(place, message, sender)
 
     def look(self) -> list[dict[str, Any]]:
         """What runs here, by name: for people."""
-        rows = [
-            {
-                "name": cell.name,
-                "uid": cell.uid,
-                "type": cell.type,
-                "phase": cell.phase.value,
-                "mailbox": len(cell.mailbox),
-                "handled": cell.handled,
-                "busy_s": time.monotonic() - cell.busy_since if cell.busy_since else 0.0,
-                "action": cell.action,
-            }
-            for cell in list(self.directory.cells.values())
-        ]
+        rows = [cell.report() for cell in list(self.directory.cells.values())]
         return sorted(rows, key=lambda row: str(row["name"]))
 
     # -- what cells need ---------------------------------------------------------------------
-    def nudge(self) -> None:
+    def in_order(self) -> OrderedSignals:
+        """What carries signals in group order.
+
+        Raises:
+            ConfigError: there are no groups here.
+        """
+        if self.ordered is None:
+            raise ConfigError("no signal can go in group order: this runtime has no groups")
+        return self.ordered
+
+    def make_member(self, cell: Cell) -> Member:
+        """Give an actor its session.
+
+        Raises:
+            ConfigError: there are no groups here.
+            ActorError: it has stopped.
+        """
+        if self.groups is None:
+            raise ConfigError(f"{cell.name} can't use groups: this runtime has none")
+        if cell.phase is Phase.DOWN:
+            raise ActorError(f"{cell.name} has stopped: it can't use groups any more")
+        cell.member = Member(cell, self.groups)
+        return cell.member
+
+    def unmute(self) -> None:
         """Somebody's mailbox has room again: look at who waits for that."""
-        self.shared.nudge()
+        self.shared.unmute()
         for thread in list(self._threads.values()):
-            thread.nudge()
+            thread.unmute()
 
     def forget(self, cell: Cell, reason: str) -> None:
         """The cell is down."""
@@ -370,17 +425,17 @@ class Runtime(Grouped):
         if by_itself and self._ended is not None and blueprint is not None:
             self._ended(blueprint, reason)
 
-    def _put_here(self, place: Place, message: Envelope, sender: Cell | None) -> None:
+    def _put_here(self, place: Place, message: Envelope, sender: Sender | None) -> None:
         cell = self.directory.cells.get(place.uid)
         if cell is not None:
-            self.put(cell, message, sender)
+            cell.accept(message, sender)
             return
         reason = f"{place.name} isn't running on {self.node_name}"
         if message.asker is not None:
             message.asker.set_error(NotDelivered(reason))
         else:
-            self.note_accept(message.sig, message.sender, place.name)
-            self.dead(message.sender, place.name, message.action, reason, sig=message.sig)
+            self.outcomes.note_accept(message.sig, message.sender, place.name)
+            self.outcomes.dead(message.sender, place.name, message.action, reason, sig=message.sig)
 
     def _wait(self, reply: Reply[Any], timeout: float | None) -> None:
         if self.shared.is_here():

@@ -1,4 +1,4 @@
-"""Who blocks the shared loop: a thread that looks from outside, since the loop itself can't."""
+"""Watchdog: a thread that tells who blocks the shared loop, since the loop itself can't."""
 
 from __future__ import annotations
 
@@ -7,23 +7,19 @@ import sys
 import threading
 import time
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import structlog
 
 from zactor.kernel import limits
-from zactor.kernel.runtime.dispatcher import SharedLoop
-
-if TYPE_CHECKING:
-    from zactor.kernel.runtime.cell import Cell
+from zactor.kernel.runtime.dispatcher import SharedLoop, TurnTaker
 
 log = structlog.get_logger()
 
 
 class Watchdog:
-    """Names an action that holds the shared loop for over ACTION_WARNING_S, once each time.
+    """Names an action that blocks the shared loop for over ACTION_WARNING_S, once each time.
 
-    What has to be done in time though the loop is held, the loop's `pulse`, is done here too.
+    What has to be done in time though the loop is blocked, the loop's `pulse`, is done here too.
     """
 
     def __init__(self, shared: SharedLoop, warning_s: float = limits.ACTION_WARNING_S) -> None:
@@ -77,7 +73,7 @@ class Watchdog:
             advice='give the actor dispatcher="thread", or await what takes long',
         )
 
-    def _culprit(self) -> Cell | None:
+    def _culprit(self) -> TurnTaker | None:
         running = self._shared.running
         if running is not None:
             return running
@@ -95,8 +91,9 @@ class Watchdog:
         action = ""
         while outer is not None:
             module = outer.f_globals.get("__name__", "")
-            if module.startswith("zactor.kernel.runtime.") and action:
+            if not module.startswith("zactor.kernel.runtime."):
+                action = outer.f_code.co_name
+            elif action:  # what it calls inside of itself, as a signal's `emit`, doesn't count
                 break
-            action = outer.f_code.co_name
             outer = outer.f_back
         return action, where

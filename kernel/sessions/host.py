@@ -1,4 +1,4 @@
-"""The shell of the group engine: its links, its clock, its sessions.
+"""GroupHost, the shell of the group engine: its links, its clock, its sessions.
 
 It carries out effects in the order in which the engine made them, also when whoever is called back
 submits something new. Kernel thread only.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, get_args
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, get_args
 
 import structlog
 
@@ -36,10 +36,6 @@ from zactor.kernel.messages.views import SessionId, View
 from zactor.kernel.sessions.session import Listener, Session, SessionUser, Share
 from zactor.kernel.wire import codec
 
-if TYPE_CHECKING:  # a Kernel has groups and no sockets: it shall not load libzmq
-    from zactor.kernel.transport.hub import Hub
-    from zactor.kernel.transport.peer import Peer
-
 log = structlog.get_logger()
 
 Trace = Callable[[str, dict[str, Any]], None]
@@ -49,6 +45,69 @@ GROUP_ITEMS = frozenset((*get_args(EngineMessage), GroupHeartbeat, GroupBulk))
 
 
 MAY_BE_LONG = (Accept, Sync, Ready, Install, Want)
+
+
+class NetworkPeer(Protocol):
+    """One life of another node, as groups see it."""
+
+    @property
+    def node(self) -> NodeId:
+        """Which."""
+        ...
+
+    @property
+    def connected(self) -> bool:
+        """Whether what is sent can get there now."""
+        ...
+
+    @property
+    def up(self) -> bool:
+        """Whether it was met both ways."""
+        ...
+
+    @property
+    def backlog(self) -> int:
+        """Items that wait for it."""
+        ...
+
+
+class HeartbeatRefusal(Protocol):
+    """Who counts heartbeats that lie."""
+
+    def refuse(self, name: str, claimed: str) -> None:
+        """Count and tell that a peer spoke for another."""
+        ...
+
+
+class Network(Protocol):
+    """What carries the engine's messages: the others, a clock, a heartbeat. See Hub."""
+
+    @property
+    def me(self) -> NodeId:
+        """This life of this node."""
+        ...
+
+    @property
+    def peers(self) -> Mapping[str, NetworkPeer]:
+        """The others, by name."""
+        ...
+
+    @property
+    def heartbeats(self) -> HeartbeatRefusal:
+        """Who counts heartbeats that lie."""
+        ...
+
+    def now_ms(self) -> int:
+        """The loop's monotonic time in ms."""
+        ...
+
+    def send_to(self, name: str, item: object) -> None:
+        """Queue one item for that peer; it leaves in this turn of the loop."""
+        ...
+
+    def beat(self, group: GroupHeartbeat) -> None:
+        """Publish a heartbeat."""
+        ...
 
 
 class GroupUser(Protocol):
@@ -64,11 +123,11 @@ class GroupUser(Protocol):
 class GroupHost:
     """The groups of one life of one node."""
 
-    def __init__(self, hub: Hub, user: GroupUser, trace: Trace | None) -> None:
-        """`hub` carries what the engine sends; `trace` writes the event log, if there is one."""
-        self.me = hub.me
+    def __init__(self, network: Network, user: GroupUser, trace: Trace | None) -> None:
+        """`trace` writes the event log, if there is one."""
+        self.me = network.me
         self.paused = False  # too much waits for credit: submitters should wait
-        self._hub = hub
+        self._network = network
         self._user = user
         self._trace = trace
         self._sessions: dict[str, Session] = {}
@@ -90,9 +149,9 @@ class GroupHost:
 
     # -- life --------------------------------------------------------------------------------
     def open(self) -> None:
-        """Begin, alone; the hub must be open."""
+        """Begin, alone; the network must be open."""
         self._loop = asyncio.get_running_loop()
-        self._engine = Engine(self.me, self._hub.now_ms())
+        self._engine = Engine(self.me, self._network.now_ms())
         self.view = self._engine.view
         self._carry(self._engine.first_effects())
         self._arm()
@@ -188,7 +247,7 @@ class GroupHost:
         """
         if self._is_closed:
             return
-        self._carry(self._engine.step(event, self._hub.now_ms()))
+        self._carry(self._engine.step(event, self._network.now_ms()))
         self._arm()
 
     def submit(self, event: events.Submit) -> None:
@@ -207,7 +266,7 @@ class GroupHost:
             self._drained_due = True
             self._loop.call_soon(self._drained)
 
-    def receive(self, peer: Peer, items: Sequence[object]) -> None:
+    def receive(self, peer: NetworkPeer, items: Sequence[object]) -> None:
         """Items of GROUP_ITEMS arrived over a link, in order."""
         for item in items:
             if isinstance(item, GroupBulk):
@@ -220,7 +279,7 @@ class GroupHost:
                 if item.sender == peer.node:
                     self._hear(item)
                 else:
-                    self._hub.heartbeats.refuse(peer.node.name, item.sender.name)
+                    self._network.heartbeats.refuse(peer.node.name, item.sender.name)
             else:
                 self.step(events.Received(peer.node, item))  # type: ignore[arg-type]  # GROUP_ITEMS
         self._drain_soon()
@@ -234,7 +293,7 @@ class GroupHost:
         self._hear(heartbeat.group)
 
     def _hear(self, heartbeat: GroupHeartbeat) -> None:
-        peer = self._hub.peers.get(heartbeat.sender.name)
+        peer = self._network.peers.get(heartbeat.sender.name)
         if peer is None or not peer.connected:
             return  # what it leads to travels over the link: an attempt would be wasted
         if self.me in heartbeat.hears:
@@ -267,7 +326,7 @@ class GroupHost:
 
     def _tick(self) -> None:
         self._timer = None
-        if self._engine.deadline_ms <= self._hub.now_ms():
+        if self._engine.deadline_ms <= self._network.now_ms():
             self.step(events.Tick())
         else:
             self._arm()
@@ -331,19 +390,19 @@ class GroupHost:
     def _send(
         self, node: NodeId, message: EngineMessage | GroupBulk, only_at_once: bool = False
     ) -> None:
-        peer = self._hub.peers.get(node.name)
+        peer = self._network.peers.get(node.name)
         if peer is None or peer.node != node:
             return  # not met yet, or dead: the engine knows what to do about silence
         if only_at_once and (not peer.connected or peer.backlog):
             return
-        self._hub.send(peer, message)
+        self._network.send_to(node.name, message)
 
     def _publish(self, heartbeat: GroupHeartbeat) -> None:
-        self._hub.beat(heartbeat)
-        for peer in self._hub.peers.values():
+        self._network.beat(heartbeat)
+        for name, peer in self._network.peers.items():
             if peer.up and peer.connected and peer.node not in self._hears_us:
                 # What is published doesn't get there, or not yet: a firewall, a fresh subscription.
-                self._hub.send(peer, heartbeat)
+                self._network.send_to(name, heartbeat)
 
     def _enter(self, view: View) -> None:
         old, self.view = self.view, view

@@ -1,4 +1,4 @@
-"""A session of the group engine as its owner sees it: an actor, a client, the node itself.
+"""Session of the group engine, as its owner sees it: an actor, a client, the node itself.
 
 All of it belongs to the kernel thread.
 """
@@ -6,7 +6,7 @@ All of it belongs to the kernel thread.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from zactor.kernel.errors import LocalProtocolError
 from zactor.kernel.groups import events
@@ -17,15 +17,18 @@ from zactor.kernel.messages.groups import GroupData
 from zactor.kernel.messages.service import Service
 from zactor.kernel.messages.views import View, ViewId
 
-if TYPE_CHECKING:
-    from zactor.kernel.sessions.host import GroupHost
 
+class SessionUser:
+    """Who owns a session. Called in the kernel thread, in the order of delivery.
 
-class SessionUser(Protocol):
-    """Who owns a session. Called in the kernel thread, in the order of delivery."""
+    What is asked for only of members of groups does nothing here.
+    """
+
+    __slots__ = ()
 
     def on_message(self, message: GroupData, transitional: bool) -> None:
         """A message for this session; `Session.consumed` says when it was got through."""
+        raise NotImplementedError
 
     def on_group_view(self, change: GroupView) -> None:
         """A group of this session has a new membership."""
@@ -37,8 +40,13 @@ class SessionUser(Protocol):
         """This session is out of the group, as it wished."""
 
 
-class Listener(Protocol):
-    """A part of the node that sees every message to a system group, with no session of its own."""
+class Listener:
+    """A part of the node that sees every message to a system group, with no session of its own.
+
+    Each method does nothing here.
+    """
+
+    __slots__ = ()
 
     def on_delivery(self, message: GroupData, transitional: bool) -> None:
         """A message to the group, at its place in the order."""
@@ -48,6 +56,28 @@ class Listener(Protocol):
 
     def on_view(self, view: View, together: tuple[NodeId, ...]) -> None:
         """The node works in `view` now; `together` came with it from the view before."""
+
+
+class SessionHost(Protocol):
+    """Where a session is open."""
+
+    me: NodeId
+
+    def step(self, event: events.Event) -> None:
+        """Let the engine take one event."""
+        ...
+
+    def submit(self, event: events.Submit) -> None:
+        """Queue a message."""
+        ...
+
+    def note_consumed(self, count: int, size: int) -> None:
+        """So many deliveries, of so many bytes, were got through."""
+        ...
+
+    def drop_session(self, session: Session) -> None:
+        """Close it."""
+        ...
 
 
 class Share:
@@ -62,7 +92,7 @@ class Share:
 class Session:
     """An open session. Made by `GroupHost.open_session`."""
 
-    def __init__(self, host: GroupHost, name: str, user: SessionUser) -> None:
+    def __init__(self, host: SessionHost, name: str, user: SessionUser) -> None:
         self.name = name
         self.user = user
         self.private_group = private_group(host.me, name)

@@ -1,9 +1,9 @@
-"""The way to the group engine: what sessions of this node want of it, from any thread, in order.
+"""SessionQueue: what sessions of this node want of the group engine, from any thread, in order.
 
 What a thread puts is queued here and handed to the engine's shell in one go, at the next turn of
 that shell's thread, the host's thread. The rule a reader must not break: nobody waits here for
 credit that only he can bring. While this node is so far behind that it withholds credit from all,
-its own senders aren't held by the soft limit.
+its own senders aren't muted by the soft limit.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Protocol, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import structlog
 
 from zactor.kernel import limits
-from zactor.kernel.actors.reply import Reply
 from zactor.kernel.errors import LocalProtocolError, MailboxFull, NotDelivered, ZactorError
 from zactor.kernel.groups.events import Join, Leave, SessionClosed, SessionOpened, Submit
 from zactor.kernel.sessions.session import Session, SessionUser
@@ -37,11 +36,14 @@ def at_once(call: Callable[[], None]) -> None:
     call()
 
 
-class QueuedSessionUser(SessionUser, Protocol):
-    """Who owns a seat; called in the host's thread."""
+class QueuedSessionUser(SessionUser):
+    """Who owns a queued session; called in the host's thread."""
+
+    __slots__ = ()
 
     def on_refused(self, command: SessionCommand, error: ZactorError) -> None:
-        """The engine didn't take that command. After a SessionOpened the seat is shut again."""
+        """The engine didn't take that command. After a SessionOpened it isn't open after all."""
+        raise NotImplementedError
 
 
 class QueuedSession:
@@ -53,7 +55,7 @@ class QueuedSession:
         "is_over",
         "moved_s",
         "name",
-        "session",
+        "opened",
         "user",
         "waiting",
     )
@@ -62,11 +64,11 @@ class QueuedSession:
         self._session_queue = session_queue
         self.name = name
         self.user = user
-        self.session: Session | None = None
+        self.opened: Session | None = None
         self.waiting: deque[SessionCommand] = deque()
         self.is_over = False  # it was closed, and is never opened again
         self.moved_s = 0.0  # when something was got through last, in the loop's time
-        self.excused = 0  # messages that nobody waits for any more: see Rooms._excuse
+        self.excused = 0  # messages that nobody waits for any more: see SessionQueue._excuse
 
     def put(self, command: SessionCommand) -> None:
         """Have this done, after what was put before. The first opens the session. Threads: any.
@@ -108,13 +110,11 @@ class SessionQueue:
         self._due = False
         self._outbox: deque[tuple[QueuedSession, SessionCommand]] = deque()
         self._handled: deque[tuple[QueuedSession, int]] = deque()
-        self._busy: dict[
-            QueuedSession, None
-        ] = {}  # seats with something waiting, in the order to serve
+        self._busy: dict[QueuedSession, None] = {}  # something waits: in the order to serve
         self._taken: dict[str, QueuedSession] = {}  # names that are open, or about to be
-        self._waiting = 0  # commands in seats
+        self._waiting = 0  # commands in the sessions
         self._waiting_bytes = 0
-        self._senders: deque[Reply[None]] = deque()  # who awaits room
+        self._when_free: deque[Callable[[], None]] = deque()  # calls to those who await room
         self._behind_s = math.inf  # since when this node withholds credit; never: it doesn't
         self._budget = 0  # messages that may be submitted before the engine is looked at again
         self._resting = False  # a task waits until the engine takes more
@@ -129,8 +129,8 @@ class SessionQueue:
         is_full = host.paused or len(self._outbox) + self._waiting > limits.GROUP_QUEUE_SOFT
         return is_full and not host.is_behind
 
-    def put(self, queued: QueuedSession, command: SessionCommand) -> None:
-        """See Seat.put. Threads: any."""
+    def put(self, session: QueuedSession, command: SessionCommand) -> None:
+        """See QueuedSession.put. Threads: any."""
         if type(command) is Submit:
             waiting = len(self._outbox) + self._waiting
             too_long = self._waiting_bytes >= limits.GROUP_QUEUE_HARD_BYTES
@@ -138,20 +138,20 @@ class SessionQueue:
                 raise MailboxFull(
                     f"{waiting} messages to groups wait for credit: send less, or await multicast"
                 )
-        self._outbox.append((queued, command))
+        self._outbox.append((session, command))
         self._wake()
 
-    def consumed(self, queued: QueuedSession, count: int) -> None:
-        """See Seat.consumed. Threads: any."""
-        self._handled.append((queued, count))
+    def consumed(self, session: QueuedSession, count: int) -> None:
+        """See QueuedSession.consumed. Threads: any."""
+        self._handled.append((session, count))
         self._wake()
 
-    def when_free(self, reply: Reply[None]) -> None:
-        """End the reply as soon as senders need not wait. Threads: any."""
+    def when_free(self, call: Callable[[], None]) -> None:
+        """Have `call()` done as soon as senders need not wait: perhaps now. Threads: any."""
         if not self.congested:
-            reply.set_result(None)
+            call()
             return
-        self._senders.append(reply)
+        self._when_free.append(call)
         self._wake()  # it may end just now, and nobody else would look
 
     def is_idle(self) -> bool:
@@ -170,12 +170,12 @@ class SessionQueue:
     # -- a turn ------------------------------------------------------------------------------
     def look(self) -> None:
         """Something came in: this node may be behind, so that nobody may wait for room."""
-        if self._senders and not self.congested:
+        if self._when_free and not self.congested:
             self._release()
 
     def _release(self) -> None:
-        while self._senders:
-            self._senders.popleft().set_result(None)
+        while self._when_free:
+            self._when_free.popleft()()
 
     def turn(self) -> None:
         """Take what was put. A call now and then helps where it was put off for too long."""
@@ -183,24 +183,24 @@ class SessionQueue:
         self._get_host()
         self._settle()
         for _ in range(len(self._outbox)):
-            queued, command = self._outbox.popleft()
-            queued.waiting.append(command)
+            session, command = self._outbox.popleft()
+            session.waiting.append(command)
             self._waiting += 1
             if type(command) is Submit:
                 self._waiting_bytes += len(command.payload)
-            self._busy[queued] = None
+            self._busy[session] = None
         self._work()
 
     def _settle(self) -> None:
         """Hand over what was got through, and excuse who gets through nothing."""
         now_s = asyncio.get_running_loop().time()
         for _ in range(len(self._handled)):
-            queued, count = self._handled.popleft()
-            queued.moved_s = now_s
-            late = min(count, queued.excused)
-            queued.excused -= late
-            if queued.session is not None:
-                queued.session.consumed(count - late)
+            session, count = self._handled.popleft()
+            session.moved_s = now_s
+            late = min(count, session.excused)
+            session.excused -= late
+            if session.opened is not None:
+                session.opened.consumed(count - late)
         if not self._get_host().is_behind:
             self._behind_s = math.inf
         elif self._behind_s == math.inf:
@@ -213,28 +213,28 @@ class SessionQueue:
 
         What it hasn't handled stays in its mailbox, whose own limit holds from now on.
         """
-        for queued in self._taken.values():
-            session = queued.session
-            if session is None or not session.owed or max(queued.moved_s, self._behind_s) > since_s:
+        for session in self._taken.values():
+            opened = session.opened
+            if opened is None or not opened.owed or max(session.moved_s, self._behind_s) > since_s:
                 continue
-            log.error("group_member_stuck", session=queued.name, waiting=session.owed)
-            queued.excused += session.owed
-            session.consumed(session.owed)
+            log.error("group_member_stuck", session=session.name, waiting=opened.owed)
+            session.excused += opened.owed
+            opened.consumed(opened.owed)
 
     def _work(self) -> None:
-        """Serve every seat as far as its session and the engine allow."""
+        """Serve every session as far as it and the engine allow."""
         self._budget = limits.GROUP_QUEUE_SOFT
-        for queued in list(self._busy):
-            if queued.is_over:
-                self._refuse(queued, NotDelivered(f"{queued.name} has stopped"))
-            elif queued.session is not None or self._is_opened(queued):
-                self._serve(queued)
+        for session in list(self._busy):
+            if session.is_over:
+                self._refuse(session, NotDelivered(f"{session.name} has stopped"))
+            elif session.opened is not None or self._is_opened(session):
+                self._serve(session)
         self.look()
-        if self._senders:
+        if self._when_free:
             self._rest(self._get_host())
 
-    def _serve(self, queued: QueuedSession) -> None:
-        waiting = queued.waiting
+    def _serve(self, session: QueuedSession) -> None:
+        waiting = session.waiting
         host = self._get_host()
         is_first = True
         while waiting:
@@ -244,51 +244,51 @@ class SessionQueue:
                     if host.paused or not self._budget:
                         raise MailboxFull("not now")
                     self._budget -= 1
-                self._do(queued, command)
+                self._do(session, command)
             except MailboxFull:
                 if not is_first:  # who had no turn yet comes before it next time
-                    del self._busy[queued]
-                    self._busy[queued] = None
+                    del self._busy[session]
+                    self._busy[session] = None
                 self._rest(host)
                 return
             except LocalProtocolError as error:
-                queued.user.on_refused(self._drop(queued), error)
+                session.user.on_refused(self._drop(session), error)
             else:
-                self._drop(queued)
+                self._drop(session)
             is_first = False
-            if queued.is_over:
-                self._refuse(queued, NotDelivered(f"{queued.name} has stopped"))
-        self._busy.pop(queued, None)
+            if session.is_over:
+                self._refuse(session, NotDelivered(f"{session.name} has stopped"))
+        self._busy.pop(session, None)
 
-    def _refuse(self, queued: QueuedSession, error: ZactorError) -> None:
-        self._busy.pop(queued, None)
-        while queued.waiting:
-            queued.user.on_refused(self._drop(queued), error)
+    def _refuse(self, session: QueuedSession, error: ZactorError) -> None:
+        self._busy.pop(session, None)
+        while session.waiting:
+            session.user.on_refused(self._drop(session), error)
 
-    def _drop(self, queued: QueuedSession) -> SessionCommand:
-        command = queued.waiting.popleft()
+    def _drop(self, session: QueuedSession) -> SessionCommand:
+        command = session.waiting.popleft()
         self._waiting -= 1
         if type(command) is Submit:
             self._waiting_bytes -= len(command.payload)
         return command
 
-    def _do(self, queued: QueuedSession, command: SessionCommand) -> None:
-        session = queued.session
-        if session is None:  # it never was open, and this closes it
-            queued.is_over = True
+    def _do(self, session: QueuedSession, command: SessionCommand) -> None:
+        opened = session.opened
+        if opened is None:  # it never was open, and this closes it
+            session.is_over = True
             return
         match command:
             case Submit():
-                session.submit(command.service, command.groups, command.payload, command.discard)
+                opened.submit(command.service, command.groups, command.payload, command.discard)
             case Join():
-                session.join(command.group)
+                opened.join(command.group)
             case Leave():
-                session.leave(command.group)
+                opened.leave(command.group)
             case SessionClosed():
-                queued.session = None
-                queued.is_over = True
-                del self._taken[queued.name]
-                session.close()
+                session.opened = None
+                session.is_over = True
+                del self._taken[session.name]
+                opened.close()
                 self._ask_for_turn()  # whoever waits for the name
             case SessionOpened():
                 pass  # it is open
@@ -317,20 +317,20 @@ class SessionQueue:
             self._resting = False
         self._work()
 
-    def _is_opened(self, queued: QueuedSession) -> bool:
-        """Begin to open a seat whose name is free; whether it can be served now."""
-        if type(queued.waiting[0]) is SessionClosed:
+    def _is_opened(self, session: QueuedSession) -> bool:
+        """Begin to open a session whose name is free; whether it can be served now."""
+        if type(session.waiting[0]) is SessionClosed:
             return True  # it never was open: that is all that is left of it
-        if queued.name not in self._taken:
-            self._taken[queued.name] = queued
-            self._spawn(self._open(queued))
+        if session.name not in self._taken:
+            self._taken[session.name] = session
+            self._spawn(self._open(session))
         return False
 
-    async def _open(self, queued: QueuedSession) -> None:
+    async def _open(self, session: QueuedSession) -> None:
         try:
-            queued.session = await self._get_host().open_session(queued.name, queued.user)
+            session.opened = await self._get_host().open_session(session.name, session.user)
         except ZactorError as error:
-            del self._taken[queued.name]
-            queued.user.on_refused(SessionOpened(queued.name), error)
-            self._refuse(queued, error)
+            del self._taken[session.name]
+            session.user.on_refused(SessionOpened(session.name), error)
+            self._refuse(session, error)
         self._work()

@@ -1,8 +1,9 @@
-"""The group engine of a process that has no other node: what its shell needs of a hub."""
+"""Single node: the group engine of a process that has no other, on a network without peers."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from zactor.kernel.ids import NodeId
@@ -10,19 +11,27 @@ from zactor.kernel.ids import NodeId
 if TYPE_CHECKING:
     from zactor.kernel.messages.groups import GroupHeartbeat
     from zactor.kernel.messages.views import View
-    from zactor.kernel.sessions.host import GroupHost
+    from zactor.kernel.sessions.host import GroupHost, NetworkPeer
 
 
 class _Nobody:
-    """A hub without peers, and a node that nothing happens to."""
+    """A network without peers, and a node that nothing happens to."""
 
     def __init__(self, me: NodeId) -> None:
         self.me = me
-        self.peers: dict[str, object] = {}
+        self.peers: Mapping[str, NetworkPeer] = {}
+        self.heartbeats = self
 
     def now_ms(self) -> int:
         """The loop's clock: asyncio's is this one."""
         return int(time.monotonic() * 1000)
+
+    def send_to(self, name: str, item: object) -> None:
+        """There is no peer to send to."""
+        raise KeyError(name)
+
+    def refuse(self, name: str, claimed: str) -> None:
+        """Nobody lies."""
 
     def beat(self, group: GroupHeartbeat) -> None:
         """Nobody listens."""
@@ -40,6 +49,6 @@ def solo_host(me: NodeId) -> GroupHost:
     from zactor.kernel.sessions.host import GroupHost
 
     nobody = _Nobody(me)
-    host = GroupHost(nobody, nobody, None)  # type: ignore[arg-type]  # all that it uses of a Hub
+    host = GroupHost(nobody, nobody, None)
     host.open()
     return host

@@ -242,6 +242,10 @@ class Hub:
             self._turn_due = True
             self.loop.call_soon(self._turn)
 
+    def send_to(self, name: str, item: object) -> None:
+        """The same, to the peer of that name, which must be there."""
+        self.send(self.peers[name], item)
+
     def _turn(self) -> None:
         """Give every link what its port collected, and send what it makes of that."""
         self._turn_due = False

@@ -13,15 +13,15 @@ from zactor.kernel.messages.client_sessions import MembershipMessage, RegularMes
 from zactor.kernel.messages.groups import GroupData
 from zactor.kernel.messages.operations import Request
 from zactor.kernel.messages.service import Service
-from zactor.kernel.sessions.session import Session
+from zactor.kernel.sessions.session import Session, SessionUser
 from zactor.kernel.transport.door_clients import Client
 
 if TYPE_CHECKING:
     from zactor.supervisor.door.client_sessions import ClientSessions
 
 
-class ClientSession:
-    """One client with its session. The engine calls it (SessionUser), in the order of delivery."""
+class ClientSession(SessionUser):
+    """One client with its session. The engine calls it, in the order of delivery."""
 
     def __init__(self, desk: ClientSessions, client: Client) -> None:
         """`session` comes when it is open."""

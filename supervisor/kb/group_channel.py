@@ -15,11 +15,10 @@ from zactor.kernel.errors import MailboxFull
 from zactor.kernel.messages.groups import GroupData
 from zactor.kernel.messages.knowledge import KbOrdered
 from zactor.kernel.replication.effects import Multicast
+from zactor.kernel.sessions.session import Session, SessionUser
 
 if TYPE_CHECKING:
-    from zactor.kernel.groups.effects import GroupTransitional, GroupView
     from zactor.kernel.sessions.host import GroupHost
-    from zactor.kernel.sessions.session import Session
 
 log = structlog.get_logger()
 
@@ -29,7 +28,7 @@ _ENCODER = msgspec.msgpack.Encoder()
 _ORDERED = msgspec.msgpack.Decoder(KbOrdered)
 
 
-class GroupChannel:
+class GroupChannel(SessionUser):
     """What this node says to the group of the knowledge base, and how it reads what others say.
 
     It joins no group: the node's listener sees every message to it.
@@ -74,12 +73,3 @@ class GroupChannel:
         """Something for this session alone: nobody has a reason to send that."""
         if self._session is not None:
             self._session.consumed(1)
-
-    def on_group_view(self, change: GroupView) -> None:
-        """It is in no group."""
-
-    def on_group_transitional(self, change: GroupTransitional) -> None:
-        """It is in no group."""
-
-    def on_group_left(self, group: str) -> None:
-        """It is in no group."""

@@ -23,6 +23,7 @@ from zactor.kernel.messages.knowledge import KbDurable, KbLinked, KbStanding, Tr
 from zactor.kernel.messages.views import View, ViewId, first_view
 from zactor.kernel.replication import effects
 from zactor.kernel.replication.replica import Replica
+from zactor.kernel.sessions.session import Listener
 from zactor.supervisor.kb.group_channel import GroupChannel
 from zactor.supervisor.kb.store import Store
 from zactor.supervisor.kb.store_writer import StoreWriter
@@ -44,7 +45,7 @@ DISK_STUCK_S = 20.0  # a write that takes so long won't come back: the others wa
 _READ = "read "  # begins the ids of what changes nothing
 
 
-class KnowledgeBase:
+class KnowledgeBase(Listener):
     """One node's copy of the theory, kept equal to the others'."""
 
     def __init__(

@@ -79,7 +79,7 @@ class LinkPort:
         for parts in iter(self._queue.get, None):  # close() puts it
             frame = decode_inbound(parts)
             assert isinstance(frame, LinkFrame)
-            self._to.runtime.deliver(self._back(), frame.items)
+            self._to.runtime.remoting.deliver(self._back(), frame.items)
 
 
 class World:

@@ -35,12 +35,12 @@ class Ended:
 def test_a_life_that_is_over_is_forgotten_with_its_port(worlds: Any) -> None:
     one = worlds("n1")
     for number in range(100):
-        one.runtime.peer_gone(Ended(number), ())
+        one.runtime.remoting.peer_dead(Ended(number), ())
     held = Ended(100)
     one.runtime.place("t", Place(name="t", uid=7, type="t", port=held))
-    one.runtime.peer_gone(held, ())
+    one.runtime.remoting.peer_dead(held, ())
     gc.collect()
-    assert len(one.runtime._lost) == 1, "who may still be asked"
+    assert len(one.runtime.remoting._lost) == 1, "who may still be asked"
     with pytest.raises(NotDelivered, match="n100@1 is gone"):
         one.runtime.ref("t").echo(1).result(0)
 
@@ -52,6 +52,6 @@ def test_a_node_that_was_dropped_before_it_was_a_member_may_be_asked_when_it_is(
     other.spawn(Target, "t")
     early = Ended(2)  # the same life, by a port that was given up before anything went through
     assert early.node == other.node
-    one.runtime.peer_gone(early, ())
+    one.runtime.remoting.peer_dead(early, ())
     worlds.introduce(other, "t", one)
     assert one.runtime.ref("t").echo(5).result(5) == 5

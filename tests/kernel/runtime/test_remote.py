@@ -269,7 +269,7 @@ def test_a_timed_out_ask_leaves_nothing_behind(worlds: Any, until: Any) -> None:
     worlds.introduce(other, "t", one)
     with pytest.raises(TimedOut):
         one.runtime.ref("t").wait.opts(timeout=0.01)().result()
-    assert one.runtime._pending == {}
+    assert one.runtime.remoting._pending == {}
     opened.set()
     assert one.runtime.ref("t").wait().result() == "open"
 
@@ -286,7 +286,7 @@ def test_asks_end_when_their_node_does(worlds: Any) -> None:
     sent, unsent = ref.echo(1), ref.echo(2)
     ref.note.tell(3)
     lost = [(item, index < 2) for index, item in enumerate(port.items[1:], 1)]
-    one.runtime.peer_gone(port, lost)
+    one.runtime.remoting.peer_dead(port, lost)
     with pytest.raises(OutcomeUnknown):
         acknowledged.result(0)
     with pytest.raises(OutcomeUnknown):
@@ -317,7 +317,7 @@ def test_the_hard_limit_of_a_link_is_felt_at_the_senders_line(worlds: Any) -> No
         one.runtime.ref("t").note.tell(1)
     with pytest.raises(MailboxFull):
         one.runtime.ref("t").echo(1).result()
-    assert one.runtime._pending == {}
+    assert one.runtime.remoting._pending == {}
 
 
 def test_the_door_asks_tells_and_emits(worlds: Any, until: Any) -> None:

@@ -117,7 +117,9 @@ class Node:
     # -- what a hub and an engine need of a node ---------------------------------------------
     def on_items(self, peer: Peer, items: Sequence[object]) -> None:
         self.groups.receive(peer, [item for item in items if type(item) in GROUP_ITEMS])
-        self.runtime.deliver(peer, [item for item in items if type(item) not in GROUP_ITEMS])
+        self.runtime.remoting.deliver(
+            peer, [item for item in items if type(item) not in GROUP_ITEMS]
+        )
 
     def on_request(self, client: Client, request: Request) -> None:
         raise AssertionError("only Hello is asked here")
@@ -126,7 +128,9 @@ class Node:
         self.groups.linked(peer.node, True)
 
     def on_peer_gone(self, peer: Peer, lost: Sequence[tuple[object, bool]]) -> None:
-        self.runtime.peer_gone(peer, [(i, sent) for i, sent in lost if type(i) not in GROUP_ITEMS])
+        self.runtime.remoting.peer_dead(
+            peer, [(i, sent) for i, sent in lost if type(i) not in GROUP_ITEMS]
+        )
         self.groups.gone(peer.node)
 
     def on_disconnected(self, peer: Peer) -> None:
@@ -139,7 +143,7 @@ class Node:
         """Those who lost us say so: here it has no consequence."""
 
     def on_late_item(self, peer: Peer, item: object) -> None:
-        self.runtime.peer_apart(peer, [(item, False)])
+        self.runtime.remoting.peer_out_of_view(peer, [(item, False)])
 
     def on_view(self, old: View, view: View, together: tuple[NodeId, ...]) -> None:
         pass

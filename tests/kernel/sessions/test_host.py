@@ -20,7 +20,7 @@ from zactor.kernel.messages.operations import Request
 from zactor.kernel.messages.service import Service
 from zactor.kernel.messages.views import View, ViewId
 from zactor.kernel.sessions.host import GROUP_ITEMS, GroupHost
-from zactor.kernel.sessions.session import Session
+from zactor.kernel.sessions.session import Listener, Session, SessionUser
 from zactor.kernel.transport.door_clients import Client
 from zactor.kernel.transport.hub import Hub
 from zactor.kernel.transport.keys import cluster_keys, node_keys
@@ -80,7 +80,7 @@ class Node:
         pass
 
 
-class Box:
+class Box(SessionUser):
     """A session that keeps what it gets, and gets through it at once unless told otherwise."""
 
     def __init__(self, greedy: bool = True) -> None:
@@ -324,7 +324,7 @@ def test_a_session_that_fails_takes_nothing_away_from_those_after_it(tmp_path: P
     asyncio.run(story())
 
 
-class Ear:
+class Ear(Listener):
     """Listens to a system group."""
 
     def __init__(self) -> None:

@@ -13,6 +13,7 @@ from room_nodes import BURST, HELD, MANY, PATIENCE_S, cell_of, running, until, w
 from zactor import Actor, GroupMessage, MembershipMessage, action
 from zactor.kernel import limits
 from zactor.kernel.errors import AlreadyExists
+from zactor.kernel.sessions.session import SessionUser
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -176,17 +177,11 @@ def test_a_name_that_a_client_has_is_refused_until_it_is_free(tmp_path: Path) ->
     asyncio.run(story())
 
 
-class Nothing:
+class Nothing(SessionUser):
     """A session's user that doesn't care."""
 
     def on_message(self, message: Any, transitional: bool) -> None:
         raise AssertionError(message)
-
-    def on_group_view(self, change: Any) -> None: ...
-
-    def on_group_transitional(self, change: Any) -> None: ...
-
-    def on_group_left(self, group: str) -> None: ...
 
 
 def test_members_that_stay_see_who_was_lost_and_what_came_before(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def waiting(node: Node) -> int:
     """How many asks of others the node has in hand, at its doors and in its runtime."""
     tasks = ("_serve_client", "_serve_peer", "request_actor")
     held = [task for task in node._tasks if any(name in repr(task) for name in tasks)]
-    return len(held) + len(node.runtime._pending) + node.requests._under_way
+    return len(held) + len(node.runtime.remoting._pending) + node.requests._under_way
 
 
 @pytest.mark.parametrize("at", ["m1", "n1"], ids=["elsewhere", "here"])
