@@ -1,4 +1,4 @@
-"""Goals solved against a theory: conjunction, negation as failure, unification, comparison.
+"""Goals solved against facts: conjunction, negation as failure, unification, comparison.
 
 Solutions come in an order that depends on the facts alone. There are no rules and no recursion, so
 every query ends; one that looks at too many facts is refused, since it would hold up the kernel.
@@ -6,8 +6,8 @@ every query ends; one that looks at too many facts is refused, since it would ho
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 from zactor.kernel import limits
 from zactor.kernel.errors import Refused, TermError
@@ -16,9 +16,6 @@ from zactor.kernel.knowledge.reader import parse_goal
 from zactor.kernel.knowledge.values import Atom, Compound, Term, Var, is_ground, variables
 from zactor.kernel.knowledge.writer import format_term
 
-if TYPE_CHECKING:
-    from zactor.kernel.knowledge.theory import Theory
-
 Bindings = dict[str, Term]
 """Values of variables by name; a value may hold other variables of the same bindings."""
 
@@ -26,10 +23,30 @@ RESERVED = COMPARISONS | {",", "\\+", "true", "fail", "false", ":-", ";", "->", 
 """Words of goals: no fact may have such a functor, or goals would mean two things."""
 
 
-def solve(goal: Term | str, theory: Theory) -> Iterator[dict[str, Term]]:
+class HasTerm(Protocol):
+    """A fact, as far as a goal looks at it."""
+
+    @property
+    def term(self) -> Atom | Compound:
+        """The fact itself."""
+
+
+class Facts(Protocol):
+    """What goals are solved against; a `Theory` is one."""
+
+    def __contains__(self, text: str, /) -> bool:
+        """Tell whether the fact is there whose canonical text is `text`."""
+
+    def candidates(
+        self, functor: str, arity: int, keys: list[tuple[int, str | Atom]]
+    ) -> Mapping[str, HasTerm]:
+        """Return facts functor/arity by text, all that have the arguments `keys` among them."""
+
+
+def solve(goal: Term | str, facts: Facts) -> Iterator[dict[str, Term]]:
     """Yield the values of the variables of `goal` (but `_`) for each way in which it holds.
 
-    A variable that gets no value, such as one inside `\\+` only, is left out. The theory must not
+    A variable that gets no value, such as one inside `\\+` only, is left out. The facts must not
     change until the last solution is taken.
 
     Raises:
@@ -38,7 +55,7 @@ def solve(goal: Term | str, theory: Theory) -> Iterator[dict[str, Term]]:
     """
     term = parse_goal(goal) if isinstance(goal, str) else goal
     names = variables(term)
-    for bindings in Search(theory).all([term]):
+    for bindings in Search(facts).all([term]):
         values = {name: substitute(Var(name), bindings) for name in names}
         yield {name: value for name, value in values.items() if not isinstance(value, Var)}
 
@@ -58,9 +75,9 @@ def substitute(term: Term, bindings: Bindings) -> Term:
 class Search:
     """Queries of one transaction or of one client: together they look at so many facts at most."""
 
-    def __init__(self, theory: Theory) -> None:
+    def __init__(self, facts: Facts) -> None:
         """Nothing has been looked at yet."""
-        self._theory = theory
+        self._known = facts
         self._steps = 0
         self._reached = 0  # the furthest goal that was tried
 
@@ -132,7 +149,7 @@ class Search:
     ) -> Iterator[tuple[str, Bindings]]:
         if isinstance(pattern, Atom):
             text = format_term(pattern)
-            if text in self._theory:
+            if text in self._known:
                 yield text, bindings
             return
         resolved = substitute(pattern, bindings)
@@ -142,7 +159,7 @@ class Search:
             for position, one in enumerate(resolved.args)
             if is_ground(one)
         ]
-        bucket = self._theory.candidates(resolved.functor, len(resolved.args), keys)
+        bucket = self._known.candidates(resolved.functor, len(resolved.args), keys)
         self._look_at(len(bucket))
         for text in sorted(bucket):
             term = bucket[text].term
