@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from zactor.kernel.ids import NodeId
+from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.groups import (
     EngineMessage,
     GroupData,
@@ -132,13 +133,6 @@ class Pause(msgspec.Struct, frozen=True):
 
 class Resume(msgspec.Struct, frozen=True):
     """Submitters may go on."""
-
-
-class Trace(msgspec.Struct, frozen=True):
-    """Something worth a line in the log; the engine itself never logs."""
-
-    event: str  # past tense, snake case, constant
-    fields: dict[str, object]
 
 
 Effect = (

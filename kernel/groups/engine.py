@@ -15,7 +15,7 @@ from typing import assert_never
 
 from zactor.kernel.errors import RemoteProtocolError
 from zactor.kernel.groups import events
-from zactor.kernel.groups.effects import Effect, Publish, Send, Trace, ViewInstalled
+from zactor.kernel.groups.effects import Effect, Publish, Send, ViewInstalled
 from zactor.kernel.groups.failure_detector import FailureDetector
 from zactor.kernel.groups.multicast import ViewMulticast
 from zactor.kernel.groups.recovery import make_schedule
@@ -23,6 +23,7 @@ from zactor.kernel.groups.settings import Settings
 from zactor.kernel.groups.validation import check_ballot, check_packet
 from zactor.kernel.groups.view_agreement import Phase, ViewAgreement
 from zactor.kernel.ids import NodeId
+from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.groups import (
     Accept,
     AckSummary,

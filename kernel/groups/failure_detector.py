@@ -12,9 +12,9 @@ import math
 from collections.abc import Sequence
 
 from zactor.kernel import limits
-from zactor.kernel.groups.effects import Trace
 from zactor.kernel.groups.settings import Settings
 from zactor.kernel.ids import NodeId
+from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.groups import GroupHeartbeat
 
 

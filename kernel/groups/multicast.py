@@ -19,7 +19,6 @@ from zactor.kernel.groups.effects import (
     Send,
     SendUnreliably,
     Sent,
-    Trace,
     Transitional,
 )
 from zactor.kernel.groups.flow_control import Draft, Flow
@@ -32,6 +31,7 @@ from zactor.kernel.groups.settings import Settings
 from zactor.kernel.groups.stability import Stability
 from zactor.kernel.groups.validation import check_request, require
 from zactor.kernel.ids import NodeId
+from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.groups import (
     AckSummary,
     CohortGroups,

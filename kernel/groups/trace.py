@@ -9,6 +9,7 @@ from typing import Any
 
 from zactor.kernel.groups import effects as out
 from zactor.kernel.ids import NodeId
+from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.groups import GroupItem, GroupPacket
 from zactor.kernel.messages.views import SessionId, ViewId
 
@@ -89,7 +90,7 @@ def _line_of(effect: out.Effect) -> Line | None:
             return {"k": "gleft", "group": effect.group, "session": effect.session}
         case out.Pause() | out.Resume():
             return {"k": type(effect).__name__.lower()}
-        case out.Trace():
+        case Trace():
             return {"k": "note", "event": effect.event, "fields": dict(effect.fields)}
         case _:
             return None

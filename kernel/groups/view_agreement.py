@@ -13,12 +13,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 
-from zactor.kernel.groups.effects import Send, Trace
+from zactor.kernel.groups.effects import Send
 from zactor.kernel.groups.failure_detector import FailureDetector
 from zactor.kernel.groups.recovery import make_plans
 from zactor.kernel.groups.settings import Settings
 from zactor.kernel.groups.validation import check_members, check_plan, check_report
 from zactor.kernel.ids import NodeId
+from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.groups import (
     Accept,
     CohortGroups,

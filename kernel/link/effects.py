@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import msgspec
 
 from zactor.kernel import limits
+from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.frames import LinkFrame
 
 
@@ -94,13 +95,6 @@ class Lost(msgspec.Struct, frozen=True, gc=False):
     items: tuple[object, ...]
     sent: tuple[bool, ...]  # of each: True: transmitted, may have been handled; False: never was
     reason: str
-
-
-class Trace(msgspec.Struct, frozen=True):
-    """Something worth a line in the log; the core itself never logs."""
-
-    event: str  # past tense, snake case, constant
-    fields: Mapping[str, object]
 
 
 Effect = Transmit | Deliver | Lost | Trace

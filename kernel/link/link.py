@@ -33,14 +33,14 @@ from zactor.kernel.link.effects import (
     Limits,
     Lost,
     Phase,
-    Trace,
     Transmit,
 )
 from zactor.kernel.link.outbox import Outbox
 from zactor.kernel.messages.actors import Ask, Signal
+from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.frames import LinkFrame
 
-__all__ = ["Deliver", "Effect", "Limits", "Link", "Lost", "Phase", "Trace", "Transmit"]
+__all__ = ["Deliver", "Effect", "Limits", "Link", "Lost", "Phase", "Transmit"]
 
 _CONNECTED = (Phase.OPEN, Phase.ASKING)
 

@@ -1,4 +1,4 @@
-"""The ground of the grammar: what every message is, and the version of the whole.
+"""What every message is, the version of the wire, and the line for the log that all machines use.
 
 The modules of this folder *are* the wire format (msgpack arrays). Decoding is typed, so what
 arrives has the right shape or is refused; payloads stay opaque bytes until they reach the actor
@@ -8,12 +8,12 @@ of every message and who sends it to whom.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
 
 WIRE_VERSION = 4
-
 """Nodes with different versions refuse each other in the handshake."""
 
 
@@ -23,11 +23,16 @@ class Message(
     """Base of all that travels: immutable, an array on the wire."""
 
 
-Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
+class Trace(msgspec.Struct, frozen=True):
+    """Something worth a line in the log: the effect of machines that never log themselves."""
 
+    event: str  # past tense, snake case, constant
+    fields: Mapping[str, object]
+
+
+Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 """What is counted, or measured in ms: far from what msgpack can't carry, whatever is added."""
 
 
 MessType = Annotated[int, msgspec.Meta(ge=-(1 << 15), lt=1 << 15)]
-
 """Spread's type of a message: the application's own, a signed integer of 16 bits."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from zactor.kernel.ids import ORIGIN, Clock, NodeId
+from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.knowledge import Change, KbLinked, KbOrdered
 from zactor.kernel.messages.service import Service
 from zactor.kernel.messages.views import ViewId
@@ -99,14 +100,6 @@ class Broken:
     """This node must stop: it can't keep its word, or its history contradicts the others'."""
 
     why: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
-    """Something worth a line in the log."""
-
-    event: str
-    fields: tuple[tuple[str, str], ...] = ()
 
 
 Effect: TypeAlias = (

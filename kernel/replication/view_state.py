@@ -10,6 +10,7 @@ from typing import assert_never
 
 from zactor.kernel.errors import RemoteProtocolError
 from zactor.kernel.ids import ORIGIN, Clock, NodeId
+from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.knowledge import (
     Entry,
     KbAttempt,
@@ -37,7 +38,6 @@ from zactor.kernel.replication.effects import (
     Multicast,
     Retired,
     Stranger,
-    Trace,
 )
 from zactor.kernel.replication.formation import Formation, Phase, founding_change
 from zactor.kernel.replication.state_transfer import StateTransfer, Whole
@@ -116,7 +116,7 @@ class ViewState:
             self._out.append(Broken(why=why))
 
     def _trace(self, event: str, **fields: str) -> None:
-        self._out.append(Trace(event=event, fields=tuple(fields.items())))
+        self._out.append(Trace(event=event, fields=fields))
 
     def found(self, founding: str, at: float) -> None:
         """Found a cluster, if nobody here knows of one."""

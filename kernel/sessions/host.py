@@ -19,6 +19,7 @@ from zactor.kernel.groups import events
 from zactor.kernel.groups.engine import Engine
 from zactor.kernel.groups.trace import lines_of
 from zactor.kernel.ids import NodeId
+from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.frames import Heartbeat
 from zactor.kernel.messages.groups import (
     Accept,
@@ -38,7 +39,7 @@ from zactor.kernel.wire import codec
 
 log = structlog.get_logger()
 
-Trace = Callable[[str, dict[str, Any]], None]
+WriteLine = Callable[[str, dict[str, Any]], None]
 
 GROUP_ITEMS = frozenset((*get_args(EngineMessage), GroupHeartbeat, GroupBulk))
 """Types of the items of a link that are the engine's."""
@@ -123,7 +124,7 @@ class GroupUser(Protocol):
 class GroupHost:
     """The groups of one life of one node."""
 
-    def __init__(self, network: Network, user: GroupUser, trace: Trace | None) -> None:
+    def __init__(self, network: Network, user: GroupUser, trace: WriteLine | None) -> None:
         """`trace` writes the event log, if there is one."""
         self.me = network.me
         self.paused = False  # too much waits for credit: submitters should wait
@@ -382,8 +383,8 @@ class GroupHost:
             case out.Resume():
                 self.paused = False
                 self._changed.set()
-            case out.Trace():
-                self._user.on_group_trace(effect.event, effect.fields)
+            case Trace():
+                self._user.on_group_trace(effect.event, dict(effect.fields))
             case out.Sent():
                 pass  # for the log only
 

@@ -19,8 +19,8 @@ import zmq
 from zactor.kernel import limits
 from zactor.kernel.errors import Buried, NotReachable, RemoteProtocolError, ZactorError
 from zactor.kernel.ids import NodeId
-from zactor.kernel.link.effects import Deliver, Effect, Trace, Transmit
-from zactor.kernel.messages.base import WIRE_VERSION
+from zactor.kernel.link.effects import Deliver, Effect, Transmit
+from zactor.kernel.messages.base import WIRE_VERSION, Trace
 from zactor.kernel.messages.frames import Heartbeat, LinkFrame
 from zactor.kernel.messages.groups import GroupHeartbeat
 from zactor.kernel.messages.operations import Answer, Hello, Operation, Problem, Request, Welcome

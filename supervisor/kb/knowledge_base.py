@@ -18,6 +18,7 @@ import structlog
 from zactor.kernel.errors import TimedOut, ZactorError, from_wire
 from zactor.kernel.ids import Clock, NodeId
 from zactor.kernel.knowledge.theory import Theory
+from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.groups import GroupData
 from zactor.kernel.messages.knowledge import KbDurable, KbLinked, KbStanding, Transaction
 from zactor.kernel.messages.views import View, ViewId, first_view
@@ -339,8 +340,8 @@ class KnowledgeBase(Listener):
                     self._decide(effect)
                 case effects.Broken(why=why):
                     self._on_broken(why)
-                case effects.Trace(event=event, fields=fields):
-                    log.debug(event, **dict(fields))
+                case Trace(event=event, fields=fields):
+                    log.debug(event, **fields)
                 case _:
                     self._tell(effect)
         self._group.flush()

@@ -9,6 +9,7 @@ from zactor.kernel.groups import events
 from zactor.kernel.groups.engine import Engine
 from zactor.kernel.groups.settings import Settings
 from zactor.kernel.ids import NodeId
+from zactor.kernel.messages.base import Trace
 
 A, B, C, Z = NodeId("a", 1), NodeId("b", 1), NodeId("c", 1), NodeId("z", 9)
 
@@ -52,7 +53,7 @@ class Wires:
         return [effect for effect in self.effects[node] if isinstance(effect, kind)]
 
     def events_of(self, node: NodeId) -> list[str]:
-        return [one.event for one in self.effects[node] if isinstance(one, out.Trace)]
+        return [one.event for one in self.effects[node] if isinstance(one, Trace)]
 
 
 def together(*nodes: NodeId, settings: Settings | None = None) -> Wires:

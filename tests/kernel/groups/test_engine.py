@@ -13,6 +13,7 @@ from zactor.kernel.groups.engine import Engine
 from zactor.kernel.groups.settings import Settings
 from zactor.kernel.groups.view_agreement import MEMBER, PROPOSER, Phase, Progress, Role, Step
 from zactor.kernel.ids import NodeId
+from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.groups import (
     Accept,
     AckSummary,
@@ -234,7 +235,7 @@ def test_old_and_strange_messages_are_dropped() -> None:
     ]
     for peer, message in strange:
         found = wires.step(A, events.Received(peer, message))
-        assert {type(one) for one in found} <= {out.Trace}
+        assert {type(one) for one in found} <= {Trace}
     heartbeat = GroupHeartbeat(Z, 1, view, view, A, (), (), 0, 9, (9, 9), 0)
     wires.step(A, events.Heard(heartbeat))
     assert wires.of(A, out.Deliver) == []

@@ -16,6 +16,7 @@ from zactor.kernel.groups import effects as out
 from zactor.kernel.groups import events
 from zactor.kernel.groups.engine import Engine
 from zactor.kernel.ids import NodeId
+from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.groups import (
     Accept,
     AckSummary,
@@ -331,7 +332,7 @@ def test_what_makes_no_sense_is_told_of_but_not_each_time() -> None:
     view = wires.engines[A].view.id
     for _ in range(9):
         wires.step(A, events.Received(B, TicketGrant(view, 1, 1)))
-    told = [one for one in wires.of(A, out.Trace) if isinstance(one, out.Trace)]
+    told = [one for one in wires.of(A, Trace) if isinstance(one, Trace)]
     assert [one.event for one in told] == ["message_refused"] * 4
     assert [one.fields["count"] for one in told] == [1, 2, 4, 8]
     assert told[0].fields["message"] == "TicketGrant"

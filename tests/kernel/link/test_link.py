@@ -16,11 +16,11 @@ from zactor.kernel.link.effects import (
     Limits,
     Lost,
     Phase,
-    Trace,
     Transmit,
 )
 from zactor.kernel.link.link import Link
 from zactor.kernel.messages.actors import Ask, Reply, Signal
+from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.frames import LinkFrame
 
 A, B = NodeId("a", 3), NodeId("b", 8)

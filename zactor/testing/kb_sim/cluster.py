@@ -17,6 +17,7 @@ from zactor.kernel.groups import effects as out
 from zactor.kernel.groups import events
 from zactor.kernel.groups.settings import Settings
 from zactor.kernel.ids import NodeId
+from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.knowledge import KbBehind, KbLinked, KbOrdered, KbPiece, Transaction
 from zactor.kernel.replication import effects as kb
 from zactor.kernel.replication.replica import Replica
@@ -262,7 +263,7 @@ class KbCluster(Cluster):
                 }
             case kb.LostPrimary():
                 line = {"k": "lost", "reason": effect.reason}
-            case kb.Trace():
+            case Trace():
                 line = {"k": "kb_note", "event": effect.event, "fields": dict(effect.fields)}
             case kb.Stranger():
                 line = {"k": "kb_stranger", "why": effect.why}
