@@ -7,13 +7,13 @@ from typing import Any
 
 import zmq
 
-from zactor.kernel.errors import NotReachable, RemoteProtocolError
-from zactor.kernel.messages.operations import Answer, Operation, Problem, Request
+from zactor.kernel import limits
+from zactor.kernel.errors import NotReachable, RemoteProtocolError, ZactorError
+from zactor.kernel.messages.operations import Operation, Request
 from zactor.kernel.transport import sockets
 from zactor.kernel.transport.keys import ClusterKeys
-from zactor.kernel.wire import codec, results
-
-_NUMBER = 1  # of the request: there is one
+from zactor.kernel.wire import codec
+from zactor.kernel.wire.request_table import RequestTable
 
 
 async def call_door(
@@ -31,7 +31,8 @@ async def call_door(
     """
     loop = asyncio.get_running_loop()
     socket = sockets.connect_door(context, endpoint, keys.door, keys.server.public)
-    answered: asyncio.Future[Answer | Problem] = loop.create_future()
+    answered: asyncio.Future[bytes] = loop.create_future()
+    table: RequestTable[asyncio.Future[bytes]] = RequestTable(bytes_max=limits.MESSAGE_BYTES_MAX)
 
     def read() -> None:
         while not answered.done():
@@ -40,20 +41,24 @@ async def call_door(
             except zmq.Again:
                 return
             try:
-                outbound = codec.decode_outbound(parts)
+                outcome = table.take(codec.decode_outbound(parts), endpoint)
             except RemoteProtocolError as error:
                 answered.set_exception(error)
                 return
-            if outbound.number == _NUMBER:  # else it looks whether we are there, see clients.py
-                answered.set_result(outbound)
+            if outcome is None:  # a probe, whether we are there: see door_clients.py
+                continue
+            if isinstance(outcome.result, ZactorError):
+                answered.set_exception(outcome.result)
+            else:
+                answered.set_result(outcome.result)
 
     loop.add_reader(socket.fileno(), read)
     try:
-        request = Request(_NUMBER, operation, timeout_ms / 1000)
+        request = Request(table.add(answered), operation, timeout_ms / 1000)
         socket.send_multipart(codec.encode_request(request), zmq.NOBLOCK)
         read()
         async with asyncio.timeout(timeout_ms / 1000):
-            outbound = await answered
+            return await answered
     except TimeoutError:
         raise NotReachable(
             f"no zactor node of this cluster answers at {endpoint}: is it running, and does it"
@@ -62,7 +67,3 @@ async def call_door(
     finally:
         loop.remove_reader(socket.fileno())
         socket.close(linger=0)
-    if isinstance(outbound, Problem):
-        results.raise_problem(outbound)
-    assert isinstance(outbound, Answer)
-    return outbound.result

@@ -55,8 +55,3 @@ def read_welcome(body: bytes) -> Welcome:
         return _WELCOME.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise RemoteProtocolError(f"a welcome that can't be read: {error}") from None
-
-
-def raise_problem(outbound: Problem) -> None:
-    """Raise the error that `outbound` carries."""
-    raise errors.from_wire(outbound.kind, outbound.message, outbound.fields)

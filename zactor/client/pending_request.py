@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from zactor.kernel import errors
 from zactor.kernel.messages.operations import (
@@ -44,7 +44,6 @@ class Pending:
     number: int = 0  # 0 until it is sent
     id: str = ""  # of a change, the same at every node that is asked; "" until it is sent
     lost: bool = False  # the node that it was sent to went, and another is to be asked
-    chunks: list[bytes] = field(default_factory=list)  # of an answer in several pieces
 
     @property
     def deadline(self) -> float:

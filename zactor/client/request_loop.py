@@ -28,6 +28,7 @@ from zactor.kernel import errors, limits
 from zactor.kernel.messages.operations import Answer, Inspect, Operation, Problem, Request
 from zactor.kernel.transport import keys, sockets
 from zactor.kernel.wire import codec
+from zactor.kernel.wire.request_table import RequestTable
 
 _CUT_OFF = (
     zmq.Event.DISCONNECTED
@@ -84,14 +85,14 @@ class RequestLoop:
         self.inbox = inbox
         self.wake_reader = wake_reader
         self.queue: deque[Pending] = deque()  # in order, not sent yet
-        self.sent: dict[int, Pending] = {}
+        self.sent: RequestTable[Pending] = RequestTable()
         self.door: _Door | None = None
         self._known: list[str] = []  # doors of this cluster, learned from its nodes
         self._untried: list[str] | None = None  # doors left to try; None: not looking
         self._excuses: list[errors.ZactorError] = []  # why the doors tried so far didn't open
-        self._numbers = itertools.count(1)
         self._prefix = f"r{secrets.token_hex(5)}"  # of ids; it reads well in the knowledge base
         self._deadlines: list[tuple[float, int, Pending]] = []
+        self._deadlines_count = itertools.count()  # of all there ever were
         self._heard = 0.0  # monotonic s of the last answer
         self._knock_number = 0  # the knock that waits for its answer; 0: none
         self._knock_until = _FOREVER
@@ -120,7 +121,9 @@ class RequestLoop:
             pending = self.inbox.popleft()
             self.queue.append(pending)
             if pending.timeout < _FOREVER:
-                heapq.heappush(self._deadlines, (pending.deadline, next(self._numbers), pending))
+                heapq.heappush(
+                    self._deadlines, (pending.deadline, next(self._deadlines_count), pending)
+                )
 
     def _send(self) -> None:
         door = self.door
@@ -136,32 +139,34 @@ class RequestLoop:
                 self.queue.appendleft(pending)
 
     def _dispatch(self, door: _Door, pending: Pending, operation: Operation) -> bool:
-        number = next(self._numbers)
+        number = self.sent.add(pending)
         if isinstance(operation, CHANGES) and not pending.id:
             pending.id = f"{self._prefix}_{number}"
         request = Request(number, operation, _given(pending.deadline), pending.id)
         try:
             door.dealer.send_multipart(codec.encode_request(request), flags=zmq.DONTWAIT)
         except errors.ZactorError as error:  # too long, for one
+            self.sent.remove(number)
             pending.fail(error)
             return True
         except zmq.Again:
+            self.sent.remove(number)
             door.full = True
             self._poller.modify(door.dealer, zmq.POLLIN | zmq.POLLOUT)
             return False
         pending.number = number
-        self.sent[number] = pending
         return True
 
     def _forget_cancelled(self) -> None:
-        for number in [n for n, pending in self.sent.items() if pending.future.done()]:
-            del self.sent[number]
+        for number, pending in self.sent:
+            if pending.future.done():
+                self.sent.remove(number)
 
     def _expire(self, now: float) -> None:
         silent = False
         while self._deadlines and self._deadlines[0][0] <= now:
             pending = heapq.heappop(self._deadlines)[2]
-            self.sent.pop(pending.number, None)
+            self.sent.remove(pending.number)
             if not pending.future.done():
                 pending.fail(self._too_late(pending))
                 silent = silent or (pending.number > 0 and self._heard < pending.asked)
@@ -265,15 +270,14 @@ class RequestLoop:
         self._poller.unregister(door.monitor)
         door.close()
         self._knock_number, self._knock_until = 0, _FOREVER
-        sent, self.sent = self.sent, {}
+        sent = self.sent.clear()
         if not door.open:
             self._excuses.append(excuse or unopened(door.endpoint, why))
-        again = [pending for pending in sent.values() if pending.id]
+        again = [pending for pending in sent if pending.id]
         for pending in again:
             pending.number, pending.lost = 0, True
-            pending.chunks.clear()
         self.queue.extendleft(reversed(again))
-        for pending in sent.values():
+        for pending in sent:
             gone = f"{plain(door.endpoint)} went away before it answered ({why})"
             if pending.id:
                 continue
@@ -314,31 +318,26 @@ class RequestLoop:
         if not door.open:
             door.open = True
             self._untried = None
-        pending = self.sent.get(answer.number)
-        if pending is None:
-            return  # it timed out or was cancelled
-        if isinstance(answer, Answer):
-            pending.chunks.append(answer.result)
-            if answer.more:
-                return
-        del self.sent[answer.number]
+        outcome = self.sent.take(answer, plain(door.endpoint))
+        if outcome is None:
+            return  # more is to come; or it timed out or was cancelled
+        pending, result = outcome.asker, outcome.result
         if answer.number == self._knock_number:
             self._knock_number, self._knock_until = 0, _FOREVER
-        if isinstance(answer, Problem):
-            error = errors.from_wire(answer.kind, answer.message, answer.fields)
-            if pending.lost and isinstance(error, errors.NotPrimary | errors.MailboxFull):
+        if isinstance(result, errors.ZactorError):
+            if pending.lost and isinstance(result, errors.NotPrimary | errors.MailboxFull):
                 # That holds for this node; the one that went may have done it before.
-                error = errors.OutcomeUnknown(f"{error}: it may have been done, look first")
-            pending.fail(error)
+                result = errors.OutcomeUnknown(f"{result}: it may have been done, look first")
+            pending.fail(result)
             return
         try:
-            result = pending.read(b"".join(pending.chunks))
+            value = pending.read(result)
         except errors.RemoteProtocolError as error:
             pending.fail(error)
             return
         if pending.operation == _PROBE:
-            self._learn(result)
-        pending.settle(result)
+            self._learn(value)
+        pending.settle(value)
 
     def _learn(self, rows: object) -> None:
         """Remember where the other nodes are, for the day when this one goes."""
