@@ -23,10 +23,17 @@ _DEPTH_MAX = 90  # of plain data; what lies deeper is pickled
 class RemoteGateway:
     """Carries the calls of refs through a connection. Threads: any."""
 
-    def __init__(self, connection: Connection, timeout: float | None = None) -> None:
-        """`timeout` in s is for asks that bring none of their own; None: no limit."""
+    def __init__(
+        self, connection: Connection, timeout: float | None = None, *, blocking: bool = False
+    ) -> None:
+        """`timeout` in s is for asks that bring none of their own; None: no limit.
+
+        Args:
+            blocking: a call waits and returns what the action returns, for programs without a loop.
+        """
         self.connection = connection
         self.timeout = timeout
+        self._blocking = blocking
 
     def call(
         self,
@@ -35,16 +42,18 @@ class RemoteGateway:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         timeout: float | None,
-    ) -> Reply[Any]:
-        """Send an ask and return its Reply at once.
+    ) -> Any:
+        """Send an ask; return its Reply at once, or, if this blocks, what the action returns.
 
         Raises:
             ConfigError: the arguments can't travel.
         """
+        reply = self._ask(actor, action, encode_call(args, kwargs), timeout)
+        return reply.result() if self._blocking else reply
+
+    def _ask(self, actor: str, action: str, arguments: bytes, timeout: float | None) -> Reply[Any]:
         reply: Reply[Any] = Reply(what=(actor, action))
-        operation = AskActor(
-            actor=actor, action=action, payload=encode_call(args, kwargs), plain=False
-        )
+        operation = AskActor(actor=actor, action=action, payload=arguments, plain=False)
         limit = self.timeout if timeout is None else timeout
         try:
             future = self.connection.request(operation, math.inf if limit is None else limit)
@@ -89,21 +98,6 @@ class RemoteGateway:
             raise errors.RemoteProtocolError("the node's answer holds no result")
         with gateway_here(self):
             return cast(object, payload.decode_value(data, buffers))
-
-
-class BlockingGateway(RemoteGateway):
-    """The same for programs without an event loop: a call returns what the action returns."""
-
-    def call(
-        self,
-        actor: str,
-        action: str,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        timeout: float | None,
-    ) -> Any:
-        """Ask, wait, and return the result."""
-        return super().call(actor, action, args, kwargs, timeout).result()
 
 
 def encode_call(args: tuple[object, ...], kwargs: dict[str, object]) -> bytes:

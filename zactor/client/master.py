@@ -1,7 +1,7 @@
 """Master: everything that can be asked of a cluster, from outside of it.
 
 There is one implementation, of coroutines. The blocking one (blocking_master.py) drives the
-same coroutines without a loop: in its mode they wait inside and never suspend.
+same coroutines without a loop: see blocking.py.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 
 from zactor.bundles.manifest import Bundle
 from zactor.client.connection import Connection
-from zactor.client.gateway import BlockingGateway, RemoteGateway, encode_call
+from zactor.client.gateway import RemoteGateway, encode_call
 from zactor.kernel import errors, limits
 from zactor.kernel.actors.actor import Actor
 from zactor.kernel.actors.refs import Ref, make_ref
@@ -71,7 +71,7 @@ class Master:
         self.connection = connection
         self.timeout = timeout
         self._blocking = blocking
-        self.gateway = (BlockingGateway if blocking else RemoteGateway)(connection, timeout)
+        self.gateway = RemoteGateway(connection, timeout, blocking=blocking)
 
     # -- machines ----------------------------------------------------------------------------
     async def declare_node(self, name: str, address: str) -> Row:

@@ -10,12 +10,12 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import TypeVar
 
-from zactor.client.blocking_master import finish
+from zactor.client.blocking import Blocking, blocking, finish, iterate
 from zactor.kernel import errors, limits
 from zactor.kernel.groups.names import check_destinations, check_group_name
 from zactor.kernel.homes import at_home
@@ -40,7 +40,6 @@ __all__ = [
     "RegularMessage",
 ]
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 _CLOSE_S = 1.0  # what a mailbox that ends with an error has for its goodbye
@@ -309,52 +308,33 @@ class Mailbox:
             future.cancel()  # if it isn't done: nobody waits for it any more
 
 
-def _blocking(
-    method: Callable[Concatenate[Mailbox, P], Coroutine[object, None, T]],
-) -> Callable[Concatenate[BlockingMailbox, P], T]:
-    def call(self: BlockingMailbox, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return finish(method(self.box, *args, **kwargs))
-
-    call.__doc__ = f"As `Mailbox.{method.__name__}`, but it returns when it is done."
-    return call
-
-
 @at_home
-class BlockingMailbox:
+class BlockingMailbox(Blocking[Mailbox]):
     """`Mailbox` for programs without an event loop: what `with Mailbox() as box` gives.
 
     Threads: any, except an event loop's, which would stand still meanwhile.
     """
 
-    def __init__(self, box: Mailbox) -> None:
-        """`box` is open, and blocks."""
-        self.box = box
-
     @property
     def name(self) -> str:
         """The name of the session."""
-        return self.box.name
+        return self.awaiting.name
 
     @property
     def private_group(self) -> str:
         """The group that reaches this mailbox alone: `#NAME#NODE`."""
-        return self.box.private_group
+        return self.awaiting.private_group
 
-    join = _blocking(Mailbox.join)
-    leave = _blocking(Mailbox.leave)
-    multicast = _blocking(Mailbox.multicast)
-    flush = _blocking(Mailbox.flush)
-    receive = _blocking(Mailbox.receive)
-    close = _blocking(Mailbox.close)
+    join = blocking(Mailbox.join)
+    leave = blocking(Mailbox.leave)
+    multicast = blocking(Mailbox.multicast)
+    flush = blocking(Mailbox.flush)
+    receive = blocking(Mailbox.receive)
+    close = blocking(Mailbox.close)
 
     def __iter__(self) -> Iterator[Message]:
         """Receive until the mailbox is closed."""
-        while True:
-            try:
-                message = finish(self.box.__anext__())
-            except StopAsyncIteration:
-                return
-            yield message
+        return iterate(self.awaiting)
 
 
 def _bytes_of(payload: bytes | bytearray | memoryview) -> bytes:
