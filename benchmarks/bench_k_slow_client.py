@@ -52,7 +52,7 @@ def play(seconds: float, pause: float) -> tuple[list[dict[str, int]], list[int]]
             for child in children:
                 assert child.stdout is not None
                 found.append(json.loads(child.stdout.readline()))
-            nodes = [rss_mb(lab.children[node].pid) for node, _ in PLAYERS]
+            nodes = [rss_mb(lab.pid(node)) for node, _ in PLAYERS]
             for child in children:
                 child.communicate()
             return found, nodes

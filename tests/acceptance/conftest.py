@@ -19,7 +19,7 @@ def pytest_runtest_makereport(
     report = yield
     lab = getattr(item, "funcargs", {}).get("lab")
     if call.when == "call" and report.failed and isinstance(lab, Lab):
-        for name in sorted(path.stem for path in lab.home.glob("*.log")):
+        for name in sorted(path.stem for path in (lab.home / "log").glob("*.log")):
             report.sections.append((f"output of {name}", lab.output(name)[-SHOWN_CHARS:]))
     return report
 

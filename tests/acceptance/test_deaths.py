@@ -77,7 +77,7 @@ def test_signals_that_were_on_their_way_are_dead_letters_and_the_node_may_come_b
     _three(lab)
     _deploy(lab, "m1")
     with connect(lab.endpoint("n2"), home=lab.home) as m:
-        lab.pause("n1")  # what is sent now waits for it, until it is out of the view
+        lab.freeze("n1")  # what is sent now waits for it, until it is out of the view
         m.ask("s2", "burst", 5)
         lab.kill("n1")
         until("five dead letters", lambda: len(m.dead_letters()) == 5)
@@ -125,11 +125,11 @@ def test_a_stopped_node_is_put_out_and_comes_back_by_itself_as_the_one_it_was(
 ) -> None:
     _three(lab)
     _deploy(lab, "m1")
-    lab.pause("n1")
+    lab.freeze("n1")
     took = until("n1 is out", lambda: lab.names_up("m1") == {"m1", "n2"})
     assert slowness.quiet_s(took) < 2.0
     until("its actors are forgotten", lambda: not _mentions(lab, "m1", "k1", "z1"))
-    lab.resume("n1")
+    lab.thaw("n1")
     until("n1 is back", lambda: lab.names_up("m1") == {"m1", "n1", "n2"})
     with connect(lab.endpoint("m1"), home=lab.home) as m:
         assert {row["name"]: row["incarnation"] for row in m.nodes()}["n1"] == 1

@@ -38,7 +38,7 @@ def test_every_accepted_signal_is_handled_once_in_order_or_is_a_dead_letter(
             m.react_interaction(sink, "s1", "number")
         m.ask("s1", "burst", 500)
         until("all came", lambda: m.ask("there", "report")["count"] == 500)
-        lab.pause("n2")
+        lab.freeze("n2")
         m.ask("s1", "burst", 20)
         lab.kill("n2")
         until("the rest is dead", lambda: len(m.dead_letters()) == 20)

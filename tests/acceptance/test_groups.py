@@ -151,11 +151,11 @@ def test_a_node_that_slept_for_five_seconds_rejoins_by_itself_with_its_client(
     try:
         for node in NODES:
             until(f"{node} sees all", lambda node=node: chat.members(node) == everybody)
-        lab.pause("n3")
+        lab.freeze("n3")
         until("the others go on without it", lambda: members_at(trace, "n1") == {"n1", "n2"})
         time.sleep(5)  # what the test is about: it sleeps for so long
         assert chat.members("n1") == everybody - {"#cn3#n3"}
-        lab.resume("n3")
+        lab.thaw("n3")
         for node in NODES:
             until(f"{node} sees all again", lambda node=node: chat.members(node) == everybody)
         assert chat.stop() == [0] * len(NODES)

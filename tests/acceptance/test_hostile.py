@@ -68,7 +68,7 @@ def test_garbage_before_authentication_is_cut_off_counted_and_costs_no_memory(la
     lab.start("n1")
     address = lab.endpoint("n1")
     still_serves(lab)
-    before = rss_kb(lab.children["n1"].pid)
+    before = rss_kb(lab.pid("n1"))
     chance = random.Random(20)
     attack(address, chance.randbytes(10_000))
     attack(address, GREETING[:17])
@@ -82,7 +82,7 @@ def test_garbage_before_authentication_is_cut_off_counted_and_costs_no_memory(la
     checks = still_serves(lab)
     assert not checks["refused"]["ok"]
     assert "failed" in checks["refused"]["detail"]
-    assert rss_kb(lab.children["n1"].pid) - before < GROWTH_KB_MAX
+    assert rss_kb(lab.pid("n1")) - before < GROWTH_KB_MAX
     refused = [line for line in lab.output("n1").splitlines() if "handshake_refused" in line]
     assert 1 <= len(refused) <= 5, "one line for each burst"
 

@@ -76,13 +76,13 @@ def torment(lab: Lab, chance: random.Random, seconds: float) -> int:
     killed = 0
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        living = [name for name in NODES if name in lab.children]
+        living = [name for name in NODES if name in lab.names]
         victims = living if chance.random() < 0.1 else [chance.choice(living)]
         for name in victims:
             lab.kill(name)
             killed += 1
         time.sleep(chance.uniform(0.0, 1.5))  # how long they are missed is a part of the play
-        dead = [name for name in NODES if name not in lab.children]
+        dead = [name for name in NODES if name not in lab.names]
         for name in dead if len(dead) > 2 or chance.random() < 0.7 else []:
             start(lab, name)
         time.sleep(chance.uniform(0.0, 2.0))
@@ -106,7 +106,7 @@ def run(lab: Lab, seed: int, seconds: float) -> Committer:
     finally:
         client.stop()
     for name in NODES:
-        if name not in lab.children:
+        if name not in lab.names:
             start(lab, name)
     until("all are back", lambda: lab.names_up("m1") == set(NODES), 30)
     copies: dict[str, list[str]] = {}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from deadlines import DEADLINE_S, end
+from deadlines import DEADLINE_S
 from slowness import Slowness
 
 from zactor import NotPrimary, connect
@@ -133,9 +135,8 @@ def test_who_comes_back_and_decides_forgets_nobody_who_is_there(lab: Lab) -> Non
 
 def test_a_master_goes_on_without_a_node_that_left_in_good_order(lab: Lab) -> None:
     started(lab, "m1", "n1")
-    child = lab.children.pop("n1")
-    child.terminate()
-    assert child.wait(DEADLINE_S) == 0
+    lab.stop("n1", timeout=DEADLINE_S)
+    assert lab.wait("n1", 0) == 0
     until("n1 is gone", lambda: lab.names_up("m1") == {"m1"})
     declare(lab, "m1", "f1")
     assert declared(lab, "m1") == {"f1"}
@@ -145,10 +146,10 @@ def test_all_at_once_killed_and_started_again_know_what_was_acknowledged(lab: La
     started(lab, "m1", "n1", "n2")
     for number in range(5):
         declare(lab, "n2", f"f{number}")
-    for child in lab.children.values():
-        child.kill()
+    for name in lab.names:
+        os.kill(lab.pid(name), signal.SIGKILL)
     for name in ("m1", "n1", "n2"):
-        end(lab.children.pop(name))
+        lab.wait(name, DEADLINE_S)
     for name in ("n2", "n1"):
         lab.start(name)
     wanted = {f"f{number}" for number in range(5)}

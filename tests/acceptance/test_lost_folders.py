@@ -100,9 +100,8 @@ def test_an_old_folder_at_one_node_does_not_overrule_two_that_are_whole(lab: Lab
     folder, copy = lab.home / "state" / "n3", lab.home / "copy"
     start(lab, "n3")
     declare(lab, "n3", "old")
-    child = lab.children.pop("n3")
-    child.terminate()
-    assert child.wait(10) == 0
+    lab.stop("n3", timeout=10)
+    assert lab.wait("n3", 0) == 0
     shutil.copytree(folder, copy)
     start(lab, "n3")
     lab.start("n1")

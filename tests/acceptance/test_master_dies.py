@@ -299,7 +299,7 @@ def test_a_program_elsewhere_does_not_notice_that_the_master_dies(net: Net, cras
         m.destroy_actor(name, todo=crash.startswith("destroy_todo"), timeout=DEADLINE_S)
         assert net.mentions(name) == []
         assert net.ends(name) == ["0 destroyed"]
-    assert net.lab.children.pop("m1").wait(DEADLINE_S) == -signal.SIGKILL
+    assert net.lab.wait("m1", DEADLINE_S) == -signal.SIGKILL
     until("they agree", net.agree)
 
 

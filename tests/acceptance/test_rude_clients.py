@@ -48,7 +48,7 @@ def declare(lab: Lab, at: str, padding: str = "") -> str:
 def test_a_client_that_reads_no_answers_costs_a_node_little_memory(lab: Lab) -> None:
     lab.start("n1")
     bundle = declare(lab, "n1", os.urandom(700_000).hex())
-    pid = lab.children["n1"].pid
+    pid = lab.pid("n1")
     with (
         connect(lab.endpoint("n1"), home=lab.home, timeout=20) as m,
         rude_client(lab.home, lab.endpoint("n1"), small=True) as client,
@@ -71,7 +71,7 @@ def test_a_client_that_reads_no_answers_costs_a_node_little_memory(lab: Lab) -> 
 )
 def test_announcements_of_nodes_cost_a_node_little_memory_however_long_they_are(lab: Lab) -> None:
     lab.start("n1")
-    pid = lab.children["n1"].pid
+    pid = lab.pid("n1")
     keys = cluster_keys(lab.home)
     with rude_client(lab.home, lab.endpoint("n1")) as client:
         before = resident_bytes(pid)
@@ -124,7 +124,7 @@ def test_no_query_holds_a_node_for_long(lab: Lab, query: str) -> None:
     lab.start("n1")
     lab.start("n2")
     until("they meet", lambda: lab.names_up("n1") == {"n1", "n2"})
-    pid = lab.children["n1"].pid
+    pid = lab.pid("n1")
     waits: list[float] = []
     is_over, is_looking = threading.Event(), threading.Event()
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import click
 
 from zactor.cli.common import CONTEXT, Settings, ShellCommand, Stopped, deadline, note, settings
-from zactor.kernel.errors import NotReachable, TimedOut
+from zactor.cluster.processes import Processes
+from zactor.kernel.errors import TimedOut
 
 NODES = 3
 """How many nodes `up` starts when nobody says: the fewest of which one may fail."""
@@ -23,66 +22,9 @@ NODES_MAX = 200
 UP_S = 30.0  # until all nodes know each other; much, for busy machines
 DOWN_S = 15.0  # until all are gone after SIGTERM
 POLL_S = 0.02
-_SAID_CHARS = 2_000  # of a failed node's log, in the error
 
 
 # -- up --------------------------------------------------------------------------------------
-class Started:
-    """The node processes that this command has started."""
-
-    def __init__(self, home: Path, lifeline: int | None) -> None:
-        """`leash` is a pipe's end that the nodes inherit and die with; None: they live on."""
-        self.home = home
-        self.lifeline = lifeline
-        self.children: dict[str, subprocess.Popen[bytes]] = {}
-
-    def log_file(self, name: str) -> Path:
-        """Return where the log of node `name` is."""
-        return self.home / "log" / f"{name}.log"
-
-    def start(self, name: str) -> None:
-        """Start node `name`."""
-        file = self.log_file(name)
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # -P: a file of the current folder must not take the place of a module
-        command = [sys.executable, "-P", "-m", "zactor", "node"]
-        command += ["--name", name, "--home", str(self.home)]
-        if self.lifeline is not None:
-            command += ["--lifeline", str(self.lifeline)]
-        with file.open("wb") as log:
-            self.children[name] = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                pass_fds=() if self.lifeline is None else (self.lifeline,),
-                start_new_session=True,  # Ctrl-C is ours to handle
-            )
-
-    def check(self) -> None:
-        """Raise NotReachable with what it said if one of them has ended."""
-        for name, child in self.children.items():
-            if child.poll() is not None:
-                said = self.log_file(name).read_text(errors="replace")[-_SAID_CHARS:].strip()
-                last = said.splitlines()[-1] if said else "nothing"
-                raise NotReachable(
-                    f"node {name} ended with {child.returncode}, its log "
-                    f"{str(self.log_file(name))!r} ends with: {last}"
-                )
-
-    def stop(self) -> None:
-        """End them all in good order, or, if they take too long, otherwise."""
-        for child in self.children.values():
-            child.terminate()
-        until = time.monotonic() + DOWN_S
-        for child in self.children.values():
-            try:
-                child.wait(max(0.0, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait(DOWN_S)
-
-
 def _up(file: str | None, nodes: int, detach: bool) -> None:
     given = settings(click.get_current_context())
     names = [f"n{number}" for number in range(1, nodes + 1)]
@@ -90,8 +32,8 @@ def _up(file: str | None, nodes: int, detach: bool) -> None:
     from zactor.cli.script_runner import run_sources, script_sources
 
     sources = list(script_sources(file, ()))
-    with stop_signals(), _lifeline(detach) as lifeline:
-        started = Started(given.home_folder, lifeline)
+    with stop_signals():
+        started = Processes(given.home_folder, are_tied=not detach)
         keep = False
         try:
             endpoint = _start(given, started, names)
@@ -104,24 +46,11 @@ def _up(file: str | None, nodes: int, detach: bool) -> None:
                     _watch(started)
         finally:
             if not keep:
-                started.stop()
+                started.stop(*started.names, timeout=DOWN_S)
+                started.close()
 
 
-@contextlib.contextmanager
-def _lifeline(detach: bool) -> Iterator[int | None]:
-    """Yield the pipe's end for the nodes: it closes when this process is gone, however it went."""
-    if detach:
-        yield None
-        return
-    lifeline, hold = os.pipe()
-    try:
-        yield lifeline
-    finally:
-        os.close(hold)
-        os.close(lifeline)
-
-
-def _start(given: Settings, started: Started, names: Sequence[str]) -> str:
+def _start(given: Settings, started: Processes, names: Sequence[str]) -> str:
     """Start the nodes that don't run yet; return an endpoint once all of them know each other."""
     from zactor.cli.output import show
     from zactor.commands.catalogue import find_words
@@ -134,7 +63,8 @@ def _start(given: Settings, started: Started, names: Sequence[str]) -> str:
                 note(f"{name} runs already")
             else:
                 note(f"starting {name}")
-                started.start(name)
+                started.output_file(name).unlink(missing_ok=True)  # what an earlier one said
+                started.spawn(name)
         endpoints: dict[str, str] = {}
         while not set(names) <= endpoints.keys():
             started.check()
@@ -147,7 +77,7 @@ def _start(given: Settings, started: Started, names: Sequence[str]) -> str:
 
 
 def _meet(
-    given: Settings, started: Started, endpoint: str, names: Sequence[str]
+    given: Settings, started: Processes, endpoint: str, names: Sequence[str]
 ) -> list[dict[str, object]]:
     from zactor.cli.from_catalogue import open_session
 
@@ -160,11 +90,11 @@ def _meet(
             time.sleep(POLL_S)
 
 
-def _watch(started: Started) -> None:
+def _watch(started: Processes) -> None:
     """Wait until somebody stops us, or all nodes are gone (`zactor down`)."""
-    for child in started.children.values():
-        child.wait()
-    if not started.children:
+    for name in started.spawned:
+        started.wait(name, None)
+    if not started.spawned:
         threading.Event().wait()
 
 

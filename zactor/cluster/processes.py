@@ -1,13 +1,13 @@
-"""The node processes of a cluster on this machine; none outlives the process that began it.
+"""Node processes on this machine, the only place that launches them.
 
-Each node inherits the reading end of a pipe, its leash: when the writing end is gone, however that
-came about, the node stops. The folder is swept by a reaper, a shell that waits on another pipe,
-which every node and this process hold open: it reads the end of it when the last of them is gone.
+They are tied to the process that began them, unless they are to outlive it: each node inherits the
+reading end of a pipe, its lifeline, and stops when the writing end is gone, however that came
+about. A temporary home is swept by a reaper, a shell that waits on another pipe, which every node
+and this process hold open: it reads the end of it when the last of them is gone.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
@@ -22,26 +22,46 @@ from zactor.kernel import limits
 from zactor.kernel.errors import AlreadyExists, NoSuchThing, NotReachable, TimedOut
 from zactor.supervisor.membership import run_directory
 
-_REAPER = 'cat >/dev/null; test -z "$1" || rm -rf -- "$1"'
+_REAPER = 'cat >/dev/null; rm -rf -- "$1"'
 _OUTPUT_SHOWN_CHARS = 4_000  # of a node that failed, in a note of the error
 
 
 class Processes:
     """Node processes that share a home. Threads: one caller at a time."""
 
-    def __init__(self, home: str | os.PathLike[str] | None = None) -> None:
-        """`home` None makes a temporary one, which goes when the last of us is gone."""
+    def __init__(
+        self, home: str | os.PathLike[str] | None = None, *, are_tied: bool = True
+    ) -> None:
+        """No process runs.
+
+        Args:
+            home: None makes a temporary one, which goes when the last of us is gone.
+            are_tied: they stop when this process is gone; else they go on, in a home that stays.
+        """
+        assert are_tied or home is not None, "who lives on needs a home that stays"
         self._temporary = home is None
         # In a folder of 0700, so that no other user sees the nodes' output or keys.
         self.home = Path(tempfile.mkdtemp(prefix="zactor-")) if home is None else Path(home)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._roles: dict[str, str] = {}
-        self._lifeline, self._hold = os.pipe()
-        self._alive, self._held = os.pipe()
+        self._inherited: list[int] = []  # ends of pipes that each node gets
+        self._own: list[int] = []  # ends that are ours alone
+        self._lifeline = self._hold = -1
+        self._reaper: subprocess.Popen[bytes] | None = None
+        if are_tied:
+            self._lifeline, self._hold = os.pipe()
+            self._inherited.append(self._lifeline)
+        if self._temporary:
+            self._begin_reaper()
+
+    def _begin_reaper(self) -> None:
+        alive, held = os.pipe()
+        self._inherited.append(held)
+        self._own.append(alive)
         try:
             self._reaper = subprocess.Popen(
-                ["/bin/sh", "-c", _REAPER, "zactor-reaper", str(self.home) if home is None else ""],
-                stdin=self._alive,
+                ["/bin/sh", "-c", _REAPER, "zactor-reaper", str(self.home)],
+                stdin=alive,
                 start_new_session=True,  # Ctrl-C at a terminal is not for it
             )
         except BaseException:
@@ -54,44 +74,64 @@ class Processes:
         """The nodes whose processes run, in the order of their start."""
         return [name for name, child in self._children.items() if child.poll() is None]
 
-    def spawn(self, name: str, role: str = "", env: Mapping[str, str] | None = None) -> None:
+    @property
+    def spawned(self) -> list[str]:
+        """The nodes whose processes were started here, whether they run or not."""
+        return list(self._children)
+
+    def spawn(
+        self,
+        name: str,
+        role: str = "",
+        env: Mapping[str, str] | None = None,
+        *,
+        options: Sequence[str] = (),
+        folder: Path | None = None,
+    ) -> None:
         """Start the process of a node; `wait_for` says when it is there.
 
         Args:
             name: of the node, which isn't running.
             role: "node" or "master"; "" is what it was before, at first "node".
             env: variables of its environment beside ours.
+            options: more words of its command line.
+            folder: where it works; None: where this process does.
         """
         if name in self.names:
             raise AlreadyExists(f"node {name} is running already")
         self._roles[name] = role or self._roles.get(name, "node")
         with self.output_file(name).open("ab") as output:
             self._children[name] = subprocess.Popen(
-                self._command(name),
+                [*self._command(name), *options],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                pass_fds=(self._lifeline, self._held),
+                pass_fds=self._inherited,
+                cwd=folder,
                 env={
                     **os.environ,
                     **(env or {}),
                     "ZACTOR_HOME": str(self.home),
                     "PYTHONUNBUFFERED": "1",
                 },
-                start_new_session=True,
+                start_new_session=True,  # Ctrl-C at a terminal is for us to handle
             )
 
     def _command(self, name: str) -> list[str]:
+        """Return the words that run a node. A laboratory puts it on another host."""
         return [
             sys.executable,
             # -P: a file of the current folder must not take the place of a module
             *("-P", "-m", "zactor.supervisor"),
-            *("--name", name),
             *("--home", str(self.home)),
-            *("--bind", "127.0.0.1"),
             *("--role", self._roles[name]),
-            *("--lifeline", str(self._lifeline)),
+            *self._identity(name),
+            *(("--lifeline", str(self._lifeline)) if self._lifeline >= 0 else ()),
         ]
+
+    def _identity(self, name: str) -> list[str]:
+        """Return the words that tell a node who it is."""
+        return ["--name", name]
 
     def pid(self, name: str) -> int:
         """Return the process id of a running node."""
@@ -103,8 +143,11 @@ class Processes:
         child.kill()
         child.wait()
 
-    def wait(self, name: str, timeout: float) -> int:
+    def wait(self, name: str, timeout: float | None) -> int:
         """Wait until the process of a node ends; return what it ended with, -9 after kill -9.
+
+        Args:
+            timeout: in s; None: no limit.
 
         Raises:
             TimedOut: it runs on.
@@ -168,15 +211,18 @@ class Processes:
             if entry.pid in ours
         }
 
-    def check(self, names: Sequence[str]) -> None:
-        """Raise NotReachable with the end of its output if one of `names` has ended."""
-        for name in names:
+    def check(self, names: Sequence[str] | None = None) -> None:
+        """Raise NotReachable with the end of its log if one of `names`, or of all, has ended."""
+        for name in self.spawned if names is None else names:
             code = self._children[name].poll()
             if code is not None:
                 said = self.output(name)[-_OUTPUT_SHOWN_CHARS:].strip() or "nothing"
                 last = said.splitlines()[-1]
-                error = NotReachable(f"node {name} ended with {code}, its output with: {last}")
-                error.add_note(f"the end of the output of {name}:\n{said}")
+                error = NotReachable(
+                    f"node {name} ended with {code}, its log {str(self.output_file(name))!r} "
+                    f"ends with: {last}"
+                )
+                error.add_note(f"the end of the log of {name}:\n{said}")
                 raise error
 
     def wait_for(
@@ -200,18 +246,22 @@ class Processes:
 
     def close(self) -> None:
         """End every process and remove the folder if it is ours. Again: nothing."""
-        if self._hold < 0:
-            return
-        os.close(self._hold)  # the leash: from here on they stop, whatever happens to us
-        self._hold = -1
+        self._let_go()  # from here on they stop, whatever happens to us
         self.stop(*self.names)
         if self._temporary:
             shutil.rmtree(self.home, ignore_errors=True)
         self._close_pipes()
-        self._reaper.wait()
+        if self._reaper is not None:
+            self._reaper.wait()
+
+    def _let_go(self) -> None:
+        if self._hold >= 0:
+            os.close(self._hold)
+            self._hold = -1
 
     def _close_pipes(self) -> None:
-        for end in (self._lifeline, self._alive, self._held, self._hold):
-            with contextlib.suppress(OSError):
-                os.close(end)
-        self._hold = -1
+        self._let_go()
+        for ends in (self._inherited, self._own):
+            while ends:
+                os.close(ends.pop())
+        self._lifeline = -1

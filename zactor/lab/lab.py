@@ -1,20 +1,16 @@
-"""A laboratory for tests of networks: node processes to kill, and a proxy that cuts connections.
+"""A laboratory for tests of networks: node processes to kill and to freeze.
 
 Everything is real: processes, sockets, signals. Nothing outlives `Lab.close`.
 """
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from zactor.client.connect import connect
-from zactor.supervisor.membership.run_directory import read_entries
+from zactor.cluster.processes import Processes
 
 DEADLINE_S = 30.0  # much, for busy machines
 
@@ -28,77 +24,36 @@ def until(what: str, condition: Callable[[], bool], within_s: float = DEADLINE_S
     return time.monotonic() - began
 
 
-class Lab:
-    """Nodes of one home, each a process of its own, on a leash."""
+class Lab(Processes):
+    """Nodes of one home, each a process of its own that works in that home."""
 
     def __init__(self, home: Path) -> None:
-        self.home = home
-        self.children: dict[str, subprocess.Popen[bytes]] = {}
-        self._read, self._write = os.pipe()
+        """`home` stays."""
+        super().__init__(home)
 
     def start(
         self, name: str, *options: str, role: str = "node", env: Mapping[str, str] | None = None
     ) -> None:
-        """Start a node, with `env` beside our environment; wait until its door is open."""
-        log = (self.home / f"{name}.log").open("ab")
-        command = [*self.prefix(name), sys.executable, "-P", "-m", "zactor.supervisor"]
-        command += ["--home", str(self.home), *self.options(name)]
-        named = ["--name", name] if not name.startswith("unnamed") else []
-        self.children[name] = subprocess.Popen(
-            [*command, *named, "--role", role, "--lifeline", str(self._read), *options],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=(self._read,),
-            cwd=self.home,
-            env=None if env is None else os.environ | env,
-        )
-        log.close()
-        pid = self.children[name].pid
-        until(f"{name} opens its door", lambda: pid in {e.pid for e in read_entries(self.home)})
+        """Start a node, with `env` beside our environment; wait until its door is open.
+
+        One whose `name` begins with "unnamed" isn't told it.
+        """
+        self.spawn(name, role, env, options=options, folder=self.home)
+        self.wait_for([name], DEADLINE_S)
 
     def prefix(self, name: str) -> list[str]:
         """Return the words before a command that is to run on that node's host."""
         return []
 
-    def options(self, name: str) -> list[str]:
-        """Return what a node is told besides its name and home."""
-        return []
+    def _command(self, name: str) -> list[str]:
+        return [*self.prefix(name), *super()._command(name)]
+
+    def _identity(self, name: str) -> list[str]:
+        return [] if name.startswith("unnamed") else super()._identity(name)
 
     def endpoint(self, name: str) -> str:
         """Return HOST:PORT of a node's door."""
-        pid = self.children[name].pid
-        found = [entry for entry in read_entries(self.home) if entry.pid == pid]
-        return found[0].endpoint.removeprefix("tcp://")
-
-    def kill(self, name: str) -> None:
-        """kill -9."""
-        self.children[name].kill()
-        self.children.pop(name).wait(DEADLINE_S)
-
-    def pause(self, name: str) -> None:
-        """SIGSTOP."""
-        self.children[name].send_signal(signal.SIGSTOP)
-
-    def resume(self, name: str) -> None:
-        """SIGCONT."""
-        self.children[name].send_signal(signal.SIGCONT)
-
-    def output(self, name: str) -> str:
-        """Return what the node printed."""
-        return (self.home / f"{name}.log").read_text()
-
-    def close(self) -> None:
-        """End everything."""
-        os.close(self._write)
-        for child in self.children.values():
-            child.send_signal(signal.SIGCONT)
-            try:
-                child.wait(5)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait(DEADLINE_S)
-        os.close(self._read)
+        return self.endpoints()[name].removeprefix("tcp://")
 
     def names_up(self, at: str) -> set[str]:
         """Return the nodes that `at` has in its knowledge base and is connected to."""

@@ -102,9 +102,8 @@ class NetLab(Lab):
         self.host(name)
         return ["ip", "netns", "exec", self._namespace(name)]
 
-    def options(self, name: str) -> list[str]:
-        """Return what a node there is told of its address."""
-        return ["--bind", self.host(name)]
+    def _identity(self, name: str) -> list[str]:
+        return [*super()._identity(name), "--bind", self.host(name)]
 
     def split(self, *sides: Iterable[str]) -> None:
         """Only hosts of one side reach each other from now on."""

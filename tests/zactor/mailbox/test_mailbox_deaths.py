@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -150,7 +151,7 @@ def test_after_a_stop_in_good_order_the_members_there_are_lost_as_well(lab: Lab)
             await a.join("room")
             await b.join("room")
             await members(a, "#a#n1", "#b#n2")
-            lab.children["n2"].send_signal(signal.SIGTERM)
+            os.kill(lab.pid("n2"), signal.SIGTERM)
             lost = await members(a, "#a#n1")
             assert lost.cause is MembershipCause.NETWORK
             with pytest.raises(NotReachable):
@@ -239,7 +240,7 @@ def test_a_slow_reader_slows_its_senders_and_memory_stays_bounded(calm: Lab) -> 
         return before
 
     def rss_kib(lab: Lab, name: str) -> int:
-        status = Path(f"/proc/{lab.children[name].pid}/status").read_text()
+        status = Path(f"/proc/{lab.pid(name)}/status").read_text()
         (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
         return int(line.split()[1])
 
