@@ -1,7 +1,7 @@
 """One life of one configured node: everything that runs on it, put together.
 
 Threads: all of this is the kernel thread's, on its asyncio loop, but `on_late_item` and what the
-actor runtime calls. User code never runs here (D12).
+actor runtime calls. User code never runs here .
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.actors import Ask, Failure, Reply, Signal, Undelivered
 from zactor.kernel.messages.frames import Heartbeat
 from zactor.kernel.messages.knowledge import KbLinked
-from zactor.kernel.messages.operations import Answer, Leave, Problem, Request
+from zactor.kernel.messages.operations import Answer, Leave, Operation, Problem, Request
 from zactor.kernel.messages.views import View
 from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.envelope import DeadLetter
@@ -46,9 +47,13 @@ from zactor.supervisor.membership.discovery import Discovery
 from zactor.supervisor.membership.members import Members
 from zactor.supervisor.membership.node_registry import NodeRegistry
 from zactor.supervisor.membership.peer_calls import PeerCalls
+from zactor.supervisor.membership.waiting_nodes import WaitingNodes
 from zactor.supervisor.observe.journal import Journal
 from zactor.supervisor.observe.trace_log import trace_log
-from zactor.supervisor.operations.dispatch import Operations
+from zactor.supervisor.operations.changes import Changes
+from zactor.supervisor.operations.declare_node import DeclareNodeCall, Surroundings
+from zactor.supervisor.operations.dispatch import Dispatch
+from zactor.supervisor.operations.reports import Reports
 from zactor.supervisor.operations.todo_runner import Todos
 from zactor.supervisor.operations.workflow_runner import WorkflowRunner
 from zactor.supervisor.settings import Settings
@@ -86,7 +91,6 @@ class Node:
         self.me = NodeId(name, self.kb_store.next_incarnation())
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[str] = self._loop.create_future()
-        self.joined = asyncio.Event()  # everybody who was there at the start is met
         self._tasks: set[asyncio.Task[object]] = set()
         self.journal = Journal(name)
         self.journal.attach(self._loop)
@@ -100,25 +104,54 @@ class Node:
             failed=self._on_action_failed,
         )
         self.hub = self._make_hub(keys, node_keys(state))
-        self.groups = GroupHost(self.hub, self, self._trace)
-        self.members = Members(self, self.groups)
         self.calls = PeerCalls(self.hub.send)
-        self.store = BundleStore(state / "bundles")
-        self.fetcher = Fetcher(self.store, self.calls, self.members.peers)
-        self.kb = self._make_ledger()
+        self.groups = GroupHost(self.hub, self, self._trace)
+        self.members = Members(
+            self.hub,
+            self.groups,
+            user=self,
+            journal=self.journal,
+            trace=self.note,
+            spawn=self.spawn,
+        )
+        self.waiting = WaitingNodes(self.hub, settings.home)
+        self._know()
+        self._make_actors_true(BundleStore(state / "bundles"))
+        self._take_requests()
+
+    def _know(self) -> None:
+        """Make the knowledge base, and what keeps it true to who is there."""
+        self.kb = self._make_knowledge_base()
         self.groups.listen(KB_GROUP, self.kb)
+        self.registry = NodeRegistry(self.me.name, self.kb, self._citizens)
+        self.discovery = Discovery(
+            self.hub,
+            home=self.settings.home,
+            join=self.settings.join,
+            kb=self.kb,
+            all_in=self.members.all_in,
+            on_ready=self.registry.nudge,
+            on_buried=self.on_buried,
+        )
+
+    def _make_actors_true(self, store: BundleStore) -> None:
+        """Make what brings code and actors here, as the knowledge base says."""
+        self.store = store
+        self.fetcher = Fetcher(store, self.calls, self.members.peers)
         self.reconciler = Reconciler(
             self.me,
             kb=self.kb,
             runtime=self.runtime,
-            store=self.store,
+            store=store,
             fetcher=self.fetcher,
             journal=self.journal,
             port_of=self.members.peer,
             spawn_task=self.spawn,
         )
-        self.registry = NodeRegistry(name, self.kb, self._citizens)
-        self.runner = WorkflowRunner(self.kb, settings.crash)
+
+    def _take_requests(self) -> None:
+        """Make what others may ask of this node, and who listens to them."""
+        self.runner = WorkflowRunner(self.kb, self.settings.crash)
         self.todos = Todos(
             self.me,
             book=self.kb,
@@ -127,12 +160,56 @@ class Node:
             spawn=self.spawn,
             note=self.note,
         )
-        self.operations = Operations(self)
-        self.groupdesk = ClientSessions(self.groups, self.hub, self.spawn)
-        self.requests = RequestServer(self)
-        self.discovery = Discovery(self)
+        around = Surroundings(
+            hub=self.hub, kb=self.kb, waiting=self.waiting, discovery=self.discovery
+        )
+        self.dispatch = Dispatch(
+            self.hub,
+            kb=self.kb,
+            joined=self.discovery.joined,
+            changes=Changes(
+                self.me,
+                kb=self.kb,
+                runner=self.runner,
+                todos=self.todos,
+                fetcher=self.fetcher,
+                store=self.store,
+                begin_declaring=partial(DeclareNodeCall, around),
+                ask_node=self._ask_node,
+            ),
+            reports=self._make_reports(),
+            actors=self.runtime,
+            journal=self.journal,
+            store=self.store,
+            fetcher=self.fetcher,
+            calls=self.calls,
+        )
+        self.client_sessions = ClientSessions(self.groups, self.hub, self.spawn)
+        self.requests = RequestServer(
+            self.hub,
+            runner=self.dispatch,
+            sessions=self.client_sessions,
+            waiting=self.waiting,
+            spawn=self.make_task,
+        )
 
-    def _make_ledger(self) -> KnowledgeBase:
+    async def _ask_node(self, node: str, operation: Operation) -> object:
+        return await self.dispatch.ask_node(node, operation)
+
+    def _make_reports(self) -> Reports:
+        return Reports(
+            self.hub,
+            groups=self.groups,
+            kb=self.kb,
+            members=self.members,
+            waiting=self.waiting,
+            calls=self.calls,
+            journal=self.journal,
+            bundles=self.store,
+            runtime=self.runtime,
+        )
+
+    def _make_knowledge_base(self) -> KnowledgeBase:
         return KnowledgeBase(
             self.me,
             self.settings.role,
@@ -164,7 +241,7 @@ class Node:
         """Bind the sockets, start the runtime, and return the door's endpoint."""
         endpoint = self.hub.open(self.settings.address)
         self.groups.open()
-        self.session_queue = open_rooms(self.runtime, self.groups, self.hub, self.spawn)
+        self.session_queue = open_session_queue(self.runtime, self.groups, self.hub, self.spawn)
         self.runtime.start()
         bundles.attach(self.store)  # what a message holds may be of any bundle that is here
         return endpoint
@@ -192,7 +269,7 @@ class Node:
         await asyncio.to_thread(self.runtime.close, limits.RUNTIME_CLOSE_S)
         await self.kb.retire(RETIRE_S)
         bundles.detach(self.store)
-        self.groupdesk.close()
+        self.client_sessions.close()
         self.groups.close()
         for peer in self.hub.peers.values():
             self.hub.send(peer, Request(0, Leave(*self.me)))
@@ -260,8 +337,12 @@ class Node:
         live = self.members.live()
         return {name: live[name] for name in live if name not in self.kb.strangers}
 
-    def part(self, peer: Peer) -> None:
-        """A peer is out of the view: nothing goes on waiting for it."""
+    def on_member(self, name: str) -> None:
+        """A node came into the view, or is out of it: its actors are reached another way."""
+        self.reconciler.on_node(name)
+
+    def on_out_of_view(self, peer: Peer) -> None:
+        """Nothing goes on waiting for a peer that is no member."""
         self.calls.peer_gone(peer)
         self.runtime.remoting.peer_out_of_view(peer, ())
 
@@ -269,16 +350,6 @@ class Node:
         """Write a line of the event log, if there is one."""
         if self._trace is not None:
             self._trace(kind, fields)
-
-    async def meet(self, endpoint: str) -> None:
-        """Introduce this node at a door, and at those the node there knows.
-
-        Raises:
-            NotReachable, Refused: as the node there answers.
-        """
-        others = await self.hub.introduce(endpoint)
-        strangers = [hello for hello in others if hello.name not in self.hub.peers]
-        await asyncio.gather(*(self.discovery.try_meet(hello.endpoint) for hello in strangers))
 
     # -- from the hub ------------------------------------------------------------------------
     def on_peer_up(self, peer: Peer) -> None:
@@ -339,7 +410,7 @@ class Node:
         """A client asks something at the door."""
         self.requests.client(client, request)
 
-    # -- from the ledger ---------------------------------------------------------------------
+    # -- from the knowledge base -------------------------------------------------------------
     def _send_kb(self, to: NodeId, message: KbLinked) -> None:
         peer = self.hub.peers.get(to.name)
         if peer is not None and peer.node == to:
@@ -397,7 +468,7 @@ class Node:
 Spawn = Callable[[Coroutine[Any, Any, object]], None]
 
 
-def open_rooms(runtime: Runtime, groups: GroupHost, hub: Hub, spawn: Spawn) -> SessionQueue:
+def open_session_queue(runtime: Runtime, groups: GroupHost, hub: Hub, spawn: Spawn) -> SessionQueue:
     """Let the actors of `runtime` use `groups`; in the kernel thread, once `groups` is open.
 
     What actors of one turn put goes over together, as what they send to other nodes. Signals in

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+
 from zactor.kernel.messages.base import Message
 from zactor.kernel.messages.client_sessions import SessionOperation
 
@@ -124,10 +126,29 @@ class AskActor(Message, frozen=True, tag=53):
     plain: bool  # the answer as plain data (JSON's types) instead of a pickle
 
 
-class Inspect(Message, frozen=True, tag=54):
-    """Read something: "nodes", "actors", "wires", "factories", "status", "deadletters", …"""
+class Subject(enum.Enum):
+    """What a report may be about."""
 
-    what: str
+    NODES = "nodes"
+    ACTORS = "actors"
+    WIRES = "wires"
+    FACTORIES = "factories"
+    FACTS = "facts"  # at the clock that is the argument; "": now
+    WHY = "why"  # the name that is the argument is mentioned by facts
+    LOG = "log"
+    STATUS = "status"
+    DEADLETTERS = "deadletters"
+    RUNTIME = "runtime"
+    DOCTOR = "doctor"
+    GROUPS = "groups"
+    GROUP = "group"  # its name is the argument
+    BUNDLE = "bundle"  # its identity is the argument
+
+
+class Inspect(Message, frozen=True, tag=54):
+    """Read something."""
+
+    what: Subject
     argument: str
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -22,25 +22,44 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.knowledge.reader import parse_term
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.writer import format_term, quote_atom, text_of
+from zactor.kernel.messages.service import Service
 from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.directory import Place
 from zactor.kernel.runtime.envelope import PeerPort
-from zactor.kernel.runtime.runtime import Runtime
 from zactor.supervisor.blocking_work import run_blocking
 from zactor.supervisor.deployment.bundle_fetch import Fetcher
 from zactor.supervisor.kb import facts
-from zactor.supervisor.kb.fact_patterns import forget_patterns, still
+from zactor.supervisor.kb.fact_patterns import Requirement, forget_patterns, still
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.observe.journal import Journal
 from zactor.supervisor.operations import constructor_arguments
-from zactor.supervisor.operations.workflow import Requirement
 
 log = structlog.get_logger()
 
 UNDO_AFTER_S = 0.5  # what failed to start is forgotten then: who deployed it has read why
 RETRY_S = 0.2  # before a report that wasn't taken is repeated
 REASON_CHARS_MAX = 2_000  # of what user code raised: every node keeps it, and people read it
+
+
+class ActorHost(Protocol):
+    """What runs the actors of this node, and knows where the others are."""
+
+    def spawn(self, blueprint: Blueprint) -> Future[None]:
+        """Make an actor; done when it runs."""
+        ...
+
+    def stop(self, uid: int, *, reason: str, drain_s: float | None) -> Future[None]:
+        """End an actor when its work is done, at the latest after `drain_s`; done when it ended."""
+        ...
+
+    def place(self, name: str, place: Place | None) -> None:
+        """From now on messages to `name` go there; None: nowhere."""
+        ...
+
+    def connect(self, emitter: str, action: str, reactors: Mapping[str, Service]) -> None:
+        """These react to that signal from now on, and nobody else."""
+        ...
 
 
 class Reconciler:
@@ -51,7 +70,7 @@ class Reconciler:
         me: NodeId,
         *,
         kb: KnowledgeBase,
-        runtime: Runtime,
+        runtime: ActorHost,
         store: BundleStore,
         fetcher: Fetcher,
         journal: Journal,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from zactor.kernel import limits
 from zactor.kernel.groups import effects, membership_messages
-from zactor.kernel.groups.membership_messages import News
+from zactor.kernel.groups.membership_messages import News, SessionNames
 from zactor.kernel.messages.client_sessions import MembershipMessage, RegularMessage
 from zactor.kernel.messages.groups import GroupData
 from zactor.kernel.messages.operations import Request
@@ -16,14 +16,29 @@ from zactor.kernel.messages.service import Service
 from zactor.kernel.sessions.session import Session, SessionUser
 from zactor.kernel.transport.door_clients import Client
 
-if TYPE_CHECKING:
-    from zactor.supervisor.door.client_sessions import ClientSessions
+
+class SessionKeeper(Protocol):
+    """Who looks after all clients of a node."""
+
+    @property
+    def wording(self) -> SessionNames:
+        """The words that clients read."""
+        ...
+
+    def has_news(self, client_session: ClientSession) -> None:
+        """Something waits for a client."""
+
+    def watch_progress(self, client_session: ClientSession) -> None:
+        """A client has something to take that it may never take."""
+
+    def expel_soon(self, client_session: ClientSession, why: str) -> None:
+        """A client holds up others."""
 
 
 class ClientSession(SessionUser):
     """One client with its session. The engine calls it, in the order of delivery."""
 
-    def __init__(self, desk: ClientSessions, client: Client) -> None:
+    def __init__(self, keeper: SessionKeeper, client: Client) -> None:
         """`session` comes when it is open."""
         self.client = client
         self.unwatch: Callable[[], None] = lambda: None  # look no more whether the client is there
@@ -39,7 +54,7 @@ class ClientSession(SessionUser):
         self.given = 0  # of these, those that the client has
         self.moved_s = 0.0  # loop time at which it took something last, or had nothing to take
         self.is_due = False
-        self._sessions = desk
+        self._keeper = keeper
 
     def on_message(self, message: GroupData, transitional: bool) -> None:
         """Keep a message for the client."""
@@ -53,13 +68,13 @@ class ClientSession(SessionUser):
             return
         self.owed += 1
         if self.owed == 1:
-            self._sessions.watch_progress(self)
-        self.waiting.append(self._sessions.wording.regular(message, transitional))
-        self._sessions.note_news(self)
+            self._keeper.watch_progress(self)
+        self.waiting.append(self._keeper.wording.regular(message, transitional))
+        self._keeper.has_news(self)
 
     def on_group_view(self, change: effects.GroupView) -> None:
         """Keep a new membership for the client."""
-        self._keep(self._sessions.wording.view(change))
+        self._keep(self._keeper.wording.view(change))
 
     def on_group_transitional(self, change: effects.GroupTransitional) -> None:
         """Keep the signal for the client."""
@@ -74,10 +89,10 @@ class ClientSession(SessionUser):
         self.waiting.append(change)
         self.changes += 1
         if self.changes > limits.GROUP_CHANGES_MAX:
-            self._sessions.expel_soon(
+            self._keeper.expel_soon(
                 self, f"has not taken {limits.GROUP_CHANGES_MAX} changes of its groups"
             )
-        self._sessions.note_news(self)
+        self._keeper.has_news(self)
 
     def take(self, room: int) -> list[News]:
         """Return what comes next for the client: at most `room`, and about BATCH_BYTES_MAX."""

@@ -251,7 +251,7 @@ class ClientSessions:
         client_session.polls.append((number, asked.room))
         self._give(client_session)
 
-    def note_news(self, client_session: ClientSession) -> None:
+    def has_news(self, client_session: ClientSession) -> None:
         """Something is there for a client: it leaves when this turn of the loop is over."""
         if client_session.polls and not client_session.is_due:
             client_session.is_due = True

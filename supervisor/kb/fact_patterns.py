@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from zactor.kernel.knowledge.writer import quote_atom
 from zactor.supervisor.kb.facts import ActorRow
-from zactor.supervisor.operations.workflow import Requirement
+
+Requirement = tuple[str, str, str]  # goal, class of the error where it fails, its words
 
 GONE = ("NoSuchActor", "NoSuchThing")
 """Refusals that say that somebody was quicker."""

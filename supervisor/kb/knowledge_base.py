@@ -25,10 +25,12 @@ from zactor.kernel.messages.views import View, ViewId, first_view
 from zactor.kernel.replication import effects
 from zactor.kernel.replication.replica import Replica
 from zactor.kernel.sessions.session import Listener
+from zactor.supervisor.kb.fact_patterns import Requirement
 from zactor.supervisor.kb.group_channel import GroupChannel
+from zactor.supervisor.kb.provenance import ChangeReport
 from zactor.supervisor.kb.store import Store
 from zactor.supervisor.kb.store_writer import StoreWriter
-from zactor.supervisor.kb.trace import KbTrace, Note, plain
+from zactor.supervisor.kb.trace import KbTrace, Note
 
 if TYPE_CHECKING:
     from zactor.kernel.sessions.host import GroupHost
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 T = TypeVar("T")
-
-Requirement = tuple[str, str, str]  # goal, class of the error where it fails, its words
 
 COMMIT_TIMEOUT_S = 10.0
 NO_PRIMARY_S = 3.0  # a new primary takes a few ms, a joiner of 100,000 facts 2 s
@@ -149,9 +149,9 @@ class KnowledgeBase(Listener):
         """Return for how long the theory here may have been old; 0.0 in the primary."""
         return 0.0 if self._replica.is_primary else time.monotonic() - self._outside_since
 
-    def history(self) -> list[dict[str, object]]:
-        """Return the last changes, oldest first, as plain data."""
-        return [plain(change) for change in self._replica.changes()]
+    def history(self) -> list[ChangeReport]:
+        """Return the last changes, oldest first."""
+        return [ChangeReport.of(change) for change in self._replica.changes()]
 
     async def until(self, look: Callable[[], T | None], timeout_s: float | None) -> T | None:
         """Return what `look` finds as soon as it finds something; None when the time is over."""

@@ -1,24 +1,64 @@
 """What the knowledge base remembers: why a fact is there, or was, and what there was at a clock.
 
 Pure: it reads a theory and the changes that are kept of the past, as `KnowledgeBase.history` gives
-them. Nothing is kept for it, so it reaches back as far as they do (D26).
+them. Nothing is kept for it, so it reaches back as far as they do.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+
+import msgspec
 
 from zactor.kernel.errors import ConfigError, NoSuchThing
 from zactor.kernel.ids import Clock
 from zactor.kernel.knowledge.reader import parse_term
-from zactor.kernel.knowledge.theory import Theory
+from zactor.kernel.knowledge.theory import Fact, Theory
 from zactor.kernel.knowledge.values import Atom, Compound, Term
+from zactor.kernel.messages.knowledge import Change
 
-Row = dict[str, Any]
-History = Sequence[Mapping[str, Any]]
-"""Changes, oldest first: clock, who, why, at, asserted, retracted."""
+
+class ChangeReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A change that took place."""
+
+    clock: Clock
+    who: str
+    why: str
+    at: float  # s since 1970
+    asserted: tuple[str, ...]
+    retracted: tuple[str, ...]
+
+    @classmethod
+    def of(cls, change: Change) -> ChangeReport:
+        """Return what people read of a change."""
+        return cls(
+            clock=Clock(change.epoch, change.index),
+            who=change.who,
+            why=change.why,
+            at=change.at,
+            asserted=change.asserted,
+            retracted=change.retracted,
+        )
+
+
+class OriginReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One time that a fact was there: how it came, and how it went if it isn't there any more."""
+
+    fact: str
+    clock: Clock | None = None  # of its coming; None where that is older than what is kept
+    at: float | None = None
+    who: str = ""
+    why: str = ""
+    present: bool = True
+    until: Clock | None = None  # of its going; None while it is there
+    until_at: float | None = None
+    until_who: str = ""
+    until_why: str = ""
+
+
+History = Sequence[ChangeReport]
+"""Changes, oldest first."""
 
 _CLOCK = re.compile(r"(\d{1,15})\.(\d{1,12})")
 _PLAIN = re.compile(r"[A-Za-z0-9_@.\-]+")
@@ -38,62 +78,49 @@ def read_clock(text: str) -> Clock:
     return Clock(int(found[1]), int(found[2]))
 
 
-def why(name: str, theory: Theory, history: History) -> list[Row]:
+def why(name: str, theory: Theory, history: History) -> list[OriginReport]:
     """Return a row for each time that a fact which mentions `name` came, oldest first.
-
-    Its fields: fact; clock, at, who, why of its coming (None and "" where that is older than what
-    is kept); present; until, until_at, until_who, until_why of its going, None and "" if present.
 
     Raises:
         NoSuchThing: nothing mentions it.
     """
-    rows: list[Row] = []
-    present: dict[str, Row] = {}
+    past: list[OriginReport] = []
+    present: dict[str, OriginReport] = {}
     for change in history:
-        for text in _about(name, change["retracted"]):
-            row = present.pop(text, None)
-            if row is None:
-                row = _came(text, None)
-                rows.append(row)
-            row |= {
-                "present": False,
-                "until": change["clock"],
-                "until_at": change["at"],
-                "until_who": change["who"],
-                "until_why": change["why"],
-            }
-        for text in _about(name, change["asserted"]):
+        for text in _about(name, change.retracted):
+            row = present.pop(text, None) or OriginReport(fact=text)
+            past.append(
+                msgspec.structs.replace(
+                    row,
+                    present=False,
+                    until=change.clock,
+                    until_at=change.at,
+                    until_who=change.who,
+                    until_why=change.why,
+                )
+            )
+        for text in _about(name, change.asserted):
             present[text] = _came(text, change)
-            rows.append(present[text])
     for fact in theory:
         if fact.text not in present and mentions(fact.term, name):
-            origin = {"clock": [*fact.clock], "at": fact.at, "who": fact.who, "why": fact.why}
-            rows.append(_came(fact.text, origin))
+            present[fact.text] = _came(fact.text, fact)
+    rows = [*past, *present.values()]
     if not rows:
         raise NoSuchThing(
             f"no fact mentions {name!r}, nor did one in what is kept here of the past"
             f"{_begins(history)}"
         )
-    return sorted(rows, key=lambda row: (row["clock"] or [], row["until"] or [], row["fact"]))
+    return sorted(rows, key=lambda row: (row.clock or (), row.until or (), row.fact))
 
 
-def _came(text: str, origin: Mapping[str, Any] | None) -> Row:
-    known = origin or {"clock": None, "at": None, "who": "", "why": ""}
-    return {
-        "fact": text,
-        **{key: known[key] for key in ("clock", "at", "who", "why")},
-        "present": True,
-        "until": None,
-        "until_at": None,
-        "until_who": "",
-        "until_why": "",
-    }
+def _came(text: str, origin: ChangeReport | Fact) -> OriginReport:
+    return OriginReport(fact=text, clock=origin.clock, at=origin.at, who=origin.who, why=origin.why)
 
 
 def _begins(history: History) -> str:
     if not history:
         return ", which is nothing"
-    return f", which begins at {Clock(*history[0]['clock'])}"
+    return f", which begins at {history[0].clock}"
 
 
 def _about(name: str, texts: Iterable[str]) -> list[str]:
@@ -127,19 +154,18 @@ def facts_at(clock: Clock, now: Clock, theory: Theory, history: History) -> dict
     """
     if clock > now:
         raise NoSuchThing(f"clock {clock} has not come yet: the knowledge base is at {now}")
-    if clock < now and (not history or clock < Clock(*history[0]["clock"])):
+    if clock < now and (not history or clock < history[0].clock):
         raise NoSuchThing(
             f"clock {clock} is older than what is kept here of the past{_begins(history)}"
         )
     found: dict[str, Clock | None] = {fact.text: fact.clock for fact in theory}
     for change in reversed(history):
-        if Clock(*change["clock"]) > clock:
-            for text in change["asserted"]:
+        if change.clock > clock:
+            for text in change.asserted:
                 found.pop(text, None)
-            found |= dict.fromkeys(change["retracted"])
+            found |= dict.fromkeys(change.retracted)
     lacking = {text for text, came in found.items() if came is None}
     for change in history:
-        if Clock(*change["clock"]) <= clock:
-            here = Clock(*change["clock"])
-            found |= {text: here for text in change["asserted"] if text in lacking}
+        if change.clock <= clock:
+            found |= {text: change.clock for text in change.asserted if text in lacking}
     return dict(sorted(found.items()))

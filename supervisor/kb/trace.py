@@ -1,4 +1,4 @@
-"""What a replica does, as plain data: lines of the event log, for checkers; changes, for people."""
+"""What a replica does, as plain data: lines of the event log, for checkers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from zactor.kernel.ids import Clock
-from zactor.kernel.messages.knowledge import Change
 from zactor.kernel.replication import effects
 
 _KEPT = 1_000  # changes whose digest is at hand when their submitter is told
@@ -58,15 +57,3 @@ class KbTrace:
     def lost(self, effect: effects.LostPrimary) -> None:
         """It isn't any more."""
         self._note("lost", {"reason": effect.reason})
-
-
-def plain(change: Change) -> dict[str, object]:
-    """Return a change as plain data, for people."""
-    return {
-        "clock": [change.epoch, change.index],
-        "who": change.who,
-        "why": change.why,
-        "at": change.at,
-        "asserted": list(change.asserted),
-        "retracted": list(change.retracted),
-    }

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 import structlog
 
 from zactor.kernel import limits
 from zactor.kernel.errors import Buried, NotReachable, ZactorError
-from zactor.supervisor.kb.knowledge_base import NO_PRIMARY_S
+from zactor.kernel.transport.hub import Hub
+from zactor.supervisor.kb.knowledge_base import NO_PRIMARY_S, KnowledgeBase
 from zactor.supervisor.membership.run_directory import read_entries
-
-if TYPE_CHECKING:
-    from zactor.supervisor.node import Node
 
 log = structlog.get_logger()
 
@@ -24,19 +23,42 @@ LINK_POLL_S = 0.005
 class Discovery:
     """Keeps this node acquainted with every other of its cluster. Kernel thread only."""
 
-    def __init__(self, node: Node) -> None:
-        """`node` is who looks for others."""
-        self._node = node
+    def __init__(
+        self,
+        hub: Hub,
+        *,
+        home: Path,
+        join: tuple[str, ...],
+        kb: KnowledgeBase,
+        all_in: Callable[[], bool],
+        on_ready: Callable[[], None],
+        on_buried: Callable[[str], None],
+    ) -> None:
+        """Look in `home` and at the endpoints `join`.
+
+        Args:
+            all_in: whether everybody who was met is a member.
+            on_ready: the first search is over, and `kb` knows it.
+            on_buried: this incarnation counts as dead somewhere, and why.
+        """
+        self._hub = hub
+        self._home = home
+        self._join = join
+        self._kb = kb
+        self._all_in = all_in
+        self._on_ready = on_ready
+        self._on_buried = on_buried
+        self.joined = asyncio.Event()  # everybody who was there at the start is met
         self._refused: dict[str, float] = {}  # endpoint -> loop time from which to ask again
 
     async def run(self) -> None:
         """Meet everybody, say that discovery is over, then go on looking for newcomers."""
         await self._look()
         await self._link()
-        self._node.kb.ready()
-        self._node.registry.nudge()
-        await self._node.kb.until(lambda: self._node.kb.is_settled or None, NO_PRIMARY_S)
-        self._node.joined.set()
+        self._kb.ready()
+        self._on_ready()
+        await self._kb.until(lambda: self._kb.is_settled or None, NO_PRIMARY_S)
+        self.joined.set()
         while True:
             await asyncio.sleep(limits.DISCOVERY_MS / 1000)
             await self._look()
@@ -46,7 +68,7 @@ class Discovery:
         loop = asyncio.get_running_loop()
         until = loop.time() + limits.HELLO_MS / 1000
         while loop.time() < until:
-            if self._node.members.all_in():
+            if self._all_in():
                 return
             await asyncio.sleep(LINK_POLL_S)
 
@@ -54,29 +76,39 @@ class Discovery:
         now = asyncio.get_running_loop().time()
         endpoints = {
             endpoint
-            for endpoint in (*self._running_here(), *self._node.settings.join)
+            for endpoint in (*self._running_here(), *self._join)
             if self._refused.get(endpoint, 0.0) <= now
         }
-        met = {peer.hello.endpoint for peer in self._node.hub.peers.values()}
+        met = {peer.hello.endpoint for peer in self._hub.peers.values()}
         await asyncio.gather(*(self.try_meet(there) for there in sorted(endpoints - met)))
 
     def _running_here(self) -> list[str]:
         try:
-            entries = read_entries(self._node.settings.home)
+            entries = read_entries(self._home)
         except OSError as error:  # no file descriptor left, say: the next look may do better
             log.warning("run_folder_unreadable", why=str(error))
             return []
-        mine = self._node.hub.endpoint
+        mine = self._hub.endpoint
         return [entry.endpoint for entry in entries if entry.name and entry.endpoint != mine]
+
+    async def meet(self, endpoint: str) -> None:
+        """Introduce this node at a door, and at those the node there knows.
+
+        Raises:
+            NotReachable, Refused: as the node there answers.
+        """
+        others = await self._hub.introduce(endpoint)
+        strangers = [hello for hello in others if hello.name not in self._hub.peers]
+        await asyncio.gather(*(self.try_meet(hello.endpoint) for hello in strangers))
 
     async def try_meet(self, endpoint: str) -> None:
         """Introduce this node at `endpoint`; a refusal is logged once and tried again later."""
         try:
-            await self._node.meet(endpoint)
+            await self.meet(endpoint)
         except NotReachable:
             self._wait(endpoint)
         except Buried as error:
-            self._node.on_buried(str(error))
+            self._on_buried(str(error))
         except ZactorError as error:
             if endpoint not in self._refused:
                 log.warning("hello_refused", endpoint=endpoint, why=str(error))

@@ -9,8 +9,8 @@ incarnation, it says goodbye, or it stays away for PEER_KEPT_S. Kernel thread on
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Protocol
 
 import structlog
 
@@ -19,11 +19,9 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.frames import Heartbeat
 from zactor.kernel.messages.views import View
 from zactor.kernel.sessions.host import GroupHost
+from zactor.kernel.transport.hub import Hub
 from zactor.kernel.transport.peer import Peer
-
-if TYPE_CHECKING:
-    from zactor.supervisor.node import Node
-
+from zactor.supervisor.observe.journal import Journal
 
 log = structlog.get_logger()
 
@@ -33,15 +31,39 @@ _SUSPECTED = frozenset({"peer_suspected", "peer_gone"})
 _STUCK, _WELL = "peer_stuck", "peer_alive"
 
 
+class MembershipUser(Protocol):
+    """Who is told what has to end and what may begin."""
+
+    def on_members(self) -> None:
+        """The membership changed."""
+
+    def on_member(self, name: str) -> None:
+        """The node of that name came into the view, or is out of it."""
+
+    def on_out_of_view(self, peer: Peer) -> None:
+        """Nothing may go on waiting for this peer."""
+
+
 class Members:
     """The peers of the present view."""
 
-    def __init__(self, node: Node, groups: GroupHost) -> None:
-        """`node` is told what has to end and what may begin."""
-        self._node = node
+    def __init__(
+        self,
+        hub: Hub,
+        groups: GroupHost,
+        *,
+        user: MembershipUser,
+        journal: Journal,
+        trace: Callable[[str, dict[str, Any]], None],
+        spawn: Callable[[Coroutine[Any, Any, object]], None],
+    ) -> None:
+        """`trace` writes a line of the event log; `spawn` runs what has to wait."""
+        self._hub = hub
         self._groups = groups
-        self._hub = node.hub
-        self._journal = node.journal
+        self._user = user
+        self._journal = journal
+        self._trace = trace
+        self._spawn = spawn
         self._away: dict[NodeId, float] = {}  # loop time since which a peer is out of the view
         self._dead: dict[str, int] = {}  # name -> the last of its lives that has ended
         self._checked: set[Peer] = set()  # whether their processes live is being looked at
@@ -112,7 +134,7 @@ class Members:
         # A link that flaps breaks more often than a look takes: one goes on while it is broken.
         if peer not in self._checked:
             self._checked.add(peer)
-            self._node.spawn(self._check_process(peer))
+            self._spawn(self._check_process(peer))
 
     async def _check_process(self, peer: Peer) -> None:
         try:
@@ -144,7 +166,7 @@ class Members:
         if peer is None or not peer.up or peer.node != sender:
             return
         self.clocks[sender.name] = heartbeat.clock
-        if str(self._node.me) not in heartbeat.linked:
+        if str(self._hub.me) not in heartbeat.linked:
             self._hub.probe(peer)  # if we are dead to it, it will say so
         self._groups.hear(heartbeat)
 
@@ -159,7 +181,7 @@ class Members:
             peer = self._hub.peers.get(came.name)
             if came not in together and peer is not None and peer.node == came and peer.up:
                 self._came(peer)
-        self._node.on_members()
+        self._user.on_members()
 
     def _went(self, gone: NodeId, view: View) -> None:
         peer = self._hub.peers.get(gone.name)
@@ -167,19 +189,19 @@ class Members:
         if peer is not None and peer.node == gone:
             peer.apart = why
             self._away[gone] = self._hub.loop.time()
-            self._node.part(peer)
+            self._user.on_out_of_view(peer)
         self.clocks.pop(gone.name, None)
         self.stuck.discard(gone.name)
         log.warning("node_gone", peer=str(gone), why=why)
         self._journal.record("node_gone", name=gone.name, incarnation=gone.incarnation, why=why)
-        self._node.reconciler.on_node(gone.name)
+        self._user.on_member(gone.name)
 
     def _came(self, peer: Peer) -> None:
         peer.apart = ""
         self._away.pop(peer.node, None)
         log.info("node_up", peer=str(peer.node), role=peer.hello.role)
         self._journal.record("node_up", name=peer.node.name, incarnation=peer.node.incarnation)
-        self._node.reconciler.on_node(peer.node.name)
+        self._user.on_member(peer.node.name)
 
     def on_group_trace(self, event: str, fields: dict[str, object]) -> None:
         """News of the engine: suspicions above all."""
@@ -187,7 +209,7 @@ class Members:
         peer = str(fields.get("peer", ""))
         name = peer.rpartition("@")[0]
         if event in _SUSPECTED:
-            self._node.note("suspect", {"q": peer})
+            self._trace("suspect", {"q": peer})
         elif event == "woke_late":
             self.lag_ms = int(str(fields["late_ms"]))
         elif event == _STUCK:
@@ -198,7 +220,7 @@ class Members:
             if name in self.stuck:
                 self.stuck.discard(name)
                 self._journal.record("node_unstuck", name=name)
-            self._node.note("alive", {"q": peer})
+            self._trace("alive", {"q": peer})
 
     # -- time --------------------------------------------------------------------------------
     def keep(self) -> None:

@@ -11,7 +11,20 @@ import time
 from collections import deque
 from typing import Any
 
+import msgspec
+
 from zactor.kernel import limits
+
+
+class DeadLetterReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that was given up."""
+
+    sender: str
+    target: str
+    action: str
+    reason: str
+    node: str  # where it is kept
+    at: float  # s since 1970
 
 
 class Journal:
@@ -23,7 +36,7 @@ class Journal:
         self.dead_count = 0
         self.failures = 0  # actions that raised; for people, so a lost count is no harm
         self._events: deque[dict[str, Any]] = deque(maxlen=limits.EVENTS_KEPT)
-        self._dead: deque[dict[str, Any]] = deque(maxlen=limits.DEAD_LETTERS_KEPT)
+        self._dead: deque[DeadLetterReport] = deque(maxlen=limits.DEAD_LETTERS_KEPT)
         self._last = 0
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -49,21 +62,21 @@ class Journal:
         """Keep a dead letter; returns whether it is the first of a burst, which is worth a line."""
         now = time.time()
         with self._lock:
-            first = not self._dead or now - self._dead[-1]["at"] > 1.0
+            first = not self._dead or now - self._dead[-1].at > 1.0
             self.dead_count += 1
             self._dead.append(
-                {
-                    "sender": sender,
-                    "target": target,
-                    "action": action,
-                    "reason": reason,
-                    "node": self.node,
-                    "at": now,
-                }
+                DeadLetterReport(
+                    sender=sender,
+                    target=target,
+                    action=action,
+                    reason=reason,
+                    node=self.node,
+                    at=now,
+                )
             )
         return first
 
-    def dead_letters(self) -> list[dict[str, Any]]:
+    def dead_letters(self) -> list[DeadLetterReport]:
         """Return those that are kept, oldest first."""
         with self._lock:
             return list(self._dead)

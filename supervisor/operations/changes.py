@@ -7,10 +7,12 @@ again where the transaction is ordered. Asked again under the same id an operati
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from zactor.bundles.manifest import pick_type
+from zactor.bundles.store import BundleStore
 from zactor.kernel.errors import (
     AlreadyExists,
     NoSuchThing,
@@ -18,13 +20,14 @@ from zactor.kernel.errors import (
     RemoteActionError,
     ZactorError,
 )
-from zactor.kernel.ids import Clock, actor_uid, check_name
+from zactor.kernel.ids import Clock, NodeId, actor_uid, check_name
 from zactor.kernel.messages.operations import (
     CheckBundle,
     DeclareFactory,
     DeclareNode,
     DeployActor,
     DestroyActor,
+    Operation,
     Unwire,
     Wire,
 )
@@ -32,13 +35,12 @@ from zactor.kernel.messages.service import Service
 from zactor.supervisor.blocking_work import run_blocking
 from zactor.supervisor.kb import facts
 from zactor.supervisor.kb.facts import ActorRow
+from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.operations import constructor_arguments, workflows
 from zactor.supervisor.operations import destroy as destruction
 from zactor.supervisor.operations.declare_node import DeclareNodeCall
-
-if TYPE_CHECKING:
-    from zactor.supervisor.node import Node
-
+from zactor.supervisor.operations.todo_runner import Todos
+from zactor.supervisor.operations.workflow_runner import WorkflowRunner
 
 HERE_S = 1.0  # in which what was decided comes to know here
 
@@ -51,35 +53,65 @@ class Asked:
     id: str
 
 
+class BundleSource(Protocol):
+    """What brings code to this node."""
+
+    async def need(self, identity: str) -> None:
+        """Return when the bundle is in the store."""
+        ...
+
+
 class Changes:
     """Carries out changes on behalf of one node. Kernel thread only."""
 
-    def __init__(self, node: Node) -> None:
-        """`node` is where they were asked."""
-        self._node = node
+    def __init__(
+        self,
+        me: NodeId,
+        *,
+        kb: KnowledgeBase,
+        runner: WorkflowRunner,
+        todos: Todos,
+        fetcher: BundleSource,
+        store: BundleStore,
+        begin_declaring: Callable[[str, str], DeclareNodeCall],
+        ask_node: Callable[[str, Operation], Awaitable[object]],
+    ) -> None:
+        """Ask other nodes by `ask_node`.
+
+        Args:
+            begin_declaring: gets the name and address of a node that is to be declared.
+        """
+        self._me = me
+        self._kb = kb
+        self._runner = runner
+        self._todos = todos
+        self._fetcher = fetcher
+        self._store = store
+        self._begin_declaring = begin_declaring
+        self._ask_node = ask_node
 
     # -- declaring ---------------------------------------------------------------------------
     async def declare_node(self, op: DeclareNode, asked: Asked) -> object:
         """Name a node, or meet one that has that name."""
-        declaring = DeclareNodeCall(self._node, op.name, op.address)
-        done = await self._node.runner.run(
+        call = self._begin_declaring(op.name, op.address)
+        done = await self._runner.run(
             workflows.DECLARE_NODE,
             workflows.DeclareNode(name=op.name),
             who=asked.who,
-            calls={"find": declaring.find, "name": declaring.name},
+            calls={"find": call.find, "name": call.name},
         )
-        return declaring.result(done["appear"])
+        return call.result(done["appear"])
 
     async def declare_factory(self, op: DeclareFactory, asked: Asked) -> object:
         """Hold the code of a type, and say so."""
         check_name("type of actor", op.type)
 
         async def check() -> None:
-            await self._node.fetcher.need(op.bundle)
-            bundle = await run_blocking(self._node.store.open, op.bundle)
+            await self._fetcher.need(op.bundle)
+            bundle = await run_blocking(self._store.open, op.bundle)
             pick_type(bundle.manifest, op.type)
 
-        await self._node.runner.run(
+        await self._runner.run(
             workflows.DECLARE_FACTORY,
             workflows.DeclareFactory(id=asked.id, type=op.type, bundle=op.bundle),
             who=asked.who,
@@ -94,9 +126,9 @@ class Changes:
 
         async def check() -> object:
             check = CheckBundle(parameters.bundle, op.type)
-            return await self._node.operations.ask_node(op.node, check)
+            return await self._ask_node(op.node, check)
 
-        done = await self._node.runner.run(
+        done = await self._runner.run(
             workflows.DEPLOY, parameters, who=asked.who, calls={"check": check}
         )
         outcome = done["start"]
@@ -112,7 +144,7 @@ class Changes:
 
     def _deployment(self, op: DeployActor, asked: Asked) -> workflows.Deploy:
         check_name("actor", op.name)
-        theory = self._node.kb.theory
+        theory = self._kb.theory
         bundle = facts.factory(theory, op.type)
         if bundle is None:
             known = ", ".join(facts.factories(theory)) or "none"
@@ -137,7 +169,7 @@ class Changes:
         drain = "" if op.drain_s < 0 else f"drain {op.drain_s:g}"
         end = self._destroy_with_todo if op.todo else self._destroy
         since = await end(op.name, drain, asked)
-        row = facts.actor(self._node.kb.theory, op.name)
+        row = facts.actor(self._kb.theory, op.name)
         if row is not None and row.uid < actor_uid(since) and row.state == "failed":
             raise ZactorError(
                 f"{op.name} on {row.node} failed while it was destroyed ({row.reason}):"
@@ -148,21 +180,21 @@ class Changes:
     async def _destroy(self, name: str, drain: str, asked: Asked) -> Clock:
         """Tell the actor to stop and wait until it has; return when it was told."""
         parameters = destruction.Destroy(id=asked.id, name=name, drain=drain)
-        done = await self._node.runner.run(destruction.DESTROY, parameters, who=asked.who)
+        done = await self._runner.run(destruction.DESTROY, parameters, who=asked.who)
         clock = done["stop"]
         assert isinstance(clock, Clock), clock
         return clock
 
     async def _destroy_with_todo(self, name: str, drain: str, asked: Asked) -> Clock:
         """Write the clause and wait until it is gone, whoever does what it says; see above."""
-        node, kb = self._node, self._node.kb
-        assignee, note = node.todos.assignee(name)
+        kb, todos = self._kb, self._todos
+        assignee, note = todos.assignee(name)
         parameters = destruction.DestroyTodo(
-            id=asked.id, name=name, drain=drain, owner=node.me, assignee=assignee, note=note
+            id=asked.id, name=name, drain=drain, owner=self._me, assignee=assignee, note=note
         )
         try:
-            with node.todos.writing(asked.id):
-                done = await node.runner.run(
+            with todos.writing(asked.id):
+                done = await self._runner.run(
                     destruction.DESTROY_TODO, parameters, who=asked.who, only=("write",)
                 )
         except AlreadyExists:  # another master was quicker: what it began is what was asked for
@@ -175,7 +207,7 @@ class Changes:
             clock = done.get("write") or kb.clock  # asked again: it has been written
             assert isinstance(clock, Clock), clock
             since = clock
-        await node.todos.finished(id_)
+        await todos.finished(id_)
         return since
 
     # -- interactions ------------------------------------------------------------------------
@@ -189,7 +221,7 @@ class Changes:
             action=op.action,
             service=Service.parse(op.service),
         )
-        await self._node.runner.run(workflows.REACT, parameters, who=asked.who)
+        await self._runner.run(workflows.REACT, parameters, who=asked.who)
         return {}
 
     async def remove_react(self, op: Unwire, asked: Asked) -> object:
@@ -197,7 +229,7 @@ class Changes:
         parameters = workflows.WireParameters(
             id=asked.id, reactor=op.reactor, emitter=op.emitter, action=op.action
         )
-        await self._node.runner.run(workflows.REMOVE, parameters, who=asked.who)
+        await self._runner.run(workflows.REMOVE, parameters, who=asked.who)
         return {}
 
 

@@ -1,32 +1,43 @@
-"""declareNode: give the unconfigured node at an address its name, or meet one that has it (A1)."""
+"""declareNode: give the unconfigured node at an address its name, or meet one that has it."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from zactor.kernel import limits
 from zactor.kernel.errors import AlreadyExists, NotReachable, Refused, Unconfigured
 from zactor.kernel.ids import check_name
 from zactor.kernel.messages.operations import Configure
+from zactor.kernel.transport.hub import Hub
 from zactor.kernel.transport.sockets import endpoint, parse_address
 from zactor.supervisor.kb import facts
 from zactor.supervisor.kb.facts import NodeRow
-
-if TYPE_CHECKING:
-    from zactor.supervisor.node import Node
+from zactor.supervisor.kb.knowledge_base import KnowledgeBase
+from zactor.supervisor.membership.discovery import Discovery
+from zactor.supervisor.membership.waiting_nodes import WaitingNodes
 
 APPEAR_S = 1.5  # for a process that starts, and for the announcements of one that waits
 LOOK_AGAIN_S = 0.02
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What one node knows of others, and how it reaches them."""
+
+    hub: Hub
+    kb: KnowledgeBase
+    waiting: WaitingNodes
+    discovery: Discovery
+
+
 class DeclareNodeCall:
     """One declareNode: what its steps do that isn't in the knowledge base."""
 
-    def __init__(self, node: Node, name: str, address: str) -> None:
+    def __init__(self, around: Surroundings, name: str, address: str) -> None:
         """Raise ConfigError where `name` can't name a node, or `address` is none."""
-        self._node = node
+        self._around = around
         self._name = check_name("node", name)
         self._host, self._port = parse_address(address)
         self._there: NodeRow | str | None = None  # what was found: see `_appeared`
@@ -39,7 +50,7 @@ class DeclareNodeCall:
             NotReachable: there is no such host.
         """
         await _check_host(self._host)
-        self._there = await _appeared(self._node, self._name, self._host, self._port)
+        self._there = await _appeared(self._around, self._name, self._host, self._port)
         if isinstance(self._there, NodeRow) and not self._is_here(self._there):
             raise AlreadyExists(f"a node {self._name} exists already, at {self._there.address}")
 
@@ -51,10 +62,10 @@ class DeclareNodeCall:
             Refused: the node there has another name.
         """
         if isinstance(self._there, str):
-            await _configure(self._node, self._name, self._there)
+            await _configure(self._around, self._name, self._there)
         elif self._there is None:
             there = endpoint(self._host, self._port or limits.NODE_PORT)
-            await _meet(self._node, self._name, there)
+            await _meet(self._around, self._name, there)
 
     def result(self, row: object) -> dict[str, str]:
         """Return {"name", "address"} of the node that is in the knowledge base now.
@@ -78,7 +89,9 @@ async def _check_host(host: str) -> None:
         raise NotReachable(f"there is no host {host!r}: {error.strerror or error}") from None
 
 
-async def _appeared(node: Node, name: str, host: str, port: int | None) -> NodeRow | str | None:
+async def _appeared(
+    around: Surroundings, name: str, host: str, port: int | None
+) -> NodeRow | str | None:
     """Return the node of that name, or the door of an unconfigured one at that address.
 
     Either may just be starting, so both have a moment to appear; None: neither did.
@@ -86,10 +99,10 @@ async def _appeared(node: Node, name: str, host: str, port: int | None) -> NodeR
     loop = asyncio.get_running_loop()
     until = loop.time() + APPEAR_S
     while True:
-        row = facts.nodes(node.kb.theory).get(name)
+        row = facts.nodes(around.kb.theory).get(name)
         if row is not None:
             return row
-        for there in node.requests.waiting_endpoints():
+        for there in around.waiting.endpoints():
             if _is_at(_address(there), host, port):
                 return there
         if loop.time() > until:
@@ -97,26 +110,28 @@ async def _appeared(node: Node, name: str, host: str, port: int | None) -> NodeR
         await asyncio.sleep(LOOK_AGAIN_S)
 
 
-async def _configure(node: Node, name: str, there: str) -> None:
-    join = (node.hub.endpoint, *(peer.hello.endpoint for peer in node.hub.peers.values()))
-    await node.hub.call_door(there, Configure(name, join))
+async def _configure(around: Surroundings, name: str, there: str) -> None:
+    hub = around.hub
+    join = (hub.endpoint, *(peer.hello.endpoint for peer in hub.peers.values()))
+    await hub.call_door(there, Configure(name, join))
 
 
-async def _meet(node: Node, name: str, there: str) -> None:
+async def _meet(around: Surroundings, name: str, there: str) -> None:
     """Nobody has announced itself from there: ask there."""
-    if there == node.hub.endpoint:
-        raise Refused(f"{_address(there)} is this node, {node.me.name}; {name} is to be another")
+    hub = around.hub
+    if there == hub.endpoint:
+        raise Refused(f"{_address(there)} is this node, {hub.me.name}; {name} is to be another")
     try:
-        await node.meet(there)
+        await around.discovery.meet(there)
     except NotReachable:
         raise NotReachable(
             f"no node waits for a name at {_address(there)}: start one there with"
             " `zactor node`, and give that machine the key (zactor keys token, zactor keys join)"
         ) from None
     except Unconfigured:
-        await _configure(node, name, there)
+        await _configure(around, name, there)
         return
-    met = [peer for peer in node.hub.peers.values() if peer.hello.endpoint == there]
+    met = [peer for peer in hub.peers.values() if peer.hello.endpoint == there]
     if met and met[0].node.name != name:
         raise Refused(f"the node at {_address(there)} is {met[0].node.name}, not {name}")
 

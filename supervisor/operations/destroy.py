@@ -13,11 +13,16 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.writer import format_term, quote_atom
 from zactor.supervisor.kb import facts
-from zactor.supervisor.kb.fact_patterns import GONE, no_actor, reference_patterns, still
+from zactor.supervisor.kb.fact_patterns import (
+    GONE,
+    Requirement,
+    no_actor,
+    reference_patterns,
+    still,
+)
 from zactor.supervisor.kb.facts import ActorRow, TodoRow
 from zactor.supervisor.operations.workflow import (
     Effect,
-    Requirement,
     Step,
     Transact,
     Wait,

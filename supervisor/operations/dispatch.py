@@ -1,15 +1,17 @@
 """What may be asked of a node, by a client at its door or by another node over their link.
 
-Each operation is a coroutine of the kernel thread; many run at a time and none waits for another
-(A18). Those that change the cluster are in changes.py.
+Each operation is a coroutine of the kernel thread; many run at a time and none waits for another.
+Those that change the cluster are in changes.py.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from zactor.bundles.load import check
+from zactor.bundles.store import BundleStore
 from zactor.kernel import limits
 from zactor.kernel.errors import NoSuchActor, NoSuchThing, Refused
 from zactor.kernel.knowledge.query import solve
@@ -28,36 +30,68 @@ from zactor.kernel.messages.operations import (
     Operation,
     PutPart,
     QueryFacts,
+    Subject,
     TellActor,
     Unwire,
     Wire,
 )
+from zactor.kernel.transport.hub import Hub
 from zactor.supervisor.asker import Asker
 from zactor.supervisor.blocking_work import run_blocking
 from zactor.supervisor.kb import facts
 from zactor.supervisor.kb.fact_patterns import no_actor
 from zactor.supervisor.kb.facts import ActorRow
-from zactor.supervisor.operations import reports
-from zactor.supervisor.operations.changes import Asked, Changes
-
-if TYPE_CHECKING:
-    from zactor.supervisor.node import Node
+from zactor.supervisor.kb.knowledge_base import KnowledgeBase
+from zactor.supervisor.membership.peer_calls import PeerCalls
+from zactor.supervisor.observe.journal import Journal
+from zactor.supervisor.operations.ask_actor import Requests, ask_actor
+from zactor.supervisor.operations.changes import Asked, BundleSource, Changes
+from zactor.supervisor.operations.reports import KNOWLEDGE, Reports
 
 REQUEST_ID_CHARS_MAX = 128
 
 _ANSWERED_BY_ITSELF = (Inspect, Events, PutPart, GetPart)
-"""What a node answers at once; for anything else it first takes the newest knowledge over (A11).
-A client's looks at the knowledge base wait for that too, but for the nodes: by these a client
-asks whether there is anybody at all (`doorway.py`)."""
+"""What a node answers at once; for anything else it first takes the newest knowledge over. A
+client's reports of the knowledge base wait for that too, but for the nodes: by these a client asks
+whether there is anybody at all (zactor/client/request_loop.py)."""
 
 
-class Operations:
+class Actors(Requests, Protocol):
+    """What brings messages to actors, and makes those of this node emit."""
+
+    def emit(self, actor: str, action: str, payload: bytes) -> int:
+        """Make an actor emit; returns how many reactors it is on its way to."""
+        ...
+
+
+class Dispatch:
     """Carries out operations on behalf of one node."""
 
-    def __init__(self, node: Node) -> None:
-        """`node` is where they were asked."""
-        self._node = node
-        changes = Changes(node)
+    def __init__(
+        self,
+        hub: Hub,
+        *,
+        kb: KnowledgeBase,
+        joined: asyncio.Event,
+        changes: Changes,
+        reports: Reports,
+        actors: Actors,
+        journal: Journal,
+        store: BundleStore,
+        fetcher: BundleSource,
+        calls: PeerCalls,
+    ) -> None:
+        """`joined` is set when `kb` can be as new as any; `calls` asks other nodes."""
+        self._me = hub.me.name
+        self._hub = hub
+        self._kb = kb
+        self._joined = joined
+        self._reports = reports
+        self._actors = actors
+        self._journal = journal
+        self._store = store
+        self._fetcher = fetcher
+        self._calls = calls
         self._changes: dict[type[Any], Callable[[Any, Asked], Awaitable[object]]] = {
             DeclareNode: changes.declare_node,
             DeclareFactory: changes.declare_factory,
@@ -70,7 +104,7 @@ class Operations:
             EmitSignal: self._emit_signal,
             TellActor: self._tell_actor,
             AskActor: self._ask_actor,
-            Inspect: self._look,
+            Inspect: self._inspect,
             QueryFacts: self._query,
             Events: self._events,
             PutPart: self._put_part,
@@ -90,13 +124,13 @@ class Operations:
         if len(id) > REQUEST_ID_CHARS_MAX:
             raise Refused(f"a request's id has at most {REQUEST_ID_CHARS_MAX} characters")
         if not isinstance(operation, _ANSWERED_BY_ITSELF):
-            await self._node.joined.wait()
+            await self._joined.wait()
         change = self._changes.get(type(operation))
         if change is not None:
-            asked = Asked(asker.author, id or self._node.kb.new_id())
+            asked = Asked(asker.author, id or self._kb.new_id())
             outcome = await change(operation, asked)
             # What is asked of another node next meets a network that knows of it.
-            await self._node.kb.everywhere()
+            await self._kb.everywhere()
             return outcome
         handler = self._by_kind.get(type(operation))
         if handler is None:
@@ -105,69 +139,69 @@ class Operations:
 
     # -- messages to actors ------------------------------------------------------------------
     def _actor(self, name: str) -> ActorRow:
-        row = facts.actor(self._node.kb.theory, name)
+        row = facts.actor(self._kb.theory, name)
         if row is None:
             raise NoSuchActor(no_actor(name))
         return row
 
     async def _emit_signal(self, op: EmitSignal, asker: Asker) -> object:
         row = self._actor(op.actor)
-        if row.node != self._node.me.name:
+        if row.node != self._me:
             return await self.ask_node(row.node, op)
-        return {"reached": self._node.runtime.emit(op.actor, op.action, op.payload)}
+        return {"reached": self._actors.emit(op.actor, op.action, op.payload)}
 
     async def _tell_actor(self, op: TellActor, asker: Asker) -> object:
         self._actor(op.actor)
-        self._node.runtime.request(op.actor, op.action, op.payload, None)
+        self._actors.request(op.actor, op.action, op.payload, None)
         return {}
 
     async def _ask_actor(self, op: AskActor, asker: Asker) -> object:
         row = self._actor(op.actor)
-        if op.plain and row.node != self._node.me.name:
+        if op.plain and row.node != self._me:
             # The value is made plain where its class is known.
             return await self.ask_node(row.node, op)
-        return await self._node.requests.request_actor(op)
+        return await ask_actor(self._actors, op)
 
     # -- reading -----------------------------------------------------------------------------
-    async def _look(self, op: Inspect, asker: Asker) -> object:
-        if asker.is_client and op.what in reports.KNOWLEDGE:
-            if op.what != "nodes":
-                await self._node.joined.wait()
-            await self._node.kb.catch_up()
-        return await reports.look(self._node, op.what, op.argument, everywhere=asker.is_client)
+    async def _inspect(self, op: Inspect, asker: Asker) -> object:
+        if asker.is_client and op.what in KNOWLEDGE:
+            if op.what is not Subject.NODES:
+                await self._joined.wait()
+            await self._kb.catch_up()
+        return await self._reports.show(op.what, op.argument, everywhere=asker.is_client)
 
     async def _query(self, op: QueryFacts, asker: Asker) -> object:
-        def look() -> list[dict[str, Any]] | None:
-            found = solve(op.goal, self._node.kb.theory)
+        def solutions() -> list[dict[str, Any]] | None:
+            found = solve(op.goal, self._kb.theory)
             return [{name: to_json(term) for name, term in row.items()} for row in found] or None
 
-        await self._node.kb.catch_up()
-        return await self._node.kb.until(look, min(op.wait_s, 3600.0)) or []
+        await self._kb.catch_up()
+        return await self._kb.until(solutions, min(op.wait_s, 3600.0)) or []
 
     async def _events(self, op: Events, asker: Asker) -> object:
-        events = await self._node.journal.wait(op.after, min(op.wait_s, 60.0))
+        events = await self._journal.wait(op.after, min(op.wait_s, 60.0))
         return {"events": events, "next": events[-1]["number"] if events else op.after}
 
     # -- bundles -----------------------------------------------------------------------------
     async def _put_part(self, op: PutPart, asker: Asker) -> object:
-        held = self._node.store.put_part(op.bundle, op.offset, op.total, op.data)
+        held = self._store.put_part(op.bundle, op.offset, op.total, op.data)
         return {"held": held}
 
     async def _get_part(self, op: GetPart, asker: Asker) -> object:
-        data, total = self._node.store.get_part(op.bundle, op.offset)
+        data, total = self._store.get_part(op.bundle, op.offset)
         return {"data": data, "total": total}
 
     async def _check_bundle(self, op: CheckBundle, asker: Asker) -> object:
-        await self._node.fetcher.need(op.bundle)
-        bundle = await run_blocking(self._node.store.open, op.bundle)
-        await run_blocking(check, bundle, op.type, node=self._node.me.name)
+        await self._fetcher.need(op.bundle)
+        bundle = await run_blocking(self._store.open, op.bundle)
+        await run_blocking(check, bundle, op.type, node=self._me)
         return {}
 
     async def ask_node(self, node: str, operation: Operation) -> object:
         """Carry out `operation` at `node`, which may be this one."""
-        if node == self._node.me.name:
+        if node == self._me:
             return await self.run(operation, Asker.node_called(node))
-        peer = self._node.hub.peers.get(node)
+        peer = self._hub.peers.get(node)
         if peer is None:
-            raise NoSuchThing(f"node {node} is not connected to {self._node.me.name}")
-        return await self._node.calls.ask(peer, operation, limits.HELLO_MS / 1000 * 30)
+            raise NoSuchThing(f"node {node} is not connected to {self._me}")
+        return await self._calls.ask(peer, operation, limits.HELLO_MS / 1000 * 30)

@@ -1,10 +1,14 @@
-"""What `zactor nodes`, `ps`, `wires`, `status`, `doctor` and the like show: rows of plain data."""
+"""What `zactor nodes`, `ps`, `wires`, `status`, `doctor` and the like show."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
+import msgspec
+
+from zactor.bundles.store import BundleStore
 from zactor.kernel import limits
 from zactor.kernel.errors import NoSuchThing, ZactorError
 from zactor.kernel.groups.names import RESERVED
@@ -13,312 +17,384 @@ from zactor.kernel.knowledge.reader import parse_term
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.values import Term
 from zactor.kernel.knowledge.writer import format_term, text_of, to_json
-from zactor.kernel.messages.operations import Inspect
-from zactor.supervisor.kb import facts as theory_facts
-from zactor.supervisor.kb import provenance
-from zactor.supervisor.membership.members import is_there
-
-if TYPE_CHECKING:
-    from zactor.supervisor.node import Node
-
-Rows = list[dict[str, Any]]
+from zactor.kernel.messages.operations import Inspect, Subject
+from zactor.kernel.sessions.host import GroupHost
+from zactor.kernel.transport.hub import Hub
+from zactor.supervisor.kb import facts, provenance
+from zactor.supervisor.kb.knowledge_base import KnowledgeBase
+from zactor.supervisor.membership.members import Members, is_there
+from zactor.supervisor.membership.peer_calls import PeerCalls
+from zactor.supervisor.membership.waiting_nodes import WaitingNodes
+from zactor.supervisor.observe.journal import DeadLetterReport, Journal
+from zactor.supervisor.operations.report_rows import (
+    ActorReport,
+    BundleReport,
+    CheckReport,
+    FactoryReport,
+    FactReport,
+    GroupMemberReport,
+    GroupReport,
+    NodeReport,
+    RuntimeReport,
+    StatusReport,
+    WireReport,
+)
 
 BUSY_S = 10.0  # an action under way for longer is worth a word
 FRESH_S = 1.0  # a change younger than this may not be everywhere yet
 
-KNOWLEDGE = frozenset({"nodes", "actors", "wires", "factories", "facts", "why", "log"})
-"""What is the same at all members: who looks sees all that was decided before (K6)."""
+KNOWLEDGE = frozenset(
+    {
+        Subject.NODES,
+        Subject.ACTORS,
+        Subject.WIRES,
+        Subject.FACTORIES,
+        Subject.FACTS,
+        Subject.WHY,
+        Subject.LOG,
+    }
+)
+"""What is the same at all members: who asks sees all that was decided before."""
+
+Shared = TypeVar("Shared", DeadLetterReport, RuntimeReport, CheckReport)
+"""What each node knows alone."""
+
+
+class RunningActors(Protocol):
+    """What runs the actors of this node."""
+
+    def look(self) -> list[dict[str, Any]]:
+        """Return what runs here, by name."""
+        ...
+
+
+class Reports:
+    """Says what there is, as one node sees it. Kernel thread only."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        *,
+        groups: GroupHost,
+        kb: KnowledgeBase,
+        members: Members,
+        waiting: WaitingNodes,
+        calls: PeerCalls,
+        journal: Journal,
+        bundles: BundleStore,
+        runtime: RunningActors,
+    ) -> None:
+        """`calls` asks the other nodes for what each knows alone."""
+        self._hub = hub
+        self._groups = groups
+        self._kb = kb
+        self._members = members
+        self._waiting = waiting
+        self._calls = calls
+        self._journal = journal
+        self._bundles = bundles
+        self._runtime = runtime
+        self._plain: dict[Subject, Callable[[str], object]] = {
+            Subject.NODES: lambda _: self.nodes(),
+            Subject.ACTORS: lambda _: self.actors(),
+            Subject.WIRES: lambda _: self.wires(),
+            Subject.FACTORIES: lambda _: self.factories(),
+            Subject.FACTS: lambda clock: self.facts_at(clock) if clock else self.facts(),
+            Subject.WHY: lambda name: provenance.why(name, kb.theory, kb.history()),
+            Subject.LOG: lambda _: kb.history(),
+            Subject.STATUS: lambda _: self.status(),
+            Subject.GROUPS: lambda _: self.groups(),
+            Subject.GROUP: self.group_members,
+            Subject.BUNDLE: self.bundle,
+        }
+
+    async def show(self, what: Subject, argument: str, *, everywhere: bool) -> object:
+        """Return the rows of `what`.
+
+        Args:
+            everywhere: put together what each node knows alone.
+
+        Raises:
+            NoSuchThing: there is nothing of that name.
+        """
+        match what:
+            case Subject.DEADLETTERS:
+                letters = self._journal.dead_letters()
+                return await self._gather(what, DeadLetterReport, letters, everywhere=everywhere)
+            case Subject.RUNTIME:
+                running = self.runtime()
+                return await self._gather(what, RuntimeReport, running, everywhere=everywhere)
+            case Subject.DOCTOR:
+                checks = self.doctor()
+                return await self._gather(what, CheckReport, checks, everywhere=everywhere)
+        return self._plain[what](argument)
+
+    async def _gather(
+        self, what: Subject, of: type[Shared], own: list[Shared], *, everywhere: bool
+    ) -> list[Shared]:
+        """Return `own` and, with `everywhere`, those of every other node that answers in time."""
+        if not everywhere:
+            return own
+        peers = self._members.peers()
+        limit_s = limits.HELLO_MS / 1000
+        answers = await asyncio.gather(
+            *(self._calls.ask(peer, Inspect(what, ""), limit_s) for peer in peers),
+            return_exceptions=True,
+        )
+        rows = list(own)
+        for peer, answer in zip(peers, answers, strict=True):
+            if isinstance(answer, ZactorError):
+                self._journal.record(
+                    "look_failed", peer=peer.node.name, what=what.value, why=str(answer)
+                )
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                rows += msgspec.convert(answer, list[of])  # type: ignore[valid-type]
+        return sorted(rows, key=_place)
+
+    # -- what all members know ---------------------------------------------------------------
+    def nodes(self) -> list[NodeReport]:
+        """Return every node that is known: configured, and waiting for a name."""
+        theory = self._kb.theory
+        hosted = [row.node for row in facts.actors(theory)]
+        rows = []
+        for row in facts.nodes(theory).values():
+            peer = self._members.peer(row.name)
+            mine = row.name == self._hub.me.name
+            known = self._hub.hello() if mine else peer.hello if peer else None
+            clock = self._kb.clock if mine else self._members.clocks.get(row.name, (0, 0))
+            rows.append(
+                NodeReport(
+                    name=row.name,
+                    role=known.role if known else "",
+                    state=self._state(row.name) if known else "unreachable",
+                    address=row.address,
+                    incarnation=row.incarnation,
+                    actors=hosted.count(row.name),
+                    clock=clock,
+                )
+            )
+        for endpoint in self._waiting.endpoints():
+            rows.append(
+                NodeReport(
+                    name="",
+                    role="node",
+                    state="unconfigured",
+                    address=endpoint.removeprefix("tcp://"),
+                    incarnation=0,
+                    actors=0,
+                    clock=(0, 0),
+                )
+            )
+        return rows
+
+    def _state(self, name: str) -> str:
+        return "stuck" if name in self._members.stuck else "up"
+
+    def actors(self) -> list[ActorReport]:
+        """Return every actor, by name; one whose node is out of the view is "unreachable".
+
+        The primary forgets those. Elsewhere nobody can know whether they run.
+        """
+        there = self._members.roles()
+        rows = []
+        for row in facts.actors(self._kb.theory):
+            is_here = row.node in there
+            rows.append(
+                ActorReport(
+                    name=row.name,
+                    type=row.type,
+                    node=row.node,
+                    state=row.state if is_here else "unreachable",
+                    reason=row.reason if is_here else f"node {row.node} is out of sight",
+                    bundle=row.bundle,
+                    uid=row.uid,
+                )
+            )
+        return rows
+
+    def wires(self) -> list[WireReport]:
+        """Return every wire."""
+        return [
+            WireReport(
+                emitter=wire.emitter,
+                action=wire.action,
+                reactor=wire.reactor,
+                service=wire.service.value,
+            )
+            for wire in facts.wires(self._kb.theory)
+        ]
+
+    def factories(self) -> list[FactoryReport]:
+        """Return every type of actors."""
+        found = facts.factories(self._kb.theory)
+        return [FactoryReport(type=name, bundle=bundle) for name, bundle in found.items()]
+
+    def facts(self) -> list[FactReport]:
+        """Return every fact."""
+        rows = [_fact(fact.term, fact.clock) for fact in self._kb.theory]
+        return sorted(rows, key=lambda row: row.fact)
+
+    def facts_at(self, clock: str) -> list[FactReport]:
+        """Return every fact as it was at a clock, like `facts`.
+
+        Raises:
+            NoSuchThing: the clock hasn't come yet, or is older than what is kept here.
+        """
+        kb = self._kb
+        when = provenance.read_clock(clock)
+        found = provenance.facts_at(when, kb.clock, kb.theory, kb.history())
+        return [_fact(parse_term(text), came) for text, came in found.items()]
+
+    # -- what programs and bundles there are -------------------------------------------------
+    def groups(self) -> list[GroupReport]:
+        """Return every process group that programs use, by name."""
+        names = [name for name in self._groups.names() if not name.startswith(RESERVED)]
+        return [GroupReport(group=name, members=len(self._groups.members(name))) for name in names]
+
+    def group_members(self, group: str) -> list[GroupMemberReport]:
+        """Return the members of a group, in its order.
+
+        Raises:
+            NoSuchThing: it has none, and so isn't there.
+        """
+        members = self._groups.members(group)
+        if not members:
+            raise NoSuchThing(f"there is no group {group!r}: `zactor group` shows which there are")
+        return [
+            GroupMemberReport(member=str(member), session=member.session, node=member.node.name)
+            for member in members
+        ]
+
+    def bundle(self, identity: str) -> BundleReport:
+        """Return how much of a bundle is here."""
+        bundles = self._bundles
+        return BundleReport(held=bundles.held(identity), complete=bundles.has(identity))
+
+    # -- how it is ---------------------------------------------------------------------------
+    def status(self) -> StatusReport:
+        """Return one page about the cluster as this node sees it."""
+        theory, kb, view = self._kb.theory, self._kb, self._groups.view
+        nodes = self.nodes()
+        actors = facts.actors(theory)
+        troubles = self._troubles(nodes)
+        return StatusReport(
+            cluster=self._hub.keys.cluster,
+            node=self._hub.me.name,
+            primary=list(kb.primary),
+            clock=kb.clock,
+            view=str(view.id),
+            members=[str(member) for member in view.members],
+            nodes=len([row for row in nodes if row.state in ("up", "stuck")]),
+            unconfigured=len([row for row in nodes if row.state == "unconfigured"]),
+            actors=len(actors),
+            running=len([row for row in actors if row.state == "running"]),
+            wires=len(facts.wires(theory)),
+            under_way=under_way(theory),
+            dead_letters=self._journal.dead_count,
+            failed_actions=self._journal.failures,
+            degraded=bool(troubles),
+            troubles=troubles,
+        )
+
+    def _troubles(self, nodes: list[NodeReport]) -> list[str]:
+        theory, kb = self._kb.theory, self._kb
+        failed = [row for row in facts.actors(theory) if row.state == "failed"]
+        troubles = [f"{row.name} failed: {row.reason}" for row in failed]
+        troubles += [
+            f"{todo.name} is being destroyed for {todo.owner}, which is gone:"
+            f" {todo.assignee} finishes"
+            for todo in facts.todos(theory)
+            if not is_there(todo.owner, self._members.roles())
+        ]
+        if kb.is_settled and (why := kb.why_not()):
+            old = f"the facts are those of {kb.clock}, {kb.age_s():.0f} s old"
+            troubles += [f"no changes are taken here: {why}", old]
+        bad = ("unreachable", "stuck")
+        return troubles + [f"node {row.name} is {row.state}" for row in nodes if row.state in bad]
+
+    def runtime(self) -> list[RuntimeReport]:
+        """Return the actors that run here, by name."""
+        me = self._hub.me.name
+        return [RuntimeReport(node=me, **row) for row in self._runtime.look()]
+
+    def doctor(self) -> list[CheckReport]:
+        """Return the checks of this node, each with what was found."""
+        lag_ms, peers = self._members.lag_ms, self._hub.peers
+        refused, frames = self._hub.refusals(), self._hub.counters()
+        waiting = ", ".join(
+            f"{name}: {peer.backlog} waiting" for name, peer in sorted(peers.items())
+        )
+        return [
+            self._check_actors(),
+            self._check_knowledge(),
+            self._check("loop", lag_ms < limits.GROUP_SILENCE_MS_MIN // 2, f"{lag_ms} ms late"),
+            self._check("links", all(peer.connected for peer in peers.values()), waiting or "none"),
+            self._check(
+                "refused",
+                not any(count for name, count in refused.items() if _is_refusal(name)),
+                _counts(refused),
+            ),
+            self._check("frames", not frames["frames_refused"], _counts(frames)),
+        ]
+
+    def _check_actors(self) -> CheckReport:
+        long = [row for row in self.runtime() if row.busy_s > BUSY_S]
+        words = "; ".join(
+            f"{row.name} has been busy in {row.action} for {row.busy_s:.0f} s"
+            " (destroy --drain S ends it)"
+            for row in long
+        )
+        return self._check("actors", not long, words or "none is busy for long")
+
+    def _check_knowledge(self) -> CheckReport:
+        kb = self._kb
+        clock, why_not = tuple(kb.clock), kb.why_not()
+        behind = sorted(name for name, there in self._members.clocks.items() if there != clock)
+        words = f"clock {kb.clock}"
+        if behind:
+            words += f"; not at the same place: {', '.join(behind)}"
+        if why_not:
+            words += f"; no changes are taken: {why_not}"
+        is_well = not why_not and (not behind or kb.quiet_s() < FRESH_S)
+        return self._check("knowledge base", is_well, words)
+
+    def _check(self, check: str, ok: bool, detail: str) -> CheckReport:
+        return CheckReport(node=self._hub.me.name, check=check, ok=ok, detail=detail)
+
+
+def _place(row: DeadLetterReport | RuntimeReport | CheckReport) -> tuple[float, str]:
+    return (row.at if isinstance(row, DeadLetterReport) else 0, row.node)
 
 
 def _is_refusal(counter: str) -> bool:
     return "refused" in counter or "failed" in counter
 
 
-async def look(node: Node, what: str, argument: str, *, everywhere: bool) -> object:
-    """Return the rows of `what`; with `everywhere`, what each node knows alone is put together.
-
-    Raises:
-        NoSuchThing: there is nothing so called to look at.
-    """
-    match what:
-        case "nodes":
-            return nodes(node)
-        case "actors":
-            return actors(node)
-        case "wires":
-            return wires(node)
-        case "factories":
-            found = theory_facts.factories(node.kb.theory)
-            return [{"type": name, "bundle": bundle} for name, bundle in found.items()]
-        case "facts":
-            return facts_at(node, argument) if argument else facts(node)
-        case "why":
-            return provenance.why(argument, node.kb.theory, node.kb.history())
-        case "log":
-            return node.kb.history()
-        case "status":
-            return status(node)
-        case "deadletters":
-            rows = node.journal.dead_letters()
-            return rows if not everywhere else await _gather(node, what, rows)
-        case "runtime":
-            rows = [{"node": node.me.name, **row} for row in node.runtime.look()]
-            return rows if not everywhere else await _gather(node, what, rows)
-        case "doctor":
-            rows = doctor(node)
-            return rows if not everywhere else await _gather(node, what, rows)
-        case "groups":
-            return groups(node)
-        case "group":
-            return group_members(node, argument)
-        case "bundle":
-            return {"held": node.store.held(argument), "complete": node.store.has(argument)}
-    raise NoSuchThing(f"there is nothing called {what!r} to look at")
+def _counts(counters: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counters.items())
 
 
-async def _gather(node: Node, what: str, own: Rows) -> Rows:
-    """Return `own` and the same of every other node that answers in time."""
-    peers = node.members.peers()
-    answers = await asyncio.gather(
-        *(node.calls.ask(peer, Inspect(what, ""), limits.HELLO_MS / 1000) for peer in peers),
-        return_exceptions=True,
+def _fact(term: Term, clock: Clock | None) -> FactReport:
+    return FactReport(
+        fact=format_term(term),
+        functor=getattr(term, "functor", text_of(term)),
+        args=[to_json(argument) for argument in facts.arguments_of(term)],
+        clock=clock,
     )
-    rows = list(own)
-    for peer, answer in zip(peers, answers, strict=True):
-        if isinstance(answer, ZactorError):
-            node.journal.record("look_failed", peer=peer.node.name, what=what, why=str(answer))
-        elif isinstance(answer, BaseException):
-            raise answer
-        else:
-            rows += answer
-    return sorted(rows, key=lambda row: (row.get("at", 0), row.get("node", "")))
-
-
-def nodes(node: Node) -> Rows:
-    """Return every node that is known: configured, and waiting for a name."""
-    theory = node.kb.theory
-    hosted = [row.node for row in theory_facts.actors(theory)]
-    rows: Rows = []
-    for row in theory_facts.nodes(theory).values():
-        peer = node.members.peer(row.name)
-        mine = row.name == node.me.name
-        known = node.hub.hello() if mine else peer.hello if peer else None
-        clock = node.kb.clock if mine else node.members.clocks.get(row.name, (0, 0))
-        rows.append(
-            {
-                "name": row.name,
-                "role": known.role if known else "",
-                "state": _state(node, row.name) if known else "unreachable",
-                "address": row.address,
-                "incarnation": row.incarnation,
-                "actors": hosted.count(row.name),
-                "clock": list(clock),
-            }
-        )
-    for endpoint in node.requests.waiting_endpoints():
-        rows.append(
-            {
-                "name": "",
-                "role": "node",
-                "state": "unconfigured",
-                "address": endpoint.removeprefix("tcp://"),
-                "incarnation": 0,
-                "actors": 0,
-                "clock": [0, 0],
-            }
-        )
-    return rows
-
-
-def _state(node: Node, name: str) -> str:
-    return "stuck" if name in node.members.stuck else "up"
-
-
-def actors(node: Node) -> Rows:
-    """Return every actor, by name; one whose node is out of sight is "unreachable".
-
-    The primary forgets those. Elsewhere nobody can know whether they run.
-    """
-    there = node.members.roles()
-    rows = []
-    for row in theory_facts.actors(node.kb.theory):
-        is_there = row.node in there
-        rows.append(
-            {
-                "name": row.name,
-                "type": row.type,
-                "node": row.node,
-                "state": row.state if is_there else "unreachable",
-                "reason": row.reason if is_there else f"node {row.node} is out of sight",
-                "bundle": row.bundle,
-                "uid": row.uid,
-            }
-        )
-    return rows
-
-
-def wires(node: Node) -> Rows:
-    """Return every interaction."""
-    return [
-        {
-            "emitter": wire.emitter,
-            "action": wire.action,
-            "reactor": wire.reactor,
-            "service": wire.service.value,
-        }
-        for wire in theory_facts.wires(node.kb.theory)
-    ]
-
-
-def groups(node: Node) -> Rows:
-    """Return every process group that programs use, by name."""
-    names = [name for name in node.groups.names() if not name.startswith(RESERVED)]
-    return [{"group": name, "members": len(node.groups.members(name))} for name in names]
-
-
-def group_members(node: Node, group: str) -> Rows:
-    """Return the members of a group, in its order.
-
-    Raises:
-        NoSuchThing: it has none, and so isn't there.
-    """
-    members = node.groups.members(group)
-    if not members:
-        raise NoSuchThing(f"there is no group {group!r}: `zactor group` shows which there are")
-    return [
-        {"member": str(member), "session": member.session, "node": member.node.name}
-        for member in members
-    ]
-
-
-def facts(node: Node) -> Rows:
-    """Return every fact, as a text and in parts."""
-    rows = [_fact(fact.term, fact.clock) for fact in node.kb.theory]
-    return sorted(rows, key=lambda row: str(row["fact"]))
-
-
-def facts_at(node: Node, clock: str) -> Rows:
-    """Return every fact as it was at a clock, like `facts`; its own clock may be None.
-
-    Raises:
-        NoSuchThing: the clock hasn't come yet, or is older than what is kept here.
-    """
-    kb = node.kb
-    when = provenance.read_clock(clock)
-    found = provenance.facts_at(when, kb.clock, kb.theory, kb.history())
-    return [_fact(parse_term(text), came) for text, came in found.items()]
-
-
-def _fact(term: Term, clock: Clock | None) -> dict[str, Any]:
-    return {
-        "fact": format_term(term),
-        "functor": getattr(term, "functor", text_of(term)),
-        "args": [to_json(argument) for argument in theory_facts.arguments_of(term)],
-        "clock": None if clock is None else list(clock),
-    }
-
-
-def status(node: Node) -> dict[str, Any]:
-    """Return one page about the cluster as this node sees it."""
-    theory = node.kb.theory
-    rows = nodes(node)
-    all_actors = theory_facts.actors(theory)
-    troubles = [f"{row.name} failed: {row.reason}" for row in all_actors if row.state == "failed"]
-    troubles += [
-        f"{todo.name} is being destroyed for {todo.owner}, which is gone: {todo.assignee} finishes"
-        for todo in theory_facts.todos(theory)
-        if not is_there(todo.owner, node.members.roles())
-    ]
-    if node.kb.is_settled and (why := node.kb.why_not()):
-        old = f"the facts are those of {node.kb.clock}, {node.kb.age_s():.0f} s old"
-        troubles += [f"no changes are taken here: {why}", old]
-    troubles += [
-        f"node {row['name']} is {row['state']}"
-        for row in rows
-        if row["state"] in ("unreachable", "stuck")
-    ]
-    return {
-        "cluster": node.hub.keys.cluster,
-        "node": node.me.name,
-        "primary": list(node.kb.primary),
-        "clock": list(node.kb.clock),
-        "view": str(node.groups.view.id),
-        "members": [str(member) for member in node.groups.view.members],
-        "nodes": len([row for row in rows if row["state"] in ("up", "stuck")]),
-        "unconfigured": len([row for row in rows if row["state"] == "unconfigured"]),
-        "actors": len(all_actors),
-        "running": len([row for row in all_actors if row.state == "running"]),
-        "wires": len(theory_facts.wires(theory)),
-        "under_way": under_way(theory),
-        "dead_letters": node.journal.dead_count,
-        "failed_actions": node.journal.failures,
-        "degraded": bool(troubles),
-        "troubles": troubles,
-    }
 
 
 def under_way(theory: Theory) -> list[str]:
     """Return what was begun and isn't at its end, each in words."""
-    promised = {todo.name: todo for todo in theory_facts.todos(theory)}
+    promised = {todo.name: todo for todo in facts.todos(theory)}
     found = [
         f"{todo.name} is being destroyed for {todo.owner}, and {todo.assignee} watches"
         for todo in promised.values()
     ]
-    for row in theory_facts.actors(theory):
+    for row in facts.actors(theory):
         if row.state == "starting":
             found.append(f"{row.name} starts on {row.node}")
         elif row.state == "stopping" and row.name not in promised:
             found.append(f"{row.name} is being destroyed and finishes its work on {row.node}")
     return sorted(found)
-
-
-def doctor(node: Node) -> Rows:
-    """Return the checks of this node, each with what was found."""
-    clock, why_not = tuple(node.kb.clock), node.kb.why_not()
-    behind = sorted(name for name, there in node.members.clocks.items() if there != clock)
-    refused = node.hub.refusals()
-    frames = node.hub.counters()
-    long = [row for row in node.runtime.look() if row["busy_s"] > BUSY_S]
-    rows: Rows = [
-        {
-            "check": "actors",
-            "ok": not long,
-            "detail": "; ".join(
-                f"{row['name']} has been busy in {row['action']} for {row['busy_s']:.0f} s"
-                " (destroy --drain S ends it)"
-                for row in long
-            )
-            or "none is busy for long",
-        },
-        {
-            "check": "knowledge base",
-            "ok": not why_not and (not behind or node.kb.quiet_s() < FRESH_S),
-            "detail": f"clock {node.kb.clock}"
-            + (f"; not at the same place: {', '.join(behind)}" if behind else "")
-            + (f"; no changes are taken: {why_not}" if why_not else ""),
-        },
-        {
-            "check": "loop",
-            "ok": node.members.lag_ms < limits.GROUP_SILENCE_MS_MIN // 2,
-            "detail": f"{node.members.lag_ms} ms late",
-        },
-        {
-            "check": "links",
-            "ok": all(peer.connected for peer in node.hub.peers.values()),
-            "detail": ", ".join(
-                f"{name}: {peer.backlog} waiting" for name, peer in sorted(node.hub.peers.items())
-            )
-            or "none",
-        },
-        {
-            "check": "refused",
-            "ok": not any(count for name, count in refused.items() if _is_refusal(name)),
-            "detail": ", ".join(f"{name} {count}" for name, count in refused.items()),
-        },
-        {
-            "check": "frames",
-            "ok": not frames["frames_refused"],
-            "detail": ", ".join(f"{name} {count}" for name, count in frames.items()),
-        },
-    ]
-    return [{"node": node.me.name, **row} for row in rows]

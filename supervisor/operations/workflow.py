@@ -16,13 +16,11 @@ from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
 from zactor.kernel.knowledge.theory import Theory
+from zactor.supervisor.kb.fact_patterns import Requirement
 
 J = TypeVar("J")
 
 """What an operation is about: its parameters, as a frozen dataclass."""
-
-
-Requirement = tuple[str, str, str]  # goal, class of the error where it fails, its words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,11 +12,11 @@ from typing import Protocol, TypeVar
 from zactor.kernel.errors import TimedOut, ZactorError
 from zactor.kernel.ids import Clock
 from zactor.kernel.knowledge.theory import Theory
+from zactor.supervisor.kb.fact_patterns import Requirement
 from zactor.supervisor.operations.crash_points import BEFORE, DURING, END, CrashAt
 from zactor.supervisor.operations.workflow import (
     Effect,
     PeerCall,
-    Requirement,
     Transact,
     Wait,
     Workflow,

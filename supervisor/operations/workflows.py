@@ -13,13 +13,12 @@ from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.writer import format_term, quote_atom
 from zactor.kernel.messages.service import Service
 from zactor.supervisor.kb import facts
-from zactor.supervisor.kb.fact_patterns import GONE, forget_patterns, no_actor, still
+from zactor.supervisor.kb.fact_patterns import GONE, Requirement, forget_patterns, no_actor, still
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.operations.destroy import DESTROY, DESTROY_TODO
 from zactor.supervisor.operations.workflow import (
     Effect,
     PeerCall,
-    Requirement,
     Step,
     Transact,
     Wait,

@@ -19,7 +19,7 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.actors import Ask, Reply, Signal
 from zactor.kernel.messages.frames import LinkFrame
 from zactor.kernel.messages.knowledge import KbBehind
-from zactor.kernel.messages.operations import Inspect, Request
+from zactor.kernel.messages.operations import Inspect, Request, Subject
 from zactor.kernel.messages.views import ViewId
 from zactor.kernel.transport import sockets
 from zactor.kernel.transport.keys import KeyPair, cluster_keys
@@ -99,7 +99,7 @@ def test_a_wrong_key_gets_nothing_and_is_counted(lab: Lab) -> None:
         keys.server.public,
     )
     try:
-        stranger.send_multipart(codec.encode_request(Request(1, Inspect("nodes", ""))))
+        stranger.send_multipart(codec.encode_request(Request(1, Inspect(Subject.NODES, ""))))
         until("it is counted", lambda: "keys_refused 1" in _refused(lab))
         assert not stranger.poll(300), "no answer"
     finally:

@@ -39,7 +39,7 @@ async def live_nodes(home: Path, *names: str) -> AsyncIterator[list[Node]]:
             node.open()
             nodes.append(node)
             lives.append(asyncio.get_running_loop().create_task(node.run()))
-            await node.joined.wait()
+            await node.discovery.joined.wait()
         await until(lambda: all(len(node.members.peers()) == len(nodes) - 1 for node in nodes))
         yield nodes
     finally:

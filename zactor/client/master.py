@@ -35,6 +35,7 @@ from zactor.kernel.messages.operations import (
     Operation,
     PutPart,
     QueryFacts,
+    Subject,
     TellActor,
     Unwire,
     Wire,
@@ -266,7 +267,11 @@ class Master:
 
     async def look(self, what: str, argument: str = "") -> object:
         """Read something by its name on the wire; the methods below are its better spellings."""
-        return await self._ask(Inspect(what=what, argument=argument))
+        try:
+            subject = Subject(what)
+        except ValueError:
+            raise errors.NoSuchThing(f"there is nothing called {what!r} to look at") from None
+        return await self._ask(Inspect(what=subject, argument=argument))
 
     async def facts(self, at: str = "") -> list[Row]:
         """Return every fact: fact, functor, args, clock.

@@ -25,7 +25,7 @@ from zmq.utils.monitor import recv_monitor_message
 from zactor.client.endpoints import find_endpoints, foreign, parse_endpoint, plain, unopened
 from zactor.client.pending_request import CHANGES, REPEATABLE, Pending
 from zactor.kernel import errors, limits
-from zactor.kernel.messages.operations import Answer, Inspect, Operation, Problem, Request
+from zactor.kernel.messages.operations import Answer, Inspect, Operation, Problem, Request, Subject
 from zactor.kernel.transport import keys, sockets
 from zactor.kernel.wire import codec
 from zactor.kernel.wire.request_table import RequestTable
@@ -36,7 +36,7 @@ _CUT_OFF = (
     | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
 )
 _WATCHED = _CUT_OFF | zmq.Event.CONNECT_RETRIED | zmq.Event.HANDSHAKE_FAILED_AUTH
-_PROBE = Inspect(what="nodes", argument="")
+_PROBE = Inspect(what=Subject.NODES, argument="")
 _FOREVER = float("inf")
 _GRACE_S = 1.0  # the node gives up that much after us
 _DEADLINES_SLACK = 4_096  # deadlines of finished requests that may lie in the heap

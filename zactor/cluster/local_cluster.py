@@ -22,11 +22,11 @@ from zactor.cluster.processes import Processes
 from zactor.kernel import errors, limits
 from zactor.kernel.homes import at_home
 from zactor.kernel.ids import check_name
-from zactor.kernel.messages.operations import Inspect
+from zactor.kernel.messages.operations import Inspect, Subject
 
 MASTER_NAME = "m1"
 
-_LOOK = Inspect(what="nodes", argument="")
+_LOOK = Inspect(what=Subject.NODES, argument="")
 _LOOK_S = 2.0  # for one answer while the nodes meet
 
 

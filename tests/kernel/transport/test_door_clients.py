@@ -11,7 +11,7 @@ from pathlib import Path
 import zmq
 
 from zactor.kernel.messages.frames import LinkFrame
-from zactor.kernel.messages.operations import Answer, Inspect, Request
+from zactor.kernel.messages.operations import Answer, Inspect, Request, Subject
 from zactor.kernel.transport import sockets
 from zactor.kernel.transport.door import Door
 from zactor.kernel.transport.door_call import call_door
@@ -44,7 +44,7 @@ class Visitors:
         dealer = sockets.connect_door(
             context, self.door.endpoint, self.keys.door, self.keys.server.public
         )
-        dealer.send_multipart(codec.encode_request(Request(1, Inspect("nodes", ""))))
+        dealer.send_multipart(codec.encode_request(Request(1, Inspect(Subject.NODES, ""))))
         async with asyncio.timeout(WITHIN_S):
             return dealer, await self.came.get()
 
@@ -141,7 +141,7 @@ def test_a_node_that_calls_at_a_door_takes_an_answer_to_nothing_for_none(home: P
                     here.ground.context,
                     here.door.endpoint,
                     here.keys,
-                    Inspect("nodes", ""),
+                    Inspect(Subject.NODES, ""),
                     int(WITHIN_S * 1000),
                 )
             )

@@ -21,7 +21,7 @@ from zactor.kernel.link.effects import Transmit
 from zactor.kernel.messages.actors import Ask, Failure, Signal, Undelivered
 from zactor.kernel.messages.frames import Heartbeat
 from zactor.kernel.messages.groups import GroupHeartbeat
-from zactor.kernel.messages.operations import Hello, Inspect, Problem, Request
+from zactor.kernel.messages.operations import Hello, Inspect, Problem, Request, Subject
 from zactor.kernel.messages.views import ViewId
 from zactor.kernel.transport.door_clients import Client
 from zactor.kernel.transport.hub import Hub
@@ -290,7 +290,7 @@ GOOD = [signal(number) for number in (1, 2, 3)]
             Failure(9, "LocalProtocolError", "", {}),
         ),
         (
-            Request(9, Inspect(BAD, "")),
+            Request(9, Inspect(Subject.WHY, BAD)),
             Problem(9, "LocalProtocolError", "", {}),
             Undelivered((), 0, 0, "", ""),
         ),
@@ -359,7 +359,7 @@ def test_a_request_at_which_the_node_fails_keeps_no_other_from_being_read(
                 keys = cluster_keys(tmp_path)
                 client = connect_door(context, one.endpoint, keys.door, keys.server.public)
                 for number in range(count):
-                    look = Inspect(what="status", argument="")
+                    look = Inspect(what=Subject.STATUS, argument="")
                     request = Request(number, look)
                     client.send_multipart(codec.encode_request(request), zmq.NOBLOCK)
                 await user.until(lambda: len(user.items) == count)

@@ -21,7 +21,7 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.actors import Ask, Bulk, Failure, Reply, Signal, Undelivered, Wired
 from zactor.kernel.messages.frames import Heartbeat, Item, LinkFrame
 from zactor.kernel.messages.groups import GroupHeartbeat
-from zactor.kernel.messages.operations import Answer, Inspect, Operation, Problem, Request
+from zactor.kernel.messages.operations import Answer, Inspect, Operation, Problem, Request, Subject
 from zactor.kernel.messages.views import ViewId
 from zactor.kernel.wire import codec
 from zactor.kernel.wire.bulky import Bulky
@@ -190,7 +190,7 @@ def test_what_was_not_checked_is_refused_when_it_is_encoded() -> None:
     stories: list[Callable[[], object]] = [
         lambda: codec.encode_frame(frame(Ask(1, 2, 3, long, b""))),
         lambda: codec.encode_frame(frame(Bulky(Reply(1, b""), (b"",) * (limits.BUFFERS_MAX + 1)))),
-        lambda: codec.encode_request(Request(1, Inspect(long, ""))),
+        lambda: codec.encode_request(Request(1, Inspect(Subject.WHY, long))),
         lambda: codec.encode_outbound(Answer(1, False, long.encode())),
     ]
     for story in stories:
@@ -212,7 +212,7 @@ MALFORMED: dict[str, list[bytes]] = {
     "half a frame": [BODY[:-1]],
     "more than a frame": [BODY + b"\x00"],
     "a part too many": [BODY, b""],
-    "a request with a part": [msgspec.msgpack.encode(Request(1, Inspect("a", ""))), b""],
+    "a request with a part": [msgspec.msgpack.encode(Request(1, Inspect(Subject.WHY, ""))), b""],
     "an answer": [msgspec.msgpack.encode(Answer(1, False, b""))],
     "an item that is a frame": [msgspec.msgpack.encode(frame(frame()))],
     "a field too many": [msgspec.msgpack.encode([80, 3, 8, 1, 0, 9, False, True, [], 0])],
@@ -350,4 +350,4 @@ def test_mutated_answers_and_heartbeats_decode_or_fail_and_nothing_else() -> Non
 
 def test_text_that_is_none_is_told_to_who_would_send_it() -> None:
     with pytest.raises(LocalProtocolError, match="a Request with text that is none"):
-        codec.encode_request(Request(1, Inspect("node", "caf\udce9"), 0.0, ""))
+        codec.encode_request(Request(1, Inspect(Subject.NODES, "caf\udce9"), 0.0, ""))

@@ -25,6 +25,7 @@ from zactor.kernel.messages.operations import (
     Operation,
     Problem,
     Request,
+    Subject,
 )
 from zactor.kernel.transport.keys import cluster_keys
 from zactor.kernel.transport.sockets import connect_door
@@ -62,7 +63,7 @@ class Opener(Actor):
 """
 
 WAIT = AskActor("h1", "wait", encode_call((), {}), False)
-LOOK = Inspect("runtime", "")
+LOOK = Inspect(Subject.RUNTIME, "")
 
 
 class Visitor:
@@ -117,7 +118,7 @@ async def at_doors(home: Path, tmp_path: Path) -> AsyncIterator[tuple[Node, Node
 
 def waiting(node: Node) -> int:
     """How many asks of others the node has in hand, at its doors and in its runtime."""
-    tasks = ("_serve_client", "_serve_peer", "request_actor")
+    tasks = ("_serve_client", "_serve_peer", "ask_actor")
     held = [task for task in node._tasks if any(name in repr(task) for name in tasks)]
     return len(held) + len(node.runtime.remoting._pending) + node.requests._under_way
 

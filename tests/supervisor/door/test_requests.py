@@ -9,16 +9,16 @@ import pytest
 from live_nodes import live_nodes
 
 from zactor.kernel.messages.base import WIRE_VERSION
-from zactor.kernel.messages.operations import Inspect, Request, Waiting
+from zactor.kernel.messages.operations import Inspect, Request, Subject, Waiting
 from zactor.kernel.transport.door_clients import Client
 from zactor.supervisor.asker import Asker
-from zactor.supervisor.door import requests
+from zactor.supervisor.membership import waiting_nodes
 
 
 def test_who_waits_for_a_name_is_forgotten_without_anybody_looking(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requests, "WAITING_KEPT_MS", -1)  # over as soon as it is said
+    monkeypatch.setattr(waiting_nodes, "WAITING_KEPT_MS", -1)  # over as soon as it is said
 
     async def story() -> None:
         async with live_nodes(home, "m1") as (node,):
@@ -26,7 +26,7 @@ def test_who_waits_for_a_name_is_forgotten_without_anybody_looking(
                 there = f"tcp://127.0.0.1:{port}"
                 waiting = Waiting(WIRE_VERSION, node.hub.keys.cluster, there, (3, 11))
                 node.requests.client(Client(b"x"), Request(1, waiting))
-            assert len(node.requests._waiting) <= 1
+            assert len(node.waiting._heard_ms) <= 1
 
     asyncio.run(story())
 
@@ -36,12 +36,12 @@ def test_a_node_called_client_is_a_node(home: Path) -> None:
         async with live_nodes(home, "m1", "client") as (_, other):
             peer = other.members.peer("m1")
             assert peer is not None
-            look = Inspect(what="doctor", argument="")
+            look = Inspect(what=Subject.DOCTOR, argument="")
             rows = await other.calls.ask(peer, look, 5.0)
             assert {row["node"] for row in rows} == {"m1"}, "what m1 knows alone"
-            rows = await other.operations.run(look, Asker.client_at("client"))
+            rows = await other.dispatch.run(look, Asker.client_at("client"))
             assert isinstance(rows, list)
-            assert {row["node"] for row in rows} == {"m1", "client"}
+            assert {row.node for row in rows} == {"m1", "client"}
 
     asyncio.run(story())
 

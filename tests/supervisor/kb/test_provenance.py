@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from zactor.kernel.errors import ConfigError, NoSuchThing
@@ -12,7 +10,7 @@ from zactor.kernel.knowledge.reader import parse_term
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.writer import format_term
 from zactor.kernel.messages.knowledge import Change
-from zactor.supervisor.kb.provenance import facts_at, mentions, read_clock, why
+from zactor.supervisor.kb.provenance import ChangeReport, facts_at, mentions, read_clock, why
 
 
 class Past:
@@ -20,7 +18,7 @@ class Past:
 
     def __init__(self) -> None:
         self.theory = Theory()
-        self.history: list[dict[str, Any]] = []
+        self.history: list[ChangeReport] = []
 
     def change(self, who: str, came: list[str], went: list[str] | None = None) -> None:
         came, gone = ([_as_it_prints(text) for text in texts] for texts in (came, went or []))
@@ -28,16 +26,7 @@ class Past:
         why = f"change {clock.index}"
         change = Change(*clock, "", who, why, 7.0, tuple(gone), tuple(came), b"")
         self.theory.apply(change)
-        self.history.append(
-            {
-                "clock": [*clock],
-                "who": who,
-                "why": why,
-                "at": 7.0,
-                "asserted": came,
-                "retracted": gone,
-            }
-        )
+        self.history.append(ChangeReport.of(change))
 
     @property
     def now(self) -> Clock:
@@ -62,25 +51,25 @@ def past() -> Past:
 
 def test_each_coming_of_a_fact_has_a_row_that_says_who_and_why(past: Past) -> None:
     rows = why("c1", past.theory, past.history)
-    assert [(row["fact"], row["who"], row["clock"], row["until"]) for row in rows] == [
-        ("actor(c1,counter,n1)", "anna", [1, 2], None),
-        ('state(c1,starting,"")', "anna", [1, 2], [1, 3]),
-        ('state(c1,running,"")', "n1", [1, 3], None),
-        ("reacts(g1,c1,up,fifo)", "anna", [1, 4], [1, 5]),
-        ("reacts(g1,c1,up,fifo)", "anna", [1, 5], [1, 6]),
+    assert [(row.fact, row.who, row.clock, row.until) for row in rows] == [
+        ("actor(c1,counter,n1)", "anna", (1, 2), None),
+        ('state(c1,starting,"")', "anna", (1, 2), (1, 3)),
+        ('state(c1,running,"")', "n1", (1, 3), None),
+        ("reacts(g1,c1,up,fifo)", "anna", (1, 4), (1, 5)),
+        ("reacts(g1,c1,up,fifo)", "anna", (1, 5), (1, 6)),
     ]
-    assert rows[-1]["until_who"] == "m2"
-    assert rows[-1]["until_why"] == "change 6"
-    assert [row["present"] for row in rows].count(True) == 2
+    assert rows[-1].until_who == "m2"
+    assert rows[-1].until_why == "change 6"
+    assert [row.present for row in rows].count(True) == 2
 
 
 def test_what_is_older_than_the_kept_past_is_told_as_far_as_it_is_known(past: Past) -> None:
     rows = why("c1", past.theory, past.history[3:])
-    told = {row["fact"]: row for row in rows if row["present"]}
-    assert told["actor(c1,counter,n1)"]["why"] == "change 2", "the fact itself knows"
+    told = {row.fact: row for row in rows if row.present}
+    assert told["actor(c1,counter,n1)"].why == "change 2", "the fact itself knows"
     rows = why("c1", past.theory, past.history[5:])
-    (gone,) = [row for row in rows if not row["present"]]
-    assert (gone["clock"], gone["who"], gone["until_why"]) == (None, "", "change 6")
+    (gone,) = [row for row in rows if not row.present]
+    assert (gone.clock, gone.who, gone.until_why) == (None, "", "change 6")
 
 
 def test_a_name_that_nothing_mentions_is_no_such_thing(past: Past) -> None:
@@ -103,10 +92,9 @@ def test_only_whole_names_count_and_strings_do_too() -> None:
 def test_the_facts_at_a_clock_are_those_that_were_there(past: Past) -> None:
     seen = Past()
     for change in past.history:
-        clock = Clock(*change["clock"])
-        seen.change(change["who"], change["asserted"], change["retracted"])
-        found = facts_at(clock, past.now, past.theory, past.history)
-        assert found == {fact.text: fact.clock for fact in seen.theory}, clock
+        seen.change(change.who, [*change.asserted], [*change.retracted])
+        found = facts_at(change.clock, past.now, past.theory, past.history)
+        assert found == {fact.text: fact.clock for fact in seen.theory}, change.clock
 
 
 def test_with_a_past_that_is_cut_off_the_facts_are_the_same_and_some_clocks_unknown(

@@ -49,7 +49,7 @@ def test_dead_letters_are_bounded_and_all_are_counted() -> None:
         journal.bury(sender="a", target="b", action=f"inc{number}", reason="n2 is gone")
     kept = journal.dead_letters()
     assert len(kept) == limits.DEAD_LETTERS_KEPT
-    assert kept[0]["action"] == "inc5"
+    assert kept[0].action == "inc5"
     assert journal.dead_count == limits.DEAD_LETTERS_KEPT + 5
 
 

@@ -212,8 +212,16 @@ class Node:
             spawn_task=self.spawn,
         )
         self.kb = self.book
-        self.operations = SimpleNamespace(ask_node=_nothing)
-        self.changes = Changes(self)  # type: ignore[arg-type]
+        self.changes = Changes(
+            self.me,
+            kb=self.book,  # type: ignore[arg-type]
+            runner=self.runner,
+            todos=self.todos,
+            fetcher=SimpleNamespace(need=_nothing),
+            store=SimpleNamespace(),  # type: ignore[arg-type]
+            begin_declaring=_nothing,  # type: ignore[arg-type]
+            ask_node=_nothing,
+        )
         live = lambda: {name: (life, name) for name, (_, life) in self.roles.items()}  # noqa: E731
         self.registry = NodeRegistry(name, self.book, live)  # type: ignore[arg-type]
 

@@ -17,7 +17,7 @@ PURE = (
     "kb/facts",
     "kb/provenance",
 )
-ALLOWED = {"__future__", "collections", "dataclasses", "re", "sys", "typing", "zactor"}
+ALLOWED = {"__future__", "collections", "dataclasses", "msgspec", "re", "sys", "typing", "zactor"}
 SHELLS = tuple(
     f"zactor.{part}"
     for part in ("bundles", "kernel.runtime", "kernel.sessions", "kernel.transport")

@@ -17,6 +17,7 @@ from zactor.kernel.messages.operations import (
     Operation,
     Problem,
     Request,
+    Subject,
     TellActor,
 )
 from zactor.kernel.transport import keys, sockets
@@ -72,7 +73,7 @@ def told(request: Request) -> list[Answer | Problem]:
 
 def only_knocks(request: Request) -> list[Answer | Problem]:
     """Answer which nodes there are, and nothing else."""
-    if request.operation == Inspect(what="nodes", argument=""):
+    if request.operation == Inspect(what=Subject.NODES, argument=""):
         return list(results.answers(request.number, []))
     return []
 
@@ -95,7 +96,7 @@ class Doors:
         return connection
 
 
-LOOK = Inspect(what="status", argument="")
+LOOK = Inspect(what=Subject.STATUS, argument="")
 CHANGE = TellActor(actor="c1", action="inc", payload=b"")
 
 

@@ -23,7 +23,7 @@ from slowness import Slowness
 
 from zactor.client.endpoints import find_endpoints, parse_endpoint
 from zactor.kernel import errors
-from zactor.kernel.messages.operations import Answer, Inspect, Problem, Request
+from zactor.kernel.messages.operations import Answer, Inspect, Problem, Request, Subject
 from zactor.kernel.transport import keys
 from zactor.kernel.wire import results
 from zactor.supervisor.membership import run_directory
@@ -64,7 +64,7 @@ def test_answers_find_their_requests_in_any_order(doors: Doors) -> None:
     held: list[Request] = []
 
     def answer(request: Request) -> list[Answer | Problem]:
-        if request.operation == Inspect(what="nodes", argument=""):
+        if request.operation == Inspect(what=Subject.NODES, argument=""):
             return told(request)
         held.append(request)
         if len(held) < 3:
@@ -73,7 +73,7 @@ def test_answers_find_their_requests_in_any_order(doors: Doors) -> None:
         return [a for r in late for a in results.answers(r.number, r.operation.argument)]  # type: ignore[union-attr]  # filtered above
 
     connection = doors.connection(doors.porter(answer).endpoint)
-    futures = [connection.request(Inspect(what="log", argument=c)) for c in "abc"]
+    futures = [connection.request(Inspect(what=Subject.LOG, argument=c)) for c in "abc"]
     assert [future.result(DEADLINE_S) for future in futures] == ["a", "b", "c"]
 
 
@@ -254,7 +254,7 @@ def test_many_requests_of_many_threads_each_get_their_answer(doors: Doors, count
 
     def ask(start: int) -> None:
         texts = [str(start + i) for i in range(count // 4)]
-        futures = [connection.request(Inspect(what="log", argument=t)) for t in texts]
+        futures = [connection.request(Inspect(what=Subject.LOG, argument=t)) for t in texts]
         wrong.extend(t for t, f in zip(texts, futures, strict=True) if f.result(DEADLINE_S) != t)
 
     threads = [threading.Thread(target=ask, args=(n * count,)) for n in range(4)]

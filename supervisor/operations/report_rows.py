@@ -1,0 +1,126 @@
+"""Rows of reports. Their fields, in this order, are what clients read and what `--json` prints."""
+
+from __future__ import annotations
+
+import msgspec
+
+Clock = tuple[int, int]
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One row, or one page."""
+
+
+class NodeReport(Row, frozen=True, kw_only=True):
+    """A node that is known of; `name` is "" while it waits for one."""
+
+    name: str
+    role: str  # "" while it can't be asked
+    state: str  # up | stuck | unreachable | unconfigured
+    address: str
+    incarnation: int
+    actors: int
+    clock: Clock  # of the last change that it knows
+
+
+class ActorReport(Row, frozen=True, kw_only=True):
+    """An actor."""
+
+    name: str
+    type: str
+    node: str
+    state: str  # starting | running | stopping | failed | unreachable
+    reason: str
+    bundle: str
+    uid: int
+
+
+class WireReport(Row, frozen=True, kw_only=True):
+    """A wire."""
+
+    emitter: str
+    action: str
+    reactor: str
+    service: str
+
+
+class FactoryReport(Row, frozen=True, kw_only=True):
+    """A type of actors, and the code that it has."""
+
+    type: str
+    bundle: str
+
+
+class FactReport(Row, frozen=True, kw_only=True):
+    """A fact, as a text and in parts."""
+
+    fact: str
+    functor: str
+    args: list[object]
+    clock: Clock | None  # None: it came before what is kept of the past
+
+
+class GroupReport(Row, frozen=True, kw_only=True):
+    """A process group that programs use."""
+
+    group: str
+    members: int
+
+
+class GroupMemberReport(Row, frozen=True, kw_only=True):
+    """A member of a process group."""
+
+    member: str
+    session: str
+    node: str
+
+
+class BundleReport(Row, frozen=True, kw_only=True):
+    """How much of a bundle is in a node's store."""
+
+    held: int
+    complete: bool
+
+
+class RuntimeReport(Row, frozen=True, kw_only=True):
+    """An actor as the runtime that it lives in sees it."""
+
+    node: str
+    name: str
+    uid: int
+    type: str
+    phase: str
+    mailbox: int
+    handled: int
+    busy_s: float
+    action: str
+
+
+class CheckReport(Row, frozen=True, kw_only=True):
+    """One check of a node's own health."""
+
+    node: str
+    check: str
+    ok: bool
+    detail: str
+
+
+class StatusReport(Row, frozen=True, kw_only=True):
+    """One page about the cluster as one node sees it."""
+
+    cluster: str
+    node: str
+    primary: list[str]
+    clock: Clock
+    view: str
+    members: list[str]
+    nodes: int
+    unconfigured: int
+    actors: int
+    running: int
+    wires: int
+    under_way: list[str]
+    dead_letters: int
+    failed_actions: int
+    degraded: bool
+    troubles: list[str]
