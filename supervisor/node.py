@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import structlog
 
@@ -61,16 +61,11 @@ from zactor.supervisor.settings import Settings
 log = structlog.get_logger()
 
 
-_ACTOR_ITEMS = frozenset(
-    {
-        Signal,
-        Ask,
-        Reply,
-        Failure,
-        Undelivered,
-        Bulky,
-    }
-)
+ACTOR_ITEMS = frozenset((Signal, Ask, Reply, Failure, Undelivered, Bulky))
+"""Types of the items of a link that are actors' messages."""
+
+Owner = Callable[[Peer, Sequence[Any]], None]
+"""Takes items of a link, in order."""
 
 VITAL = "vital"  # tasks without which a node isn't one
 
@@ -118,6 +113,7 @@ class Node:
         self._know()
         self._make_actors_true(BundleStore(state / "bundles"))
         self._take_requests()
+        self._make_owners()
 
     def _know(self) -> None:
         """Make the knowledge base, and what keeps it true to who is there."""
@@ -361,7 +357,7 @@ class Node:
         log.info("peer_dropped", peer=str(peer.node), why=peer.gone, lost=len(lost))
         self.calls.peer_gone(peer)
         self.runtime.remoting.peer_dead(
-            peer, [(i, sent) for i, sent in lost if type(i) in _ACTOR_ITEMS]
+            peer, [(i, sent) for i, sent in lost if type(i) in ACTOR_ITEMS]
         )
         self.members.on_peer_gone(peer)
 
@@ -388,23 +384,37 @@ class Node:
             log.warning("node_buried", node=str(self.me), why=reason)
             self.ended.set_result(f"buried: {reason}")
 
+    def _make_owners(self) -> None:
+        """Say whose the items of links are; in this order they get them.
+
+        Nobody acts on what he gets before the others have theirs, so the order in which items of
+        two owners came doesn't matter.
+        """
+        owners: tuple[tuple[Iterable[type], Owner], ...] = (
+            (ACTOR_ITEMS, self.runtime.remoting.deliver),
+            (GROUP_ITEMS, self.groups.receive),
+            (get_args(KbLinked), self._receive_knowledge),
+            ((Answer, Problem), _one_by_one(self.calls.take)),
+            ((Request,), _one_by_one(self.requests.peer)),
+        )
+        self._owners = tuple(owner for _, owner in owners)
+        self._owner_of = {
+            kind: number for number, (kinds, _) in enumerate(owners) for kind in kinds
+        }
+
     def on_items(self, peer: Peer, items: Sequence[object]) -> None:
-        """Sort what a link delivered: actors' messages in one batch, the kernel's own singly."""
-        for_actors = [item for item in items if type(item) in _ACTOR_ITEMS]
-        if for_actors:
-            self.runtime.remoting.deliver(peer, for_actors)
-        for_groups = [item for item in items if type(item) in GROUP_ITEMS]
-        if for_groups:
-            self.groups.receive(peer, for_groups)
-        if len(for_actors) + len(for_groups) == len(items):
-            return
+        """Give what a link delivered to its owners, to each of them all of his at once."""
+        parts: dict[int, list[object]] = {}
         for item in items:
-            if isinstance(item, KbLinked):
-                self.kb.receive(peer.node, item)
-            elif isinstance(item, Answer | Problem):
-                self.calls.take(peer, item)
-            elif isinstance(item, Request):
-                self.requests.peer(peer, item)
+            owner = self._owner_of.get(type(item))
+            if owner is not None:
+                parts.setdefault(owner, []).append(item)
+        for owner in sorted(parts):
+            self._owners[owner](peer, parts[owner])
+
+    def _receive_knowledge(self, peer: Peer, items: Sequence[KbLinked]) -> None:
+        for item in items:
+            self.kb.receive(peer.node, item)
 
     def on_request(self, client: Client, request: Request) -> None:
         """A client asks something at the door."""
@@ -435,7 +445,7 @@ class Node:
     # -- from anywhere -----------------------------------------------------------------------
     def on_late_item(self, peer: Peer, item: object) -> None:
         """Something was put for a node that is gone; any thread."""
-        if type(item) in _ACTOR_ITEMS:
+        if type(item) in ACTOR_ITEMS:
             self.runtime.remoting.peer_out_of_view(peer, [(item, False)])
 
     def _on_actor_ended(self, blueprint: Blueprint, reason: str) -> None:
@@ -463,6 +473,14 @@ class Node:
             log.warning(
                 "dead_letter", target=letter.target, action=letter.action, why=letter.reason
             )
+
+
+def _one_by_one(take: Callable[[Peer, Any], None]) -> Owner:
+    def take_each(peer: Peer, items: Sequence[Any]) -> None:
+        for item in items:
+            take(peer, item)
+
+    return take_each
 
 
 Spawn = Callable[[Coroutine[Any, Any, object]], None]
