@@ -22,7 +22,7 @@ from zactor.kernel import limits
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.actors import Ask, Failure, Reply, Signal, Undelivered
 from zactor.kernel.messages.frames import Heartbeat
-from zactor.kernel.messages.knowledge import KbLinked
+from zactor.kernel.messages.knowledge import Change, KbLinked
 from zactor.kernel.messages.operations import Answer, Leave, Operation, Problem, Request
 from zactor.kernel.messages.views import View
 from zactor.kernel.runtime.blueprint import Blueprint
@@ -40,6 +40,7 @@ from zactor.supervisor.deployment.bundle_fetch import Fetcher
 from zactor.supervisor.deployment.reconciler import Reconciler
 from zactor.supervisor.door.client_sessions import ClientSessions
 from zactor.supervisor.door.requests import RequestServer
+from zactor.supervisor.kb.changed_facts import ChangedFacts
 from zactor.supervisor.kb.group_channel import GROUP as KB_GROUP
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.kb.store import Store
@@ -385,10 +386,10 @@ class Node:
             self.ended.set_result(f"buried: {reason}")
 
     def _make_owners(self) -> None:
-        """Say whose the items of links are; in this order they get them.
+        """Say whose the items of links are.
 
-        Nobody acts on what he gets before the others have theirs, so the order in which items of
-        two owners came doesn't matter.
+        Each owner gets what is his in the order in which it came; of what came together, actors
+        get theirs first.
         """
         owners: tuple[tuple[Iterable[type], Owner], ...] = (
             (ACTOR_ITEMS, self.runtime.remoting.deliver),
@@ -426,10 +427,12 @@ class Node:
         if peer is not None and peer.node == to:
             self.hub.send(peer, message)
 
-    def _on_change(self, retracted: Sequence[str], asserted: Sequence[str]) -> None:
-        self.reconciler.on_change(retracted, asserted)
-        self.todos.on_change(retracted, asserted)
-        self.journal.record("changed", retracted=list(retracted), asserted=list(asserted))
+    def _on_change(self, change: Change, facts: ChangedFacts) -> None:
+        self.reconciler.on_change(facts)
+        self.todos.on_change(facts)
+        self.journal.record(
+            "changed", retracted=list(change.retracted), asserted=list(change.asserted)
+        )
 
     def _on_reset(self) -> None:
         self.reconciler.on_reset()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any, Protocol
 
@@ -19,9 +19,8 @@ from zactor.bundles.store import BundleStore
 from zactor.kernel.actors.actor import Actor, options_of
 from zactor.kernel.errors import NoSuchActor, ZactorError
 from zactor.kernel.ids import NodeId
-from zactor.kernel.knowledge.reader import parse_term
 from zactor.kernel.knowledge.theory import Theory
-from zactor.kernel.knowledge.writer import format_term, quote_atom, text_of
+from zactor.kernel.knowledge.writer import format_term, quote_atom
 from zactor.kernel.messages.service import Service
 from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.directory import Place
@@ -29,6 +28,7 @@ from zactor.kernel.runtime.envelope import PeerPort
 from zactor.supervisor.blocking_work import run_blocking
 from zactor.supervisor.deployment.bundle_fetch import Fetcher
 from zactor.supervisor.kb import facts
+from zactor.supervisor.kb.changed_facts import ActorFact, ChangedFacts, FactoryFact, WireFact
 from zactor.supervisor.kb.fact_patterns import Requirement, forget_patterns, still
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
@@ -92,22 +92,16 @@ class Reconciler:
         self._wired: set[tuple[str, str]] = set()
 
     # -- what changed ------------------------------------------------------------------------
-    def on_change(self, retracted: Sequence[str], asserted: Sequence[str]) -> None:
+    def on_change(self, changed: ChangedFacts) -> None:
         """These facts went and came."""
-        names: set[str] = set()
-        wires: set[tuple[str, str]] = set()
-        for text in (*retracted, *asserted):
-            term = parse_term(text)
-            functor = getattr(term, "functor", "")
-            parts = [text_of(argument) for argument in facts.arguments_of(term)]
-            if functor in ("actor", "spec", "state"):
-                names.add(parts[0])
-            elif functor == "reacts":
-                wires.add((parts[1], parts[2]))
-        for text in asserted:
-            if text.startswith("factory("):
-                self._prefetch(text_of(facts.arguments_of(parse_term(text))[1]))
-        self._look_at(names, wires)
+        both = (*changed.retracted, *changed.asserted)
+        for fact in changed.asserted:
+            if isinstance(fact, FactoryFact):
+                self._prefetch(fact.bundle)
+        self._look_at(
+            {fact.name for fact in both if isinstance(fact, ActorFact)},
+            {(fact.emitter, fact.action) for fact in both if isinstance(fact, WireFact)},
+        )
 
     def on_reset(self) -> None:
         """All may be different: a snapshot took the place of what was here."""

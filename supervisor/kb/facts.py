@@ -13,6 +13,12 @@ from zactor.kernel.knowledge.theory import Fact, Theory
 from zactor.kernel.knowledge.values import Atom, Term
 from zactor.kernel.knowledge.writer import text_of
 from zactor.kernel.messages.service import Service
+from zactor.supervisor.kb.changed_facts import (
+    ClauseFact,
+    ErrandFact,
+    read_clause,
+    read_errand,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,19 +139,23 @@ def reactors(theory: Theory, emitter: str, action: str) -> tuple[str, ...]:
 def todo(theory: Theory, id: str) -> TodoRow | None:
     """Return the clause called `id`."""
     for fact in theory.facts("todo", 4, id):
-        _, operation, owner, assignee = arguments_of(fact.term)
         for beside in theory.facts("errand", 4, id):
-            _, incarnation, deployment, drain = _texts(beside)
-            return TodoRow(
-                id=id,
-                name=text_of(arguments_of(operation)[0]),
-                deployment=deployment,
-                drain=drain,
-                owner=NodeId(text_of(owner), int(incarnation)),
-                assignee=text_of(assignee),
-                since=beside.clock,
-            )
+            errand = read_errand(*arguments_of(beside.term))
+            return todo_of(read_clause(*arguments_of(fact.term)), errand, beside.clock)
     return None
+
+
+def todo_of(clause: ClauseFact, errand: ErrandFact, since: Clock) -> TodoRow:
+    """Return the clause that two facts are, or were."""
+    return TodoRow(
+        id=clause.id,
+        name=clause.name,
+        deployment=errand.deployment,
+        drain=errand.drain,
+        owner=NodeId(clause.owner, errand.incarnation),
+        assignee=clause.assignee,
+        since=since,
+    )
 
 
 def todos(theory: Theory) -> list[TodoRow]:

@@ -20,11 +20,12 @@ from zactor.kernel.ids import Clock, NodeId
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.groups import GroupData
-from zactor.kernel.messages.knowledge import KbDurable, KbLinked, KbStanding, Transaction
+from zactor.kernel.messages.knowledge import Change, KbDurable, KbLinked, KbStanding, Transaction
 from zactor.kernel.messages.views import View, ViewId, first_view
 from zactor.kernel.replication import effects
 from zactor.kernel.replication.replica import Replica
 from zactor.kernel.sessions.session import Listener
+from zactor.supervisor.kb.changed_facts import ChangedFacts
 from zactor.supervisor.kb.fact_patterns import Requirement
 from zactor.supervisor.kb.group_channel import GroupChannel
 from zactor.supervisor.kb.provenance import ChangeReport
@@ -58,7 +59,7 @@ class KnowledgeBase(Listener):
         send: Callable[[NodeId, KbLinked], None],
         all_in: Callable[[], bool],
         is_eager: bool,
-        on_change: Callable[[Sequence[str], Sequence[str]], None],
+        on_change: Callable[[Change, ChangedFacts], None],
         on_reset: Callable[[], None],
         on_primary: Callable[[tuple[str, ...]], None],
         on_broken: Callable[[str], None],
@@ -70,7 +71,8 @@ class KnowledgeBase(Listener):
             send: gives a message to the link to a member.
             all_in: whether everybody who was met is a member of the view.
             is_eager: found a cluster also if nobody asks for anything.
-            on_change: gets the facts that went and came; on_reset: all may be different.
+            on_change: gets a change, and the facts that went and came by it; on_reset: all may
+                be different.
             on_primary: gets the members of the primary that this node is in, () when it's in none.
             on_broken: this node must stop, and why.
             note: writes a line of the event log.
@@ -358,7 +360,7 @@ class KnowledgeBase(Listener):
         match effect:
             case effects.Applied(change=change):
                 self._notes.applied(effect)
-                self._on_change(change.retracted, change.asserted)
+                self._on_change(change, ChangedFacts.of(change))
                 self._note_change()
             case effects.Replaced():
                 self._notes.replaced(effect)

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Protocol
 
 import structlog
 
 from zactor.kernel.errors import ZactorError
 from zactor.kernel.ids import ORIGIN, NodeId
-from zactor.kernel.knowledge.reader import parse_term
-from zactor.kernel.knowledge.values import Term
-from zactor.kernel.knowledge.writer import quote_atom, text_of
+from zactor.kernel.knowledge.writer import quote_atom
 from zactor.supervisor.kb import facts
+from zactor.supervisor.kb.changed_facts import ChangedFacts, ClauseFact, ErrandFact
 from zactor.supervisor.kb.facts import TodoRow
 from zactor.supervisor.membership.members import Roles, is_there
 from zactor.supervisor.operations.destroy import DESTROY_TODO, of_clause, todo_fact
@@ -79,13 +78,13 @@ class Todos:
                 self._spawn(self._carry(todo.id))
         self._due.set()
 
-    def on_change(self, retracted: Sequence[str], asserted: Sequence[str]) -> None:
+    def on_change(self, changed: ChangedFacts) -> None:
         """These facts went and came."""
-        gone = {_id(text): text for text in retracted if text.startswith("errand(")}
-        for text in retracted:
-            if text.startswith("todo(") and _id(text) in gone:
-                self._tell_done(_row(text, gone[_id(text)]))
-        if any(text.startswith(("todo(", "errand(")) for text in asserted):
+        errands = {fact.id: fact for fact in changed.retracted if isinstance(fact, ErrandFact)}
+        for fact in changed.retracted:
+            if isinstance(fact, ClauseFact) and fact.id in errands:
+                self._tell_done(facts.todo_of(fact, errands[fact.id], ORIGIN))
+        if any(isinstance(fact, ClauseFact | ErrandFact) for fact in changed.asserted):
             self.nudge()
 
     @contextlib.contextmanager
@@ -193,26 +192,3 @@ class Todos:
                 retract=(before,),
                 assert_=(after,),
             )
-
-
-def _parts(text: str) -> tuple[Term, ...]:
-    return facts.arguments_of(parse_term(text))
-
-
-def _id(text: str) -> str:
-    return text_of(_parts(text)[0])
-
-
-def _row(clause: str, errand: str) -> TodoRow:
-    """Return the clause that two facts were."""
-    id_, operation, owner, assignee = _parts(clause)
-    _, incarnation, deployment, drain = _parts(errand)
-    return TodoRow(
-        id=text_of(id_),
-        name=text_of(facts.arguments_of(operation)[0]),
-        deployment=text_of(deployment),
-        drain=text_of(drain),
-        owner=NodeId(text_of(owner), int(text_of(incarnation))),
-        assignee=text_of(assignee),
-        since=ORIGIN,
-    )

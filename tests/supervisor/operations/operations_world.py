@@ -27,6 +27,7 @@ from zactor.kernel.messages.knowledge import Change, Transaction
 from zactor.supervisor.deployment import reconciler
 from zactor.supervisor.deployment.reconciler import Reconciler
 from zactor.supervisor.kb import facts
+from zactor.supervisor.kb.changed_facts import ChangedFacts
 from zactor.supervisor.membership.node_registry import NodeRegistry
 from zactor.supervisor.operations.changes import Changes
 from zactor.supervisor.operations.crash_points import CrashAt
@@ -112,8 +113,9 @@ class Book:
         self.applied += 1
         self.theory.apply(change)
         self._changed.set()
-        self._node.reconciler.on_change(change.retracted, change.asserted)
-        self._node.todos.on_change(change.retracted, change.asserted)
+        changed = ChangedFacts.of(change)
+        self._node.reconciler.on_change(changed)
+        self._node.todos.on_change(changed)
 
     async def until(self, look: Callable[[], Any], timeout_s: float | None) -> Any:
         try:

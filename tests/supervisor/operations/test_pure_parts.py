@@ -13,6 +13,7 @@ PURE = (
     "operations/workflows",
     "operations/destroy",
     "operations/todo_assignment",
+    "kb/changed_facts",
     "kb/fact_patterns",
     "kb/facts",
     "kb/provenance",
