@@ -1,7 +1,7 @@
 """One life of one configured node: everything that runs on it, put together.
 
 Threads: all of this is the kernel thread's, on its asyncio loop, but `on_late_item` and what the
-actor runtime calls. User code never runs here .
+actor runtime calls. User code never runs here.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class Node:
             self.groups,
             user=self,
             journal=self.journal,
-            trace=self.note,
+            trace=self.trace,
             spawn=self.spawn,
         )
         self.waiting = WaitingNodes(self.hub, settings.home)
@@ -151,11 +151,11 @@ class Node:
         self.runner = WorkflowRunner(self.kb, self.settings.crash)
         self.todos = Todos(
             self.me,
-            book=self.kb,
+            kb=self.kb,
             runner=self.runner,
             roles=self.members.roles,
             spawn=self.spawn,
-            note=self.note,
+            trace=self.trace,
         )
         around = Surroundings(
             hub=self.hub, kb=self.kb, waiting=self.waiting, discovery=self.discovery
@@ -218,7 +218,7 @@ class Node:
             on_reset=self._on_reset,
             on_primary=self._on_primary,
             on_broken=self.fail,
-            note=self.note,
+            trace=self.trace,
         )
 
     def _make_hub(self, keys: ClusterKeys, node_key: KeyPair) -> Hub:
@@ -343,7 +343,7 @@ class Node:
         self.calls.peer_gone(peer)
         self.runtime.remoting.peer_out_of_view(peer, ())
 
-    def note(self, kind: str, fields: dict[str, Any]) -> None:
+    def trace(self, kind: str, fields: dict[str, Any]) -> None:
         """Write a line of the event log, if there is one."""
         if self._trace is not None:
             self._trace(kind, fields)
@@ -462,7 +462,7 @@ class Node:
 
     def on_dead_letter(self, letter: DeadLetter) -> None:
         """The runtime gave a message up; any thread."""
-        first = self.journal.bury(
+        first = self.journal.keep_dead_letter(
             sender=letter.sender, target=letter.target, action=letter.action, reason=letter.reason
         )
         if first:

@@ -176,10 +176,10 @@ def run_node(
     lifeline: int | None = None,
     json_logs: bool | None = None,
 ) -> int:
-    """Run a node in the foreground until SIGTERM, SIGINT or the end of its leash; return 0.
+    """Run a node in the foreground until SIGTERM, SIGINT or the end of its lifeline; return 0.
 
     Args:
-        leash: the read end of a pipe; when its other end is closed the node stops, so that it
+        lifeline: the read end of a pipe; when its other end is closed the node stops, so that it
             never outlives who started it, however that one ended.
 
     Raises:

@@ -1,4 +1,4 @@
-"""An unconfigured node: a door, an announcement, and nothing else until somebody names it (A1)."""
+"""An unconfigured node: a door, an announcement, and nothing else until somebody names it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bring a bundle here from any node that has it; go on where a broken transfer ended (D34)."""
+"""Bring a bundle here from any node that has it; go on where a broken transfer ended."""
 
 from __future__ import annotations
 

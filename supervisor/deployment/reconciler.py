@@ -1,7 +1,7 @@
-"""Make this node what the knowledge base says: its actors, its directory, its interactions (D24).
+"""Make this node what the knowledge base says: its actors, its directory, its wires.
 
-The rule a reader must not break: nothing here remembers what should be; it looks it up. Whatever a
-change touches is compared with the theory as it is now, so changes may come in any bundle size.
+The rule a reader must not break: nothing here remembers what should be; it is read there. Whatever
+a change touches is compared with the theory as it is now, so changes may come in any bundle size.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class ActorHost(Protocol):
 
 
 class Reconciler:
-    """Watches the ledger's changes for one node. Kernel thread only."""
+    """Watches the changes of the knowledge base for one node. Kernel thread only."""
 
     def __init__(
         self,
@@ -93,12 +93,12 @@ class Reconciler:
 
     # -- what changed ------------------------------------------------------------------------
     def on_change(self, changed: ChangedFacts) -> None:
-        """These facts went and came."""
+        """These facts were taken away and brought."""
         both = (*changed.retracted, *changed.asserted)
         for fact in changed.asserted:
             if isinstance(fact, FactoryFact):
                 self._prefetch(fact.bundle)
-        self._look_at(
+        self._compare(
             {fact.name for fact in both if isinstance(fact, ActorFact)},
             {(fact.emitter, fact.action) for fact in both if isinstance(fact, WireFact)},
         )
@@ -108,16 +108,16 @@ class Reconciler:
         theory = self._kb.theory
         names = self._placed | set(self._hosted) | {row.name for row in facts.actors(theory)}
         wires = self._wired | {(w.emitter, w.action) for w in facts.wires(theory)}
-        self._look_at(names, wires)
+        self._compare(names, wires)
         for identity in facts.factories(theory).values():
             self._prefetch(identity)
 
     def on_node(self, node: str) -> None:
-        """A node came up or went: its actors are reached another way."""
+        """A node came into the view, or is out of it: its actors are reached another way."""
         rows = facts.actors(self._kb.theory, node)
-        self._look_at({row.name for row in rows}, set())
+        self._compare({row.name for row in rows}, set())
 
-    def _look_at(self, names: Iterable[str], wires: Iterable[tuple[str, str]]) -> None:
+    def _compare(self, names: Iterable[str], wires: Iterable[tuple[str, str]]) -> None:
         theory = self._kb.theory
         for name in sorted(names):
             row = facts.actor(theory, name)
@@ -187,7 +187,7 @@ class Reconciler:
             log.error("actor_failed_to_start", actor=row.name, type=row.type, exc_info=error)
             self._journal.record("actor_failed", actor=row.name, reason=reason)
             await self._report(row, "failed", reason, after="starting")
-            # Who deployed it takes the facts back; should it be gone, we do.
+            # Who deployed it takes the facts back; should it be dead, we do.
             await asyncio.sleep(UNDO_AFTER_S)
             await self._forget(row)
         else:
@@ -215,7 +215,7 @@ class Reconciler:
             await self._forget(row)
         finally:
             self._stopping.pop(row.uid, None)
-        self._look_at({row.name}, ())  # it may have been told to stop again meanwhile
+        self._compare({row.name}, ())  # it may have been told to stop again meanwhile
 
     def on_ended(self, name: str, uid: int) -> None:
         """An actor of this node stopped by itself."""

@@ -36,14 +36,14 @@ class SessionKeeper(Protocol):
 
 
 class ClientSession(SessionUser):
-    """One client with its session. The engine calls it, in the order of delivery."""
+    """One client with its session; called in the order of delivery."""
 
     def __init__(self, keeper: SessionKeeper, client: Client) -> None:
         """`session` comes when it is open."""
         self.client = client
-        self.unwatch: Callable[[], None] = lambda: None  # look no more whether the client is there
+        self.unwatch: Callable[[], None] = lambda: None  # watch the client no more
         self.session: Session | None = None
-        self.is_gone = False  # the client has closed it, or went
+        self.is_over = False  # the client has closed it, or has left
         self.ended = ""  # why the node has closed it
         self.polls: deque[tuple[int, int]] = deque()  # number and room of each ReceiveGroup
         self.requests: deque[Request] = deque()  # the first is being done

@@ -47,7 +47,7 @@ from zactor.supervisor.door.client_session import ClientSession
 log = structlog.get_logger()
 
 SESSION_OPERATIONS = frozenset(SessionOperation.__args__)
-"""The types of what the desk is asked."""
+"""The types of what is asked of them."""
 
 _LIVES_BITS = 20  # sessions of one life of a node that have numbers of their own
 
@@ -75,7 +75,7 @@ class ClientSessions:
             deque()
         )  # have something to send, and there is no room
         self._is_resuming = False
-        self._look: asyncio.TimerHandle | None = None
+        self._check: asyncio.TimerHandle | None = None
         self._behind_s: float | None = None  # loop time since which this node is behind
 
     # -- what clients ask --------------------------------------------------------------------
@@ -124,7 +124,7 @@ class ClientSessions:
             self._forget(client_session)
             self._hub.answer(client_session.client, results.problem(number, error))
             return
-        if client_session.is_gone:
+        if client_session.is_over:
             session.close()
             return
         client_session.session = session
@@ -161,7 +161,7 @@ class ClientSessions:
                 self._say_later(client_session, *results.answers(request.number, {}))
             client_session.done = 0
             client_session.requests.popleft()
-            if client_session.is_gone:
+            if client_session.is_over:
                 self._forget(client_session)
                 return
 
@@ -188,7 +188,7 @@ class ClientSessions:
             case LeaveGroup():
                 session.leave(operation.group)
             case CloseSession():
-                client_session.is_gone = True
+                client_session.is_over = True
                 session.close()
             case _:
                 raise AssertionError(f"{operation} is no operation of a session")
@@ -224,7 +224,7 @@ class ClientSessions:
             while self._stalled:
                 await asyncio.sleep(0)  # what was submitted leaves at the end of a turn
                 await self._host.room()
-                if self._stalled:  # or who waited went meanwhile
+                if self._stalled:  # or who waited has left meanwhile
                     self._work(self._stalled.popleft())
         finally:
             self._is_resuming = False
@@ -276,8 +276,8 @@ class ClientSessions:
 
     # -- the end of a session ----------------------------------------------------------------
     def _lose(self, client_session: ClientSession) -> None:
-        """The client went without a word."""
-        client_session.is_gone = True
+        """The client has left without a word."""
+        client_session.is_over = True
         if client_session.session is not None:
             log.info("group_client_lost", session=client_session.session.name)
             client_session.session.close()
@@ -306,7 +306,7 @@ class ClientSessions:
             self._loop.call_soon(self._expel, client_session)
 
     def _expel(self, client_session: ClientSession) -> None:
-        if client_session.is_gone or client_session.session is None:
+        if client_session.is_over or client_session.session is None:
             return
         log.warning(
             "group_client_closed", session=client_session.session.name, why=client_session.ended
@@ -318,20 +318,20 @@ class ClientSessions:
             self._hub.answer(
                 client_session.client, results.problem(number, MailboxFull(client_session.ended))
             )
-        self._drop(client_session)  # the seat stays: the client is told when it asks again
+        self._drop(client_session)  # the session stays: the client is told when it asks again
 
     def watch_progress(self, client_session: ClientSession) -> None:
-        """A client has something to take: look now and then whether it does."""
+        """A client has something to take: check now and then whether it does."""
         client_session.moved_s = self._loop.time()
-        if self._look is None:
-            self._look = self._loop.call_later(limits.GROUP_LOOK_MS / 1000, self._look_around)
+        if self._check is None:
+            self._check = self._loop.call_later(limits.GROUP_LOOK_MS / 1000, self._check_progress)
 
-    def _look_around(self) -> None:
+    def _check_progress(self) -> None:
         """Close the client that lets others wait for too long, or they give up this node.
 
         The one that holds most goes first: perhaps then nobody else has to.
         """
-        self._look = None
+        self._check = None
         holding = [
             client_session for client_session in self._sessions.values() if client_session.owed
         ]
@@ -339,7 +339,7 @@ class ClientSessions:
             self._behind_s = None
             return
         now_s = self._loop.time()
-        self._look = self._loop.call_later(limits.GROUP_LOOK_MS / 1000, self._look_around)
+        self._check = self._loop.call_later(limits.GROUP_LOOK_MS / 1000, self._check_progress)
         if not self._host.is_behind:
             self._behind_s = None
             return
@@ -355,6 +355,6 @@ class ClientSessions:
             self.expel_soon(most, f"took nothing for {long_s:g} s while others waited for it")
 
     def close(self) -> None:
-        """The node stops: look after nobody any more."""
-        if self._look is not None:
-            self._look.cancel()
+        """The node stops: check nobody any more."""
+        if self._check is not None:
+            self._check.cancel()

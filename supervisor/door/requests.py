@@ -163,8 +163,8 @@ class RequestServer:
             return
         if visit is None:
             visit = self._visits[client.routing_id] = _Visit(client)
-            gone = partial(self._went, visit)
-            visit.unwatch = self._hub.door.clients.watch(client, gone)
+            left = partial(self._client_left, visit)
+            visit.unwatch = self._hub.door.clients.watch(client, left)
         self._begin(visit, request)
 
     def _begin(self, visit: _Visit, request: Request) -> None:
@@ -209,8 +209,8 @@ class RequestServer:
         self._end(errand, [self._late(errand.request)])
         errand.cut()
 
-    def _went(self, visit: _Visit) -> None:
-        """The client went: nobody waits for what it has asked."""
+    def _client_left(self, visit: _Visit) -> None:
+        """Nobody waits any more for what the client has asked."""
         self._visits.pop(visit.client.routing_id, None)
         under_way, visit.under_way = visit.under_way, set()
         for errand in under_way:

@@ -7,7 +7,7 @@ from zactor.supervisor.kb.facts import ActorRow
 
 Requirement = tuple[str, str, str]  # goal, class of the error where it fails, its words
 
-GONE = ("NoSuchActor", "NoSuchThing")
+TOO_LATE = ("NoSuchActor", "NoSuchThing")
 """Refusals that say that somebody was quicker."""
 
 
@@ -29,7 +29,7 @@ def forget_patterns(name: str) -> tuple[str, ...]:
 
 
 def reference_patterns(name: str) -> tuple[str, ...]:
-    """Return the patterns of every interaction of the actor `name`."""
+    """Return the patterns of every wire of the actor `name`."""
     actor = quote_atom(name)
     return f"reacts({actor}, _, _, _)", f"reacts(_, {actor}, _, _)"
 

@@ -39,7 +39,7 @@ class ActorRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireRow:
-    """One interaction."""
+    """One wire."""
 
     reactor: str
     emitter: str
@@ -123,7 +123,7 @@ def wires(
     emitter: str | None = None,
     action: str | None = None,
 ) -> list[WireRow]:
-    """Return the interactions with these parts, sorted."""
+    """Return the wires with these parts, sorted."""
     found = []
     for fact in _rows(theory, "reacts", 4, reactor, emitter, action):
         to, source, name, service = _texts(fact)

@@ -1,7 +1,7 @@
 """The node's replica of the knowledge base with its disk and its group, and those who wait for it.
 
 This is the one small interface that everything else sees of replication: `commit`, `theory`,
-`until`, and a listener that is told what went and what came. Kernel thread only.
+`until`, and a listener that is told what changed. Kernel thread only.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from zactor.supervisor.kb.group_channel import GroupChannel
 from zactor.supervisor.kb.provenance import ChangeReport
 from zactor.supervisor.kb.store import Store
 from zactor.supervisor.kb.store_writer import StoreWriter
-from zactor.supervisor.kb.trace import KbTrace, Note
+from zactor.supervisor.kb.trace import KbTrace, Trace
 
 if TYPE_CHECKING:
     from zactor.kernel.sessions.host import GroupHost
@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 COMMIT_TIMEOUT_S = 10.0
 NO_PRIMARY_S = 3.0  # a new primary takes a few ms, a joiner of 100,000 facts 2 s
-CATCH_UP_S = 1.0  # a look at the knowledge base waits for no more
+CATCH_UP_S = 1.0  # who reads the knowledge base waits for no more
 DISK_STUCK_S = 20.0  # a write that takes so long won't come back: the others wait for us
 _READ = "read "  # begins the ids of what changes nothing
 
@@ -63,7 +63,7 @@ class KnowledgeBase(Listener):
         on_reset: Callable[[], None],
         on_primary: Callable[[tuple[str, ...]], None],
         on_broken: Callable[[str], None],
-        note: Note,
+        trace: Trace,
     ) -> None:
         """Begin with what is in `store`.
 
@@ -71,11 +71,11 @@ class KnowledgeBase(Listener):
             send: gives a message to the link to a member.
             all_in: whether everybody who was met is a member of the view.
             is_eager: found a cluster also if nobody asks for anything.
-            on_change: gets a change, and the facts that went and came by it; on_reset: all may
+            on_change: gets a change, and the facts that it took away and brought; on_reset: all may
                 be different.
             on_primary: gets the members of the primary that this node is in, () when it's in none.
             on_broken: this node must stop, and why.
-            note: writes a line of the event log.
+            trace: writes a line of the event log.
         """
         self._me = me
         self._is_eager = is_eager
@@ -86,7 +86,7 @@ class KnowledgeBase(Listener):
         self._on_reset = on_reset
         self._on_primary = on_primary
         self._on_broken = on_broken
-        self._notes = KbTrace(note)
+        self._trace = KbTrace(trace)
         self._numbers = itertools.count(1)
         self._deciding: dict[str, asyncio.Future[Clock]] = {}
         self._changed = asyncio.Event()
@@ -122,7 +122,7 @@ class KnowledgeBase(Listener):
 
     @property
     def strangers(self) -> tuple[str, ...]:
-        """Members of the view that belong to another cluster, founded apart."""
+        """Members of the view that belong to another cluster, founded by itself."""
         return self._replica.strangers
 
     @property
@@ -155,11 +155,11 @@ class KnowledgeBase(Listener):
         """Return the last changes, oldest first."""
         return [ChangeReport.of(change) for change in self._replica.changes()]
 
-    async def until(self, look: Callable[[], T | None], timeout_s: float | None) -> T | None:
-        """Return what `look` finds as soon as it finds something; None when the time is over."""
+    async def until(self, find: Callable[[], T | None], timeout_s: float | None) -> T | None:
+        """Return what `find` returns as soon as that is something; None when the time is over."""
         try:
             async with asyncio.timeout(timeout_s):
-                while (found := look()) is None:
+                while (found := find()) is None:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
@@ -359,21 +359,21 @@ class KnowledgeBase(Listener):
     ) -> None:
         match effect:
             case effects.Applied(change=change):
-                self._notes.applied(effect)
+                self._trace.applied(effect)
                 self._on_change(change, ChangedFacts.of(change))
                 self._note_change()
             case effects.Replaced():
-                self._notes.replaced(effect)
+                self._trace.replaced(effect)
                 self._on_reset()
                 self._note_change()
             case effects.BecamePrimary():
-                self._notes.primary(effect)
+                self._trace.primary(effect)
                 members = list(effect.members)
                 log.info("kb_primary", epoch=effect.epoch, members=members, clock=str(self.clock))
                 self._changed.set()
                 self._on_primary(effect.members)
             case effects.LostPrimary(reason=reason):
-                self._notes.lost(effect)
+                self._trace.lost(effect)
                 self._outside_since = time.monotonic()
                 log.info("kb_primary_lost", why=reason)
                 self._changed.set()
@@ -389,7 +389,7 @@ class KnowledgeBase(Listener):
 
     def _decide(self, decided: effects.Decided) -> None:
         if not decided.kind and not decided.id.startswith(_READ):
-            self._notes.acknowledged(decided.id, decided.clock)
+            self._trace.acknowledged(decided.id, decided.clock)
         future = self._deciding.pop(decided.id, None)
         if future is None:
             return

@@ -43,7 +43,7 @@ class ChangeReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OriginReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One time that a fact was there: how it came, and how it went if it isn't there any more."""
+    """One time that a fact was there: how it came, and how it was taken away if it was."""
 
     fact: str
     clock: Clock | None = None  # of its coming; None where that is older than what is kept

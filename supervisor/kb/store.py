@@ -68,7 +68,7 @@ class Store:
         """
         folder = Path(path)
         self.file = folder / "kb.sqlite"
-        self._note = folder / "incarnation"
+        self._incarnation_file = folder / "incarnation"
         self._appended = 0
         with self._careful():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -134,10 +134,10 @@ class Store:
             ZactorError: it couldn't be kept, as for `write`.
         """
         with self._careful(), self._whole():
-            incarnation = max(self._number("incarnation"), self._noted_incarnation()) + 1
+            incarnation = max(self._number("incarnation"), self._filed_incarnation()) + 1
             self._set("incarnation", incarnation)
         with self._careful():
-            self._note_incarnation(incarnation)
+            self._file_incarnation(incarnation)
         return incarnation
 
     def close(self) -> None:
@@ -246,18 +246,18 @@ class Store:
         if verdict != "ok":
             self._damaged(verdict)
 
-    def _noted_incarnation(self) -> int:
+    def _filed_incarnation(self) -> int:
         try:
-            return int(self._note.read_text())
+            return int(self._incarnation_file.read_text())
         except (FileNotFoundError, ValueError):
             return 0
 
-    def _note_incarnation(self, incarnation: int) -> None:
+    def _file_incarnation(self, incarnation: int) -> None:
         # A second copy beside the file: whoever has to move that away must not start again from 1,
         # or the other nodes would take the node for one that is long dead.
-        draft = self._note.with_suffix(".new")
+        draft = self._incarnation_file.with_suffix(".new")
         draft.write_text(f"{incarnation}\n")
-        draft.replace(self._note)
+        draft.replace(self._incarnation_file)
 
     def _bodies(self, table: str, key: str) -> list[bytes]:
         rows = self._db.execute(f"SELECT body FROM {table} ORDER BY {key}").fetchall()

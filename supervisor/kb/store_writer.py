@@ -24,7 +24,7 @@ class StoreWriter:
     """The one that writes to a store while it lives.
 
     Threads: `put`, `waiting_s` and `close` are for one thread; `written` and `failed` are called in
-    the scribe's own.
+    its own.
     """
 
     def __init__(
@@ -47,7 +47,9 @@ class StoreWriter:
             self._since = self._since or time.monotonic()
             self._changed.notify()
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="zactor-scribe", daemon=True)
+            self._thread = threading.Thread(
+                target=self._run, name="zactor-store-writer", daemon=True
+            )
             self._thread.start()
 
     def waiting_s(self) -> float:

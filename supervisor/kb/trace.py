@@ -10,15 +10,15 @@ from zactor.kernel.replication import effects
 
 _KEPT = 1_000  # changes whose digest is at hand when their submitter is told
 
-Note = Callable[[str, dict[str, Any]], None]
+Trace = Callable[[str, dict[str, Any]], None]
 
 
 class KbTrace:
     """Writes what a replica does."""
 
-    def __init__(self, note: Note) -> None:
-        """`note` writes a line, if anybody wants it."""
-        self._note = note
+    def __init__(self, trace: Trace) -> None:
+        """`trace` writes a line, if anybody wants it."""
+        self._trace = trace
         self._digests: dict[Clock, str] = {}  # of the last changes
 
     def applied(self, effect: effects.Applied) -> None:
@@ -34,17 +34,17 @@ class KbTrace:
         self._digests[clock] = digest.hex()
         if len(self._digests) > _KEPT:
             del self._digests[next(iter(self._digests))]
-        self._note("kb_apply", {"clock": list(clock), "hash": digest.hex(), **fields})
+        self._trace("kb_apply", {"clock": list(clock), "hash": digest.hex(), **fields})
 
     def acknowledged(self, id_: str, clock: Clock) -> None:
         """Somebody is told that a change took place."""
         digest = self._digests.get(clock)
         if digest is not None:
-            self._note("kb_ack", {"clock": list(clock), "hash": digest, "id": id_})
+            self._trace("kb_ack", {"clock": list(clock), "hash": digest, "id": id_})
 
     def primary(self, effect: effects.BecamePrimary) -> None:
         """This node is in a primary."""
-        self._note(
+        self._trace(
             "primary",
             {
                 "v": [effect.view.epoch, str(effect.view.coordinator)],
@@ -56,4 +56,4 @@ class KbTrace:
 
     def lost(self, effect: effects.LostPrimary) -> None:
         """It isn't any more."""
-        self._note("lost", {"reason": effect.reason})
+        self._trace("lost", {"reason": effect.reason})

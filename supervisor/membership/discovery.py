@@ -34,7 +34,7 @@ class Discovery:
         on_ready: Callable[[], None],
         on_buried: Callable[[str], None],
     ) -> None:
-        """Look in `home` and at the endpoints `join`.
+        """Search in `home`, and at the endpoints `join`.
 
         Args:
             all_in: whether everybody who was met is a member.
@@ -52,8 +52,8 @@ class Discovery:
         self._refused: dict[str, float] = {}  # endpoint -> loop time from which to ask again
 
     async def run(self) -> None:
-        """Meet everybody, say that discovery is over, then go on looking for newcomers."""
-        await self._look()
+        """Meet everybody, say that discovery is over, then go on searching for newcomers."""
+        await self._search()
         await self._link()
         self._kb.ready()
         self._on_ready()
@@ -61,7 +61,7 @@ class Discovery:
         self.joined.set()
         while True:
             await asyncio.sleep(limits.DISCOVERY_MS / 1000)
-            await self._look()
+            await self._search()
 
     async def _link(self) -> None:
         """Wait until everybody who was met is a member: alone we would lead ourselves."""
@@ -72,7 +72,7 @@ class Discovery:
                 return
             await asyncio.sleep(LINK_POLL_S)
 
-    async def _look(self) -> None:
+    async def _search(self) -> None:
         now = asyncio.get_running_loop().time()
         endpoints = {
             endpoint
@@ -85,7 +85,7 @@ class Discovery:
     def _running_here(self) -> list[str]:
         try:
             entries = read_entries(self._home)
-        except OSError as error:  # no file descriptor left, say: the next look may do better
+        except OSError as error:  # no file descriptor left, say: the next search may do better
             log.warning("run_folder_unreadable", why=str(error))
             return []
         mine = self._hub.endpoint

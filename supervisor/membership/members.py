@@ -3,7 +3,7 @@
 A node that isn't in the view is no member: what waits for it ends, what is new for it becomes a
 dead letter, its facts go. It is not dead for that: its link lives on, and when the network heals
 its view and ours become one. Only proof ends a peer: its door refuses, it comes as a new
-incarnation, it says goodbye, or it stays away for PEER_KEPT_S. Kernel thread only.
+incarnation, it says goodbye, or it stays out of the view for PEER_KEPT_S. Kernel thread only.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ class Members:
         self._journal = journal
         self._trace = trace
         self._spawn = spawn
-        self._away: dict[NodeId, float] = {}  # loop time since which a peer is out of the view
+        self._out_of_view: dict[NodeId, float] = {}  # peers, and the loop time since which
         self._dead: dict[str, int] = {}  # name -> the last of its lives that has ended
-        self._checked: set[Peer] = set()  # whether their processes live is being looked at
+        self._checked: set[Peer] = set()  # whether their processes live is being checked
         self.stuck: set[str] = set()  # nodes whose process lives and whose loop is silent
-        self.lag_ms = 0  # how late our own loop was at the last look
+        self.lag_ms = 0  # how late our own loop was when it was last measured
         self.clocks: dict[str, tuple[int, int]] = {}
 
     # -- who is there ------------------------------------------------------------------------
@@ -108,30 +108,30 @@ class Members:
             # It lost its state folder, or has an old one, and counts its lives anew: the engine
             # would never take it in. It hears that it is dead, until it is past what we know.
             peer.apart = f"{peer.node} counts as dead"
-            self._hub.loop.call_soon(self._bury, peer)
+            self._hub.loop.call_soon(self._drop_dead, peer)
         elif peer.node not in self._groups.view.members:
             peer.apart = f"{peer.node.name} isn't in the view yet"
-            self._away[peer.node] = self._hub.loop.time()
+            self._out_of_view[peer.node] = self._hub.loop.time()
             self._groups.linked(peer.node, True)
         else:  # others proposed it before we had met it
-            self._came(peer)
+            self._enter_view(peer)
 
-    def _bury(self, peer: Peer) -> None:
+    def _drop_dead(self, peer: Peer) -> None:
         if self._hub.peers.get(peer.node.name) is peer:
             self._hub.drop_peer(peer.node.name, peer.apart)
 
     def on_peer_gone(self, peer: Peer) -> None:
         """A peer is dead for certain."""
-        self._away.pop(peer.node, None)
+        self._out_of_view.pop(peer.node, None)
         if peer.up:
             name, incarnation = peer.node
             self._dead[name] = max(incarnation, self._dead.get(name, 0))
             self._groups.gone(peer.node)
 
     def on_disconnected(self, peer: Peer) -> None:
-        """A broken connection is a hint: look whether the process lives."""
+        """A broken connection is a hint: find out whether the process lives."""
         self._groups.linked(peer.node, False)
-        # A link that flaps breaks more often than a look takes: one goes on while it is broken.
+        # A link that flaps breaks more often than a check takes: one goes on while it is broken.
         if peer not in self._checked:
             self._checked.add(peer)
             self._spawn(self._check_process(peer))
@@ -174,31 +174,31 @@ class Members:
     def on_view(self, old: View, view: View, together: tuple[NodeId, ...]) -> None:
         """The view changed: part from who didn't come along, meet who is new."""
         log.info("view_installed", view=str(view.id), members=[str(q) for q in view.members])
-        for gone in old.members:
-            if gone not in together:
-                self._went(gone, view)
-        for came in view.members:
-            peer = self._hub.peers.get(came.name)
-            if came not in together and peer is not None and peer.node == came and peer.up:
-                self._came(peer)
+        for node in old.members:
+            if node not in together:
+                self._leave_view(node, view)
+        for node in view.members:
+            peer = self._hub.peers.get(node.name)
+            if node not in together and peer is not None and peer.node == node and peer.up:
+                self._enter_view(peer)
         self._user.on_members()
 
-    def _went(self, gone: NodeId, view: View) -> None:
-        peer = self._hub.peers.get(gone.name)
-        why = f"{gone.name} is not in view {view.id}"
-        if peer is not None and peer.node == gone:
+    def _leave_view(self, node: NodeId, view: View) -> None:
+        peer = self._hub.peers.get(node.name)
+        why = f"{node.name} is not in view {view.id}"
+        if peer is not None and peer.node == node:
             peer.apart = why
-            self._away[gone] = self._hub.loop.time()
+            self._out_of_view[node] = self._hub.loop.time()
             self._user.on_out_of_view(peer)
-        self.clocks.pop(gone.name, None)
-        self.stuck.discard(gone.name)
-        log.warning("node_gone", peer=str(gone), why=why)
-        self._journal.record("node_gone", name=gone.name, incarnation=gone.incarnation, why=why)
-        self._user.on_member(gone.name)
+        self.clocks.pop(node.name, None)
+        self.stuck.discard(node.name)
+        log.warning("node_gone", peer=str(node), why=why)
+        self._journal.record("node_gone", name=node.name, incarnation=node.incarnation, why=why)
+        self._user.on_member(node.name)
 
-    def _came(self, peer: Peer) -> None:
+    def _enter_view(self, peer: Peer) -> None:
         peer.apart = ""
-        self._away.pop(peer.node, None)
+        self._out_of_view.pop(peer.node, None)
         log.info("node_up", peer=str(peer.node), role=peer.hello.role)
         self._journal.record("node_up", name=peer.node.name, incarnation=peer.node.incarnation)
         self._user.on_member(peer.node.name)
@@ -232,7 +232,7 @@ class Members:
                 if peer.node.name in broken:
                     self._hub.probe(peer)
         now = self._hub.loop.time()
-        for node, since in list(self._away.items()):
+        for node, since in list(self._out_of_view.items()):
             if now - since > limits.PEER_KEPT_S:
                 why = f"{node.name} has been out of the view for {limits.PEER_KEPT_S} s"
                 self._hub.drop_peer(node.name, why)

@@ -1,4 +1,4 @@
-"""The acting node's duty: the theory names exactly the nodes that are alive (A10).
+"""What the acting node does for all: the theory names exactly the nodes that are alive.
 
 A node that died takes with it everything that mentions it or its actors; a node that is there and
 named is written down. Both are transactions like any other, so doing them twice changes nothing.
@@ -36,7 +36,7 @@ class NodeRegistry:
         self._due = asyncio.Event()
 
     def nudge(self) -> None:
-        """Look again soon."""
+        """Sweep again soon."""
         self._due.set()
 
     async def run(self) -> None:

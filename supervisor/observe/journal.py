@@ -1,6 +1,6 @@
 """What happened on this node, for people: a bounded list of events and one of dead letters.
 
-Events are numbered from 1 and only grow, so a reader that was away knows what it missed.
+Events are numbered from 1 and only grow, so a reader that comes again knows what it missed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class DeadLetterReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Journal:
-    """The events and dead letters of one node; `record` and `bury` may be called by any thread."""
+    """The events and dead letters of one node; `record` and `keep_dead_letter` are for any thread."""
 
     def __init__(self, node: str) -> None:
         """`node` is written into every entry."""
@@ -58,7 +58,7 @@ class Journal:
         if self._loop is not None and self._news is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._news.set)
 
-    def bury(self, *, sender: str, target: str, action: str, reason: str) -> bool:
+    def keep_dead_letter(self, *, sender: str, target: str, action: str, reason: str) -> bool:
         """Keep a dead letter; returns whether it is the first of a burst, which is worth a line."""
         now = time.time()
         with self._lock:

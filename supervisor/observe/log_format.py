@@ -1,4 +1,4 @@
-"""How a node's log looks: lines for people on a terminal, JSON otherwise; always on stderr."""
+"""The form of a node's log: lines for people on a terminal, JSON otherwise; always on stderr."""
 
 from __future__ import annotations
 

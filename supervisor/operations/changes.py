@@ -1,8 +1,9 @@
-"""The operations that change the cluster, as they are asked of a node: checks, steps, answers.
+"""The operations that change the cluster, as they are asked of a node: checks, workflows, answers.
 
-Each checks the words of what was asked, lets the runner take the steps of its table, and says what
-came of it. What is checked before a transaction only makes for better words: what counts is checked
-again where the transaction is ordered. Asked again under the same id an operation is done once.
+Each checks the words of what was asked, lets the runner take the steps of its workflow, and says
+what came of it. What is checked before a transaction only makes for better words: what counts is
+checked again where the transaction is ordered. Asked again under the same id an operation is done
+once.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ from zactor.supervisor.kb import facts
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.operations import constructor_arguments, workflows
-from zactor.supervisor.operations import destroy as destruction
 from zactor.supervisor.operations.declare_node import DeclareNodeCall
+from zactor.supervisor.operations.destroy import DESTROY, DESTROY_TODO, Destroy, DestroyTodo
 from zactor.supervisor.operations.todo_runner import Todos
 from zactor.supervisor.operations.workflow_runner import WorkflowRunner
 
-HERE_S = 1.0  # in which what was decided comes to know here
+HERE_S = 1.0  # in which what was decided is known here
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +180,8 @@ class Changes:
 
     async def _destroy(self, name: str, drain: str, asked: Asked) -> Clock:
         """Tell the actor to stop and wait until it has; return when it was told."""
-        parameters = destruction.Destroy(id=asked.id, name=name, drain=drain)
-        done = await self._runner.run(destruction.DESTROY, parameters, who=asked.who)
+        parameters = Destroy(id=asked.id, name=name, drain=drain)
+        done = await self._runner.run(DESTROY, parameters, who=asked.who)
         clock = done["stop"]
         assert isinstance(clock, Clock), clock
         return clock
@@ -188,14 +189,14 @@ class Changes:
     async def _destroy_with_todo(self, name: str, drain: str, asked: Asked) -> Clock:
         """Write the clause and wait until it is gone, whoever does what it says; see above."""
         kb, todos = self._kb, self._todos
-        assignee, note = todos.assignee(name)
-        parameters = destruction.DestroyTodo(
-            id=asked.id, name=name, drain=drain, owner=self._me, assignee=assignee, note=note
+        assignee, remark = todos.assignee(name)
+        parameters = DestroyTodo(
+            id=asked.id, name=name, drain=drain, owner=self._me, assignee=assignee, remark=remark
         )
         try:
             with todos.writing(asked.id):
                 done = await self._runner.run(
-                    destruction.DESTROY_TODO, parameters, who=asked.who, only=("write",)
+                    DESTROY_TODO, parameters, who=asked.who, only=("write",)
                 )
         except AlreadyExists:  # another master was quicker: what it began is what was asked for
             found = await kb.until(lambda: facts.todo_about(kb.theory, name), HERE_S)
@@ -210,9 +211,9 @@ class Changes:
         await todos.finished(id_)
         return since
 
-    # -- interactions ------------------------------------------------------------------------
-    async def react(self, op: Wire, asked: Asked) -> object:
-        """Begin an interaction."""
+    # -- wires -------------------------------------------------------------------------------
+    async def wire(self, op: Wire, asked: Asked) -> object:
+        """Let a reactor do what an emitter signals."""
         check_name("action", op.action)
         parameters = workflows.WireParameters(
             id=asked.id,
@@ -221,15 +222,15 @@ class Changes:
             action=op.action,
             service=Service.parse(op.service),
         )
-        await self._runner.run(workflows.REACT, parameters, who=asked.who)
+        await self._runner.run(workflows.WIRE, parameters, who=asked.who)
         return {}
 
-    async def remove_react(self, op: Unwire, asked: Asked) -> object:
-        """End an interaction."""
+    async def unwire(self, op: Unwire, asked: Asked) -> object:
+        """Let it do so no more."""
         parameters = workflows.WireParameters(
             id=asked.id, reactor=op.reactor, emitter=op.emitter, action=op.action
         )
-        await self._runner.run(workflows.REMOVE, parameters, who=asked.who)
+        await self._runner.run(workflows.UNWIRE, parameters, who=asked.who)
         return {}
 
 

@@ -50,7 +50,7 @@ def crash_at(environment: Mapping[str, str]) -> CrashAt | None:
         return None
     point, at, turns = asked.partition("@")
     if point not in points(WORKFLOWS):
-        known = ", ".join(table.name for table in WORKFLOWS)
+        known = ", ".join(workflow.name for workflow in WORKFLOWS)
         raise ConfigError(
             f"{VARIABLE}={asked!r} is no place where an operation can be cut off: operations are"
             f" {known}; `python -m {__spec__.name} --list` prints all places"
@@ -66,17 +66,17 @@ def crash_at(environment: Mapping[str, str]) -> CrashAt | None:
 BEFORE, DURING, END = "before", "during", "end"
 
 
-def points(tables: Sequence[Workflow[Any]]) -> list[str]:
+def points(workflows: Sequence[Workflow[Any]]) -> list[str]:
     """Return every place where the process that runs an operation may die.
 
     `before` a step all earlier effects have taken place and this one hasn't; `during` it was begun
     and may have taken place; at the `end` everything has, and nobody has been told.
     """
     found = []
-    for table in tables:
-        for step in table.steps:
-            found += [f"{table.name}:{step.name}.{at}" for at in (BEFORE, DURING)]
-        found.append(f"{table.name}:{END}")
+    for workflow in workflows:
+        for step in workflow.steps:
+            found += [f"{workflow.name}:{step.name}.{at}" for at in (BEFORE, DURING)]
+        found.append(f"{workflow.name}:{END}")
     return found
 
 

@@ -19,7 +19,7 @@ from zactor.supervisor.membership.discovery import Discovery
 from zactor.supervisor.membership.waiting_nodes import WaitingNodes
 
 APPEAR_S = 1.5  # for a process that starts, and for the announcements of one that waits
-LOOK_AGAIN_S = 0.02
+APPEAR_POLL_S = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class DeclareNodeCall:
         self._there: NodeRow | str | None = None  # what was found: see `_appeared`
 
     async def find(self) -> None:
-        """Look what there is of that name and at that address.
+        """Find what there is of that name and at that address.
 
         Raises:
             AlreadyExists: the name is taken by a node elsewhere.
@@ -107,7 +107,7 @@ async def _appeared(
                 return there
         if loop.time() > until:
             return None
-        await asyncio.sleep(LOOK_AGAIN_S)
+        await asyncio.sleep(APPEAR_POLL_S)
 
 
 async def _configure(around: Surroundings, name: str, there: str) -> None:

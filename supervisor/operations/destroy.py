@@ -1,8 +1,8 @@
-"""destroyActor as tables of steps, without and with a todo: see steps.py. Pure.
+"""destroyActor as workflows, without and with a todo: see workflow.py. Pure.
 
-Without a todo it is one transaction, which the actor's own node brings to its end, whoever dies
-(D24). With one it is the seed's: the clause first, then the references go, then the actor finishes
-its work and goes, then the clause (D25).
+Without a todo it is one transaction, which the actor's own node brings to its end, whoever dies.
+With one it takes several steps: the clause is written first, then the references go, then the actor
+finishes its work and goes, then the clause.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.writer import format_term, quote_atom
 from zactor.supervisor.kb import facts
 from zactor.supervisor.kb.fact_patterns import (
-    GONE,
+    TOO_LATE,
     Requirement,
     no_actor,
     reference_patterns,
@@ -71,7 +71,7 @@ class DestroyTodo:
     drain: str
     owner: NodeId  # the life of a node that began
     assignee: str  # the node that goes on if that life ends
-    note: str = ""  # why it is no better one
+    remark: str = ""  # why it is no better one
 
 
 def of_clause(row: TodoRow) -> DestroyTodo:
@@ -103,7 +103,7 @@ def _write(parameters: DestroyTodo, theory: Theory) -> Effect | None:
     )
     return Transact(
         id=parameters.id,
-        why=f"{_why(parameters)}: {parameters.assignee} is to finish it{parameters.note}",
+        why=f"{_why(parameters)}: {parameters.assignee} is to finish it{parameters.remark}",
         require=(
             (f"spec({name}, _, _, Deployment)", "NoSuchActor", no_actor(parameters.name)),
             (
@@ -129,7 +129,7 @@ def _drop_references(parameters: DestroyTodo, theory: Theory) -> Effect | None:
         why=f"{_why(parameters)}: no references to it any more",
         require=(still(row), _still_due(parameters)),
         retract=reference_patterns(parameters.name),
-        settled_by=GONE,
+        settled_by=TOO_LATE,
     )
 
 
@@ -144,7 +144,7 @@ def _stop(parameters: DestroyTodo, theory: Theory) -> Effect | None:
         require=(still(row), _still_due(parameters)),
         retract=(*reference_patterns(parameters.name), f"state({name}, _, _)"),
         assert_=(f"state({name}, stopping, {format_term(parameters.drain)})",),
-        settled_by=GONE,
+        settled_by=TOO_LATE,
     )
 
 
@@ -166,7 +166,7 @@ def _clear(parameters: DestroyTodo, theory: Theory) -> Effect | None:
         why=f"{_why(parameters)}: done",
         require=(_still_due(parameters),),
         retract=(f"todo({id_}, _, _, _)", f"errand({id_}, _, _, _)"),
-        settled_by=GONE,
+        settled_by=TOO_LATE,
     )
 
 

@@ -97,8 +97,8 @@ class Dispatch:
             DeclareFactory: changes.declare_factory,
             DeployActor: changes.deploy,
             DestroyActor: changes.destroy,
-            Wire: changes.react,
-            Unwire: changes.remove_react,
+            Wire: changes.wire,
+            Unwire: changes.unwire,
         }
         self._by_kind: dict[type[Any], Callable[[Any, Asker], Awaitable[object]]] = {
             EmitSignal: self._emit_signal,

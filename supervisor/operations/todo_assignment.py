@@ -1,4 +1,4 @@
-"""Who has to do what about the clauses of the knowledge base (D25): pure decisions.
+"""Who has to do what about the clauses of the knowledge base: pure decisions.
 
 The life of a node that began is a clause's owner and runs it. When that life leaves the view its
 assignee does; and when the assignee isn't there, who acts for the cluster names another.
@@ -28,7 +28,7 @@ def is_orphan(todo: TodoRow, roles: Roles) -> bool:
 def choose_assignee(
     roles: Roles, *, actor_node: str, owner: str, others: Iterable[TodoRow]
 ) -> tuple[str, str]:
-    """Return who is to finish a destruction if `owner` dies, and a note where that is no good one.
+    """Return who is to finish a destruction if `owner` dies, and words where that is no good one.
 
     Another node than the actor's own, which may die with it; one that hosts actors rather than a
     master; of those the one with the fewest clauses. `owner` is the name of the owner while it is

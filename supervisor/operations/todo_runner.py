@@ -1,4 +1,4 @@
-"""Carries out the clauses of the knowledge base that are this node's: see duties.py.
+"""Carries out the clauses of the knowledge base that are this node's: see todo_assignment.py.
 
 Whoever begins a destruction writes the clause and then leaves it to what is here, so an operation
 that is finished for a dead node takes the same way as one whose owner lives. Kernel thread only.
@@ -36,7 +36,7 @@ _RUN = tuple(step.name for step in DESTROY_TODO.steps if step.name != "write")
 
 
 class ActingCommitLog(CommitLog, Protocol):
-    """The ledger, which also knows who acts for the cluster."""
+    """The knowledge base, which also knows who acts for the cluster."""
 
     @property
     def acting(self) -> bool:
@@ -51,19 +51,19 @@ class Todos:
         self,
         me: NodeId,
         *,
-        book: ActingCommitLog,
+        kb: ActingCommitLog,
         runner: WorkflowRunner,
         roles: Callable[[], Roles],
         spawn: Callable[[Coroutine[Any, Any, object]], None],
-        note: Callable[[str, dict[str, Any]], None],
+        trace: Callable[[str, dict[str, Any]], None],
     ) -> None:
-        """`roles` gives the members of the view; `note` writes a line of the event log."""
+        """`roles` gives the members of the view; `trace` writes a line of the event log."""
         self._me = me
-        self._book = book
+        self._kb = kb
         self._runner = runner
         self._roles = roles
         self._spawn = spawn
-        self._note = note
+        self._trace = trace
         self._running: dict[str, asyncio.Event] = {}  # set when the run is over
         self._unsure: set[str] = set()  # clauses of ours that may not be everywhere yet
         self._due = asyncio.Event()
@@ -71,7 +71,7 @@ class Todos:
     # -- what happened -----------------------------------------------------------------------
     def nudge(self) -> None:
         """The view or the clauses may be different."""
-        for todo in facts.todos(self._book.theory):
+        for todo in facts.todos(self._kb.theory):
             busy = todo.id in self._running or todo.id in self._unsure
             if not busy and is_mine(todo, self._me, self._roles()):
                 self._running[todo.id] = asyncio.Event()
@@ -79,7 +79,7 @@ class Todos:
         self._due.set()
 
     def on_change(self, changed: ChangedFacts) -> None:
-        """These facts went and came."""
+        """These facts were taken away and brought."""
         errands = {fact.id: fact for fact in changed.retracted if isinstance(fact, ErrandFact)}
         for fact in changed.retracted:
             if isinstance(fact, ClauseFact) and fact.id in errands:
@@ -89,7 +89,7 @@ class Todos:
 
     @contextlib.contextmanager
     def writing(self, id_: str) -> Iterator[None]:
-        """In the block a clause is written: nothing is done for it before that is sure (A7)."""
+        """In the block a clause is written: nothing is done for it before that is sure."""
         self._unsure.add(id_)
         try:
             yield
@@ -98,26 +98,29 @@ class Todos:
             self.nudge()
 
     async def finished(self, id_: str) -> None:
-        """Return when the clause is gone, whoever did what it says, and our part is over."""
-        book = self._book
-        await book.until(lambda: True if facts.todo(book.theory, id_) is None else None, None)
+        """Return when the clause is no more, whoever did what it says, and our part is over."""
+        kb = self._kb
+        await kb.until(lambda: True if facts.todo(kb.theory, id_) is None else None, None)
         if (over := self._running.get(id_)) is not None:
             await over.wait()
 
     def assignee(self, name: str) -> tuple[str, str]:
-        """Return who is to finish it if we die while we destroy the actor `name`, and a note."""
-        row = facts.actor(self._book.theory, name)
+        """Return who is to finish it if we die while we destroy the actor `name`.
+
+        And words where that is no good one.
+        """
+        row = facts.actor(self._kb.theory, name)
         return choose_assignee(
             self._roles(),
             actor_node=row.node if row is not None else "",
             owner=self._me.name,
-            others=facts.todos(self._book.theory),
+            others=facts.todos(self._kb.theory),
         )
 
     # -- running them ------------------------------------------------------------------------
     async def _carry(self, id_: str) -> None:
-        """Take every step, again and again, until the clause is gone or another's."""
-        book = self._book
+        """Take every step, again and again, until the clause is no more, or another's."""
+        kb = self._kb
         try:
             while (todo := self._mine(id_)) is not None:
                 try:
@@ -125,23 +128,23 @@ class Todos:
                 except ZactorError as error:
                     log.warning("todo_refused", id=id_, why=str(error))
                     await asyncio.sleep(RETRY_S)
-                else:  # it may not have come here yet that it is gone
-                    await book.until(lambda: None if self._mine(id_) else True, RETRY_S)
+                else:  # it may not have come here yet that it is done
+                    await kb.until(lambda: None if self._mine(id_) else True, RETRY_S)
         finally:
             self._running.pop(id_).set()
 
     def _mine(self, id_: str) -> TodoRow | None:
-        todo = facts.todo(self._book.theory, id_)
+        todo = facts.todo(self._kb.theory, id_)
         return todo if todo is not None and is_mine(todo, self._me, self._roles()) else None
 
     async def _run(self, todo: TodoRow) -> None:
         if todo.owner != self._me:
             log.info("todo_taken_over", id=todo.id, actor=todo.name, owner=str(todo.owner))
-        self._note("todo", {"id": todo.id, "state": "pending"})
+        self._trace("todo", {"id": todo.id, "state": "pending"})
 
         def begins(step: str) -> None:
             number = DESTROY_TODO.number(step)
-            self._note("todo", {"id": todo.id, "state": f"step:{number}"})
+            self._trace("todo", {"id": todo.id, "state": f"step:{number}"})
 
         await self._runner.run(
             DESTROY_TODO, of_clause(todo), who=self._me.name, only=_RUN, begins=begins
@@ -149,18 +152,18 @@ class Todos:
 
     def _tell_done(self, todo: TodoRow) -> None:
         log.info("todo_done", id=todo.id, actor=todo.name)
-        nodes = facts.nodes(self._book.theory)
+        nodes = facts.nodes(self._kb.theory)
         lives = {name: row.incarnation for name, row in nodes.items()}
         if witness(todo, lives) == self._me.name:
-            self._note("todo", {"id": todo.id, "state": "done"})
+            self._trace("todo", {"id": todo.id, "state": "done"})
 
     # -- for the cluster ---------------------------------------------------------------------
     async def run(self) -> None:
-        """Name another assignee where one is gone, while this node acts; until cancelled."""
+        """Name another assignee where one is out of the view, while this node acts."""
         while True:
             await self._due.wait()
             self._due.clear()
-            if not self._book.acting:
+            if not self._kb.acting:
                 continue
             try:
                 await self._reassign()
@@ -170,23 +173,23 @@ class Todos:
                 self._due.set()
 
     async def _reassign(self) -> None:
-        for todo in facts.todos(self._book.theory):
+        for todo in facts.todos(self._kb.theory):
             roles = self._roles()
             if not is_orphan(todo, roles):
                 continue
-            actor = facts.actor(self._book.theory, todo.name)
-            assignee, note = choose_assignee(
+            actor = facts.actor(self._kb.theory, todo.name)
+            assignee, remark = choose_assignee(
                 roles,
                 actor_node=actor.node if actor is not None else "",
                 owner=todo.owner.name if is_there(todo.owner, roles) else "",
-                others=facts.todos(self._book.theory),
+                others=facts.todos(self._kb.theory),
             )
             before, after = (
                 todo_fact(todo.id, todo.name, quote_atom(todo.owner.name), quote_atom(name))
                 for name in (todo.assignee, assignee)
             )
-            await self._book.commit(
-                f"{todo.assignee} is gone: {assignee} is to finish todo {todo.id}{note}",
+            await self._kb.commit(
+                f"{todo.assignee} is gone: {assignee} is to finish todo {todo.id}{remark}",
                 who=self._me.name,
                 require=((before, "NoSuchThing", f"todo {todo.id} is another's already"),),
                 retract=(before,),

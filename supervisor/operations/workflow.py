@@ -18,9 +18,8 @@ from typing import Generic, TypeAlias, TypeVar
 from zactor.kernel.knowledge.theory import Theory
 from zactor.supervisor.kb.fact_patterns import Requirement
 
-J = TypeVar("J")
-
-"""What an operation is about: its parameters, as a frozen dataclass."""
+Parameters = TypeVar("Parameters")
+"""What an operation is about, as a frozen dataclass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +36,7 @@ class Transact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """Look at the knowledge base until `over` gives something, which is the step's outcome."""
+    """Read the knowledge base until `over` gives something, which is the step's outcome."""
 
     over: Callable[[Theory], object | None]
     limit_s: float | None = None
@@ -55,34 +54,34 @@ Effect: TypeAlias = Transact | Wait | PeerCall
 
 
 @dataclass(frozen=True, slots=True)
-class Step(Generic[J]):
+class Step(Generic[Parameters]):
     """One step: its name, and what it has to do now, None where that is nothing."""
 
     name: str
-    effect: Callable[[J, Theory], Effect | None]
+    effect: Callable[[Parameters, Theory], Effect | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Workflow(Generic[J]):
+class Workflow(Generic[Parameters]):
     """The steps of one operation, in their order."""
 
     name: str
-    steps: tuple[Step[J], ...]
+    steps: tuple[Step[Parameters], ...]
 
     def number(self, step: str) -> int:
-        """Return the place of a step in the table, from 0."""
+        """Return the place of a step, from 0."""
         return [each.name for each in self.steps].index(step)
 
 
 def next_step(
-    table: Workflow[J], parameters: J, theory: Theory, taken: Collection[str]
-) -> tuple[Step[J], Effect] | None:
+    workflow: Workflow[Parameters], parameters: Parameters, theory: Theory, taken: Collection[str]
+) -> tuple[Step[Parameters], Effect] | None:
     """Return the step that is due, with its effect; None: the operation is at its end.
 
     Args:
         taken: steps that whoever asks has taken already, in this run.
     """
-    for step in table.steps:
+    for step in workflow.steps:
         if step.name not in taken:
             effect = step.effect(parameters, theory)
             if effect is not None:

@@ -1,4 +1,4 @@
-"""The one interpreter of the tables in tables.py: asks which step is due, and carries it out.
+"""The one interpreter of workflows: asks which step is due, and carries it out.
 
 Nothing is remembered between two runs but what the knowledge base says. Kernel thread only.
 """
@@ -23,15 +23,15 @@ from zactor.supervisor.operations.workflow import (
     next_step,
 )
 
-J = TypeVar("J")
+Parameters = TypeVar("Parameters")
 T = TypeVar("T")
 
 PeerCaller = Mapping[str, Callable[[], Awaitable[object]]]
-"""What the steps that are a Call do, by their names."""
+"""What the steps that are a PeerCall do, by their names."""
 
 
 class CommitLog(Protocol):
-    """What is needed of the ledger: the real one, or one of a simulation."""
+    """What is needed of the knowledge base: of the real one, or one of a simulation."""
 
     @property
     def theory(self) -> Theory:
@@ -51,30 +51,30 @@ class CommitLog(Protocol):
         """Change the theory of every node, all of it or nothing."""
         ...
 
-    async def until(self, look: Callable[[], T | None], timeout_s: float | None) -> T | None:
-        """Return what `look` finds as soon as it finds something; None when the time is over."""
+    async def until(self, find: Callable[[], T | None], timeout_s: float | None) -> T | None:
+        """Return what `find` returns as soon as that is something; None when the time is over."""
         ...
 
 
 class WorkflowRunner:
     """Runs operations at one node, any number at a time."""
 
-    def __init__(self, book: CommitLog, crash: CrashAt | None = None) -> None:
+    def __init__(self, kb: CommitLog, crash: CrashAt | None = None) -> None:
         """`crash` is where this process is to die, for tests."""
-        self._book = book
+        self._kb = kb
         self._crash = crash
 
     async def run(
         self,
-        table: Workflow[J],
-        parameters: J,
+        workflow: Workflow[Parameters],
+        parameters: Parameters,
         *,
         who: str,
         calls: PeerCaller | None = None,
         only: Collection[str] = (),
         begins: Callable[[str], None] = lambda step: None,
     ) -> dict[str, object]:
-        """Take every step of `table` that is due, in order; return their outcomes by name.
+        """Take every step of `workflow` that is due, in order; return their outcomes by name.
 
         Args:
             who: is written into the changes.
@@ -85,15 +85,15 @@ class WorkflowRunner:
             ZactorError: a step can't be done; those before it are.
         """
         outcomes: dict[str, object] = {}
-        taken = {step.name for step in table.steps if only and step.name not in only}
-        while (due := next_step(table, parameters, self._book.theory, taken)) is not None:
+        taken = {step.name for step in workflow.steps if only and step.name not in only}
+        while (due := next_step(workflow, parameters, self._kb.theory, taken)) is not None:
             step, effect = due
             begins(step.name)
-            place = f"{table.name}:{step.name}"
+            place = f"{workflow.name}:{step.name}"
             outcomes[step.name] = await self._carry_out(place, effect, who, calls or {})
             taken.add(step.name)
-        if not only or table.steps[-1].name in only:
-            self._reach(f"{table.name}:{END}")
+        if not only or workflow.steps[-1].name in only:
+            self._reach(f"{workflow.name}:{END}")
         return outcomes
 
     async def _carry_out(self, place: str, effect: Effect, who: str, calls: PeerCaller) -> object:
@@ -119,7 +119,7 @@ class WorkflowRunner:
             case Transact():
                 return await self._transact(effect, who)
             case Wait(over=over, limit_s=limit_s):
-                found = await self._book.until(lambda: over(self._book.theory), limit_s)
+                found = await self._kb.until(lambda: over(self._kb.theory), limit_s)
                 if found is None:
                     raise TimedOut(effect.late)
                 return found
@@ -128,7 +128,7 @@ class WorkflowRunner:
 
     async def _transact(self, effect: Transact, who: str) -> Clock | None:
         try:
-            return await self._book.commit(
+            return await self._kb.commit(
                 effect.why,
                 who=who,
                 require=effect.require,

@@ -1,7 +1,7 @@
-"""The operations that change the cluster, each as a table of steps: see steps.py.
+"""The operations that change the cluster, each as a workflow: see workflow.py.
 
-Pure: what is here looks at a theory and says what to do. A reader finds the whole story of an
-operation in its table, top to bottom.
+Pure: what is here reads a theory and says what to do. A reader finds the whole story of an
+operation in its steps, top to bottom.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.writer import format_term, quote_atom
 from zactor.kernel.messages.service import Service
 from zactor.supervisor.kb import facts
-from zactor.supervisor.kb.fact_patterns import GONE, Requirement, forget_patterns, no_actor, still
+from zactor.supervisor.kb.fact_patterns import (
+    TOO_LATE,
+    Requirement,
+    forget_patterns,
+    no_actor,
+    still,
+)
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.operations.destroy import DESTROY, DESTROY_TODO
 from zactor.supervisor.operations.workflow import (
@@ -32,7 +38,7 @@ APPEAR_TIMEOUT_S = 10.0  # from its name on until a node is in the knowledge bas
 # -- connect and disconnect ------------------------------------------------------------------
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireParameters:
-    """remoteReactInteraction, removeInteraction."""
+    """remoteReactInteraction, removeInteraction: what wires, and what ends it."""
 
     id: str
     reactor: str
@@ -41,7 +47,7 @@ class WireParameters:
     service: Service = Service.FIFO
 
     def fact(self, service: str) -> str:
-        """Return the interaction as a fact, or as a pattern."""
+        """Return the wire as a fact, or as a pattern."""
         parts = map(quote_atom, (self.reactor, self.emitter, self.action))
         return f"reacts({', '.join(parts)}, {service})"
 
@@ -74,8 +80,8 @@ def _unwire(parameters: WireParameters, theory: Theory) -> Effect:
     )
 
 
-REACT = Workflow("react", (Step("wire", _wire),))
-REMOVE = Workflow("remove", (Step("unwire", _unwire),))
+WIRE = Workflow("react", (Step("wire", _wire),))
+UNWIRE = Workflow("remove", (Step("unwire", _unwire),))
 
 
 # -- declare ---------------------------------------------------------------------------------
@@ -132,14 +138,15 @@ DECLARE_NODE = Workflow(
 # -- deploy ----------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deploy:
-    """deployActor. Once it is placed, its node brings it to its end whoever dies (D24)."""
+    """deployActor. Once it is placed, its node brings it to its end whoever dies: ARCHITECTURE.md
+    tells how, in "The way of one deployment"."""
 
     id: str  # of the deployment, and of the transaction
     type: str
     name: str
     node: str
     bundle: str
-    arguments: str  # as text, see arguments.py
+    arguments: str  # as text, see constructor_arguments.py
 
 
 def _check(parameters: Deploy, theory: Theory) -> Effect | None:
@@ -190,7 +197,7 @@ def _undo(parameters: Deploy, theory: Theory) -> Effect | None:
         why=f"deployActor({parameters.name}) failed",
         require=(still(row),),
         retract=forget_patterns(parameters.name),
-        settled_by=GONE,  # its node was quicker
+        settled_by=TOO_LATE,  # its node was quicker
     )
 
 
@@ -209,8 +216,8 @@ WORKFLOWS: tuple[Workflow[Any], ...] = (
     DECLARE_NODE,
     DECLARE_FACTORY,
     DEPLOY,
-    REACT,
-    REMOVE,
+    WIRE,
+    UNWIRE,
     DESTROY,
     DESTROY_TODO,
 )

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from desk_world import MANY, N1, UNDER_WAY_MAX, ask, opened, payloads, until
+from door_world import MANY, N1, UNDER_WAY_MAX, ask, opened, payloads, until
 
 from zactor import Mailbox, MailboxFull, Service, ZactorError
 from zactor.client.connection import Connection

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from desk_world import N1, Desk, ask, opened, payloads, until
+from door_world import N1, DoorNode, ask, opened, payloads, until
 
 from zactor import AlreadyExists, ConfigError, Service
 from zactor.client.connection import Connection
@@ -139,7 +139,7 @@ def test_when_there_is_room_again_those_who_wait_go_on_in_turn(home: Path) -> No
                 line.close()
             return bodies
 
-    async def make_room(clients: Desk) -> None:
+    async def make_room(clients: DoorNode) -> None:
         while True:
             await asyncio.sleep(0)
             clients.host.paused = False

@@ -63,7 +63,7 @@ class Opener(Actor):
 """
 
 WAIT = AskActor("h1", "wait", encode_call((), {}), False)
-LOOK = Inspect(Subject.RUNTIME, "")
+RUNTIME = Inspect(Subject.RUNTIME, "")
 
 
 class Visitor:
@@ -139,7 +139,7 @@ def test_asks_that_never_end_end_at_their_timeout_and_leave_their_places(
                 problem = await visitor.problem(number)
                 assert problem.kind == "TimedOut"
                 assert f"{at} has not done AskActor within {SOON_S} s" in problem.message
-            visitor.ask(PLACES + 1, LOOK)
+            visitor.ask(PLACES + 1, RUNTIME)
             assert isinstance(await visitor.answer(PLACES + 1), Answer)
             await until(lambda: waiting(node) == 0)
             assert node.requests._visits == {}
@@ -186,7 +186,7 @@ def test_a_change_at_its_timeout_is_answered_and_done_all_the_same(
             visitor.ask(1, deploy, SOON_S)
             assert (await visitor.problem(1)).kind == "TimedOut"
             assert one.requests._under_way == 1
-            visitor.ask(2, LOOK)
+            visitor.ask(2, RUNTIME)
             assert isinstance(await visitor.answer(2), Answer)
             visitor.close()  # nor does it end with who asked
             flag.touch()

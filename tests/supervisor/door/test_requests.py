@@ -36,10 +36,10 @@ def test_a_node_called_client_is_a_node(home: Path) -> None:
         async with live_nodes(home, "m1", "client") as (_, other):
             peer = other.members.peer("m1")
             assert peer is not None
-            look = Inspect(what=Subject.DOCTOR, argument="")
-            rows = await other.calls.ask(peer, look, 5.0)
+            inspect = Inspect(what=Subject.DOCTOR, argument="")
+            rows = await other.calls.ask(peer, inspect, 5.0)
             assert {row["node"] for row in rows} == {"m1"}, "what m1 knows alone"
-            rows = await other.dispatch.run(look, Asker.client_at("client"))
+            rows = await other.dispatch.run(inspect, Asker.client_at("client"))
             assert isinstance(rows, list)
             assert {row.node for row in rows} == {"m1", "client"}
 

@@ -21,7 +21,7 @@ def test_every_fact_that_a_part_follows_is_read() -> None:
     found = changed(
         "actor(c1,counter,n1)",
         "spec(c1,'sha256:1',\"{}\",'m1@1#1')",
-        'state(\'it\'\'s\',starting,"")',
+        "state('it''s',starting,\"\")",
         "reacts(g1,c1,up,fifo)",
         "factory(counter,'sha256:1')",
         "todo('m1@1#2',destroy_actor(c1),m1,n2)",

@@ -1,4 +1,4 @@
-"""The ledger by itself: who waits for the same change, and how that ends."""
+"""The knowledge base by itself: who waits for the same change, and how that ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SOON_S = 30.0
 
 
 def alone(folder: Path, told: Callable[..., None]) -> tuple[KnowledgeBase, Store]:
-    """A ledger that has never met anybody, and founds nothing."""
+    """A knowledge base that has never met anybody, and founds nothing."""
     store = Store(folder)
     kb = KnowledgeBase(
         NodeId("n1", 1),
@@ -29,7 +29,7 @@ def alone(folder: Path, told: Callable[..., None]) -> tuple[KnowledgeBase, Store
         on_reset=told,
         on_primary=told,
         on_broken=told,
-        note=told,
+        trace=told,
     )
     return kb, store
 

@@ -1,4 +1,4 @@
-"""The scribe: batches, order, what isn't urgent, and a disk that fails."""
+"""The store's writer: batches, order, what isn't urgent, and a disk that fails."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SlowStore:
 
 
 class Told:
-    """What the scribe said."""
+    """What the writer said."""
 
     def __init__(self) -> None:
         self.written: list[int] = []

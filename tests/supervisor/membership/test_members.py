@@ -12,11 +12,11 @@ from live_nodes import live_nodes, until
 
 
 def checks() -> int:
-    """How many looks whether a process lives are under way."""
+    """How many checks whether a process lives are under way."""
     return sum("_check_process" in repr(task) for task in asyncio.all_tasks() if not task.done())
 
 
-def test_a_link_that_flaps_has_one_look_at_the_process_under_way(home: Path) -> None:
+def test_a_link_that_flaps_has_one_check_of_the_process_under_way(home: Path) -> None:
     async def story() -> None:
         async with live_nodes(home, "m1", "n1") as (one, _):
             peer = one.hub.peers["n1"]
@@ -35,7 +35,7 @@ def test_a_link_that_flaps_has_one_look_at_the_process_under_way(home: Path) -> 
     asyncio.run(story())
 
 
-def test_a_process_that_is_gone_is_found_by_the_look_that_an_earlier_break_began(
+def test_a_process_that_is_gone_is_found_by_the_check_that_an_earlier_break_began(
     home: Path,
 ) -> None:
     async def story() -> None:
@@ -44,7 +44,7 @@ def test_a_process_that_is_gone_is_found_by_the_look_that_an_earlier_break_began
             with socket.create_server(("127.0.0.1", 0)) as free:
                 there = f"tcp://127.0.0.1:{free.getsockname()[1]}"
             one.hub._on_monitor(peer, zmq.EVENT_DISCONNECTED)
-            await asyncio.sleep(0)  # it looks at the door, which is there
+            await asyncio.sleep(0)  # it tries the door, which is there
             one.hub._on_monitor(peer, zmq.EVENT_HANDSHAKE_SUCCEEDED)
             peer.hello = msgspec.structs.replace(peer.hello, endpoint=there)  # and now it isn't
             one.hub._on_monitor(peer, zmq.EVENT_DISCONNECTED)

@@ -1,4 +1,4 @@
-"""The janitor: what a node leaves behind goes with it, whatever is ordered in between."""
+"""The registry of nodes: what a node leaves behind goes with it, whatever is ordered in between."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from zactor.supervisor.operations.workflows import DEPLOY, Deploy
 SOON_S = 30.0
 
 
-class Book:
-    """A ledger whose order is that of its calls; `before` is ordered ahead of the next one."""
+class FakeKnowledgeBase:
+    """Its order is that of its calls; `before` is ordered ahead of the next one."""
 
     acting = True
 
@@ -61,10 +61,10 @@ class Book:
         return self._log.clock
 
 
-def placed(book: Book, name: str, node: str) -> Transaction:
+def placed(kb: FakeKnowledgeBase, name: str, node: str) -> Transaction:
     """The transaction by which an actor is deployed there now."""
     parameters = Deploy(id=f"d-{name}", type="t", name=name, node=node, bundle="b", arguments="{}")
-    due = next_step(DEPLOY, parameters, book.theory, taken=("check",))
+    due = next_step(DEPLOY, parameters, kb.theory, taken=("check",))
     assert due is not None
     effect = due[1]
     assert isinstance(effect, Transact)
@@ -73,21 +73,21 @@ def placed(book: Book, name: str, node: str) -> Transaction:
 
 def test_an_actor_that_is_placed_while_its_node_is_forgotten_is_forgotten_too() -> None:
     async def play() -> list[str]:
-        book = Book()
+        kb = FakeKnowledgeBase()
         for name in ("n1", "n2"):
-            await book.commit("it is here", assert_=(f"node({name}, a)", f"incarnation({name}, 1)"))
-        book.order(placed(book, "c1", "n1"))
-        book.order(placed(book, "c2", "n2"))
-        book.before.append(placed(book, "c3", "n2"))  # after the janitor has looked
-        registry = NodeRegistry("n1", cast(KnowledgeBase, book), lambda: {"n1": (1, "a")})
+            await kb.commit("it is here", assert_=(f"node({name}, a)", f"incarnation({name}, 1)"))
+        kb.order(placed(kb, "c1", "n1"))
+        kb.order(placed(kb, "c2", "n2"))
+        kb.before.append(placed(kb, "c3", "n2"))  # after the registry has been read
+        registry = NodeRegistry("n1", cast(KnowledgeBase, kb), lambda: {"n1": (1, "a")})
         running = asyncio.create_task(registry.run())
         registry.nudge()
         async with asyncio.timeout(SOON_S):
-            while any("n2" in text for text in book.texts()):
-                book.is_quiet.clear()
-                await book.is_quiet.wait()
+            while any("n2" in text for text in kb.texts()):
+                kb.is_quiet.clear()
+                await kb.is_quiet.wait()
         running.cancel()
-        return book.texts()
+        return kb.texts()
 
     assert asyncio.run(play()) == [
         "actor(c1,t,n1)",

@@ -46,7 +46,7 @@ def test_a_reader_gets_an_empty_list_when_its_time_is_over() -> None:
 def test_dead_letters_are_bounded_and_all_are_counted() -> None:
     journal = Journal("n1")
     for number in range(limits.DEAD_LETTERS_KEPT + 5):
-        journal.bury(sender="a", target="b", action=f"inc{number}", reason="n2 is gone")
+        journal.keep_dead_letter(sender="a", target="b", action=f"inc{number}", reason="n2 is gone")
     kept = journal.dead_letters()
     assert len(kept) == limits.DEAD_LETTERS_KEPT
     assert kept[0].action == "inc5"
@@ -55,5 +55,8 @@ def test_dead_letters_are_bounded_and_all_are_counted() -> None:
 
 def test_only_the_first_dead_letter_of_a_burst_is_worth_a_line() -> None:
     journal = Journal("n1")
-    said = [journal.bury(sender="a", target="b", action="inc", reason="gone") for _ in range(100)]
+    said = [
+        journal.keep_dead_letter(sender="a", target="b", action="inc", reason="gone")
+        for _ in range(100)
+    ]
     assert said == [True] + [False] * 99

@@ -1,6 +1,6 @@
 """One operation in operations_world.py, in which somebody dies somewhere; and what must hold then.
 
-The places are those of the tables: `points(TABLES)`; none is written down here.
+The places are those of the workflows: `points(WORKFLOWS)`; none is written down here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from zactor.supervisor.operations.workflows import WORKFLOWS
 ROLES = {"m1": "master", "m2": "master", "n1": "node", "n2": "node", "n3": "node"}
 OWNER, HOST = "m1", "n1"  # who runs the operation first, and where its actor lives
 BOUND_S = 2.0  # from the last death on
-OPERATIONS = [table.name for table in WORKFLOWS]
+OPERATIONS = [workflow.name for workflow in WORKFLOWS]
 ASKED = Asked("client", "r1")
 
 
@@ -41,7 +41,7 @@ class Run:
     @property
     def end(self) -> Theory:
         """What all who live know at the end."""
-        return self.world.live()[0].book.theory
+        return self.world.live()[0].kb.theory
 
 
 async def ask(node: Node, operation: str, name: str = "c1", asked: Asked = ASKED) -> object:
@@ -52,9 +52,9 @@ async def ask(node: Node, operation: str, name: str = "c1", asked: Asked = ASKED
         case "destroy_todo":
             return await changes.destroy(DestroyActor(name, True, -1.0), asked)
         case "react":
-            return await changes.react(Wire("c1", "g3", "inc", "fifo"), asked)
+            return await changes.wire(Wire("c1", "g3", "inc", "fifo"), asked)
         case "remove":
-            return await changes.remove_react(Unwire("c1", "g1", "inc"), asked)
+            return await changes.unwire(Unwire("c1", "g1", "inc"), asked)
         case "deploy":
             deploy = DeployActor("counter", "new", HOST, encode_call((), {}))
             return await changes.deploy(deploy, asked)
@@ -76,8 +76,8 @@ async def _nothing() -> object:
 async def _set_up(world: World) -> None:
     """c1 on n1; g1 on n2, g2 and g3 on n3; g1, g2 -> c1 -> g2."""
     m1 = world.nodes["m1"]
-    book = m1.book
-    await book.until(lambda: len(theory_facts.nodes(book.theory)) == len(ROLES) or None, 9.0)
+    kb = m1.kb
+    await kb.until(lambda: len(theory_facts.nodes(kb.theory)) == len(ROLES) or None, 9.0)
     facts = ["factory(counter, 'sha256:0')"]
     for name, node in {"c1": HOST, "g1": "n2", "g2": "n3", "g3": "n3"}.items():
         facts += [
@@ -85,12 +85,12 @@ async def _set_up(world: World) -> None:
             f"spec({name}, 'sha256:0', \"{{}}\", 'd_{name}')",
             f'state({name}, starting, "")',
         ]
-        await m1.book.commit("set up", who="test", assert_=facts)
+        await m1.kb.commit("set up", who="test", assert_=facts)
         facts = []
     wires = ["reacts(c1, g1, inc, fifo)", "reacts(c1, g2, inc, fifo)", "reacts(g2, c1, up, fifo)"]
-    await m1.book.commit("set up", who="test", assert_=wires)
+    await m1.kb.commit("set up", who="test", assert_=wires)
     await asyncio.sleep(1.0)
-    assert {row.state for row in theory_facts.actors(m1.book.theory)} == {"running"}
+    assert {row.state for row in theory_facts.actors(m1.kb.theory)} == {"running"}
 
 
 def run(
@@ -157,7 +157,7 @@ def check(found: Run, operation: str) -> None:
     """Assert everything that must hold whoever died."""
     world, end = found.world, found.end
     for node in world.live():
-        assert node.book.theory.texts() == end.texts(), f"{node.me} knows something else"
+        assert node.kb.theory.texts() == end.texts(), f"{node.me} knows something else"
     assert end.texts() == world.head.texts()
     assert dangling(end) == []
     assert theory_facts.todos(end) == []
@@ -271,7 +271,7 @@ def _check_todo(found: Run) -> None:
 
 
 def _check_log(world: World) -> None:
-    """INVARIANTS A7: the clause before the first effect; done once; no step after done."""
+    """The clause before the first effect; done once; no step after done."""
     told = [(name, detail["state"]) for _, _, kind, name, detail in world.told if kind == "todo"]
     states = [state for _, state in told]
     assert states[0] == "pending"

@@ -1,8 +1,8 @@
-"""A cluster in one thread on virtual time, with a ledger made of a list: to kill nodes at places.
+"""A cluster in one thread on virtual time, with a history made of a list: to kill nodes at places.
 
-Real are the tables, their interpreter, the clauses' keeper, the janitor and the reconciler; made up
-are the ledger (one list of changes, which each node comes to know with a delay of its own), the
-actors and the view. One seed gives one run.
+Real are the workflows, their interpreter, the clauses' runner, the registry of nodes and the
+reconciler; made up are the knowledge base (one list of changes, which each node comes to know with
+a delay of its own), the actors and the view. One seed gives one run.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class Numbered(Actor):
     """Stands for the class of every actor: nothing of it ever runs."""
 
 
-class Book:
-    """The ledger of one node."""
+class FakeKnowledgeBase:
+    """The knowledge base of one node."""
 
     def __init__(self, world: World, node: Node) -> None:
         self.theory = Theory()
@@ -117,10 +117,10 @@ class Book:
         self._node.reconciler.on_change(changed)
         self._node.todos.on_change(changed)
 
-    async def until(self, look: Callable[[], Any], timeout_s: float | None) -> Any:
+    async def until(self, find: Callable[[], Any], timeout_s: float | None) -> Any:
         try:
             async with asyncio.timeout(timeout_s):
-                while (found := look()) is None:
+                while (found := find()) is None:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
@@ -192,20 +192,20 @@ class Node:
         self.alive = True
         self.roles: dict[str, tuple[str, int]] = dict(world.roles)
         self.tasks: set[asyncio.Task[Any]] = set()
-        self.book = Book(world, self)
+        self.kb = FakeKnowledgeBase(world, self)
         self.stage = Stage(world, self)
-        self.runner = WorkflowRunner(self.book, crash)
+        self.runner = WorkflowRunner(self.kb, crash)
         self.todos = Todos(
             self.me,
-            book=self.book,
+            kb=self.kb,
             runner=self.runner,
             roles=lambda: self.roles,
             spawn=self.spawn,
-            note=lambda kind, fields: world.tell(kind, self.me.name, fields),
+            trace=lambda kind, fields: world.tell(kind, self.me.name, fields),
         )
         self.reconciler = _Reconciler(
             self.me,
-            kb=self.book,
+            kb=self.kb,
             runtime=self.stage,
             store=SimpleNamespace(has=lambda identity: True),
             fetcher=SimpleNamespace(need=_nothing),
@@ -213,10 +213,9 @@ class Node:
             port_of=lambda name: None,
             spawn_task=self.spawn,
         )
-        self.kb = self.book
         self.changes = Changes(
             self.me,
-            kb=self.book,  # type: ignore[arg-type]
+            kb=self.kb,  # type: ignore[arg-type]
             runner=self.runner,
             todos=self.todos,
             fetcher=SimpleNamespace(need=_nothing),
@@ -225,7 +224,7 @@ class Node:
             ask_node=_nothing,
         )
         live = lambda: {name: (life, name) for name, (_, life) in self.roles.items()}  # noqa: E731
-        self.registry = NodeRegistry(name, self.book, live)  # type: ignore[arg-type]
+        self.registry = NodeRegistry(name, self.kb, live)  # type: ignore[arg-type]
 
     def spawn(self, work: Coroutine[Any, Any, object]) -> None:
         if not self.alive:
@@ -319,8 +318,8 @@ class World:
         return clock
 
     def _deliver(self, node: Node, index: int) -> None:
-        while node.book.applied < index and node.alive:
-            node.book.apply(self.history[node.book.applied])
+        while node.kb.applied < index and node.alive:
+            node.kb.apply(self.history[node.kb.applied])
 
     def _hop(self) -> float:
         return self.random.uniform(0.0, HOP_S)

@@ -1,4 +1,4 @@
-"""The places where a process kills itself: all of them come from the tables, and no other is."""
+"""The places where a process kills itself: all of them come from the workflows, and no other is."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ from zactor.supervisor.operations.workflows import WORKFLOWS
 
 def test_every_place_of_the_tables_can_be_chosen() -> None:
     places = points(WORKFLOWS)
-    assert len(places) == sum(2 * len(table.steps) + 1 for table in WORKFLOWS) == len(set(places))
+    assert (
+        len(places)
+        == sum(2 * len(workflow.steps) + 1 for workflow in WORKFLOWS)
+        == len(set(places))
+    )
     for place in places:
         assert crash_at({"ZACTOR_CRASH_AT": place}) == CrashAt(place, TURNS, kill_this_process)
 

@@ -75,9 +75,9 @@ def test_an_actor_that_is_deployed_anew_under_the_name_is_not_touched(
     """The clause is about a deployment: whoever goes on with it late finds another one there."""
 
     async def again(world: World) -> None:
-        book = world.nodes["m2"].book
-        gone = lambda: True if facts.actor(book.theory, "c1") is None else None  # noqa: E731
-        if await book.until(gone, 3.0):
+        kb = world.nodes["m2"].kb
+        gone = lambda: True if facts.actor(kb.theory, "c1") is None else None  # noqa: E731
+        if await kb.until(gone, 3.0):
             deploy = DeployActor("counter", "c1", "n3", encode_call((), {}))
             await world.nodes["m2"].changes.deploy(deploy, Asked("other", "r2"))
 
@@ -92,7 +92,7 @@ def test_an_actor_that_is_deployed_anew_under_the_name_is_not_touched(
 
 
 def test_many_destructions_take_no_longer_than_one() -> None:
-    """A18: the actors finish their work at the same time, and nobody waits for another."""
+    """The actors finish their work at the same time, and nobody waits for another."""
 
     async def others(world: World) -> None:
         async with asyncio.TaskGroup() as group:

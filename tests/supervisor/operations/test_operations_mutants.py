@@ -16,9 +16,9 @@ from zactor.supervisor.operations.workflow import Step, Workflow
 
 
 def _todo_table(monkeypatch: pytest.MonkeyPatch, *steps: Step[Any]) -> None:
-    table: Workflow[Any] = Workflow("destroy_todo", steps)
-    monkeypatch.setattr(destroy, "DESTROY_TODO", table)
-    monkeypatch.setattr(todo_runner, "DESTROY_TODO", table)
+    workflow: Workflow[Any] = Workflow("destroy_todo", steps)
+    monkeypatch.setattr(destroy, "DESTROY_TODO", workflow)
+    monkeypatch.setattr(todo_runner, "DESTROY_TODO", workflow)
     run_ = tuple(step.name for step in steps if step.name != "write")
     monkeypatch.setattr(todo_runner, "_RUN", run_)
 

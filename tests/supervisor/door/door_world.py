@@ -1,4 +1,4 @@
-"""A node of which there is nothing but the door, the groups and the desk: all of it real."""
+"""A node of which there is nothing but the door, the groups and their clients: all of it real."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ MANY = limits.GROUP_BACKLOG_MESSAGES + UNDER_WAY_MAX + limits.GROUP_OUTGOING_MES
 """More than all the queues between two clients hold."""
 
 
-class Desk:
-    """A node of which there is nothing but the door, the groups and the desk."""
+class DoorNode:
+    """A node of which there is nothing but the door, the groups and the clients' sessions."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -73,7 +73,7 @@ class Desk:
     def on_request(self, client: Client, request: Request) -> None:
         if type(request.operation) in SESSION_OPERATIONS:
             self.clients.take(client, request)
-        else:  # a client's knock
+        else:  # a client's probe
             for answer in results.answers(request.number, []):
                 self.hub.answer(client, answer)
 
@@ -89,8 +89,8 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def opened(home: Path) -> AsyncIterator[Desk]:
-    clients = Desk(home)
+async def opened(home: Path) -> AsyncIterator[DoorNode]:
+    clients = DoorNode(home)
     try:
         async with asyncio.timeout(DEADLINE_S):
             yield clients
