@@ -31,7 +31,7 @@ from zactor.supervisor.kb.group_channel import GroupChannel
 from zactor.supervisor.kb.provenance import ChangeReport
 from zactor.supervisor.kb.store import Store
 from zactor.supervisor.kb.store_writer import StoreWriter
-from zactor.supervisor.kb.trace import KbTrace, Trace
+from zactor.supervisor.kb.trace import KbTrace, WriteLine
 
 if TYPE_CHECKING:
     from zactor.kernel.sessions.host import GroupHost
@@ -63,7 +63,7 @@ class KnowledgeBase(Listener):
         on_reset: Callable[[], None],
         on_primary: Callable[[tuple[str, ...]], None],
         on_broken: Callable[[str], None],
-        trace: Trace,
+        trace: WriteLine,
     ) -> None:
         """Begin with what is in `store`.
 

@@ -10,13 +10,13 @@ from zactor.kernel.replication import effects
 
 _KEPT = 1_000  # changes whose digest is at hand when their submitter is told
 
-Trace = Callable[[str, dict[str, Any]], None]
+WriteLine = Callable[[str, dict[str, Any]], None]
 
 
 class KbTrace:
     """Writes what a replica does."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: WriteLine) -> None:
         """`trace` writes a line, if anybody wants it."""
         self._trace = trace
         self._digests: dict[Clock, str] = {}  # of the last changes

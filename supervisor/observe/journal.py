@@ -28,7 +28,7 @@ class DeadLetterReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Journal:
-    """The events and dead letters of one node; `record` and `keep_dead_letter` are for any thread."""
+    """Events and dead letters of one node; any thread may record them."""
 
     def __init__(self, node: str) -> None:
         """`node` is written into every entry."""

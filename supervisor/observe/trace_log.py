@@ -19,7 +19,7 @@ from zactor.kernel.ids import NodeId
 
 VARIABLE = "ZACTOR_TRACE"
 
-Trace = Callable[[str, dict[str, Any]], None]
+WriteLine = Callable[[str, dict[str, Any]], None]
 
 
 class TraceLog:

@@ -242,10 +242,6 @@ STOREYS = {
 }
 
 
-OPEN = pytest.mark.xfail(strict=True, reason="the runtime and the node are known as a whole")
-
-
-@OPEN
 def test_no_import_runs_uphill() -> None:
     found = []
     for module, file in sources().items():
@@ -253,7 +249,6 @@ def test_no_import_runs_uphill() -> None:
     assert not found, "\n".join(found)
 
 
-@OPEN
 @pytest.mark.parametrize("found", [CIRCLES], ids=[f"{len(CIRCLES)} circles"])
 def test_no_files_import_each_other_by_any_way(found: list[list[str]]) -> None:
     assert not found, "\n".join(" -> ".join(circle) for circle in found)
