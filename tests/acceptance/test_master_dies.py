@@ -24,7 +24,7 @@ from zactor import BlockingMaster, connect
 from zactor.lab.lab import Lab, until
 from zactor.supervisor.operations.crash_points import DURING, points
 from zactor.supervisor.operations.destroy import DESTROY, DESTROY_TODO
-from zactor.supervisor.operations.workflows import DEPLOY, REACT
+from zactor.supervisor.operations.workflows import DEPLOY, WIRE
 
 WORKER = Path(__file__).parent / "worker.py"
 NODES = ("n1", "n2", "n3")
@@ -221,7 +221,7 @@ def test_a_destruction_without_todo_is_whole_or_undone_too(
     assert slowness.quiet_s(time.monotonic() - died) < 2 * BOUND_S
 
 
-@pytest.mark.parametrize("crash", places(REACT))
+@pytest.mark.parametrize("crash", places(WIRE))
 def test_an_interaction_is_there_at_every_node_or_at_none(
     net: Net, slowness: Slowness, crash: str
 ) -> None:

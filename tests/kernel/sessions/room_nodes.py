@@ -27,7 +27,7 @@ from zactor.kernel.transport.hub import Hub
 from zactor.kernel.transport.keys import cluster_keys, node_keys
 from zactor.kernel.transport.peer import Peer
 from zactor.kernel.transport.socket_context import Address
-from zactor.supervisor.node import open_rooms
+from zactor.supervisor.node import open_session_queue
 
 PATIENCE_S = 30.0
 HELD = (
@@ -70,7 +70,7 @@ class Node:
     def open(self) -> None:
         self.hub.open(Address())
         self.groups.open()
-        self.session_queue = open_rooms(self.runtime, self.groups, self.hub, self.spawn_task)
+        self.session_queue = open_session_queue(self.runtime, self.groups, self.hub, self.spawn_task)
         self.runtime.start()
 
     def spawn_task(self, work: Coroutine[Any, Any, object]) -> None:

@@ -1,0 +1,97 @@
+"""The glossary of PROTOCOL.md is the whole vocabulary: what classes are called stands there.
+
+Who names a class with a word that is neither there nor below has to decide: is it plain English, or
+the field's everyday word, then it is added below; or does it mean something of our own, then it
+gets a line in the glossary.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("kernel", "supervisor", "bundles", "zactor", "demos")
+
+# Plain English, Python's words and the field's everyday ones, in the singular.
+_PLAIN = """
+    accept ack acting address already applied asked asking at atom became behind blocking broken
+    buried by cause changed channel check client close closed command commit compiled compound
+    condition config configure congestible connect connection console context counter crash cut
+    cutting data decided declare delivered departed deploy destroy detector dispatch done draft
+    drained drop emit ending error exist fail failed failure fault fetcher finder from full get
+    gone grant gui handshake has heard held hello history host id import inspect install
+    installed join keeper kept kernel key kind lab lazy leave left life limit listener living
+    loader local loop lost membership message module monitor multicast name net network new no
+    nobody not note open opened option ordering origin outgoing package pair parameter pause
+    pending phase pickler piece port prepared printing process progress propose
+    protocol proxy publish put query queue queued rang reachable reader readline ready received
+    receiver refusal refused regular remote replaced resume retired role row run runner running
+    runtime salvage scan screen script search send sender sent server setting share shared shell
+    sim snapshot socket source spec stability stage status stay stop stopped store story subject
+    such summary surrounding sync table tail taker target thing thread throttle tick timed to
+    token trace transact transmit turn unbound undelivered unknown unpickler unreliably unwire
+    up user value var visit wait waiting want watch watcher way welcome whole wired word write
+    writer zactor
+"""
+PLAIN = frozenset(_PLAIN.split())
+
+
+def stem(word: str) -> str:
+    """The singular of a word, as far as a rule can tell."""
+    word = word.lower()
+    if word.endswith("sses"):
+        return word[:-2]
+    if len(word) > 3 and word.endswith("ies"):
+        return word[:-3] + "y"
+    return word[:-1] if len(word) > 3 and word.endswith("s") and word[-2] not in "su" else word
+
+
+def words_of(name: str) -> set[str]:
+    """ "KbStanding" -> {"kb", "standing"}"""
+    return {stem(word) for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)}
+
+
+def class_names() -> Iterator[str]:
+    for folder in FOLDERS:
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.ClassDef):
+                    yield node.name
+
+
+def glossary() -> set[str]:
+    """Every word of its first column, and those set in italics beside it."""
+    text = (ROOT / "kernel" / "PROTOCOL.md").read_text()
+    part = text[text.index("## 1. Glossary") : text.index("## 2. ")]
+    found = set()
+    for line in part.splitlines():
+        if line.startswith("| ") and not line.startswith("| word"):
+            term, meaning = line.split("|")[1:3]
+            set_apart = re.findall(r"\*([^*]+)\*", meaning)
+            for word in re.findall(r"[A-Za-z]+", " ".join([term, *set_apart])):
+                found |= words_of(word[0].upper() + word[1:])
+    return found
+
+
+# -- tests -----------------------------------------------------------------------------------
+def unknown(name: str) -> list[str]:
+    return sorted(words_of(name) - PLAIN - glossary())
+
+
+def test_every_word_of_a_class_is_plain_or_in_the_glossary() -> None:
+    found = {name: words for name in class_names() if (words := unknown(name))}
+    assert not found
+
+
+def test_no_word_is_called_plain_for_nothing() -> None:
+    used = set().union(*map(words_of, class_names()))
+    assert not PLAIN - used
+    assert not PLAIN & glossary()
+
+
+def test_a_word_of_our_own_would_be_found() -> None:
+    assert unknown("ViewJanitor") == ["janitor"]
+    assert unknown("ViewAgreement") == []
