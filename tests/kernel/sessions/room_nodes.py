@@ -70,7 +70,9 @@ class Node:
     def open(self) -> None:
         self.hub.open(Address())
         self.groups.open()
-        self.session_queue = open_session_queue(self.runtime, self.groups, self.hub, self.spawn_task)
+        self.session_queue = open_session_queue(
+            self.runtime, self.groups, self.hub, self.spawn_task
+        )
         self.runtime.start()
 
     def spawn_task(self, work: Coroutine[Any, Any, object]) -> None:
