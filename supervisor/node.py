@@ -340,7 +340,7 @@ class Node:
 
     def on_out_of_view(self, peer: Peer) -> None:
         """Nothing goes on waiting for a peer that is no member."""
-        self.calls.peer_gone(peer)
+        self.calls.give_up(peer)
         self.runtime.remoting.peer_out_of_view(peer, ())
 
     def trace(self, kind: str, fields: dict[str, Any]) -> None:
@@ -353,14 +353,14 @@ class Node:
         """A link works both ways."""
         self.members.on_peer_up(peer)
 
-    def on_peer_gone(self, peer: Peer, lost: Sequence[tuple[object, bool]]) -> None:
+    def on_peer_dead(self, peer: Peer, lost: Sequence[tuple[object, bool]]) -> None:
         """A node is dead for certain: nothing may go on waiting for it."""
-        log.info("peer_dropped", peer=str(peer.node), why=peer.gone, lost=len(lost))
-        self.calls.peer_gone(peer)
+        log.info("peer_dropped", peer=str(peer.node), why=peer.dead, lost=len(lost))
+        self.calls.give_up(peer)
         self.runtime.remoting.peer_dead(
             peer, [(i, sent) for i, sent in lost if type(i) in ACTOR_ITEMS]
         )
-        self.members.on_peer_gone(peer)
+        self.members.on_peer_dead(peer)
 
     def on_disconnected(self, peer: Peer) -> None:
         """A broken connection is a hint."""

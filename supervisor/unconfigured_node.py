@@ -123,7 +123,7 @@ class UnconfiguredNode:
     def on_peer_up(self, peer: Peer) -> None:
         """Never called: no peers."""
 
-    def on_peer_gone(self, peer: Peer, lost: Sequence[tuple[object, bool]]) -> None:
+    def on_peer_dead(self, peer: Peer, lost: Sequence[tuple[object, bool]]) -> None:
         """Never called: no peers."""
 
     def on_disconnected(self, peer: Peer) -> None:

@@ -208,7 +208,7 @@ class Link:
             return [self._probe(now_ms)]
         return self._tell_if_due(now_ms)
 
-    def peer_gone(self, reason: str) -> list[Effect]:
+    def peer_dead(self, reason: str) -> list[Effect]:
         """The peer's incarnation is dead: report everything that isn't known to have arrived."""
         if self._phase is Phase.GONE:
             return []

@@ -309,7 +309,7 @@ class GroupHost:
             self._links[node] = up
             self.step(events.LinkUp(node) if up else events.LinkDown(node))
 
-    def gone(self, node: NodeId) -> None:
+    def dead(self, node: NodeId) -> None:
         """That incarnation is dead for certain."""
         self._links.pop(node, None)
         self._hears_us.discard(node)

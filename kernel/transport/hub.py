@@ -116,7 +116,7 @@ class Hub:
             self._timer.cancel()
         for peer in list(self.peers.values()):
             self._close_sockets(peer)
-            peer.gone = "this node stops"
+            peer.dead = "this node stops"
         self._book.clear()
         self._sockets_context.still()
         self.door.close()
@@ -177,7 +177,7 @@ class Hub:
             self.drop_peer(hello.name, f"{hello.name} was restarted")
         self._sockets_context.authenticator.admit(hello.key.encode(), hello.name)
         user = self.user
-        peer = Peer(self.me, hello, wake=self.wake, bury=user.on_late_item, tell=user.on_items)
+        peer = Peer(self.me, hello, wake=self.wake, give_up=user.on_late_item, tell=user.on_items)
         peer.met_ms = self.now_ms()
         self._book.add(peer)
         return peer
@@ -213,8 +213,8 @@ class Hub:
         if peer is None:
             return
         self._close_sockets(peer)
-        self.user.on_peer_gone(peer, peer.end(reason))
-        peer.bury_outbox()
+        self.user.on_peer_dead(peer, peer.end(reason))
+        peer.give_up_outbox()
 
     def _close_sockets(self, peer: Peer) -> None:
         peer.hang_up(self._sockets_context)
@@ -317,9 +317,9 @@ class Hub:
         peer = self._book.by_key(key)
         if peer is None or frame.source != peer.node.incarnation:
             self.strangers += 1
-            buried = self._book.buried(key)
-            if buried:
-                error = Buried(f"{buried} counts as dead at {self.me.name}")
+            dead = self._book.dead(key)
+            if dead:
+                error = Buried(f"{dead} counts as dead at {self.me.name}")
                 self.answer(client, results.problem(0, error))
             return
         peer.frames_in += 1
@@ -330,12 +330,12 @@ class Hub:
         self._measure(peer)
 
     def _announce(self, peer: Peer) -> None:
-        if not peer.up and peer.connected and peer.frames_in and not peer.gone:
+        if not peer.up and peer.connected and peer.frames_in and not peer.dead:
             peer.up = True
             self.user.on_peer_up(peer)
 
     def _on_monitor(self, peer: Peer, event: int) -> None:
-        if peer.gone:
+        if peer.dead:
             return
         if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             peer.connected = True
@@ -419,7 +419,7 @@ class HubUser(Protocol):
     def on_peer_up(self, peer: Peer) -> None:
         """Both directions of a link work."""
 
-    def on_peer_gone(self, peer: Peer, lost: Sequence[tuple[object, bool]]) -> None:
+    def on_peer_dead(self, peer: Peer, lost: Sequence[tuple[object, bool]]) -> None:
         """A peer is dead; `lost` is what it never acknowledged, each with: was it ever sent."""
 
     def on_disconnected(self, peer: Peer) -> None:
@@ -432,4 +432,4 @@ class HubUser(Protocol):
         """A peer refuses this incarnation: it counts as dead there."""
 
     def on_late_item(self, peer: Peer, item: object) -> None:
-        """Something was put for a peer that is gone; any thread."""
+        """Something was put for a peer that is dead; any thread."""

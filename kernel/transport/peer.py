@@ -42,14 +42,14 @@ class Peer:
         hello: Hello,
         *,
         wake: Callable[[], None],
-        bury: Callable[[Peer, object], None],
+        give_up: Callable[[Peer, object], None],
         tell: Callable[[Peer, list[object]], None],
     ) -> None:
         """Know a node; nothing is connected yet.
 
         Args:
             wake: asks for a turn, from any thread.
-            bury: takes what is put after the end.
+            give_up: takes what is put after the end.
             tell: takes answers to what couldn't be sent, as if the node had sent them.
         """
         self.node = NodeId(hello.name, hello.incarnation)
@@ -57,8 +57,8 @@ class Peer:
         self.link = Link(me, self.node, is_credited=is_credited, size_of=size_of)
         self.outbox: deque[object] = deque()
         self.handled: deque[int] = deque()  # counts from other threads, see `consumed`
-        self.gone = ""  # why it is dead to us; "" while it lives
-        self.apart = ""  # why it is out of the view, perhaps not for ever; "" while it is in
+        self.dead = ""  # why it is dead to us; "" while it lives
+        self.out_of_view = ""  # why it is out of the view, perhaps not for ever; "" while it is in
         self.dealer: zmq.Socket[bytes] | None = None
         self._aside: deque[sockets.Socket] = deque()  # were `dealer`, to be closed, oldest first
         self.connected = False  # our DEALER has finished its handshake
@@ -69,7 +69,7 @@ class Peer:
         self.backlog = 0  # items in the link, as of the last turn
         self.backlog_bytes = 0
         self._wake = wake
-        self._bury = bury
+        self._give_up = give_up
         self._tell = tell
 
     # -- the port: any thread ----------------------------------------------------------------
@@ -77,7 +77,7 @@ class Peer:
     def congested(self) -> bool:
         """Whether senders should wait before they put more."""
         waiting = len(self.outbox) + self.backlog
-        return waiting > limits.LINK_QUEUE_SOFT_ITEMS and not self.gone and not self.apart
+        return waiting > limits.LINK_QUEUE_SOFT_ITEMS and not self.dead and not self.out_of_view
 
     def put(self, item: object) -> None:
         """Queue `item` for the node.
@@ -85,8 +85,8 @@ class Peer:
         Raises:
             MailboxFull: the hard limit is reached; the item was not taken.
         """
-        if self.gone or (self.apart and is_credited(item)):
-            self._bury(self, item)
+        if self.dead or (self.out_of_view and is_credited(item)):
+            self._give_up(self, item)
             return
         waiting = len(self.outbox) + self.backlog
         full = waiting >= limits.LINK_QUEUE_HARD_ITEMS or (
@@ -99,18 +99,18 @@ class Peer:
                 " or await the emit"
             )
         self.outbox.append(item)
-        if self.gone:  # it went between the check and the append: nobody else looks in here now
-            self.bury_outbox()
+        if self.dead:  # it died between the check and the append: nobody else looks in here now
+            self.give_up_outbox()
         self._wake()
 
-    def bury_outbox(self) -> None:
+    def give_up_outbox(self) -> None:
         """Hand what was put too late to the dead letters; any thread."""
         while self.outbox:
             try:
                 item = self.outbox.popleft()
             except IndexError:  # another thread took it
                 return
-            self._bury(self, item)
+            self._give_up(self, item)
 
     def consumed(self, count: int) -> None:
         """Say that `count` credited items from this node have been handled or dropped."""
@@ -229,9 +229,9 @@ class Peer:
 
     def end(self, reason: str) -> list[tuple[object, bool]]:
         """The node is dead: return what it never acknowledged, each with: was it ever sent."""
-        self.gone = reason
+        self.dead = reason
         lost: list[tuple[object, bool]] = []
-        for effect in self.link.peer_gone(reason):
+        for effect in self.link.peer_dead(reason):
             if isinstance(effect, Lost):
                 lost.extend(zip(effect.items, effect.sent, strict=True))
         lost.extend((item, False) for item in self.take_outbox())

@@ -19,7 +19,7 @@ class PeerTable:
         self._cluster = cluster
         self.peers: dict[str, Peer] = {}
         self._by_key: dict[str, Peer] = {}
-        self._buried: dict[str, str] = {}  # node key -> name@incarnation
+        self._dead: dict[str, str] = {}  # node key -> name@incarnation
 
     def add(self, peer: Peer) -> None:
         """Know a peer by its name and its key."""
@@ -33,18 +33,18 @@ class PeerTable:
             return None
         self._by_key.pop(peer.hello.key, None)
         if peer.up:
-            self._buried[peer.hello.key] = str(peer.node)
-        while len(self._buried) > limits.DOOR_CLIENTS_MAX:
-            self._buried.pop(next(iter(self._buried)))
+            self._dead[peer.hello.key] = str(peer.node)
+        while len(self._dead) > limits.DOOR_CLIENTS_MAX:
+            self._dead.pop(next(iter(self._dead)))
         return peer
 
     def by_key(self, key: str) -> Peer | None:
         """Return whose link's key this is."""
         return self._by_key.get(key)
 
-    def buried(self, key: str) -> str | None:
+    def dead(self, key: str) -> str | None:
         """Return the dead incarnation whose key this was."""
-        return self._buried.get(key)
+        return self._dead.get(key)
 
     def clear(self) -> None:
         """Know nobody."""
@@ -73,7 +73,7 @@ class PeerTable:
             raise Unconfigured("the node at this address is unconfigured: declareNode names it")
         if hello.name == self._me:
             raise AlreadyExists(f"a node named {hello.name} is running already")
-        if hello.key in self._buried and self._buried[hello.key] == _life(hello):
+        if hello.key in self._dead and self._dead[hello.key] == _life(hello):
             raise Buried(f"{_life(hello)} counts as dead here: come back as a new incarnation")
         owner = self._by_key.get(hello.key)
         if owner is not None and owner.node.name != hello.name:

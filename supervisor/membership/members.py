@@ -77,7 +77,7 @@ class Members:
         return [peer for peer in self._hub.peers.values() if self._is_member(peer)]
 
     def _is_member(self, peer: Peer) -> bool:
-        return peer.up and not peer.apart and not peer.gone
+        return peer.up and not peer.out_of_view and not peer.dead
 
     def peer(self, name: str) -> Peer | None:
         """Return the member of that name."""
@@ -107,10 +107,10 @@ class Members:
         if peer.node.incarnation <= self._dead.get(peer.node.name, 0):
             # It lost its state folder, or has an old one, and counts its lives anew: the engine
             # would never take it in. It hears that it is dead, until it is past what we know.
-            peer.apart = f"{peer.node} counts as dead"
+            peer.out_of_view = f"{peer.node} counts as dead"
             self._hub.loop.call_soon(self._drop_dead, peer)
         elif peer.node not in self._groups.view.members:
-            peer.apart = f"{peer.node.name} isn't in the view yet"
+            peer.out_of_view = f"{peer.node.name} isn't in the view yet"
             self._out_of_view[peer.node] = self._hub.loop.time()
             self._groups.linked(peer.node, True)
         else:  # others proposed it before we had met it
@@ -118,15 +118,15 @@ class Members:
 
     def _drop_dead(self, peer: Peer) -> None:
         if self._hub.peers.get(peer.node.name) is peer:
-            self._hub.drop_peer(peer.node.name, peer.apart)
+            self._hub.drop_peer(peer.node.name, peer.out_of_view)
 
-    def on_peer_gone(self, peer: Peer) -> None:
+    def on_peer_dead(self, peer: Peer) -> None:
         """A peer is dead for certain."""
         self._out_of_view.pop(peer.node, None)
         if peer.up:
             name, incarnation = peer.node
             self._dead[name] = max(incarnation, self._dead.get(name, 0))
-            self._groups.gone(peer.node)
+            self._groups.dead(peer.node)
 
     def on_disconnected(self, peer: Peer) -> None:
         """A broken connection is a hint: find out whether the process lives."""
@@ -138,7 +138,7 @@ class Members:
 
     async def _check_process(self, peer: Peer) -> None:
         try:
-            while not peer.connected and not peer.gone:
+            while not peer.connected and not peer.dead:
                 if not await self._may_live(peer):
                     self._hub.drop_peer(peer.node.name, f"the process of {peer.node.name} is gone")
                     return
@@ -187,7 +187,7 @@ class Members:
         peer = self._hub.peers.get(node.name)
         why = f"{node.name} is not in view {view.id}"
         if peer is not None and peer.node == node:
-            peer.apart = why
+            peer.out_of_view = why
             self._out_of_view[node] = self._hub.loop.time()
             self._user.on_out_of_view(peer)
         self.clocks.pop(node.name, None)
@@ -197,7 +197,7 @@ class Members:
         self._user.on_member(node.name)
 
     def _enter_view(self, peer: Peer) -> None:
-        peer.apart = ""
+        peer.out_of_view = ""
         self._out_of_view.pop(peer.node, None)
         log.info("node_up", peer=str(peer.node), role=peer.hello.role)
         self._journal.record("node_up", name=peer.node.name, incarnation=peer.node.incarnation)

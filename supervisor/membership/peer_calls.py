@@ -40,8 +40,8 @@ class PeerCalls:
         call = _Call(peer, asyncio.get_running_loop().create_future())
         number = self._calls.add(call)
         self._send(peer, Request(number, operation, timeout_s or 0.0))
-        if peer.gone:
-            self.peer_gone(peer)
+        if peer.dead:
+            self.give_up(peer)
         try:
             async with asyncio.timeout(timeout_s):
                 return results.read_result(await call.future)
@@ -66,10 +66,10 @@ class PeerCalls:
         else:
             call.future.set_result(outcome.result)
 
-    def peer_gone(self, peer: Peer) -> None:
+    def give_up(self, peer: Peer) -> None:
         """End what waits for `peer`."""
         for _, call in self._calls:
             if call.peer is peer and not call.future.done():
                 call.future.set_exception(
-                    OutcomeUnknown(f"node {peer.node.name} went before it answered: {peer.gone}")
+                    OutcomeUnknown(f"node {peer.node.name} went before it answered: {peer.dead}")
                 )

@@ -200,7 +200,7 @@ class World:
         """Safety at the end of a pair: both are told that the other one is gone."""
         self.gone = True
         for end in self.ends:
-            self.carry_out(end, end.link.peer_gone("killed"))
+            self.carry_out(end, end.link.peer_dead("killed"))
             end.out.clear()
         for end in self.ends:
             self.submit(end, [(True, 1), (False, 1)])

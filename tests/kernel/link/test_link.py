@@ -367,13 +367,13 @@ def test_when_the_peer_is_gone_each_item_comes_back_with_what_is_known_of_it() -
     link.receive(theirs(1, received=1), 1)
     link.disconnected(2)
     link.submit(["c3", "f1"], 3)
-    assert link.peer_gone("killed") == [
+    assert link.peer_dead("killed") == [
         Lost(("c2", "f1", "c3"), (True, False, False), "killed"),
     ]
     assert (link.queued, link.queued_bytes, link.waiting) == (0, 0, 0)
     assert link.submit(["c4"], 4) == [Lost(("c4",), (False,), "killed")]
     assert link.next_deadline_ms is None
-    quiet = (link.connected(5), link.disconnected(5), link.tick(900), link.peer_gone("again"))
+    quiet = (link.connected(5), link.disconnected(5), link.tick(900), link.peer_dead("again"))
     assert quiet == ([], [], [], [])
     (effect,) = link.receive(theirs(1, "f"), 6)
     assert isinstance(effect, Trace)

@@ -129,11 +129,11 @@ class Node:
     def on_peer_up(self, peer: Peer) -> None:
         self.groups.linked(peer.node, True)
 
-    def on_peer_gone(self, peer: Peer, lost: Sequence[tuple[object, bool]]) -> None:
+    def on_peer_dead(self, peer: Peer, lost: Sequence[tuple[object, bool]]) -> None:
         self.runtime.remoting.peer_dead(
             peer, [(i, sent) for i, sent in lost if type(i) not in GROUP_ITEMS]
         )
-        self.groups.gone(peer.node)
+        self.groups.dead(peer.node)
 
     def on_disconnected(self, peer: Peer) -> None:
         self.groups.linked(peer.node, False)

@@ -58,8 +58,8 @@ class Node:
     def on_peer_up(self, peer: Peer) -> None:
         self.groups.linked(peer.node, True)
 
-    def on_peer_gone(self, peer: Peer, lost: Sequence[tuple[object, bool]]) -> None:
-        self.groups.gone(peer.node)
+    def on_peer_dead(self, peer: Peer, lost: Sequence[tuple[object, bool]]) -> None:
+        self.groups.dead(peer.node)
 
     def on_disconnected(self, peer: Peer) -> None:
         self.groups.linked(peer.node, False)

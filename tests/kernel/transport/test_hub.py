@@ -61,8 +61,8 @@ class Recorder:
         self.up.append(str(peer.node))
         self.news.set()
 
-    def on_peer_gone(self, peer: Peer, lost: Sequence[tuple[object, bool]]) -> None:
-        self.gone.append((str(peer.node), peer.gone, len(lost)))
+    def on_peer_dead(self, peer: Peer, lost: Sequence[tuple[object, bool]]) -> None:
+        self.gone.append((str(peer.node), peer.dead, len(lost)))
         self.news.set()
 
     def on_disconnected(self, peer: Peer) -> None:

@@ -49,7 +49,7 @@ def test_a_process_that_is_gone_is_found_by_the_check_that_an_earlier_break_bega
             peer.hello = msgspec.structs.replace(peer.hello, endpoint=there)  # and now it isn't
             one.hub._on_monitor(peer, zmq.EVENT_DISCONNECTED)
             assert checks() == 1
-            await until(lambda: peer.gone)
-            assert peer.gone == "the process of n1 is gone"
+            await until(lambda: peer.dead)
+            assert peer.dead == "the process of n1 is gone"
 
     asyncio.run(story())
