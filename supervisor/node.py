@@ -22,7 +22,7 @@ from zactor.kernel import limits
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.actors import Ask, Failure, Reply, Signal, Undelivered
 from zactor.kernel.messages.frames import Heartbeat
-from zactor.kernel.messages.knowledge import Change, KbLinked
+from zactor.kernel.messages.knowledge import KbLinked
 from zactor.kernel.messages.operations import Answer, Leave, Operation, Problem, Request
 from zactor.kernel.messages.views import View
 from zactor.kernel.runtime.blueprint import Blueprint
@@ -49,6 +49,7 @@ from zactor.supervisor.membership.members import Members
 from zactor.supervisor.membership.node_registry import NodeRegistry
 from zactor.supervisor.membership.peer_calls import PeerCalls
 from zactor.supervisor.membership.waiting_nodes import WaitingNodes
+from zactor.supervisor.observe.events import ActionFailed, DeadLetters, Events, to_log
 from zactor.supervisor.observe.journal import Journal
 from zactor.supervisor.observe.trace_log import trace_log
 from zactor.supervisor.operations.changes import Changes
@@ -91,6 +92,8 @@ class Node:
         self.journal = Journal(name)
         self.journal.attach(self._loop)
         self._trace = trace_log(self.me)
+        traces = () if self._trace is None else (self._trace.take,)
+        self.events = Events((*traces, to_log, self.journal.take))
         self.runtime = Runtime(
             node=self.me,
             policy=settings.payload,
@@ -106,8 +109,7 @@ class Node:
             self.hub,
             self.groups,
             user=self,
-            journal=self.journal,
-            trace=self.trace,
+            tell=self.events.tell,
             spawn=self.spawn,
         )
         self.waiting = WaitingNodes(self.hub, settings.home)
@@ -141,7 +143,7 @@ class Node:
             runtime=self.runtime,
             store=store,
             fetcher=self.fetcher,
-            journal=self.journal,
+            tell=self.events.tell,
             port_of=self.members.peer,
             spawn_task=self.spawn,
         )
@@ -155,7 +157,7 @@ class Node:
             runner=self.runner,
             roles=self.members.roles,
             spawn=self.spawn,
-            trace=self.trace,
+            tell=self.events.tell,
         )
         around = Surroundings(
             hub=self.hub, kb=self.kb, waiting=self.waiting, discovery=self.discovery
@@ -202,6 +204,7 @@ class Node:
             waiting=self.waiting,
             calls=self.calls,
             journal=self.journal,
+            tell=self.events.tell,
             bundles=self.store,
             runtime=self.runtime,
         )
@@ -218,7 +221,7 @@ class Node:
             on_reset=self._on_reset,
             on_primary=self._on_primary,
             on_broken=self.fail,
-            trace=self.trace,
+            tell=self.events.tell,
         )
 
     def _make_hub(self, keys: ClusterKeys, node_key: KeyPair) -> Hub:
@@ -343,11 +346,6 @@ class Node:
         self.calls.give_up(peer)
         self.runtime.remoting.peer_out_of_view(peer, ())
 
-    def trace(self, kind: str, fields: dict[str, Any]) -> None:
-        """Write a line of the event log, if there is one."""
-        if self._trace is not None:
-            self._trace(kind, fields)
-
     # -- from the hub ------------------------------------------------------------------------
     def on_peer_up(self, peer: Peer) -> None:
         """A link works both ways."""
@@ -427,21 +425,16 @@ class Node:
         if peer is not None and peer.node == to:
             self.hub.send(peer, message)
 
-    def _on_change(self, change: Change, facts: ChangedFacts) -> None:
-        self.reconciler.on_change(facts)
-        self.todos.on_change(facts)
-        self.journal.record(
-            "changed", retracted=list(change.retracted), asserted=list(change.asserted)
-        )
+    def _on_change(self, changed: ChangedFacts) -> None:
+        self.reconciler.on_change(changed)
+        self.todos.on_change(changed)
 
     def _on_reset(self) -> None:
         self.reconciler.on_reset()
-        self.journal.record("knowledge_base_taken_over", clock=list(self.kb.clock))
         self.registry.nudge()
         self.todos.nudge()
 
-    def _on_primary(self, members: tuple[str, ...]) -> None:
-        self.journal.record("primary", members=list(members))
+    def _on_primary(self) -> None:
         self.registry.nudge()
         self.todos.nudge()
 
@@ -458,23 +451,16 @@ class Node:
     def _on_action_failed(self, actor: str, action: str, error: str) -> None:
         """An action raised; any thread."""
         self.journal.failures += 1
-        self.journal.record("action_failed", actor=actor, action=action, error=error)
+        self.events.tell(ActionFailed(actor, action, error))
 
     def on_dead_letter(self, letter: DeadLetter) -> None:
         """The runtime gave a message up; any thread."""
-        first = self.journal.keep_dead_letter(
+        is_first = self.journal.keep_dead_letter(
             sender=letter.sender, target=letter.target, action=letter.action, reason=letter.reason
         )
-        if first:
-            self.journal.record(
-                "dead_letter",
-                sender=letter.sender,
-                target=letter.target,
-                action=letter.action,
-                reason=letter.reason,
-            )
-            log.warning(
-                "dead_letter", target=letter.target, action=letter.action, why=letter.reason
+        if is_first:
+            self.events.tell(
+                DeadLetters(letter.sender, letter.target, letter.action, letter.reason)
             )
 
 

@@ -32,7 +32,7 @@ from zactor.supervisor.kb.changed_facts import ActorFact, ChangedFacts, FactoryF
 from zactor.supervisor.kb.fact_patterns import Requirement, forget_patterns, still
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
-from zactor.supervisor.observe.journal import Journal
+from zactor.supervisor.observe.events import ActorStartFailed, ActorStopFailed, Tell
 from zactor.supervisor.operations import constructor_arguments
 
 log = structlog.get_logger()
@@ -73,17 +73,19 @@ class Reconciler:
         runtime: ActorHost,
         store: BundleStore,
         fetcher: Fetcher,
-        journal: Journal,
+        tell: Tell,
         port_of: Callable[[str], PeerPort | None],
         spawn_task: Callable[[Coroutine[Any, Any, object]], None],
     ) -> None:
-        """`port_of` gives the port of another node that is up; `spawn_task` runs a coroutine."""
+        """`port_of` gives the port of another node that is up; `tell` brings an event to whoever
+        wants it; `spawn_task` runs a coroutine.
+        """
         self._me = me
         self._kb = kb
         self._runtime = runtime
         self._store = store
         self._fetcher = fetcher
-        self._journal = journal
+        self._tell = tell
         self._port_of = port_of
         self._spawn_task = spawn_task
         self._hosted: dict[str, int] = {}  # name -> uid of what runs here, or is on its way
@@ -184,8 +186,7 @@ class Reconciler:
             if self._hosted.get(row.name) == row.uid:
                 del self._hosted[row.name]
             reason = f"{_stage(error)}{_reason(error)}"
-            log.error("actor_failed_to_start", actor=row.name, type=row.type, exc_info=error)
-            self._journal.record("actor_failed", actor=row.name, reason=reason)
+            self._tell(ActorStartFailed(row.name, row.type, reason, error))
             await self._report(row, "failed", reason, after="starting")
             # Who deployed it takes the facts back; should it be dead, we do.
             await asyncio.sleep(UNDO_AFTER_S)
@@ -207,8 +208,7 @@ class Reconciler:
             await asyncio.wrap_future(self._stop(row.uid, "destroyed", _drain_s(row)))
         except Exception as error:  # on_stop is user code
             reason = f"on_stop: {_reason(error)}"
-            log.error("actor_failed_to_stop", actor=row.name, exc_info=error)
-            self._journal.record("actor_failed", actor=row.name, reason=reason)
+            self._tell(ActorStopFailed(row.name, reason, error))
             await self._report(row, "failed", reason, after="stopping")
         else:
             log.info("actor_stopped", actor=row.name)

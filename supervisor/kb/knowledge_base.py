@@ -20,7 +20,7 @@ from zactor.kernel.ids import Clock, NodeId
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.groups import GroupData
-from zactor.kernel.messages.knowledge import Change, KbDurable, KbLinked, KbStanding, Transaction
+from zactor.kernel.messages.knowledge import KbDurable, KbLinked, KbStanding, Transaction
 from zactor.kernel.messages.views import View, ViewId, first_view
 from zactor.kernel.replication import effects
 from zactor.kernel.replication.replica import Replica
@@ -31,7 +31,7 @@ from zactor.supervisor.kb.group_channel import GroupChannel
 from zactor.supervisor.kb.provenance import ChangeReport
 from zactor.supervisor.kb.store import Store
 from zactor.supervisor.kb.store_writer import StoreWriter
-from zactor.supervisor.kb.trace import KbTrace, WriteLine
+from zactor.supervisor.kb.trace import KbEvent, KbTrace
 
 if TYPE_CHECKING:
     from zactor.kernel.sessions.host import GroupHost
@@ -59,11 +59,11 @@ class KnowledgeBase(Listener):
         send: Callable[[NodeId, KbLinked], None],
         all_in: Callable[[], bool],
         is_eager: bool,
-        on_change: Callable[[Change, ChangedFacts], None],
+        on_change: Callable[[ChangedFacts], None],
         on_reset: Callable[[], None],
-        on_primary: Callable[[tuple[str, ...]], None],
+        on_primary: Callable[[], None],
         on_broken: Callable[[str], None],
-        trace: WriteLine,
+        tell: Callable[[KbEvent], None],
     ) -> None:
         """Begin with what is in `store`.
 
@@ -71,11 +71,11 @@ class KnowledgeBase(Listener):
             send: gives a message to the link to a member.
             all_in: whether everybody who was met is a member of the view.
             is_eager: found a cluster also if nobody asks for anything.
-            on_change: gets a change, and the facts that it took away and brought; on_reset: all may
-                be different.
-            on_primary: gets the members of the primary that this node is in, () when it's in none.
+            on_change: gets the facts that a change took away and brought; on_reset: all may be
+                different.
+            on_primary: this node is in another primary, or in none.
             on_broken: this node must stop, and why.
-            trace: writes a line of the event log.
+            tell: brings an event to whoever wants it.
         """
         self._me = me
         self._is_eager = is_eager
@@ -86,7 +86,7 @@ class KnowledgeBase(Listener):
         self._on_reset = on_reset
         self._on_primary = on_primary
         self._on_broken = on_broken
-        self._trace = KbTrace(trace)
+        self._trace = KbTrace(tell)
         self._numbers = itertools.count(1)
         self._deciding: dict[str, asyncio.Future[Clock]] = {}
         self._changed = asyncio.Event()
@@ -360,24 +360,21 @@ class KnowledgeBase(Listener):
         match effect:
             case effects.Applied(change=change):
                 self._trace.applied(effect)
-                self._on_change(change, ChangedFacts.of(change))
+                self._on_change(ChangedFacts.of(change))
                 self._note_change()
             case effects.Replaced():
                 self._trace.replaced(effect)
                 self._on_reset()
                 self._note_change()
             case effects.BecamePrimary():
-                self._trace.primary(effect)
-                members = list(effect.members)
-                log.info("kb_primary", epoch=effect.epoch, members=members, clock=str(self.clock))
+                self._trace.primary(effect, self.clock)
                 self._changed.set()
-                self._on_primary(effect.members)
-            case effects.LostPrimary(reason=reason):
+                self._on_primary()
+            case effects.LostPrimary():
                 self._trace.lost(effect)
                 self._outside_since = time.monotonic()
-                log.info("kb_primary_lost", why=reason)
                 self._changed.set()
-                self._on_primary(())
+                self._on_primary()
             case effects.Stranger(names=names, why=why):
                 log.error("another_cluster", nodes=list(names), why=why)
             case effects.Retired():

@@ -1,59 +1,177 @@
-"""What a replica does, as plain data: lines of the event log, for checkers."""
+"""What a replica does, as events: for people, for checkers, and for who operates the node."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from zactor.kernel.ids import Clock
+from zactor.kernel.messages.knowledge import Change
+from zactor.kernel.messages.views import ViewId
 from zactor.kernel.replication import effects
 
 _KEPT = 1_000  # changes whose digest is at hand when their submitter is told
 
-WriteLine = Callable[[str, dict[str, Any]], None]
+Line = tuple[str, dict[str, Any]]
+"""What happened, in one word, and its particulars."""
+
+
+class KbEvent:
+    """Something that happened to the knowledge base here; None: it isn't for those."""
+
+    __slots__ = ()
+
+    def journal_line(self) -> Line | None:
+        """Return what people read."""
+        return None
+
+    def trace_line(self) -> Line | None:
+        """Return what checkers read."""
+        return None
+
+    def log_line(self) -> tuple[str, Line] | None:
+        """Return what operators read, and at which level."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied(KbEvent):
+    """A change took place."""
+
+    change: Change
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        change = self.change
+        return "changed", {
+            "retracted": list(change.retracted),
+            "asserted": list(change.asserted),
+        }
+
+    def trace_line(self) -> Line:
+        """Return what checkers read."""
+        change = self.change
+        return "kb_apply", {
+            "clock": [change.epoch, change.index],
+            "hash": change.digest.hex(),
+            "id": change.id,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver(KbEvent):
+    """The whole was taken over: the changes before have no events here."""
+
+    clock: Clock
+    digest: bytes
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        return "knowledge_base_taken_over", {"clock": list(self.clock)}
+
+    def trace_line(self) -> Line:
+        """Return what checkers read."""
+        return "kb_apply", {"clock": list(self.clock), "hash": self.digest.hex(), "taken": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged(KbEvent):
+    """Somebody is told that a change took place."""
+
+    clock: Clock
+    digest: bytes
+    id: str
+
+    def trace_line(self) -> Line:
+        """Return what checkers read."""
+        return "kb_ack", {"clock": list(self.clock), "hash": self.digest.hex(), "id": self.id}
+
+
+@dataclass(frozen=True, slots=True)
+class PrimaryGained(KbEvent):
+    """This node is in a primary."""
+
+    view: ViewId
+    epoch: int
+    members: tuple[str, ...]
+    voices: tuple[str, ...]
+    clock: Clock
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        return "primary", {"members": list(self.members)}
+
+    def trace_line(self) -> Line:
+        """Return what checkers read."""
+        return "primary", {
+            "v": [self.view.epoch, str(self.view.coordinator)],
+            "epoch": self.epoch,
+            "members": list(self.members),
+            "voices": list(self.voices),
+        }
+
+    def log_line(self) -> tuple[str, Line]:
+        """Return what operators read."""
+        return "info", (
+            "kb_primary",
+            {"epoch": self.epoch, "members": list(self.members), "clock": str(self.clock)},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PrimaryLost(KbEvent):
+    """It isn't any more."""
+
+    why: str
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        return "primary", {"members": []}
+
+    def trace_line(self) -> Line:
+        """Return what checkers read."""
+        return "lost", {"reason": self.why}
+
+    def log_line(self) -> tuple[str, Line]:
+        """Return what operators read."""
+        return "info", ("kb_primary_lost", {"why": self.why})
 
 
 class KbTrace:
-    """Writes what a replica does."""
+    """Tells what a replica does."""
 
-    def __init__(self, trace: WriteLine) -> None:
-        """`trace` writes a line, if anybody wants it."""
-        self._trace = trace
-        self._digests: dict[Clock, str] = {}  # of the last changes
+    def __init__(self, tell: Callable[[KbEvent], None]) -> None:
+        """`tell` brings an event to whoever wants it."""
+        self._tell = tell
+        self._digests: dict[Clock, bytes] = {}  # of the last changes
 
     def applied(self, effect: effects.Applied) -> None:
         """A change took place."""
         change = effect.change
-        self._stand(Clock(change.epoch, change.index), change.digest, {"id": change.id})
+        self._keep(Clock(change.epoch, change.index), change.digest)
+        self._tell(Applied(change))
 
     def replaced(self, effect: effects.Replaced) -> None:
-        """The whole was taken over: the changes before have no lines here."""
-        self._stand(effect.clock, effect.digest, {"taken": True})
+        """The whole was taken over."""
+        self._keep(effect.clock, effect.digest)
+        self._tell(TakenOver(effect.clock, effect.digest))
 
-    def _stand(self, clock: Clock, digest: bytes, fields: dict[str, Any]) -> None:
-        self._digests[clock] = digest.hex()
+    def _keep(self, clock: Clock, digest: bytes) -> None:
+        self._digests[clock] = digest
         if len(self._digests) > _KEPT:
             del self._digests[next(iter(self._digests))]
-        self._trace("kb_apply", {"clock": list(clock), "hash": digest.hex(), **fields})
 
     def acknowledged(self, id_: str, clock: Clock) -> None:
         """Somebody is told that a change took place."""
         digest = self._digests.get(clock)
         if digest is not None:
-            self._trace("kb_ack", {"clock": list(clock), "hash": digest, "id": id_})
+            self._tell(Acknowledged(clock, digest, id_))
 
-    def primary(self, effect: effects.BecamePrimary) -> None:
-        """This node is in a primary."""
-        self._trace(
-            "primary",
-            {
-                "v": [effect.view.epoch, str(effect.view.coordinator)],
-                "epoch": effect.epoch,
-                "members": list(effect.members),
-                "voices": list(effect.voices),
-            },
-        )
+    def primary(self, effect: effects.BecamePrimary, clock: Clock) -> None:
+        """This node is in a primary, and at `clock`."""
+        self._tell(PrimaryGained(effect.view, effect.epoch, effect.members, effect.voices, clock))
 
     def lost(self, effect: effects.LostPrimary) -> None:
         """It isn't any more."""
-        self._trace("lost", {"reason": effect.reason})
+        self._tell(PrimaryLost(effect.reason))

@@ -21,7 +21,15 @@ from zactor.kernel.messages.views import View
 from zactor.kernel.sessions.host import GroupHost
 from zactor.kernel.transport.hub import Hub
 from zactor.kernel.transport.peer import Peer
-from zactor.supervisor.observe.journal import Journal
+from zactor.supervisor.observe.events import (
+    NodeHeard,
+    NodeOutOfView,
+    NodeStuck,
+    NodeSuspected,
+    NodeUnstuck,
+    NodeUp,
+    Tell,
+)
 
 log = structlog.get_logger()
 
@@ -53,16 +61,14 @@ class Members:
         groups: GroupHost,
         *,
         user: MembershipUser,
-        journal: Journal,
-        trace: Callable[[str, dict[str, Any]], None],
+        tell: Tell,
         spawn: Callable[[Coroutine[Any, Any, object]], None],
     ) -> None:
-        """`trace` writes a line of the event log; `spawn` runs what has to wait."""
+        """`tell` brings an event to whoever wants it; `spawn` runs what has to wait."""
         self._hub = hub
         self._groups = groups
         self._user = user
-        self._journal = journal
-        self._trace = trace
+        self._tell = tell
         self._spawn = spawn
         self._out_of_view: dict[NodeId, float] = {}  # peers, and the loop time since which
         self._dead: dict[str, int] = {}  # name -> the last of its lives that has ended
@@ -192,15 +198,13 @@ class Members:
             self._user.on_out_of_view(peer)
         self.clocks.pop(node.name, None)
         self.stuck.discard(node.name)
-        log.warning("node_gone", peer=str(node), why=why)
-        self._journal.record("node_gone", name=node.name, incarnation=node.incarnation, why=why)
+        self._tell(NodeOutOfView(node, why))
         self._user.on_member(node.name)
 
     def _enter_view(self, peer: Peer) -> None:
         peer.out_of_view = ""
         self._out_of_view.pop(peer.node, None)
-        log.info("node_up", peer=str(peer.node), role=peer.hello.role)
-        self._journal.record("node_up", name=peer.node.name, incarnation=peer.node.incarnation)
+        self._tell(NodeUp(peer.node, peer.hello.role))
         self._user.on_member(peer.node.name)
 
     def on_group_trace(self, event: str, fields: dict[str, object]) -> None:
@@ -209,18 +213,17 @@ class Members:
         peer = str(fields.get("peer", ""))
         name = peer.rpartition("@")[0]
         if event in _SUSPECTED:
-            self._trace("suspect", {"q": peer})
+            self._tell(NodeSuspected(peer))
         elif event == "woke_late":
             self.lag_ms = int(str(fields["late_ms"]))
         elif event == _STUCK:
             self.stuck.add(name)
-            log.warning("node_stuck", peer=peer)
-            self._journal.record("node_stuck", name=name)
+            self._tell(NodeStuck(name, peer))
         elif event == _WELL:
             if name in self.stuck:
                 self.stuck.discard(name)
-                self._journal.record("node_unstuck", name=name)
-            self._trace("alive", {"q": peer})
+                self._tell(NodeUnstuck(name))
+            self._tell(NodeHeard(peer))
 
     # -- time --------------------------------------------------------------------------------
     def keep(self) -> None:

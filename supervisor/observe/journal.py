@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from zactor.kernel import limits
+from zactor.supervisor.observe.events import Event
 
 
 class DeadLetterReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +47,13 @@ class Journal:
         """Tell which loop the readers that wait are on."""
         self._loop = loop
         self._news = asyncio.Event()
+
+    def take(self, event: Event) -> None:
+        """Add an event, if it has words for people."""
+        line = event.journal_line()
+        if line is not None:
+            name, fields = line
+            self.record(name, **fields)
 
     def record(self, event: str, **fields: Any) -> None:
         """Add an event and wake who waits for one."""

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from zactor.kernel.ids import NodeId
+from zactor.supervisor.observe.events import Event
 
 VARIABLE = "ZACTOR_TRACE"
 
@@ -39,6 +40,12 @@ class TraceLog:
             if not self._file.closed:
                 line = {"t": time.monotonic_ns(), "k": kind, "p": self._me} | fields
                 self._file.write(self._encoder.encode(line) + b"\n")
+
+    def take(self, event: Event) -> None:
+        """Write an event, if it has words for checkers."""
+        line = event.trace_line()
+        if line is not None:
+            self(*line)
 
     def close(self) -> None:
         """No more events."""

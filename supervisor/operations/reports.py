@@ -25,6 +25,7 @@ from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.membership.members import Members, is_there
 from zactor.supervisor.membership.peer_calls import PeerCalls
 from zactor.supervisor.membership.waiting_nodes import WaitingNodes
+from zactor.supervisor.observe.events import ReportFailed, Tell
 from zactor.supervisor.observe.journal import DeadLetterReport, Journal
 from zactor.supervisor.operations.report_rows import (
     ActorReport,
@@ -81,10 +82,11 @@ class Reports:
         waiting: WaitingNodes,
         calls: PeerCalls,
         journal: Journal,
+        tell: Tell,
         bundles: BundleStore,
         runtime: RunningActors,
     ) -> None:
-        """`calls` asks the other nodes for what each knows alone."""
+        """`calls` asks the others for what each knows alone; `tell` hears who does not say it."""
         self._hub = hub
         self._groups = groups
         self._kb = kb
@@ -92,6 +94,7 @@ class Reports:
         self._waiting = waiting
         self._calls = calls
         self._journal = journal
+        self._tell = tell
         self._bundles = bundles
         self._runtime = runtime
         self._plain: dict[Subject, Callable[[str], object]] = {
@@ -144,9 +147,7 @@ class Reports:
         rows = list(own)
         for peer, answer in zip(peers, answers, strict=True):
             if isinstance(answer, ZactorError):
-                self._journal.record(
-                    "look_failed", peer=peer.node.name, what=what.value, why=str(answer)
-                )
+                self._tell(ReportFailed(peer.node.name, what.value, str(answer)))
             elif isinstance(answer, BaseException):
                 raise answer
             else:

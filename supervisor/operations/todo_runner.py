@@ -20,6 +20,7 @@ from zactor.supervisor.kb import facts
 from zactor.supervisor.kb.changed_facts import ChangedFacts, ClauseFact, ErrandFact
 from zactor.supervisor.kb.facts import TodoRow
 from zactor.supervisor.membership.members import Roles, is_there
+from zactor.supervisor.observe.events import Tell, TodoStands
 from zactor.supervisor.operations.destroy import DESTROY_TODO, of_clause, todo_fact
 from zactor.supervisor.operations.todo_assignment import (
     choose_assignee,
@@ -55,15 +56,15 @@ class Todos:
         runner: WorkflowRunner,
         roles: Callable[[], Roles],
         spawn: Callable[[Coroutine[Any, Any, object]], None],
-        trace: Callable[[str, dict[str, Any]], None],
+        tell: Tell,
     ) -> None:
-        """`roles` gives the members of the view; `trace` writes a line of the event log."""
+        """`roles` gives the members of the view; `tell` brings an event to whoever wants it."""
         self._me = me
         self._kb = kb
         self._runner = runner
         self._roles = roles
         self._spawn = spawn
-        self._trace = trace
+        self._tell = tell
         self._running: dict[str, asyncio.Event] = {}  # set when the run is over
         self._unsure: set[str] = set()  # clauses of ours that may not be everywhere yet
         self._due = asyncio.Event()
@@ -140,11 +141,11 @@ class Todos:
     async def _run(self, todo: TodoRow) -> None:
         if todo.owner != self._me:
             log.info("todo_taken_over", id=todo.id, actor=todo.name, owner=str(todo.owner))
-        self._trace("todo", {"id": todo.id, "state": "pending"})
+        self._tell(TodoStands(todo.id, "pending"))
 
         def begins(step: str) -> None:
             number = DESTROY_TODO.number(step)
-            self._trace("todo", {"id": todo.id, "state": f"step:{number}"})
+            self._tell(TodoStands(todo.id, f"step:{number}"))
 
         await self._runner.run(
             DESTROY_TODO, of_clause(todo), who=self._me.name, only=_RUN, begins=begins
@@ -155,7 +156,7 @@ class Todos:
         nodes = facts.nodes(self._kb.theory)
         lives = {name: row.incarnation for name, row in nodes.items()}
         if witness(todo, lives) == self._me.name:
-            self._trace("todo", {"id": todo.id, "state": "done"})
+            self._tell(TodoStands(todo.id, "done"))
 
     # -- for the cluster ---------------------------------------------------------------------
     async def run(self) -> None:

@@ -29,7 +29,7 @@ def alone(folder: Path, told: Callable[..., None]) -> tuple[KnowledgeBase, Store
         on_reset=told,
         on_primary=told,
         on_broken=told,
-        trace=told,
+        tell=told,
     )
     return kb, store
 

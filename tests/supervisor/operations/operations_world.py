@@ -29,6 +29,7 @@ from zactor.supervisor.deployment.reconciler import Reconciler
 from zactor.supervisor.kb import facts
 from zactor.supervisor.kb.changed_facts import ChangedFacts
 from zactor.supervisor.membership.node_registry import NodeRegistry
+from zactor.supervisor.observe.events import Event
 from zactor.supervisor.operations.changes import Changes
 from zactor.supervisor.operations.crash_points import CrashAt
 from zactor.supervisor.operations.todo_runner import Todos
@@ -201,7 +202,7 @@ class Node:
             runner=self.runner,
             roles=lambda: self.roles,
             spawn=self.spawn,
-            trace=lambda kind, fields: world.tell(kind, self.me.name, fields),
+            tell=self.tell,
         )
         self.reconciler = _Reconciler(
             self.me,
@@ -209,7 +210,7 @@ class Node:
             runtime=self.stage,
             store=SimpleNamespace(has=lambda identity: True),
             fetcher=SimpleNamespace(need=_nothing),
-            journal=SimpleNamespace(record=lambda *_, **__: None),
+            tell=_mute,
             port_of=lambda name: None,
             spawn_task=self.spawn,
         )
@@ -238,6 +239,12 @@ class Node:
         self.tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self.world.broken.append(task.exception())
+
+    def tell(self, event: Event) -> None:
+        line = event.trace_line()
+        if line is not None:
+            kind, fields = line
+            self.world.tell(kind, self.me.name, fields)
 
     def later(self, delay_s: float, work: Callable[[], None]) -> None:
         self.world.loop.call_later(delay_s, lambda: work() if self.alive else None)

@@ -1,0 +1,262 @@
+"""What this node tells of itself: one stream of events, and where each of them goes.
+
+An event says in which words each sink has it: the journal for people, the trace file for checkers,
+the log for operators. A sink for which it has no words leaves it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from zactor.kernel.ids import NodeId
+
+log = structlog.get_logger()
+
+Line = tuple[str, dict[str, Any]]
+"""What happened, in one word, and its particulars."""
+
+
+class Event(Protocol):
+    """Something that happened on this node."""
+
+    def journal_line(self) -> Line | None:
+        """Return what people read."""
+        ...
+
+    def trace_line(self) -> Line | None:
+        """Return what checkers read."""
+        ...
+
+    def log_line(self) -> tuple[str, Line] | None:
+        """Return what operators read, and at which level."""
+        ...
+
+
+Tell = Callable[[Event], None]
+
+
+class Events:
+    """The stream of one node; any thread."""
+
+    def __init__(self, sinks: Sequence[Tell]) -> None:
+        """Tell each of `sinks`, in this order."""
+        self._sinks = sinks
+
+    def tell(self, event: Event) -> None:
+        """Something happened."""
+        for sink in self._sinks:
+            sink(event)
+
+
+def to_log(event: Event) -> None:
+    """Write an event to the node's log."""
+    line = event.log_line()
+    if line is not None:
+        level, (name, fields) = line
+        getattr(log, level)(name, **fields)
+
+
+class Told:
+    """An event that no sink has words for, but those that a kind of it adds."""
+
+    __slots__ = ()
+
+    def journal_line(self) -> Line | None:
+        """Return what people read."""
+        return None
+
+    def trace_line(self) -> Line | None:
+        """Return what checkers read."""
+        return None
+
+    def log_line(self) -> tuple[str, Line] | None:
+        """Return what operators read, and at which level."""
+        return None
+
+
+# -- who is there ----------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class NodeUp(Told):
+    """A node came into the view."""
+
+    node: NodeId
+    role: str
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        return "node_up", {"name": self.node.name, "incarnation": self.node.incarnation}
+
+    def log_line(self) -> tuple[str, Line]:
+        """Return what operators read."""
+        return "info", ("node_up", {"peer": str(self.node), "role": self.role})
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOutOfView(Told):
+    """A node is in the view no more."""
+
+    node: NodeId
+    why: str
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        name, incarnation = self.node
+        return "node_gone", {"name": name, "incarnation": incarnation, "why": self.why}
+
+    def log_line(self) -> tuple[str, Line]:
+        """Return what operators read."""
+        return "warning", ("node_gone", {"peer": str(self.node), "why": self.why})
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSuspected(Told):
+    """The failure detector misses a node."""
+
+    peer: str
+
+    def trace_line(self) -> Line:
+        """Return what checkers read."""
+        return "suspect", {"q": self.peer}
+
+
+@dataclass(frozen=True, slots=True)
+class NodeHeard(Told):
+    """The failure detector misses it no more."""
+
+    peer: str
+
+    def trace_line(self) -> Line:
+        """Return what checkers read."""
+        return "alive", {"q": self.peer}
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStuck(Told):
+    """The process of a node lives, and its loop is silent."""
+
+    name: str
+    peer: str
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        return "node_stuck", {"name": self.name}
+
+    def log_line(self) -> tuple[str, Line]:
+        """Return what operators read."""
+        return "warning", ("node_stuck", {"peer": self.peer})
+
+
+@dataclass(frozen=True, slots=True)
+class NodeUnstuck(Told):
+    """It isn't silent any more."""
+
+    name: str
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        return "node_unstuck", {"name": self.name}
+
+
+# -- actors ----------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class ActorStartFailed(Told):
+    """An actor of this node couldn't be made."""
+
+    actor: str
+    type: str
+    reason: str
+    error: Exception
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        return "actor_failed", {"actor": self.actor, "reason": self.reason}
+
+    def log_line(self) -> tuple[str, Line]:
+        """Return what operators read."""
+        fields = {"actor": self.actor, "type": self.type, "exc_info": self.error}
+        return "error", ("actor_failed_to_start", fields)
+
+
+@dataclass(frozen=True, slots=True)
+class ActorStopFailed(Told):
+    """What an actor of this node does at its end raised."""
+
+    actor: str
+    reason: str
+    error: Exception
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        return "actor_failed", {"actor": self.actor, "reason": self.reason}
+
+    def log_line(self) -> tuple[str, Line]:
+        """Return what operators read."""
+        return "error", ("actor_failed_to_stop", {"actor": self.actor, "exc_info": self.error})
+
+
+@dataclass(frozen=True, slots=True)
+class ActionFailed(Told):
+    """An action raised."""
+
+    actor: str
+    action: str
+    error: str
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        fields = {"actor": self.actor, "action": self.action, "error": self.error}
+        return "action_failed", fields
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetters(Told):
+    """Messages are given up: the first of a burst."""
+
+    sender: str
+    target: str
+    action: str
+    reason: str
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        return "dead_letter", {
+            "sender": self.sender,
+            "target": self.target,
+            "action": self.action,
+            "reason": self.reason,
+        }
+
+    def log_line(self) -> tuple[str, Line]:
+        """Return what operators read."""
+        fields = {"target": self.target, "action": self.action, "why": self.reason}
+        return "warning", ("dead_letter", fields)
+
+
+# -- operations ------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class TodoStands(Told):
+    """How far a clause of the knowledge base is."""
+
+    id: str
+    state: str
+
+    def trace_line(self) -> Line:
+        """Return what checkers read."""
+        return "todo", {"id": self.id, "state": self.state}
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFailed(Told):
+    """Another node doesn't say what it knows alone."""
+
+    peer: str
+    what: str
+    why: str
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        return "look_failed", {"peer": self.peer, "what": self.what, "why": self.why}
