@@ -41,14 +41,14 @@ class Door:
         address: Address,
         *,
         server: KeyPair,
-        take: Callable[[Client, str, LinkFrame | Request], None],
+        take: Callable[[bytes, str, LinkFrame | Request], None],
         after: Callable[[], None],
     ) -> None:
         """Bind in the running loop.
 
         Args:
-            take: called with who sent it, the key it authenticated with, and what came. It may
-                raise RemoteProtocolError, which is counted.
+            take: called with the routing id of who sent it, the key it authenticated with, and what
+                came. It may raise RemoteProtocolError, which is counted.
             after: called when what was there has been taken.
 
         Raises:
@@ -191,7 +191,7 @@ class Door:
             raise RemoteProtocolError("a frame without a body")
         key = sockets.user_id(parts[1])
         inbound = codec.decode_inbound([part.buffer for part in parts[1:]])
-        self._take(Client(parts[0].bytes), key, inbound)
+        self._take(parts[0].bytes, key, inbound)
 
     def _refuse(self, error: RemoteProtocolError) -> None:
         self.frames_refused += 1

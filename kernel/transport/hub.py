@@ -288,11 +288,11 @@ class Hub:
         self.frames_out += peer.flush()
 
     # -- what arrives ------------------------------------------------------------------------
-    def _take(self, client: Client, key: str, inbound: LinkFrame | Request) -> None:
+    def _take(self, routing_id: bytes, key: str, inbound: LinkFrame | Request) -> None:
         if isinstance(inbound, Request):
-            self._take_request(client, key, inbound)
+            self._take_request(Client(routing_id), key, inbound)
         else:
-            self._take_frame(client, key, inbound)
+            self._take_frame(routing_id, key, inbound)
 
     def _after_reading(self) -> None:
         if any(peer.outbox or peer.handled for peer in self.peers.values()):
@@ -313,14 +313,14 @@ class Hub:
             for answer in results.answers(request.number, welcome):
                 self.answer(client, answer)
 
-    def _take_frame(self, client: Client, key: str, frame: LinkFrame) -> None:
+    def _take_frame(self, routing_id: bytes, key: str, frame: LinkFrame) -> None:
         peer = self._book.by_key(key)
         if peer is None or frame.source != peer.node.incarnation:
             self.strangers += 1
             dead = self._book.dead(key)
             if dead:
                 error = Buried(f"{dead} counts as dead at {self.me.name}")
-                self.answer(client, results.problem(0, error))
+                self.answer(Client(routing_id), results.problem(0, error))
             return
         peer.frames_in += 1
         if peer.dealer is None:  # a frame of its link proves that it knows our key

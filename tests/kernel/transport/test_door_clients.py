@@ -35,8 +35,8 @@ class Visitors:
             self.ground, Address(), server=keys.server, take=self._take, after=lambda: None
         )
 
-    def _take(self, client: Client, key: str, inbound: LinkFrame | Request) -> None:
-        self.came.put_nowait(client)
+    def _take(self, routing_id: bytes, key: str, inbound: LinkFrame | Request) -> None:
+        self.came.put_nowait(Client(routing_id))
 
     async def visit(self) -> tuple[sockets.Socket, Client]:
         """A client that has asked something, at both ends."""
