@@ -41,5 +41,5 @@ async def run_blocking(function: Callable[P, R], *args: P.args, **kwargs: P.kwar
         with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
             loop.call_soon_threadsafe(settle, result, failure)
 
-    threading.Thread(target=work, name="zactor-aside", daemon=True).start()
+    threading.Thread(target=work, name="zactor-blocking", daemon=True).start()
     return await future

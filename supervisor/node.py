@@ -56,7 +56,7 @@ from zactor.supervisor.operations.changes import Changes
 from zactor.supervisor.operations.declare_node import DeclareNodeCall, Surroundings
 from zactor.supervisor.operations.dispatch import Dispatch
 from zactor.supervisor.operations.reports import Reports
-from zactor.supervisor.operations.todo_runner import Todos
+from zactor.supervisor.operations.todo_runner import TodoRunner
 from zactor.supervisor.operations.workflow_runner import WorkflowRunner
 from zactor.supervisor.settings import Settings
 
@@ -151,7 +151,7 @@ class Node:
     def _take_requests(self) -> None:
         """Make what others may ask of this node, and who listens to them."""
         self.runner = WorkflowRunner(self.kb, self.settings.crash)
-        self.todos = Todos(
+        self.todos = TodoRunner(
             self.me,
             kb=self.kb,
             runner=self.runner,

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from zactor.kernel.limits import NODE_PORT
 from zactor.kernel.transport.socket_context import LOOPBACK, Address
 from zactor.kernel.transport.sockets import endpoint, parse_address
 from zactor.supervisor.membership.run_directory import home_folder
@@ -42,8 +43,6 @@ def make_settings(
 
 
 def _endpoint(address: str) -> str:
-    from zactor.kernel.limits import NODE_PORT
-
     host, port = parse_address(address.removeprefix("tcp://"))
     return endpoint(host, port or NODE_PORT)
 

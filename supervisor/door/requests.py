@@ -46,19 +46,19 @@ end all the same: half a change would be worse than one that nobody waits for.""
 
 
 @dataclass(slots=True, eq=False)
-class _Visit:
+class _Asking:
     """A client, from its first request under way to its last."""
 
     client: Client
-    under_way: set[_Errand] = field(default_factory=set)  # not answered
+    under_way: set[_UnderWay] = field(default_factory=set)  # not answered
     unwatch: Callable[[], None] = lambda: None
 
 
 @dataclass(slots=True, eq=False)
-class _Errand:
+class _UnderWay:
     """One request of a client."""
 
-    visit: _Visit
+    asking: _Asking
     request: Request
     task: asyncio.Task[object] | None = None
     timer: asyncio.TimerHandle | None = None  # None: as long as the client is there
@@ -95,7 +95,7 @@ class RequestServer:
         self._sessions = sessions
         self._waiting = waiting
         self._spawn = spawn
-        self._visits: dict[bytes, _Visit] = {}  # of clients with requests under way
+        self._asking: dict[bytes, _Asking] = {}  # of clients with requests under way
         self._under_way = 0  # operations of clients, also those that nobody waits for any more
 
     def peer(self, peer: Peer, request: Request) -> None:
@@ -152,8 +152,8 @@ class RequestServer:
         if type(operation) in SESSION_OPERATIONS:
             self._sessions.take(client, request)
             return
-        visit = self._visits.get(client.routing_id)
-        mine = 0 if visit is None else len(visit.under_way)
+        asking = self._asking.get(client.routing_id)
+        mine = 0 if asking is None else len(asking.under_way)
         if mine >= limits.DOOR_REQUESTS_MAX or self._under_way >= limits.DOOR_REQUESTS_ALL_MAX:
             error = MailboxFull(
                 f"{mine} requests of yours are under way at {self._hub.me.name}, and"
@@ -161,62 +161,62 @@ class RequestServer:
             )
             self._hub.answer(client, results.problem(request.number, error))
             return
-        if visit is None:
-            visit = self._visits[client.routing_id] = _Visit(client)
-            left = partial(self._client_left, visit)
-            visit.unwatch = self._hub.door.clients.watch(client, left)
-        self._begin(visit, request)
+        if asking is None:
+            asking = self._asking[client.routing_id] = _Asking(client)
+            left = partial(self._client_left, asking)
+            asking.unwatch = self._hub.door.clients.watch(client, left)
+        self._begin(asking, request)
 
-    def _begin(self, visit: _Visit, request: Request) -> None:
-        errand = _Errand(visit, request)
-        visit.under_way.add(errand)
-        errand.task = self._spawn(self._serve_client(errand))
+    def _begin(self, asking: _Asking, request: Request) -> None:
+        work = _UnderWay(asking, request)
+        asking.under_way.add(work)
+        work.task = self._spawn(self._serve_client(work))
         self._under_way += 1
-        errand.task.add_done_callback(self._one_less)
+        work.task.add_done_callback(self._one_less)
         limit_s = _limit_s(request)
         if limit_s is not None:
-            errand.timer = asyncio.get_running_loop().call_later(limit_s, self._expire, errand)
+            work.timer = asyncio.get_running_loop().call_later(limit_s, self._expire, work)
 
     def _one_less(self, _: object) -> None:
         self._under_way -= 1
 
-    async def _serve_client(self, errand: _Errand) -> None:
+    async def _serve_client(self, work: _UnderWay) -> None:
         try:
             asker = Asker.client_at(self._hub.me.name)
-            self._end(errand, await self._outcome(errand.request, asker))
+            self._end(work, await self._outcome(work.request, asker))
         except asyncio.CancelledError:
             stopping = OutcomeUnknown(
                 f"node {self._hub.me.name} stopped before it had answered: it may still be done"
             )
-            self._end(errand, [results.problem(errand.request.number, stopping)])
+            self._end(work, [results.problem(work.request.number, stopping)])
             raise
 
-    def _end(self, errand: _Errand, outbound: Outbound) -> None:
+    def _end(self, work: _UnderWay, outbound: Outbound) -> None:
         """Answer, unless that was done or nobody is there; the client's slot is free again."""
-        visit = errand.visit
-        if errand not in visit.under_way:
+        asking = work.asking
+        if work not in asking.under_way:
             return
-        visit.under_way.discard(errand)
-        if errand.timer is not None:
-            errand.timer.cancel()
-        if not visit.under_way:
-            visit.unwatch()
-            self._visits.pop(visit.client.routing_id, None)
+        asking.under_way.discard(work)
+        if work.timer is not None:
+            work.timer.cancel()
+        if not asking.under_way:
+            asking.unwatch()
+            self._asking.pop(asking.client.routing_id, None)
         for each in outbound:
-            self._hub.answer(visit.client, each)
+            self._hub.answer(asking.client, each)
 
-    def _expire(self, errand: _Errand) -> None:
-        self._end(errand, [self._late(errand.request)])
-        errand.cut()
+    def _expire(self, work: _UnderWay) -> None:
+        self._end(work, [self._late(work.request)])
+        work.cut()
 
-    def _client_left(self, visit: _Visit) -> None:
+    def _client_left(self, asking: _Asking) -> None:
         """Nobody waits any more for what the client has asked."""
-        self._visits.pop(visit.client.routing_id, None)
-        under_way, visit.under_way = visit.under_way, set()
-        for errand in under_way:
-            if errand.timer is not None:
-                errand.timer.cancel()
-            errand.cut()
+        self._asking.pop(asking.client.routing_id, None)
+        under_way, asking.under_way = asking.under_way, set()
+        for work in under_way:
+            if work.timer is not None:
+                work.timer.cancel()
+            work.cut()
 
     def _answer(self, client: Client, number: int, result: object) -> None:
         for answer in results.answers(number, result):

@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -24,6 +24,7 @@ from zactor.kernel.messages.knowledge import KbDurable, KbLinked, KbStanding, Tr
 from zactor.kernel.messages.views import View, ViewId, first_view
 from zactor.kernel.replication import effects
 from zactor.kernel.replication.replica import Replica
+from zactor.kernel.sessions.host import GroupHost
 from zactor.kernel.sessions.session import Listener
 from zactor.supervisor.kb.changed_facts import ChangedFacts
 from zactor.supervisor.kb.fact_patterns import Requirement
@@ -32,9 +33,6 @@ from zactor.supervisor.kb.provenance import ChangeReport
 from zactor.supervisor.kb.store import Store
 from zactor.supervisor.kb.store_writer import StoreWriter
 from zactor.supervisor.kb.trace import KbEvent, KbTrace
-
-if TYPE_CHECKING:
-    from zactor.kernel.sessions.host import GroupHost
 
 log = structlog.get_logger()
 

@@ -40,7 +40,7 @@ from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.operations import constructor_arguments, workflows
 from zactor.supervisor.operations.declare_node import DeclareNodeCall
 from zactor.supervisor.operations.destroy import DESTROY, DESTROY_TODO, Destroy, DestroyTodo
-from zactor.supervisor.operations.todo_runner import Todos
+from zactor.supervisor.operations.todo_runner import TodoRunner
 from zactor.supervisor.operations.workflow_runner import WorkflowRunner
 
 HERE_S = 1.0  # in which what was decided is known here
@@ -71,7 +71,7 @@ class Changes:
         *,
         kb: KnowledgeBase,
         runner: WorkflowRunner,
-        todos: Todos,
+        todos: TodoRunner,
         fetcher: BundleSource,
         store: BundleStore,
         begin_declaring: Callable[[str, str], DeclareNodeCall],

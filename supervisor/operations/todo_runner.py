@@ -45,7 +45,7 @@ class ActingCommitLog(CommitLog, Protocol):
         ...
 
 
-class Todos:
+class TodoRunner:
     """The clauses that this node runs."""
 
     def __init__(

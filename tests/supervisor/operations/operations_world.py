@@ -32,7 +32,7 @@ from zactor.supervisor.membership.node_registry import NodeRegistry
 from zactor.supervisor.observe.events import Event
 from zactor.supervisor.operations.changes import Changes
 from zactor.supervisor.operations.crash_points import CrashAt
-from zactor.supervisor.operations.todo_runner import Todos
+from zactor.supervisor.operations.todo_runner import TodoRunner
 from zactor.supervisor.operations.workflow_runner import WorkflowRunner
 
 NOTICED_S = 0.05  # from a death until the others have another view
@@ -196,7 +196,7 @@ class Node:
         self.kb = FakeKnowledgeBase(world, self)
         self.stage = Stage(world, self)
         self.runner = WorkflowRunner(self.kb, crash)
-        self.todos = Todos(
+        self.todos = TodoRunner(
             self.me,
             kb=self.kb,
             runner=self.runner,
