@@ -36,7 +36,7 @@ from zactor.kernel.transport.keys import ClusterKeys, KeyPair, node_keys
 from zactor.kernel.transport.peer import Peer
 from zactor.kernel.transport.sockets import is_loopback
 from zactor.kernel.wire.bulky import Bulky
-from zactor.supervisor.deployment.bundle_fetch import Fetcher
+from zactor.supervisor.deployment.bundle_fetch import BundleFetcher
 from zactor.supervisor.deployment.reconciler import Reconciler
 from zactor.supervisor.door.client_sessions import ClientSessions
 from zactor.supervisor.door.requests import RequestServer
@@ -113,12 +113,12 @@ class Node:
             spawn=self.spawn,
         )
         self.waiting = WaitingNodes(self.hub, settings.home)
-        self._know()
-        self._make_actors_true(BundleStore(state / "bundles"))
-        self._take_requests()
+        self._make_knowledge()
+        self._make_deployment(BundleStore(state / "bundles"))
+        self._make_operations()
         self._make_owners()
 
-    def _know(self) -> None:
+    def _make_knowledge(self) -> None:
         """Make the knowledge base, and what keeps it true to who is there."""
         self.kb = self._make_knowledge_base()
         self.groups.listen(KB_GROUP, self.kb)
@@ -133,10 +133,10 @@ class Node:
             on_buried=self.on_buried,
         )
 
-    def _make_actors_true(self, store: BundleStore) -> None:
+    def _make_deployment(self, store: BundleStore) -> None:
         """Make what brings code and actors here, as the knowledge base says."""
         self.store = store
-        self.fetcher = Fetcher(store, self.calls, self.members.peers)
+        self.fetcher = BundleFetcher(store, self.calls, self.members.peers)
         self.reconciler = Reconciler(
             self.me,
             kb=self.kb,
@@ -148,7 +148,7 @@ class Node:
             spawn_task=self.spawn,
         )
 
-    def _take_requests(self) -> None:
+    def _make_operations(self) -> None:
         """Make what others may ask of this node, and who listens to them."""
         self.runner = WorkflowRunner(self.kb, self.settings.crash)
         self.todos = TodoRunner(
@@ -337,7 +337,7 @@ class Node:
         live = self.members.live()
         return {name: live[name] for name in live if name not in self.kb.strangers}
 
-    def on_member(self, name: str) -> None:
+    def on_node(self, name: str) -> None:
         """A node came into the view, or is out of it: its actors are reached another way."""
         self.reconciler.on_node(name)
 

@@ -18,7 +18,7 @@ log = structlog.get_logger()
 PART_TIMEOUT_S = 10.0
 
 
-class Fetcher:
+class BundleFetcher:
     """Fetches each bundle once, however many ask for it at a time. Kernel thread only."""
 
     def __init__(

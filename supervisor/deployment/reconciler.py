@@ -26,7 +26,7 @@ from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.directory import Place
 from zactor.kernel.runtime.envelope import PeerPort
 from zactor.supervisor.blocking_work import run_blocking
-from zactor.supervisor.deployment.bundle_fetch import Fetcher
+from zactor.supervisor.deployment.bundle_fetch import BundleFetcher
 from zactor.supervisor.kb import facts
 from zactor.supervisor.kb.changed_facts import ActorFact, ChangedFacts, FactoryFact, WireFact
 from zactor.supervisor.kb.fact_patterns import Requirement, forget_patterns, still
@@ -72,7 +72,7 @@ class Reconciler:
         kb: KnowledgeBase,
         runtime: ActorHost,
         store: BundleStore,
-        fetcher: Fetcher,
+        fetcher: BundleFetcher,
         tell: Tell,
         port_of: Callable[[str], PeerPort | None],
         spawn_task: Callable[[Coroutine[Any, Any, object]], None],

@@ -46,19 +46,19 @@ end all the same: half a change would be worse than one that nobody waits for.""
 
 
 @dataclass(slots=True, eq=False)
-class _Asking:
+class _BusyClient:
     """A client, from its first request under way to its last."""
 
     client: Client
-    under_way: set[_UnderWay] = field(default_factory=set)  # not answered
+    under_way: set[_OpenRequest] = field(default_factory=set)  # not answered
     unwatch: Callable[[], None] = lambda: None
 
 
 @dataclass(slots=True, eq=False)
-class _UnderWay:
+class _OpenRequest:
     """One request of a client."""
 
-    asking: _Asking
+    busy: _BusyClient
     request: Request
     task: asyncio.Task[object] | None = None
     timer: asyncio.TimerHandle | None = None  # None: as long as the client is there
@@ -95,7 +95,7 @@ class RequestServer:
         self._sessions = sessions
         self._waiting = waiting
         self._spawn = spawn
-        self._asking: dict[bytes, _Asking] = {}  # of clients with requests under way
+        self._busy: dict[bytes, _BusyClient] = {}  # of clients with requests under way
         self._under_way = 0  # operations of clients, also those that nobody waits for any more
 
     def peer(self, peer: Peer, request: Request) -> None:
@@ -152,8 +152,8 @@ class RequestServer:
         if type(operation) in SESSION_OPERATIONS:
             self._sessions.take(client, request)
             return
-        asking = self._asking.get(client.routing_id)
-        mine = 0 if asking is None else len(asking.under_way)
+        busy = self._busy.get(client.routing_id)
+        mine = 0 if busy is None else len(busy.under_way)
         if mine >= limits.DOOR_REQUESTS_MAX or self._under_way >= limits.DOOR_REQUESTS_ALL_MAX:
             error = MailboxFull(
                 f"{mine} requests of yours are under way at {self._hub.me.name}, and"
@@ -161,15 +161,15 @@ class RequestServer:
             )
             self._hub.answer(client, results.problem(request.number, error))
             return
-        if asking is None:
-            asking = self._asking[client.routing_id] = _Asking(client)
-            left = partial(self._client_left, asking)
-            asking.unwatch = self._hub.door.clients.watch(client, left)
-        self._begin(asking, request)
+        if busy is None:
+            busy = self._busy[client.routing_id] = _BusyClient(client)
+            left = partial(self._client_left, busy)
+            busy.unwatch = self._hub.door.clients.watch(client, left)
+        self._begin(busy, request)
 
-    def _begin(self, asking: _Asking, request: Request) -> None:
-        work = _UnderWay(asking, request)
-        asking.under_way.add(work)
+    def _begin(self, busy: _BusyClient, request: Request) -> None:
+        work = _OpenRequest(busy, request)
+        busy.under_way.add(work)
         work.task = self._spawn(self._serve_client(work))
         self._under_way += 1
         work.task.add_done_callback(self._one_less)
@@ -180,7 +180,7 @@ class RequestServer:
     def _one_less(self, _: object) -> None:
         self._under_way -= 1
 
-    async def _serve_client(self, work: _UnderWay) -> None:
+    async def _serve_client(self, work: _OpenRequest) -> None:
         try:
             asker = Asker.client_at(self._hub.me.name)
             self._end(work, await self._outcome(work.request, asker))
@@ -191,28 +191,28 @@ class RequestServer:
             self._end(work, [results.problem(work.request.number, stopping)])
             raise
 
-    def _end(self, work: _UnderWay, outbound: Outbound) -> None:
+    def _end(self, work: _OpenRequest, outbound: Outbound) -> None:
         """Answer, unless that was done or nobody is there; the client's slot is free again."""
-        asking = work.asking
-        if work not in asking.under_way:
+        busy = work.busy
+        if work not in busy.under_way:
             return
-        asking.under_way.discard(work)
+        busy.under_way.discard(work)
         if work.timer is not None:
             work.timer.cancel()
-        if not asking.under_way:
-            asking.unwatch()
-            self._asking.pop(asking.client.routing_id, None)
+        if not busy.under_way:
+            busy.unwatch()
+            self._busy.pop(busy.client.routing_id, None)
         for each in outbound:
-            self._hub.answer(asking.client, each)
+            self._hub.answer(busy.client, each)
 
-    def _expire(self, work: _UnderWay) -> None:
+    def _expire(self, work: _OpenRequest) -> None:
         self._end(work, [self._late(work.request)])
         work.cut()
 
-    def _client_left(self, asking: _Asking) -> None:
+    def _client_left(self, busy: _BusyClient) -> None:
         """Nobody waits any more for what the client has asked."""
-        self._asking.pop(asking.client.routing_id, None)
-        under_way, asking.under_way = asking.under_way, set()
+        self._busy.pop(busy.client.routing_id, None)
+        under_way, busy.under_way = busy.under_way, set()
         for work in under_way:
             if work.timer is not None:
                 work.timer.cancel()

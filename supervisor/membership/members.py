@@ -45,7 +45,7 @@ class MembershipUser(Protocol):
     def on_members(self) -> None:
         """The membership changed."""
 
-    def on_member(self, name: str) -> None:
+    def on_node(self, name: str) -> None:
         """The node of that name came into the view, or is out of it."""
 
     def on_out_of_view(self, peer: Peer) -> None:
@@ -199,13 +199,13 @@ class Members:
         self.clocks.pop(node.name, None)
         self.stuck.discard(node.name)
         self._tell(NodeOutOfView(node, why))
-        self._user.on_member(node.name)
+        self._user.on_node(node.name)
 
     def _enter_view(self, peer: Peer) -> None:
         peer.out_of_view = ""
         self._out_of_view.pop(peer.node, None)
         self._tell(NodeUp(peer.node, peer.hello.role))
-        self._user.on_member(peer.node.name)
+        self._user.on_node(peer.node.name)
 
     def on_group_trace(self, event: str, fields: dict[str, object]) -> None:
         """News of the engine: suspicions above all."""

@@ -142,7 +142,7 @@ def test_asks_that_never_end_end_at_their_timeout_and_leave_their_places(
             visitor.ask(PLACES + 1, RUNTIME)
             assert isinstance(await visitor.answer(PLACES + 1), Answer)
             await until(lambda: waiting(node) == 0)
-            assert node.requests._asking == {}
+            assert node.requests._busy == {}
 
     asyncio.run(story())
 
@@ -162,13 +162,13 @@ def test_an_ask_without_a_limit_lasts_as_long_as_its_client(
             await until(lambda: node.requests._under_way == PLACES + 1)
             goes.close()
             await until(lambda: node.requests._under_way == 1)
-            assert len(node.requests._asking) == 1
+            assert len(node.requests._busy) == 1
             stays.ask(2, WAIT, SOON_S)  # later than it came
             await stays.problem(2)
             await until(lambda: node.requests._under_way == 1)
             stays.close()
             await until(lambda: waiting(node) == 0)
-            assert node.requests._asking == {}
+            assert node.requests._busy == {}
 
     asyncio.run(story())
 
