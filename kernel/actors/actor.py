@@ -1,4 +1,4 @@
-"""What a user derives from and decorates with: Actor and action.
+"""Actor and action: what a user derives from and decorates with.
 
 An actor object is touched by its dispatcher only, one message at a time. What the runtime keeps of
 it lies in its cell, so that nothing a user names can collide with it.
@@ -142,7 +142,7 @@ class ActorCell(Protocol):
         ...
 
 
-current_cell: ContextVar[ActorCell | None] = ContextVar("zactor_birth", default=None)
+current_cell: ContextVar[ActorCell | None] = ContextVar("zactor_current_cell", default=None)
 
 """The cell whose actor is being made; the first actor object made takes it."""
 
@@ -187,7 +187,7 @@ class Actor:
             mailbox_policy=old.mailbox_policy if mailbox_policy is None else mailbox_policy,
         )
         if "doAction" in cls.__dict__ and "do_action" not in cls.__dict__:
-            cls.do_action = cls.doAction  # type: ignore[method-assign]  # the seed's spelling
+            cls.do_action = cls.doAction  # type: ignore[method-assign]  # as below
         cls.__zactor_whole__ = cls.do_action is not Actor.do_action
         cls.__zactor_actions__ = _actions(cls)
 
@@ -298,7 +298,7 @@ class Actor:
             self.__dict__["_Actor__log"] = log
         return log
 
-    # The seed's spellings.
+    # The same in camelCase.
     def sendSignal(self, name: str, *args: Any) -> None:
         """The same as `send_signal`."""
         self.send_signal(name, *args)

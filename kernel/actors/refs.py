@@ -1,4 +1,4 @@
-"""What stands for an actor elsewhere: Ref, its Calls, and the Reply that an ask ends with.
+"""Refs: what stands for an actor elsewhere, by its name, and the Calls of its actions.
 
 A Ref is a name and a gateway: whoever can carry calls to actors (an actor's cell, a Kernel, a
 client of a cluster) is a gateway, so the same Ref serves them all. Refs travel by name and take the

@@ -1,4 +1,4 @@
-"""What user code raised, made fit to be shown and handed on: even its error's own code may fail."""
+"""User errors, made fit to be shown and handed on: even the code of an error may fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an actor is made from."""
+"""Blueprint: what an actor is made from."""
 
 from __future__ import annotations
 

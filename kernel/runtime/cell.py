@@ -196,7 +196,7 @@ class Cell(Sender):
             MailboxFull: it is full and its policy is to refuse the sender.
         """
         if not isinstance(message, tuple) and message.sig:
-            self.host.outcomes.note_accept(message.sig, message.sender, self.name)
+            self.host.outcomes.trace_accept(message.sig, message.sender, self.name)
         self.put(message, sender)
 
     def put(self, message: AnyEnvelope, sender: Sender | None) -> None:
@@ -362,7 +362,7 @@ class Cell(Sender):
             self.busy("", None)
 
     def busy(self, action: str, task: asyncio.Task[Any] | None) -> None:
-        """Note what is being awaited, for `look` and for a stop at once; "" is nothing."""
+        """Note what is being awaited, for reports and for a stop at once; "" is nothing."""
         self.action = action
         self.busy_since = time.monotonic() if action else 0.0
         self.task = task
@@ -373,7 +373,7 @@ class Cell(Sender):
         args: Any = message.args
         kwargs = message.kwargs
         if message.sig:
-            host.outcomes.note_handle(message.sig, message.sender, self.name)
+            host.outcomes.trace_handle(message.sig, message.sender, self.name)
         if message.shared_payload is not None:
             self._taken(message.shared_payload)
             try:

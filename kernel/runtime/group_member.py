@@ -213,7 +213,7 @@ class Member(QueuedSessionUser):
     # -- from the host -----------------------------------------------------------------------
     def on_message(self, data: GroupData, transitional: bool) -> None:
         """A message to a group of the actor, or to itself."""
-        self._shared.session_queue.look()
+        self._shared.session_queue.recheck()
         if self._cell.is_leaving:
             self._session.consumed(1)
             return

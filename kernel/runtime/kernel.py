@@ -277,7 +277,7 @@ class Kernel:
             self._closed = True
             self._runtime.abandon()
 
-    # The seed's spellings.
+    # The same in camelCase.
     reactInteraction = react_interaction
     removeInteraction = remove_interaction
     sendSignal = send_signal

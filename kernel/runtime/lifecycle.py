@@ -149,7 +149,7 @@ async def _begin_later(
 def _begun(cell: LivingCell, started: Future[None]) -> None:
     with cell.host.lock:
         cell.phase = Phase.RUNNING if cell.ending is None else Phase.STOPPING
-    cell.host.outcomes.note("actor_up", {"actor": cell.name, "inc": cell.uid})
+    cell.host.outcomes.trace_event("actor_up", {"actor": cell.name, "inc": cell.uid})
     started.set_result(None)
     cell.after()
 
@@ -275,7 +275,7 @@ def _ended(cell: LivingCell, ending: Ending, error: BaseException | None) -> Non
     if error is not None:
         ending.error = harmless(error)
         cell.host.outcomes.failure(cell, "on_stop", error)
-    cell.host.outcomes.note("actor_down", {"actor": cell.name, "inc": cell.uid})
+    cell.host.outcomes.trace_event("actor_down", {"actor": cell.name, "inc": cell.uid})
     _down(cell, ending.reason)
 
 

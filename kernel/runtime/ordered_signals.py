@@ -142,7 +142,7 @@ class OrderedSignals(QueuedSessionUser, Listener):
 
     def on_message(self, message: GroupData, transitional: bool) -> None:
         """A signal, of any node, at its place in the order."""
-        self._groups.session_queue.look()
+        self._groups.session_queue.recheck()
         origin = self._origins.get(message.sender)
         if origin is None:
             origin = self._origins[message.sender] = _Origin(self, message.sender)

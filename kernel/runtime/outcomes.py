@@ -72,22 +72,22 @@ class Outcomes:
         """The id of a signal of this node in traces; "" where there are none."""
         return "" if self.trace is None else f"{self.node}#{number}"
 
-    def note(self, event: str, fields: dict[str, Any]) -> None:
+    def trace_event(self, event: str, fields: dict[str, Any]) -> None:
         """Write one event."""
         if self.trace is not None:
             self.trace(event, fields)
 
-    def note_accept(self, sig: str, sender: str, target: str) -> None:
+    def trace_accept(self, sig: str, sender: str, target: str) -> None:
         """A signal was taken from its sender."""
         if sig and self.trace is not None:
             self.trace("accept", {"sig": sig, "from": sender, "to": target})
 
-    def note_handle(self, sig: str, sender: str, target: str) -> None:
+    def trace_handle(self, sig: str, sender: str, target: str) -> None:
         """An action begins to handle a signal."""
         if sig and self.trace is not None:
             self.trace("handle", {"sig": sig, "from": sender, "to": target})
 
-    def note_dead(self, sig: str, sender: str, target: str, reason: str) -> None:
+    def trace_dead(self, sig: str, sender: str, target: str, reason: str) -> None:
         """Nobody will handle a signal."""
         if sig and self.trace is not None:
             fields = {"sig": sig, "from": sender, "to": target, "reason": reason}
@@ -105,7 +105,7 @@ class Outcomes:
         sig: str = "",
     ) -> None:
         """Keep a dead letter of a signal from this node."""
-        self.note_dead(sig, sender, target, reason)
+        self.trace_dead(sig, sender, target, reason)
         self._dead_letter(
             DeadLetter(
                 sender=sender,
@@ -152,7 +152,7 @@ class Outcomes:
             self.bounce(port, receiver.uid, shared.sender, shared.number, message.action, reason)
         else:
             if isinstance(error, MailboxFull):
-                self.note_dead(message.sig, message.sender, receiver.name, reason)
+                self.trace_dead(message.sig, message.sender, receiver.name, reason)
                 raise error
             self.dead(message.sender, receiver.name, message.action, reason, sig=message.sig)
 

@@ -191,13 +191,15 @@ class Remoting:
         assert place.port is not None, place
         outcomes = self._outcomes
         number = next(outcomes.numbers)
-        sig = outcomes.sig(number)
-        outcomes.note_accept(sig, name, place.name)
+        sig = ""
+        if outcomes.trace is not None:
+            sig = outcomes.sig(number)
+            outcomes.trace_accept(sig, name, place.name)
         signal = Signal((place.uid,), sender, number, action, payload)
         try:
             place.port.put(Bulky(signal, buffers) if buffers else signal)
         except MailboxFull as error:
-            outcomes.note_dead(sig, name, place.name, str(error))
+            outcomes.trace_dead(sig, name, place.name, str(error))
             raise
 
     def fail_pending(self, port: PeerPort | None, error_of: Callable[[str], ZactorError]) -> None:

@@ -209,7 +209,7 @@ class Route(Emitter[...]):
                 refused.append(str(error))
         for port, uids, names in legs.remotes:
             for name in names:
-                outcomes.note_accept(sig, self.emitter, name)
+                outcomes.trace_accept(sig, self.emitter, name)
             payload, buffers = parts_of(body)
             item = Signal(uids, self._sender.uid, number, self.action, payload)
             try:
@@ -217,7 +217,7 @@ class Route(Emitter[...]):
             except MailboxFull as error:
                 refused.append(str(error))
                 for name in names:
-                    outcomes.note_dead(sig, self.emitter, name, str(error))
+                    outcomes.trace_dead(sig, self.emitter, name, str(error))
             else:
                 if sender is not None and port.congested:
                     sender.mute_until(port)
@@ -227,7 +227,7 @@ class Route(Emitter[...]):
             except MailboxFull as error:
                 refused.append(str(error))
         for name, why in legs.missing:
-            outcomes.note_accept(sig, self.emitter, name)
+            outcomes.trace_accept(sig, self.emitter, name)
             outcomes.dead(self.emitter, name, self.action, why, number=number, sig=sig)
         if refused:
             raise MailboxFull("; ".join(refused))
@@ -248,12 +248,12 @@ class Route(Emitter[...]):
         outcomes = self._host.outcomes
         way = self._host.in_order()
         for name in names:
-            outcomes.note_accept(sig, self.emitter, name)
+            outcomes.trace_accept(sig, self.emitter, name)
         try:
             way.put(submit)
         except MailboxFull as error:
             for name in names:
-                outcomes.note_dead(sig, self.emitter, name, str(error))
+                outcomes.trace_dead(sig, self.emitter, name, str(error))
             raise
         if sender is not None and way.congested:
             sender.mute_until(way)

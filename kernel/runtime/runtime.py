@@ -369,7 +369,7 @@ class Runtime:
         sig = outcomes.sig(next(outcomes.numbers)) if outcomes.trace is not None else ""
         message = Envelope(action, args, kwargs, sender=name, sig=sig)
         if place is None:
-            outcomes.note_accept(sig, name, actor)
+            outcomes.trace_accept(sig, name, actor)
             outcomes.dead(name, actor, action, f"no such actor: {actor}", sig=sig)
         else:
             self._put_here(place, message, sender)
@@ -434,7 +434,7 @@ class Runtime:
         if message.asker is not None:
             message.asker.set_error(NotDelivered(reason))
         else:
-            self.outcomes.note_accept(message.sig, message.sender, place.name)
+            self.outcomes.trace_accept(message.sig, message.sender, place.name)
             self.outcomes.dead(message.sender, place.name, message.action, reason, sig=message.sig)
 
     def _wait(self, reply: Reply[Any], timeout: float | None) -> None:

@@ -168,8 +168,8 @@ class SessionQueue:
             self._post(self.turn)
 
     # -- a turn ------------------------------------------------------------------------------
-    def look(self) -> None:
-        """Something came in: this node may be behind, so that nobody may wait for room."""
+    def recheck(self) -> None:
+        """Something came in: this node may be behind, and then nobody may wait for room."""
         if self._when_free and not self.congested:
             self._release()
 
@@ -229,7 +229,7 @@ class SessionQueue:
                 self._refuse(session, NotDelivered(f"{session.name} has stopped"))
             elif session.opened is not None or self._is_opened(session):
                 self._serve(session)
-        self.look()
+        self.recheck()
         if self._when_free:
             self._rest(self._get_host())
 

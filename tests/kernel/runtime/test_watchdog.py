@@ -53,6 +53,26 @@ def test_an_action_that_blocks_the_shared_loop_is_named_once(
     assert line["seconds"] >= 0.02
 
 
+def test_an_action_that_blocks_inside_of_the_runtime_is_named_all_the_same(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Leaver(Actor):
+        @action
+        def leave(self) -> None:
+            self.stop()  # needs the runtime's lock
+
+    logged = Logged()
+    monkeypatch.setattr(watchdog, "log", logged)
+    ref = world.spawn(Leaver, "l")
+    dog = Watchdog(world.runtime.shared, warning_s=0.02)
+    dog.start()
+    with world.runtime.lock:
+        ref.leave.tell()
+        assert logged.warned.wait(DEADLINE_S)
+    dog.close()
+    assert logged.lines[0]["action"] == "leave"
+
+
 def test_a_loop_that_waits_is_not_blocked(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import asyncio
 
