@@ -39,21 +39,14 @@ if TYPE_CHECKING:
 
 
 A = TypeVar("A", bound="Actor")
-
 P = ParamSpec("P")
-
 R = TypeVar("R")
-
 T = TypeVar("T")
 
-
 Dispatcher = Literal["shared", "thread"]
-
 MailboxPolicy = Literal["block", "reject", "drop_oldest", "drop_newest"]
 
-
 _DISPATCHERS = ("shared", "thread")
-
 _POLICIES = ("block", "reject", "drop_oldest", "drop_newest")
 
 
@@ -143,7 +136,6 @@ class ActorCell(Protocol):
 
 
 current_cell: ContextVar[ActorCell | None] = ContextVar("zactor_current_cell", default=None)
-
 """The cell whose actor is being made; the first actor object made takes it."""
 
 

@@ -17,9 +17,7 @@ from zactor.kernel.errors import ConfigError, NotReachable
 from zactor.kernel.homes import at_home
 
 P = ParamSpec("P")
-
 R = TypeVar("R")
-
 T = TypeVar("T")
 
 
@@ -43,7 +41,6 @@ class Gateway(Protocol):
 
 
 GATEWAY: ContextVar[Gateway | None] = ContextVar("zactor_gateway", default=None)
-
 """The gateway that refs take when they are unpickled here; in an actor's code its own cell."""
 
 

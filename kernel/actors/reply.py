@@ -18,9 +18,7 @@ R = TypeVar("R")
 
 log = structlog.get_logger()
 
-
 _End = tuple[Any, Callable[[Any], Any] | None, BaseException | None]
-
 """How a Reply ended: with a value, which may have to be converted first, or with an error."""
 
 

@@ -105,7 +105,7 @@ class SharedLoop:
             self._awake = True
             self.post(self._slice)
 
-    def post(self, call: Callable[[], None]) -> None:
+    def post(self, call: Callable[[], object]) -> None:
         """Have `call()` done on the loop. Threads: called by any."""
         if asyncio._get_running_loop() is self.loop:
             self.loop.call_soon(call)
@@ -125,10 +125,7 @@ class SharedLoop:
 
     def later(self, delay_s: float, call: Callable[[], object]) -> None:
         """Have `call()` done on the loop after a while. Threads: called by any."""
-        self.post(lambda: self._call_later(delay_s, call))
-
-    def _call_later(self, delay_s: float, call: Callable[[], object]) -> None:
-        self.loop.call_later(delay_s, call)
+        self.post(lambda: self.loop.call_later(delay_s, call))
 
     def is_here(self) -> bool:
         """Whether the caller runs inside this loop."""
@@ -346,12 +343,8 @@ class ActorThread:
 
     def start_cell(self, begin: Callable[[], None]) -> None:
         """Start the thread, which makes the actor by `begin`."""
-        self.thread = threading.Thread(
-            target=self._run,
-            args=(begin,),
-            name=f"zactor-actor-{self._cell.name}",
-            daemon=True,
-        )
+        name = f"zactor-actor-{self._cell.name}"
+        self.thread = threading.Thread(target=self._run, args=(begin,), name=name, daemon=True)
         self.thread.start()
 
     def _run(self, begin: Callable[[], None]) -> None:

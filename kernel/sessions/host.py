@@ -44,7 +44,6 @@ WriteLine = Callable[[str, dict[str, Any]], None]
 GROUP_ITEMS = frozenset((*get_args(EngineMessage), GroupHeartbeat, GroupBulk))
 """Types of the items of a link that are the engine's."""
 
-
 MAY_BE_LONG = (Accept, Sync, Ready, Install, Want)
 
 

@@ -22,9 +22,8 @@ FUNCTION_LINES_MAX = 60
 ONE_IDEA: dict[str, str] = {
     "kernel/actors/actor.py": "what an author derives from, whole",
     "kernel/link/link.py": "one machine",
-    "kernel/runtime/cell.py": "one actor as the runtime keeps it",
-    "kernel/runtime/dispatcher.py": "one interface and its two forms, which share how they end",
-    "kernel/runtime/runtime.py": "one list of what runs actors, with its small calls",
+    "kernel/runtime/cell.py": "one class: an actor with its mailbox",
+    "kernel/runtime/runtime.py": "one face of its parts",
     "kernel/sessions/host.py": "one shell round one engine",
     "kernel/transport/hub.py": "one owner of all sockets",
     "supervisor/kb/knowledge_base.py": "one face of a replica",
