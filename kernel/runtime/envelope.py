@@ -96,7 +96,7 @@ class Envelope(msgspec.Struct, eq=False, frozen=True, gc=False):
     action: str
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] | None = None
-    asker: Any = None  # Asker | None; None: a signal or a tell
+    asker: Asker | None = None  # None: a signal or a tell
     shared_payload: SharedPayload | None = None  # None: args and kwargs are the arguments
     sender: str = ""  # name, where it is an actor of this node
     sig: str = ""  # its id in traces, where there are any

@@ -193,10 +193,10 @@ class Route(Emitter[...]):
     ) -> int:
         outcomes = self._host.outcomes
         refused: list[str] = []
-        is_numbered = legs.remotes or legs.ordered or outcomes.trace is not None
-        number = next(outcomes.numbers) if is_numbered else 0
+        is_traced = outcomes.trace is not None
+        number = next(outcomes.numbers) if legs.remotes or legs.ordered or is_traced else 0
         ordered = self._make_ordered(legs, number, whole) if legs.ordered else ()
-        sig = outcomes.sig(number)
+        sig = outcomes.sig(number) if is_traced else ""
         for cell in legs.cells:
             message: AnyEnvelope = (self.action, args, self.emitter)
             if sig or shared_payload is not None:
@@ -208,8 +208,9 @@ class Route(Emitter[...]):
             except MailboxFull as error:
                 refused.append(str(error))
         for port, uids, names in legs.remotes:
-            for name in names:
-                outcomes.trace_accept(sig, self.emitter, name)
+            if is_traced:
+                for name in names:
+                    outcomes.trace_accept(sig, self.emitter, name)
             payload, buffers = parts_of(body)
             item = Signal(uids, self._sender.uid, number, self.action, payload)
             try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from room_nodes import BURST, HELD, MANY, PATIENCE_S, Node, cell_of, running, until, warm_up
+from session_nodes import BURST, HELD, MANY, PATIENCE_S, Node, cell_of, running, until, warm_up
 
 from zactor import Actor, Service, action, signal
 

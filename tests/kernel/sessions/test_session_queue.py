@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from room_nodes import BURST, HELD, MANY, PATIENCE_S, cell_of, running, until, warm_up
+from session_nodes import BURST, HELD, MANY, PATIENCE_S, cell_of, running, until, warm_up
 
 from zactor import Actor, GroupMessage, MembershipMessage, action
 from zactor.kernel import limits
