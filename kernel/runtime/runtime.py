@@ -71,7 +71,7 @@ class Runtime:
         """Args:
         policy: "pickle", or "data": between nodes only plain data travels.
         dead_letter: called for every signal that nobody will handle. Threads: by any.
-        trace: called for every event of INVARIANTS.md's log; None costs nothing.
+        trace: called for every event of the trace log; None costs nothing. Threads: by any.
         failed: called with actor, action and error when an action raised.
         ended: called when an actor stopped by itself, with its blueprint and the reason.
         """
