@@ -17,8 +17,10 @@ from zactor.kernel.errors import RemoteProtocolError
 from zactor.kernel.groups import events
 from zactor.kernel.groups.effects import Effect, Publish, Send, ViewInstalled
 from zactor.kernel.groups.failure_detector import FailureDetector
+from zactor.kernel.groups.flow_control import Flow
 from zactor.kernel.groups.multicast import ViewMulticast
 from zactor.kernel.groups.recovery import make_schedule
+from zactor.kernel.groups.sessions import Sessions
 from zactor.kernel.groups.settings import Settings
 from zactor.kernel.groups.validation import check_ballot, check_packet
 from zactor.kernel.groups.view_agreement import Phase, ViewAgreement
@@ -58,7 +60,11 @@ class Engine:
         self.settings = settings if settings is not None else Settings()
         view = first_view(me)
         self.detector = FailureDetector(me, self.settings, now_ms)
-        self.multicast = ViewMulticast(me, view, self.settings, now_ms)
+        self._sessions = Sessions(self.settings)
+        self._flow = Flow(self.settings)
+        self.multicast = ViewMulticast(
+            me, view, self.settings, now_ms, sessions=self._sessions, flow=self._flow
+        )
         self.membership = ViewAgreement(me, view, self.settings, self._report, now_ms)
         self._now_ms = now_ms
         self._effects: list[Effect] = []
@@ -83,12 +89,12 @@ class Engine:
     @property
     def last_number(self) -> int:
         """Number of the last message that a session submitted, joins and leaves included."""
-        return self.multicast.last_number
+        return self._sessions.number
 
     @property
     def deadline_ms(self) -> int:
         """When `step(Tick())` has something to do."""
-        if self.multicast.has_submissions:
+        if self._flow.has_news:
             return self._now_ms
         due_ms = self._heartbeat_ms
         membership_ms = self.membership.due_ms
@@ -129,7 +135,7 @@ class Engine:
             LocalProtocolError, MailboxFull: as `step`; nothing changed.
         """
         if not self._has_stopped:
-            self.multicast.submit(event)
+            self._flow.add(self._sessions.submit(event))
 
     def _dispatch(self, event: events.Event) -> None:
         match event:

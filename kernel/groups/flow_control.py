@@ -64,6 +64,7 @@ class Flow:
         self._queue: deque[Draft] = deque()
         self._loose: deque[Draft] = deque()  # RELIABLE: waits for credit only
         self._unreliable: deque[Draft] = deque()  # leaves at once or never
+        self.has_news = False  # something was added since the last pump
         self.waiting = 0  # messages that have no place yet
         self._bytes = 0  # of them
         self._sizes: deque[tuple[int, int]] = deque()  # own packets beyond the stable line
@@ -85,6 +86,7 @@ class Flow:
         """
         if item.service is Service.UNRELIABLE:
             self._put(self._unreliable, item, size_of(item))
+            self.has_news = True
             return
         size, settings = size_of(item), self._settings
         queue = self._loose if item.service is Service.RELIABLE else self._queue
@@ -100,6 +102,7 @@ class Flow:
             )
         self.waiting += 1
         self._bytes += size
+        self.has_news = True
 
     def _put(self, queue: deque[Draft], item: GroupItem, size: int) -> None:
         if not (queue and queue[-1].takes(item, size, self._settings)):

@@ -50,13 +50,22 @@ from zactor.kernel.messages.views import View
 class ViewMulticast:
     """One node's messages."""
 
-    def __init__(self, me: NodeId, view: View, settings: Settings, now_ms: int) -> None:
+    def __init__(
+        self,
+        me: NodeId,
+        view: View,
+        settings: Settings,
+        now_ms: int,
+        *,
+        sessions: Sessions,
+        flow: Flow,
+    ) -> None:
+        """Begin in `view`; what `sessions` submit is put into `flow` by the engine."""
         self.me = me
         self._settings = settings
-        self._sessions = Sessions(settings)
-        self._flow = Flow(settings)
+        self._sessions = sessions
+        self._flow = flow
         self.groups = Groups(me, view.id)  # the map of this node; to look at only
-        self.has_submissions = False  # some wait for the next pump
         self._unconsumed = 0  # deliveries that the sessions haven't got through
         self._unconsumed_bytes = 0  # of their payloads
         self._consumed = 0  # over this node's life
@@ -84,11 +93,6 @@ class ViewMulticast:
         return min((due for due in dues if due is not None), default=1 << 62)  # or never
 
     @property
-    def last_number(self) -> int:
-        """Number of the last message."""
-        return self._sessions.number
-
-    @property
     def waiting(self) -> int:
         """Messages without a place."""
         return self._flow.waiting
@@ -109,11 +113,6 @@ class ViewMulticast:
         return self._order.line, tuple(streams), self._consumed
 
     # -- events of sessions ------------------------------------------------------------------
-    def submit(self, event: events.Submit) -> None:
-        """Queue a message. Raises: as Sessions.submit and Flow.add."""
-        self._flow.add(self._sessions.submit(event))
-        self.has_submissions = True
-
     def session(
         self, event: events.Join | events.Leave | events.SessionOpened | events.SessionClosed
     ) -> None:
@@ -158,7 +157,7 @@ class ViewMulticast:
     def pump(self, now_ms: int, is_frozen: bool) -> list[Effect]:
         """Send what credits and tickets allow. A frozen node sends nothing."""
         flow = self._flow
-        self.has_submissions = False
+        flow.has_news = False
         effects: list[Effect] = []
         while flow.waiting and not is_frozen:
             draft = flow.next_loose() or flow.next_fifo()
