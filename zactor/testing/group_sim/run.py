@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from zactor.kernel.errors import LocalProtocolError, MailboxFull
@@ -15,6 +14,7 @@ from zactor.kernel.groups.trace import message_id
 from zactor.kernel.messages.service import Service
 from zactor.testing.group_sim.cluster import Cluster, SimNode
 from zactor.testing.group_sim.faults import Faults, draw_faults
+from zactor.testing.group_sim.faulty_run import FaultyRun
 from zactor.testing.group_sim.history import Line
 
 HEALED_MS = 14_000.0  # hold-down of the simulated nodes, then ALONE and a few attempts
@@ -73,29 +73,25 @@ def draw_plan(seed: int) -> Plan:
     )
 
 
-class Run:
-    """A cluster with a workload and faults."""
+class Run(FaultyRun[Cluster]):
+    """A cluster with sessions that join, leave and send."""
 
     def __init__(self, plan: Plan) -> None:
+        chance = random.Random(plan.seed * 7_919 + 1)
+        cluster = Cluster(chance, plan.faults, plan.settings)
+        names = [f"n{index + 1}" for index in range(plan.node_count)]
+        super().__init__(cluster, names, chance, plan.faults, plan.sends_per_s)
         self.plan = plan
-        self._chance = random.Random(plan.seed * 7_919 + 1)
-        self.cluster = Cluster(self._chance, plan.faults, plan.settings)
-        self._names = [f"n{index + 1}" for index in range(plan.node_count)]
-        self._healed = False
         self._sessions: dict[str, dict[str, set[str]]] = {}  # node -> session -> groups
         self._counter = itertools.count(1)
 
     def play(self) -> list[Line]:
         """The whole run; returns its log."""
-        cluster, plan = self.cluster, self.plan
-        for name in self._names:
-            cluster.after(self._chance.uniform(0, 500), lambda name=name: self._start(name))  # type: ignore[misc] # bound now
-        self._fault_clocks()
-        cluster.run_ms(plan.faulty_ms)
-        self._heal()
+        cluster = self.cluster
+        self._play_faults(self.plan.faulty_ms)
         cluster.run_ms(HEALED_MS / 2)
         for name in cluster.live:
-            self._burst(cluster.nodes[name])
+            self._act(cluster.nodes[name])
         cluster.run_ms(HEALED_MS / 2)
         return cluster.lines
 
@@ -109,119 +105,27 @@ class Run:
         self._sessions[name] = {}
         self._workload(node)
 
-    def _heal(self) -> None:
-        cluster = self.cluster
-        self._healed = True
-        cluster.network.faults = self.plan.faults.calm()
-        for name in cluster.live:
-            node = cluster.nodes[name]
-            node.reads_per_s = 0.0
-            if node.paused:
-                cluster.resume(name)
-        cluster.heal_all()
-
     # -- faults ------------------------------------------------------------------------------
     def _fault_clocks(self) -> None:
         faults = self.plan.faults
         self._repeat(faults.crashes, self._crash)
         self._repeat(faults.stops, self._stop)
-        self._repeat(faults.pauses, lambda: self._still(self.cluster.pause))
-        self._repeat(faults.hangs, lambda: self._still(self.cluster.hang))
-        self._repeat(faults.partitions, self._partition)
-        self._repeat(faults.one_way_cuts, self._one_way)
-        self._repeat(faults.bridges, self._bridge)
-        self._repeat(faults.breaks, self._break)
-
-    def _repeat(self, per_s: float, call: Callable[[], None]) -> None:
-        if not per_s:
-            return
-
-        def fire() -> None:
-            if not self._healed:
-                call()
-                self._repeat(per_s, call)
-
-        self.cluster.after(self._chance.expovariate(per_s) * 1_000, fire)
-
-    def _some(self, count: int) -> list[str]:
-        live = self.cluster.live
-        return self._chance.sample(live, count) if len(live) >= count else []
-
-    def _crash(self) -> None:
-        for name in self._some(1):
-            refused = self._chance.random() < self.plan.faults.refused
-            self.cluster.crash(name, refused)
-            self._come_back(name)
+        self._repeat(faults.pauses, lambda: self._freeze(self.cluster.pause))
+        self._repeat(faults.hangs, lambda: self._freeze(self.cluster.hang))
+        self._network_clocks(lambda: self._split(self._chance.choice((2, 2, 3))))
 
     def _stop(self) -> None:
-        for name in self._some(1):
+        if name := self._some():
             self.cluster.stop(name)
             self._come_back(name)
 
-    def _come_back(self, name: str) -> None:
-        if self._chance.random() < 0.85:
-            delay = self._chance.uniform(1, self.plan.faults.restart_ms_max)
-            self.cluster.after(delay, lambda: self._start(name))
-
-    def _still(self, stand: Callable[[str], None]) -> None:
-        for name in self._some(1):
-            node = self.cluster.nodes[name]
-            if node.paused:
-                continue
-            stand(name)
-
-            def resume(node: SimNode = node) -> None:
-                if node.paused and self.cluster.nodes.get(node.id.name) is node:
-                    self.cluster.resume(node.id.name)
-
-            self.cluster.after(self._chance.uniform(1, self.plan.faults.pause_ms_max), resume)
-
-    def _separate(self, pairs: list[tuple[str, str]], ms: float) -> None:
-        for source, target in pairs:
-            self.cluster.cut(source, target)
-
-        def heal() -> None:
-            if not self._healed:
-                for source, target in pairs:
-                    self.cluster.heal(source, target)
-
-        self.cluster.after(ms, heal)
-
-    def _partition(self) -> None:
-        parts = self._chance.choice((2, 2, 3))
-        of = {name: self._chance.randrange(parts) for name in self._names}
-        pairs = [(a, b) for a, b in itertools.permutations(self._names, 2) if of[a] != of[b]]
-        self._separate(pairs, self._chance.uniform(50, self.plan.faults.heal_ms_max))
-
-    def _one_way(self) -> None:
-        source, target = self._chance.sample(self._names, 2)
-        self._separate([(source, target)], self._chance.uniform(50, self.plan.faults.heal_ms_max))
-
-    def _bridge(self) -> None:
-        one, other = self._chance.sample(self._names, 2)
-        pairs = [(one, other), (other, one)]
-        self._separate(pairs, self._chance.uniform(50, self.plan.faults.heal_ms_max))
-
-    def _break(self) -> None:
-        one, other = self._chance.sample(self._names, 2)
-        self._separate([(one, other), (other, one)], self._chance.uniform(5, 400))
-
     # -- workload ----------------------------------------------------------------------------
-    def _workload(self, node: SimNode) -> None:
-        def go() -> None:
-            if self._healed or self.cluster.nodes.get(node.id.name) is not node:
-                return
-            if not node.paused:
-                self._burst(node)
-            self._workload(node)
-
-        self.cluster.after(self._chance.expovariate(self.plan.sends_per_s) * 1_000, go)
-
-    def _burst(self, node: SimNode) -> None:
-        for _ in range(self._chance.randint(1, self.plan.burst_max)):
-            self._act(node)
-
     def _act(self, node: SimNode) -> None:
+        """A burst: its sessions do several things."""
+        for _ in range(self._chance.randint(1, self.plan.burst_max)):
+            self._act_once(node)
+
+    def _act_once(self, node: SimNode) -> None:
         """One session does one thing."""
         chance, sessions = self._chance, self._sessions[node.id.name]
         if not sessions or (len(sessions) < 3 and chance.random() < 0.1):

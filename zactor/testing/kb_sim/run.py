@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from zactor.kernel import limits as config
@@ -17,6 +16,7 @@ from zactor.kernel.messages.knowledge import Transaction
 from zactor.kernel.replication.effects import Decided
 from zactor.testing.group_sim.cluster import SimNode
 from zactor.testing.group_sim.faults import Faults, draw_faults
+from zactor.testing.group_sim.faulty_run import FaultyRun
 from zactor.testing.group_sim.history import Line
 from zactor.testing.kb_sim.cluster import TICK_MS, KbCluster
 
@@ -97,16 +97,15 @@ def draw_plan(seed: int) -> KbPlan:
     )
 
 
-class KbRun:
-    """A cluster with a workload and faults."""
+class KbRun(FaultyRun[KbCluster]):
+    """A cluster whose nodes change and read facts."""
 
     def __init__(self, plan: KbPlan) -> None:
+        chance = random.Random(plan.seed * 7_919 + 3)
+        cluster = KbCluster(chance, plan.faults, plan.settings, dict(plan.roles))
+        super().__init__(cluster, list(plan.roles), chance, plan.faults, plan.changes_per_s)
         self.plan = plan
-        self._chance = random.Random(plan.seed * 7_919 + 3)
-        self.cluster = KbCluster(self._chance, plan.faults, plan.settings, dict(plan.roles))
         self.cluster.on_broken = self._broken
-        self._names = list(plan.roles)
-        self._healed = False
         self._counter = itertools.count(1)
         self._held: dict[str, str] = {}  # key -> a value that was seen
         self._has_lost_disk = False
@@ -126,20 +125,13 @@ class KbRun:
         cluster, plan = self.cluster, self.plan
         if self._chance.random() < plan.kb_faults.slow_disks:
             cluster.sync_ms = (0.5, 300.0)
-        for name in self._names:
-            self._later(self._chance.uniform(0, 500), self._start, name)
-        self._fault_clocks()
-        cluster.run_ms(plan.faulty_ms)
-        self._heal()
+        self._play_faults(plan.faulty_ms)
         cluster.run_ms(HEALED_MS - PROBE_MS)
         for name in cluster.live:
             self._submit(name, self._change())
         cluster.run_ms(PROBE_MS)
         self._log_ends()
         return cluster.lines
-
-    def _later(self, ms: float, call: Callable[[str], None], name: str) -> None:
-        self.cluster.after(ms, lambda: call(name))
 
     def _start(self, name: str) -> None:
         if name in self.cluster.nodes:
@@ -162,15 +154,10 @@ class KbRun:
 
     def _heal(self) -> None:
         cluster = self.cluster
-        self._healed = True
-        cluster.network.faults = self.plan.faults.calm()
         cluster.sync_ms = (0.5, 5.0)
         for disk in cluster.disks.values():
             disk.is_full = False
-        for name in cluster.live:
-            if cluster.nodes[name].paused:
-                cluster.resume(name)
-        cluster.heal_all()
+        super()._heal()
         for name in self._names:
             self._start(name)
 
@@ -186,41 +173,17 @@ class KbRun:
     def _fault_clocks(self) -> None:
         faults, kb_faults = self.plan.faults, self.plan.kb_faults
         self._repeat(faults.crashes, self._crash)
-        self._repeat(faults.pauses, self._pause)
-        self._repeat(faults.partitions, self._partition)
-        self._repeat(faults.one_way_cuts, self._one_way)
-        self._repeat(faults.bridges, self._bridge)
-        self._repeat(faults.breaks, self._break)
+        self._repeat(faults.pauses, lambda: self._freeze(self.cluster.pause))
+        self._network_clocks(lambda: self._split(2))
         self._repeat(kb_faults.power_losses, self._lose_power)
         self._repeat(kb_faults.full_disks, self._fill)
         self._repeat(kb_faults.leaves, self._leave)
 
-    def _repeat(self, per_s: float, call: Callable[[], None]) -> None:
-        if not per_s:
-            return
-
-        def fire() -> None:
-            if not self._healed:
-                call()
-                self._repeat(per_s, call)
-
-        self.cluster.after(self._chance.expovariate(per_s) * 1_000, fire)
-
-    def _some(self) -> str:
-        live = self.cluster.live
-        return self._chance.choice(live) if live else ""
-
-    def _crash(self) -> None:
-        if name := self._some():
-            self.cluster.crash(name, self._chance.random() < self.plan.faults.refused)
-            self._come_back(name)
-
     def _come_back(self, name: str) -> None:
         if self.plan.kb_faults.loses_disk and not self._has_lost_disk:
             self._later(3_000.0, self._replace_disk, name)
-        elif self._chance.random() < 0.85:
-            delay = self._chance.uniform(1, self.plan.faults.restart_ms_max)
-            self._later(delay, self._start, name)
+        else:
+            super()._come_back(name)
 
     def _replace_disk(self, name: str) -> None:
         """Take the disk away, if the others can do without: it counts for nobody's majority."""
@@ -271,60 +234,9 @@ class KbRun:
 
         self.cluster.after(self._chance.uniform(5, 300), go)
 
-    def _pause(self) -> None:
-        name = self._some()
-        if not name or self.cluster.nodes[name].paused:
-            return
-        node = self.cluster.nodes[name]
-        self.cluster.pause(name)
-
-        def resume() -> None:
-            if node.paused and self.cluster.nodes.get(name) is node:
-                self.cluster.resume(name)
-
-        self.cluster.after(self._chance.uniform(1, self.plan.faults.pause_ms_max), resume)
-
-    def _separate(self, pairs: list[tuple[str, str]], ms: float) -> None:
-        for source, target in pairs:
-            self.cluster.cut(source, target)
-
-        def heal() -> None:
-            if not self._healed:
-                for source, target in pairs:
-                    self.cluster.heal(source, target)
-
-        self.cluster.after(ms, heal)
-
-    def _partition(self) -> None:
-        of = {name: self._chance.randrange(2) for name in self._names}
-        pairs = [(a, b) for a, b in itertools.permutations(self._names, 2) if of[a] != of[b]]
-        self._separate(pairs, self._chance.uniform(50, self.plan.faults.heal_ms_max))
-
-    def _one_way(self) -> None:
-        source, target = self._chance.sample(self._names, 2)
-        self._separate([(source, target)], self._chance.uniform(50, self.plan.faults.heal_ms_max))
-
-    def _bridge(self) -> None:
-        one, other = self._chance.sample(self._names, 2)
-        pairs = [(one, other), (other, one)]
-        self._separate(pairs, self._chance.uniform(50, self.plan.faults.heal_ms_max))
-
-    def _break(self) -> None:
-        one, other = self._chance.sample(self._names, 2)
-        self._separate([(one, other), (other, one)], self._chance.uniform(5, 400))
-
     # -- workload ----------------------------------------------------------------------------
-    def _workload(self, node: SimNode) -> None:
-        def go() -> None:
-            if self._healed or self.cluster.nodes.get(node.id.name) is not node:
-                return
-            if not node.paused:
-                self._act(node.id.name)
-            self._workload(node)
-
-        self.cluster.after(self._chance.expovariate(self.plan.changes_per_s) * 1_000, go)
-
-    def _act(self, name: str) -> None:
+    def _act(self, node: SimNode) -> None:
+        name = node.id.name
         if self._chance.random() < 0.25:
             self.cluster.read(
                 name, f"r{next(self._counter)}", lambda decided: self._was_read(name, decided)
