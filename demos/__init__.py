@@ -1,4 +1,4 @@
-"""Counter, Gui and the demos of the seed, each a story on real processes."""
+"""Two types of actors, Counter and Gui, and four demos, each a story on real processes."""
 
 # As a bundle, `declareFactory(counter, demos)`, it has a package of its own.
 if __name__ != "zactor.demos" and not __name__.startswith("zactor_bundle_"):

@@ -1,4 +1,4 @@
-"""Counter, as in the seed: `inc` comes in and is counted, `updateVal(n)` goes out; 3 variants."""
+"""Counter: `inc` comes in and is counted, `updateVal(n)` goes out; three variants."""
 
 from __future__ import annotations
 

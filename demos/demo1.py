@@ -1,4 +1,4 @@
-"""Demo 1 of the seed: deploy three actors on two machines and connect them.
+"""Deploy three actors on two machines and connect them: demo 1.
 
 n1 hosts g1 and c1, n2 hosts g2. g1, g2 -> c1: a press of either button counts. c1 -> g2: g2
 shows it.

@@ -1,4 +1,4 @@
-"""Demo 2 of the seed: the node of c1 fails, and the rest goes on with clean references.
+"""The node of c1 fails, and the rest goes on with clean references: demo 2.
 
 n1 hosts c1, n2 hosts g1 and c2, n3 hosts g2. g1, g2 -> c1 -> g2, and beside it g1 -> c2 -> g2.
 """

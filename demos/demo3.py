@@ -1,4 +1,4 @@
-"""Demo 3 of the seed, its worst case: the master dies while it connects c1 -> g2 (updateVal).
+"""The master dies while it connects c1 -> g2 (updateVal), the worst case: demo 3.
 
 The place in the operation may be chosen: `zactor demo 3 --list` prints them, `--at PLACE` takes
 one. Wherever it is, the change is whole or not there at all, on every node.

@@ -1,4 +1,4 @@
-"""Demo 4 of the seed: c1 is lazy, and the master dies during destroyActor(c1, true).
+"""c1 is lazy, and the master dies during destroyActor(c1, true): demo 4.
 
 The clause that was written first says what is to be done; a node that watches the master does it.
 `--at PLACE` chooses where the master dies, `--list` prints the places, and with `--fail` c1 is no

@@ -1,4 +1,4 @@
-"""Gui, as in the seed: `updateVal(n)` shows n, a press of its button sends `inc`.
+"""Gui: `updateVal(n)` shows n, a press of its button sends `inc`.
 
 It shows n as a line in the terminal of its node. Its button is `zactor signal g1 inc`, from
 outside, or its action `press`.

@@ -27,7 +27,7 @@ class Clock(NamedTuple):
     """The place of a change in the history: `index` counts within an `epoch`; (0, 0) is nothing."""
 
     epoch: int
-    index: int  # type: ignore[assignment]  # D21's word; tuple.index is not used
+    index: int  # type: ignore[assignment]  # shadows tuple.index, which is not used
 
     def __str__(self) -> str:
         return f"{self.epoch}.{self.index}"

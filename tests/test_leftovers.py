@@ -1,4 +1,4 @@
-"""Nothing is left behind by a local cluster, however the program that has it ends (D42)."""
+"""Nothing is left behind by a local cluster, however the program that has it ends."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 All of it runs in the kernel thread, on that thread's asyncio loop, except what `Peer` says is for
 any thread. Nothing here is decided: links decide what is sent again, the supervisor who is dead.
 Everything that waits is looked at once a turn; a turn sends at most what is queued, as few frames
-as the limits allow (D11).
+as the limits allow.
 """
 
 from __future__ import annotations

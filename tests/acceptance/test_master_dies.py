@@ -1,4 +1,4 @@
-"""kill -9 of the master at every place of an operation, on real processes (A6, A11, A12).
+"""kill -9 of the master at every place of an operation, on real processes.
 
 The places come from the tables. `zactor master -c LINE` is the console: it kills itself there, and
 what it began is seen at the nodes that are left.
@@ -261,7 +261,7 @@ def test_a_deployment_is_whole_or_undone(
 
 # -- afterwards ------------------------------------------------------------------------------
 def test_a_returning_master_takes_the_newest_knowledge_and_goes_on_at_once(net: Net) -> None:
-    """A11: its own disk knows `old` and no other; meanwhile another console has changed that."""
+    """Its own disk knows `old` and no other; meanwhile another console has changed that."""
     emitter = net.worker("n1")
     old = f"w{net.count + 1}"
     net.count += 1
@@ -304,7 +304,7 @@ def test_a_program_elsewhere_does_not_notice_that_the_master_dies(net: Net, cras
 
 
 def test_the_event_logs_tell_of_each_clause_that_it_was_done_once(net: Net) -> None:
-    """INVARIANTS A7, over all destructions of this file, in those that begin after this."""
+    """Once each, over all destructions of this file, in those that begin after this."""
     before = {line["id"] for line in net.todo_lines()}
     for crash in ("unwire.before", "stop.during", "finish.before", "clear.during", "end"):
         name = net.worker("n1")

@@ -1,4 +1,4 @@
-"""The checkers read what real nodes write: the lines of INVARIANTS, no more."""
+"""The checkers read what real nodes write: those lines, and no others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KEYS = {
 
 
 def _bare(lines: list[Line]) -> list[Line]:
-    """A log as INVARIANTS defines it."""
+    """A log with the keys that the checkers may look at."""
     return [
         {"t": line["t"], "k": line["k"], "p": line["p"]} | {k: line[k] for k in _KEYS[line["k"]]}
         for line in lines

@@ -56,7 +56,7 @@ _NO_DRAIN = -1.0
 
 @at_home
 class Master:
-    """A console's hands: what the seed calls the master support. See `connect` and `local`.
+    """A console's hands: the master support. See `connect` and `local`.
 
     Any number of calls may be under way at once. Each raises a `ZactorError`: `NotReachable` when
     no node is there, `OutcomeUnknown` when the node that was asked went before it answered,
@@ -345,7 +345,7 @@ class Master:
                 return
             after = cast(int, page["next"])
 
-    # -- the seed's spelling -----------------------------------------------------------------
+    # -- spelt as script terms ----------------------------------------------------------------
     declareNode = declarePhysicalNode = declare_physical_node = declare_node
     declareFactory = declare_factory
     deployActor = deploy_actor

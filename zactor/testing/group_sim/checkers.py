@@ -1,6 +1,6 @@
 """The invariants of the groups, G1 to G12, and liveness, checked over event logs.
 
-One function for each invariant of INVARIANTS.md; it returns a line for every violation. Nothing of
+One function for each, named by CHECKERS; it returns a line for every violation. Nothing of
 the engine is imported. Each function looks at its own invariant only: a message that is delivered
 twice is G2's business, and the others take its first delivery.
 """

@@ -1,7 +1,7 @@
 """An event log, taken apart for the checkers: who was in which view and what happened there.
 
-Reads the lines that INVARIANTS.md of the design defines, from the simulator or from real nodes, and
-imports nothing of the engine: what it checked with its own eyes would prove nothing.
+Reads the lines of kernel/groups/trace.py, from the simulator or from real nodes, and imports
+nothing of the engine: what it checked with its own eyes would prove nothing.
 """
 
 from __future__ import annotations
