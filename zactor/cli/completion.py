@@ -1,4 +1,4 @@
-"""What TAB offers in the console: operations first, then what an argument may be."""
+"""What TAB offers in the console: commands first, then what an argument may be."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zactor.commands.command import Command, Kind
 from zactor.kernel.messages.service import Service
 
 WORDS = ("help", "exit")
-"""What the console itself understands, beside the operations."""
+"""What the console itself understands, beside the commands."""
 
 DELIMITERS = " \t\n(),[]'\""
 """Where readline thinks that a word begins; not `.`, so that EMITTER.ACTION is one."""
@@ -34,34 +34,34 @@ def _offers(before: str, text: str, names: Names) -> Iterable[str]:
         return _of_term(term[1], term[2], text, names)
     words = head.split()
     if not words:
-        firsts = [operation.words.partition(" ")[0] for operation in COMMANDS]
+        firsts = [command.words.partition(" ")[0] for command in COMMANDS]
         terms = [f"{functor}(" for functor, *_ in term_spellings()]
         return [*firsts, *terms, *WORDS]
-    for operation in COMMANDS:
-        mine = operation.words.split()
+    for command in COMMANDS:
+        mine = command.words.split()
         if words[: len(mine)] == mine:
-            return _of_words(operation, words[len(mine) :], text, names)
-    pairs = [operation.words.split() for operation in COMMANDS]
+            return _of_words(command, words[len(mine) :], text, names)
+    pairs = [command.words.split() for command in COMMANDS]
     return [pair[1] for pair in pairs if len(pair) == 2 and pair[:1] == words]
 
 
-def _of_words(operation: Command, done: Sequence[str], text: str, names: Names) -> Iterable[str]:
-    options = {each.option: each for each in operation.parameters if each.option}
+def _of_words(command: Command, done: Sequence[str], text: str, names: Names) -> Iterable[str]:
+    options = {each.option: each for each in command.parameters if each.option}
     if text.startswith("-"):
         return [*options, "--json"]
     if done and done[-1] in options:
         return _of_kind(options[done[-1]].kind, text, names)
-    places = [parameter for parameter in operation.parameters if not parameter.option]
+    places = [parameter for parameter in command.parameters if not parameter.option]
     index = len([word for word in done if not word.startswith("--")])
     return _of_kind(places[index].kind, text, names) if index < len(places) else ()
 
 
 def _of_term(functor: str, done: str, text: str, names: Names) -> Iterable[str]:
-    for name, operation, arguments, _ in term_spellings():
+    for name, command, arguments, _ in term_spellings():
         index = done.count(",")
         if name == functor and index < len(arguments):
             argument = arguments[index]
-            kinds = {parameter.name: parameter.kind for parameter in operation.parameters}
+            kinds = {parameter.name: parameter.kind for parameter in command.parameters}
             default = Kind.ACTOR if argument == "emitter" else Kind.TEXT
             return _of_kind(kinds.get(argument, default), text, names)
     return ()

@@ -123,27 +123,27 @@ class Console:
         try:
             call = read_call(line)
             verbose = verbose or call.verbose
-            result = call.operation.act(self.session, call.values)
+            result = call.command.act(self.session, call.values)
         except Exception as error:  # a console outlives whatever a line of it does
             if verbose and (traceback := remote_traceback(error)):
                 self._say(traceback)
             self._say(f"error: {one_line(error)}")
             return line.optional
         as_json = self.given.json or call.as_json
-        output.show(call.operation, result, as_json=as_json, say=self._say)
+        output.show(call.command, result, as_json=as_json, say=self._say)
         return True
 
 
 def help_text(words: str) -> str:
     """Return what `help WORDS` says."""
     if words:
-        for operation in COMMANDS:
-            terms = [f"{functor}({', '.join(names)})" for functor, names, _ in operation.terms]
-            if words in (operation.words, *(functor for functor, _, _ in operation.terms)):
-                lines = [operation.help, *(f"  {how}" for how in (usage(operation), *terms))]
+        for command in COMMANDS:
+            terms = [f"{functor}({', '.join(names)})" for functor, names, _ in command.terms]
+            if words in (command.words, *(functor for functor, _, _ in command.terms)):
+                lines = [command.help, *(f"  {how}" for how in (usage(command), *terms))]
                 return "\n".join(lines)
         return f"there is no operation {words!r}: `help` lists them"
-    width = max(len(operation.words) for operation in COMMANDS) + 2
+    width = max(len(command.words) for command in COMMANDS) + 2
     lines = [f"  {each.words.ljust(width)}{each.help}" for each in COMMANDS]
     note = "Several on one line: end each with a dot. The seed's terms work too: help deploy."
     return "\n".join([*lines, f"  {'exit'.ljust(width)}Leave, as Ctrl-D does.", note])
@@ -215,7 +215,7 @@ def _history(file: Path) -> Iterator[Callable[[], None]]:
 
 
 def _offer(names: completion.Names) -> None:
-    """Have TAB complete operations and the names that exist."""
+    """Have TAB complete commands and the names that exist."""
     found: list[str] = []
 
     def completer(text: str, state: int) -> str | None:

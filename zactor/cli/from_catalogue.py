@@ -1,4 +1,4 @@
-"""The table of operations as shell commands, and its words as lines of the console and scripts."""
+"""The catalogue as shell commands, and its words as lines of the console and of scripts."""
 
 from __future__ import annotations
 
@@ -28,37 +28,37 @@ _OF_A_GOAL = re.compile(r"[()\[\],'\"]")
 """A last word with one of these ends a goal; without, it is a number of seconds."""
 
 
-def command(operation: Command, name: str = "") -> click.Command:
-    """Return the shell command of `operation`."""
-    takes_words = any(parameter.kind is Kind.JSON for parameter in operation.parameters)
+def shell_command(command: Command, name: str = "") -> click.Command:
+    """Return `command` as click runs it in a shell."""
+    takes_words = any(parameter.kind is Kind.JSON for parameter in command.parameters)
 
     def callback(**given: object) -> None:
         context = click.get_current_context()
-        perform(context, CommandCall(operation, read_given(operation, given)))
+        perform(context, CommandCall(command, read_given(command, given)))
 
     made = Asking(
-        name or operation.words,
-        params=[_click_parameter(parameter) for parameter in operation.parameters],
+        name or command.words,
+        params=[_click_parameter(parameter) for parameter in command.parameters],
         callback=callback,
-        help=_help(operation),
-        short_help=operation.help,
+        help=_help(command),
+        short_help=command.help,
         # -1 among the arguments of an action is a number, not an option
         context_settings={**CONTEXT, "ignore_unknown_options": takes_words},
     )
     return made
 
 
-def _help(operation: Command) -> str:
-    lines = [operation.help, *(["", operation.more] if operation.more else [])]
+def _help(command: Command) -> str:
+    lines = [command.help, *(["", command.more] if command.more else [])]
     notes = [
         f"  {_metavar(parameter)}: {parameter.help}"
-        for parameter in operation.parameters
+        for parameter in command.parameters
         if parameter.help and not parameter.option
     ]
     if notes:
         lines += ["", "\b", *notes]
-    if operation.terms:
-        terms = [f"  {functor}({', '.join(names)})" for functor, names, _ in operation.terms]
+    if command.terms:
+        terms = [f"  {functor}({', '.join(names)})" for functor, names, _ in command.terms]
         lines += ["", "\b", "In scripts and in the console also:", *terms]
     return "\n".join(lines)
 
@@ -77,13 +77,13 @@ def _place(parameter: Parameter) -> str:
     return f"[{_metavar(parameter)}]{'...' if parameter.many else ''}"
 
 
-def usage(operation: Command) -> str:
-    """Return how `operation` is written in a shell or the console."""
+def usage(command: Command) -> str:
+    """Return how `command` is written in a shell or the console."""
     places = [
         _place(parameter) if not parameter.option else _option_place(parameter)
-        for parameter in operation.parameters
+        for parameter in command.parameters
     ]
-    return " ".join([operation.words, *places])
+    return " ".join([command.words, *places])
 
 
 def _option_place(parameter: Parameter) -> str:
@@ -114,14 +114,14 @@ def _click_parameter(parameter: Parameter) -> click.Parameter:
 
 
 # -- arguments -------------------------------------------------------------------------------
-def read_given(operation: Command, given: dict[str, object]) -> dict[str, object]:
+def read_given(command: Command, given: dict[str, object]) -> dict[str, object]:
     """Return the values in what click found: texts, tuples of texts, flags.
 
     Raises:
         ConfigError: one isn't of its parameter's kind.
     """
     values: dict[str, object] = {}
-    for parameter in operation.parameters:
+    for parameter in command.parameters:
         value = given.get(parameter.name)
         if value is None or value is False or value == ():
             continue
@@ -147,7 +147,7 @@ def _read_many(parameter: Parameter, texts: Sequence[object]) -> object:
 
 
 def call_from_words(words: Sequence[Word], line: str) -> CommandCall:
-    """Return the operation that a line of a script or of the console stands for.
+    """Return the command that a line of a script or of the console stands for.
 
     Args:
         words: the line's words, at least one.
@@ -155,32 +155,32 @@ def call_from_words(words: Sequence[Word], line: str) -> CommandCall:
 
     Raises:
         ConfigError: a word is missing, too many, or of the wrong kind.
-        ScriptError: there is no such operation.
+        ScriptError: there is no such command.
     """
     count = 2 if len(words) > 1 and is_pair(words[0].text, words[1].text) else 1
-    operation = find_words(" ".join(word.text for word in words[:count]))
-    texts = _join_goal(operation, words[count:], line)
-    made = command(operation)
+    command = find_words(" ".join(word.text for word in words[:count]))
+    texts = _join_goal(command, words[count:], line)
+    made = shell_command(command)
     try:
-        with made.make_context(operation.words, texts, obj=Settings()) as context:
-            values = read_given(operation, context.params)
+        with made.make_context(command.words, texts, obj=Settings()) as context:
+            values = read_given(command, context.params)
             given = settings(context)
-            return CommandCall(operation, values, as_json=given.json, verbose=given.verbose)
+            return CommandCall(command, values, as_json=given.json, verbose=given.verbose)
     except click.UsageError as error:
-        raise ConfigError(f"{operation.words}: {error.format_message()}") from None
+        raise ConfigError(f"{command.words}: {error.format_message()}") from None
     except click.exceptions.Exit:
-        raise ConfigError(f"{operation.words}: {operation.help}") from None
+        raise ConfigError(f"{command.words}: {command.help}") from None
 
 
 def is_pair(first: str, second: str) -> bool:
-    """Whether two words together name an operation, like `kb facts`."""
-    return any(operation.words == f"{first} {second}" for operation in COMMANDS)
+    """Whether two words together name a command, like `kb facts`."""
+    return any(command.words == f"{first} {second}" for command in COMMANDS)
 
 
-def _join_goal(operation: Command, words: Sequence[Word], line: str) -> list[str]:
+def _join_goal(command: Command, words: Sequence[Word], line: str) -> list[str]:
     """Return the texts of `words`; those of a goal as one, with spaces and quotes."""
     texts = [word.text for word in words]
-    places = [parameter for parameter in operation.parameters if not parameter.option]
+    places = [parameter for parameter in command.parameters if not parameter.option]
     kinds = [parameter.kind for parameter in places]
     if Kind.GOAL not in kinds or not words:
         return texts
@@ -199,7 +199,7 @@ def _join_goal(operation: Command, words: Sequence[Word], line: str) -> list[str
 # -- doing them ------------------------------------------------------------------------------
 @contextlib.contextmanager
 def open_session(given: Settings, endpoint: str | None = None) -> Iterator[ConsoleSession]:
-    """Connect to a node and yield where operations go."""
+    """Connect to a node and yield where commands go."""
     from zactor.client.connect import connect
     from zactor.client.endpoints import parse_endpoint
 
@@ -218,16 +218,16 @@ def perform(context: click.Context, call: CommandCall) -> None:
 
     given = settings(context)
     limit = given.timeout
-    if call.operation.limited:
+    if call.command.limited:
         limit = limit or TIMEOUT_S
     elif limit is not None:
         limit += _LATE_S
     try:
         with deadline(limit), open_session(given) as session:
-            result = call.operation.act(session, call.values)
+            result = call.command.act(session, call.values)
     except KeyboardInterrupt:
-        done = ": it may still be done" if call.operation.parameters else ""
+        done = ": it may still be done" if call.command.parameters else ""
         click.echo(f"interrupted{done}", err=True)
         context.exit(EXIT_INTERRUPTED)
-    show(call.operation, result, as_json=given.json)
-    context.exit(call.operation.exit_code(result))
+    show(call.command, result, as_json=given.json)
+    context.exit(call.command.exit_code(result))

@@ -10,7 +10,7 @@ import click
 
 from zactor.cli.common import CONTEXT, Asking, Settings, deadline, settings, shared_options
 from zactor.cli.events import while_somebody_reads
-from zactor.cli.from_catalogue import TIMEOUT_S, command
+from zactor.cli.from_catalogue import TIMEOUT_S, shell_command
 from zactor.commands.catalogue import find_words
 from zactor.kernel.errors import EXIT_INTERRUPTED
 
@@ -182,7 +182,7 @@ def _list() -> None:
         context.invoke(_LIST)
 
 
-_LIST = command(find_words("group list"), "list")
+_LIST = shell_command(find_words("group list"), "list")
 
 group = click.Group(
     "group",
@@ -192,5 +192,5 @@ group = click.Group(
     invoke_without_command=True,
     context_settings=CONTEXT,
     params=shared_options("home", "endpoint", "json", "timeout"),
-    commands=[_LIST, command(find_words("group members"), "members"), send, listen],
+    commands=[_LIST, shell_command(find_words("group members"), "members"), send, listen],
 )

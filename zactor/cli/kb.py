@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import click
 
 from zactor.cli.common import CONTEXT, Asking, deadline, family, settings
-from zactor.cli.from_catalogue import TIMEOUT_S, command, open_session, perform
+from zactor.cli.from_catalogue import TIMEOUT_S, open_session, perform, shell_command
 from zactor.commands import actions
 from zactor.commands.catalogue import find_words
 from zactor.commands.command import CommandCall
@@ -85,7 +85,7 @@ kb = family(
     "Look into the knowledge base.",
     ("home", "endpoint", "json", "timeout"),
     [
-        *(command(find_words(f"kb {name}"), name) for name in ("facts", "query", "log")),
+        *(shell_command(find_words(f"kb {name}"), name) for name in ("facts", "query", "log")),
         Asking(
             "export",
             callback=_export,

@@ -44,17 +44,17 @@ def use_colour() -> bool:
     return sys.stdout.isatty()
 
 
-def show(operation: Command, result: object, *, as_json: bool, say: Say = click.echo) -> None:
-    """Print the result of `operation` for people, or as one JSON document."""
+def show(command: Command, result: object, *, as_json: bool, say: Say = click.echo) -> None:
+    """Print the result of `command` for people, or as one JSON document."""
     if as_json:
         say(to_json(result))
-    elif operation.columns:
+    elif command.columns:
         assert isinstance(result, list)
-        say(table(operation.columns, result, colour=use_colour()))
-    elif operation.say is not None:
-        if text := operation.say(result):
+        say(table(command.columns, result, colour=use_colour()))
+    elif command.say is not None:
+        if text := command.say(result):
             say(printable(text, keep="\n"))
-    elif isinstance(result, Mapping) and operation.words == "status":
+    elif isinstance(result, Mapping) and command.words == "status":
         say(record(result))
     else:
         say(to_json(result))

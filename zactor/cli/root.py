@@ -51,10 +51,10 @@ class Lazy(click.Group):
             return found
         if cmd_name not in self.list_commands(ctx):
             return None
-        from zactor.cli.from_catalogue import command
+        from zactor.cli.from_catalogue import shell_command
         from zactor.commands.catalogue import find_words
 
-        return command(find_words(cmd_name))
+        return shell_command(find_words(cmd_name))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -1,4 +1,4 @@
-"""Script files, run one operation after the other at a node."""
+"""Script files, run one command after the other at a node."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def run_sources(
     from zactor.commands.script_reader import read_script
 
     def tell(call: CommandCall, result: object) -> None:
-        show(call.operation, result, as_json=given.json or call.as_json)
+        show(call.command, result, as_json=given.json or call.as_json)
         sys.stdout.flush()
 
     with deadline(given.timeout), open_session(given, endpoint) as session:
@@ -74,9 +74,9 @@ def run_script(
     """Do what `lines` say, one after the other.
 
     Args:
-        session: where the operations go.
+        session: where the commands go.
         file: the name that messages begin with.
-        show: called with each operation and its result.
+        show: called with each command and its result.
         warn: called with the message of a line that failed and may.
 
     Raises:
@@ -85,7 +85,7 @@ def run_script(
     for line in lines:
         try:
             call = read_call(line)
-            result = call.operation.act(session, call.values)
+            result = call.command.act(session, call.values)
             show(call, result)
         except ZactorError as error:
             message = f"{file}:{line.number}: {error}"
@@ -95,10 +95,10 @@ def run_script(
 
 
 def read_call(line: Line) -> CommandCall:
-    """Return the operation that `line` stands for, with its arguments checked.
+    """Return the command that `line` stands for, with its arguments checked.
 
     Raises:
-        ScriptError: it can't be read, or names no operation.
+        ScriptError: it can't be read, or names no command.
         ConfigError: an argument is missing, too many, or of the wrong kind.
     """
     if line.problem:

@@ -1,4 +1,4 @@
-"""What the operations of the catalogue do, and what they say of their results to people."""
+"""What the commands of the catalogue do, and what they say of their results to people."""
 
 from __future__ import annotations
 

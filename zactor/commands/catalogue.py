@@ -1,4 +1,4 @@
-"""The one table of operations: what the shell, the console and script files can all say (D38)."""
+"""The one table of commands: what the shell, the console and script files can all say."""
 
 from __future__ import annotations
 
@@ -279,19 +279,19 @@ COMMANDS: tuple[Command, ...] = (
 
 
 def find_words(words: str) -> Command:
-    """Return the operation spelled `words` in the shell.
+    """Return the command spelled `words` in the shell.
 
     Raises:
         ScriptError: there is none.
     """
-    for operation in COMMANDS:
-        if operation.words == words:
-            return operation
+    for command in COMMANDS:
+        if command.words == words:
+            return command
     raise ScriptError(f"{words!r} is no operation: `help` lists them")
 
 
 def term_spellings() -> Iterator[tuple[str, Command, tuple[str, ...], int]]:
-    """Yield (functor, operation, argument names, how many are needed) of every term."""
-    for operation in COMMANDS:
-        for functor, names, needed in operation.terms:
-            yield functor, operation, names, needed
+    """Yield (functor, command, argument names, how many are needed) of every term."""
+    for command in COMMANDS:
+        for functor, names, needed in command.terms:
+            yield functor, command, names, needed

@@ -1,8 +1,8 @@
-"""What an operation is, and how its arguments are read; the operations stand in catalogue.py.
+"""What a command is, and how its arguments are read; the commands stand in catalogue.py.
 
-Each operation has a spelling in the shell's words (`deploy counter c1 n1`) and, where the seed has
-one, as a term (`deployActor(counter, c1, n1)`). Both become the same `Call`. Importing this module
-loads neither ZeroMQ nor the knowledge base: `zactor -h` reads the table too.
+Each command has a spelling in the shell's words (`deploy counter c1 n1`) and most have one as
+a term too (`deployActor(counter, c1, n1)`). Both become the same `CommandCall`. Importing this
+module loads neither ZeroMQ nor the knowledge base: `zactor -h` reads the table too.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zactor.client.blocking_master import BlockingMaster
 
 Values = Mapping[str, object]
-"""The arguments of an operation by name; an optional one that wasn't given is absent."""
+"""The arguments of a command by name; an optional one that wasn't given is absent."""
 
 
 class Kind(enum.Enum):
@@ -56,7 +56,7 @@ class Parameter:
 
 @dataclass(slots=True)
 class ConsoleSession:
-    """Where operations go: an open connection, and where files are looked for."""
+    """Where commands go: an open connection, and where files are looked for."""
 
     master: BlockingMaster
     home: Path
@@ -79,7 +79,7 @@ class ConsoleSession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """One operation with its spellings.
+    """One command with its spellings.
 
     `terms` are (functor, names of its arguments, how many of them are needed).
     """
@@ -99,9 +99,9 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class CommandCall:
-    """One operation with its arguments."""
+    """One command with its arguments."""
 
-    operation: Command
+    command: Command
     values: Values
     as_json: bool = False  # --json stood in the line
     verbose: bool = False  # -v did

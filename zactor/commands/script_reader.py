@@ -1,8 +1,8 @@
-"""Script files: read them into operations with line numbers, and run them one after the other.
+"""Script files: read them into commands with line numbers, and run them one after the other.
 
-A line is an operation as a term (`deployActor(counter, c1, n1).`) or in the shell's words
+A line is a command as a term (`deployActor(counter, c1, n1).`) or in the shell's words
 (`deploy counter c1 n1`). A term may go on over several lines until its parenthesis closes; a `.`
-ends an operation, so several fit on one line. `%` and `#` start comments. A `-` before an operation
+ends a command, so several fit on one line. `%` and `#` start comments. A `-` before a command
 lets the script go on when it fails. Nothing is read ahead: what stands before a broken line has
 been done.
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from zactor.kernel.errors import ScriptError
 
-# `name(` is a term. The seed writes `declareNode (n1, …)`: with camel case no shell word is meant.
+# `name(` is a term, and so is `declareNode (n1, …)`: with camel case no shell word is meant.
 _TERM = re.compile(r"[a-z]\w*\(|[a-z]+[A-Z]\w*\s+\(")
 
 _ADDRESS = re.compile(r"(?<=[,(])(\s*)(\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?)(?=\s*[,)])")
@@ -39,18 +39,18 @@ class Word:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One operation of a script as it was written."""
+    """One command of a script as it was written."""
 
     number: int  # of the line it begins on, from 1
     text: str  # without comments and the final dot; a term's lines are joined by newlines
-    words: tuple[Word, ...] = ()  # () where the operation is a term
+    words: tuple[Word, ...] = ()  # () where the command is a term
     optional: bool = False  # began with `-`
     problem: str = ""  # why it can't be read; "" where it can
     unfinished: bool = False  # the script ended inside of a term
 
 
 def read_script(text: str | Iterable[str]) -> Iterator[Line]:
-    """Yield the operations of a script, in order, each as soon as its last line is there.
+    """Yield the commands of a script, in order, each as soon as its last line is there.
 
     `text` is the whole script, or its lines as they come (from a pipe).
     """
@@ -127,7 +127,7 @@ def _quote_end(line: str, index: int) -> int:
 
 
 def _read_term(number: int, rest: str, source: Iterator[tuple[int, str]]) -> tuple[Line, int, str]:
-    """Return the operation at the start of `rest`, its last line's number, and what follows."""
+    """Return the command at the start of `rest`, its last line's number, and what follows."""
     scan = _TermScan()
     last = number
     try:
@@ -154,13 +154,13 @@ def _read_term(number: int, rest: str, source: Iterator[tuple[int, str]]) -> tup
 
 
 def _quote_addresses(text: str) -> str:
-    """The seed writes `declareNode(n1, 192.168.70.39)`, which is no term: put quotes around it."""
+    """Put quotes around bare addresses: `declareNode(n1, 192.168.70.39)` is no term."""
     return _ADDRESS.sub(r"\1'\2'", text)
 
 
 # -- words -----------------------------------------------------------------------------------
 def _read_words(number: int, rest: str) -> tuple[Line, str]:
-    """Return the operation at the start of `rest` and what follows its dot."""
+    """Return the command at the start of `rest` and what follows its dot."""
     try:
         words, end = split_words(rest)
     except ScriptError as error:
@@ -195,7 +195,7 @@ def split_words(line: str) -> tuple[list[Word], int]:
 
 
 def _read_word(line: str, start: int) -> tuple[Word, bool]:
-    """Return the word at `start`, and whether a dot behind it ends the operation."""
+    """Return the word at `start`, and whether a dot behind it ends the command."""
     if line[start] in "[{":
         text, end = _read_json(line, start)
     else:

@@ -1,4 +1,4 @@
-"""The seed's spelling: a term such as `deployActor(counter, c1, n1)` becomes a call."""
+"""Commands spelt as terms: `deployActor(counter, c1, n1)` becomes a CommandCall."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ _CONSTANTS: Mapping[str, object] = {"true": True, "false": False, "null": None}
 
 
 def call_from_term(text: str) -> CommandCall:
-    """Return the operation that the term `text` stands for.
+    """Return the command that the term `text` stands for.
 
     Raises:
-        ScriptError: there is no operation of that name and number of arguments.
+        ScriptError: there is no command of that name and number of arguments.
         ConfigError: it is no term, or an argument is of the wrong kind.
     """
     term = parse_term(text)
     if not isinstance(term, Compound):
         raise ScriptError(f"{text!r} is no operation: `help` lists them")
     spellings = [spelling for spelling in term_spellings() if spelling[0] == term.functor]
-    for _, operation, names, needed in spellings:
+    for _, command, names, needed in spellings:
         if needed <= len(term.args) <= len(names):
             values = {
-                name: _read(operation, name, value)
+                name: _read(command, name, value)
                 for name, value in zip(names, term.args, strict=False)
             }
-            return CommandCall(operation, values)
+            return CommandCall(command, values)
     if spellings:
         usages = [_usage(term.functor, names, needed) for _, _, names, needed in spellings]
         raise ScriptError(
@@ -46,9 +46,9 @@ def _usage(functor: str, names: tuple[str, ...], needed: int) -> str:
     return f"{functor}({', '.join(names[:needed])}{optional})"
 
 
-def _read(operation: Command, name: str, term: Term) -> object:
+def _read(command: Command, name: str, term: Term) -> object:
     """Return the value of argument `name`."""
-    kinds = {parameter.name: parameter.kind for parameter in operation.parameters}
+    kinds = {parameter.name: parameter.kind for parameter in command.parameters}
     kind = kinds.get(name, Kind.TEXT)  # emitter and action are one word in the shell
     match kind:
         case Kind.GOAL:

@@ -27,7 +27,7 @@ def call(text: str) -> CommandCall:
 
 def spelled(text: str) -> tuple[str, dict[str, object]]:
     found = call(text)
-    return found.operation.words, dict(found.values)
+    return found.command.words, dict(found.values)
 
 
 def problem(text: str) -> str:
@@ -35,7 +35,7 @@ def problem(text: str) -> str:
     return line.problem
 
 
-# -- where operations begin and end ----------------------------------------------------------
+# -- where commands begin and end ----------------------------------------------------------
 def test_each_line_is_an_operation_with_its_number() -> None:
     text = "declareNode(n1, '127.0.0.1').\n\nps\n"
     assert operations(text) == [(1, "declareNode(n1, '127.0.0.1')"), (3, "ps")]
@@ -153,7 +153,7 @@ def test_a_script_that_never_closes_a_term_is_read_in_linear_time() -> None:
     assert [line.unfinished for line in lines] == [True]
 
 
-# -- both spellings are one operation ---------------------------------------------------------
+# -- both spellings are one command ---------------------------------------------------------
 @pytest.mark.parametrize(
     ("term", "shell"),
     [
