@@ -50,7 +50,7 @@ class Story:
         for line in read_script(file.read_text()):
             try:
                 call = read_call(line)
-                call.operation.act(session, call.values)
+                call.command.act(session, call.values)
             except ZactorError as error:
                 raise self._failure(f"{line.text}: {error}") from error
             self.done(line.text)

@@ -17,7 +17,7 @@ from zactor.kernel.errors import RemoteProtocolError
 from zactor.kernel.groups import events
 from zactor.kernel.groups.effects import Effect, Publish, Send, ViewInstalled
 from zactor.kernel.groups.failure_detector import FailureDetector
-from zactor.kernel.groups.flow_control import Flow
+from zactor.kernel.groups.flow_control import FlowControl
 from zactor.kernel.groups.multicast import ViewMulticast
 from zactor.kernel.groups.recovery import make_schedule
 from zactor.kernel.groups.sessions import Sessions
@@ -61,7 +61,7 @@ class Engine:
         view = first_view(me)
         self.detector = FailureDetector(me, self.settings, now_ms)
         self._sessions = Sessions(self.settings)
-        self._flow = Flow(self.settings)
+        self._flow = FlowControl(self.settings)
         self.multicast = ViewMulticast(
             me, view, self.settings, now_ms, sessions=self._sessions, flow=self._flow
         )

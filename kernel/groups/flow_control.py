@@ -1,4 +1,4 @@
-"""Flow: what waits to be sent, and how much may be on its way. Owns the queue and the credits.
+"""Flow control: what waits to be sent, and how much may be on its way to slower members.
 
 What waits is packed: messages that queue up behind each other share a place, so that under load
 the work for a place is done once for many. A sender may be so many messages and bytes ahead of the
@@ -56,7 +56,7 @@ class Draft:
         return True
 
 
-class Flow:
+class FlowControl:
     """The queue of one node, over all views; the credits of the present one."""
 
     def __init__(self, settings: Settings) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from zactor.kernel.groups.effects import Send
 from zactor.kernel.groups.ordering import Ordering, Range, add_to_ranges
-from zactor.kernel.groups.process_groups import Groups
+from zactor.kernel.groups.process_groups import ProcessGroups
 from zactor.kernel.groups.recovery import Place, Schedule
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.groups import GroupPacket, GroupState, Plan, Report, Sync, Want
@@ -65,7 +65,9 @@ class Flush:
         """True if all that the plan names is here."""
         return not self._missing
 
-    def finish(self, sync: Sync, schedule: Schedule, groups: Groups) -> tuple[GroupState, ...]:
+    def finish(
+        self, sync: Sync, schedule: Schedule, groups: ProcessGroups
+    ) -> tuple[GroupState, ...]:
         """Note what is to be delivered when the view comes; return the groups as it leaves them.
 
         From here on the cohort shares all it has, so what its members sent must be delivered

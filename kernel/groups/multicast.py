@@ -21,11 +21,11 @@ from zactor.kernel.groups.effects import (
     Sent,
     Transitional,
 )
-from zactor.kernel.groups.flow_control import Draft, Flow
+from zactor.kernel.groups.flow_control import Draft, FlowControl
 from zactor.kernel.groups.flush import Flush
 from zactor.kernel.groups.gaps import DuplicateFilter, Gaps
 from zactor.kernel.groups.ordering import Ordering
-from zactor.kernel.groups.process_groups import Groups
+from zactor.kernel.groups.process_groups import ProcessGroups
 from zactor.kernel.groups.sessions import Sessions
 from zactor.kernel.groups.settings import Settings
 from zactor.kernel.groups.stability import Stability
@@ -58,14 +58,14 @@ class ViewMulticast:
         now_ms: int,
         *,
         sessions: Sessions,
-        flow: Flow,
+        flow: FlowControl,
     ) -> None:
         """Begin in `view`; what `sessions` submit is put into `flow` by the engine."""
         self.me = me
         self._settings = settings
         self._sessions = sessions
         self._flow = flow
-        self.groups = Groups(me, view.id)  # the map of this node; to look at only
+        self.groups = ProcessGroups(me, view.id)  # the map of this node; to look at only
         self._unconsumed = 0  # deliveries that the sessions haven't got through
         self._unconsumed_bytes = 0  # of their payloads
         self._consumed = 0  # over this node's life

@@ -38,7 +38,7 @@ class _Group:
         self.disturbed = disturbed
 
 
-class Groups:
+class ProcessGroups:
     """The map of one node."""
 
     def __init__(self, me: NodeId, view: ViewId) -> None:
@@ -51,9 +51,9 @@ class Groups:
         self._routes: dict[tuple[str, ...], tuple[str, ...]] = {}  # groups -> sessions here
         self.size = 0  # memberships in all groups
 
-    def copy(self) -> Groups:
+    def copy(self) -> ProcessGroups:
         """An equal map that can be changed apart: to look what a flush will lead to."""
-        other = Groups(self.me, self._view)
+        other = ProcessGroups(self.me, self._view)
         other._groups = {
             name: _Group(group.id, group.members, group.disturbed)
             for name, group in self._groups.items()

@@ -162,11 +162,11 @@ class Replica:
 
     def retire(self) -> list[Effect]:
         """This node stops in good order; `Retired` comes when the others go on without it."""
-        primary, stay = self.primary, self._view_state
-        stay.is_leaving = True
+        primary, view_state = self.primary, self._view_state
+        view_state.is_leaving = True
         if self.is_primary and primary is not None and primary.members != (self.me,):
-            stay.say(Service.AGREED, KbNote(NoteKind.LEAVING, ""))
-        elif self.is_settled or self._is_held or stay.is_broken or self._is_observer():
+            view_state.say(Service.AGREED, KbNote(NoteKind.LEAVING, ""))
+        elif self.is_settled or self._is_held or view_state.is_broken or self._is_observer():
             self._out.append(Retired())
         return self._finish()  # else a primary is being made: there it is said
 

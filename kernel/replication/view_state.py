@@ -50,7 +50,7 @@ class ViewState:
     def __init__(
         self, me: str, view: View, state: DurableState, submissions: Submissions, out: list[Effect]
     ) -> None:
-        """`book` and `submissions` outlive the view; effects go to `out`."""
+        """`state` and `submissions` outlive the view; effects go to `out`."""
         self.me = me
         self.formation = Formation(me, view)
         self.is_transitional = False  # the view's guarantees have ended
@@ -61,7 +61,7 @@ class ViewState:
         self._state = state
         self._open = submissions
         self._out = out
-        self._quorum = DiskQuorum()
+        self._disk_quorum = DiskQuorum()
         self._divergence = DivergenceCheck()
         self._seen: dict[str, Clock] = {}  # what others say to have applied
         self._transfer = StateTransfer(view.id, state.log, out)
@@ -187,7 +187,7 @@ class ViewState:
             case KbSubmission():
                 self._order(name, message)
             case KbDurable():
-                self._quorum.hear(name, message.epoch, message.number)
+                self._disk_quorum.hear(name, message.epoch, message.number)
                 self._compare(name, message.clock, message.digest)
                 self._seen[name] = Clock(*message.clock)
                 self._advance()
@@ -282,7 +282,7 @@ class ViewState:
     def _form(self, attempt: KbAttempt, before: Primary | None) -> None:
         primary, was_member = attempt.primary, self._is_member(before)
         new = {*primary.members} - {*(before.members if before is not None else ())}
-        self._quorum.formed(primary.epoch, sorted(new), attempt.number)
+        self._disk_quorum.formed(primary.epoch, sorted(new), attempt.number)
         self._state.form(attempt, self.me)
         if self._is_member(primary):
             self._begin_primary(attempt)
@@ -328,7 +328,7 @@ class ViewState:
     def _retire(self) -> None:
         """Go when those who stay have formed their primary, or they might miss us for ever."""
         staying = self.formation.staying()
-        if staying is not None and self._quorum.have_come(staying):
+        if staying is not None and self._disk_quorum.have_come(staying):
             self._out.append(Retired())
 
     # -- ordering and applying ---------------------------------------------------------------
@@ -352,7 +352,7 @@ class ViewState:
             return
         log = self._state.log
         before = log.clock
-        number = self._quorum.decided(primary)
+        number = self._disk_quorum.decided(primary)
         if self.formation.attempt is not None:  # what follows must be with a majority of the next
             number = min(number, self._sure_line)
         for id_, _, clock, kind, words in self._state.apply(number):

@@ -75,7 +75,7 @@ class Authenticator:
         self._on_refused = on_refused
         self._admitted: dict[str, str] = {}
         self._waiting: deque[_Waiting] = deque()
-        self._burst = LogThrottle()
+        self._throttle = LogThrottle()
         self._closed = False
         self._start()
 
@@ -160,8 +160,8 @@ class Authenticator:
                 poller.poll(_WAITING_POLL_MS if self._waiting else _IDLE_POLL_MS)
                 self._receive(handler)
                 self._settle(handler)
-                self._report(self._burst.due(_now_ms()))
-            self._report(self._burst.rest())
+                self._report(self._throttle.due(_now_ms()))
+            self._report(self._throttle.rest())
         finally:
             handler.close()
             control.close()
@@ -228,7 +228,7 @@ class Authenticator:
     def _refuse(self, key: str, address: str) -> None:
         self.refused += 1
         print_ = fingerprint(key)
-        self._report(self._burst.add(_now_ms()), key=print_, address=address)
+        self._report(self._throttle.add(_now_ms()), key=print_, address=address)
         if self._on_refused is None:
             return
         try:

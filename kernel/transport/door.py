@@ -37,7 +37,7 @@ class Door:
 
     def __init__(
         self,
-        sockets_context: SocketContext,
+        shared: SocketContext,
         address: Address,
         *,
         server: KeyPair,
@@ -69,10 +69,10 @@ class Door:
         self.clients = ClientWatch(self._reaches)
         self.handshakes = HandshakeCounter(self.clients.somebody_went)
         self._socket, self.endpoint = sockets.bind_door(
-            sockets_context.context, address.host, address.port, server, address.first
+            shared.context, address.host, address.port, server, address.first
         )
         self.port = int(self.endpoint.rpartition(":")[2])
-        sockets_context.monitor.watch(self._socket, self.handshakes.events, self.handshakes)
+        shared.monitor.watch(self._socket, self.handshakes.events, self.handshakes)
         self._loop.add_reader(self._socket.fileno(), self._read)
 
     def close(self) -> None:

@@ -29,7 +29,7 @@ class Heartbeats:
 
     def __init__(
         self,
-        sockets_context: SocketContext,
+        shared: SocketContext,
         *,
         host: str,
         door: str,
@@ -49,7 +49,7 @@ class Heartbeats:
         """
         self.refused = 0  # heartbeats that were none, or named another sender
         self.alive: set[str] = set()  # names of peers whose connection lives
-        self._sockets_context = sockets_context
+        self._shared = shared
         self._node_key = node_key
         self._server_public = keys.server.public
         self._loop = asyncio.get_running_loop()
@@ -59,7 +59,7 @@ class Heartbeats:
         self._subscribers: dict[str, sockets.Socket] = {}  # by name of the peer
         self._broken: set[str] = set()  # names of peers whose connection lived and broke
         self._publisher, self.endpoint = sockets.bind_heartbeats(
-            sockets_context.context, host, door, keys.server
+            shared.context, host, door, keys.server
         )
 
     def close(self) -> None:
@@ -75,9 +75,9 @@ class Heartbeats:
             NotReachable: that is no endpoint.
         """
         subscriber = sockets.connect_heartbeats(
-            self._sockets_context.context, self._node_key, self._server_public
+            self._shared.context, self._node_key, self._server_public
         )
-        self._sockets_context.monitor.watch(
+        self._shared.monitor.watch(
             subscriber,
             zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED,
             lambda event, _value, _there: self._loop.call_soon_threadsafe(
@@ -93,7 +93,7 @@ class Heartbeats:
         subscriber = self._subscribers.pop(name, None)
         if subscriber is not None:
             self._loop.remove_reader(subscriber.fileno())
-            self._sockets_context.monitor.unwatch(subscriber)
+            self._shared.monitor.unwatch(subscriber)
             subscriber.close()
         self.alive.discard(name)
         self._broken.discard(name)

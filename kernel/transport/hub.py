@@ -65,8 +65,8 @@ class Hub:
         self.node_key = node_key
         self.user = user
         self.clock = (0, 0)  # told by the supervisor, for Hello and heartbeats
-        self._book = PeerTable(name, keys.cluster)
-        self.peers = self._book.peers
+        self._table = PeerTable(name, keys.cluster)
+        self.peers = self._table.peers
         self.frames_out = 0
         self.strangers = 0  # frames of links from keys that are no peer's
         self._python = python
@@ -81,19 +81,19 @@ class Hub:
             ConfigError: the address can't be bound; nothing is left open.
         """
         self.loop = asyncio.get_running_loop()
-        self._sockets_context = SocketContext()
-        self._sockets_context.authenticator.admit(self.keys.door.public, "door")
+        self._shared = SocketContext()
+        self._shared.authenticator.admit(self.keys.door.public, "door")
         try:
             self._bind(address)
         except ZactorError:
-            self._sockets_context.close()
+            self._shared.close()
             raise
         self.endpoint = address.advertise or self.door.endpoint
         return self.endpoint
 
     def _bind(self, address: Address) -> None:
         self.door = Door(
-            self._sockets_context,
+            self._shared,
             address,
             server=self.keys.server,
             take=self._take,
@@ -101,7 +101,7 @@ class Hub:
         )
         self.port = self.door.port
         self.heartbeats = Heartbeats(
-            self._sockets_context,
+            self._shared,
             host=address.host,
             door=self.door.endpoint,
             keys=self.keys,
@@ -117,11 +117,11 @@ class Hub:
         for peer in list(self.peers.values()):
             self._close_sockets(peer)
             peer.dead = "this node stops"
-        self._book.clear()
-        self._sockets_context.still()
+        self._table.clear()
+        self._shared.still()
         self.door.close()
         self.heartbeats.close()
-        self._sockets_context.close()
+        self._shared.close()
 
     def hello(self) -> Hello:
         """Return who we are, as other nodes are told."""
@@ -143,9 +143,7 @@ class Hub:
         self, endpoint: str, operation: Operation, timeout_ms: int = limits.HELLO_MS
     ) -> bytes:
         """Ask one thing at another node's door: see doorcall.py."""
-        return await call_door(
-            self._sockets_context.context, endpoint, self.keys, operation, timeout_ms
-        )
+        return await call_door(self._shared.context, endpoint, self.keys, operation, timeout_ms)
 
     async def introduce(self, endpoint: str) -> tuple[Hello, ...]:
         """Say Hello at `endpoint`, link with the node there, return whom else it knows.
@@ -156,14 +154,14 @@ class Hub:
         """
         welcome = results.read_welcome(await self.call_door(endpoint, self.hello()))
         try:
-            self._book.check(welcome.hello)
+            self._table.check(welcome.hello)
         except Buried as error:  # it is the other that has to come back, and it will learn so
             raise NotReachable(str(error)) from None
         self._link_with(welcome.hello)
         return welcome.others
 
     def _welcome(self, hello: Hello) -> Welcome:
-        self._book.check(hello)
+        self._table.check(hello)
         others = tuple(p.hello for p in self.peers.values() if p.hello.name != hello.name)
         self._meet(hello)
         return Welcome(hello=self.hello(), others=others)
@@ -175,11 +173,11 @@ class Hub:
             if known.node.incarnation == hello.incarnation:
                 return known
             self.drop_peer(hello.name, f"{hello.name} was restarted")
-        self._sockets_context.authenticator.admit(hello.key.encode(), hello.name)
+        self._shared.authenticator.admit(hello.key.encode(), hello.name)
         user = self.user
         peer = Peer(self.me, hello, wake=self.wake, give_up=user.on_late_item, tell=user.on_items)
         peer.met_ms = self.now_ms()
-        self._book.add(peer)
+        self._table.add(peer)
         return peer
 
     def _link_with(self, hello: Hello) -> None:
@@ -192,7 +190,7 @@ class Hub:
 
     def _dial(self, peer: Peer) -> None:
         server = self.keys.server.public
-        peer.dial(self._sockets_context, self.node_key, server, self._on_monitor, self._read_dealer)
+        peer.dial(self._shared, self.node_key, server, self._on_monitor, self._read_dealer)
 
     def _on_back(self, name: str) -> None:
         """Heartbeats come again after a cut: don't wait until TCP tries the link's connection.
@@ -204,12 +202,12 @@ class Hub:
             return
         log.info("link_redialled", peer=str(peer.node))
         self._disconnected(peer)
-        peer.lay_aside(self._sockets_context)
+        peer.lay_aside(self._shared)
         self._dial(peer)
 
     def drop_peer(self, name: str, reason: str) -> None:
         """The node is dead to us: no frame of this incarnation is taken any more."""
-        peer = self._book.remove(name)
+        peer = self._table.remove(name)
         if peer is None:
             return
         self._close_sockets(peer)
@@ -217,7 +215,7 @@ class Hub:
         peer.give_up_outbox()
 
     def _close_sockets(self, peer: Peer) -> None:
-        peer.hang_up(self._sockets_context)
+        peer.hang_up(self._shared)
         self.heartbeats.unfollow(peer.node.name)
 
     # -- turns -------------------------------------------------------------------------------
@@ -314,10 +312,10 @@ class Hub:
                 self.answer(client, answer)
 
     def _take_frame(self, routing_id: bytes, key: str, frame: LinkFrame) -> None:
-        peer = self._book.by_key(key)
+        peer = self._table.by_key(key)
         if peer is None or frame.source != peer.node.incarnation:
             self.strangers += 1
-            dead = self._book.dead(key)
+            dead = self._table.dead(key)
             if dead:
                 error = Buried(f"{dead} counts as dead at {self.me.name}")
                 self.answer(Client(routing_id), results.problem(0, error))
@@ -373,7 +371,7 @@ class Hub:
 
     def keep(self) -> None:
         """Look after what nothing else calls for; every HOUSEKEEPING_MS."""
-        self._sockets_context.authenticator.check()
+        self._shared.authenticator.check()
         self._turn()
         since = self.now_ms() - 2 * limits.HELLO_MS
         for peer in list(self.peers.values()):
@@ -401,7 +399,7 @@ class Hub:
     def refusals(self) -> dict[str, int]:
         """Return how many keys and handshakes were refused since the start."""
         return {
-            "keys_refused": self._sockets_context.authenticator.refused,
+            "keys_refused": self._shared.authenticator.refused,
             "heartbeats_refused": self.heartbeats.refused,
             **self.door.handshakes.counts(),
         }

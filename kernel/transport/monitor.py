@@ -219,7 +219,7 @@ class HandshakeCounter:
         self.failed_early = 0  # closed or silent before the handshake was through
         self.accept_failed = 0  # mostly: no file descriptor left
         self.disconnected = 0  # of all, also of those that had got in
-        self._burst = LogThrottle()
+        self._throttle = LogThrottle()
 
     def __call__(self, event: int, value: int, endpoint: str) -> None:
         """Count one event."""
@@ -259,10 +259,10 @@ class HandshakeCounter:
 
     def report(self) -> None:
         """Write the line of a burst that is due, if there is one."""
-        self._say(self._burst.due(_now_ms()))
+        self._say(self._throttle.due(_now_ms()))
 
     def _fail(self) -> None:
-        self._say(self._burst.add(_now_ms()))
+        self._say(self._throttle.add(_now_ms()))
 
     def _say(self, count: int) -> None:
         if count:

@@ -120,7 +120,7 @@ class Peer:
     # -- its connection: kernel thread -------------------------------------------------------
     def dial(
         self,
-        sockets_context: SocketContext,
+        shared: SocketContext,
         node_key: KeyPair,
         server_public: bytes,
         on_event: Callable[[Peer, int], None],
@@ -139,18 +139,18 @@ class Peer:
                 if self.dealer is dealer:  # not the last words of one that was closed
                     on_event(self, event)
 
-            sockets_context.monitor.watch(
+            shared.monitor.watch(
                 dealer,
                 zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED,
                 lambda event, _value, _there: loop.call_soon_threadsafe(tell, event),
             )
 
         self.dealer = sockets.connect_link(
-            sockets_context.context, self.hello.endpoint, node_key, server_public, before=watch
+            shared.context, self.hello.endpoint, node_key, server_public, before=watch
         )
         loop.add_reader(self.dealer.fileno(), on_answer, self)
 
-    def lay_aside(self, sockets_context: SocketContext) -> None:
+    def lay_aside(self, shared: SocketContext) -> None:
         """Use the connection no more; it is closed some time later.
 
         Not at once: the peer may have slept and have much to read, see LINK_RECEIVE_FRAMES. By
@@ -159,7 +159,7 @@ class Peer:
         if self.dealer is None:
             return
         self._loop.remove_reader(self.dealer.fileno())
-        sockets_context.monitor.unwatch(self.dealer)
+        shared.monitor.unwatch(self.dealer)
         self._aside.append(self.dealer)
         self.dealer = None
         if len(self._aside) > limits.LINK_ASIDE_MAX:
@@ -170,9 +170,9 @@ class Peer:
         if self._aside:
             self._aside.popleft().close(linger=0)
 
-    def hang_up(self, sockets_context: SocketContext) -> None:
+    def hang_up(self, shared: SocketContext) -> None:
         """Close the connection for good, and those that were laid aside."""
-        self.lay_aside(sockets_context)
+        self.lay_aside(shared)
         while self._aside:
             self._close_oldest()
 

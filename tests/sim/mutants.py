@@ -21,7 +21,7 @@ from zactor.kernel.groups.flush import Flush
 from zactor.kernel.groups.gaps import DuplicateFilter
 from zactor.kernel.groups.multicast import ViewMulticast
 from zactor.kernel.groups.ordering import Ordering
-from zactor.kernel.groups.process_groups import Groups
+from zactor.kernel.groups.process_groups import ProcessGroups
 from zactor.kernel.groups.recovery import Schedule
 from zactor.kernel.groups.stability import Stability
 from zactor.kernel.groups.view_agreement import ViewAgreement
@@ -171,13 +171,13 @@ def _one_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _losses_untold(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Groups.install
+    real = ProcessGroups.install
 
-    def install(self: Groups, view: Any, cohorts: Any) -> list[Any]:
+    def install(self: ProcessGroups, view: Any, cohorts: Any) -> list[Any]:
         real(self, view, cohorts)
         return []
 
-    monkeypatch.setattr(Groups, "install", install)
+    monkeypatch.setattr(ProcessGroups, "install", install)
 
 
 def _repeats_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ class Connection:
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
         self._context = sockets.context()
-        self._doorway = RequestLoop(
+        self._loop = RequestLoop(
             self._context,
             home=self.home,
             first=first,
@@ -65,7 +65,7 @@ class Connection:
     @property
     def endpoint(self) -> str:
         """HOST:PORT of the door in use, or "" when there is none at the moment."""
-        door = self._doorway.door
+        door = self._loop.door
         return door.endpoint.removeprefix("tcp://") if door is not None and door.open else ""
 
     def request(
@@ -116,7 +116,7 @@ class Connection:
         with self._lock:
             if self._closed:
                 raise errors.NotReachable("this connection is closed: connect again")
-            if len(self._inbox) + len(self._doorway.queue) >= limits.CLIENT_BACKLOG_MAX:
+            if len(self._inbox) + len(self._loop.queue) >= limits.CLIENT_BACKLOG_MAX:
                 raise errors.MailboxFull(
                     f"{limits.CLIENT_BACKLOG_MAX} requests of this client wait already: "
                     "await some of them before sending more"
@@ -134,14 +134,14 @@ class Connection:
         reason: errors.ZactorError = errors.NotReachable("this connection was closed")
         try:
             while not self._closed:
-                self._doorway.step()
+                self._loop.step()
         except Exception as error:  # nobody may wait for ever for an answer
             reason = errors.ZactorError(f"the client's thread ended: {error!r}")
             raise
         finally:
             with self._lock:
                 self._closed = True
-            self._doorway.leave(reason)
+            self._loop.leave(reason)
             self._context.destroy(linger=0)
             self._wake_reader.close()
             self._wake_writer.close()

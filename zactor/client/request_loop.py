@@ -54,7 +54,7 @@ class _Door:
         self.cuts = 0  # handshakes that were cut off
         self.begun = time.monotonic()  # of the handshake that goes on
         self.full = True  # it takes nothing at the moment: not connected yet, or too much queued
-        self.knock_due = False
+        self.probe_due = False
         self.dealer = sockets.connect_door(context, endpoint, known.door, known.server.public)
         # Refusals are told again at each reconnect, so one that came before this line is no loss.
         self.monitor = self.dealer.get_monitor_socket(_WATCHED)
@@ -78,7 +78,7 @@ class RequestLoop:
         inbox: deque[Pending],
         wake_reader: socket.socket,
     ) -> None:
-        """`inbox` is filled by other threads, which then write to the other end of `bell`."""
+        """`inbox` is filled by other threads, which then write to what `wake_reader` reads."""
         self.context = context
         self.home = home
         self.first = first  # the endpoint that the caller named
@@ -94,8 +94,8 @@ class RequestLoop:
         self._deadlines: list[tuple[float, int, Pending]] = []
         self._deadlines_count = itertools.count()  # of all there ever were
         self._heard = 0.0  # monotonic s of the last answer
-        self._knock_number = 0  # the knock that waits for its answer; 0: none
-        self._knock_until = _FOREVER
+        self._probe_number = 0  # the probe that waits for its answer; 0: none
+        self._probe_until = _FOREVER
         self._poller = zmq.Poller()
         self._poller.register(wake_reader, zmq.POLLIN)
 
@@ -174,10 +174,10 @@ class RequestLoop:
             self._deadlines = [each for each in self._deadlines if not each[2].future.done()]
             heapq.heapify(self._deadlines)
         if self.door is not None:
-            if now >= self._knock_until:
+            if now >= self._probe_until:
                 self._lose(self.door, f"silent for {limits.CLIENT_PROBE_MS} ms")
             elif silent:  # the node may hang: find out before the next request is lost too
-                self._knock(self.door)
+                self._probe(self.door)
 
     def _too_late(self, pending: Pending) -> errors.ZactorError:
         if (self.door is None or not pending.number) and not pending.lost:
@@ -190,7 +190,7 @@ class RequestLoop:
         )
 
     def _pause_ms(self) -> int | None:
-        until = self._knock_until
+        until = self._probe_until
         if self._deadlines:
             until = min(until, self._deadlines[0][0])
         if until == _FOREVER:
@@ -237,21 +237,21 @@ class RequestLoop:
         self.door = door
         self._poller.register(door.dealer, zmq.POLLIN | zmq.POLLOUT)
         self._poller.register(door.monitor, zmq.POLLIN)
-        self._knock(door)
+        self._probe(door)
 
-    def _knock(self, door: _Door) -> None:
+    def _probe(self, door: _Door) -> None:
         """Ask for a sign of life, to come within CLIENT_PROBE_MS, unless that is going on."""
-        if self._knock_until == _FOREVER:
-            self._knock_until = time.monotonic() + limits.CLIENT_PROBE_MS / 1000
-            door.knock_due = True
+        if self._probe_until == _FOREVER:
+            self._probe_until = time.monotonic() + limits.CLIENT_PROBE_MS / 1000
+            door.probe_due = True
             if not door.full:
-                self._send_knock(door)
+                self._send_probe(door)
 
-    def _send_knock(self, door: _Door) -> None:
-        knock = Pending(_PROBE, Future(), time.monotonic(), _FOREVER)
-        if self._dispatch(door, knock, _PROBE):
-            self._knock_number = knock.number
-            door.knock_due = False
+    def _send_probe(self, door: _Door) -> None:
+        probe = Pending(_PROBE, Future(), time.monotonic(), _FOREVER)
+        if self._dispatch(door, probe, _PROBE):
+            self._probe_number = probe.number
+            door.probe_due = False
 
     def _why_no_door(self) -> errors.ZactorError:
         for error in self._excuses:
@@ -269,7 +269,7 @@ class RequestLoop:
         self._poller.unregister(door.dealer)
         self._poller.unregister(door.monitor)
         door.close()
-        self._knock_number, self._knock_until = 0, _FOREVER
+        self._probe_number, self._probe_until = 0, _FOREVER
         sent = self.sent.clear()
         if not door.open:
             self._excuses.append(excuse or unopened(door.endpoint, why))
@@ -296,8 +296,8 @@ class RequestLoop:
             if door.full and events & zmq.POLLOUT:
                 door.full = False
                 self._poller.modify(door.dealer, zmq.POLLIN)
-                if door.knock_due:
-                    self._send_knock(door)
+                if door.probe_due:
+                    self._send_probe(door)
             self._read(door)
         elif door is not None and source is door.monitor:
             self._watch(door)
@@ -322,8 +322,8 @@ class RequestLoop:
         if outcome is None:
             return  # more is to come; or it timed out or was cancelled
         pending, result = outcome.asker, outcome.result
-        if answer.number == self._knock_number:
-            self._knock_number, self._knock_until = 0, _FOREVER
+        if answer.number == self._probe_number:
+            self._probe_number, self._probe_until = 0, _FOREVER
         if isinstance(result, errors.ZactorError):
             if pending.lost and isinstance(result, errors.NotPrimary | errors.MailboxFull):
                 # That holds for this node; the one that went may have done it before.

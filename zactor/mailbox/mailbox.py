@@ -29,7 +29,7 @@ from zactor.kernel.messages.client_sessions import (
     RegularMessage,
 )
 from zactor.kernel.messages.service import Service
-from zactor.mailbox.session_client import Line
+from zactor.mailbox.session_client import SessionClient
 from zactor.mailbox.windows import Message
 
 __all__ = [
@@ -99,22 +99,22 @@ class Mailbox:
         self._endpoint = endpoint
         self._home = home
         self._timeout = timeout
-        self._line: Line | None = None
+        self._client: SessionClient | None = None
         self._is_blocking = False
 
     # -- who it is ---------------------------------------------------------------------------
     @property
     def name(self) -> str:
         """The name of the session."""
-        opened = self._open_line().opened
-        assert opened is not None, "a line is kept once it is open"
+        opened = self._open_client().opened
+        assert opened is not None, "a client is kept once it is open"
         return opened.name
 
     @property
     def private_group(self) -> str:
         """The group that reaches this mailbox alone: `#NAME#NODE`."""
-        opened = self._open_line().opened
-        assert opened is not None, "a line is kept once it is open"
+        opened = self._open_client().opened
+        assert opened is not None, "a client is kept once it is open"
         return opened.private_group
 
     # -- groups ------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ class Mailbox:
             LocalProtocolError: this mailbox is in it.
         """
         operation = JoinGroup(check_group_name("group", group))
-        await self._ended(self._open_line().ask(operation), self._answer_limit())
+        await self._ended(self._open_client().ask(operation), self._answer_limit())
 
     async def leave(self, group: str) -> None:
         """Leave a group. It has happened when the MembershipMessage with SELF_LEAVE arrives.
@@ -134,7 +134,7 @@ class Mailbox:
             LocalProtocolError: this mailbox isn't in it.
         """
         operation = LeaveGroup(check_group_name("group", group))
-        await self._ended(self._open_line().ask(operation), self._answer_limit())
+        await self._ended(self._open_client().ask(operation), self._answer_limit())
 
     # -- sending -----------------------------------------------------------------------------
     async def multicast(
@@ -163,7 +163,7 @@ class Mailbox:
             ConfigError: no group, a name that is none, or a payload that is too long.
             MailboxFull: this mailbox was closed, see the class.
         """
-        line = self._line or self._open_line()
+        client = self._client or self._open_client()
         groups = check_destinations(group)
         level = service if type(service) is Service else _level(service)
         if type(payload) is not bytes or len(payload) > limits.GROUP_PAYLOAD_BYTES_MAX:
@@ -171,10 +171,10 @@ class Mailbox:
         if type(mess_type) is not int or mess_type:
             mess_type = _checked_mess_type(mess_type)
         outgoing = Outgoing(groups, payload, level, discard, mess_type)
-        if not line.put(outgoing):
+        if not client.put(outgoing):
             limit = _Limit(f"no room for a message to {' '.join(groups)}", self._timeout)
-            while not line.put(outgoing):
-                await self._ended(line.room(), limit)
+            while not client.put(outgoing):
+                await self._ended(client.room(), limit)
 
     async def flush(self) -> None:
         """Wait until the node has taken over all that was sent: it will reach those who live.
@@ -182,10 +182,10 @@ class Mailbox:
         Raises:
             ZactorError: something that was sent before can't be, or may not have been.
         """
-        line = self._open_line()
+        client = self._open_client()
         limit = _Limit("the node has not taken over all that was sent", self._timeout)
-        while not line.is_flushed():
-            await self._ended(line.room(), limit)
+        while not client.is_flushed():
+            await self._ended(client.room(), limit)
 
     # -- receiving ---------------------------------------------------------------------------
     async def receive(self, timeout: float | None = None) -> Message:
@@ -198,15 +198,15 @@ class Mailbox:
             NotReachable: the node went away, and all that had arrived was read; or the mailbox is
                 closed. TimedOut: nothing came.
         """
-        line = self._open_line()
-        message = line.take()
+        client = self._open_client()
+        message = client.take()
         if message is None:
             limit = _Limit(f"no message for {self.name!r}", timeout)
             while message is None:
-                await self._ended(line.arrival(), limit)
-                message = line.take()
-                if message is None and line.broken is not None:
-                    line.check()
+                await self._ended(client.arrival(), limit)
+                message = client.take()
+                if message is None and client.broken is not None:
+                    client.check()
         return message
 
     def __aiter__(self) -> Mailbox:
@@ -217,22 +217,22 @@ class Mailbox:
         try:
             return await self.receive()
         except errors.NotReachable:
-            if self._open_line().is_closed:
+            if self._open_client().is_closed:
                 raise StopAsyncIteration from None
             raise
 
     # -- the ends ----------------------------------------------------------------------------
     async def __aenter__(self) -> Mailbox:
-        assert self._line is None, "a mailbox is entered once"
-        line = Line(self._endpoint, self._home)
+        assert self._client is None, "a mailbox is entered once"
+        client = SessionClient(self._endpoint, self._home)
         try:
             limit = _Limit("no mailbox", None)  # the connection has limits of its own
-            await self._ended(line.ready(self._timeout), limit)
-            line.begin(await self._ended(line.open(self._name, self._timeout), limit))
+            await self._ended(client.ready(self._timeout), limit)
+            client.begin(await self._ended(client.open(self._name, self._timeout), limit))
         except BaseException:
-            line.close()
+            client.close()
             raise
-        self._line = line
+        self._client = client
         return self
 
     async def __aexit__(
@@ -248,28 +248,28 @@ class Mailbox:
         await self._close(True)
 
     async def _close(self, in_good_order: bool) -> None:
-        line = self._open_line()
-        if line.is_closed:
+        client = self._open_client()
+        if client.is_closed:
             return
         try:
             limit = self._answer_limit() if in_good_order else _Limit("no goodbye", _CLOSE_S)
-            await self._say_goodbye(line, limit)
+            await self._say_goodbye(client, limit)
         except errors.ZactorError:
             if in_good_order:
                 raise
         finally:
-            line.close()
+            client.close()
 
-    async def _say_goodbye(self, line: Line, limit: _Limit) -> None:
+    async def _say_goodbye(self, client: SessionClient, limit: _Limit) -> None:
         """Raise only what means that something wasn't sent: that the session is gone is no news."""
-        if line.broken is None:
-            line.check()
+        if client.broken is None:
+            client.check()
             with contextlib.suppress(
                 errors.NotReachable, errors.OutcomeUnknown, errors.MailboxFull
             ):
-                await self._ended(line.ask(CloseSession()), limit)
-        if line.fault is not None:
-            line.check()
+                await self._ended(client.ask(CloseSession()), limit)
+        if client.fault is not None:
+            client.check()
 
     def __enter__(self) -> BlockingMailbox:
         self._is_blocking = True
@@ -285,10 +285,10 @@ class Mailbox:
         finish(self._close(error is None))
 
     # -- the two modes -----------------------------------------------------------------------
-    def _open_line(self) -> Line:
-        if self._line is None:
+    def _open_client(self) -> SessionClient:
+        if self._client is None:
             raise errors.NotReachable("a mailbox is open within its `async with` or `with`")
-        return self._line
+        return self._client
 
     def _answer_limit(self) -> _Limit:
         seconds = limits.CLIENT_REQUEST_S if self._timeout is None else self._timeout

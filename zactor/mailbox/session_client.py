@@ -1,4 +1,4 @@
-"""The line between a Mailbox and its node: what any thread may ask, over one Connection.
+"""A Mailbox's session at its node: what any thread may ask of it, over one Connection.
 
 Nothing here waits. Who has to wait takes a future: `arrival` ends when there may be something to
 read, `room` when more may be sent. The order of what is sent is the order of the calls.
@@ -47,7 +47,7 @@ class Opened(msgspec.Struct, frozen=True):
     number: int  # grows with each session of the node, over all its lives
 
 
-class Line:
+class SessionClient:
     """One session of a program at one node."""
 
     def __init__(self, endpoint: str | None, home: str | os.PathLike[str] | None) -> None:

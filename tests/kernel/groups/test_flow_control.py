@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from zactor.kernel.errors import MailboxFull
-from zactor.kernel.groups.flow_control import Draft, Flow
+from zactor.kernel.groups.flow_control import Draft, FlowControl
 from zactor.kernel.groups.gaps import DuplicateFilter, Gaps
 from zactor.kernel.groups.names import URGENT
 from zactor.kernel.groups.ordering import Ordering
@@ -37,7 +37,7 @@ def numbers(*drafts: Draft | None) -> list[list[int]]:
 
 # -- flow ------------------------------------------------------------------------------------
 def test_fifo_waits_behind_a_message_that_waits_for_its_ticket() -> None:
-    flow = Flow(Settings())
+    flow = FlowControl(Settings())
     flow.add(item(Service.AGREED, 1))
     flow.add(item(Service.FIFO, 2))
     assert flow.next_fifo() is None
@@ -50,7 +50,7 @@ def test_fifo_waits_behind_a_message_that_waits_for_its_ticket() -> None:
 
 
 def test_messages_that_wait_are_packed_with_their_like() -> None:
-    flow = Flow(Settings(packet_messages=3, packet_bytes=100))
+    flow = FlowControl(Settings(packet_messages=3, packet_bytes=100))
     services = (
         *(Service.FIFO,) * 2,
         Service.AGREED,
@@ -70,7 +70,7 @@ def test_messages_that_wait_are_packed_with_their_like() -> None:
 
 
 def test_a_packet_has_only_so_many_bytes_and_a_change_of_a_group_is_alone() -> None:
-    flow = Flow(Settings(packet_bytes=10))
+    flow = FlowControl(Settings(packet_bytes=10))
     for number, size in enumerate((6, 4, 1, 50, 1), 1):
         flow.add(item(Service.FIFO, number, size))
     flow.add(item(Service.AGREED, 6), Kind.JOIN)
@@ -84,7 +84,7 @@ def test_a_packet_has_only_so_many_bytes_and_a_change_of_a_group_is_alone() -> N
 
 
 def test_what_comes_while_the_tickets_come_rides_along() -> None:
-    flow = Flow(Settings())
+    flow = FlowControl(Settings())
     flow.add(item(Service.AGREED, 1))
     assert flow.tickets_wanted() == 1
     flow.add(item(Service.AGREED, 2))
@@ -92,7 +92,9 @@ def test_what_comes_while_the_tickets_come_rides_along() -> None:
 
 
 def test_tickets_are_asked_for_in_lots_within_the_credit() -> None:
-    flow = Flow(Settings(window_messages=4, tickets_max=2, ack_messages=1, packet_messages=1))
+    flow = FlowControl(
+        Settings(window_messages=4, tickets_max=2, ack_messages=1, packet_messages=1)
+    )
     services = (Service.AGREED, Service.FIFO, Service.SAFE, Service.CAUSAL)
     for number, service in enumerate(services, 1):
         flow.add(item(service, number))
@@ -103,14 +105,14 @@ def test_tickets_are_asked_for_in_lots_within_the_credit() -> None:
 def test_tickets_end_with_the_credit_in_messages_and_in_bytes() -> None:
     small = {"ack_messages": 1, "packet_messages": 1}
     for limits in ({"window_messages": 2}, {"window_bytes": 2}):
-        flow = Flow(Settings(**limits, **small))
+        flow = FlowControl(Settings(**limits, **small))
         for number in range(1, 5):
             flow.add(item(Service.AGREED, number, 1))
         assert flow.tickets_wanted() == 2
 
 
 def test_reliable_overtakes_but_not_the_credit_that_is_spoken_for() -> None:
-    flow = Flow(Settings(window_messages=2, ack_messages=1, packet_messages=1))
+    flow = FlowControl(Settings(window_messages=2, ack_messages=1, packet_messages=1))
     flow.add(item(Service.AGREED, 1))
     flow.add(item(Service.RELIABLE, 2))
     flow.add(item(Service.RELIABLE, 3))
@@ -125,7 +127,7 @@ def test_reliable_overtakes_but_not_the_credit_that_is_spoken_for() -> None:
 
 
 def test_bytes_are_credits_too() -> None:
-    flow = Flow(Settings(window_bytes=2, packet_messages=1))
+    flow = FlowControl(Settings(window_bytes=2, packet_messages=1))
     flow.add(item(Service.FIFO, 1, 2))
     flow.add(item(Service.FIFO, 2))
     one = flow.next_fifo()
@@ -137,7 +139,7 @@ def test_bytes_are_credits_too() -> None:
 
 
 def test_a_full_queue_refuses_messages_but_no_leave() -> None:
-    flow = Flow(Settings(queue_soft=1, queue_hard=2))
+    flow = FlowControl(Settings(queue_soft=1, queue_hard=2))
     flow.add(item(Service.FIFO))
     flow.add(item(Service.FIFO))
     with pytest.raises(MailboxFull, match="2 messages"):
@@ -147,7 +149,7 @@ def test_a_full_queue_refuses_messages_but_no_leave() -> None:
 
 
 def test_submitters_pause_for_bytes_as_for_messages() -> None:
-    flow = Flow(Settings(queue_soft_bytes=5_000, packet_bytes=1))
+    flow = FlowControl(Settings(queue_soft_bytes=5_000, packet_bytes=1))
     for number in range(1, 3):
         flow.add(item(Service.FIFO, number, 2_000))
         assert flow.turn() is None
@@ -160,7 +162,7 @@ def test_submitters_pause_for_bytes_as_for_messages() -> None:
 
 
 def test_submitters_pause_and_resume() -> None:
-    flow = Flow(Settings(queue_soft=2, packet_messages=1))
+    flow = FlowControl(Settings(queue_soft=2, packet_messages=1))
     assert flow.turn() is None
     for _ in range(3):
         flow.add(item(Service.FIFO))
@@ -285,7 +287,7 @@ def kb(service: Service, number: int) -> GroupItem:
 
 
 def test_the_knowledge_base_waits_for_no_credit_and_keeps_its_own_order() -> None:
-    flow = Flow(Settings(window_messages=1, packet_messages=1, ack_messages=1))
+    flow = FlowControl(Settings(window_messages=1, packet_messages=1, ack_messages=1))
     flow.add(item(Service.AGREED, 1))
     assert flow.tickets_wanted() == 1
     flow.add(item(Service.FIFO, 2))

@@ -8,7 +8,7 @@ from zactor.kernel import limits
 from zactor.kernel.errors import LocalProtocolError
 from zactor.kernel.groups import events
 from zactor.kernel.groups.effects import Cause, GroupLeft, GroupTransitional, GroupView
-from zactor.kernel.groups.process_groups import Groups, private_group
+from zactor.kernel.groups.process_groups import ProcessGroups, private_group
 from zactor.kernel.groups.sessions import Sessions
 from zactor.kernel.groups.settings import Settings
 from zactor.kernel.ids import NodeId
@@ -36,8 +36,8 @@ def change(
     )
 
 
-def red(*members: SessionId) -> Groups:
-    groups = Groups(A, OLD)
+def red(*members: SessionId) -> ProcessGroups:
+    groups = ProcessGroups(A, OLD)
     for ticket, member in enumerate(members, 1):
         groups.apply(change(Kind.JOIN, member, ticket, "red"))
     return groups
@@ -54,7 +54,7 @@ def test_a_join_is_told_to_the_members_here() -> None:
 
 
 def test_a_group_elsewhere_is_known_and_not_told() -> None:
-    groups = Groups(A, OLD)
+    groups = ProcessGroups(A, OLD)
     assert groups.apply(change(Kind.JOIN, BOB, 1, "red")) == []
     assert groups.members("red") == (BOB,)
 

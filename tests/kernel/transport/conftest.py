@@ -24,7 +24,7 @@ from zactor.kernel.transport.monitor import HandshakeCounter, MonitorThread
 SERVED_S = 20.0  # when an honest client is given up; tests ask for less
 
 
-class Ground:
+class BoundDoor:
     """One bound door as a node has it, and honest clients of it."""
 
     def __init__(
@@ -194,22 +194,22 @@ def stranger() -> KeyPair:
 
 
 @pytest.fixture
-def make_ground(keys: ClusterKeys) -> Iterator[Callable[..., Ground]]:
-    """Make grounds with another authenticator, or none; closed at the end."""
+def make_bound_door(keys: ClusterKeys) -> Iterator[Callable[..., BoundDoor]]:
+    """Make bound doors with another authenticator, or none; closed at the end."""
     with contextlib.ExitStack() as stack:
 
-        def make(authenticator: type[Authenticator] | None = Authenticator) -> Ground:
-            ground = Ground(keys, authenticator)
-            stack.callback(ground.close)
-            return ground
+        def make(authenticator: type[Authenticator] | None = Authenticator) -> BoundDoor:
+            bound = BoundDoor(keys, authenticator)
+            stack.callback(bound.close)
+            return bound
 
         yield make
 
 
 @pytest.fixture
-def ground(make_ground: Callable[..., Ground]) -> Ground:
+def bound(make_bound_door: Callable[..., BoundDoor]) -> BoundDoor:
     """One door, as a node has it."""
-    return make_ground()
+    return make_bound_door()
 
 
 @pytest.fixture

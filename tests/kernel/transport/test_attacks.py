@@ -79,116 +79,116 @@ def little_growth() -> Iterator[None]:
 
 # -- S1, S2: who isn't one of us -------------------------------------------------------------
 def test_s1_a_connection_without_curve_delivers_nothing(
-    ground: Any, wait_until: Callable[..., None], logged: list[dict[str, Any]]
+    bound: Any, wait_until: Callable[..., None], logged: list[dict[str, Any]]
 ) -> None:
-    plain = ground.keep(ground.context.socket(zmq.DEALER))
+    plain = bound.keep(bound.context.socket(zmq.DEALER))
     plain.linger = 0
-    plain.connect(ground.endpoint)
+    plain.connect(bound.endpoint)
     plain.send(b"no keys at all")
     for junk in (GREETING_NULL + b"\x04\x05READY", b"GET / HTTP/1.1\r\n\r\n", b"\x01\0"):
-        with ground.raw() as raw:
+        with bound.raw() as raw:
             raw.sendall(junk)
-            wait_until(lambda: ground.serve_an_honest_client() < 1)
-    wait_until(lambda: ground.counter.failed_protocol >= 2)
-    ground.assert_nothing_delivered()
-    assert ground.serve_an_honest_client() < 1
+            wait_until(lambda: bound.serve_an_honest_client() < 1)
+    wait_until(lambda: bound.counter.failed_protocol >= 2)
+    bound.assert_nothing_delivered()
+    assert bound.serve_an_honest_client() < 1
     assert len(logged) <= 2, "no log flood"
 
 
 def test_s2_wrong_keys_deliver_nothing(
-    ground: Any, stranger: KeyPair, wait_until: Callable[..., None]
+    bound: Any, stranger: KeyPair, wait_until: Callable[..., None]
 ) -> None:
-    honest = ground.keys.door
+    honest = bound.keys.door
     cases: list[tuple[KeyPair, bytes]] = [
-        (stranger, ground.keys.server.public),  # not on the list
-        (KeyPair(honest.public, stranger.secret), ground.keys.server.public),  # a stolen name
+        (stranger, bound.keys.server.public),  # not on the list
+        (KeyPair(honest.public, stranger.secret), bound.keys.server.public),  # a stolen name
         (honest, stranger.public),  # another server
     ]
     for pair, server_public in cases:
-        failed = _failures(ground)
-        ground.client(pair, server_public).send(b"let me in")
-        wait_until(lambda failed=failed: _failures(ground) > failed)
-        ground.assert_nothing_delivered()
-        assert ground.serve_an_honest_client() < 1
+        failed = _failures(bound)
+        bound.client(pair, server_public).send(b"let me in")
+        wait_until(lambda failed=failed: _failures(bound) > failed)
+        bound.assert_nothing_delivered()
+        assert bound.serve_an_honest_client() < 1
 
 
-def _failures(ground: Any) -> int:
-    counter = ground.counter
+def _failures(bound: Any) -> int:
+    counter = bound.counter
     return int(counter.failed_auth + counter.failed_protocol + counter.failed_early)
 
 
 def test_s6_a_recorded_session_delivers_nothing_a_second_time(
-    ground: Any, make_relay: Callable[..., Any]
+    bound: Any, make_relay: Callable[..., Any]
 ) -> None:
-    relay = make_relay(ground.port)
-    ground.exchange(ground.client(endpoint=relay.endpoint), b"pay me")
+    relay = make_relay(bound.port)
+    bound.exchange(bound.client(endpoint=relay.endpoint), b"pay me")
     assert b"pay me" not in relay.to_door
-    with ground.raw() as raw:
+    with bound.raw() as raw:
         raw.sendall(relay.to_door)
         assert closed_by_door(raw)
-    ground.assert_nothing_delivered()
-    assert ground.serve_an_honest_client() < 1
+    bound.assert_nothing_delivered()
+    assert bound.serve_an_honest_client() < 1
 
 
 # -- S7: lengths -----------------------------------------------------------------------------
 @pytest.mark.parametrize("length", [4 << 30, 1 << 62, (1 << 63) - 1, 1 << 63, (1 << 64) - 1])
 def test_s7_a_huge_header_before_the_handshake_closes_the_connection(
-    ground: Any, length: int
+    bound: Any, length: int
 ) -> None:
-    ground.serve_an_honest_client()
+    bound.serve_an_honest_client()
     with little_growth():
         for flags in (0x02, 0x06):  # a long message, a long command
-            with ground.raw() as raw:
+            with bound.raw() as raw:
                 raw.sendall(GREETING + bytes([flags]) + length.to_bytes(8, "big") + b"x" * 1000)
                 assert closed_by_door(raw, seconds=0.4), "at once, not by HANDSHAKE_IVL"
-        assert ground.serve_an_honest_client() < 1
-    ground.assert_nothing_delivered()
+        assert bound.serve_an_honest_client() < 1
+    bound.assert_nothing_delivered()
 
 
 def test_s7_a_huge_header_after_authentication_closes_the_connection(
-    ground: Any, make_relay: Callable[..., Any]
+    bound: Any, make_relay: Callable[..., Any]
 ) -> None:
-    relay = make_relay(ground.port)
-    ground.exchange(ground.client(endpoint=relay.endpoint), b"in")
+    relay = make_relay(bound.port)
+    bound.exchange(bound.client(endpoint=relay.endpoint), b"in")
     with little_growth():
         relay.inject(b"\x02" + (1 << 30).to_bytes(8, "big") + b"x" * 1000)
         assert relay.door_closed.wait(DEADLINE_S)
-        assert ground.serve_an_honest_client() < 1
-    ground.assert_nothing_delivered()
+        assert bound.serve_an_honest_client() < 1
+    bound.assert_nothing_delivered()
 
 
 def test_s7_a_frame_beyond_the_limit_is_not_delivered_and_one_below_it_is(
-    ground: Any, wait_until: Callable[..., None]
+    bound: Any, wait_until: Callable[..., None]
 ) -> None:
-    client = ground.client()
-    ground.exchange(client, b"x" * (FRAME_BYTES_MAX - 1000))
-    disconnected = ground.counter.disconnected
+    client = bound.client()
+    bound.exchange(client, b"x" * (FRAME_BYTES_MAX - 1000))
+    disconnected = bound.counter.disconnected
     client.send(b"x" * (FRAME_BYTES_MAX + 1))
-    wait_until(lambda: ground.counter.disconnected > disconnected)
-    ground.assert_nothing_delivered()
-    assert ground.serve_an_honest_client() < 1
+    wait_until(lambda: bound.counter.disconnected > disconnected)
+    bound.assert_nothing_delivered()
+    assert bound.serve_an_honest_client() < 1
 
 
 # -- S8, S9: many ----------------------------------------------------------------------------
-def test_s8_silent_connections_starve_nobody_and_are_cut_off(ground: Any) -> None:
+def test_s8_silent_connections_starve_nobody_and_are_cut_off(bound: Any) -> None:
     begun = time.monotonic()
     with contextlib.ExitStack() as stack:
-        silent = [stack.enter_context(ground.raw()) for _ in range(SILENT)]
+        silent = [stack.enter_context(bound.raw()) for _ in range(SILENT)]
         for raw in silent[::2]:
             raw.sendall(GREETING[:11])  # half of them begin and then say nothing more
         used = time.process_time()
-        served = [ground.serve_an_honest_client() for _ in range(5)]
+        served = [bound.serve_an_honest_client() for _ in range(5)]
         assert max(served) < 1
         assert time.process_time() - used < 0.5, "the I/O thread spins"
         assert all(closed_by_door(raw) for raw in silent)
-        assert ground.slowness.quiet_s(time.monotonic() - begun) < 4, (
+        assert bound.slowness.quiet_s(time.monotonic() - begun) < 4, (
             "descriptors must come back soon"
         )
-    ground.assert_nothing_delivered()
+    bound.assert_nothing_delivered()
 
 
-def test_s8_one_byte_at_a_time_is_cut_off_like_silence(ground: Any) -> None:
-    with ground.raw() as raw:
+def test_s8_one_byte_at_a_time_is_cut_off_like_silence(bound: Any) -> None:
+    with bound.raw() as raw:
         raw.settimeout(0.02)
         begun = time.monotonic()
         sent = 0
@@ -201,8 +201,8 @@ def test_s8_one_byte_at_a_time_is_cut_off_like_silence(ground: Any) -> None:
                         break
                 except TimeoutError:
                     continue
-        assert ground.slowness.quiet_s(time.monotonic() - begun) < 1
-    assert ground.serve_an_honest_client() < 1
+        assert bound.slowness.quiet_s(time.monotonic() - begun) < 1
+    assert bound.serve_an_honest_client() < 1
 
 
 STORM = """
@@ -219,21 +219,21 @@ for number in range(3_000):
 
 
 def test_s9_a_storm_of_connections_blocks_neither_the_io_thread_nor_the_log(
-    ground: Any, wait_until: Callable[..., None], logged: list[dict[str, Any]]
+    bound: Any, wait_until: Callable[..., None], logged: list[dict[str, Any]]
 ) -> None:
     # A process of its own: attackers don't hold our interpreter's lock.
-    command = [sys.executable, "-S", "-c", STORM, str(ground.port), GREETING.hex()]
+    command = [sys.executable, "-S", "-c", STORM, str(bound.port), GREETING.hex()]
     served = []
     with running(command) as storm:
         while storm.poll() is None:
-            served.append(ground.serve_an_honest_client())
+            served.append(bound.serve_an_honest_client())
     assert storm.returncode == 0
     assert max(served) < 1
-    wait_until(lambda: ground.counter.disconnected >= ground.counter.accepted)
-    assert ground.counter.accepted >= 2_000  # the others went before they were accepted
-    wait_until(lambda: ground.counter.succeeded >= len(served))
-    assert ground.counter.succeeded == len(served)
-    assert ground.serve_an_honest_client() < 1
+    wait_until(lambda: bound.counter.disconnected >= bound.counter.accepted)
+    assert bound.counter.accepted >= 2_000  # the others went before they were accepted
+    wait_until(lambda: bound.counter.succeeded >= len(served))
+    assert bound.counter.succeeded == len(served)
+    assert bound.serve_an_honest_client() < 1
     assert len([line for line in logged if line["event"] == "handshake_refused"]) <= 5
 
 
@@ -256,10 +256,10 @@ def mutate(data: bytes, chance: random.Random) -> bytes:
 
 
 def test_s10_mutated_handshakes_get_nobody_in(
-    ground: Any, make_relay: Callable[..., Any], wait_until: Callable[..., None]
+    bound: Any, make_relay: Callable[..., Any], wait_until: Callable[..., None]
 ) -> None:
-    relay = make_relay(ground.port)
-    ground.exchange(ground.client(endpoint=relay.endpoint), b"recorded")
+    relay = make_relay(bound.port)
+    bound.exchange(bound.client(endpoint=relay.endpoint), b"recorded")
     recorded = relay.to_door
     assert recorded[12:17] == b"CURVE"
     assert b"HELLO" in recorded
@@ -267,21 +267,21 @@ def test_s10_mutated_handshakes_get_nobody_in(
     with little_growth():
         for seed in range(FUZZED):
             chance = random.Random(seed)
-            with contextlib.suppress(ConnectionError), ground.raw() as raw:
+            with contextlib.suppress(ConnectionError), bound.raw() as raw:
                 raw.sendall(mutate(recorded, chance))
                 if seed % 100 == 0:
-                    assert ground.serve_an_honest_client() < 1, seed
+                    assert bound.serve_an_honest_client() < 1, seed
                     succeeded += 1
-        assert ground.serve_an_honest_client() < 1
-    wait_until(lambda: ground.counter.disconnected >= FUZZED)
-    wait_until(lambda: ground.counter.succeeded >= succeeded + 1)
-    assert ground.counter.succeeded == succeeded + 1
-    ground.assert_nothing_delivered()
+        assert bound.serve_an_honest_client() < 1
+    wait_until(lambda: bound.counter.disconnected >= FUZZED)
+    wait_until(lambda: bound.counter.succeeded >= succeeded + 1)
+    assert bound.counter.succeeded == succeeded + 1
+    bound.assert_nothing_delivered()
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_s10_a_man_in_the_middle_who_changes_a_handshake_ends_it(
-    ground: Any, make_relay: Callable[..., Any], wait_until: Callable[..., None], seed: int
+    bound: Any, make_relay: Callable[..., Any], wait_until: Callable[..., None], seed: int
 ) -> None:
     chance = random.Random(seed)
     # In HELLO, INITIATE or the first message, but not in HELLO's padding, which nobody reads.
@@ -297,43 +297,43 @@ def test_s10_a_man_in_the_middle_who_changes_a_handshake_ends_it(
         changed[target - begin] ^= chance.randint(1, 255)
         return bytes(changed)
 
-    relay = make_relay(ground.port, mangle)
-    client = ground.client(endpoint=relay.endpoint)
+    relay = make_relay(bound.port, mangle)
+    client = bound.client(endpoint=relay.endpoint)
     for _ in range(10):  # so that a length made longer is soon reached
         client.send(b"y" * 300)
     # Now and then libzmq notices and yet leaves the connection to its heartbeats, deaf: it lost
     # errno while it told the monitor (curve_mechanism_base_t::decode).
-    wait_until(lambda: relay.door_closed.is_set() or ground.counter.failed_protocol)
-    ground.assert_nothing_delivered()
-    assert ground.serve_an_honest_client() < 1
+    wait_until(lambda: relay.door_closed.is_set() or bound.counter.failed_protocol)
+    bound.assert_nothing_delivered()
+    assert bound.serve_an_honest_client() < 1
 
 
 # -- slow is not dead ------------------------------------------------------------------------
 def test_a_frame_that_takes_longer_than_a_heartbeat_arrives(
-    ground: Any, make_relay: Callable[..., Any]
+    bound: Any, make_relay: Callable[..., Any]
 ) -> None:
     def throttle(data: bytes) -> bytes:
         time.sleep(len(data) / 400_000)
         return data
 
-    relay = make_relay(ground.port, throttle)
-    link = ground.keep(
+    relay = make_relay(bound.port, throttle)
+    link = bound.keep(
         sockets.connect_link(
-            ground.context, relay.endpoint, ground.keys.door, ground.keys.server.public
+            bound.context, relay.endpoint, bound.keys.door, bound.keys.server.public
         )
     )
     assert link.poll(1000, zmq.POLLOUT)
     link.send(b"x" * (800 << 10))
-    assert ground.door.poll(8000)
-    assert ground.counter.disconnected == 0
+    assert bound.door.poll(8000)
+    assert bound.counter.disconnected == 0
 
 
 def test_no_descriptor_is_left_when_the_attackers_are_gone(
-    make_ground: Callable[..., Any], wait_until: Callable[..., None]
+    make_bound_door: Callable[..., Any], wait_until: Callable[..., None]
 ) -> None:
-    ground = make_ground()
-    ground.serve_an_honest_client()
+    bound = make_bound_door()
+    bound.serve_an_honest_client()
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(100):
-        ground.raw().close()
+        bound.raw().close()
     wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before)

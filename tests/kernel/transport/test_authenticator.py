@@ -44,50 +44,50 @@ class Slow(Authenticator):
         super().close()
 
 
-def connected(ground: Any) -> zmq.Socket[bytes]:
+def connected(bound: Any) -> zmq.Socket[bytes]:
     """Return an honest client that is in."""
-    client: zmq.Socket[bytes] = ground.client()
-    ground.exchange(client, b"before")
+    client: zmq.Socket[bytes] = bound.client()
+    bound.exchange(client, b"before")
     return client
 
 
-def kill_thread(ground: Any, wait_until: Callable[..., None]) -> None:
+def kill_thread(bound: Any, wait_until: Callable[..., None]) -> None:
     """End the authenticator's thread as a fatal error in it would."""
-    thread = ground.authenticator._thread
+    thread = bound.authenticator._thread
     ctypes.pythonapi.PyThreadState_SetAsyncExc(
         ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)
     )
-    ground.client()  # a knock wakes it up
-    wait_until(lambda: not ground.authenticator.alive)
+    bound.client()  # a knock wakes it up
+    wait_until(lambda: not bound.authenticator.alive)
 
 
 dies_in_a_test = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 
 
 # -- who gets in -----------------------------------------------------------------------------
-def test_an_admitted_key_gets_in_and_bears_its_name(ground: Any) -> None:
-    assert ground.serve_an_honest_client() < 1
-    assert ground.authenticator.label(ground.keys.door.public) == "door"
-    assert ground.authenticator.label(ground.keys.door.public.decode()) == "door"
-    assert ground.authenticator.refused == 0
+def test_an_admitted_key_gets_in_and_bears_its_name(bound: Any) -> None:
+    assert bound.serve_an_honest_client() < 1
+    assert bound.authenticator.label(bound.keys.door.public) == "door"
+    assert bound.authenticator.label(bound.keys.door.public.decode()) == "door"
+    assert bound.authenticator.refused == 0
 
 
 def test_a_routing_id_that_another_client_bore_gives_nobody_its_name(
-    ground: Any, wait_until: Callable[..., None]
+    bound: Any, wait_until: Callable[..., None]
 ) -> None:
     node = KeyPair(*zmq.curve_keypair())
-    ground.authenticator.admit(node.public, "n2")
-    for gone, pair in enumerate((ground.keys.door, node)):
-        wait_until(lambda gone=gone: ground.counter.disconnected == gone)
-        client = ground.keep(ground.context.socket(zmq.DEALER))
+    bound.authenticator.admit(node.public, "n2")
+    for gone, pair in enumerate((bound.keys.door, node)):
+        wait_until(lambda gone=gone: bound.counter.disconnected == gone)
+        client = bound.keep(bound.context.socket(zmq.DEALER))
         client.set(zmq.ROUTING_ID, b"the same")
         client.set(zmq.CURVE_PUBLICKEY, pair.public)
         client.set(zmq.CURVE_SECRETKEY, pair.secret)
-        client.set(zmq.CURVE_SERVERKEY, ground.keys.server.public)
-        client.connect(ground.endpoint)
+        client.set(zmq.CURVE_SERVERKEY, bound.keys.server.public)
+        client.connect(bound.endpoint)
         client.send(b"who am I")
-        assert ground.door.poll(1000)
-        routing_id, body = ground.door.recv_multipart(copy=False)
+        assert bound.door.poll(1000)
+        routing_id, body = bound.door.recv_multipart(copy=False)
         assert routing_id.bytes == b"the same"
         assert sockets.user_id(body) == pair.public.decode()
         client.close(linger=0)
@@ -98,21 +98,24 @@ def test_a_message_of_nobody_has_no_user_id() -> None:
 
 
 def test_a_key_nobody_introduced_is_refused_counted_and_logged_once(
-    ground: Any, stranger: KeyPair, wait_until: Callable[..., None], logged: list[dict[str, Any]]
+    bound: Any,
+    stranger: KeyPair,
+    wait_until: Callable[..., None],
+    logged: list[dict[str, Any]],
 ) -> None:
-    clients = [ground.client(stranger) for _ in range(5)]
+    clients = [bound.client(stranger) for _ in range(5)]
     for client in clients:
         client.send(b"let me in")
-    wait_until(lambda: ground.authenticator.refused >= 5)
-    ground.assert_nothing_delivered()
+    wait_until(lambda: bound.authenticator.refused >= 5)
+    bound.assert_nothing_delivered()
     lines = [line for line in logged if line["event"] == "key_refused"]
     assert len(lines) == 1
     assert lines[0]["key"] == fingerprint(stranger.public)
     assert lines[0]["address"] == "127.0.0.1"
-    assert ground.serve_an_honest_client() < 1
+    assert bound.serve_an_honest_client() < 1
 
 
-def test_whoever_wants_to_know_is_told_of_a_refusal(stranger: KeyPair, ground: Any) -> None:
+def test_whoever_wants_to_know_is_told_of_a_refusal(stranger: KeyPair, bound: Any) -> None:
     told: list[tuple[str, str]] = []
     heard = threading.Event()
 
@@ -121,138 +124,141 @@ def test_whoever_wants_to_know_is_told_of_a_refusal(stranger: KeyPair, ground: A
         heard.set()
         raise RuntimeError("a callback that fails hurts nobody")
 
-    ground.authenticator._on_refused = on_refused
-    ground.client(stranger)
+    bound.authenticator._on_refused = on_refused
+    bound.client(stranger)
     assert heard.wait(DEADLINE_S)
     assert told == [(fingerprint(stranger.public), "127.0.0.1")]
-    assert ground.serve_an_honest_client() < 1
-    assert ground.authenticator.alive
+    assert bound.serve_an_honest_client() < 1
+    assert bound.authenticator.alive
 
 
 def test_an_unknown_key_waits_a_moment_for_its_introduction(
-    ground: Any, stranger: KeyPair, wait_until: Callable[..., None]
+    bound: Any, stranger: KeyPair, wait_until: Callable[..., None]
 ) -> None:
-    client = ground.client(stranger)
+    client = bound.client(stranger)
     client.send(b"early")
-    wait_until(lambda: ground.authenticator._waiting)
-    ground.authenticator.admit(stranger.public, "n2")
-    assert ground.door.poll(1000)
-    assert ground.authenticator.refused == 0
+    wait_until(lambda: bound.authenticator._waiting)
+    bound.authenticator.admit(stranger.public, "n2")
+    assert bound.door.poll(1000)
+    assert bound.authenticator.refused == 0
 
 
 def test_no_more_than_so_many_unknown_keys_wait(
-    ground: Any, stranger: KeyPair, monkeypatch: pytest.MonkeyPatch, wait_until: Callable[..., None]
+    bound: Any,
+    stranger: KeyPair,
+    monkeypatch: pytest.MonkeyPatch,
+    wait_until: Callable[..., None],
 ) -> None:
     monkeypatch.setattr(authenticator, "KEYS_WAITING_MAX", 1)
     monkeypatch.setattr(authenticator, "KEY_GRACE_MS", 100_000)
     for _ in range(3):
-        ground.client(stranger)
-    wait_until(lambda: ground.authenticator.refused == 2)
-    assert len(ground.authenticator._waiting) == 1
+        bound.client(stranger)
+    wait_until(lambda: bound.authenticator.refused == 2)
+    assert len(bound.authenticator._waiting) == 1
 
 
 def test_an_expelled_key_gets_no_new_connection_and_has_no_name_on_its_old_one(
-    ground: Any, stranger: KeyPair, wait_until: Callable[..., None]
+    bound: Any, stranger: KeyPair, wait_until: Callable[..., None]
 ) -> None:
-    ground.authenticator.admit(stranger.public, "n2")
-    old = ground.client(stranger)
+    bound.authenticator.admit(stranger.public, "n2")
+    old = bound.client(stranger)
     old.send(b"one")
-    assert ground.door.poll(1000)
-    ground.door.recv_multipart()
-    ground.authenticator.expel(stranger.public)
-    new = ground.client(stranger)
+    assert bound.door.poll(1000)
+    bound.door.recv_multipart()
+    bound.authenticator.expel(stranger.public)
+    new = bound.client(stranger)
     new.send(b"two")
-    wait_until(lambda: ground.authenticator.refused)
-    ground.assert_nothing_delivered()
+    wait_until(lambda: bound.authenticator.refused)
+    bound.assert_nothing_delivered()
     old.send(b"three")
-    assert ground.door.poll(1000)
-    frame = ground.door.recv_multipart(copy=False)[1]
-    assert ground.authenticator.label(sockets.user_id(frame)) is None
-    assert ground.serve_an_honest_client() < 1
+    assert bound.door.poll(1000)
+    frame = bound.door.recv_multipart(copy=False)[1]
+    assert bound.authenticator.label(sockets.user_id(frame)) is None
+    assert bound.serve_an_honest_client() < 1
 
 
-def test_expelling_a_key_that_is_not_there_is_no_error(ground: Any, stranger: KeyPair) -> None:
-    ground.authenticator.expel(stranger.public)
+def test_expelling_a_key_that_is_not_there_is_no_error(bound: Any, stranger: KeyPair) -> None:
+    bound.authenticator.expel(stranger.public)
 
 
 # -- it fails closed -------------------------------------------------------------------------
 def test_without_an_authenticator_nobody_gets_in(
-    make_ground: Callable[..., Any], wait_until: Callable[..., None]
+    make_bound_door: Callable[..., Any], wait_until: Callable[..., None]
 ) -> None:
-    ground = make_ground(None)
-    ground.client().send(b"let me in")
-    wait_until(lambda: ground.counter.accepted)
-    ground.assert_nothing_delivered()
-    assert ground.counter.succeeded == 0
+    bound = make_bound_door(None)
+    bound.client().send(b"let me in")
+    wait_until(lambda: bound.counter.accepted)
+    bound.assert_nothing_delivered()
+    assert bound.counter.succeeded == 0
 
 
 @dies_in_a_test
 def test_while_its_thread_is_dead_nobody_new_gets_in_and_who_is_in_stays(
-    ground: Any, wait_until: Callable[..., None]
+    bound: Any, wait_until: Callable[..., None]
 ) -> None:
-    client = connected(ground)
-    kill_thread(ground, wait_until)
-    wait_until(lambda: ground.counter.accepted == 2)  # the client's, and the knock
-    accepted = ground.counter.accepted
-    ground.client().send(b"let me in")
-    wait_until(lambda: ground.counter.accepted > accepted)
-    ground.assert_nothing_delivered()
-    assert ground.counter.succeeded == 1
-    ground.exchange(client, b"meanwhile")
+    client = connected(bound)
+    kill_thread(bound, wait_until)
+    wait_until(lambda: bound.counter.accepted == 2)  # the client's, and the knock
+    accepted = bound.counter.accepted
+    bound.client().send(b"let me in")
+    wait_until(lambda: bound.counter.accepted > accepted)
+    bound.assert_nothing_delivered()
+    assert bound.counter.succeeded == 1
+    bound.exchange(client, b"meanwhile")
 
 
 @dies_in_a_test
 def test_the_watchdog_starts_a_dead_thread_again_with_an_alarm(
-    ground: Any, wait_until: Callable[..., None], logged: list[dict[str, Any]]
+    bound: Any, wait_until: Callable[..., None], logged: list[dict[str, Any]]
 ) -> None:
-    client = connected(ground)
-    assert ground.authenticator.check()
-    kill_thread(ground, wait_until)
-    assert not ground.authenticator.check()
-    assert ground.authenticator.alive
+    client = connected(bound)
+    assert bound.authenticator.check()
+    kill_thread(bound, wait_until)
+    assert not bound.authenticator.check()
+    assert bound.authenticator.alive
     alarms = [line for line in logged if line["event"] == "authenticator_restarted"]
     assert [line["level"] for line in alarms] == ["error"]
-    assert ground.serve_an_honest_client() < 1
-    ground.exchange(client, b"after")
-    assert ground.authenticator.check()
+    assert bound.serve_an_honest_client() < 1
+    bound.exchange(client, b"after")
+    assert bound.authenticator.check()
 
 
 def test_a_lookup_that_raises_lets_nobody_in_and_the_thread_lives(
-    make_ground: Callable[..., Any],
+    make_bound_door: Callable[..., Any],
     wait_until: Callable[..., None],
     logged: list[dict[str, Any]],
 ) -> None:
-    ground = make_ground(Raising)
-    client = connected(ground)
-    ground.authenticator.broken = True
-    late = ground.client()
+    bound = make_bound_door(Raising)
+    client = connected(bound)
+    bound.authenticator.broken = True
+    late = bound.client()
     late.send(b"let me in")
-    wait_until(lambda: ground.authenticator.refused)
-    ground.assert_nothing_delivered()
-    ground.exchange(client, b"meanwhile")
-    assert ground.authenticator.alive
+    wait_until(lambda: bound.authenticator.refused)
+    bound.assert_nothing_delivered()
+    bound.exchange(client, b"meanwhile")
+    assert bound.authenticator.alive
     assert "authenticator_failed" in {line["event"] for line in logged}
-    ground.authenticator.broken = False
-    assert ground.door.poll(2000), "who was refused by mistake must get in afterwards"
+    bound.authenticator.broken = False
+    assert bound.door.poll(2000), "who was refused by mistake must get in afterwards"
 
 
 def test_a_slow_lookup_lets_nobody_in_before_its_answer_and_who_is_in_stays(
-    make_ground: Callable[..., Any], wait_until: Callable[..., None]
+    make_bound_door: Callable[..., Any], wait_until: Callable[..., None]
 ) -> None:
-    ground = make_ground(Slow)
-    client = connected(ground)
-    ground.authenticator.go_on.clear()
-    late = ground.client()
+    bound = make_bound_door(Slow)
+    client = connected(bound)
+    bound.authenticator.go_on.clear()
+    late = bound.client()
     late.send(b"let me in")
-    wait_until(lambda: ground.counter.failed_early)  # HANDSHAKE_MS is over
-    ground.assert_nothing_delivered()
-    ground.exchange(client, b"meanwhile")
-    ground.authenticator.go_on.set()
-    assert ground.door.poll(2000), "it must get in once the answers come again"
+    wait_until(lambda: bound.counter.failed_early)  # HANDSHAKE_MS is over
+    bound.assert_nothing_delivered()
+    bound.exchange(client, b"meanwhile")
+    bound.authenticator.go_on.set()
+    assert bound.door.poll(2000), "it must get in once the answers come again"
 
 
-def test_nobody_in_another_domain_or_without_a_key_is_let_in(ground: Any) -> None:
-    asker = ground.keep(ground.context.socket(zmq.REQ))
+def test_nobody_in_another_domain_or_without_a_key_is_let_in(bound: Any) -> None:
+    asker = bound.keep(bound.context.socket(zmq.REQ))
     asker.connect(authenticator.ZAP_ENDPOINT)
     good = [b"1.0", b"7", b"zactor", b"::1", b"", b"CURVE", b"k" * 32]
     for wrong in (
@@ -266,16 +272,16 @@ def test_nobody_in_another_domain_or_without_a_key_is_let_in(ground: Any) -> Non
         asker.send_multipart(wrong)
         assert asker.poll(1000)
         assert asker.recv_multipart()[2] == b"400"
-    assert ground.serve_an_honest_client() < 1
+    assert bound.serve_an_honest_client() < 1
 
 
-def test_a_closed_one_leaves_its_place_to_the_next(make_ground: Callable[..., Any]) -> None:
-    ground = make_ground(None)
+def test_a_closed_one_leaves_its_place_to_the_next(make_bound_door: Callable[..., Any]) -> None:
+    bound = make_bound_door(None)
     for _ in range(20):
-        Authenticator(ground.context).close()
-    with Authenticator(ground.context) as last:
-        last.admit(ground.keys.door.public, "door")
-        assert ground.serve_an_honest_client() < 1
+        Authenticator(bound.context).close()
+    with Authenticator(bound.context) as last:
+        last.admit(bound.keys.door.public, "door")
+        assert bound.serve_an_honest_client() < 1
         last.close()  # a second time is no error
     assert not last.alive
     assert last.check(), "a closed one is not started again"

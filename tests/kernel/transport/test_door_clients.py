@@ -28,11 +28,11 @@ class Visitors:
 
     def __init__(self, keys: ClusterKeys) -> None:
         self.keys = keys
-        self.ground = SocketContext()
-        self.ground.authenticator.admit(keys.door.public, "door")
+        self.bound = SocketContext()
+        self.bound.authenticator.admit(keys.door.public, "door")
         self.came: asyncio.Queue[Client] = asyncio.Queue()
         self.door = Door(
-            self.ground, Address(), server=keys.server, take=self._take, after=lambda: None
+            self.bound, Address(), server=keys.server, take=self._take, after=lambda: None
         )
 
     def _take(self, routing_id: bytes, key: str, inbound: LinkFrame | Request) -> None:
@@ -40,7 +40,7 @@ class Visitors:
 
     async def visit(self) -> tuple[sockets.Socket, Client]:
         """A client that has asked something, at both ends."""
-        context = self.ground.context
+        context = self.bound.context
         dealer = sockets.connect_door(
             context, self.door.endpoint, self.keys.door, self.keys.server.public
         )
@@ -49,9 +49,9 @@ class Visitors:
             return dealer, await self.came.get()
 
     def close(self) -> None:
-        self.ground.still()
+        self.bound.still()
         self.door.close()
-        self.ground.close()
+        self.bound.close()
 
 
 @contextlib.asynccontextmanager
@@ -138,7 +138,7 @@ def test_a_node_that_calls_at_a_door_takes_an_answer_to_nothing_for_none(home: P
         async with visitors(home) as here:
             calling = asyncio.ensure_future(
                 call_door(
-                    here.ground.context,
+                    here.bound.context,
                     here.door.endpoint,
                     here.keys,
                     Inspect(Subject.NODES, ""),

@@ -262,7 +262,7 @@ def test_a_link_is_dialled_again_when_heartbeats_come_back(tmp_path: Path) -> No
                 one.heartbeats._note("n2", one.heartbeats._subscribers["n2"], False)
                 one.heartbeats._note("n2", one.heartbeats._subscribers["n2"], True)
             assert before.closed, "there is a limit"
-        assert one._sockets_context.context.closed
+        assert one._shared.context.closed
 
     asyncio.run(story())
 

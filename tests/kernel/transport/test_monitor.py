@@ -21,13 +21,13 @@ def recorder() -> tuple[Told, Callable[[int, int, str], None]]:
 
 
 def test_events_are_told_in_order_in_the_monitors_thread(
-    ground: Any, wait_until: Callable[..., None]
+    bound: Any, wait_until: Callable[..., None]
 ) -> None:
     threads: set[str] = set()
     told: list[int] = []
 
     def callback(event: int, _value: int, endpoint: str) -> None:
-        assert endpoint == ground.endpoint
+        assert endpoint == bound.endpoint
         threads.add(threading.current_thread().name)
         told.append(event)
 
@@ -35,13 +35,13 @@ def test_events_are_told_in_order_in_the_monitors_thread(
     sockets_made: list[zmq.Socket[bytes]] = []
     for _ in range(3):
         sockets_made.append(
-            ground.keep(
+            bound.keep(
                 sockets.connect_link(
-                    ground.context,
-                    ground.endpoint,
-                    ground.keys.door,
-                    ground.keys.server.public,
-                    before=lambda socket: ground.monitor.watch(socket, mask, callback),
+                    bound.context,
+                    bound.endpoint,
+                    bound.keys.door,
+                    bound.keys.server.public,
+                    before=lambda socket: bound.monitor.watch(socket, mask, callback),
                 )
             )
         )
@@ -50,20 +50,20 @@ def test_events_are_told_in_order_in_the_monitors_thread(
     assert set(told) == {zmq.EVENT_CONNECTED, zmq.EVENT_HANDSHAKE_SUCCEEDED}
 
 
-def test_after_unwatch_nothing_is_told(ground: Any, wait_until: Callable[..., None]) -> None:
+def test_after_unwatch_nothing_is_told(bound: Any, wait_until: Callable[..., None]) -> None:
     told, callback = recorder()
-    client = ground.client()
-    ground.monitor.watch(client, zmq.EVENT_ALL, callback)
-    ground.monitor.unwatch(client)
+    client = bound.client()
+    bound.monitor.watch(client, zmq.EVENT_ALL, callback)
+    bound.monitor.unwatch(client)
     before = len(told)
-    ground.exchange(client)
+    bound.exchange(client)
     client.close()
     assert len(told) == before
-    ground.monitor.unwatch(client)  # a second time is no error
+    bound.monitor.unwatch(client)  # a second time is no error
 
 
 def test_what_was_on_its_way_when_unwatch_was_called_is_not_told(
-    ground: Any, wait_until: Callable[..., None]
+    bound: Any, wait_until: Callable[..., None]
 ) -> None:
     told, callback = recorder()
     held, go_on = threading.Event(), threading.Event()
@@ -72,91 +72,91 @@ def test_what_was_on_its_way_when_unwatch_was_called_is_not_told(
         held.set()
         go_on.wait(DEADLINE_S)
 
-    client, other = ground.client(), ground.client()
-    ground.exchange(client)
-    ground.exchange(other)
-    ground.monitor.watch(other, zmq.EVENT_ALL, hold)
-    ground.monitor.watch(client, zmq.EVENT_ALL, callback)
-    other.disconnect(ground.endpoint)
-    other.connect(ground.endpoint)
+    client, other = bound.client(), bound.client()
+    bound.exchange(client)
+    bound.exchange(other)
+    bound.monitor.watch(other, zmq.EVENT_ALL, hold)
+    bound.monitor.watch(client, zmq.EVENT_ALL, callback)
+    other.disconnect(bound.endpoint)
+    other.connect(bound.endpoint)
     assert held.wait(DEADLINE_S)
-    client.disconnect(ground.endpoint)
-    client.connect(ground.endpoint)
-    ground.exchange(client)  # so its events are queued now, behind the one that is held
-    ground.monitor.unwatch(client)
+    client.disconnect(bound.endpoint)
+    client.connect(bound.endpoint)
+    bound.exchange(client)  # so its events are queued now, behind the one that is held
+    bound.monitor.unwatch(client)
     go_on.set()
     last, record = recorder()
-    ground.monitor.watch(client, zmq.EVENT_ALL, record)
-    client.disconnect(ground.endpoint)
-    client.connect(ground.endpoint)
+    bound.monitor.watch(client, zmq.EVENT_ALL, record)
+    client.disconnect(bound.endpoint)
+    client.connect(bound.endpoint)
     wait_until(lambda: last)
     assert not told
 
 
-def test_a_socket_can_be_watched_again(ground: Any, wait_until: Callable[..., None]) -> None:
+def test_a_socket_can_be_watched_again(bound: Any, wait_until: Callable[..., None]) -> None:
     _told, callback = recorder()
-    client = ground.client()
+    client = bound.client()
     for _ in range(50):
-        ground.monitor.watch(client, zmq.EVENT_ALL, callback)
-        ground.monitor.unwatch(client)
-    ground.monitor.watch(client, zmq.EVENT_DISCONNECTED, callback)
-    ground.exchange(client)
-    client.disconnect(ground.endpoint)
-    ground.exchange(ground.client(), b"another")
+        bound.monitor.watch(client, zmq.EVENT_ALL, callback)
+        bound.monitor.unwatch(client)
+    bound.monitor.watch(client, zmq.EVENT_DISCONNECTED, callback)
+    bound.exchange(client)
+    client.disconnect(bound.endpoint)
+    bound.exchange(bound.client(), b"another")
 
 
 def test_sockets_that_come_and_go_while_watched_stop_nothing(
-    ground: Any, wait_until: Callable[..., None]
+    bound: Any, wait_until: Callable[..., None]
 ) -> None:
     _told, callback = recorder()
     for number in range(60):
         link = sockets.connect_link(
-            ground.context,
-            ground.endpoint,
-            ground.keys.door,
-            ground.keys.server.public,
-            before=lambda socket: ground.monitor.watch(socket, zmq.EVENT_ALL, callback),
+            bound.context,
+            bound.endpoint,
+            bound.keys.door,
+            bound.keys.server.public,
+            before=lambda socket: bound.monitor.watch(socket, zmq.EVENT_ALL, callback),
         )
         if number % 3:
             assert link.poll(1000, zmq.POLLOUT)
         if number % 2:
-            ground.monitor.unwatch(link)  # else it is closed while it is watched
+            bound.monitor.unwatch(link)  # else it is closed while it is watched
         link.close()
-    assert ground.serve_an_honest_client() < 1
-    assert len(ground.monitor._watched) <= 2, "closed sockets must be forgotten"
+    assert bound.serve_an_honest_client() < 1
+    assert len(bound.monitor._watched) <= 2, "closed sockets must be forgotten"
 
 
 def test_a_callback_that_raises_is_told_once_and_stops_nothing(
-    ground: Any, wait_until: Callable[..., None], logged: list[dict[str, Any]]
+    bound: Any, wait_until: Callable[..., None], logged: list[dict[str, Any]]
 ) -> None:
     def callback(_event: int, _value: int, _endpoint: str) -> None:
         raise RuntimeError("broken")
 
-    client = ground.client()
-    ground.monitor.watch(client, zmq.EVENT_ALL, callback)
-    other = ground.client()
+    client = bound.client()
+    bound.monitor.watch(client, zmq.EVENT_ALL, callback)
+    other = bound.client()
     told, record = recorder()
-    ground.monitor.watch(other, zmq.EVENT_ALL, record)
-    client.disconnect(ground.endpoint)
-    client.connect(ground.endpoint)
+    bound.monitor.watch(other, zmq.EVENT_ALL, record)
+    client.disconnect(bound.endpoint)
+    client.connect(bound.endpoint)
     wait_until(lambda: "monitor_callback_failed" in {line["event"] for line in logged})
-    ground.exchange(client)
-    other.disconnect(ground.endpoint)
+    bound.exchange(client)
+    other.disconnect(bound.endpoint)
     wait_until(lambda: told)
     assert [line["event"] for line in logged].count("monitor_callback_failed") == 1
 
 
 def test_closing_with_sockets_still_watched_and_busy_leaves_them_working(
-    make_ground: Callable[..., Any],
+    make_bound_door: Callable[..., Any],
 ) -> None:
-    ground = make_ground()
-    client = ground.client()
-    ground.monitor.watch(client, zmq.EVENT_ALL, lambda *_: None)
-    ground.exchange(client, b"before")
-    ground.monitor.close()
-    ground.exchange(client, b"after")
-    assert ground.serve_an_honest_client() < 1
-    ground.monitor.close()  # a second time is no error
+    bound = make_bound_door()
+    client = bound.client()
+    bound.monitor.watch(client, zmq.EVENT_ALL, lambda *_: None)
+    bound.exchange(client, b"before")
+    bound.monitor.close()
+    bound.exchange(client, b"after")
+    assert bound.serve_an_honest_client() < 1
+    bound.monitor.close()  # a second time is no error
 
 
 def test_a_monitor_with_nothing_to_watch_ends() -> None:
@@ -168,18 +168,21 @@ def test_a_monitor_with_nothing_to_watch_ends() -> None:
 
 # -- counting handshakes ---------------------------------------------------------------------
 def test_every_way_to_fail_is_counted_as_what_it_is(
-    ground: Any, stranger: KeyPair, wait_until: Callable[..., None], logged: list[dict[str, Any]]
+    bound: Any,
+    stranger: KeyPair,
+    wait_until: Callable[..., None],
+    logged: list[dict[str, Any]],
 ) -> None:
-    counter: HandshakeCounter = ground.counter
-    ground.exchange(ground.client())
+    counter: HandshakeCounter = bound.counter
+    bound.exchange(bound.client())
     wait_until(lambda: counter.succeeded == 1)
     assert counter.counts() | {"accepted": 1, "succeeded": 1} == counter.counts()
-    ground.client(stranger)
+    bound.client(stranger)
     wait_until(lambda: counter.failed_auth >= 1)
-    with ground.raw() as raw:
+    with bound.raw() as raw:
         raw.sendall(b"\xff" + b"\0" * 8 + b"\x7f" + b"\x03\0NULL" + b"\0" * 48)
         wait_until(lambda: counter.failed_protocol >= 1)
-    with ground.raw() as raw:
+    with bound.raw() as raw:
         raw.sendall(b"\xff")
     wait_until(lambda: counter.failed_early >= 1)
     assert counter.succeeded == 1

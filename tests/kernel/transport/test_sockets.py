@@ -61,17 +61,17 @@ def test_an_endpoint_can_be_parsed_again(host: str) -> None:
 
 
 # -- binding ---------------------------------------------------------------------------------
-def test_on_loopback_the_next_free_port_is_taken(make_ground: Callable[..., Any]) -> None:
-    first, second = make_ground(None), make_ground(None)
+def test_on_loopback_the_next_free_port_is_taken(make_bound_door: Callable[..., Any]) -> None:
+    first, second = make_bound_door(None), make_bound_door(None)
     assert NODE_PORT <= first.port < second.port
 
 
-def test_a_port_that_was_asked_for_and_is_taken_is_an_error(ground: Any) -> None:
-    with pytest.raises(ConfigError, match=rf"{ground.port}.*taken.*--bind"):
-        sockets.bind_door(ground.context, "127.0.0.1", ground.port, ground.keys.server)
+def test_a_port_that_was_asked_for_and_is_taken_is_an_error(bound: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"{bound.port}.*taken.*--bind"):
+        sockets.bind_door(bound.context, "127.0.0.1", bound.port, bound.keys.server)
 
 
-def test_elsewhere_only_the_agreed_port_is_tried(ground: Any) -> None:
+def test_elsewhere_only_the_agreed_port_is_tried(bound: Any) -> None:
     with tcp.socket() as blocker:
         blocker.setsockopt(tcp.SOL_SOCKET, tcp.SO_REUSEADDR, 1)
         try:
@@ -80,49 +80,51 @@ def test_elsewhere_only_the_agreed_port_is_tried(ground: Any) -> None:
         except OSError:
             pass  # somebody else has it, which serves as well
         with pytest.raises(ConfigError, match=f"{NODE_PORT}.*taken"):
-            sockets.bind_door(ground.context, "0.0.0.0", None, ground.keys.server)
+            sockets.bind_door(bound.context, "0.0.0.0", None, bound.keys.server)
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
-def test_an_address_that_is_not_ours_is_an_error(ground: Any, host: str) -> None:
+def test_an_address_that_is_not_ours_is_an_error(bound: Any, host: str) -> None:
     with pytest.raises(ConfigError, match=host):
-        sockets.bind_door(ground.context, host, 4999, ground.keys.server)
+        sockets.bind_door(bound.context, host, 4999, bound.keys.server)
 
 
-def test_heartbeats_are_published_above_the_door_where_a_firewall_can_name_it(ground: Any) -> None:
+def test_heartbeats_are_published_above_the_door_where_a_firewall_can_name_it(
+    bound: Any,
+) -> None:
     socket, endpoint = sockets.bind_heartbeats(
-        ground.context, "0.0.0.0", ground.endpoint, ground.keys.server
+        bound.context, "0.0.0.0", bound.endpoint, bound.keys.server
     )
-    ground.keep(socket)
-    assert int(endpoint.rpartition(":")[2]) > ground.port
+    bound.keep(socket)
+    assert int(endpoint.rpartition(":")[2]) > bound.port
 
 
 @pytest.mark.skipif(not tcp.has_ipv6, reason="no IPv6 here")
-def test_ipv6_works_the_same_way(ground: Any) -> None:
+def test_ipv6_works_the_same_way(bound: Any) -> None:
     try:
-        door, endpoint = sockets.bind_door(ground.context, "::1", None, ground.keys.server)
+        door, endpoint = sockets.bind_door(bound.context, "::1", None, bound.keys.server)
     except ConfigError:
         pytest.skip("no IPv6 here")
-    ground.keep(door)
+    bound.keep(door)
     assert endpoint.startswith("tcp://[::1]:")
-    client = ground.client(endpoint=endpoint)
+    client = bound.client(endpoint=endpoint)
     client.send(b"hello")
     assert door.poll(1000)
 
 
 # -- options ---------------------------------------------------------------------------------
-def test_every_socket_has_its_limits(ground: Any) -> None:
-    keys = ground.keys
+def test_every_socket_has_its_limits(bound: Any) -> None:
+    keys = bound.keys
     publisher, endpoint = sockets.bind_heartbeats(
-        ground.context, "127.0.0.1", ground.endpoint, keys.server
+        bound.context, "127.0.0.1", bound.endpoint, keys.server
     )
-    subscriber = sockets.connect_heartbeats(ground.context, keys.door, keys.server.public)
+    subscriber = sockets.connect_heartbeats(bound.context, keys.door, keys.server.public)
     sockets.connect_to(subscriber, endpoint)
-    link = sockets.connect_link(ground.context, ground.endpoint, keys.door, keys.server.public)
-    bound, connected = [ground.door, publisher], [subscriber, link, ground.client()]
+    link = sockets.connect_link(bound.context, bound.endpoint, keys.door, keys.server.public)
+    binders, connected = [bound.door, publisher], [subscriber, link, bound.client()]
     for socket in (publisher, subscriber, link):
-        ground.keep(socket)
-    for socket in bound + connected:
+        bound.keep(socket)
+    for socket in binders + connected:
         assert 0 < socket.get(zmq.MAXMSGSIZE) <= FRAME_BYTES_MAX
         assert socket.get(zmq.SNDHWM) > 0
         assert socket.get(zmq.RCVHWM) > 0
@@ -130,68 +132,68 @@ def test_every_socket_has_its_limits(ground: Any) -> None:
         assert 0 < socket.get(zmq.HANDSHAKE_IVL) <= 500
         assert socket.get(zmq.MECHANISM) == zmq.CURVE
         assert socket.get(zmq.HEARTBEAT_IVL) > 0
-    for socket in bound:
+    for socket in binders:
         assert socket.get(zmq.CURVE_SERVER)
         assert socket.get(zmq.ZAP_ENFORCE_DOMAIN)
         assert socket.get(zmq.ZAP_DOMAIN) == b"zactor"
 
 
-def test_heartbeats_reach_an_admitted_node_and_nobody_else(ground: Any, stranger: KeyPair) -> None:
+def test_heartbeats_reach_an_admitted_node_and_nobody_else(bound: Any, stranger: KeyPair) -> None:
     publisher, endpoint = sockets.bind_heartbeats(
-        ground.context, "127.0.0.1", ground.endpoint, ground.keys.server
+        bound.context, "127.0.0.1", bound.endpoint, bound.keys.server
     )
-    ground.keep(publisher)
+    bound.keep(publisher)
     node = KeyPair(*zmq.curve_keypair())
-    ground.authenticator.admit(node.public, "n2")
+    bound.authenticator.admit(node.public, "n2")
     readers = []
     for pair in (node, stranger):
-        reader = sockets.connect_heartbeats(ground.context, pair, ground.keys.server.public)
+        reader = sockets.connect_heartbeats(bound.context, pair, bound.keys.server.public)
         sockets.connect_to(reader, endpoint)
-        readers.append(ground.keep(reader))
+        readers.append(bound.keep(reader))
     for _ in range(200):
         publisher.send(b"beat")
         if readers[0].poll(10):
             break
     assert readers[0].recv() == b"beat"
-    while not ground.authenticator.refused:
+    while not bound.authenticator.refused:
         publisher.send(b"beat")
-        ground.door.poll(5)
+        bound.door.poll(5)
     assert not readers[1].poll(30)
 
 
 # -- a link ----------------------------------------------------------------------------------
-def connect_link(ground: Any, pair: KeyPair) -> zmq.Socket[bytes]:
-    socket = sockets.connect_link(ground.context, ground.endpoint, pair, ground.keys.server.public)
-    ground.keep(socket)
+def connect_link(bound: Any, pair: KeyPair) -> zmq.Socket[bytes]:
+    socket = sockets.connect_link(bound.context, bound.endpoint, pair, bound.keys.server.public)
+    bound.keep(socket)
     return socket
 
 
-def test_a_link_is_writable_only_once_it_is_let_in(ground: Any) -> None:
+def test_a_link_is_writable_only_once_it_is_let_in(bound: Any) -> None:
     node = KeyPair(*zmq.curve_keypair())
-    link = connect_link(ground, node)
+    link = connect_link(bound, node)
     assert not link.poll(100, zmq.POLLOUT)
     with pytest.raises(zmq.Again):
         link.send(b"frame", zmq.NOBLOCK)
-    ground.authenticator.admit(node.public, "n2")
+    bound.authenticator.admit(node.public, "n2")
     assert link.poll(1000, zmq.POLLOUT)
 
 
 def test_a_key_that_comes_before_its_introduction_gets_in_after_it(
-    ground: Any, wait_until: Callable[..., None]
+    bound: Any, wait_until: Callable[..., None]
 ) -> None:
     node = KeyPair(*zmq.curve_keypair())
-    link = connect_link(ground, node)
-    wait_until(lambda: ground.authenticator.refused)
-    ground.authenticator.admit(node.public, "n2")
+    link = connect_link(bound, node)
+    wait_until(lambda: bound.authenticator.refused)
+    bound.authenticator.admit(node.public, "n2")
     assert link.poll(2000, zmq.POLLOUT), "a refusal must not end the socket for good"
     link.send(b"frame")
-    assert ground.door.poll(1000)
-    frames = ground.door.recv_multipart(copy=False)
+    assert bound.door.poll(1000)
+    frames = bound.door.recv_multipart(copy=False)
     assert sockets.user_id(frames[1]) == node.public.decode()
 
 
-def test_what_libzmq_holds_for_a_receiver_that_does_not_read_is_bounded(ground: Any) -> None:
-    link = connect_link(ground, ground.keys.door)
+def test_what_libzmq_holds_for_a_receiver_that_does_not_read_is_bounded(bound: Any) -> None:
+    link = connect_link(bound, bound.keys.door)
     assert link.poll(1000, zmq.POLLOUT)
     frame, sent = b"x" * (1 << 10), 0
     while link.poll(100, zmq.POLLOUT):
@@ -202,33 +204,33 @@ def test_what_libzmq_holds_for_a_receiver_that_does_not_read_is_bounded(ground: 
     assert sent <= LINK_SEND_FRAMES + LINK_RECEIVE_FRAMES + kernel_buffers
 
 
-def test_an_answer_to_a_client_that_went_away_is_told(ground: Any) -> None:
+def test_an_answer_to_a_client_that_went_away_is_told(bound: Any) -> None:
     with pytest.raises(zmq.ZMQError) as error:
-        ground.door.send_multipart([b"nobody", b"answer"], zmq.NOBLOCK)
+        bound.door.send_multipart([b"nobody", b"answer"], zmq.NOBLOCK)
     assert error.value.errno == zmq.EHOSTUNREACH
 
 
 def test_whoever_watches_a_link_before_it_connects_misses_nothing(
-    ground: Any, wait_until: Callable[..., None]
+    bound: Any, wait_until: Callable[..., None]
 ) -> None:
     events: list[int] = []
     link = sockets.connect_link(
-        ground.context,
-        ground.endpoint,
-        ground.keys.door,
-        ground.keys.server.public,
-        before=lambda socket: ground.monitor.watch(
+        bound.context,
+        bound.endpoint,
+        bound.keys.door,
+        bound.keys.server.public,
+        before=lambda socket: bound.monitor.watch(
             socket, zmq.EVENT_ALL, lambda event, _value, _endpoint: events.append(event)
         ),
     )
-    ground.keep(link)
+    bound.keep(link)
     wait_until(lambda: zmq.EVENT_HANDSHAKE_SUCCEEDED in events)
     assert events[0] in (zmq.EVENT_CONNECT_DELAYED, zmq.EVENT_CONNECTED)
 
 
-def test_what_is_no_endpoint_is_not_reachable(ground: Any) -> None:
+def test_what_is_no_endpoint_is_not_reachable(bound: Any) -> None:
     with pytest.raises(NotReachable, match="tcp://HOST:PORT"):
-        ground.client(endpoint="tcp://127.0.0.1")
+        bound.client(endpoint="tcp://127.0.0.1")
 
 
 # -- the process -----------------------------------------------------------------------------

@@ -84,7 +84,7 @@ def test_more_requests_than_may_be_under_way_wait_for_their_turn(
     porter = doors.porter(only_knocks)
     connection = doors.connection(porter.endpoint)
     futures = [connection.request(LOOK) for _ in range(10)]
-    wait_until(lambda: len(porter.seen) >= 5)  # the knock and four
+    wait_until(lambda: len(porter.seen) >= 5)  # the probe and four
     assert connection.request(LOOK, timeout=0.1).exception(5) is not None
     assert len(porter.seen) == 5
     for future in futures[:4]:

@@ -27,8 +27,8 @@ def silent_but_knows(
     rows = [{"state": "up", "address": endpoint.removeprefix("tcp://")}]
 
     def answer(request: Request) -> list[Answer | Problem]:
-        knock = isinstance(request.operation, Inspect)
-        return list(results.answers(request.number, rows)) if knock else []
+        probe = isinstance(request.operation, Inspect)
+        return list(results.answers(request.number, rows)) if probe else []
 
     return answer
 

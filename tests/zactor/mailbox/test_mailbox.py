@@ -361,8 +361,8 @@ def test_iterating_ends_when_another_thread_closes_the_mailbox(calm: Lab) -> Non
 def test_a_mailbox_whose_connection_the_node_gave_up_says_so(calm: Lab) -> None:
     async def story() -> None:
         async with box(calm, "a", "n1") as a:
-            assert a._line is not None
-            lost = a._line._connection.request(CloseSession(), WAIT_S)
+            assert a._client is not None
+            lost = a._client._connection.request(CloseSession(), WAIT_S)
             await asyncio.wrap_future(lost)  # as after a reconnection: no session, and no news
             with pytest.raises(NotReachable, match="mailbox 'a' with it: open another"):
                 await a.receive(WAIT_S)
@@ -385,7 +385,7 @@ def test_a_receive_that_is_cancelled_or_out_of_time_loses_nothing(calm: Lab) -> 
                     await a.receive(0)
                 await a.multicast(a.private_group, b"%d" % number)
                 assert (await regular(a)).payload == b"%d" % number
-            assert a._line is not None
-            assert len(a._line._readers) <= 1  # nor does it keep what nobody waits for
+            assert a._client is not None
+            assert len(a._client._readers) <= 1  # nor does it keep what nobody waits for
 
     asyncio.run(story())

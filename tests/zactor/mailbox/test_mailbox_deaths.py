@@ -133,7 +133,7 @@ def test_what_had_arrived_when_the_node_died_is_read_first(lab: Lab) -> None:
         for number in range(100):
             a.multicast(a.private_group, b"%d" % number)
         a.flush()
-        line = a.awaiting._line
+        line = a.awaiting._client
         assert line is not None
         until("all have come", lambda: line._inbox.unread == 100)
         lab.kill("n3")

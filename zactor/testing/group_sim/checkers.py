@@ -15,7 +15,7 @@ from zactor.testing.group_sim.history import (
     STREAMED,
     History,
     Line,
-    Stay,
+    ViewPeriod,
     split_process,
     view_key,
 )
@@ -27,16 +27,16 @@ def check_views(history: History) -> list[str]:
     """G1: a process installs views that hold it; one membership per id; ids grow."""
     wrong = []
     members: dict[object, tuple[str, ...]] = {}
-    for process, stays in sorted(history.stays.items()):
+    for process, periods in sorted(history.periods.items()):
         before = None
-        for stay in stays:
-            if process not in stay.members:
-                wrong.append(f"{process} installs {stay.view} that doesn't hold it")
-            if members.setdefault(stay.view, stay.members) != stay.members:
-                wrong.append(f"{stay.view} has two memberships: {stay.members} at {process}")
-            if before is not None and stay.view <= before:
-                wrong.append(f"{process} goes from {before} back to {stay.view}")
-            before = stay.view
+        for period in periods:
+            if process not in period.members:
+                wrong.append(f"{process} installs {period.view} that doesn't hold it")
+            if members.setdefault(period.view, period.members) != period.members:
+                wrong.append(f"{period.view} has two memberships: {period.members} at {process}")
+            if before is not None and period.view <= before:
+                wrong.append(f"{process} goes from {before} back to {period.view}")
+            before = period.view
     return wrong
 
 
@@ -46,15 +46,15 @@ def _integrity(history: History, services: tuple[str, ...]) -> list[str]:
         for line in history.repeated
         if line["service"] in services
     ]
-    for stay in history.all_stays():
-        for line in stay.delivered:
+    for period in history.all_periods():
+        for line in period.delivered:
             mid = line["mid"]
             if line["service"] not in services:
                 continue
             if mid not in history.sends:
-                wrong.append(f"{stay.process} delivers {mid}, which nobody sent")
-            elif history.delivered_at[stay.process, mid] < history.sent_at[mid]:
-                wrong.append(f"{stay.process} delivers {mid} before it was sent")
+                wrong.append(f"{period.process} delivers {mid}, which nobody sent")
+            elif history.delivered_at[period.process, mid] < history.sent_at[mid]:
+                wrong.append(f"{period.process} delivers {mid} before it was sent")
     return wrong
 
 
@@ -66,27 +66,27 @@ def check_integrity(history: History) -> list[str]:
 def check_same_view(history: History) -> list[str]:
     """G3: delivered in the configuration of the view it was sent in, and it says so."""
     wrong = []
-    for stay in history.all_stays():
-        for lines, transitional in ((stay.regular_lines, False), (stay.after_lines, True)):
+    for period in history.all_periods():
+        for lines, transitional in ((period.regular_lines, False), (period.after_lines, True)):
             for line in lines:
                 sent = history.sends.get(line["mid"], line)
-                if not view_key(line["v"]) == view_key(sent["v"]) == stay.view:
-                    wrong.append(f"{stay.process} delivers {line['mid']} outside its view")
+                if not view_key(line["v"]) == view_key(sent["v"]) == period.view:
+                    wrong.append(f"{period.process} delivers {line['mid']} outside its view")
                 if line["trans"] is not transitional:
-                    wrong.append(f"{stay.process} mistakes the configuration of {line['mid']}")
+                    wrong.append(f"{period.process} mistakes the configuration of {line['mid']}")
     return wrong
 
 
 def check_self_delivery(history: History) -> list[str]:
     """G4: a process delivers its own messages before it leaves the view, unless it crashes."""
     wrong = []
-    for stay in history.all_stays():
-        if stay.next_view is None and stay.process in history.down:
+    for period in history.all_periods():
+        if period.next_view is None and period.process in history.down:
             continue
-        delivered = {line["mid"] for line in stay.delivered}
+        delivered = {line["mid"] for line in period.delivered}
         wrong += [
-            f"{stay.process} leaves {stay.view} without its own {line['mid']}"
-            for line in stay.sent
+            f"{period.process} leaves {period.view} without its own {line['mid']}"
+            for line in period.sent
             if line["mid"] not in delivered
         ]
     return wrong
@@ -96,20 +96,22 @@ def check_fifo(history: History) -> list[str]:
     """G5: of each sender, FIFO and above come in sending order and without a gap inside a view."""
     wrong = []
     order: dict[tuple[object, str], list[str]] = {}
-    for stay in history.all_stays():
-        order[stay.view, stay.process] = [
-            line["mid"] for line in stay.sent if line["service"] in STREAMED
+    for period in history.all_periods():
+        order[period.view, period.process] = [
+            line["mid"] for line in period.sent if line["service"] in STREAMED
         ]
-    for stay in history.all_stays():
+    for period in history.all_periods():
         got: dict[str, list[str]] = {}
-        for line in stay.delivered:
+        for line in period.delivered:
             sent = history.sends.get(line["mid"])
             if sent is not None and line["service"] in STREAMED:
                 got.setdefault(sent["p"], []).append(line["mid"])
         for sender, mids in sorted(got.items()):
-            want = order.get((stay.view, sender), [])[: len(mids)]
+            want = order.get((period.view, sender), [])[: len(mids)]
             if mids != want:
-                wrong.append(f"{stay.process} has {mids} of {sender} in {stay.view}, not {want}")
+                wrong.append(
+                    f"{period.process} has {mids} of {sender} in {period.view}, not {want}"
+                )
     return wrong
 
 
@@ -123,9 +125,9 @@ def check_causal(history: History) -> list[str]:
     for process, places in sorted(history.places.items()):
         for mid in places:
             receivers.setdefault(mid, []).append(process)
-    for stay in history.all_stays():
+    for period in history.all_periods():
         fresh: list[str] = []
-        for line in stay.lines:
+        for line in period.lines:
             if line["k"] == "deliver" and line["service"] in ORDERED:
                 fresh.append(line["mid"])
             elif line["k"] == "send" and line["service"] in ORDERED:
@@ -143,10 +145,10 @@ def check_causal(history: History) -> list[str]:
 def check_agreed(history: History) -> list[str]:
     """G7: one order for all processes and components: consecutive deliveries form no cycle."""
     after: dict[str, set[str]] = {}
-    for _, stays in sorted(history.stays.items()):
+    for _, periods in sorted(history.periods.items()):
         before = None
-        for stay in stays:
-            for line in stay.delivered:
+        for period in periods:
+            for line in period.delivered:
                 if line["service"] in ORDERED:
                     after.setdefault(line["mid"], set())
                     if before is not None:
@@ -169,18 +171,18 @@ def check_agreed(history: History) -> list[str]:
 def check_safe(history: History) -> list[str]:
     """G8: a SAFE message that one delivers, all of its configuration deliver, or crash."""
     wrong = []
-    for stay in history.all_stays():
+    for period in history.all_periods():
         for lines, needed in (
-            (stay.regular_lines, stay.members),
-            (stay.after_lines, stay.transitional or ()),
+            (period.regular_lines, period.members),
+            (period.after_lines, period.transitional or ()),
         ):
             for line in lines:
                 if line["service"] != "safe":
                     continue
                 wrong += [
-                    f"{stay.process} delivers {line['mid']} as SAFE, {other} never does"
+                    f"{period.process} delivers {line['mid']} as SAFE, {other} never does"
                     for other in needed
-                    if other in history.stays
+                    if other in history.periods
                     and other not in history.down
                     and line["mid"] not in history.places.get(other, {})
                 ]
@@ -189,13 +191,15 @@ def check_safe(history: History) -> list[str]:
 
 def _same_sets(history: History, services: tuple[str, ...]) -> list[str]:
     wrong = []
-    for (left, entered), stays in sorted(history.moves().items()):
+    for (left, entered), periods in sorted(history.moves().items()):
         for part in ("regular_lines", "after_lines"):
             sets = {
-                stay.process: {x["mid"] for x in getattr(stay, part) if x["service"] in services}
-                for stay in stays
+                period.process: {
+                    x["mid"] for x in getattr(period, part) if x["service"] in services
+                }
+                for period in periods
             }
-            first = stays[0].process
+            first = periods[0].process
             for process, mids in sorted(sets.items()):
                 odd = sorted(mids ^ sets[first])
                 if odd:
@@ -216,18 +220,18 @@ def check_transitional_set(history: History) -> list[str]:
     """G10: the transitional set is the same for all who go together, and it is they."""
     wrong = []
     came: dict[tuple[str, object], object] = {}
-    for stay in history.all_stays():
-        if stay.next_view is not None:
-            came[stay.process, stay.next_view] = stay.view
-    for (left, entered), stays in sorted(history.moves().items()):
-        sets = {stay.transitional for stay in stays}
+    for period in history.all_periods():
+        if period.next_view is not None:
+            came[period.process, period.next_view] = period.view
+    for (left, entered), periods in sorted(history.moves().items()):
+        sets = {period.transitional for period in periods}
         if len(sets) != 1 or None in sets:
             wrong.append(f"{left} to {entered}: transitional sets {sorted(map(str, sets))}")
             continue
-        members = stays[0].transitional or ()
-        for stay in stays:
-            if stay.process not in members:
-                wrong.append(f"{stay.process} went to {entered} outside {members}")
+        members = periods[0].transitional or ()
+        for period in periods:
+            if period.process not in members:
+                wrong.append(f"{period.process} went to {entered} outside {members}")
         wrong += [
             f"{process} is in the transitional set of {left} to {entered}, but came otherwise"
             for process in members
@@ -245,23 +249,23 @@ def check_liveness(history: History) -> list[str]:
     """Once all is healed and quiet: one view of all that live, everything sent and delivered."""
     wrong = []
     live = sorted(history.live, key=split_process)
-    last = {process: history.stays[process][-1] for process in live}
-    for process, stay in last.items():
-        if list(stay.members) != live:
-            wrong.append(f"{process} ends in {stay.members}, alive are {live}")
+    last = {process: history.periods[process][-1] for process in live}
+    for process, period in last.items():
+        if list(period.members) != live:
+            wrong.append(f"{process} ends in {period.members}, alive are {live}")
     wrong += [
         f"{mid} was submitted and never sent"
         for mid, line in history.submits.items()
         if line["p"] in last and mid not in history.sends
     ]
-    for process, stay in last.items():
-        for line in stay.sent:
+    for process, period in last.items():
+        for line in period.sent:
             if line["service"] == "unreliable":
                 continue
             wrong += [
                 f"{other} never delivers {line['mid']} of {process}"
                 for other in live
-                if last[other].view == stay.view
+                if last[other].view == period.view
                 and other != process
                 and line["mid"] not in history.places.get(other, {})
             ]
@@ -293,4 +297,4 @@ def check_all(lines: Iterable[Line]) -> dict[str, list[str]]:
     return {name: wrong for name, wrong in found.items() if wrong}
 
 
-__all__ = ["CHECKERS", "Checker", "History", "Line", "Stay", "check_all"]
+__all__ = ["CHECKERS", "Checker", "History", "Line", "ViewPeriod", "check_all"]

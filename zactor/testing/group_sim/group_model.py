@@ -10,8 +10,8 @@ from zactor.testing.group_sim.history import (
     ORDERED,
     History,
     Line,
-    Stay,
     ViewKey,
+    ViewPeriod,
     split_process,
     view_key,
 )
@@ -38,10 +38,10 @@ def _apply(groups: Map, process: str, line: Line) -> list[str]:
 def _own_groups(history: History, process: str, until: ViewKey) -> Map:
     """What the sessions of `process` were in when it entered `until` (or ended before)."""
     groups: Map = {}
-    for stay in history.stays.get(process, []):
-        if stay.view >= until:
+    for period in history.periods.get(process, []):
+        if period.view >= until:
             break
-        for line in stay.sent:
+        for line in period.sent:
             if line.get("op", "data") != "data":
                 _apply(groups, process, line)
     return groups
@@ -78,21 +78,21 @@ class _Watcher:
         self._due.clear()
         self._signals.clear()
 
-    def watch(self, stay: Stay) -> None:
-        """Go through one stay."""
-        self._where = stay.view
-        for line in stay.lines:
+    def watch(self, period: ViewPeriod) -> None:
+        """Go through one period."""
+        self._where = period.view
+        for line in period.lines:
             kind = line["k"]
             if kind == "view":
                 self._settle()
-                self._enter(stay)
+                self._enter(period)
             elif kind == "deliver":
                 self._settle()
-                self._deliver(stay, line)
+                self._deliver(period, line)
             elif kind == "trans":
                 self._settle()
                 self._is_transitional = True
-                self._disturb(stay, sorted(self._groups))
+                self._disturb(period, sorted(self._groups))
             elif kind == "gview":
                 self._view(line)
             elif kind == "gtrans":
@@ -100,10 +100,10 @@ class _Watcher:
                     self._say(f"needless transitional signal in {line['group']}")
                 self._signals.discard(line["group"])
 
-    def _enter(self, stay: Stay) -> None:
+    def _enter(self, period: ViewPeriod) -> None:
         before, self._groups = self._groups, {}
-        for member in stay.members:
-            own = _own_groups(self._history, member, stay.view)
+        for member in period.members:
+            own = _own_groups(self._history, member, period.view)
             for name, members in own.items():
                 self._groups.setdefault(name, set()).update(members)
         for name, members in self._groups.items():
@@ -114,8 +114,8 @@ class _Watcher:
         self._signalled = set()
         self._is_transitional = False
 
-    def _disturb(self, stay: Stay, names: list[str]) -> None:
-        together = {split_process(process) for process in stay.transitional or ()}
+    def _disturb(self, period: ViewPeriod, names: list[str]) -> None:
+        together = {split_process(process) for process in period.transitional or ()}
         for name in names:
             members = self._groups[name]
             if name not in self._signalled and any(node not in together for node, _ in members):
@@ -123,7 +123,7 @@ class _Watcher:
                 if self._local(members):
                     self._signals.add(name)
 
-    def _deliver(self, stay: Stay, line: Line) -> None:
+    def _deliver(self, period: ViewPeriod, line: Line) -> None:
         sent = self._history.sends.get(line["mid"])
         if sent is None or line["service"] not in ORDERED or "to" not in line:
             return  # a log without sessions has nothing to say here
@@ -151,7 +151,7 @@ class _Watcher:
             if name in self._signalled and line["op"] == "join" and sent["p"] == self._process:
                 self._signals.add(name)  # for the one that joined: the others had theirs
             if self._is_transitional:
-                self._disturb(stay, [name])
+                self._disturb(period, [name])
 
     def _view(self, line: Line) -> None:
         name, members = line["group"], {(split_process(p), s) for p, s in line["members"]}
@@ -172,9 +172,9 @@ def check_group_views(history: History) -> list[str]:
     """G11: joins, leaves, losses are told to every member at the same place of the order."""
     ids: dict[object, object] = {}
     wrong = []
-    for process, stays in sorted(history.stays.items()):
+    for process, periods in sorted(history.periods.items()):
         watcher = _Watcher(history, process, ids)
-        for stay in stays:
-            watcher.watch(stay)
+        for period in periods:
+            watcher.watch(period)
         wrong += watcher.wrong
     return wrong

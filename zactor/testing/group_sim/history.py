@@ -31,7 +31,7 @@ def view_key(value: list[Any]) -> ViewKey:
 
 
 @dataclass(slots=True)
-class Stay:
+class ViewPeriod:
     """What one process did in one view."""
 
     process: str
@@ -56,7 +56,7 @@ class History:
     def __init__(self, lines: Iterable[Line]) -> None:
         """Args: `lines` in the order in which they were written."""
         self.lines = list(lines)
-        self.stays: dict[str, list[Stay]] = {}
+        self.periods: dict[str, list[ViewPeriod]] = {}
         self.sends: dict[str, Line] = {}  # by message id
         self.sent_at: dict[str, int] = {}  # place in the log
         self.submits: dict[str, Line] = {}
@@ -66,50 +66,50 @@ class History:
         self.delivered_at: dict[tuple[str, str], int] = {}  # (process, message id) -> place in log
         for place, line in enumerate(self.lines):
             self._fold(place, line)
-        self.live = sorted(set(self.stays) - self.down)
+        self.live = sorted(set(self.periods) - self.down)
 
     def _fold(self, place: int, line: Line) -> None:
         kind, process = line["k"], line["p"]
-        stays = self.stays.setdefault(process, [])
+        periods = self.periods.setdefault(process, [])
         if kind == "view":
-            stay = Stay(process, view_key(line["v"]), tuple(line["members"]))
-            if stays:
-                stays[-1].next_view = stay.view
-            stays.append(stay)
+            period = ViewPeriod(process, view_key(line["v"]), tuple(line["members"]))
+            if periods:
+                periods[-1].next_view = period.view
+            periods.append(period)
         elif kind == "down":
             self.down.add(process)
-        if stays:
-            stays[-1].lines.append(line)
+        if periods:
+            periods[-1].lines.append(line)
         if kind == "send":
             self.sends.setdefault(line["mid"], line)
             self.sent_at.setdefault(line["mid"], place)
-            stays[-1].sent.append(line)
+            periods[-1].sent.append(line)
         elif kind == "submit":
             self.submits[line["mid"]] = line
         elif kind == "trans":
-            stays[-1].transitional = tuple(line["members"])
+            periods[-1].transitional = tuple(line["members"])
         elif kind == "deliver":
-            self._fold_delivery(place, line, stays[-1])
+            self._fold_delivery(place, line, periods[-1])
 
-    def _fold_delivery(self, place: int, line: Line, stay: Stay) -> None:
+    def _fold_delivery(self, place: int, line: Line, period: ViewPeriod) -> None:
         seen = self.places.setdefault(line["p"], {})
         if line["mid"] in seen:
             self.repeated.append(line)
             return
         seen[line["mid"]] = len(seen)
         self.delivered_at[line["p"], line["mid"]] = place
-        (stay.regular_lines if stay.transitional is None else stay.after_lines).append(line)
+        (period.regular_lines if period.transitional is None else period.after_lines).append(line)
 
-    def all_stays(self) -> list[Stay]:
-        """Every stay of every process, processes in order of name."""
-        return [stay for process in sorted(self.stays) for stay in self.stays[process]]
+    def all_periods(self) -> list[ViewPeriod]:
+        """Every period of every process, processes in order of name."""
+        return [period for process in sorted(self.periods) for period in self.periods[process]]
 
-    def moves(self) -> dict[tuple[ViewKey, ViewKey], list[Stay]]:
-        """Group the stays by (view left, view entered)."""
-        found: dict[tuple[ViewKey, ViewKey], list[Stay]] = {}
-        for stay in self.all_stays():
-            if stay.next_view is not None:
-                found.setdefault((stay.view, stay.next_view), []).append(stay)
+    def moves(self) -> dict[tuple[ViewKey, ViewKey], list[ViewPeriod]]:
+        """Group the periods by (view left, view entered)."""
+        found: dict[tuple[ViewKey, ViewKey], list[ViewPeriod]] = {}
+        for period in self.all_periods():
+            if period.next_view is not None:
+                found.setdefault((period.view, period.next_view), []).append(period)
         return found
 
 

@@ -228,7 +228,7 @@ class KbCluster(Cluster):
                     self.broken.append(effect.why)
                     self.on_broken(one.sim.id.name)
                 case _:
-                    self._note(one, effect)
+                    self._log_line(one, effect)
 
     def _multicast(self, one: KbNode, effect: kb.Multicast) -> None:
         if not one.is_open:
@@ -240,7 +240,7 @@ class KbCluster(Cluster):
         except MailboxFull as error:
             raise AssertionError("the replica keeps the engine's queue short") from error
 
-    def _note(self, one: KbNode, effect: kb.Effect) -> None:
+    def _log_line(self, one: KbNode, effect: kb.Effect) -> None:
         line: dict[str, Any] | None = None
         replica = one.replica
         match effect:

@@ -10,7 +10,7 @@ import itertools
 import random
 from dataclasses import dataclass, replace
 
-from zactor.kernel import limits as config
+from zactor.kernel import limits as kernel_limits
 from zactor.kernel.groups.settings import Settings
 from zactor.kernel.messages.knowledge import Transaction
 from zactor.kernel.replication.effects import Decided
@@ -50,7 +50,7 @@ class KbPlan:
     kb_faults: KbFaults
     faulty_ms: float
     changes_per_s: float  # of each node
-    limits: dict[str, int]  # of config, made small so that they are reached
+    limits: dict[str, int]  # of kernel/limits, made small so that they are reached
     anybody_founds: bool  # whoever sees more than half; else the first node, perhaps alone
     settings: Settings
 
@@ -112,14 +112,14 @@ class KbRun(FaultyRun[KbCluster]):
 
     def play(self) -> list[Line]:
         """The whole run; returns its log."""
-        before = {name: getattr(config, name) for name in self.plan.limits}
+        before = {name: getattr(kernel_limits, name) for name in self.plan.limits}
         try:
             for name, value in self.plan.limits.items():
-                setattr(config, name, value)
+                setattr(kernel_limits, name, value)
             return self._play()
         finally:
             for name, value in before.items():
-                setattr(config, name, value)
+                setattr(kernel_limits, name, value)
 
     def _play(self) -> list[Line]:
         cluster, plan = self.cluster, self.plan
