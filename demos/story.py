@@ -1,4 +1,4 @@
-"""How a demo is told: one readable line for each step, with a tick when it did what it should."""
+"""The story of a demo: one readable line for each step, with a tick when it did what it should."""
 
 from __future__ import annotations
 

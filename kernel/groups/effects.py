@@ -1,4 +1,4 @@
-"""What the group engine asks of its shell, in order."""
+"""Effects of the group engine: what its shell must do, in order."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Engine:
         self.multicast = ViewMulticast(
             me, view, self.settings, now_ms, sessions=self._sessions, flow=self._flow
         )
-        self.membership = ViewAgreement(me, view, self.settings, self._report, now_ms)
+        self.agreement = ViewAgreement(me, view, self.settings, self._report, now_ms)
         self._now_ms = now_ms
         self._effects: list[Effect] = []
         self._own: deque[EngineMessage] = deque()  # messages from this node to itself
@@ -84,7 +84,7 @@ class Engine:
     @property
     def view(self) -> View:
         """The view this node works in."""
-        return self.membership.view
+        return self.agreement.view
 
     @property
     def last_number(self) -> int:
@@ -97,10 +97,10 @@ class Engine:
         if self._flow.has_news:
             return self._now_ms
         due_ms = self._heartbeat_ms
-        membership_ms = self.membership.due_ms
-        if membership_ms is not None and membership_ms < due_ms:
-            due_ms = membership_ms
-        return due_ms if self.membership.is_frozen else min(due_ms, self.multicast.deadline_ms)
+        agreement_ms = self.agreement.due_ms
+        if agreement_ms is not None and membership_ms < due_ms:
+            due_ms = agreement_ms
+        return due_ms if self.agreement.is_frozen else min(due_ms, self.multicast.deadline_ms)
 
     def first_effects(self) -> list[Effect]:
         """What stands at the beginning of every log: the view of its own."""
@@ -122,7 +122,7 @@ class Engine:
         late_ms = self.detector.wake(now_ms, now_ms + self._interval_ms)
         if late_ms:
             self._lag_ms = late_ms
-            self.membership.shift(late_ms)
+            self.agreement.shift(late_ms)
             self._effects.append(Trace("woke_late", {"late_ms": late_ms}))
         self._dispatch(event)
         self._work()
@@ -146,14 +146,14 @@ class Engine:
             case events.Tick():
                 self._tick()
             case events.Drained():
-                if not self.membership.is_frozen:
+                if not self.agreement.is_frozen:
                     self._add(self.multicast.acknowledge_if_due(self._now_ms))
             case events.Submit():
                 self.submit(event)
             case events.Join() | events.Leave() | events.SessionOpened() | events.SessionClosed():
                 self.multicast.session(event)
             case events.Consumed():
-                is_frozen = self.membership.is_frozen
+                is_frozen = self.agreement.is_frozen
                 self._add(self.multicast.consumed(event, self._now_ms, is_frozen))
             case events.LinkUp():
                 self.detector.link(event.peer, True)
@@ -173,7 +173,7 @@ class Engine:
     def _work(self) -> None:
         """Send what may leave, and hand ourselves what we sent to ourselves, until all is quiet."""
         while not self._has_stopped:
-            self._add(self.multicast.pump(self._now_ms, self.membership.is_frozen))
+            self._add(self.multicast.pump(self._now_ms, self.agreement.is_frozen))
             if not self._own:
                 return
             self._receive(self.me, self._own.popleft())
@@ -195,10 +195,10 @@ class Engine:
         now_ms = self._now_ms
         self._judge()
         if now_ms >= self._heartbeat_ms:
-            if not self.membership.is_frozen:
+            if not self.agreement.is_frozen:
                 self._blame_laggard()
             self._publish()
-        if not self.membership.is_frozen:
+        if not self.agreement.is_frozen:
             self._add(self.multicast.acknowledge_if_due(now_ms))
             self._add(self.multicast.want_if_due(now_ms))
 
@@ -207,8 +207,8 @@ class Engine:
         self._consider()
 
     def _consider(self) -> None:
-        self._add(self.membership.consider(self.detector, self._now_ms))
-        said = (self.detector.alive, self.detector.hears(), self.view.id, self.membership.promised)
+        self._add(self.agreement.consider(self.detector, self._now_ms))
+        said = (self.detector.alive, self.detector.hears(), self.view.id, self.agreement.promised)
         if said != self._told:
             self._hurry()  # news of who is there, or of our ballot
 
@@ -230,13 +230,13 @@ class Engine:
         self._heartbeat_number += 1
         line, streams, consumed = self.multicast.standing()
         detector = self.detector
-        self._told = (detector.alive, detector.hears(), self.view.id, self.membership.promised)
+        self._told = (detector.alive, detector.hears(), self.view.id, self.agreement.promised)
         is_leader = detector.leader == self.me
         heartbeat = GroupHeartbeat(
             sender=self.me,
             number=self._heartbeat_number,
             view=self.view.id,
-            promised=self.membership.promised,
+            promised=self.agreement.promised,
             follows=detector.leader,
             hears=detector.hears(),
             held=detector.held(now_ms),
@@ -257,7 +257,7 @@ class Engine:
         if not self.detector.heard(heartbeat, self._now_ms):
             return
         self._judge()
-        if heartbeat.view == self.view.id and not self.membership.is_frozen:
+        if heartbeat.view == self.view.id and not self.agreement.is_frozen:
             self._add(
                 self.multicast.on_heartbeat(
                     heartbeat.sender,
@@ -291,17 +291,17 @@ class Engine:
         match message:
             case Propose():
                 check_ballot(peer, message.ballot)
-                effects = self.membership.on_propose(message, self._now_ms)
+                effects = self.agreement.on_propose(message, self._now_ms)
                 if effects:
                     self._early.clear()  # the view they were sent in will not come here
                 self._add(effects)
             case Accept():
-                self._add(self.membership.on_accept(peer, message, self._now_ms))
+                self._add(self.agreement.on_accept(peer, message, self._now_ms))
             case Sync():
                 check_ballot(peer, message.ballot)
                 self._on_sync(message)
             case Ready():
-                self._add(self.membership.on_ready(peer, message))
+                self._add(self.agreement.on_ready(peer, message))
             case Install():
                 check_ballot(peer, message.ballot)
                 self._on_install(message)
@@ -312,9 +312,9 @@ class Engine:
 
     def _of_view(self, peer: NodeId, message: _OfView) -> None:
         """A message that makes sense in the view it was sent in only."""
-        membership = self.membership
+        agreement = self.agreement
         if message.view != self.view.id:
-            is_next = membership.phase is Phase.READY and message.view == membership.promised
+            is_next = agreement.phase is Phase.READY and message.view == agreement.promised
             if is_next and len(self._early) < self.settings.early_messages_max:
                 # Its sender has installed already. What finds no room comes by Want, or with a
                 # heartbeat.
@@ -324,9 +324,9 @@ class Engine:
             check_packet(self.me, message)
         if isinstance(message, Want):
             self._add(self.multicast.on_want(peer, message))
-        elif not membership.is_frozen:
+        elif not agreement.is_frozen:
             self._add(self.multicast.receive(peer, message, self._now_ms))
-        elif membership.phase is Phase.RECOVERING and isinstance(message, GroupPacket):
+        elif agreement.phase is Phase.RECOVERING and isinstance(message, GroupPacket):
             self.multicast.flush.recover(message)
             self._check_recovery()
 
@@ -335,21 +335,21 @@ class Engine:
         return self.multicast.flush.report(self.multicast.stable_line)
 
     def _on_sync(self, message: Sync) -> None:
-        if self.membership.on_sync(message, self._now_ms):
+        if self.agreement.on_sync(message, self._now_ms):
             self._add(self.multicast.flush.begin(message.plan))
             self._check_recovery()
 
     def _check_recovery(self) -> None:
-        sync = self.membership.sync
+        sync = self.agreement.sync
         assert sync is not None, "who recovers has a plan"
         flush = self.multicast.flush
         if flush.is_complete:
             states = flush.finish(sync, make_schedule(sync.plan), self.multicast.groups)
-            self._add(self.membership.recovered(states))
+            self._add(self.agreement.recovered(states))
 
     def _on_install(self, message: Install) -> None:
-        sync = self.membership.sync
-        view = self.membership.on_install(message, self._now_ms)
+        sync = self.agreement.sync
+        view = self.agreement.on_install(message, self._now_ms)
         if view is None or sync is None:
             return
         self.stable_before = self.multicast.stable_line

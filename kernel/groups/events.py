@@ -1,4 +1,4 @@
-"""What the shell tells the group engine.
+"""Events of the group engine: what its shell tells it.
 
 msgspec structs and no dataclasses: one is made for every message that arrives, and a frozen
 dataclass costs five times as much to make.

@@ -1,4 +1,4 @@
-"""Who is there: the failure detector. Owns what is known of every peer; decides who is alive.
+"""The failure detector: what is known of every peer, and who is alive.
 
 The rules are F1 … F8 of PROTOCOL.md. Source: the adaptive timeout is the phi accrual
 detector's (Hayashibara et al., SRDS 2004) for a normal distribution; hold-down is a router's

@@ -1,4 +1,4 @@
-"""What is missing and when to ask whom for it; and what came before."""
+"""Gaps in streams: when a message that is missing is asked for, and of whom; and duplicates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Gaps:
         self._asked: dict[NodeId, int] = {}  # sender -> how often in vain
         self.due_ms: int | None = None
 
-    def look(self, sender: NodeId, now_ms: int) -> None:
+    def check(self, sender: NodeId, now_ms: int) -> None:
         """Something of `sender`'s stream came or was heard of."""
         stream = self._order.streams[sender]
         if stream.tip > stream.prefix and sender not in self._seen:

@@ -1,4 +1,4 @@
-"""What the group engine delivers, in the words of clients and actors: names instead of ids."""
+"""Membership messages: what the group engine delivers, with names instead of ids."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def membership(
 
 def transitional(change: GroupTransitional) -> MembershipMessage:
     """Return the signal that a group loses members."""
-    return _note(change.group, True, MembershipCause.NETWORK, None, str(change.id))
+    return _message(change.group, True, MembershipCause.NETWORK, None, str(change.id))
 
 
 def left(group: str, private_group: str) -> MembershipMessage:
     """Return what a session is told that is out of a group by its own wish."""
-    return _note(group, False, MembershipCause.SELF_LEAVE, private_group, "")
+    return _message(group, False, MembershipCause.SELF_LEAVE, private_group, "")
 
 
-def _note(
+def _message(
     group: str, is_transitional: bool, cause: MembershipCause, changed: str | None, id: str
 ) -> MembershipMessage:
     return MembershipMessage(

@@ -1,7 +1,7 @@
-"""Messages inside a view and out of it: the way of a message from a session to sessions.
+"""Multicast in views: the way of a message from a session to sessions.
 
 Owns what belongs to the view (ordering, stability, gaps) and what outlives it (sessions, queue,
-groups). Which view that is, membership decides.
+groups). Which view that is, ViewAgreement decides.
 """
 
 from __future__ import annotations
@@ -275,7 +275,7 @@ class ViewMulticast:
         if peer == sender:  # from a holder it may be old: then it says nothing new
             self._stability.hear(peer, packet.line, (), now_ms)
         self._stability.arrived(len(packet.items), packet.service is Service.SAFE, now_ms)
-        self._gaps.look(sender, now_ms)
+        self._gaps.check(sender, now_ms)
         return effects + self._note_own(now_ms)
 
     def on_heartbeat(
@@ -286,7 +286,7 @@ class ViewMulticast:
             return []
         self._order.hear_tips(streams)
         for member in self._others:
-            self._gaps.look(member, now_ms)
+            self._gaps.check(member, now_ms)
         self._stability.hear_consumed(peer, consumed, now_ms)
         self._stability.hear(peer, line, streams, now_ms)
         return self._settle()

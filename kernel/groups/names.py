@@ -1,4 +1,4 @@
-"""What may name a group and a session: checked where a program says it, and again at its node."""
+"""Names of groups and sessions: checked where a program says them, and again at its node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Order inside one view: streams, tickets, and what may be delivered. One object for each view.
+"""Ordering inside one view: streams, tickets, and what may be delivered. One object for each.
 
 What is ordered are packets, of one message or many. Two numbers place a packet. Its *sequence*
 counts in its sender's stream, over all services that take part in recovery; its *ticket*, for

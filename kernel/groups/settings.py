@@ -1,4 +1,4 @@
-"""The numbers the group engine obeys, as one value."""
+"""Settings of the group engine: the numbers it obeys, as one value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zactor.kernel import limits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Times in ms, everything else counts; the reasons stand in config.py. Alike at all nodes."""
+    """Times in ms, the rest counts; the reasons stand in kernel/limits.py. Alike at all nodes."""
 
     heartbeat_ms: int = limits.GROUP_HEARTBEAT_MS
     heartbeat_ms_per_node: int = limits.GROUP_HEARTBEAT_MS_PER_NODE

@@ -1,4 +1,4 @@
-"""Who holds what: acknowledgements, the stable line, and when to send our own.
+"""Stability: who has which messages, acknowledgements, and when to send our own.
 
 Acknowledgements are cumulative and only grow, so one that is lost or late does no harm. In a large
 view members tell the coordinator only, which tells all the minimum: n messages in place of n * n.

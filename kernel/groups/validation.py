@@ -1,4 +1,4 @@
-"""What members say, looked at before it is believed: each function raises, and nothing has changed.
+"""Validation of what members say: each function raises, and nothing has changed.
 
 Not against liars: members are trusted, and one that lies can stop its cluster. But a bug in one
 node, or another release of it, must not kill the others. Types and bounds of numbers are checked

@@ -1,4 +1,4 @@
-"""Which view comes next: proposals, promises, and when to begin one.
+"""Agreement on the next view: proposals, promises, and when to begin one.
 
 Two tables: what a member does with others' proposals, and what a proposer does with its own. Every
 node is always a member, and now and then a proposer, of its own proposal too. Source: ballots and

@@ -1,1 +1,1 @@
-"""The theory every node holds: terms, queries, transactions, the store, the replica."""
+"""The language of facts: terms, queries, and the theory that holds them."""

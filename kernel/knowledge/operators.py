@@ -1,4 +1,4 @@
-"""The operators we read and print, a part of SWI-Prolog's table, and the shape of its tokens."""
+"""Operators: a part of SWI-Prolog's table, and the shape of its tokens."""
 
 from __future__ import annotations
 

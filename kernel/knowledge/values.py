@@ -1,4 +1,4 @@
-"""The terms of the knowledge base as values.
+"""Values: the terms of the knowledge base.
 
 An atom is an `Atom`, a Prolog string ("…") a `str`, a number an `int` or a finite `float`, a list a
 `tuple`. Values of unlike kinds may compare equal in Python (1 and 1.0): what must tell them apart

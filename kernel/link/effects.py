@@ -1,4 +1,4 @@
-"""What a link is made of beside its machine: limits, phases, effects.
+"""Effects of a link: what its shell must do, in order; and its limits and phases.
 
 Effects are msgspec structs and no dataclasses: one is made for every frame, and a frozen
 dataclass costs five times as much to make.

@@ -1,4 +1,4 @@
-"""The sending half of a link: what waits, what is unacknowledged, what credit is left.
+"""The outbox, the sending half of a link: what waits, what is unacknowledged, what credit is left.
 
 Items get their numbers when they are put into a frame. The frame is then kept as it is until it
 is acknowledged and goes out again as it is, so an honest peer's acknowledgement always ends with

@@ -1,4 +1,4 @@
-"""Groups for programs that are no actors: what a Mailbox asks at its node's door, and hears."""
+"""Messages of client sessions: what a Mailbox asks at its node's door, and hears."""
 
 from __future__ import annotations
 

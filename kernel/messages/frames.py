@@ -1,4 +1,4 @@
-"""What a socket carries: frames of links with their items, requests, answers, heartbeats."""
+"""Frames, which sockets carry: items of links, requests, answers, heartbeats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who says to have how much of the log on disk, and what a majority therefore has."""
+"""The quorum of disks: who has how much of the log on disk, and what a majority therefore has."""
 
 from __future__ import annotations
 

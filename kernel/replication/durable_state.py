@@ -1,4 +1,4 @@
-"""What one node has, in memory and on disk: its log, what it knows of primaries, and its writes."""
+"""The durable state of a replica: its log, what it knows of primaries, and its writes to disk."""
 
 from __future__ import annotations
 

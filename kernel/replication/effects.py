@@ -1,4 +1,4 @@
-"""What a Replica tells its shell to do, in order. Nothing here waits for a disk: `Write` is
+"""Effects of a Replica: what its shell must do, in order. Nothing here waits for a disk: `Write` is
 answered later, and what must be on disk before it is said is said only then."""
 
 from __future__ import annotations

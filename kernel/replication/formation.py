@@ -1,4 +1,4 @@
-"""One view's way to a primary: who stands where, what is proposed, and who has agreed to it."""
+"""Formation of a primary in one view: who stands where, what is proposed, who has agreed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a replica has written to disk: records, each of which is whole there or not at all.
+"""Records of a replica on disk: each is whole there or not at all.
 
 Order is everything: whoever finds a record on disk finds all earlier ones too. So `PutPrimary` says
 that the log before it is there as well, and a vote can be counted by what a disk holds.

@@ -1,4 +1,4 @@
-"""How a member brings another up: the changes it lacks if they are kept, else a snapshot."""
+"""State transfer: a member gets the changes it lacks if they are kept, else a snapshot."""
 
 from __future__ import annotations
 

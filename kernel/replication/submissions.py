@@ -1,4 +1,4 @@
-"""What was submitted at this node and isn't decided: sent again, settled, or refused in time.
+"""Submissions of this node that aren't decided: sent again, settled, or refused in time.
 
     IDLE -> SENT -> ORDERED -> APPLIED      and back to IDLE, when it was certainly not taken
 

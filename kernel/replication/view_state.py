@@ -1,4 +1,4 @@
-"""One view of a replica: how its members make a primary, and what that orders and applies.
+"""State of a replica in one view: how its members make a primary, and what that orders and applies.
 
 The rule a reader must not break: members conclude alike, so what is decided here depends on what
 was delivered and in which order, and on nothing else; what a node alone knows, it says first.

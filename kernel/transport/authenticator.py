@@ -1,4 +1,4 @@
-"""Who may connect: the ZAP handler that knows every key by name, in a thread of its own.
+"""The authenticator: the ZAP handler that knows every key by name, in a thread of its own.
 
 Source: ZeroMQ RFC 27 (ZAP). It must fail closed: sockets.py sets ZAP_ENFORCE_DOMAIN on whatever
 it binds, without which a dead handler lets everybody in.

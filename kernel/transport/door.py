@@ -1,4 +1,4 @@
-"""The ROUTER at which everything arrives, and from which clients get their answers.
+"""The door: the ROUTER at which everything arrives, and from which clients get their answers.
 
 The rule a reader must not break: the descriptor of a ZeroMQ socket tells only of changes, and any
 call on the socket may swallow one. So whoever stops reading early, or sends, looks again by itself.

@@ -1,4 +1,4 @@
-"""One request of a node at another node's door, with the cluster's door key."""
+"""A call at a door: one request of a node to another one, with the cluster's door key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which clients are still at the door: tells whoever depends on one that it went.
+"""Clients at the door: whoever depends on one is told that it went.
 
 A ROUTER says that some connection ended, but not whose. So each client that somebody watches is
 then sent an answer to nothing: ROUTER_MANDATORY refuses it when the connection is gone. The news
@@ -29,7 +29,7 @@ class ClientWatch:
         self._reaches = reaches
         self._watched: dict[bytes, dict[int, Callable[[], None]]] = {}
         self._numbers = itertools.count()  # of those who watch
-        self._looks: list[float] = []  # that are left, the next one last
+        self._checks_s: list[float] = []  # that are left, the next one last
         self._timer: asyncio.TimerHandle | None = None
         self._is_told = False
 
@@ -59,23 +59,23 @@ class ClientWatch:
     def close(self) -> None:
         """Watch nobody any more."""
         self._watched.clear()
-        self._looks.clear()
+        self._checks_s.clear()
         if self._timer is not None:
             self._timer.cancel()
 
     def _begin(self) -> None:
         self._is_told = False
-        self._looks = list(reversed(LOOKS_AFTER_S))
+        self._checks_s = list(reversed(LOOKS_AFTER_S))
         if self._timer is not None:
             self._timer.cancel()
         self._arm()
 
     def _arm(self) -> None:
         self._timer = None
-        if self._looks and self._watched:
-            self._timer = self._loop.call_later(self._looks.pop(), self._look)
+        if self._checks_s and self._watched:
+            self._timer = self._loop.call_later(self._checks_s.pop(), self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         for routing_id in list(self._watched):
             if not self._reaches(routing_id):
                 self._lose(routing_id)

@@ -81,7 +81,7 @@ class Heartbeats:
             subscriber,
             zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED,
             lambda event, _value, _there: self._loop.call_soon_threadsafe(
-                self._note, name, subscriber, event == zmq.EVENT_HANDSHAKE_SUCCEEDED
+                self._on_connection, name, subscriber, event == zmq.EVENT_HANDSHAKE_SUCCEEDED
             ),
         )
         self._subscribers[name] = subscriber
@@ -102,7 +102,7 @@ class Heartbeats:
         """Publish one."""
         self._publisher.send(codec.encode_heartbeat(heartbeat), zmq.NOBLOCK)
 
-    def _note(self, name: str, subscriber: sockets.Socket, connected: bool) -> None:
+    def _on_connection(self, name: str, subscriber: sockets.Socket, connected: bool) -> None:
         if self._subscribers.get(name) is not subscriber:
             return  # the last words of a connection that was closed
         if not connected:

@@ -1,4 +1,4 @@
-"""The shell round the links: a node's sockets, its peers, its door and its heartbeats.
+"""The hub, the shell round the links: a node's sockets, its peers, its door and its heartbeats.
 
 All of it runs in the kernel thread, on that thread's asyncio loop, except what `Peer` says is for
 any thread. Nothing here is decided: links decide what is sent again, the supervisor who is dead.
@@ -142,7 +142,7 @@ class Hub:
     async def call_door(
         self, endpoint: str, operation: Operation, timeout_ms: int = limits.HELLO_MS
     ) -> bytes:
-        """Ask one thing at another node's door: see doorcall.py."""
+        """Ask one thing at another node's door: see door_call.py."""
         return await call_door(self._shared.context, endpoint, self.keys, operation, timeout_ms)
 
     async def introduce(self, endpoint: str) -> tuple[Hello, ...]:
@@ -315,7 +315,7 @@ class Hub:
         peer = self._table.by_key(key)
         if peer is None or frame.source != peer.node.incarnation:
             self.strangers += 1
-            dead = self._table.dead(key)
+            dead = self._table.dead_life(key)
             if dead:
                 error = Buried(f"{dead} counts as dead at {self.me.name}")
                 self.answer(Client(routing_id), results.problem(0, error))

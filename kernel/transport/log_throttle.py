@@ -1,4 +1,4 @@
-"""How often something that strangers can cause may be logged: once at once, then in sums."""
+"""A throttle for lines of the log that strangers can cause: the first at once, then sums."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens to connections: a thread that drains the monitors of all sockets.
+"""The monitor of connections: a thread that drains the monitors of all sockets.
 
 libzmq's I/O thread writes each event with a blocking send. A monitor that nobody drains, or whose
 reading end is gone, stops that thread for good, and with it every socket of the context (libzmq

@@ -1,4 +1,4 @@
-"""One remote node as this one sees it: its link, its sockets, and the port actors write to.
+"""A peer: one remote node with its link, its sockets, and the port actors write to.
 
 The port side (`put`, `consumed`, `congested`) is for any thread; all else belongs to the kernel
 thread. What a thread puts is queued here and goes out at the kernel's next turn as one frame.

@@ -1,4 +1,4 @@
-"""Who is known: the peers that live, their keys, and the incarnations that are dead to us."""
+"""The table of peers: those that live, their keys, and the incarnations that are dead to us."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class PeerTable:
         """Return whose link's key this is."""
         return self._by_key.get(key)
 
-    def dead(self, key: str) -> str | None:
+    def dead_life(self, key: str) -> str | None:
         """Return the dead incarnation whose key this was."""
         return self._dead.get(key)
 

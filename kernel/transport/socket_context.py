@@ -1,4 +1,4 @@
-"""What all sockets of a node stand on: one context, one authenticator, one monitor thread."""
+"""The context of a node's sockets: ZeroMQ's own, an authenticator and a monitor for all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every ZeroMQ socket of zactor is made here, with every option set and every reason given.
+"""ZeroMQ sockets: each of zactor's is made here, with every option and the reason for it.
 
 The rule not to break: a socket that binds has CURVE, our ZAP domain and ZAP_ENFORCE_DOMAIN, and
 every socket has MAXMSGSIZE. Nothing else in the project calls `context.socket` for TCP.

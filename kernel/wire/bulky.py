@@ -1,4 +1,4 @@
-"""An item together with the long buffers of its payload, on its way to or from a frame."""
+"""A bulky item: with the long buffers of its payload, on its way to or from a frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a socket carries, to and from values: the body of kernel/messages, then parts of buffers.
+"""The codec of frames: a body of kernel/messages, then parts of buffers.
 
 A multipart message is [body, part, part, …]. The parts belong to the Bulk items of the body, in
 order; each buffer takes as many parts of PART_BYTES_MAX as it needs, at least one. The rule a

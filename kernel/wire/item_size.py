@@ -1,4 +1,4 @@
-"""What a link must know of an item, whatever it is: its size, and whether it takes a credit."""
+"""The size of an item, and whether it takes a credit: what a link must know of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments and results as bytes: pickle 5 with long buffers beside it, or plain data only.
+"""Payloads, arguments and results as bytes: pickle 5 with long buffers, or plain data only.
 
 The first byte tells which: 0x80 begins a pickle, `D` is followed by msgpack of plain data. Under
 the policy "data" no pickle is ever made or read. Under "pickle" both are read: what comes from a

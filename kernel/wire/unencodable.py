@@ -1,4 +1,4 @@
-"""What becomes of items that can't be encoded: something harmless takes their numbers.
+"""Items that can't be encoded: something harmless takes their numbers.
 
 Such an item would otherwise stop its link for good, since the peer waits for its number. Text is
 the usual cause: Python's may hold lone surrogates, which UTF-8 hasn't.

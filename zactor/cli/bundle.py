@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zactor.cli.common import family, note, print_fields, printing_command, settings
+from zactor.cli.common import family, print_fields, printing_command, settings, tell_progress
 
 
 # -- bundle ----------------------------------------------------------------------------------
@@ -16,7 +16,7 @@ def _build(source: str, output: str) -> None:
 
     if not Path(source).exists():
         raise NoSuchThing(f"there is no file or folder {source!r}")
-    note(f"building {source}")
+    tell_progress(f"building {source}")
     made = build_bundle(Path(source))
     # Whole or not at all: a reader never sees half a bundle under its name.
     draft = Path(f"{output}.new")

@@ -1,4 +1,4 @@
-"""What every command shares: --home, --json, --timeout, --endpoint, and how errors are told."""
+"""Common parts of all commands: --home, --json, --timeout, --endpoint, and how errors are told."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def family(
     )
 
 
-def note(text: str) -> None:
+def tell_progress(text: str) -> None:
     """Tell a person at a terminal what takes its time; a program's stderr stays clean."""
     if sys.stderr.isatty():
         click.echo(f"{text} …", err=True)

@@ -1,4 +1,4 @@
-"""What TAB offers in the console: commands first, then what an argument may be."""
+"""Completion, what TAB offers in the console: commands first, then what an argument may be."""
 
 from __future__ import annotations
 

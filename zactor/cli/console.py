@@ -145,7 +145,7 @@ def help_text(words: str) -> str:
         return f"there is no operation {words!r}: `help` lists them"
     width = max(len(command.words) for command in COMMANDS) + 2
     lines = [f"  {each.words.ljust(width)}{each.help}" for each in COMMANDS]
-    note = "Several on one line: end each with a dot. The seed's terms work too: help deploy."
+    note = "Several on one line: end each with a dot. Terms work too: help deploy."
     return "\n".join([*lines, f"  {'exit'.ljust(width)}Leave, as Ctrl-D does.", note])
 
 

@@ -1,4 +1,4 @@
-"""What the console says of events above its prompt: what went wrong and who came or went.
+"""Lines about events above the console's prompt: what went wrong and who came or went.
 
 The traffic of the knowledge base is left out (`zactor events` has it), but for actors of other
 nodes that failed, which nothing else tells here.

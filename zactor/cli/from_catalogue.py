@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from zactor.cli.common import CONTEXT, Asking, Settings, deadline, note, settings
+from zactor.cli.common import CONTEXT, Asking, Settings, deadline, settings, tell_progress
 from zactor.commands.catalogue import COMMANDS, find_words
 from zactor.commands.command import Command, CommandCall, ConsoleSession, Kind, Parameter, read_text
 from zactor.kernel.errors import EXIT_INTERRUPTED, ConfigError
@@ -208,7 +208,7 @@ def open_session(given: Settings, endpoint: str | None = None) -> Iterator[Conso
         parse_endpoint(at)  # wrong usage is told before anything is opened
     with connect(at, home=given.home_folder, timeout=given.timeout or TIMEOUT_S) as master:
         yield ConsoleSession(
-            master=master, home=given.home_folder, progress=note, timeout=given.timeout
+            master=master, home=given.home_folder, progress=tell_progress, timeout=given.timeout
         )
 
 

@@ -1,4 +1,4 @@
-"""What people and programs read: aligned tables with a header, single lines, JSON."""
+"""Output for people and programs: aligned tables with a header, single lines, JSON."""
 
 from __future__ import annotations
 

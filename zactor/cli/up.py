@@ -12,7 +12,15 @@ from collections.abc import Sequence
 
 import click
 
-from zactor.cli.common import CONTEXT, Settings, ShellCommand, Stopped, deadline, note, settings
+from zactor.cli.common import (
+    CONTEXT,
+    Settings,
+    ShellCommand,
+    Stopped,
+    deadline,
+    settings,
+    tell_progress,
+)
 from zactor.cluster.processes import Processes
 from zactor.kernel.errors import TimedOut
 
@@ -60,9 +68,9 @@ def _start(given: Settings, started: Processes, names: Sequence[str]) -> str:
         running = {entry.name for entry in read_entries(started.home)}
         for name in names:
             if name in running:
-                note(f"{name} runs already")
+                tell_progress(f"{name} runs already")
             else:
-                note(f"starting {name}")
+                tell_progress(f"starting {name}")
                 started.output_file(name).unlink(missing_ok=True)  # what an earlier one said
                 started.spawn(name)
         endpoints: dict[str, str] = {}
@@ -142,7 +150,7 @@ def _down(kill: bool) -> None:
         return not any(map(runs, entries.values()))
 
     names = [entry.name or f"process {entry.pid}" for entry in entries.values()]
-    note(f"stopping {', '.join(names) or 'nothing'}")
+    tell_progress(f"stopping {', '.join(names) or 'nothing'}")
     send(signal.SIGTERM)
     send(signal.SIGCONT)  # one that was frozen can't hear
     seconds = given.timeout or DOWN_S

@@ -1,4 +1,4 @@
-"""What a program outside of the cluster works with: `connect`, and the Master that it gives."""
+"""`connect`, with which a program outside of the cluster gets its Master."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where nodes are: the doors of this home, and addresses as people write them."""
+"""Endpoints of nodes: the doors of this home, and addresses as people write them."""
 
 from __future__ import annotations
 

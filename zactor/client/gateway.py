@@ -1,4 +1,4 @@
-"""Calls of a client: their arguments and results as payloads, and the gateway that its refs use."""
+"""The gateway of a client's refs: arguments and results of their calls as payloads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One request of a client, from the moment it is asked until its future is done."""
+"""A pending request of a client, from the moment it is asked until its future is done."""
 
 from __future__ import annotations
 

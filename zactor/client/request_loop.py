@@ -1,4 +1,4 @@
-"""What a client's thread does: try doors in turn, send requests, match the answers.
+"""The request loop of a client's thread: doors are tried in turn, answers find who asked.
 
 Everything here runs in one thread, the one of connection.py. A request is sent only through a door
 that has answered before, so a node that isn't there can't leave an outcome in doubt.

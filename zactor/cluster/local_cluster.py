@@ -26,8 +26,8 @@ from zactor.kernel.messages.operations import Inspect, Subject
 
 MASTER_NAME = "m1"
 
-_LOOK = Inspect(what=Subject.NODES, argument="")
-_LOOK_S = 2.0  # for one answer while the nodes meet
+_NODES = Inspect(what=Subject.NODES, argument="")
+_ANSWER_S = 2.0  # for one answer while the nodes meet
 
 
 class _Done:
@@ -95,7 +95,7 @@ class _Cluster:
             for name in names:
                 doors[name] = Connection(endpoints[name], home=self.home)
                 stack.callback(doors[name].close)
-            while not _agree(names, [door.request(_LOOK, _LOOK_S) for door in doors.values()]):
+            while not _agree(names, [door.request(_NODES, _ANSWER_S) for door in doors.values()]):
                 self.processes.check(names)
                 if time.monotonic() > until or not self._going_on:
                     raise errors.NotReachable(

@@ -1,4 +1,4 @@
-"""What the commands of the catalogue do, and what they say of their results to people."""
+"""Actions of the catalogue's commands, and what is said of their results to people."""
 
 from __future__ import annotations
 

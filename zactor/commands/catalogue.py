@@ -1,4 +1,4 @@
-"""The one table of commands: what the shell, the console and script files can all say."""
+"""The catalogue of commands: what the shell, the console and script files can all say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Mailbox asks for and what it sends, when: two machines without threads, clocks or sockets.
+"""Windows of a Mailbox, on what it asks for and what it sends: pure machines.
 
 The rule not to break: what is unread here, and what was asked for, never exceeds
 GROUP_UNREAD_MESSAGES; and whatever the program has taken is told to the node in the end, since its

@@ -188,7 +188,7 @@ def test_who_sleeps_in_an_attempt_moves_its_deadline() -> None:
     wires = Wires(A, B)
     wires.dropped = {Accept}
     wires.run(300)
-    assert wires.engines[A].membership.role is Role.COLLECTING
+    assert wires.engines[A].agreement.role is Role.COLLECTING
     wires.now_ms += 3_000
     wires.step(A, events.Tick())
     assert "attempt_given_up" not in wires.events_of(A)
@@ -199,7 +199,7 @@ def test_a_lost_install_ends_in_a_new_attempt() -> None:
     wires.dropped = {Install}
     wires.run(300)
     assert wires.engines[A].view.members == (A, B)
-    assert wires.engines[B].membership.phase is Phase.READY
+    assert wires.engines[B].agreement.phase is Phase.READY
     wires.dropped = set()
     wires.run(2_500)
     assert wires.engines[A].view == wires.engines[B].view

@@ -245,7 +245,7 @@ def _answers(draw: st.DrawFn) -> _Act:
     def act(world: World) -> None:
         me = world.victim
         world.wires.step(me, events.ProcessGone(lost))
-        ballot = world.wires.engines[me].membership.promised
+        ballot = world.wires.engines[me].agreement.promised
         world.receive(other, Accept(ballot, report))
         world.receive(other, Ready(ballot, brought))
 

@@ -255,8 +255,8 @@ def test_a_gap_is_asked_for_in_turn_until_it_moves() -> None:
     gaps = Gaps(order, known, Settings(want_ms=60))
     order.hear_tips((0, 2, 0))
     known.hear(C, 0, (0, 2, 0), 0)
-    gaps.look(B, 0)
-    gaps.look(B, 1)
+    gaps.check(B, 0)
+    gaps.check(B, 1)
     assert gaps.questions(59) == []
     assert gaps.questions(60) == [(B, ((B, 1, 2),))]
     assert gaps.questions(120) == [(C, ((B, 1, 2),))]

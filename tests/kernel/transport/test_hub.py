@@ -247,8 +247,8 @@ def test_a_link_is_dialled_again_when_heartbeats_come_back(tmp_path: Path) -> No
         async with linked(tmp_path) as ((one, user), (_, there)):
             peer = one.peers["n2"]
             before = peer.dealer
-            one.heartbeats._note("n2", one.heartbeats._subscribers["n2"], False)
-            one.heartbeats._note("n2", one.heartbeats._subscribers["n2"], True)
+            one.heartbeats._on_connection("n2", one.heartbeats._subscribers["n2"], False)
+            one.heartbeats._on_connection("n2", one.heartbeats._subscribers["n2"], True)
             assert peer.dealer is not before
             assert not peer.connected
             assert user.disconnected == 1
@@ -259,8 +259,8 @@ def test_a_link_is_dialled_again_when_heartbeats_come_back(tmp_path: Path) -> No
             assert before is not None
             assert not before.closed, "the peer may have slept, with a full queue"
             for _ in range(limits.LINK_ASIDE_MAX):
-                one.heartbeats._note("n2", one.heartbeats._subscribers["n2"], False)
-                one.heartbeats._note("n2", one.heartbeats._subscribers["n2"], True)
+                one.heartbeats._on_connection("n2", one.heartbeats._subscribers["n2"], False)
+                one.heartbeats._on_connection("n2", one.heartbeats._subscribers["n2"], True)
             assert before.closed, "there is a limit"
         assert one._shared.context.closed
 

@@ -1,4 +1,4 @@
-"""What goes wrong in a simulated run, as one value."""
+"""Faults of a simulated run, as one value."""
 
 from __future__ import annotations
 

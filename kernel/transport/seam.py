@@ -1,3 +1,0 @@
-"""What the hub and the supervisor know of each other."""
-
-from __future__ import annotations
