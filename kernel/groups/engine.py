@@ -98,7 +98,7 @@ class Engine:
             return self._now_ms
         due_ms = self._heartbeat_ms
         agreement_ms = self.agreement.due_ms
-        if agreement_ms is not None and membership_ms < due_ms:
+        if agreement_ms is not None and agreement_ms < due_ms:
             due_ms = agreement_ms
         return due_ms if self.agreement.is_frozen else min(due_ms, self.multicast.deadline_ms)
 

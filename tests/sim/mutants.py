@@ -239,7 +239,7 @@ def _learns_when_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     real = Engine._of_view
 
     def of_view(self: Engine, peer: NodeId, message: Any) -> None:
-        frozen = self.membership.is_frozen and message.view == self.view.id
+        frozen = self.agreement.is_frozen and message.view == self.view.id
         if frozen and isinstance(message, GroupPacket) and message.sequence:
             self._add(self.multicast.receive(peer, message, self._now_ms))
         else:
