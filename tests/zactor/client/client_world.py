@@ -71,7 +71,7 @@ def told(request: Request) -> list[Answer | Problem]:
     return list(results.answers(request.number, [] if nodes else "told"))
 
 
-def only_knocks(request: Request) -> list[Answer | Problem]:
+def only_probes(request: Request) -> list[Answer | Problem]:
     """Answer which nodes there are, and nothing else."""
     if request.operation == Inspect(what=Subject.NODES, argument=""):
         return list(results.answers(request.number, []))

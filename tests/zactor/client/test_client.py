@@ -14,7 +14,7 @@ from client_world import (
     LOOK,
     Doors,
     failure,
-    only_knocks,
+    only_probes,
     told,
     wait_until,
 )
@@ -81,7 +81,7 @@ def test_more_requests_than_may_be_under_way_wait_for_their_turn(
     doors: Doors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("zactor.kernel.limits.DOOR_REQUESTS_MAX", 4)
-    porter = doors.porter(only_knocks)
+    porter = doors.porter(only_probes)
     connection = doors.connection(porter.endpoint)
     futures = [connection.request(LOOK) for _ in range(10)]
     wait_until(lambda: len(porter.seen) >= 5)  # the probe and four
@@ -98,20 +98,20 @@ def test_a_request_beyond_the_backlog_is_refused_at_the_callers_line(
 ) -> None:
     monkeypatch.setattr("zactor.kernel.limits.DOOR_REQUESTS_MAX", 1)
     monkeypatch.setattr("zactor.kernel.limits.CLIENT_BACKLOG_MAX", 3)
-    connection = doors.connection(doors.porter(only_knocks).endpoint)
+    connection = doors.connection(doors.porter(only_probes).endpoint)
     with pytest.raises(errors.MailboxFull, match="3 requests"):
         _ = [connection.request(LOOK) for _ in range(10)]
 
 
 def test_no_answer_in_time_is_timed_out(doors: Doors) -> None:
-    connection = doors.connection(doors.porter(only_knocks).endpoint)
+    connection = doors.connection(doors.porter(only_probes).endpoint)
     error = failure(connection.request(CHANGE, timeout=0.05))
     assert isinstance(error, errors.TimedOut)
     assert "in 0.05 s" in str(error)
 
 
 def test_a_cancelled_request_is_forgotten_and_the_next_answered(doors: Doors) -> None:
-    porter = doors.porter(only_knocks)
+    porter = doors.porter(only_probes)
     connection = doors.connection(porter.endpoint)
 
     async def cancel_one() -> None:
@@ -127,7 +127,7 @@ def test_a_cancelled_request_is_forgotten_and_the_next_answered(doors: Doors) ->
 def test_a_node_that_goes_ends_what_was_asked_of_it_at_once(
     doors: Doors, slowness: Slowness
 ) -> None:
-    porter = doors.porter(only_knocks)
+    porter = doors.porter(only_probes)
     connection = doors.connection(porter.endpoint)
     reading, changing = connection.request(LOOK), connection.request(CHANGE)
     wait_until(lambda: len(porter.seen) == 3)
@@ -224,7 +224,7 @@ def test_a_node_that_stops_answering_is_given_up_after_a_timeout(
 
 
 def test_closing_ends_what_waits_and_what_comes(doors: Doors) -> None:
-    connection = doors.connection(doors.porter(only_knocks).endpoint)
+    connection = doors.connection(doors.porter(only_probes).endpoint)
     waiting = connection.request(LOOK)
     connection.close()
     connection.close()

@@ -8,7 +8,7 @@ from client_world import (
     CHANGE,
     Doors,
     failure,
-    only_knocks,
+    only_probes,
     wait_until,
 )
 from deadlines import DEADLINE_S
@@ -53,7 +53,7 @@ def test_a_change_whose_node_goes_is_asked_again_at_another_under_the_same_id(
 
 
 def test_a_change_that_no_other_node_can_be_asked_for_may_have_been_done(doors: Doors) -> None:
-    porter = doors.porter(only_knocks)
+    porter = doors.porter(only_probes)
     connection = doors.connection(porter.endpoint)
     change = connection.request(DESTROY)
     wait_until(lambda: len(porter.seen) == 2)
@@ -72,7 +72,7 @@ def test_a_change_that_was_never_sent_was_not_done(doors: Doors) -> None:
 
 
 def test_a_change_that_is_asked_again_keeps_its_time(doors: Doors) -> None:
-    other = doors.porter(only_knocks)
+    other = doors.porter(only_probes)
     first = doors.porter(silent_but_knows(other.endpoint))
     connection = doors.connection(first.endpoint)
     change = connection.request(DESTROY, timeout=0.6)
@@ -88,7 +88,7 @@ def test_who_is_asked_next_and_takes_no_changes_cannot_say_that_nothing_was_done
 ) -> None:
     def refuse(request: Request) -> list[Answer | Problem]:
         if isinstance(request.operation, Inspect):
-            return only_knocks(request)
+            return only_probes(request)
         return [results.problem(request.number, errors.NotPrimary("n2 sees 1 of 3 members"))]
 
     other = doors.porter(refuse)
