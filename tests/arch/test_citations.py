@@ -70,21 +70,7 @@ def files_of(room: str) -> list[Path]:
     return [file for file in sorted((ROOT / room).glob("*.py")) if file != Path(__file__)]
 
 
-OPEN = {
-    *("kernel/actors", "kernel/runtime", "supervisor", "supervisor/deployment", "supervisor/kb"),
-    *("supervisor/membership", "supervisor/operations", "tests/supervisor/operations"),
-}
-
-
-@pytest.mark.parametrize(
-    "room",
-    [
-        pytest.param(room, marks=pytest.mark.xfail(strict=True, reason="not gone through yet"))
-        if room in OPEN
-        else room
-        for room in ROOMS
-    ],
-)
+@pytest.mark.parametrize("room", ROOMS)
 def test_comments_cite_only_what_lies_in_this_repository(room: str) -> None:
     found = [
         f"{file.relative_to(ROOT)} {where}"
