@@ -46,7 +46,7 @@ end all the same: half a change would be worse than one that nobody waits for.""
 
 
 @dataclass(slots=True, eq=False)
-class _BusyClient:
+class _AskingClient:
     """A client, from its first request under way to its last."""
 
     client: Client
@@ -58,7 +58,7 @@ class _BusyClient:
 class _OpenRequest:
     """One request of a client."""
 
-    busy: _BusyClient
+    busy: _AskingClient
     request: Request
     task: asyncio.Task[object] | None = None
     timer: asyncio.TimerHandle | None = None  # None: as long as the client is there
@@ -95,7 +95,7 @@ class RequestServer:
         self._sessions = sessions
         self._waiting = waiting
         self._spawn = spawn
-        self._busy: dict[bytes, _BusyClient] = {}  # of clients with requests under way
+        self._busy: dict[bytes, _AskingClient] = {}  # of clients with requests under way
         self._under_way = 0  # operations of clients, also those that nobody waits for any more
 
     def peer(self, peer: Peer, request: Request) -> None:
@@ -162,12 +162,12 @@ class RequestServer:
             self._hub.answer(client, results.problem(request.number, error))
             return
         if busy is None:
-            busy = self._busy[client.routing_id] = _BusyClient(client)
+            busy = self._busy[client.routing_id] = _AskingClient(client)
             left = partial(self._client_left, busy)
             busy.unwatch = self._hub.door.clients.watch(client, left)
         self._begin(busy, request)
 
-    def _begin(self, busy: _BusyClient, request: Request) -> None:
+    def _begin(self, busy: _AskingClient, request: Request) -> None:
         work = _OpenRequest(busy, request)
         busy.under_way.add(work)
         work.task = self._spawn(self._serve_client(work))
@@ -209,7 +209,7 @@ class RequestServer:
         self._end(work, [self._late(work.request)])
         work.cut()
 
-    def _client_left(self, busy: _BusyClient) -> None:
+    def _client_left(self, busy: _AskingClient) -> None:
         """Nobody waits any more for what the client has asked."""
         self._busy.pop(busy.client.routing_id, None)
         under_way, busy.under_way = busy.under_way, set()

@@ -60,7 +60,7 @@ class Applied(KbEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class TakenOver(KbEvent):
+class Replaced(KbEvent):
     """The whole was taken over: the changes before have no events here."""
 
     clock: Clock
@@ -76,7 +76,7 @@ class TakenOver(KbEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class Acknowledged(KbEvent):
+class CommitAck(KbEvent):
     """Somebody is told that a change took place."""
 
     clock: Clock
@@ -89,7 +89,7 @@ class Acknowledged(KbEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class PrimaryGained(KbEvent):
+class BecamePrimary(KbEvent):
     """This node is in a primary."""
 
     view: ViewId
@@ -120,7 +120,7 @@ class PrimaryGained(KbEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class PrimaryLost(KbEvent):
+class LostPrimary(KbEvent):
     """It isn't any more."""
 
     why: str
@@ -155,7 +155,7 @@ class KbTrace:
     def replaced(self, effect: effects.Replaced) -> None:
         """The whole was taken over."""
         self._keep(effect.clock, effect.digest)
-        self._tell(TakenOver(effect.clock, effect.digest))
+        self._tell(Replaced(effect.clock, effect.digest))
 
     def _keep(self, clock: Clock, digest: bytes) -> None:
         self._digests[clock] = digest
@@ -166,12 +166,12 @@ class KbTrace:
         """Somebody is told that a change took place."""
         digest = self._digests.get(clock)
         if digest is not None:
-            self._tell(Acknowledged(clock, digest, id_))
+            self._tell(CommitAck(clock, digest, id_))
 
     def primary(self, effect: effects.BecamePrimary, clock: Clock) -> None:
         """This node is in a primary, and at `clock`."""
-        self._tell(PrimaryGained(effect.view, effect.epoch, effect.members, effect.voices, clock))
+        self._tell(BecamePrimary(effect.view, effect.epoch, effect.members, effect.voices, clock))
 
     def lost(self, effect: effects.LostPrimary) -> None:
         """It isn't any more."""
-        self._tell(PrimaryLost(effect.reason))
+        self._tell(LostPrimary(effect.reason))

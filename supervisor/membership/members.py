@@ -25,7 +25,7 @@ from zactor.supervisor.observe.events import (
     NodeHeard,
     NodeOutOfView,
     NodeStuck,
-    NodeSuspected,
+    NodeSuspect,
     NodeUnstuck,
     NodeUp,
     Tell,
@@ -213,7 +213,7 @@ class Members:
         peer = str(fields.get("peer", ""))
         name = peer.rpartition("@")[0]
         if event in _SUSPECTED:
-            self._tell(NodeSuspected(peer))
+            self._tell(NodeSuspect(peer))
         elif event == "woke_late":
             self.lag_ms = int(str(fields["late_ms"]))
         elif event == _STUCK:

@@ -60,7 +60,7 @@ def to_log(event: Event) -> None:
         getattr(log, level)(name, **fields)
 
 
-class Told:
+class NodeEvent:
     """An event that no sink has words for, but those that a kind of it adds."""
 
     __slots__ = ()
@@ -80,7 +80,7 @@ class Told:
 
 # -- who is there ----------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
-class NodeUp(Told):
+class NodeUp(NodeEvent):
     """A node came into the view."""
 
     node: NodeId
@@ -96,7 +96,7 @@ class NodeUp(Told):
 
 
 @dataclass(frozen=True, slots=True)
-class NodeOutOfView(Told):
+class NodeOutOfView(NodeEvent):
     """A node is in the view no more."""
 
     node: NodeId
@@ -113,7 +113,7 @@ class NodeOutOfView(Told):
 
 
 @dataclass(frozen=True, slots=True)
-class NodeSuspected(Told):
+class NodeSuspect(NodeEvent):
     """The failure detector misses a node."""
 
     peer: str
@@ -124,7 +124,7 @@ class NodeSuspected(Told):
 
 
 @dataclass(frozen=True, slots=True)
-class NodeHeard(Told):
+class NodeHeard(NodeEvent):
     """The failure detector misses it no more."""
 
     peer: str
@@ -135,7 +135,7 @@ class NodeHeard(Told):
 
 
 @dataclass(frozen=True, slots=True)
-class NodeStuck(Told):
+class NodeStuck(NodeEvent):
     """The process of a node lives, and its loop is silent."""
 
     name: str
@@ -151,7 +151,7 @@ class NodeStuck(Told):
 
 
 @dataclass(frozen=True, slots=True)
-class NodeUnstuck(Told):
+class NodeUnstuck(NodeEvent):
     """It isn't silent any more."""
 
     name: str
@@ -163,7 +163,7 @@ class NodeUnstuck(Told):
 
 # -- actors ----------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
-class ActorStartFailed(Told):
+class ActorStartFailed(NodeEvent):
     """An actor of this node couldn't be made."""
 
     actor: str
@@ -182,7 +182,7 @@ class ActorStartFailed(Told):
 
 
 @dataclass(frozen=True, slots=True)
-class ActorStopFailed(Told):
+class ActorStopFailed(NodeEvent):
     """What an actor of this node does at its end raised."""
 
     actor: str
@@ -199,7 +199,7 @@ class ActorStopFailed(Told):
 
 
 @dataclass(frozen=True, slots=True)
-class ActionFailed(Told):
+class ActionFailed(NodeEvent):
     """An action raised."""
 
     actor: str
@@ -213,7 +213,7 @@ class ActionFailed(Told):
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetters(Told):
+class DeadLetters(NodeEvent):
     """Messages are given up: the first of a burst."""
 
     sender: str
@@ -238,7 +238,7 @@ class DeadLetters(Told):
 
 # -- operations ------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
-class TodoStands(Told):
+class TodoState(NodeEvent):
     """How far a clause of the knowledge base is."""
 
     id: str
@@ -250,7 +250,7 @@ class TodoStands(Told):
 
 
 @dataclass(frozen=True, slots=True)
-class ReportFailed(Told):
+class ReportFailed(NodeEvent):
     """Another node doesn't say what it knows alone."""
 
     peer: str

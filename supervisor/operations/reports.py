@@ -164,12 +164,13 @@ class Reports:
             peer = self._members.peer(row.name)
             mine = row.name == self._hub.me.name
             known = self._hub.hello() if mine else peer.hello if peer else None
+            state = "stuck" if row.name in self._members.stuck else "up"
             clock = self._kb.clock if mine else self._members.clocks.get(row.name, (0, 0))
             rows.append(
                 NodeReport(
                     name=row.name,
                     role=known.role if known else "",
-                    state=self._state(row.name) if known else "unreachable",
+                    state=state if known else "unreachable",
                     address=row.address,
                     incarnation=row.incarnation,
                     actors=hosted.count(row.name),
@@ -189,9 +190,6 @@ class Reports:
                 )
             )
         return rows
-
-    def _state(self, name: str) -> str:
-        return "stuck" if name in self._members.stuck else "up"
 
     def actors(self) -> list[ActorReport]:
         """Return every actor, by name; one whose node is out of the view is "unreachable".

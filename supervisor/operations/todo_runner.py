@@ -20,7 +20,7 @@ from zactor.supervisor.kb import facts
 from zactor.supervisor.kb.changed_facts import ChangedFacts, ClauseFact, ErrandFact
 from zactor.supervisor.kb.facts import TodoRow
 from zactor.supervisor.membership.members import Roles, is_there
-from zactor.supervisor.observe.events import Tell, TodoStands
+from zactor.supervisor.observe.events import Tell, TodoState
 from zactor.supervisor.operations.destroy import DESTROY_TODO, of_clause, todo_fact
 from zactor.supervisor.operations.todo_assignment import (
     choose_assignee,
@@ -141,11 +141,11 @@ class TodoRunner:
     async def _run(self, todo: TodoRow) -> None:
         if todo.owner != self._me:
             log.info("todo_taken_over", id=todo.id, actor=todo.name, owner=str(todo.owner))
-        self._tell(TodoStands(todo.id, "pending"))
+        self._tell(TodoState(todo.id, "pending"))
 
         def begins(step: str) -> None:
             number = DESTROY_TODO.number(step)
-            self._tell(TodoStands(todo.id, f"step:{number}"))
+            self._tell(TodoState(todo.id, f"step:{number}"))
 
         await self._runner.run(
             DESTROY_TODO, of_clause(todo), who=self._me.name, only=_RUN, begins=begins
@@ -156,7 +156,7 @@ class TodoRunner:
         nodes = facts.nodes(self._kb.theory)
         lives = {name: row.incarnation for name, row in nodes.items()}
         if witness(todo, lives) == self._me.name:
-            self._tell(TodoStands(todo.id, "done"))
+            self._tell(TodoState(todo.id, "done"))
 
     # -- for the cluster ---------------------------------------------------------------------
     async def run(self) -> None:

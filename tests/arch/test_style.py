@@ -26,7 +26,6 @@ ONE_IDEA: dict[str, str] = {
     "kernel/sessions/host.py": "one shell round one engine",
     "kernel/transport/hub.py": "one owner of all sockets",
     "supervisor/node.py": "one list of what a node is made of",
-    "supervisor/operations/reports.py": "one subject each function",
     "tests/supervisor/operations/operations_world.py": "one world",
     "zactor/client/master.py": "one class, an operation each method",
 }

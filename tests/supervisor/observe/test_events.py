@@ -21,14 +21,14 @@ CHANGE = Change(1, 2, "m1@1#1", "m1", "why", 7.0, ("p(1)",), ("p(2)",), b"\x01")
 TOLD: tuple[Event, ...] = (
     events.NodeUp(N1, "node"),
     events.NodeOutOfView(N1, "cut"),
-    events.NodeSuspected("n1@1"),
+    events.NodeSuspect("n1@1"),
     events.NodeHeard("n1@1"),
     events.NodeStuck("n1", "n1@1"),
     trace.Applied(CHANGE),
-    trace.TakenOver(Clock(1, 2), b"\x01"),
-    trace.Acknowledged(Clock(1, 2), b"\x01", "m1@1#1"),
-    trace.PrimaryGained(ViewId(3, N1), 2, ("n1",), ("n1", "n2"), Clock(1, 2)),
-    trace.PrimaryLost("cut"),
+    trace.Replaced(Clock(1, 2), b"\x01"),
+    trace.CommitAck(Clock(1, 2), b"\x01", "m1@1#1"),
+    trace.BecamePrimary(ViewId(3, N1), 2, ("n1",), ("n1", "n2"), Clock(1, 2)),
+    trace.LostPrimary("cut"),
 )
 
 
