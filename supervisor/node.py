@@ -31,7 +31,7 @@ from zactor.kernel.runtime.runtime import Runtime
 from zactor.kernel.sessions.host import GROUP_ITEMS, GroupHost
 from zactor.kernel.sessions.session_queue import SessionQueue
 from zactor.kernel.transport.door_clients import Client
-from zactor.kernel.transport.hub import Hub
+from zactor.kernel.transport.hub import Hub, HubUser
 from zactor.kernel.transport.keys import ClusterKeys, KeyPair, node_keys
 from zactor.kernel.transport.peer import Peer
 from zactor.kernel.transport.sockets import is_loopback
@@ -78,7 +78,7 @@ GOODBYE_MS = 300  # a peer that is stuck doesn't keep us
 GOODBYE_POLL_S = 0.002
 
 
-class Node:
+class Node(HubUser):
     """One incarnation of a named node."""
 
     def __init__(self, name: str, settings: Settings, keys: ClusterKeys, state: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
 
 import structlog
 
@@ -12,12 +11,10 @@ from zactor.kernel import limits
 from zactor.kernel.errors import ConfigError, Unconfigured, ZactorError
 from zactor.kernel.ids import check_name
 from zactor.kernel.messages.base import WIRE_VERSION
-from zactor.kernel.messages.frames import Heartbeat
 from zactor.kernel.messages.operations import Configure, Request, Waiting
 from zactor.kernel.transport.door_clients import Client
-from zactor.kernel.transport.hub import Hub
+from zactor.kernel.transport.hub import Hub, HubUser
 from zactor.kernel.transport.keys import ClusterKeys
-from zactor.kernel.transport.peer import Peer
 from zactor.kernel.wire import results
 from zactor.supervisor.membership.run_directory import read_entries
 from zactor.supervisor.settings import Settings
@@ -27,7 +24,7 @@ log = structlog.get_logger()
 ANNOUNCE_MS = 300
 
 
-class UnconfiguredNode:
+class UnconfiguredNode(HubUser):
     """Waits for a Configure. Kernel thread only."""
 
     def __init__(self, settings: Settings, keys: ClusterKeys) -> None:
@@ -115,25 +112,3 @@ class UnconfiguredNode:
     def _named(self, operation: Configure) -> None:
         if not self.named.done():
             self.named.set_result(operation)
-
-    # A door without peers has nothing else to tell.
-    def on_items(self, peer: Peer, items: Sequence[object]) -> None:
-        """Never called: no peers."""
-
-    def on_peer_up(self, peer: Peer) -> None:
-        """Never called: no peers."""
-
-    def on_peer_dead(self, peer: Peer, lost: Sequence[tuple[object, bool]]) -> None:
-        """Never called: no peers."""
-
-    def on_disconnected(self, peer: Peer) -> None:
-        """Never called: no peers."""
-
-    def on_heartbeat(self, heartbeat: Heartbeat) -> None:
-        """Never called: no peers."""
-
-    def on_buried(self, reason: str) -> None:
-        """Never called: no peers."""
-
-    def on_late_item(self, peer: Peer, item: object) -> None:
-        """Never called: no peers."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import operator
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import structlog
 import zmq
@@ -405,14 +404,18 @@ class Hub:
         }
 
 
-class HubUser(Protocol):
-    """What the supervisor does with what arrives; called in the kernel thread."""
+class HubUser:
+    """What the supervisor does with what arrives; called in the kernel thread.
 
-    def on_items(self, peer: Peer, items: Sequence[object]) -> None:
-        """Items of a link, in order."""
+    What has peers only does nothing here: a door without peers has nothing to tell.
+    """
 
     def on_request(self, client: Client, request: Request) -> None:
         """A client's request, Hello excepted."""
+        raise NotImplementedError
+
+    def on_items(self, peer: Peer, items: Sequence[object]) -> None:
+        """Items of a link, in order."""
 
     def on_peer_up(self, peer: Peer) -> None:
         """Both directions of a link work."""
