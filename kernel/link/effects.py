@@ -46,7 +46,7 @@ class Phase(enum.Enum):
     GONE = "gone"  # the peer's incarnation is dead: nothing arrives and nothing leaves, ever
 
 
-class Cause(enum.Enum):
+class PhaseTrigger(enum.Enum):
     """What changes the phase."""
 
     CONNECTED = "connected"
@@ -55,22 +55,22 @@ class Cause(enum.Enum):
     PEER_GONE = "peer gone"
 
 
-TRANSITIONS: Mapping[Phase, Mapping[Cause, Phase]] = {
+TRANSITIONS: Mapping[Phase, Mapping[PhaseTrigger, Phase]] = {
     Phase.BROKEN: {
-        Cause.CONNECTED: Phase.ASKING,
-        Cause.DISCONNECTED: Phase.BROKEN,  # a failed attempt to connect
-        Cause.PEER_GONE: Phase.GONE,
+        PhaseTrigger.CONNECTED: Phase.ASKING,
+        PhaseTrigger.DISCONNECTED: Phase.BROKEN,  # a failed attempt to connect
+        PhaseTrigger.PEER_GONE: Phase.GONE,
     },
     Phase.ASKING: {
-        Cause.CONNECTED: Phase.ASKING,
-        Cause.SETTLED: Phase.OPEN,
-        Cause.DISCONNECTED: Phase.BROKEN,
-        Cause.PEER_GONE: Phase.GONE,
+        PhaseTrigger.CONNECTED: Phase.ASKING,
+        PhaseTrigger.SETTLED: Phase.OPEN,
+        PhaseTrigger.DISCONNECTED: Phase.BROKEN,
+        PhaseTrigger.PEER_GONE: Phase.GONE,
     },
     Phase.OPEN: {
-        Cause.CONNECTED: Phase.ASKING,  # the break in between went unnoticed
-        Cause.DISCONNECTED: Phase.BROKEN,
-        Cause.PEER_GONE: Phase.GONE,
+        PhaseTrigger.CONNECTED: Phase.ASKING,  # the break in between went unnoticed
+        PhaseTrigger.DISCONNECTED: Phase.BROKEN,
+        PhaseTrigger.PEER_GONE: Phase.GONE,
     },
     Phase.GONE: {},
 }

@@ -27,12 +27,12 @@ from zactor.kernel.errors import LocalProtocolError
 from zactor.kernel.ids import NodeId
 from zactor.kernel.link.effects import (
     TRANSITIONS,
-    Cause,
     Deliver,
     Effect,
     Limits,
     Lost,
     Phase,
+    PhaseTrigger,
     Transmit,
 )
 from zactor.kernel.link.outbox import Outbox
@@ -188,16 +188,16 @@ class Link:
         """Frames can leave (again): asks the peer where it stands."""
         if self._phase is Phase.GONE:
             return []
-        self._move(Cause.CONNECTED)
+        self._move(PhaseTrigger.CONNECTED)
         self._resent_after = -1
         if not self._out.is_in_doubt:
-            self._move(Cause.SETTLED)
+            self._move(PhaseTrigger.SETTLED)
         return [self._probe(now_ms), *self._flush(now_ms)]
 
     def disconnected(self, now_ms: int) -> list[Effect]:
         """No frame can leave until `connected`."""
         if self._phase is not Phase.GONE:
-            self._move(Cause.DISCONNECTED)
+            self._move(PhaseTrigger.DISCONNECTED)
         return []
 
     def tick(self, now_ms: int) -> list[Effect]:
@@ -212,7 +212,7 @@ class Link:
         """The peer's incarnation is dead: report everything that isn't known to have arrived."""
         if self._phase is Phase.GONE:
             return []
-        self._move(Cause.PEER_GONE)
+        self._move(PhaseTrigger.PEER_GONE)
         self._reason = reason
         return self._lose(*self._out.clear())
 
@@ -255,7 +255,7 @@ class Link:
         if frame.again and frame.received == self._out.acknowledged:
             effects += self._resend(now_ms)
         if self._phase is Phase.ASKING and not self._out.is_in_doubt:
-            self._move(Cause.SETTLED)
+            self._move(PhaseTrigger.SETTLED)
         if self._out.waiting:
             effects += self._flush(now_ms)
         effects += self._tell_if_due(now_ms)
@@ -330,7 +330,7 @@ class Link:
         if out.acknowledged == self._resent_after and now_ms < again_ms:
             return []  # L11
         if self._phase is Phase.ASKING:
-            self._move(Cause.SETTLED)
+            self._move(PhaseTrigger.SETTLED)
         self._resent_after = out.acknowledged
         self._resent_ms = now_ms
         self._probe_due_ms = now_ms + self._limits.resend_ms
@@ -342,7 +342,7 @@ class Link:
         return [Trace("items_resent", fields), *effects]
 
     # -- helpers -----------------------------------------------------------------------------
-    def _move(self, cause: Cause) -> None:
+    def _move(self, cause: PhaseTrigger) -> None:
         try:
             self._phase = TRANSITIONS[self._phase][cause]
         except KeyError:

@@ -37,7 +37,7 @@ Outcome = ReplyItem | Failure | Bulky
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class RemoteAsk:
     """An ask that another node has to answer."""
 
     port: PeerPort
@@ -132,7 +132,7 @@ class Remoting:
         self._cells = directory.cells
         self._outcomes = outcomes
         self._policy = policy
-        self._pending: dict[int, Pending] = {}
+        self._pending: dict[int, RemoteAsk] = {}
         self._requests = itertools.count(1)
         # Of lives that are over. An entry can matter only to who still holds the port, by a place
         # or a route that is about to be forgotten: so it goes with the port. A life that is met
@@ -161,7 +161,7 @@ class Remoting:
         assert port is not None, place
         request = next(self._requests)
         ask = Ask(place.uid, sender, request, action, payload)
-        self._pending[request] = Pending(port, place.name, action, reply, done)
+        self._pending[request] = RemoteAsk(port, place.name, action, reply, done)
         if reply is not None and reply.has_timeout():
             reply.add_done_callback(lambda _: self.forget(request))
         try:

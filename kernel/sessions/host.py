@@ -71,7 +71,7 @@ class NetworkPeer(Protocol):
         ...
 
 
-class HeartbeatRefusal(Protocol):
+class RefusalCounter(Protocol):
     """Who counts heartbeats that lie."""
 
     def refuse(self, name: str, claimed: str) -> None:
@@ -93,7 +93,7 @@ class Network(Protocol):
         ...
 
     @property
-    def heartbeats(self) -> HeartbeatRefusal:
+    def heartbeats(self) -> RefusalCounter:
         """Who counts heartbeats that lie."""
         ...
 

@@ -9,6 +9,8 @@ import pytest
 from family import processes_of
 from inner_run import run_inner
 
+from zactor.lab.lab import until
+
 HANGS = {
     "in a lock": "import threading; lock = threading.Lock(); lock.acquire(); lock.acquire()",
     "in a thread's end": """
@@ -121,4 +123,5 @@ def test_after(): pass
     assert done.returncode == 1
     assert "test_inner.py::test_it (call) is over its limit of 0.5 s and can't be" in done.stderr
     assert "in test_it" in done.stderr
-    assert not processes_of(tmp_path / "base")
+    # They are killed; how soon they are gone is the system's.
+    until("none is left", lambda: not processes_of(tmp_path / "base"))

@@ -1,4 +1,8 @@
-"""`zactor kb`: what the knowledge base holds, and what became of it."""
+"""`zactor kb`: what the knowledge base holds, as files and tables.
+
+`zactor why`, `query` and the like have no file of their own: they are entries of the catalogue
+(commands/catalogue.py), which from_catalogue.py makes shell commands of.
+"""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from zactor.client.endpoints import find_endpoints, parse_endpoint
-from zactor.client.pending_request import Pending
+from zactor.client.pending_request import PendingRequest
 from zactor.client.request_loop import RequestLoop
 from zactor.kernel import errors, limits
 from zactor.kernel.messages.operations import Operation
@@ -45,7 +45,7 @@ class Connection:
         """
         first = parse_endpoint(endpoint) if endpoint is not None else None
         self.home = run_directory.home_folder(home)
-        self._inbox: deque[Pending] = deque()
+        self._inbox: deque[PendingRequest] = deque()
         self._lock = threading.Lock()
         self._closed = False
         self._wake_reader, self._wake_writer = socket.socketpair()
@@ -112,7 +112,7 @@ class Connection:
         read: Callable[[bytes], object] = results.read_result,
     ) -> Future[object]:
         seconds = limits.CLIENT_REQUEST_S if timeout is None else timeout
-        pending = Pending(operation, Future(), time.monotonic(), seconds, read)
+        pending = PendingRequest(operation, Future(), time.monotonic(), seconds, read)
         with self._lock:
             if self._closed:
                 raise errors.NotReachable("this connection is closed: connect again")

@@ -33,7 +33,7 @@ CHANGES = DeclareNode | DeclareFactory | DeployActor | DestroyActor | Wire | Unw
 
 
 @dataclass(slots=True, eq=False)
-class Pending:
+class PendingRequest:
     """One request; with `operation` None the caller only wants to know that a door is open."""
 
     operation: Operation | None

@@ -23,7 +23,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from zactor.client.endpoints import find_endpoints, foreign, parse_endpoint, plain, unopened
-from zactor.client.pending_request import CHANGES, REPEATABLE, Pending
+from zactor.client.pending_request import CHANGES, REPEATABLE, PendingRequest
 from zactor.kernel import errors, limits
 from zactor.kernel.messages.operations import Answer, Inspect, Operation, Problem, Request, Subject
 from zactor.kernel.transport import keys, sockets
@@ -75,7 +75,7 @@ class RequestLoop:
         *,
         home: Path,
         first: str | None,
-        inbox: deque[Pending],
+        inbox: deque[PendingRequest],
         wake_reader: socket.socket,
     ) -> None:
         """`inbox` is filled by other threads, which then write to what `wake_reader` reads."""
@@ -84,14 +84,14 @@ class RequestLoop:
         self.first = first  # the endpoint that the caller named
         self.inbox = inbox
         self.wake_reader = wake_reader
-        self.queue: deque[Pending] = deque()  # in order, not sent yet
-        self.sent: RequestTable[Pending] = RequestTable()
+        self.queue: deque[PendingRequest] = deque()  # in order, not sent yet
+        self.sent: RequestTable[PendingRequest] = RequestTable()
         self.door: _Door | None = None
         self._known: list[str] = []  # doors of this cluster, learned from its nodes
         self._untried: list[str] | None = None  # doors left to try; None: not looking
         self._excuses: list[errors.ZactorError] = []  # why the doors tried so far didn't open
         self._prefix = f"r{secrets.token_hex(5)}"  # of ids; it reads well in the knowledge base
-        self._deadlines: list[tuple[float, int, Pending]] = []
+        self._deadlines: list[tuple[float, int, PendingRequest]] = []
         self._deadlines_count = itertools.count()  # of all there ever were
         self._heard = 0.0  # monotonic s of the last answer
         self._probe_number = 0  # the probe that waits for its answer; 0: none
@@ -138,7 +138,7 @@ class RequestLoop:
             elif not pending.future.done() and not self._dispatch(door, pending, pending.operation):
                 self.queue.appendleft(pending)
 
-    def _dispatch(self, door: _Door, pending: Pending, operation: Operation) -> bool:
+    def _dispatch(self, door: _Door, pending: PendingRequest, operation: Operation) -> bool:
         number = self.sent.add(pending)
         if isinstance(operation, CHANGES) and not pending.id:
             pending.id = f"{self._prefix}_{number}"
@@ -179,7 +179,7 @@ class RequestLoop:
             elif silent:  # the node may hang: find out before the next request is lost too
                 self._probe(self.door)
 
-    def _too_late(self, pending: Pending) -> errors.ZactorError:
+    def _too_late(self, pending: PendingRequest) -> errors.ZactorError:
         if (self.door is None or not pending.number) and not pending.lost:
             return errors.NotReachable(
                 f"no node of {self.home} answered in {pending.timeout:g} s: see `zactor doctor`"
@@ -248,7 +248,7 @@ class RequestLoop:
                 self._send_probe(door)
 
     def _send_probe(self, door: _Door) -> None:
-        probe = Pending(_PROBE, Future(), time.monotonic(), _FOREVER)
+        probe = PendingRequest(_PROBE, Future(), time.monotonic(), _FOREVER)
         if self._dispatch(door, probe, _PROBE):
             self._probe_number = probe.number
             door.probe_due = False

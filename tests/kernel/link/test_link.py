@@ -10,12 +10,12 @@ from zactor.kernel.errors import LocalProtocolError
 from zactor.kernel.ids import NodeId
 from zactor.kernel.link.effects import (
     TRANSITIONS,
-    Cause,
     Deliver,
     Effect,
     Limits,
     Lost,
     Phase,
+    PhaseTrigger,
     Transmit,
 )
 from zactor.kernel.link.link import Link
@@ -296,11 +296,11 @@ def test_after_a_reconnect_without_loss_nothing_is_sent_again() -> None:
 
 
 def test_the_phases_are_those_of_the_table() -> None:
-    assert {cause for row in TRANSITIONS.values() for cause in row} == set(Cause)
+    assert {cause for row in TRANSITIONS.values() for cause in row} == set(PhaseTrigger)
     assert set(TRANSITIONS) == set(Phase)
     link = make()
     with pytest.raises(LocalProtocolError, match="open"):
-        link._move(Cause.SETTLED)
+        link._move(PhaseTrigger.SETTLED)
     assert link.phase is Phase.OPEN
 
 
