@@ -189,28 +189,20 @@ class CheckBundle(Message, frozen=True, tag=59):
     type: str
 
 
-Operation = (
-    Hello
-    | Waiting
-    | Configure
-    | Leave
-    | DeclareNode
-    | DeclareFactory
-    | DeployActor
-    | DestroyActor
-    | Wire
-    | Unwire
-    | EmitSignal
-    | TellActor
-    | AskActor
-    | Inspect
-    | QueryFacts
-    | Events
-    | PutPart
-    | GetPart
-    | CheckBundle
-    | SessionOperation
-)
+Handshakes = Hello | Waiting | Configure | Leave
+"""Operations by which nodes meet, and part."""
+
+Changes = DeclareNode | DeclareFactory | DeployActor | DestroyActor | Wire | Unwire
+"""Operations that bear an id: when their node goes, another is asked, and they are done once. They
+are done to their end also when nobody waits any more."""
+
+ToActors = EmitSignal | TellActor | AskActor
+"""Operations that are never sent a second time: user code may have run."""
+
+Reads = Inspect | QueryFacts | Events | PutPart | GetPart | CheckBundle
+"""Operations that may be sent a second time: nothing is different if the first arrived as well."""
+
+Operation = Handshakes | Changes | ToActors | Reads | SessionOperation
 
 
 class Request(Message, frozen=True, tag=70):

@@ -16,15 +16,10 @@ from zactor.kernel.errors import MailboxFull, OutcomeUnknown, TimedOut, ZactorEr
 from zactor.kernel.messages.operations import (
     Answer,
     AskActor,
-    CheckBundle,
-    Events,
-    GetPart,
-    Inspect,
     Leave,
     Operation,
     Problem,
-    PutPart,
-    QueryFacts,
+    Reads,
     Request,
     Waiting,
 )
@@ -40,7 +35,7 @@ log = structlog.get_logger()
 
 Outbound = Sequence[Answer | Problem]
 
-_MAY_BE_CUT = AskActor | Inspect | QueryFacts | Events | PutPart | GetPart | CheckBundle
+_MAY_BE_CUT = AskActor | Reads
 """Operations that end with who waits for them. The others change something, and are done to their
 end all the same: half a change would be worse than one that nobody waits for."""
 

@@ -41,7 +41,7 @@ class OldPickles:
         }
 
 
-@pytest.fixture(params=sorted(HERE.glob("pickles-*.json")), ids=lambda file: file.stem)
+@pytest.fixture(params=sorted(HERE.glob("pickles-wire3-*.json")), ids=lambda file: file.stem)
 def old_pickles(request: pytest.FixtureRequest) -> OldPickles:
     return OldPickles(request.param)
 

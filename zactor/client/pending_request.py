@@ -8,28 +8,8 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 
 from zactor.kernel import errors
-from zactor.kernel.messages.operations import (
-    CheckBundle,
-    DeclareFactory,
-    DeclareNode,
-    DeployActor,
-    DestroyActor,
-    Events,
-    GetPart,
-    Inspect,
-    Operation,
-    PutPart,
-    QueryFacts,
-    Unwire,
-    Wire,
-)
+from zactor.kernel.messages.operations import Operation
 from zactor.kernel.wire import results
-
-REPEATABLE = Inspect | QueryFacts | Events | PutPart | GetPart | CheckBundle
-"""Operations that may be sent a second time: nothing is different if the first arrived as well."""
-
-CHANGES = DeclareNode | DeclareFactory | DeployActor | DestroyActor | Wire | Unwire
-"""Operations that bear an id: when their node goes, another is asked, and they are done once."""
 
 
 @dataclass(slots=True, eq=False)

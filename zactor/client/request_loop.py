@@ -23,9 +23,18 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from zactor.client.endpoints import find_endpoints, foreign, parse_endpoint, plain, unopened
-from zactor.client.pending_request import CHANGES, REPEATABLE, PendingRequest
+from zactor.client.pending_request import PendingRequest
 from zactor.kernel import errors, limits
-from zactor.kernel.messages.operations import Answer, Inspect, Operation, Problem, Request, Subject
+from zactor.kernel.messages.operations import (
+    Answer,
+    Changes,
+    Inspect,
+    Operation,
+    Problem,
+    Reads,
+    Request,
+    Subject,
+)
 from zactor.kernel.transport import keys, sockets
 from zactor.kernel.wire import codec
 from zactor.kernel.wire.request_table import RequestTable
@@ -140,7 +149,7 @@ class RequestLoop:
 
     def _dispatch(self, door: _Door, pending: PendingRequest, operation: Operation) -> bool:
         number = self.sent.add(pending)
-        if isinstance(operation, CHANGES) and not pending.id:
+        if isinstance(operation, Changes) and not pending.id:
             pending.id = f"{self._prefix}_{number}"
         request = Request(number, operation, _given(pending.deadline), pending.id)
         try:
@@ -281,7 +290,7 @@ class RequestLoop:
             gone = f"{plain(door.endpoint)} went away before it answered ({why})"
             if pending.id:
                 continue
-            if isinstance(pending.operation, REPEATABLE):
+            if isinstance(pending.operation, Reads):
                 pending.fail(errors.NotReachable(f"{gone}: ask again"))
             else:
                 pending.fail(errors.OutcomeUnknown(f"{gone}: it may have been done, look first"))

@@ -32,8 +32,8 @@ def test_what_a_program_has_not_taken_is_not_consumed_and_bounded_on_both_sides(
             await until(lambda: clients.host.is_behind and clients.host.paused)
             (client_session,) = [s for s in clients.clients._sessions.values() if s.owed]
             assert client_session.owed <= limits.GROUP_BACKLOG_MESSAGES + UNDER_WAY_MAX
-            assert reader._line is not None
-            assert reader._line._inbox.unread <= limits.GROUP_UNREAD_MESSAGES
+            assert reader._client is not None
+            assert reader._client._inbox.unread <= limits.GROUP_UNREAD_MESSAGES
             assert not sending.done()
             found = await payloads(reader, MANY)
             await sending
@@ -82,7 +82,7 @@ def test_a_client_that_takes_nothing_while_others_wait_is_closed_in_the_end(
                 await b.multicast("room", b"%d" % number)
             assert await reading == [b"%d" % number for number in range(MANY)]
             assert clients.host.members("room") == (SessionId(N1, "b"),)
-            had = stuck._line._inbox.unread if stuck._line is not None else 0
+            had = stuck._client._inbox.unread if stuck._client is not None else 0
             assert had > 0
             for _ in range(had):
                 await stuck.receive(10)  # what had arrived is still read
