@@ -65,6 +65,9 @@ class KbStanding(Message, frozen=True, tag=32):
     chain: bytes  # digest of all entries up to it
     clock: tuple[int, int]  # of the last change that was applied
     digest: bytes  # of all changes up to it
+    used: int = 0  # the highest number of an attempt that it ever recorded
+    applied: int = 0  # number of the last entry that was applied, or refused …
+    applied_chain: bytes = b""  # … and the digest of all entries up to that one
 
 
 class KbAttempt(Message, frozen=True, tag=33):
@@ -73,7 +76,8 @@ class KbAttempt(Message, frozen=True, tag=33):
     primary: Primary
     voices: tuple[str, ...]  # its members, and who else must know of it
     number: int  # what the members must have: the log up to here …
-    chain: bytes  # … with this digest
+    chain: bytes  # … with this digest …
+    log_epoch: int  # … which ranks as of this epoch, wherever it is
 
 
 class KbAttempted(Message, frozen=True, tag=34):

@@ -44,6 +44,7 @@ class DurableState:
         self.writes = PendingWrites(self.log.end)
         self.formed = kept.formed  # the last primary known to have been formed
         self.attempts = kept.attempts  # later ones, that may have been formed
+        self.used = kept.used  # the highest number of an attempt, also of one that failed
         self._out = out
 
     @property
@@ -65,6 +66,9 @@ class DurableState:
             chain=log.end_chain,
             clock=log.clock,
             digest=log.digest,
+            used=self.used,
+            applied=log.number,
+            applied_chain=log.chain,
         )
 
     def _write(self, *put: records.Record, is_urgent: bool = True) -> int:
@@ -123,21 +127,27 @@ class DurableState:
         return self._write(*put)
 
     # -- primaries ---------------------------------------------------------------------------
-    def record(self, attempt: Primary) -> int:
+    def record(self, attempt: KbAttempt, me: str) -> int:
         """`attempt` may be formed from now on; return the number of the write."""
-        self.attempts = (*self.attempts, attempt)
-        return self._write(records.PutAttempt(attempt))
+        primary, log = attempt.primary, self.log
+        self.attempts = (*self.attempts, primary)
+        self.used = max(self.used, primary.epoch)
+        if me in primary.members:  # it has the log that counts, so that ranks here as it does there
+            log.epoch = max(log.epoch, attempt.log_epoch)
+        return self._write(records.PutAttempt(primary, log.epoch))
 
     def drop(self, attempt: Primary) -> None:
         """`attempt` certainly failed."""
         self.attempts = tuple(one for one in self.attempts if one != attempt)
         self._write(records.DropAttempt(attempt.epoch), is_urgent=False)
 
-    def form(self, attempt: KbAttempt, me: str) -> None:
-        """It is a primary."""
+    def form(self, attempt: KbAttempt, me: str) -> int:
+        """It is a primary; return the number of the write, 0 if it is no voice's."""
+        number = 0
         primary, is_member = attempt.primary, me in attempt.primary.members
         if me in attempt.voices:
             self.formed, self.attempts = primary, ()
-            self._write(records.PutPrimary(primary, is_member), is_urgent=False)
+            number = self._write(records.PutPrimary(primary, is_member))
         if is_member:
             self.log.epoch = max(self.log.epoch, primary.epoch)
+        return number

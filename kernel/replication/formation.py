@@ -27,6 +27,7 @@ def first_attempt(verdict: Verdict, standings: Standings, log: Log, founding: st
         voices=tuple(sorted({*members, *verdict.voters})),
         number=log.end,
         chain=log.end_chain,
+        log_epoch=log.epoch,
     )
 
 
@@ -41,6 +42,7 @@ def next_attempt(
         voices=tuple(sorted({*members, *primary.members})),
         number=log.end,
         chain=log.end_chain,
+        log_epoch=log.epoch,
     )
 
 

@@ -116,6 +116,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     tail: tuple[Entry, ...] = ()
     formed: Primary | None = None
     attempts: tuple[Primary, ...] = ()
+    used: int = 0  # the highest number of an attempt that was ever recorded
 
 
 class Outcome(NamedTuple):
@@ -171,6 +172,11 @@ class Log:
     def tail(self) -> tuple[Entry, ...]:
         """Ordered, not applied; oldest first."""
         return tuple(self._tail)
+
+    def holds(self, number: int, chain: bytes) -> bool:
+        """Whether entry `number` is in the tail, and `chain` the digest of all up to it."""
+        place = number - self.number - 1
+        return 0 <= place < len(self._chains) and self._chains[place] == chain
 
     # -- ordering ----------------------------------------------------------------------------
     def extend(self, entries: Iterable[Entry]) -> None:
@@ -245,8 +251,7 @@ class Log:
     def stand(self, number: int, chain: bytes, epoch: int) -> None:
         """What was applied reaches to `number` of the log: the rest up to there was refused."""
         assert not self._tail, "a tail would be of another history"
-        self.number, self.chain = number, chain
-        self.epoch = max(self.epoch, epoch)
+        self.number, self.chain, self.epoch = number, chain, epoch
 
     def replace(self, kept: Kept) -> None:
         """Be what was taken over."""

@@ -54,6 +54,7 @@ class PutAttempt(msgspec.Struct, frozen=True):
     """This primary may have been formed, from now on."""
 
     primary: Primary
+    epoch: int  # the log is complete for it
 
 
 class DropAttempt(msgspec.Struct, frozen=True):

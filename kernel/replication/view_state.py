@@ -72,6 +72,7 @@ class ViewState:
         self._early: list[Entry] = []  # ordered while we are being brought up: up to _line
         self._saying = 0  # number of the write after which we say that the attempt is recorded
         self._readying = 0  # … that we are ready to be a member
+        self._marking = 0  # … that puts the primary on disk: before it we claim nothing in it
         self._founded_at = 0.0
 
     # -- what the replica asks ---------------------------------------------------------------
@@ -150,13 +151,16 @@ class ViewState:
         if self._readying and self._readying <= number:
             self._readying = 0
             self.say(Service.AGREED, KbNote(NoteKind.READY, ""))
-        if self._state.writes.durable > before:
+        is_marked = 0 < self._marking <= number
+        if is_marked:
+            self._marking = 0
+        if is_marked or self._state.writes.durable > before:
             self._claim()
 
     def _claim(self) -> None:
         """Tell what is on disk here, and applied."""
         primary, log = self.formation.primary, self._state.log
-        if self.is_primary and primary is not None:
+        if self.is_primary and primary is not None and not self._marking:
             durable = self._state.writes.durable
             self.say(Service.FIFO, KbDurable(primary.epoch, durable, log.clock, log.digest))
 
@@ -168,7 +172,7 @@ class ViewState:
         elif self.formation.is_ours(name):
             self._dispatch(name, message, transitional)
         elif name == self.me:  # nobody has said yet who is with whom: all drop it
-            self._drop_own(message)
+            self._open.dropped(message)
 
     def _dispatch(
         self,
@@ -197,12 +201,6 @@ class ViewState:
             case _:
                 assert_never(message)
 
-    def _drop_own(self, message: KbOrdered) -> None:
-        if isinstance(message, KbSubmission):
-            self._open.came(message.transaction.id, None)
-        elif isinstance(message, KbNote) and message.kind is NoteKind.READ:
-            self._open.came(message.id, None)
-
     def _compare(self, name: str, clock: tuple[int, int], digest: bytes) -> None:
         """Two nodes with one clock and two histories: whoever has fewer with it must stop."""
         log = self._state.log
@@ -222,7 +220,10 @@ class ViewState:
         verdict = formation.verdict
         assert verdict is not None, "all stand"
         for name in sorted(verdict.camp):
-            self._compare(name, formation.standings[name].clock, formation.standings[name].digest)
+            standing = formation.standings[name]
+            if self._state.log.holds(standing.applied, standing.applied_chain):
+                self._apply(standing.applied)  # somebody applied it, so it was decided
+            self._compare(name, standing.clock, standing.digest)
         for attempt in self._state.attempts:
             if attempt not in formation.standings[self.me].attempts:
                 self._state.drop(attempt)
@@ -257,7 +258,7 @@ class ViewState:
         if needs_log and (log.end, log.end_chain) != (attempt.number, attempt.chain):
             self._transfer.ask(self._nodes[self.formation.proposer])
         else:
-            self._saying = self._state.record(attempt.primary)
+            self._saying = self._state.record(attempt, self.me)
 
     def _agreed(self, transitional: bool) -> None:
         """All voices have the attempt on disk."""
@@ -281,9 +282,8 @@ class ViewState:
 
     def _form(self, attempt: KbAttempt, before: Primary | None) -> None:
         primary, was_member = attempt.primary, self._is_member(before)
-        new = {*primary.members} - {*(before.members if before is not None else ())}
-        self._disk_quorum.formed(primary.epoch, sorted(new), attempt.number)
-        self._state.form(attempt, self.me)
+        self._disk_quorum.formed(primary.epoch)
+        self._marking = self._state.form(attempt, self.me)
         if self._is_member(primary):
             self._begin_primary(attempt)
         elif was_member:
@@ -299,7 +299,6 @@ class ViewState:
         )
         self._open.settle(log.history, {entry.transaction.id for entry in log.tail})
         self._advance()
-        self._claim()  # more may be on disk than all know by the attempt, and applied
         if self.is_leaving:
             self.say(Service.AGREED, KbNote(NoteKind.LEAVING, ""))
         if not log.end and self.formation.proposer == self.me:
@@ -355,13 +354,16 @@ class ViewState:
         number = self._disk_quorum.decided(primary)
         if self.formation.attempt is not None:  # what follows must be with a majority of the next
             number = min(number, self._sure_line)
-        for id_, _, clock, kind, words in self._state.apply(number):
-            self._out += self._open.decide(Decided(id=id_, clock=clock, kind=kind, message=words))
+        self._apply(number)
         if log.clock > before:
             self._claim()
         if self._is_member(primary):  # who is told of a change finds it at every member
             self._out += self._open.seen(self.shown)
         self._answer_reads()
+
+    def _apply(self, number: int) -> None:
+        for id_, _, clock, kind, words in self._state.apply(number):
+            self._out += self._open.decide(Decided(id=id_, clock=clock, kind=kind, message=words))
 
     def _answer_reads(self) -> None:
         log = self._state.log

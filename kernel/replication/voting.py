@@ -119,7 +119,7 @@ def judge(me: str, standings: Standings) -> Verdict:
     camp = frozenset(name for name in camps if camps[name] == camps[me])
     strangers = tuple(sorted(name for name in camps if name not in camp))
     voters = tuple(sorted(name for name in camp if has_memory(standings[name])))
-    numbers = [standings[name].epoch for name in camp]
+    numbers = [max(standings[name].epoch, standings[name].used) for name in camp]
     for name in voters:
         numbers += [primary.epoch for primary in _known([standings[name]])]
     epoch = max(numbers, default=0) + 1

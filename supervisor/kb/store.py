@@ -25,7 +25,7 @@ from zactor.kernel.replication import records
 from zactor.kernel.replication.effects import Write
 from zactor.kernel.replication.log import NO_DIGEST, Kept
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _SCHEMA = """
 CREATE TABLE facts (
@@ -111,6 +111,7 @@ class Store:
                 tail=tuple(_ENTRY.decode(body) for body in self._bodies("tail", "number")),
                 formed=_PRIMARY.decode(formed) if formed else None,
                 attempts=tuple(_PRIMARY.decode(body) for body in self._bodies("attempts", "epoch")),
+                used=self._number("used"),
             )
 
     def write(self, writes: Iterable[Write]) -> None:
@@ -156,10 +157,11 @@ class Store:
                 self._db.execute("DELETE FROM tail")
             case records.PutSnapshot():
                 self._put_snapshot(record)
-            case records.PutAttempt(primary=primary):
-                body = _ENCODER.encode(primary)
-                row = (primary.epoch, body)
+            case records.PutAttempt(primary=primary, epoch=epoch):
+                row = (primary.epoch, _ENCODER.encode(primary))
                 self._db.execute("INSERT OR REPLACE INTO attempts VALUES (?, ?)", row)
+                self._set("used", max(primary.epoch, self._number("used")))
+                self._complete(epoch)
             case records.DropAttempt(epoch=epoch):
                 self._db.execute("DELETE FROM attempts WHERE epoch = ?", (epoch,))
             case records.PutPrimary():
@@ -209,7 +211,7 @@ class Store:
     def _reach(self, record: records.PutApplied | records.PutSnapshot) -> None:
         self._set("number", record.number)
         self._set("chain", record.chain)
-        self._complete(record.epoch)
+        self._set("complete", record.epoch)
 
     def _complete(self, epoch: int) -> None:
         self._set("complete", max(epoch, self._number("complete")))
@@ -237,6 +239,8 @@ class Store:
                 for statement in _SCHEMA.split(";\n"):
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            elif version == 2:
+                self._begin_to_count()
             elif version != SCHEMA_VERSION:
                 raise ZactorError(
                     f"{self.file} is of version {version}, this zactor reads {SCHEMA_VERSION}:"
@@ -245,6 +249,13 @@ class Store:
         (verdict,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             self._damaged(verdict)
+
+    def _begin_to_count(self) -> None:
+        """Go on from version 2, which didn't keep the highest number of an attempt."""
+        bodies = [*self._bodies("attempts", "epoch"), self._value("formed", b"")]
+        used = [_PRIMARY.decode(body).epoch for body in bodies if body]
+        self._set("used", max(used, default=0))
+        self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _filed_incarnation(self) -> int:
         try:

@@ -264,7 +264,11 @@ def _too_few_voices(monkeypatch: pytest.MonkeyPatch) -> None:
     def first_attempt(*args: Any) -> KbAttempt:
         attempt = real(*args)
         return KbAttempt(
-            attempt.primary, attempt.primary.members[:1], attempt.number, attempt.chain
+            attempt.primary,
+            attempt.primary.members[:1],
+            attempt.number,
+            attempt.chain,
+            attempt.log_epoch,
         )
 
     monkeypatch.setattr(formation, "first_attempt", first_attempt)

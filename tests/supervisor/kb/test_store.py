@@ -106,10 +106,10 @@ def test_one_that_was_refused_is_gone_without_a_change(tmp_path: Path) -> None:
 def test_primaries_and_attempts_are_loaded(tmp_path: Path) -> None:
     store = Store(tmp_path)
     first, second, third = (Primary(epoch, ("a", "b"), "a", "us") for epoch in (1, 2, 3))
-    store.write([put(records.PutAttempt(first))])
+    store.write([put(records.PutAttempt(first, 0))])
     assert (store.load().formed, store.load().attempts) == (None, (first,))
-    store.write([put(records.PutPrimary(first, True)), put(records.PutAttempt(second))])
-    store.write([put(records.PutAttempt(third))])
+    store.write([put(records.PutPrimary(first, True)), put(records.PutAttempt(second, 0))])
+    store.write([put(records.PutAttempt(third, 0))])
     kept = store.load()
     assert (kept.formed, kept.attempts, kept.epoch) == (first, (second, third), 1)
     store.write([put(records.DropAttempt(2))])
@@ -325,7 +325,7 @@ def test_a_full_disk_is_named_and_what_was_there_stays(tmp_path: Path, room: int
     other = put(records.PutSnapshot(theory.snapshot(), (), Clock(4, 2), b"d", 9, b"c", 4))
     acts: list[Callable[[], object]] = [lambda: store.write([more]), lambda: store.write([other])]
     if not room:
-        attempt = put(records.PutAttempt(Primary(2, ("n1",), "n1", "us")))
+        attempt = put(records.PutAttempt(Primary(2, ("n1",), "n1", "us"), 0))
         acts += [lambda: store.write([attempt]), store.next_incarnation]
     with full_disk((tmp_path / "kb.sqlite-wal").stat().st_size + room):
         for act in acts:

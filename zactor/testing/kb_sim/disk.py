@@ -165,6 +165,7 @@ class _State:
         self.tail: list[Entry] = []
         self.formed: Primary | None = None
         self.attempts: list[Primary] = []
+        self.used = 0
 
     def apply(self, put: Put) -> None:
         match put.kind:
@@ -183,6 +184,8 @@ class _State:
             case "PutAttempt":
                 assert put.primary is not None
                 self.attempts.append(put.primary)
+                self.used = max(self.used, put.primary.epoch)
+                self.epoch = max(self.epoch, put.epoch)
             case "DropAttempt":
                 self.attempts = [one for one in self.attempts if one.epoch != put.epoch]
             case "PutPrimary":
@@ -203,8 +206,7 @@ class _State:
             self.ids.append((change.id, change.epoch, change.index))
             self.seen.add(change.id)
         del self.tail[: put.number - self.number]
-        self.number, self.chain = put.number, put.chain
-        self.epoch = max(self.epoch, put.epoch)
+        self.number, self.chain, self.epoch = put.number, put.chain, put.epoch
 
     def kept(self) -> Kept:
         return Kept(
@@ -219,4 +221,5 @@ class _State:
             tail=tuple(self.tail),
             formed=self.formed,
             attempts=tuple(self.attempts),
+            used=self.used,
         )

@@ -1,0 +1,83 @@
+"""Planted bugs whose moment is too short for chance: each falls in a test that is steered there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pytest
+import test_acknowledged_changes as acknowledged
+from kb_mutants import Patch
+
+from zactor.kernel.messages.knowledge import KbAttempt, Primary
+from zactor.kernel.replication.durable_state import DurableState
+from zactor.kernel.replication.view_state import ViewState
+
+
+def _decides_as_soon_as_formed(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = ViewState._form
+
+    def form(self: ViewState, attempt: KbAttempt, before: Primary | None) -> None:
+        real(self, attempt, before)
+        for name in attempt.primary.members:
+            self._quorum.hear(name, attempt.primary.epoch, attempt.number)
+        self._advance()
+
+    monkeypatch.setattr(ViewState, "_form", form)
+
+
+def _claims_before_its_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = DurableState.form
+
+    def form(self: DurableState, attempt: KbAttempt, me: str) -> int:
+        real(self, attempt, me)
+        return 0
+
+    monkeypatch.setattr(DurableState, "form", form)
+    began = ViewState._begin_primary
+
+    def begin_primary(self: ViewState, attempt: KbAttempt) -> None:
+        began(self, attempt)
+        self._claim()
+
+    monkeypatch.setattr(ViewState, "_begin_primary", begin_primary)
+
+
+def _forgets_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = DurableState.standing
+
+    def standing(self: DurableState, *args: Any) -> Any:
+        return msgspec.structs.replace(real(self, *args), used=0)
+
+    monkeypatch.setattr(DurableState, "standing", standing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steered:
+    """A bug, and the test of the real replica that falls with it."""
+
+    words: str
+    patch: Patch
+    test: Callable[[], None]
+
+
+STEERED: dict[str, Steered] = {
+    "decides as soon as formed": Steered(
+        words="entries of an older epoch are decided before the new one is on a majority's disks",
+        patch=_decides_as_soon_as_formed,
+        test=acknowledged.test_a_change_that_the_new_primary_decides_stays_whoever_forms_the_next_one,
+    ),
+    "claims before its mark": Steered(
+        words="a member speaks in a primary that isn't on its disk",
+        patch=_claims_before_its_mark,
+        test=acknowledged.test_a_change_is_acknowledged_when_a_majority_has_the_new_primary_on_disk,
+    ),
+    "forgets numbers": Steered(
+        words="the number of an attempt that failed is given again",
+        patch=_forgets_numbers,
+        test=acknowledged.test_a_number_that_an_attempt_has_used_is_never_that_of_another,
+    ),
+}
+"""Rules whose moment is too short for chance."""
