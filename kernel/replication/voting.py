@@ -118,14 +118,17 @@ def judge(me: str, standings: Standings) -> Verdict:
     camps = camps_of(standings)
     camp = frozenset(name for name in camps if camps[name] == camps[me])
     strangers = tuple(sorted(name for name in camps if name not in camp))
-    voters = tuple(sorted(name for name in camp if has_memory(standings[name])))
+    gone_back = went_back({name: standings[name] for name in camp})
+    voters = tuple(
+        sorted(name for name in camp if has_memory(standings[name]) and name not in gone_back)
+    )
     numbers = [max(standings[name].epoch, standings[name].used) for name in camp]
     for name in voters:
         numbers += [primary.epoch for primary in _known([standings[name]])]
     epoch = max(numbers, default=0) + 1
     reason = f"{me} belongs to no cluster yet, and nobody it sees does"
     if voters:
-        reason = _shortfall(me, voters, camp, [standings[name] for name in voters])
+        reason = _shortfall(me, voters, camp, [standings[name] for name in camp])
     return Verdict(
         camp=camp,
         strangers=strangers,
@@ -133,6 +136,19 @@ def judge(me: str, standings: Standings) -> Verdict:
         source="" if reason else chosen({name: standings[name] for name in voters}),
         epoch=epoch,
         reason=reason,
+    )
+
+
+def went_back(standings: Standings) -> frozenset[str]:
+    """Return whose disks have lost what they held: they have no vote, as if they were new.
+
+    All members of a primary that was formed had recorded it, or one with a higher number.
+    """
+    formed = [standing.formed for standing in standings.values() if standing.formed is not None]
+    return frozenset(
+        name
+        for name, standing in standings.items()
+        if any(name in primary.members and standing.used < primary.epoch for primary in formed)
     )
 
 
@@ -159,8 +175,8 @@ def _shortfall(
 ) -> str:
     """Return why `voters` can't be the primary, "" if they can.
 
-    Where all members of a primary are there, some perhaps without memory (a new disk, or the
-    attempt never reached them), nobody else can know more: there is nothing to wait for.
+    Who is there without its memory completes nothing, not even a view in which all members of the
+    last primary are: it may have known of a later one.
     """
     formed = [standing.formed for standing in standings if standing.formed is not None]
     last = max(formed, default=None)
@@ -170,23 +186,26 @@ def _shortfall(
         for attempt in standing.attempts
         if last is None or attempt.epoch > last.epoch
     }
-    if last is not None and not (decides(last, voters) or camp >= set(last.members)):
-        return f"{me} sees {_seen(last, voters, 'the last primary view')}"
+    if last is not None and not decides(last, voters):
+        return f"{me} sees {_seen(me, last, voters, camp, 'the last primary view')}"
     for attempt in sorted(open_attempts):
         # An attempt to found a cluster binds those only who have recorded it: it needs them all.
-        enough = last is not None and decides(attempt, voters)
-        if not (enough or camp >= set(attempt.members)):
+        if not (set(voters) >= set(attempt.members) or (last and decides(attempt, voters))):
             what = "a view that may have been the last primary one"
-            return f"{me} sees {_seen(attempt, voters, what)}"
+            return f"{me} sees {_seen(me, attempt, voters, camp, what)}"
     return ""
 
 
-def _seen(primary: Primary, voters: Sequence[str], what: str) -> str:
+def _seen(me: str, primary: Primary, voters: Sequence[str], camp: frozenset[str], what: str) -> str:
     here = [name for name in primary.members if name in voters]
     missing = [name for name in primary.members if name not in voters]
+    blank = [name for name in missing if name in camp]
     count = len(primary.members)
     members = "member" if count == 1 else "members"
     words = f"{len(here)} of {count} {members} of {what} ({', '.join(primary.members)})"
+    what_to_do = f"changes wait until more than half are there (missing: {', '.join(missing)})"
     if 2 * len(here) == count:
-        return f"{words}: of two halves the one with {primary.decider} takes changes, bring it back"
-    return f"{words}: changes wait until more than half are there (missing: {', '.join(missing)})"
+        what_to_do = f"of two halves the one with {primary.decider} takes changes, bring it back"
+    if blank:
+        what_to_do += f"; {', '.join(blank)} came without what was on its disk"
+    return f"{words}: {what_to_do}; if that can't be: zactor recover {me} --i-know"

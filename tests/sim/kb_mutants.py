@@ -128,7 +128,7 @@ def _answers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _one_disk_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     def decided(self: DiskQuorum, primary: Primary) -> int:
-        return max(self._last_on_disk(name) for name in primary.members)
+        return max(self._claimed(name, primary.epoch) for name in primary.members)
 
     monkeypatch.setattr(DiskQuorum, "decided", decided)
 

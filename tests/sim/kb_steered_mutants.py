@@ -12,6 +12,7 @@ import test_acknowledged_changes as acknowledged
 from kb_mutants import Patch
 
 from zactor.kernel.messages.knowledge import KbAttempt, Primary
+from zactor.kernel.replication import voting
 from zactor.kernel.replication.durable_state import DurableState
 from zactor.kernel.replication.view_state import ViewState
 
@@ -54,6 +55,20 @@ def _forgets_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DurableState, "standing", standing)
 
 
+def _members_without_memory_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = voting._shortfall
+
+    def shortfall(me: str, voters: Any, camp: Any, standings: Any) -> str:
+        last = max(one.formed for one in standings if one.formed is not None)
+        return "" if camp >= set(last.members) else real(me, voters, camp, standings)
+
+    monkeypatch.setattr(voting, "_shortfall", shortfall)
+
+
+def _disks_that_went_back_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(voting, "went_back", lambda standings: frozenset())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steered:
     """A bug, and the test of the real replica that falls with it."""
@@ -78,6 +93,16 @@ STEERED: dict[str, Steered] = {
         words="the number of an attempt that failed is given again",
         patch=_forgets_numbers,
         test=acknowledged.test_a_number_that_an_attempt_has_used_is_never_that_of_another,
+    ),
+    "members without memory count": Steered(
+        words="a view of all members of the last primary goes on though a disk is new",
+        patch=_members_without_memory_count,
+        test=acknowledged.test_a_lost_disk_never_makes_two_primaries,
+    ),
+    "disks that went back count": Steered(
+        words="a member votes that has not recorded what it is known to have recorded",
+        patch=_disks_that_went_back_count,
+        test=acknowledged.test_a_disk_that_went_back_has_no_vote_and_joins_again_by_itself,
     ),
 }
 """Rules whose moment is too short for chance."""

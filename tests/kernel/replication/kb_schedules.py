@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 from kb_steered import AttemptView, Steered
 
 NAMES = ("n1", "n2", "n3", "n4", "n5")
@@ -79,4 +81,55 @@ def a_word_is_the_last_and_its_voice_is_cut_off() -> Steered:
     cluster.run_ms(4_000)
     cluster.change("n2", "x")
     cluster.until(lambda: cluster.is_acknowledged("x"), 1_000)
+    return cluster
+
+
+def a_disk_is_lost_beside_a_node_that_is_behind() -> Steered:
+    """n2 knows {n1, n2} only; n1, which went on with n3 and n4, has a new disk."""
+    cluster = Steered(*NAMES[:4])
+    cluster.found("n1", "n2")
+    cluster.crash("n2", refused=True)
+    cluster.until(lambda: cluster.members("n1") == ("n1",))
+    cluster.start("n3")
+    cluster.start("n4")
+    cluster.until(lambda: cluster.members("n3") == ("n1", "n3", "n4") == cluster.members("n4"))
+    cluster.change("n3", "x")
+    cluster.until(lambda: cluster.is_acknowledged("x"))
+    cluster.crash("n1", refused=True)
+    cluster.disks["n1"].lose()
+    cluster.part(("n1", "n2"), ("n3", "n4"))
+    cluster.start("n1")
+    cluster.start("n2")
+    cluster.run_ms(3_000)
+    cluster.change("n2", "y")
+    cluster.change("n3", "z")
+    cluster.run_ms(2_000)
+    return cluster
+
+
+def a_disk_goes_back_before_a_primary_that_another_knows() -> Steered:
+    """x is on the disks of n1 and n2; n2 returns with an older copy, and n1 stays away."""
+    cluster = Steered(*NAMES[:3])
+    cluster.found(*NAMES[:3])
+    copy = deepcopy(cluster.disks["n2"])
+    cluster.crash("n3", refused=True)
+    cluster.until(lambda: cluster.members("n2") == ("n1", "n2"))
+    cluster.start("n3")
+    cluster.until(lambda: cluster.members("n3") == NAMES[:3])
+    cluster.busy_ms["n3"] = 5_000.0
+    cluster.change("n1", "x")
+    cluster.until(lambda: "x" in cluster.disks["n1"].ids() & cluster.disks["n2"].ids())
+    cluster.run_ms(20)
+    for name in NAMES[:3]:
+        cluster.crash(name, refused=True)
+    cluster.busy_ms.clear()
+    cluster.disks["n2"] = copy
+    cluster.start("n2")
+    cluster.start("n3")
+    cluster.run_ms(3_000)
+    cluster.change("n3", "y")
+    cluster.run_ms(2_000)
+    cluster.start("n1")
+    cluster.until(lambda: cluster.members("n2") == NAMES[:3])
+    cluster.run_ms(500)
     return cluster

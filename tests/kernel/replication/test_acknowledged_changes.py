@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from kb_schedules import (
+    NAMES,
+    a_disk_goes_back_before_a_primary_that_another_knows,
+    a_disk_is_lost_beside_a_node_that_is_behind,
     a_word_is_the_last_and_its_voice_is_cut_off,
     one_sees_an_attempt_formed_and_is_cut_off,
     power_goes_before_the_mark,
@@ -41,3 +44,20 @@ def test_a_change_is_acknowledged_when_a_majority_has_the_new_primary_on_disk() 
 
 def test_a_number_that_an_attempt_has_used_is_never_that_of_another() -> None:
     promise_that_all_is_well_after(a_word_is_the_last_and_its_voice_is_cut_off())
+
+
+def test_a_lost_disk_never_makes_two_primaries() -> None:
+    cluster = a_disk_is_lost_beside_a_node_that_is_behind()
+    both = cluster.is_acknowledged("y") and cluster.is_acknowledged("z")
+    promised(not both, "two primaries took changes at once")
+    assert cluster.is_acknowledged("z"), "two of {n1, n3, n4}"
+    assert "zactor recover n2 --i-know" in cluster.decided["y"].message
+    promise_that_all_is_well_after(cluster)
+
+
+def test_a_disk_that_went_back_has_no_vote_and_joins_again_by_itself() -> None:
+    cluster = a_disk_goes_back_before_a_primary_that_another_knows()
+    assert cluster.decided["y"].kind == "NotPrimary"
+    assert "n2 came without what was on its disk" in cluster.decided["y"].message
+    for name in NAMES[:3]:
+        promised("did(x)" in cluster.facts(name), f"x was applied, and is gone at {name}")

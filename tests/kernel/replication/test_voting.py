@@ -24,7 +24,9 @@ def standing(
     chain: bytes = b"",
     role: str = "node",
 ) -> KbStanding:
-    return KbStanding(VIEW, role, formed, attempts, epoch, number, chain, (0, 0), b"")
+    known = [one.epoch for one in (formed, *attempts) if one is not None]
+    used = max(known, default=0)
+    return KbStanding(VIEW, role, formed, attempts, epoch, number, chain, (0, 0), b"", used)
 
 
 @pytest.mark.parametrize(("count", "more_than_half"), [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3)])
@@ -92,10 +94,27 @@ def test_who_has_no_memory_has_no_vote() -> None:
     assert not verdict.source
 
 
-def test_where_all_members_are_there_a_lost_disk_is_not_waited_for() -> None:
+def test_a_member_without_memory_never_completes_a_majority() -> None:
+    """It may have known of a later primary, whose other members aren't here."""
     last = primary(1, "a", "b", "c")
     verdict = judge("b", {"a": standing(), "b": standing(last), "c": standing()})
-    assert verdict.source == "b"
+    assert not verdict.source
+    assert "(missing: a, c); a, c came without what was on its disk" in verdict.reason
+    assert verdict.reason.endswith("; if that can't be: zactor recover b --i-know")
+    verdict = judge("b", {"a": standing(), "b": standing(primary(1, "a", "b"))})
+    assert "the one with a takes changes, bring it back; a came without what" in verdict.reason
+
+
+def test_a_member_whose_disk_went_back_before_a_primary_has_no_vote() -> None:
+    old, last = primary(1, "a", "b", "c"), primary(2, "a", "b", "c")
+    verdict = judge("a", {"a": standing(last), "b": standing(old)})
+    assert verdict.voters == ("a",)
+    assert not verdict.source
+    assert verdict.epoch == 3
+    verdict = judge("a", {"a": standing(last), "b": standing(old), "c": standing(last)})
+    assert verdict.source == "a", "b is brought up as one that is new"
+    verdict = judge("a", {"a": standing(last), "b": standing(old, last)})
+    assert verdict.source == "a", "b had it on disk, and crashed before it was formed"
 
 
 def test_the_longest_log_of_the_highest_epoch_counts() -> None:
@@ -158,7 +177,7 @@ def test_who_lost_its_disk_returns_to_the_cluster_that_counts_on_it() -> None:
     }
     verdict = judge("c", standings)
     assert verdict.camp == {"b", "c"}
-    assert not verdict.reason, "all members of the last primary are there"
+    assert "sees 1 of 2 members of the last primary view (b, c)" in verdict.reason
     assert judge("b", standings).camp == {"b", "c"}, "all judge alike"
     assert judge("new", standings).camp == {"a", "x", "new"}, "others join the largest"
     assert judge("b", standings).strangers == ("a", "new", "x")
