@@ -68,6 +68,7 @@ class KbStanding(Message, frozen=True, tag=32):
     used: int = 0  # the highest number of an attempt that it ever recorded
     applied: int = 0  # number of the last entry that was applied, or refused …
     applied_chain: bytes = b""  # … and the digest of all entries up to that one
+    founding: str = ""  # whose history it has taken over, with a vote or not
 
 
 class KbAttempt(Message, frozen=True, tag=33):

@@ -45,13 +45,14 @@ class DurableState:
         self.formed = kept.formed  # the last primary known to have been formed
         self.attempts = kept.attempts  # later ones, that may have been formed
         self.used = kept.used  # the highest number of an attempt, also of one that failed
+        self._founding = kept.founding  # of the log, where it was taken over
         self._out = out
 
     @property
     def founding(self) -> str:
         """Of the cluster this node belongs to, "" if it knows of none."""
         known = self.formed or (self.attempts[-1] if self.attempts else None)
-        return known.founding if known is not None else ""
+        return known.founding if known is not None else self._founding
 
     def standing(self, view: ViewId, role: str) -> KbStanding:
         """Return where this node stands."""
@@ -69,6 +70,7 @@ class DurableState:
             used=self.used,
             applied=log.number,
             applied_chain=log.chain,
+            founding=self._founding,
         )
 
     def _write(self, *put: records.Record, is_urgent: bool = True) -> int:
@@ -94,9 +96,14 @@ class DurableState:
         return outcomes
 
     def take_over(
-        self, target: TransferTarget, last: KbPiece, later: Sequence[Entry], line: int
+        self,
+        target: TransferTarget,
+        last: KbPiece,
+        later: Sequence[Entry],
+        line: int,
+        founding: str,
     ) -> int:
-        """Be what another was, followed by `later`, the last of which has the number `line`.
+        """Be what another of the cluster `founding` was, followed by `later`, up to number `line`.
 
         Returns: the number of the write; until then the disk has what it had.
 
@@ -105,7 +112,8 @@ class DurableState:
         """
         log = self.log
         log.cut()
-        put: list[records.Record] = [records.CutTail()]
+        put: list[records.Record] = [records.PutFounding(founding), records.CutTail()]
+        self._founding = founding
         if last.is_snapshot:
             log.replace(target.snapshot(last))
             facts, ids = log.theory.snapshot(), log.history.ids()

@@ -128,8 +128,15 @@ class Formation:
 
     @property
     def may_be_founded(self) -> bool:
-        """Whether nobody here has ever been in a cluster, and nobody has begun one."""
-        return self.phase is Phase.WAITING and self.verdict is not None and not self.verdict.voters
+        """Whether nobody here belongs to a cluster, and nobody has begun one."""
+        verdict = self.verdict
+        return self.phase is Phase.WAITING and verdict is not None and not verdict.founding
+
+    @property
+    def founding(self) -> str:
+        """Of the cluster that this view's primary is, or is to be, of."""
+        known = self.primary or (self.attempt.primary if self.attempt is not None else None)
+        return known.founding if known is not None else ""
 
     def is_ours(self, name: str) -> bool:
         """Whether `name` belongs to our cluster, or to none and so joins it."""

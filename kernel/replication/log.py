@@ -117,6 +117,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     formed: Primary | None = None
     attempts: tuple[Primary, ...] = ()
     used: int = 0  # the highest number of an attempt that was ever recorded
+    founding: str = ""  # of the cluster whose log was taken over
 
 
 class Outcome(NamedTuple):

@@ -389,7 +389,8 @@ class ViewState:
     def _take_over(self, whole: Whole) -> None:
         """All is here: be what the proposer was, and what has been ordered since."""
         early, self._early = self._early, []
-        write = self._state.take_over(whole.target, whole.last, early, self._line)
+        founding = self.formation.founding
+        write = self._state.take_over(whole.target, whole.last, early, self._line, founding)
         if self.formation.primary is None:
             self._record()
         else:

@@ -54,7 +54,7 @@ def founding_of(standing: KbStanding) -> str:
     """Return which cluster it belongs to, "" if to none yet."""
     if standing.formed is not None:
         return standing.formed.founding
-    return standing.attempts[-1].founding if standing.attempts else ""
+    return standing.attempts[-1].founding if standing.attempts else standing.founding
 
 
 def settled(standings: Standings) -> dict[str, KbStanding]:
@@ -106,6 +106,7 @@ class Verdict:
     """What all members of a view conclude alike."""
 
     camp: frozenset[str]  # members of our cluster, and those of no cluster that join it
+    founding: str  # of our cluster; "" if nobody here has one
     strangers: tuple[str, ...]  # members of clusters that were founded apart
     voters: tuple[str, ...]  # of the camp: who has memory
     source: str  # whose history counts; it proposes. "" if there can be no primary here
@@ -127,10 +128,14 @@ def judge(me: str, standings: Standings) -> Verdict:
         numbers += [primary.epoch for primary in _known([standings[name]])]
     epoch = max(numbers, default=0) + 1
     reason = f"{me} belongs to no cluster yet, and nobody it sees does"
+    if camps[me]:
+        reason = f"{me} has no vote yet in its cluster, {camps[me]}, and sees nobody who has"
+        reason += f"; if that stays so: zactor recover {me} --i-know"
     if voters:
         reason = _shortfall(me, voters, camp, [standings[name] for name in camp])
     return Verdict(
         camp=camp,
+        founding=camps[me],
         strangers=strangers,
         voters=voters,
         source="" if reason else chosen({name: standings[name] for name in voters}),

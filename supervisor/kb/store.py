@@ -112,6 +112,7 @@ class Store:
                 formed=_PRIMARY.decode(formed) if formed else None,
                 attempts=tuple(_PRIMARY.decode(body) for body in self._bodies("attempts", "epoch")),
                 used=self._number("used"),
+                founding=self._value("founding", ""),
             )
 
     def write(self, writes: Iterable[Write]) -> None:
@@ -157,6 +158,8 @@ class Store:
                 self._db.execute("DELETE FROM tail")
             case records.PutSnapshot():
                 self._put_snapshot(record)
+            case records.PutFounding(founding=founding):
+                self._set("founding", founding)
             case records.PutAttempt(primary=primary, epoch=epoch):
                 row = (primary.epoch, _ENCODER.encode(primary))
                 self._db.execute("INSERT OR REPLACE INTO attempts VALUES (?, ?)", row)

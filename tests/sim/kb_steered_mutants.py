@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import pytest
 import test_acknowledged_changes as acknowledged
+import test_unfounded_history as unfounded
 from kb_mutants import Patch
 
 from zactor.kernel.messages.knowledge import KbAttempt, Primary
 from zactor.kernel.replication import voting
 from zactor.kernel.replication.durable_state import DurableState
+from zactor.kernel.replication.formation import Formation, Phase
 from zactor.kernel.replication.view_state import ViewState
 
 
@@ -69,40 +70,61 @@ def _disks_that_went_back_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(voting, "went_back", lambda standings: frozenset())
 
 
+def _who_has_no_vote_founds(monkeypatch: pytest.MonkeyPatch) -> None:
+    def may_be_founded(self: Formation) -> bool:
+        verdict = self.verdict
+        return self.phase is Phase.WAITING and verdict is not None and not verdict.voters
+
+    monkeypatch.setattr(Formation, "may_be_founded", property(may_be_founded))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steered:
     """A bug, and the test of the real replica that falls with it."""
 
     words: str
     patch: Patch
-    test: Callable[[], None]
+    test: Patch
 
 
 STEERED: dict[str, Steered] = {
     "decides as soon as formed": Steered(
         words="entries of an older epoch are decided before the new one is on a majority's disks",
         patch=_decides_as_soon_as_formed,
-        test=acknowledged.test_a_change_that_the_new_primary_decides_stays_whoever_forms_the_next_one,
+        test=lambda _: (
+            acknowledged.test_a_change_that_the_new_primary_decides_stays_whoever_forms_the_next_one()
+        ),
     ),
     "claims before its mark": Steered(
         words="a member speaks in a primary that isn't on its disk",
         patch=_claims_before_its_mark,
-        test=acknowledged.test_a_change_is_acknowledged_when_a_majority_has_the_new_primary_on_disk,
+        test=lambda _: (
+            acknowledged.test_a_change_is_acknowledged_when_a_majority_has_the_new_primary_on_disk()
+        ),
     ),
     "forgets numbers": Steered(
         words="the number of an attempt that failed is given again",
         patch=_forgets_numbers,
-        test=acknowledged.test_a_number_that_an_attempt_has_used_is_never_that_of_another,
+        test=lambda _: (
+            acknowledged.test_a_number_that_an_attempt_has_used_is_never_that_of_another()
+        ),
     ),
     "members without memory count": Steered(
         words="a view of all members of the last primary goes on though a disk is new",
         patch=_members_without_memory_count,
-        test=acknowledged.test_a_lost_disk_never_makes_two_primaries,
+        test=lambda _: acknowledged.test_a_lost_disk_never_makes_two_primaries(),
     ),
     "disks that went back count": Steered(
         words="a member votes that has not recorded what it is known to have recorded",
         patch=_disks_that_went_back_count,
-        test=acknowledged.test_a_disk_that_went_back_has_no_vote_and_joins_again_by_itself,
+        test=lambda _: (
+            acknowledged.test_a_disk_that_went_back_has_no_vote_and_joins_again_by_itself()
+        ),
+    ),
+    "who has no vote founds": Steered(
+        words="a node founds another cluster with a history that it has taken over",
+        patch=_who_has_no_vote_founds,
+        test=unfounded.test_a_node_with_a_history_and_no_vote_founds_no_cluster_with_it,
     ),
 }
 """Rules whose moment is too short for chance."""

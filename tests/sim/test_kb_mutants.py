@@ -40,7 +40,7 @@ def test_a_mutant_that_chance_hardly_shows_falls_where_it_is_steered_to(
     mutant = STEERED[name]
     mutant.patch(monkeypatch)
     with pytest.raises((PromiseBroken, AssertionError)):
-        mutant.test()
+        mutant.test(monkeypatch)
 
 
 def test_every_checker_of_the_knowledge_base_has_a_mutant() -> None:

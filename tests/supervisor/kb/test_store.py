@@ -119,6 +119,31 @@ def test_primaries_and_attempts_are_loaded(tmp_path: Path) -> None:
     store.close()
     assert (kept.formed, kept.attempts) == (third, ())
     assert kept.epoch == 1, "a voice that is no member has no more of the log for it"
+    assert kept.used == 3, "of all attempts, also of those that failed"
+
+
+def test_the_number_of_the_highest_attempt_outlives_it(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write([put(records.PutAttempt(Primary(7, ("a",), "a", "us"), 5))])
+    store.write([put(records.DropAttempt(7)), put(records.PutFounding("us"))])
+    kept = store.load()
+    store.close()
+    assert (kept.attempts, kept.used, kept.epoch, kept.founding) == ((), 7, 5, "us")
+
+
+def test_a_store_that_kept_no_numbers_begins_with_those_that_it_knows(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    formed, attempt = (Primary(epoch, ("a",), "a", "us") for epoch in (3, 4))
+    store.write([put(records.PutPrimary(formed, True)), put(records.PutAttempt(attempt, 3))])
+    store.close()
+    with sqlite3.connect(store.file) as db:
+        db.execute("DELETE FROM meta WHERE key = 'used'")
+        db.execute("PRAGMA user_version = 2")
+    db.close()
+    store = Store(tmp_path)
+    kept = store.load()
+    store.close()
+    assert (kept.formed, kept.attempts, kept.used) == (formed, (attempt,), 4)
 
 
 def test_a_snapshot_replaces_everything_but_primaries(tmp_path: Path) -> None:

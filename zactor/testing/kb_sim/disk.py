@@ -37,6 +37,7 @@ class Put(msgspec.Struct, array_like=True, omit_defaults=True):
     epoch: int = 0
     primary: Primary | None = None
     is_complete: bool = False
+    founding: str = ""
 
 
 _DECODER = msgspec.msgpack.Decoder(list[Put])
@@ -166,6 +167,7 @@ class _State:
         self.formed: Primary | None = None
         self.attempts: list[Primary] = []
         self.used = 0
+        self.founding = ""
 
     def apply(self, put: Put) -> None:
         match put.kind:
@@ -181,6 +183,8 @@ class _State:
                 self.changes, self.ids, self.tail = [], list(put.ids), []
                 self.seen = {id_ for id_, _, _ in put.ids}
                 self.number, self.chain, self.epoch = put.number, put.chain, put.epoch
+            case "PutFounding":
+                self.founding = put.founding
             case "PutAttempt":
                 assert put.primary is not None
                 self.attempts.append(put.primary)
@@ -222,4 +226,5 @@ class _State:
             formed=self.formed,
             attempts=tuple(self.attempts),
             used=self.used,
+            founding=self.founding,
         )
