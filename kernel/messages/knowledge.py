@@ -108,6 +108,7 @@ class NoteKind(enum.Enum):
 
     READY = "ready"  # I have the whole history on disk: let me be a member (AGREED)
     LEAVING = "leaving"  # I stop in good order: let the others be the primary without me (AGREED)
+    FORKED = "forked"  # the history of `id` is another than mine (AGREED)
     READ = "read"  # nothing: who sees it delivered has seen all that was decided before (SAFE)
 
 
@@ -115,7 +116,7 @@ class KbNote(Message, frozen=True, tag=37):
     """A member says something about itself to all."""
 
     kind: NoteKind
-    id: str  # of a READ, "" with the others
+    id: str  # of a READ; with FORKED a name; "" with the others
 
 
 class KbBehind(Message, frozen=True, tag=38):

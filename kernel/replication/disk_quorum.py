@@ -39,18 +39,3 @@ class DiskQuorum:
 
     def _claimed(self, name: str, epoch: int) -> int:
         return self._on_disk.get(name, {}).get(epoch, 0)
-
-
-class DivergenceCheck:
-    """Who was seen to have our history, and who another: one of them has a bug."""
-
-    def __init__(self) -> None:
-        self._agreeing: set[str] = set()
-        self._contrary: set[str] = set()
-
-    def see(self, name: str, *, agrees: bool) -> bool:
-        """`name` has our clock, and our digest or another one; True if we must stop."""
-        (self._contrary if agrees else self._agreeing).discard(name)
-        (self._agreeing if agrees else self._contrary).add(name)
-        # In doubt both stop; whoever has more on its side goes on.
-        return not agrees and len(self._contrary) > len(self._agreeing)

@@ -46,6 +46,7 @@ class DurableState:
         self.attempts = kept.attempts  # later ones, that may have been formed
         self.used = kept.used  # the highest number of an attempt, also of one that failed
         self._founding = kept.founding  # of the log, where it was taken over
+        self.forks: dict[str, str] = {}  # who was seen with another history, in words; not on disk
         self._out = out
 
     @property

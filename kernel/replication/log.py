@@ -92,6 +92,16 @@ class History:
         """Return the changes that are kept, oldest first."""
         return tuple(self._changes)
 
+    def agrees(self, clock: Clock, digest: bytes) -> bool | None:
+        """Whether the history that ends so begins this one; None where that isn't known."""
+        if digest in (NO_DIGEST, self.digest) or digest in self._numbers:
+            return True
+        if clock >= self.clock:
+            return False if clock == self.clock else None
+        first = self._changes[0] if self._changes else None
+        is_kept = first is not None and clock >= (first.epoch, first.index)
+        return False if is_kept or self._base == NO_DIGEST else None
+
     def after(self, digest: bytes) -> tuple[Change, ...] | None:
         """Return the changes that follow `digest`, or None if it is not in what is kept."""
         if digest == self.digest:

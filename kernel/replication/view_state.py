@@ -27,7 +27,7 @@ from zactor.kernel.messages.knowledge import (
 )
 from zactor.kernel.messages.service import Service
 from zactor.kernel.messages.views import View
-from zactor.kernel.replication.disk_quorum import DiskQuorum, DivergenceCheck
+from zactor.kernel.replication.disk_quorum import DiskQuorum
 from zactor.kernel.replication.durable_state import DurableState
 from zactor.kernel.replication.effects import (
     BecamePrimary,
@@ -39,6 +39,7 @@ from zactor.kernel.replication.effects import (
     Retired,
     Stranger,
 )
+from zactor.kernel.replication.fork_check import ForkCheck
 from zactor.kernel.replication.formation import Formation, Phase, founding_change
 from zactor.kernel.replication.state_transfer import StateTransfer, Whole
 from zactor.kernel.replication.submissions import Submissions
@@ -62,7 +63,7 @@ class ViewState:
         self._open = submissions
         self._out = out
         self._disk_quorum = DiskQuorum()
-        self._divergence = DivergenceCheck()
+        self._forks = ForkCheck(me)
         self._seen: dict[str, Clock] = {}  # what others say to have applied
         self._transfer = StateTransfer(view.id, state.log, out)
         self._order_epoch = 0  # what is delivered now is ordered in it; 0: it is dropped
@@ -110,11 +111,11 @@ class ViewState:
         if not self.is_broken:
             self._out.append(Multicast(service=service, message=message))
 
-    def stop(self, why: str) -> None:
+    def stop(self, why: str, *, is_fork: bool = False) -> None:
         """This node must stop: from now on it says nothing."""
         if not self.is_broken:
             self.is_broken = True
-            self._out.append(Broken(why=why))
+            self._out.append(Broken(why=why, is_fork=is_fork))
 
     def _trace(self, event: str, **fields: str) -> None:
         self._out.append(Trace(event=event, fields=fields))
@@ -202,17 +203,20 @@ class ViewState:
                 assert_never(message)
 
     def _compare(self, name: str, clock: tuple[int, int], digest: bytes) -> None:
-        """Two nodes with one clock and two histories: whoever has fewer with it must stop."""
-        log = self._state.log
-        if name == self.me or clock != log.clock:
-            return
-        agrees = digest == log.digest
-        must_stop = self._divergence.see(name, agrees=agrees)
-        if not agrees:
-            words = f"{name} has another history than {self.me} at {Clock(*clock)}"
+        """What `name` has applied must begin our history, if it is no longer than that."""
+        words = self._forks.compare(name, Clock(*clock), digest, self._state.log.history)
+        if words:
+            self.say(Service.AGREED, KbNote(NoteKind.FORKED, name))
+            self._fork(name, words)
+
+    def _fork(self, name: str, words: str) -> None:
+        """Two histories, neither of which begins the other: whoever has fewer with it stops."""
+        if words:
+            self._state.forks[name] = words
             self._trace("histories_differ", peer=name, why=words)
-            if must_stop:
-                self.stop(f"{words}: this is a bug; the state folder of one of them is wrong")
+        if words and self._forks.must_stop:
+            why = f"{words}: the state folder of one of them is an old copy, or this is a bug"
+            self.stop(why, is_fork=True)
 
     # -- forming a primary -------------------------------------------------------------------
     def _judge(self) -> None:
@@ -254,6 +258,8 @@ class ViewState:
         attempt, log = self.formation.attempt, self._state.log
         if attempt is None or self.me not in attempt.voices:
             return
+        if self._forks.is_contrary(self.formation.proposer):
+            return  # its log would replace ours
         needs_log = self.formation.primary is None and self._is_member(attempt.primary)
         if needs_log and (log.end, log.end_chain) != (attempt.number, attempt.chain):
             self._transfer.ask(self._nodes[self.formation.proposer])
@@ -317,6 +323,9 @@ class ViewState:
             case NoteKind.READY:
                 self.formation.joining.add(name)
                 self._reshape()
+            case NoteKind.FORKED:
+                if note.id == self.me:
+                    self._fork(name, self._forks.told(name))
             case NoteKind.LEAVING:
                 self.formation.leaving.add(name)
                 self._reshape()

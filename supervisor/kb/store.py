@@ -43,6 +43,7 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 """
 _FACT = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?)"
 _TRANSACTION = "INSERT INTO transactions (id, epoch, position) VALUES (?, ?, ?)"
+_ASIDE = "kb-fork-"  # begins the names of copies of stores whose history isn't the others'
 _PRUNE_EVERY = 1_000  # changes: the log may be longer than HISTORY_KEPT by as much
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -141,6 +142,25 @@ class Store:
         with self._careful():
             self._file_incarnation(incarnation)
         return incarnation
+
+    def keep_aside(self, clock: str) -> Path:
+        """Copy the whole store to a file that no node opens; return that file.
+
+        Raises:
+            ZactorError: it couldn't be written.
+        """
+        file = self.file.with_name(f"{_ASIDE}{clock}-{self._value('digest', b'').hex()}.sqlite")
+        with self._careful():
+            if not file.exists():
+                draft = file.with_suffix(".new")
+                draft.unlink(missing_ok=True)
+                self._db.execute("VACUUM INTO ?", (str(draft),))
+                draft.replace(file)
+        return file
+
+    def kept_aside(self) -> list[Path]:
+        """Return the files that `keep_aside` has made here."""
+        return sorted(self.file.parent.glob(f"{_ASIDE}*.sqlite"))
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""

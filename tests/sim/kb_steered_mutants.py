@@ -8,13 +8,17 @@ from typing import Any
 import msgspec
 import pytest
 import test_acknowledged_changes as acknowledged
+import test_forks as forks
 import test_unfounded_history as unfounded
 from kb_mutants import Patch
 
+from zactor.kernel.ids import Clock
 from zactor.kernel.messages.knowledge import KbAttempt, Primary
 from zactor.kernel.replication import voting
 from zactor.kernel.replication.durable_state import DurableState
+from zactor.kernel.replication.fork_check import ForkCheck
 from zactor.kernel.replication.formation import Formation, Phase
+from zactor.kernel.replication.log import History
 from zactor.kernel.replication.view_state import ViewState
 
 
@@ -78,6 +82,19 @@ def _who_has_no_vote_founds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Formation, "may_be_founded", property(may_be_founded))
 
 
+def _compares_at_equal_clocks_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = History.agrees
+
+    def agrees(self: History, clock: Clock, digest: bytes) -> bool | None:
+        return real(self, clock, digest) if clock == self.clock else None
+
+    monkeypatch.setattr(History, "agrees", agrees)
+
+
+def _nobody_is_told_of_its_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ForkCheck, "told", lambda self, name: "")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steered:
     """A bug, and the test of the real replica that falls with it."""
@@ -125,6 +142,18 @@ STEERED: dict[str, Steered] = {
         words="a node founds another cluster with a history that it has taken over",
         patch=_who_has_no_vote_founds,
         test=unfounded.test_a_node_with_a_history_and_no_vote_founds_no_cluster_with_it,
+    ),
+    "compares at equal clocks only": Steered(
+        words="who has gone on with an old copy replaces the others' history",
+        patch=_compares_at_equal_clocks_only,
+        test=lambda _: (
+            forks.test_who_went_on_with_an_old_copy_stops_and_the_majority_keeps_its_history()
+        ),
+    ),
+    "nobody is told of its fork": Steered(
+        words="who is behind with another history goes on until it is overwritten",
+        patch=_nobody_is_told_of_its_fork,
+        test=lambda _: forks.test_who_is_behind_is_told_that_its_history_is_another(),
     ),
 }
 """Rules whose moment is too short for chance."""

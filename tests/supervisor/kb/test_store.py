@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -129,6 +130,23 @@ def test_the_number_of_the_highest_attempt_outlives_it(tmp_path: Path) -> None:
     kept = store.load()
     store.close()
     assert (kept.attempts, kept.used, kept.epoch, kept.founding) == ((), 7, 5, "us")
+
+
+def test_what_is_kept_aside_is_the_whole_store_and_stays(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert store.kept_aside() == []
+    store.write([put(records.PutPrimary(Primary(3, ("a",), "a", "us"), True))])
+    file = store.keep_aside("3.1")
+    store.write([put(records.PutPrimary(Primary(4, ("a",), "a", "us"), True))])
+    assert store.keep_aside("3.1") == file
+    assert store.kept_aside() == [file]
+    store.close()
+    (tmp_path / "copy").mkdir()
+    shutil.copy(file, tmp_path / "copy" / "kb.sqlite")
+    copy = Store(tmp_path / "copy")
+    kept = copy.load()
+    copy.close()
+    assert kept.formed == Primary(3, ("a",), "a", "us")
 
 
 def test_a_store_that_kept_no_numbers_begins_with_those_that_it_knows(tmp_path: Path) -> None:
