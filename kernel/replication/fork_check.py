@@ -20,8 +20,18 @@ class ForkCheck:
 
     @property
     def must_stop(self) -> bool:
-        """In doubt both stop; whoever has more on its side goes on."""
-        return len(self._contrary) > len(self._agreeing)
+        """Whether more are against our history than with it; in doubt both stand still."""
+        return len(self._contrary) > len(self._agreeing) + 1
+
+    def reason(self) -> str:
+        """Return why those who see each other now can't go on together, "" if they can."""
+        if not self._contrary:
+            return ""
+        names = ", ".join(sorted(self._contrary))
+        return (
+            f"{self._me} has another history than {names}: changes wait for more members; if there"
+            " are no more, stop those that are wrong and move their state folders away"
+        )
 
     def is_contrary(self, name: str) -> bool:
         """Whether what `name` has is another history."""

@@ -99,7 +99,7 @@ class ViewState:
             return f"{self.me} can't keep the knowledge base any more"
         if self.formation.primary is not None and not self._is_member(self.formation.primary):
             return f"{self.me} is being brought up by {self.formation.proposer}"
-        return self.formation.reason()
+        return self._forks.reason() or self.formation.reason()
 
     def send_open(self) -> None:
         """Send what waits for the primary, if this node is in it."""
@@ -210,7 +210,7 @@ class ViewState:
             self._fork(name, words)
 
     def _fork(self, name: str, words: str) -> None:
-        """Two histories, neither of which begins the other: whoever has fewer with it stops."""
+        """Two histories, neither of which begins the other: whoever is outvoted stops."""
         if words:
             self._state.forks[name] = words
             self._trace("histories_differ", peer=name, why=words)

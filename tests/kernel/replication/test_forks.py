@@ -56,7 +56,7 @@ def test_who_went_on_with_an_old_copy_stops_and_the_majority_keeps_its_history()
     found = broken(room)
     assert list(found) == ["n3"]
     assert found["n3"].is_fork
-    assert "n1 has another history than n3 at" in found["n3"].why
+    assert "n2 has another history than n3 at" in found["n3"].why
     room.view("n1", "n2")
     room.run()
     assert set(room.primaries()) == {"n1", "n2"}
@@ -84,13 +84,19 @@ def test_who_is_behind_is_told_that_its_history_is_another() -> None:
     assert "q(0)" not in room.facts("n1")
 
 
-def test_of_two_alone_both_stop() -> None:
+def test_of_two_alone_neither_goes_on_before_a_third_is_there() -> None:
     room = copied()
     go_on_alone(room, 5)
-    room.view("n2", "n3")
+    room.view("n1", "n3")
     room.run()
-    assert "n3" in broken(room)
+    assert not broken(room)
     assert not room.primaries()
+    for one, other in (("n1", "n3"), ("n3", "n1")):
+        reason = room.replicas[one].reason()
+        assert f"{one} has another history than {other}: changes wait" in reason
+    room.view(*NAMES)
+    room.run()
+    assert list(broken(room)) == ["n3"]
 
 
 def test_an_old_copy_that_has_gone_on_nowhere_is_no_fork() -> None:
