@@ -43,7 +43,8 @@ class Put(msgspec.Struct, array_like=True, omit_defaults=True):
 _DECODER = msgspec.msgpack.Decoder(list[Put])
 
 
-def _put(record: records.Record) -> Put:
+def put_of(record: records.Record) -> Put:
+    """Return a record as bytes would have it."""
     fields: dict[str, Any] = {
         name: getattr(record, name) for name in record.__struct_fields__ if name != "facts"
     }
@@ -63,7 +64,7 @@ class Disk:
         self.is_full = False
         self._has_failed = False  # this process has a gap in what it wrote: no more of it counts
         self._data = bytearray()  # synced
-        self._state = _State()  # of it
+        self._state = State()  # of it
         self._waiting: list[tuple[int, bytes]] = []  # written, not synced: number and frame
 
     @property
@@ -76,7 +77,7 @@ class Disk:
         if self.is_full or self._has_failed:
             self._has_failed = True
             raise DiskFull
-        body = _ENCODER.encode([_put(record) for record in put])
+        body = _ENCODER.encode([put_of(record) for record in put])
         head = len(body).to_bytes(4, "big") + zlib.crc32(body).to_bytes(4, "big")
         self._waiting.append((number, head + body))
 
@@ -101,7 +102,7 @@ class Disk:
         rest = b"".join(frame for _, frame in self._waiting)
         self._waiting.clear()
         self._data += rest[: chance.randint(0, len(rest))] if chance.random() < 0.7 else b""
-        self._state = _State()
+        self._state = State()
         for put in self._whole():
             self._state.apply(put)
 
@@ -114,7 +115,7 @@ class Disk:
         """A new disk is put in."""
         self._data.clear()
         self._waiting.clear()
-        self._state = _State()
+        self._state = State()
         self.is_full = False
 
     def _whole(self) -> list[Put]:
@@ -150,7 +151,7 @@ class Disk:
         return self._state.attempts
 
 
-class _State:
+class State:
     """Records, folded by plain arithmetic."""
 
     def __init__(self) -> None:
@@ -170,6 +171,7 @@ class _State:
         self.founding = ""
 
     def apply(self, put: Put) -> None:
+        """One more record is on it."""
         match put.kind:
             case "PutEntries":
                 self.tail += put.entries
@@ -213,6 +215,7 @@ class _State:
         self.number, self.chain, self.epoch = put.number, put.chain, put.epoch
 
     def kept(self) -> Kept:
+        """Return what a process begins with that finds this."""
         return Kept(
             theory=Theory(self.facts.values()),
             clock=self.clock,

@@ -1,0 +1,1 @@
+"""The knowledge base's replicas alone, over an order that an adversary decides."""

@@ -1,0 +1,397 @@
+"""An adversary that draws its moves, with a liking for what is dangerous.
+
+It ends views between two KbAttempted, in three parts, while changes are on their way; takes the
+power while writes wait that nobody waits for; and gives disks away beside nodes that are behind.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from zactor.kernel import limits
+from zactor.kernel.messages.knowledge import KbAttempted
+from zactor.testing.replica_sim.actions import Action
+from zactor.testing.replica_sim.coverage import attempt_of
+from zactor.testing.replica_sim.order import ALL, Reach
+from zactor.testing.replica_sim.world import Node, World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a seed stands for."""
+
+    seed: int
+    names: tuple[str, ...]
+    late: tuple[str, ...]  # come when the cluster is founded
+    gone: tuple[str, ...]  # never return at the end
+    lost_disks: int
+    old_copies: int  # disks that go back: beyond what the protocol promises to bear
+    episodes: int
+    founds_roughly: bool  # the founding itself is disturbed
+    calm: float  # how often all comes to rest between two troubles
+    limits: dict[str, int]
+
+    def __str__(self) -> str:
+        return (
+            f"{', '.join(self.names)}; late: {', '.join(self.late) or 'nobody'}; gone at the end:"
+            f" {', '.join(self.gone) or 'nobody'}; lost disks: {self.lost_disks}; older copies:"
+            f" {self.old_copies}; {self.episodes} episodes; {self.limits}"
+        )
+
+
+def draw_plan(seed: int, old_copies: int = 0) -> Plan:
+    """Choose a run."""
+    chance = random.Random(seed * 37 + 11)
+    count = chance.choice((3, 3, 3, 4, 4, 5, 5, 5, 6, 7))
+    masters = chance.choice((0, 0, 0, 0, 1))
+    names = [f"n{number}" for number in range(1, count + 1 - masters)]
+    names += [f"m{number}" for number in range(1, masters + 1)]
+    late = chance.sample(names, chance.choice((0, 0, 1, 2)) if count > 3 else 0)
+    return Plan(
+        seed=seed,
+        names=tuple(names),
+        late=tuple(late),
+        gone=tuple(chance.sample(names, chance.choice((0, 0, 0, 1, 2)))),
+        lost_disks=chance.choice((0, 0, 0, 1, 1, 2)),
+        old_copies=old_copies,
+        episodes=chance.randint(3, 9),
+        founds_roughly=chance.random() < 0.15,
+        calm=chance.choice((0.1, 0.3, 0.6)),
+        limits={
+            "HISTORY_KEPT": chance.choice((2, 10_000, 10_000)),
+            "KB_PIECE_BYTES": chance.choice((150, 200_000, 200_000)),
+            "KB_QUICK_BYTES": chance.choice((0, 1_000_000, 1_000_000)),
+            "KB_FLIGHT_MAX": chance.choice((1, 256)),
+        },
+    )
+
+
+class Adversary:
+    """Plays a plan on a world; what it did stands in `actions`."""
+
+    def __init__(self, world: World, plan: Plan) -> None:
+        self.world = world
+        self.plan = plan
+        self.actions: list[Action] = []
+        self._chance = random.Random(plan.seed * 7_927 + 5)
+        self._lost = plan.lost_disks
+        self._old = plan.old_copies
+        self._ids = 0
+        self._asked: list[str] = []
+        self._eagerness = 0.5  # how often who leaves a view knows what all hold
+        self._moves: list[tuple[float, Callable[[], None]]] = [
+            (6.0, self._cut),
+            (2.5, self._merge),
+            (1.0, self._crash),
+            (0.7, self._power_cut),
+            (0.6, self._restart_one),
+            (1.0, self._stop_time),
+            (0.3, self._retire),
+            (0.15, self._fail),
+            (0.2, self._half_way),
+            (0.2, self._burn),
+        ]
+
+    def play(self) -> None:
+        """All but the end."""
+        self._begin()
+        weights = [weight for weight, _ in self._moves]
+        for _ in range(self.plan.episodes):
+            self._clients()
+            self._flow(self._chance.choice((0, 5, 12, 25)))
+            if self._chance.random() < 0.6 and self._await_attempt():
+                self._strike()
+            else:
+                (move,) = self._chance.choices([move for _, move in self._moves], weights)
+                move()
+            self._return()
+            if self._chance.random() < self.plan.calm:
+                self._rest()
+                self._clients()
+            else:
+                self._flow(self._chance.choice((0, 20, 60)))
+
+    def _do(self, action: Action) -> bool:
+        done = self.world.do(action)
+        if done:
+            self.actions.append(action)
+        return done
+
+    def _rest(self) -> None:
+        for _ in range(3_000):
+            action = self.world.default()
+            if action is None:
+                return
+            self._do(action)
+
+    # -- the beginning -----------------------------------------------------------------------
+    def _begin(self) -> None:
+        first = [name for name in self.plan.names if name not in self.plan.late]
+        for name in first:
+            self._do(Action("start", name))
+        self._do(Action("view", names=tuple(sorted(first))))
+        if self.plan.founds_roughly:
+            self._flow(40)
+            for name in first[:2]:
+                self._do(Action("found", name))
+            self._flow(self._chance.randrange(0, 40))
+            return
+        self._rest()
+        self._do(Action("found", min(first)))
+        self._rest()
+
+    # -- what goes on by itself --------------------------------------------------------------
+    def _await_attempt(self) -> bool:
+        """Go on until somebody has an attempt under way, and some or all have spoken for it."""
+        wanted = self._chance.choice((0.0, 0.5, 0.9, 1.0, 1.0, 1.0))
+        self._flow(120, until=lambda node: _spoken(node) >= wanted)
+        return any(_spoken(node) >= wanted for node in self.world.live())
+
+    def _strike(self) -> None:
+        """Trouble in the middle of an attempt."""
+        chance = self._chance
+        self._eagerness = chance.choice((0.0, 0.3, 1.0))
+        for _ in range(chance.choice((0, 0, 1, 2, 4, 8))):
+            self._flow(1)
+        if chance.random() < 0.3:
+            self._clients()
+        if chance.random() < 0.75:
+            self._cut()
+        else:
+            chance.choice((self._crash, self._power_cut, self._merge, self._half_way))()
+        self._eagerness = 0.5
+
+    def _flow(self, steps: int, *, until: Callable[[Node], bool] | None = None) -> None:
+        """Some deliver and write, in any order; some are slow."""
+        world, chance = self.world, self._chance
+        nodes = [node for node in world.live() if node.view is not None]
+        deaf = {node.name for node in nodes if chance.random() < 0.15}
+        stuck = {node.name for node in nodes if chance.random() < 0.15}
+        idle = 0
+        while steps > 0 and nodes and idle < 30:
+            steps -= 1
+            node = chance.choice(nodes)
+            if self._step(node, node.name in deaf, node.name in stuck):
+                idle = 0
+            else:
+                idle += 1
+            if until is not None and until(node):
+                return
+
+    def _step(self, node: Node, is_deaf: bool, is_stuck: bool) -> bool:
+        chance = self._chance
+        if node.replica is None or node.view is None:
+            return False
+        waiting = len(node.journal.waiting)
+        if waiting and not is_stuck and chance.random() < 0.4:
+            if node.journal.is_awaited or chance.random() < 0.1:
+                count = waiting if chance.random() < 0.7 else chance.randint(1, waiting)
+                return self._do(Action("sync", node.name, count=count))
+        if is_deaf and chance.random() < 0.9:
+            return False
+        for (source, target), queue in self.world.links.items():
+            if queue and target == node.id and chance.random() < 0.6:
+                return self._do(Action("link", node.name, source.name))
+        senders = node.view.deliverable(node.name)
+        return bool(senders) and self._do(Action("give", node.name, chance.choice(senders)))
+
+    def _clients(self) -> None:
+        chance, live = self._chance, self.world.live()
+        inside = [node for node in live if node.replica is not None and node.replica.is_primary]
+        for _ in range(chance.choice((0, 1, 1, 2, 4))):
+            nodes = inside if inside and chance.random() < 0.8 else live
+            if not nodes:
+                return
+            name = chance.choice(nodes).name
+            if chance.random() < 0.15:
+                self._ids += 1
+                self._do(Action("read", name, f"r{self._ids}"))
+            elif self._asked and chance.random() < 0.08:
+                self._do(Action("submit", name, chance.choice(self._asked)))
+            else:
+                self._ids += 1
+                self._asked.append(f"u{self._ids}")
+                self._do(Action("submit", name, f"u{self._ids}"))
+
+    # -- views -------------------------------------------------------------------------------
+    def _reach(self, names: list[str], count: int) -> tuple[Reach, ...]:
+        return tuple(self._one_reach(names) for _ in range(count))
+
+    def _one_reach(self, names: list[str]) -> Reach:
+        chance = self._chance
+        extent, holes, stable = ALL, (), ALL
+        dice = chance.random()
+        if dice < 0.2:
+            extent = 0
+        elif dice < 0.6:
+            view = self.world.nodes[names[0]].view
+            sent = view.sent if view is not None else 0
+            extent = max(0, sent - chance.randrange(0, 9))
+        if chance.random() < 0.3:
+            others = [name for name in self.world.names if name not in names]
+            holes = tuple(sorted(chance.sample(others, min(len(others), chance.randint(1, 2)))))
+        if chance.random() >= self._eagerness:
+            stable = chance.choice((0, 0, 1, 2, 3))
+        return Reach(extent, holes, stable)
+
+    def _install(self, names: list[str]) -> None:
+        names = sorted(names)
+        views = {id(self.world.nodes[name].view) for name in names}
+        self._do(Action("view", names=tuple(names), reach=self._reach(names, len(views))))
+
+    def _parts(self, names: list[str]) -> list[list[str]]:
+        chance = self._chance
+        count = chance.choice((2, 2, 3, 3)) if len(names) > 3 else chance.choice((2, 2, 2, 3))
+        parts: list[list[str]] = [[] for _ in range(count)]
+        for name in names:
+            chance.choice(parts).append(name)
+        return [part for part in parts if part]
+
+    def _cut(self) -> None:
+        names = [node.name for node in self.world.live()]
+        if not names:
+            return
+        parts = self._parts(names)
+        self._chance.shuffle(parts)
+        for part in parts:
+            dice = self._chance.random()
+            if dice < 0.12:
+                continue  # goes on in its old view for now
+            if dice < 0.3:
+                self._mute(part)
+            self._install([name for name in part if self.world.nodes[name].replica is not None])
+            if self._chance.random() < 0.3:
+                self._flow(self._chance.randrange(1, 25))
+        self._unmute()
+
+    def _mute(self, names: list[str]) -> None:
+        self._do(Action("mute", self._chance.choice(names)))
+
+    def _unmute(self) -> None:
+        for node in self.world.live():
+            if node.is_muted and self._chance.random() < 0.8:
+                self._do(Action("unmute", node.name))
+
+    def _merge(self) -> None:
+        names = [node.name for node in self.world.live()]
+        if len(names) > 2 and self._chance.random() < 0.5:
+            names = self._chance.sample(names, self._chance.randint(2, len(names)))
+        if names:
+            self._install(names)
+
+    def _half_way(self) -> None:
+        view = self._some_view()
+        if view:
+            reach = self._reach(view, 1)
+            self._do(Action("recover", names=tuple(sorted(view)), reach=reach))
+            self._flow(6)
+            self._cut()
+
+    def _some_view(self) -> list[str]:
+        live = [node for node in self.world.live() if node.view is not None]
+        if not live:
+            return []
+        view = self._chance.choice(live).view
+        names = [node.name for node in live if node.view is view]
+        return self._chance.sample(names, self._chance.randint(1, len(names)))
+
+    def _burn(self) -> None:
+        view = self._some_view()
+        if view:
+            self._do(Action("burn", view[0]))
+            self._flow(20)
+            self._cut()
+
+    # -- processes and disks -----------------------------------------------------------------
+    def _crash_one(self, node: Node) -> None:
+        waiting = node.journal.waiting
+        urgent = max((at for at, one in enumerate(waiting, 1) if one[1]), default=0)
+        count = self._chance.choice((0, urgent, len(waiting), len(waiting) // 2))
+        self._do(Action("crash", node.name, count=count))
+
+    def _crash(self) -> None:
+        live = self.world.live()
+        if live:
+            self._crash_one(self._chance.choice(live))
+            self._rearrange()
+
+    def _rearrange(self) -> None:
+        """Who is left meets in one view, or not yet."""
+        if self._chance.random() < 0.6:
+            self._merge()
+
+    def _power_cut(self) -> None:
+        for node in self.world.live():
+            if self._chance.random() < 0.8:
+                self._crash_one(node)
+        self._rearrange()
+
+    def _restart_one(self) -> None:
+        """Alone at first: it might make a primary, or found a cluster, all by itself."""
+        live = self.world.live()
+        if not live:
+            return
+        node = self._chance.choice(live)
+        self._crash_one(node)
+        self._swap_disk(node)
+        self._do(Action(self._chance.choice(("start", "start", "hold")), node.name))
+        self._install([node.name])
+        self._flow(10)
+        self._do(Action("found", node.name))
+        self._flow(10)
+
+    def _swap_disk(self, node: Node) -> None:
+        if self._lost and self._chance.random() < 0.5:
+            self._lost -= self._do(Action("lose", node.name))
+        elif self._old and self._chance.random() < 0.6:
+            count = self._chance.randint(1, 8)
+            self._old -= self._do(Action("back", node.name, count=count))
+
+    def _return(self) -> None:
+        chance = self._chance
+        for node in self.world.nodes.values():
+            if node.replica is None and chance.random() < 0.6:
+                if node.name in self.plan.gone and node.life and chance.random() < 0.5:
+                    continue
+                self._swap_disk(node)
+                self._do(Action("hold" if chance.random() < 0.15 else "start", node.name))
+            elif node.is_held and chance.random() < 0.6:
+                self._do(Action("begin", node.name))
+            elif node.has_retired and chance.random() < 0.5:
+                self._crash_one(node)
+            elif self.world.may_found(node) and chance.random() < 0.5:
+                self._do(Action("found", node.name))
+
+    def _stop_time(self) -> None:
+        for node in self.world.live():
+            if node.replica is not None and not node.replica.is_primary:
+                self._do(Action("tick", node.name, count=limits.KB_REFUSE_MS + 1))
+
+    def _retire(self) -> None:
+        live = self.world.live()
+        if live:
+            self._do(Action("retire", self._chance.choice(live).name))
+            self._flow(30)
+
+    def _fail(self) -> None:
+        live = self.world.live()
+        if live:
+            self._do(Action("fail", self._chance.choice(live).name))
+
+
+def _spoken(node: Node) -> float:
+    """Of the attempt under way at a node: which part of its voices has sent KbAttempted; else -1."""
+    if node.replica is None or node.view is None:
+        return -1.0
+    attempt = attempt_of(node.replica)
+    if attempt is None:
+        return -1.0
+    epoch = attempt.primary.epoch
+    said = {
+        one.sender
+        for one in node.view.tickets
+        if one is not None and isinstance(one.body, KbAttempted) and one.body.epoch == epoch
+    }
+    return len(said & set(attempt.voices)) / len(attempt.voices)

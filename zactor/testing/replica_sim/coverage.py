@@ -1,0 +1,374 @@
+"""Which rows of the tables and which rules of PROTOCOL.md, section 9, a run has exercised.
+
+What is looked at inside of the machines is looked at in `_Look` and in `Coverage`, nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, NamedTuple
+
+from zactor.kernel.messages.knowledge import (
+    KbAttempt,
+    KbAttempted,
+    KbBehind,
+    KbDurable,
+    KbLinked,
+    KbNote,
+    KbOrdered,
+    KbPiece,
+    KbStanding,
+    KbSubmission,
+    NoteKind,
+)
+from zactor.kernel.replication import effects
+from zactor.kernel.replication.formation import Formation, Phase
+from zactor.kernel.replication.log import Kept
+from zactor.kernel.replication.replica import Replica
+
+ROWS = {
+    "any: a view": "EXCHANGING, standing said",
+    "any: a view, attempt void": "an attempt is struck out as the view ends (P6)",
+    "EXCHANGING: last standing, FORMING": "some may be the primary",
+    "EXCHANGING: last standing, WAITING": "none may",
+    "WAITING: attempt, FORMING": "a cluster is founded",
+    "FORMING: attempt, recorded": "its log is what the attempt asks for, or it is no member",
+    "FORMING: attempt, taken over first": "its log isn't",
+    "PRIMARY: attempt, recorded": "to reshape",
+    "FORMING: last attempted, regular": "formed",
+    "PRIMARY: last attempted, regular": "reshaped",
+    "FORMING: last attempted, transitional": "undecided",
+    "PRIMARY: last attempted, transitional": "undecided reshape",
+    "EXCHANGING: submission dropped": "",
+    "WAITING: submission dropped": "",
+    "FORMING: submission dropped": "",
+    "PRIMARY: submission ordered": "",
+    "undecided first: submission ordered": "after the signal, no primary before in the view",
+    "undecided reshape: submission ordered": "after the signal, a primary before in the view",
+}
+"""Of the table of a view."""
+
+RULES = {
+    "P1 an open attempt beyond the last primary": "",
+    "P2 a majority": "not all of the last primary are here",
+    "P2 half with the decider": "",
+    "P2 refused": "too few of the last primary",
+    "P2 refused for an open attempt": "enough of the last primary, too few of an attempt",
+    "P2 somebody without a disk": "a member of the last primary has no memory",
+    "P3 by epoch": "the log that counts isn't the longest",
+    "P3 by length": "",
+    "P3 by name": "alike",
+    "P4 started from a formed primary": "",
+    "P5 settles an attempt": "a formed primary ends an earlier attempt",
+    "P5 open at start": "a node starts with an attempt on disk",
+    "P6 struck out": "",
+    "P6 first attempt kept": "",
+    "P6 first attempt struck out later": "by who meets one that never recorded it",
+    "P7 a voice that is no member": "",
+    "P7 a newcomer at once": "a member of the first attempt that had no vote",
+    "P7 let in": "READY",
+    "P7 let out": "LEAVING",
+    "P7 retired": "",
+    "P8 told to found": "",
+    "P8 two found": "in one view",
+    "P9 strangers": "",
+    "P10 silent": "a held node is in a view",
+    "P10 begun": "",
+    "D1 in the regular configuration": "",
+    "D1 after the signal": "",
+    "D2 a majority decides": "before all have it on disk",
+    "D2 held back by an attempt": "what follows an attempt under way waits",
+    "D3 applied": "",
+    "D3 refused": "",
+    "D4 told when all have applied it": "",
+    "D4 told outside the primary": "",
+    "D5 an older epoch decided": "an entry of an earlier primary",
+    "D6 a tail outlives its view": "",
+    "D6 a tail is cut": "",
+    "D7 read": "",
+    "D7 read again": "its primary was lost",
+    "D8 NotPrimary": "",
+    "D8 OutcomeUnknown": "",
+    "D8 sent again": "under the same id",
+    "D9 failed disk": "",
+    "D9 histories differ": "",
+    "T1 changes": "",
+    "T1 snapshot": "",
+    "T1 more than one piece": "",
+    "T1 asked by an observer": "",
+    "T2 kept meanwhile": "",
+    "T2 ready": "",
+}
+"""By number."""
+
+PHASES = {Phase.EXCHANGING: "EXCHANGING", Phase.WAITING: "WAITING", Phase.FORMING: "FORMING"}
+
+
+class _Look(NamedTuple):
+    """A replica before it is given something."""
+
+    phase: Phase
+    formation: Formation
+    attempt: KbAttempt | None
+    is_undecided: bool
+    attempts: int
+    end: int
+    durable: int
+    order_epoch: int
+    is_synced: bool
+
+
+class Coverage:
+    """Counts of rows and rules, over any number of runs."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._sent: set[tuple[int, str]] = set()
+        self._founders: set[tuple[object, str]] = set()
+
+    def hit(self, key: str) -> None:
+        """It was exercised once more."""
+        assert key in ROWS or key in RULES, key
+        self.counts[key] += 1
+
+    def look(self, replica: Replica) -> _Look:
+        """Return how it stands now."""
+        stay, state = replica._view_state, replica._state
+        formation = stay.formation
+        return _Look(
+            phase=formation.phase,
+            formation=formation,
+            attempt=formation.attempt,
+            is_undecided=formation.is_undecided,
+            attempts=len(state.attempts),
+            end=state.log.end,
+            durable=state.writes.durable,
+            order_epoch=stay._order_epoch,
+            is_synced=stay._is_synced,
+        )
+
+    # -- what is told ------------------------------------------------------------------------
+    def viewed(
+        self, before: _Look, replica: Replica, members: tuple[str, ...], held: bool
+    ) -> None:
+        """A view was installed."""
+        if held:
+            self.hit("P10 silent")
+            return
+        self.hit("any: a view")
+        state = replica._state
+        if before.attempt is not None and not before.is_undecided:
+            if len(state.attempts) < before.attempts:
+                self.hit("any: a view, attempt void")
+                self.hit("P6 struck out")
+            elif before.attempt.primary in state.attempts and state.formed is None:
+                self.hit("P6 first attempt kept")
+        if state.log.tail:
+            self.hit("D6 a tail outlives its view")
+
+    def gave(
+        self, before: _Look, replica: Replica, sender: str, said: KbOrdered, transitional: bool
+    ) -> None:
+        """Something was delivered."""
+        match said:
+            case KbStanding():
+                if before.phase is Phase.EXCHANGING is not before.formation.phase:
+                    self._judged(before, replica)
+            case KbAttempt():
+                self._attempted(before, replica, sender, said)
+            case KbAttempted():
+                self._agreed(before, replica, transitional)
+            case KbSubmission():
+                self._submitted(before, replica, transitional)
+            case KbDurable():
+                self._claimed(before, replica)
+            case KbNote():
+                if said.kind is NoteKind.READY:
+                    self.hit("T2 ready")
+
+    def linked(self, replica: Replica, said: KbLinked) -> None:
+        """Something comes over a link."""
+        if isinstance(said, KbPiece) and said.last:
+            self.hit("T1 snapshot" if said.is_snapshot else "T1 changes")
+            if said.piece:
+                self.hit("T1 more than one piece")
+            if replica._view_state._early:
+                self.hit("T2 kept meanwhile")
+        elif isinstance(said, KbBehind) and replica.primary is not None:
+            self.hit("T1 asked by an observer")
+
+    def started(self, kept: Kept) -> None:
+        """A process begins with this."""
+        if kept.formed is not None:
+            self.hit("P4 started from a formed primary")
+        if kept.attempts:
+            self.hit("P5 open at start")
+
+    def wrote(self, put: tuple[Any, ...]) -> None:
+        """Records are written."""
+        for record in put:
+            if type(record).__name__ == "PutApplied" and record.changes:
+                self.counts["D3 applied"] += len(record.changes)
+                if any(change.epoch < record.epoch for change in record.changes):
+                    self.hit("D5 an older epoch decided")
+
+    def decided(self, effect: effects.Decided, replica: Replica) -> None:
+        """A client is told."""
+        if effect.kind in ("NotPrimary", "OutcomeUnknown"):
+            self.hit(f"D8 {effect.kind}")
+        elif effect.kind:
+            self.hit("D3 refused")
+        elif effect.id.startswith("r"):
+            self.hit("D7 read")
+        elif replica.is_primary:
+            self.hit("D4 told when all have applied it")
+        else:
+            self.hit("D4 told outside the primary")
+
+    def traced(self, effect: effects.Trace) -> None:
+        """A replica had something for the log."""
+        if effect.event == "histories_differ":
+            self.hit("D9 histories differ")
+
+    def said(self, replica: Replica, message: KbOrdered) -> None:
+        """A replica says something to all."""
+        id_ = ""
+        if isinstance(message, KbSubmission):
+            id_ = message.transaction.id
+        elif isinstance(message, KbNote) and message.kind is NoteKind.READ:
+            id_ = message.id
+        if id_:
+            key = (id(replica), id_)
+            if key in self._sent:
+                self.hit("D7 read again" if isinstance(message, KbNote) else "D8 sent again")
+            self._sent.add(key)
+
+    def run_ends(self) -> None:
+        """What was kept of one run is of no use to the next."""
+        self._sent.clear()
+        self._founders.clear()
+
+    # -- inside ------------------------------------------------------------------------------
+    def _judged(self, before: _Look, replica: Replica) -> None:
+        formation = before.formation
+        verdict = formation.verdict
+        if verdict is None:
+            return
+        way = "FORMING" if verdict.source else "WAITING"
+        self.hit(f"EXCHANGING: last standing, {way}")
+        if len(replica._state.attempts) < before.attempts:
+            self.hit("P6 first attempt struck out later")
+        standings = {name: formation.standings[name] for name in verdict.voters}
+        formed = [one.formed for one in standings.values() if one.formed is not None]
+        last = max(formed, default=None)
+        is_open = any(
+            last is None or attempt.epoch > last.epoch
+            for one in standings.values()
+            for attempt in one.attempts
+        )
+        if is_open:
+            self.hit("P1 an open attempt beyond the last primary")
+        if last is None:
+            return
+        here = sum(name in verdict.voters for name in last.members)
+        if any(name in verdict.camp and name not in verdict.voters for name in last.members):
+            self.hit("P2 somebody without a disk")
+        if not verdict.source:
+            is_few = 2 * here < len(last.members) or (
+                2 * here == len(last.members) and last.decider not in verdict.voters
+            )
+            self.hit("P2 refused" if is_few else "P2 refused for an open attempt")
+            return
+        if 2 * here == len(last.members):
+            self.hit("P2 half with the decider")
+        elif here < len(last.members):
+            self.hit("P2 a majority")
+        self._chosen({name: (one.epoch, one.number) for name, one in standings.items()})
+
+    def _chosen(self, worth: dict[str, tuple[int, int]]) -> None:
+        best = max(worth.values())
+        if best[1] < max(number for _, number in worth.values()):
+            self.hit("P3 by epoch")
+        elif any(one[0] == best[0] and one[1] < best[1] for one in worth.values()):
+            self.hit("P3 by length")
+        elif sum(one == best for one in worth.values()) > 1:
+            self.hit("P3 by name")
+
+    def _attempted(
+        self, before: _Look, replica: Replica, sender: str, said: KbAttempt
+    ) -> None:
+        formation = before.formation
+        if before.phase is Phase.WAITING and formation.phase is Phase.FORMING:
+            self.hit("WAITING: attempt, FORMING")
+        elif formation.attempt is not None and formation.proposer != sender:
+            self.hit("P8 two found")
+        if formation.attempt is not said or before.attempt is said:
+            return
+        me = replica.me
+        if me in said.voices and before.phase is Phase.PRIMARY:
+            self.hit("PRIMARY: attempt, recorded")
+        elif me in said.voices:
+            has = len(replica._state.attempts) > before.attempts
+            how = "recorded" if has else "taken over first"
+            self.hit(f"FORMING: attempt, {how}")
+        if me in said.voices and me not in said.primary.members:
+            self.hit("P7 a voice that is no member")
+        verdict = formation.verdict
+        voters = verdict.voters if verdict is not None else ()
+        is_first = formation.primary is None
+        if is_first and voters and me in said.primary.members and me not in voters:
+            self.hit("P7 a newcomer at once")
+
+    def _agreed(self, before: _Look, replica: Replica, transitional: bool) -> None:
+        formation, attempt = before.formation, before.attempt
+        phase = "PRIMARY" if before.phase is Phase.PRIMARY else "FORMING"
+        if attempt is not None and formation.is_undecided and not before.is_undecided:
+            self.hit(f"{phase}: last attempted, transitional")
+        elif attempt is not None and formation.primary is attempt.primary:
+            self.hit(f"{phase}: last attempted, regular")
+            if before.attempts > 1:
+                self.hit("P5 settles an attempt")
+            if before.phase is Phase.PRIMARY:
+                gone = set(attempt.voices) - set(attempt.primary.members)
+                self.hit("P7 let out" if gone else "P7 let in")
+
+    def _submitted(self, before: _Look, replica: Replica, transitional: bool) -> None:
+        if not before.order_epoch:
+            self.hit(f"{PHASES.get(before.phase, 'FORMING')}: submission dropped")
+            return
+        self.hit("D1 after the signal" if transitional else "D1 in the regular configuration")
+        if not before.is_undecided:
+            self.hit("PRIMARY: submission ordered")
+        elif before.phase is Phase.PRIMARY:
+            self.hit("undecided reshape: submission ordered")
+        else:
+            self.hit("undecided first: submission ordered")
+
+    def _claimed(self, before: _Look, replica: Replica) -> None:
+        state, stay = replica._state, replica._view_state
+        primary = replica.primary
+        if primary is None:
+            return
+        decided = stay._quorum.decided(primary)
+        if stay.formation.attempt is not None and decided > stay._sure_line:
+            self.hit("D2 held back by an attempt")
+        if state.log.number > 0 and state.writes.durable < state.log.number:
+            self.hit("D2 a majority decides")
+
+
+def attempt_of(replica: Replica) -> KbAttempt | None:
+    """Return the attempt under way at a replica."""
+    return replica._view_state.formation.attempt
+
+
+def table(counts: Counter[str]) -> list[str]:
+    """Return lines for people: how often each was exercised, and what never was."""
+    lines = []
+    for title, known in (("rows of the table of a view", ROWS), ("rules", RULES)):
+        lines.append(f"{title}:")
+        for key, words in known.items():
+            mark = "" if counts[key] else "   <- never"
+            lines.append(f"{counts[key]:10}  {key}{f' ({words})' if words else ''}{mark}")
+    never = [key for key in (*ROWS, *RULES) if not counts[key]]
+    lines.append(f"never exercised: {', '.join(never) or 'none'}")
+    return lines

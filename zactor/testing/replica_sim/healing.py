@@ -1,0 +1,104 @@
+"""The end of a run: whoever can return does, nothing is lost any more, and changes must be taken."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from zactor.kernel.messages.knowledge import Primary
+from zactor.testing.replica_sim.actions import Action
+from zactor.testing.replica_sim.order import ALL
+from zactor.testing.replica_sim.world import World
+
+_STEPS_MAX = 20_000
+_TICK_MS = 100
+
+
+def rest(world: World) -> bool:
+    """Go on without trouble until nothing moves; False if it never comes to rest."""
+    for _ in range(_STEPS_MAX):
+        action = world.default()
+        if action is None:
+            return True
+        world.do(action)
+    return False
+
+
+def heal(world: World, gone: Collection[str] = ()) -> None:
+    """Bring all back but `gone`, ask for changes everywhere, and judge the end."""
+    names = tuple(name for name in world.names if name not in gone)
+    for name in gone:
+        world.do(Action("crash", name))
+    for name in names:
+        if world.nodes[name].is_leaving:  # who wants to stop does, and starts anew
+            world.do(Action("crash", name, count=ALL))
+        world.do(Action("start", name))
+        world.do(Action("unmute", name))
+        world.do(Action("begin", name))
+    must_work = _can_work(world, names)
+    world.do(Action("view", names=names))
+    if not rest(world):
+        world.judge.complain("liveness", "it never comes to rest")
+    for name in names:
+        world.do(Action("found", name))
+        rest(world)
+    probes = {f"probe_{name}": name for name in names if _is_up(world, name)}
+    for id_, name in probes.items():
+        world.do(Action("submit", name, id_))
+        rest(world)
+    for _ in range(2):
+        for name in names:
+            world.do(Action("tick", name, count=_TICK_MS))
+            rest(world)
+    asked = world.judge.asked
+    done = [id_ for id_ in probes if asked[id_].ended == ""]
+    if must_work:
+        for id_ in sorted(set(probes) - set(done)):
+            why = asked[id_].ended or "nothing"
+            world.judge.complain("liveness", f"{id_} ends as {why}, though enough are back")
+    facts = {}
+    for name in names:
+        replica = world.nodes[name].replica
+        if replica is not None:
+            facts[name] = (replica.digest, tuple(replica.theory.texts()))
+    world.judge.at_end(facts, is_live=bool(done) and len(done) == len(probes))
+
+
+def _is_up(world: World, name: str) -> bool:
+    return world.nodes[name].replica is not None
+
+
+def _can_work(world: World, names: Collection[str]) -> bool:
+    """Whether those who are back, by what their disks say, are enough by P2.
+
+    Who lost its disk has no vote; where clusters were founded apart nothing is promised here.
+    """
+    formed: list[Primary] = []
+    attempts: set[Primary] = set()
+    voters: set[str] = set()
+    for name in names:
+        node = world.nodes[name]
+        journal = node.journal
+        kept = journal.load()
+        pending = [type(one).__name__ for _, _, put in journal.waiting for one in put]
+        if kept.formed is not None:
+            formed.append(kept.formed)
+        if kept.formed is not None or kept.attempts or "PutAttempt" in pending:
+            voters.add(name)
+        attempts |= set(kept.attempts)
+        for _, _, put in journal.waiting:
+            attempts |= {one.primary for one in put if type(one).__name__ == "PutAttempt"}
+    if len({one.founding for one in (*formed, *attempts)}) > 1:
+        return False
+    last = max(formed, default=None)
+    if last is None:
+        has_lost = any(world.nodes[name].has_lost_disk for name in names)
+        return len(names) == len(world.names) and not has_lost
+    later = [one for one in attempts if one.epoch > last.epoch]
+    return all(_decide(one, voters) for one in (last, *later))
+
+
+def _decide(primary: Primary, present: Collection[str]) -> bool:
+    count = len(set(primary.members) & set(present))
+    if 2 * count == len(primary.members):
+        return primary.decider in present
+    return 2 * count > len(primary.members)

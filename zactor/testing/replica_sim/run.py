@@ -1,0 +1,69 @@
+"""One run: what the adversary drew, or a list of its moves, played to the end and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from zactor.kernel import limits as kernel_limits
+from zactor.testing.replica_sim.actions import Action
+from zactor.testing.replica_sim.adversary import Adversary, Plan, draw_plan
+from zactor.testing.replica_sim.coverage import Coverage
+from zactor.testing.replica_sim.healing import heal
+from zactor.testing.replica_sim.world import Tell, World
+from zactor.testing.seeds import Found
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """How a run went."""
+
+    plan: Plan
+    actions: tuple[Action, ...]
+    found: Found
+    world: World
+
+
+@contextmanager
+def with_limits(plan: Plan) -> Iterator[None]:
+    """The limits that are made small so that they are reached, for as long as a run takes."""
+    before = {name: getattr(kernel_limits, name) for name in plan.limits}
+    try:
+        for name, value in plan.limits.items():
+            setattr(kernel_limits, name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(kernel_limits, name, value)
+
+
+def play(plan: Plan, coverage: Coverage | None = None) -> Played:
+    """Let the adversary draw its moves."""
+    with with_limits(plan):
+        world = World(plan.names, coverage)
+        adversary = Adversary(world, plan)
+        adversary.play()
+        heal(world, plan.gone)
+        world.coverage.run_ends()
+        return Played(plan, tuple(adversary.actions), world.judge.found, world)
+
+
+def play_seed(seed: int, coverage: Coverage | None = None) -> Played:
+    """The run that `seed` stands for."""
+    return play(draw_plan(seed), coverage)
+
+
+def replay(plan: Plan, actions: Sequence[Action], tell: Tell | None = None) -> Found:
+    """Play these moves instead, then the end; `tell` is told what happens."""
+    with with_limits(plan):
+        world = World(plan.names)
+        world.tell = tell
+        for action in actions:
+            if world.do(action) and tell is not None and action.kind not in ("give", "link"):
+                tell(f"- {action}")
+        if tell is not None:
+            tell("- all who can return meet in one view")
+        heal(world, plan.gone)
+        world.coverage.run_ends()
+        return world.judge.found
