@@ -44,11 +44,10 @@ def heal(world: World, gone: Collection[str] = ()) -> None:
     probes = {f"probe_{name}": name for name in names if _is_up(world, name)}
     for id_, name in probes.items():
         world.do(Action("submit", name, id_))
-        rest(world)
-    for _ in range(2):
-        for name in names:
-            world.do(Action("tick", name, count=_TICK_MS))
-            rest(world)
+    rest(world)
+    for name in names:
+        world.do(Action("tick", name, count=_TICK_MS))
+    rest(world)
     asked = world.judge.asked
     done = [id_ for id_ in probes if asked[id_].ended == ""]
     if must_work:

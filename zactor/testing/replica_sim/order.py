@@ -63,6 +63,8 @@ class Configuration:
         self.active = set(self.names)  # may still receive and be given something in this view
         self.obligation: dict[str, frozenset[str]] = dict.fromkeys(self.names, frozenset())
         self.sent = 0
+        self._gap = 0  # the first ticket that is never used
+        self._heard = dict.fromkeys(self.names, 0)  # how many were delivered
 
     # -- sending and receiving ---------------------------------------------------------------
     def send(self, message: Message) -> None:
@@ -80,6 +82,7 @@ class Configuration:
     def burn(self) -> None:
         """A ticket is granted to somebody who never uses it: a gap for ever."""
         self.tickets.append(None)
+        self._gap = self._gap or len(self.tickets)
 
     def _holds(self, name: str, ticket: int) -> bool:
         message = self.tickets[ticket - 1]
@@ -95,7 +98,7 @@ class Configuration:
         """Let a member hold all up to `line`, if it can still receive it."""
         if self._line(name) >= line:
             return True
-        if name not in self.active or None in self.tickets[:line]:
+        if name not in self.active or 0 < self._gap <= line:
             return False
         held = self.held[name]
         for message in self.tickets[self.done[name] : line]:
@@ -105,14 +108,22 @@ class Configuration:
 
     def can_all_hold(self, line: int) -> bool:
         """Whether every member holds all up to `line`, or may still receive it."""
-        if None in self.tickets[:line]:
+        if 0 < self._gap <= line:
             return False
         return all(name in self.active or self._line(name) >= line for name in self.names)
 
     # -- delivering in the regular configuration ---------------------------------------------
     def deliverable(self, name: str) -> list[str]:
         """Whose next message this member may be given now."""
+        if self._heard[name] == self.sent:
+            return []
         return [sender for sender in self.names if self._next(name, sender) is not None]
+
+    def first(self, name: str) -> str | None:
+        """Whose next message this member may be given, the first of several; None if nobody's."""
+        if self._heard[name] == self.sent:
+            return None
+        return next((one for one in self.names if self._next(name, one) is not None), None)
 
     def _next(self, name: str, sender: str) -> Message | None:
         place, stream = self.given[name][sender], self.streams[sender]
@@ -142,6 +153,7 @@ class Configuration:
 
     def _given(self, name: str, message: Message) -> None:
         self.given[name][message.sender] = message.place + 1
+        self._heard[name] += 1
         if message.ticket:
             self.done[name] = message.ticket
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from zactor.kernel import limits
 from zactor.kernel.ids import NodeId
@@ -62,11 +62,6 @@ class World:
         self.tell: Tell | None = None
         self.has_founded = False
         self._counter = 0
-        self._do = {
-            name.removeprefix("_do_"): getattr(self, name)
-            for name in dir(self)
-            if name.startswith("_do_")
-        }
 
     # -- looking -----------------------------------------------------------------------------
     def live(self) -> list[Node]:
@@ -77,22 +72,33 @@ class World:
         """Whether it works in a view, and isn't frozen on the way to the next."""
         return node.view is not None and node.name in node.view.active
 
-    def default(self) -> Action | None:
-        """What a world in which nothing goes wrong does next; None if all is at rest."""
+    def default(
+        self, deaf: Collection[str] = (), stuck: Collection[str] = ()
+    ) -> Action | None:
+        """What a world in which nothing goes wrong does next; None if all is at rest.
+
+        Args:
+            deaf: these get nothing.
+            stuck: the disks of these do nothing.
+        """
         for (source, target), queue in self.links.items():
+            if not queue:
+                continue
             node = self.nodes[target.name]
-            if queue and node.replica is not None and node.id == target:
+            if node.replica is not None and node.id == target and node.name not in deaf:
                 return Action("link", target.name, source.name)
         for node in self.nodes.values():
-            if node.view is not None:
-                for sender in node.view.deliverable(node.name):
+            if node.view is not None and node.name not in deaf:
+                sender = node.view.first(node.name)
+                if sender is not None:
                     return Action("give", node.name, sender)
-        for node in self.nodes.values():
-            if node.replica is not None and node.journal.is_awaited:
-                return Action("sync", node.name, count=len(node.journal.waiting))
-        for node in self.nodes.values():
-            if node.replica is not None and node.journal.waiting:
-                return Action("sync", node.name, count=len(node.journal.waiting))
+        disks = [
+            node
+            for node in self.nodes.values()
+            if node.replica is not None and node.journal.waiting and node.name not in stuck
+        ]
+        for node in [*(one for one in disks if one.journal.is_awaited), *disks][:1]:
+            return Action("sync", node.name, count=len(node.journal.waiting))
         return None
 
     def may_found(self, node: Node) -> bool:
@@ -112,7 +118,7 @@ class World:
     # -- doing -------------------------------------------------------------------------------
     def do(self, action: Action) -> bool:
         """Do it; False if it isn't possible here, and nothing has changed."""
-        return bool(self._do[action.kind](action))
+        return bool(getattr(self, f"_do_{action.kind}")(action))
 
     def _running(self, name: str) -> Node | None:
         node = self.nodes.get(name)
@@ -358,8 +364,9 @@ class World:
         assert replica is not None
         self.judge.asks(node.name, id_, is_read=False)
         node.open.add(id_)
-        # An id whose number divides by 7 is refused when it is applied.
-        require = (("absent(x)", "Refused", "no"),) if id_.endswith("7") else ()
+        # One in ten is refused when it is applied.
+        is_vain = id_[0] == "u" and id_[-1] == "7"
+        require = (("absent(x)", "Refused", "no"),) if is_vain else ()
         wanted = Transaction(id_, "me", "why", require, (), (f"did({id_})",))
         self._call(node, ("submit", id_), lambda: replica.submit(wanted, 0.0))
         return True
