@@ -86,7 +86,7 @@ class Adversary:
             (2.5, self._merge),
             (1.0, self._crash),
             (0.7, self._power_cut),
-            (0.6, self._restart_one),
+            (0.8, self._restart_one),
             (1.0, self._stop_time),
             (0.3, self._retire),
             (0.15, self._fail),
@@ -101,7 +101,12 @@ class Adversary:
         for _ in range(self.plan.episodes):
             self._clients()
             self._flow(self._chance.choice((0, 5, 12, 25)))
-            if self._chance.random() < 0.6 and self._await_attempt():
+            has_torn = self._chance.random() < 0.3
+            if has_torn:
+                self._tear()
+            if has_torn and self._chance.random() < 0.35:
+                self._black_out()
+            elif self._chance.random() < 0.6 and self._await_attempt():
                 self._strike()
             else:
                 (move,) = self._chance.choices([move for _, move in self._moves], weights)
@@ -149,12 +154,42 @@ class Adversary:
         self._flow(120, until=lambda node: _spoken(node) >= wanted)
         return any(_spoken(node) >= wanted for node in self.world.live())
 
+    def _tear(self) -> None:
+        """Changes are on their way when the view ends: each part has taken down its own only."""
+        chance = self._chance
+        inside = [
+            node.name
+            for node in self.world.live()
+            if node.replica is not None and node.replica.is_primary
+        ]
+        for name in inside:
+            for _ in range(chance.choice((0, 1, 1, 3))):
+                self._ids += 1
+                self._do(Action("submit", name, f"u{self._ids}"))
+        names = [node.name for node in self.world.live()]
+        for part in self._parts(names):
+            others = tuple(name for name in self.world.names if name not in part)
+            reach = (Reach(ALL, others, 0),) * len(part)
+            self._do(Action("view", names=tuple(sorted(part)), reach=reach))
+
+    def _black_out(self) -> None:
+        """What nobody waited for isn't on disk when the power goes, and all meet again."""
+        self._flow(self._chance.choice((60, 120)))
+        for node in self.world.live():
+            waiting = node.journal.waiting
+            urgent = max((at for at, one in enumerate(waiting, 1) if one[1]), default=0)
+            self._do(Action("crash", node.name, count=urgent))
+            self._do(Action("start", node.name))
+        self._merge()
+
     def _strike(self) -> None:
         """Trouble in the middle of an attempt."""
         chance = self._chance
         self._eagerness = chance.choice((0.0, 0.3, 1.0))
-        for _ in range(chance.choice((0, 0, 1, 2, 4, 8))):
-            self._flow(1)
+        if chance.random() < 0.5:
+            self._favour()
+        else:
+            self._flow(chance.choice((0, 0, 1, 2, 4, 8)))
         if chance.random() < 0.3:
             self._clients()
         if chance.random() < 0.75:
@@ -162,6 +197,21 @@ class Adversary:
         else:
             chance.choice((self._crash, self._power_cut, self._merge, self._half_way))()
         self._eagerness = 0.5
+
+    def _favour(self) -> None:
+        """One is given all there is, and goes on as the primary; the others learn of it late."""
+        names = [node.name for node in self.world.live() if node.view is not None]
+        if not names:
+            return
+        node = self.world.nodes[self._chance.choice(names)]
+        for _ in range(40):
+            sender = node.view.first(node.name) if node.view is not None else None
+            if sender is None or not self._do(Action("give", node.name, sender)):
+                break
+        for _ in range(self._chance.choice((0, 1, 2, 3))):
+            self._ids += 1
+            self._do(Action("submit", node.name, f"u{self._ids}"))
+        self._eagerness = 0.0
 
     def _flow(self, steps: int, *, until: Callable[[Node], bool] | None = None) -> None:
         """Some deliver and write, in any order; some are slow."""
@@ -333,7 +383,9 @@ class Adversary:
         live = self.world.live()
         if not live:
             return
-        node = self._chance.choice(live)
+        node = self._chance.choice([node for node in live if _is_newborn(node)] or live)
+        if _is_newborn(node):
+            self._do(Action("crash", node.name, count=ALL))
         self._crash_one(node)
         self._swap_disk(node)
         self._do(Action(self._chance.choice(("start", "start", "hold")), node.name))
@@ -379,6 +431,12 @@ class Adversary:
         live = self.world.live()
         if live:
             self._do(Action("fail", self._chance.choice(live).name))
+
+
+def _is_newborn(node: Node) -> bool:
+    """Whether it has taken over a history, and agreed to no primary yet."""
+    replica = node.replica
+    return replica is not None and bool(replica.digest) and not replica.founding
 
 
 def _spoken(node: Node) -> float:

@@ -30,6 +30,7 @@ INVARIANTS = (
     "K10 forks are loud",
     "K10 nothing applied is undone",
     "K11 an epoch names one attempt",
+    "P8 histories never mix",
     "nobody breaks",
     "convergence",
     "liveness",
@@ -287,6 +288,10 @@ class Judge:
         before = self.formed.setdefault((founding, new.epoch), new)
         if before is new:
             self._check_majorities(founding, new)
+            others = sorted({known for known, _ in self.formed} - {founding})
+            if others and node.digest != NOTHING:
+                words = f"{name} founds {founding} with the history of {', '.join(others)}"
+                self.complain("P8 histories never mix", words)
         elif before.members != new.members:
             self.complain("K3 one primary", f"epoch {new.epoch} has two primaries")
         self._check_history(node, new.epoch)

@@ -204,9 +204,11 @@ class Coverage:
         if kept.attempts:
             self.hit("P5 open at start")
 
-    def wrote(self, put: tuple[Any, ...]) -> None:
-        """Records are written."""
+    def wrote(self, put: tuple[Any, ...], has_tail: bool) -> None:
+        """Records are written, by who has something that isn't applied, or nothing."""
         for record in put:
+            if type(record).__name__ == "CutTail" and has_tail:
+                self.hit("D6 a tail is cut")
             if type(record).__name__ == "PutApplied" and record.changes:
                 self.counts["D3 applied"] += len(record.changes)
                 if any(change.epoch < record.epoch for change in record.changes):

@@ -443,8 +443,8 @@ class World:
             case effects.Write(number=number, records=put, is_urgent=is_urgent):
                 node.journal.write(number, is_urgent, put)
                 view = str(node.view.view.id) if node.view is not None else ""
+                self.coverage.wrote(put, bool(judge.nodes[name].memory.tail))
                 judge.wrote(name, replica.founding, view, put)
-                self.coverage.wrote(put)
             case effects.Applied(change=change):
                 primary = replica.primary
                 judge.applied(name, change, primary.epoch if primary is not None else 0)
