@@ -387,6 +387,9 @@ class Judge:
             if node.inside and other.is_up and behind:
                 words = f"{asked.id} is acknowledged by {node.name}, {other.name} hasn't applied it"
                 self.complain("K6 seen everywhere", words)
+        # Who is asked again answers from what it knows, and may not know that primary.
+        for (_, epoch), formed in self.formed.items():
+            members = formed.members if epoch == made.epoch else members
         disks = self.had.get(asked.id, set()) & set(members)
         if members and 2 * len(disks) <= len(members):
             self.complain(
