@@ -8,64 +8,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from zactor.kernel import limits
 from zactor.kernel.messages.knowledge import KbAttempted
 from zactor.testing.replica_sim.actions import Action
 from zactor.testing.replica_sim.coverage import attempt_of
 from zactor.testing.replica_sim.order import ALL, Reach
+from zactor.testing.replica_sim.plan import Plan
 from zactor.testing.replica_sim.world import Node, World
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a seed stands for."""
-
-    seed: int
-    names: tuple[str, ...]
-    late: tuple[str, ...]  # come when the cluster is founded
-    gone: tuple[str, ...]  # never return at the end
-    lost_disks: int
-    old_copies: int  # disks that go back: beyond what the protocol promises to bear
-    episodes: int
-    founds_roughly: bool  # the founding itself is disturbed
-    calm: float  # how often all comes to rest between two troubles
-    limits: dict[str, int]
-
-    def __str__(self) -> str:
-        return (
-            f"{', '.join(self.names)}; late: {', '.join(self.late) or 'nobody'}; gone at the end:"
-            f" {', '.join(self.gone) or 'nobody'}; lost disks: {self.lost_disks}; older copies:"
-            f" {self.old_copies}; {self.episodes} episodes; {self.limits}"
-        )
-
-
-def draw_plan(seed: int, old_copies: int = 0) -> Plan:
-    """Choose a run."""
-    chance = random.Random(seed * 37 + 11)
-    count = chance.choice((3, 3, 3, 4, 4, 5, 5, 5, 6, 7))
-    masters = chance.choice((0, 0, 0, 0, 1))
-    names = [f"n{number}" for number in range(1, count + 1 - masters)]
-    names += [f"m{number}" for number in range(1, masters + 1)]
-    late = chance.sample(names, chance.choice((0, 0, 1, 2)) if count > 3 else 0)
-    return Plan(
-        seed=seed,
-        names=tuple(names),
-        late=tuple(late),
-        gone=tuple(chance.sample(names, chance.choice((0, 0, 0, 1, 2)))),
-        lost_disks=chance.choice((0, 0, 0, 1, 1, 2)),
-        old_copies=old_copies,
-        episodes=chance.randint(3, 9),
-        founds_roughly=chance.random() < 0.15,
-        calm=chance.choice((0.1, 0.3, 0.6)),
-        limits={
-            "HISTORY_KEPT": chance.choice((2, 10_000, 10_000)),
-            "KB_PIECE_BYTES": chance.choice((150, 200_000, 200_000)),
-            "KB_QUICK_BYTES": chance.choice((0, 1_000_000, 1_000_000)),
-            "KB_FLIGHT_MAX": chance.choice((1, 256)),
-        },
-    )
 
 
 class Adversary:
@@ -235,10 +185,10 @@ class Adversary:
         if node.replica is None or node.view is None:
             return False
         waiting = len(node.journal.waiting)
-        if waiting and not is_stuck and chance.random() < 0.4:
-            if node.journal.is_awaited or chance.random() < 0.1:
-                count = waiting if chance.random() < 0.7 else chance.randint(1, waiting)
-                return self._do(Action("sync", node.name, count=count))
+        is_due = node.journal.is_awaited or (waiting and chance.random() < 0.1)
+        if is_due and not is_stuck and chance.random() < 0.4:
+            count = waiting if chance.random() < 0.7 else chance.randint(1, waiting)
+            return self._do(Action("sync", node.name, count=count))
         if is_deaf and chance.random() < 0.9:
             return False
         for (source, target), queue in self.world.links.items():
@@ -271,7 +221,8 @@ class Adversary:
 
     def _one_reach(self, names: list[str]) -> Reach:
         chance = self._chance
-        extent, holes, stable = ALL, (), ALL
+        extent, stable = ALL, ALL
+        holes: tuple[str, ...] = ()
         dice = chance.random()
         if dice < 0.2:
             extent = 0
@@ -440,7 +391,7 @@ def _is_newborn(node: Node) -> bool:
 
 
 def _spoken(node: Node) -> float:
-    """Of the attempt under way at a node: which part of its voices has sent KbAttempted; else -1."""
+    """Which part of the voices of a node's attempt has spoken; -1: none is under way."""
     if node.replica is None or node.view is None:
         return -1.0
     attempt = attempt_of(node.replica)

@@ -148,9 +148,7 @@ class Coverage:
         )
 
     # -- what is told ------------------------------------------------------------------------
-    def viewed(
-        self, before: _Look, replica: Replica, members: tuple[str, ...], held: bool
-    ) -> None:
+    def viewed(self, before: _Look, replica: Replica, members: tuple[str, ...], held: bool) -> None:
         """A view was installed."""
         if held:
             self.hit("P10 silent")
@@ -296,9 +294,7 @@ class Coverage:
         elif sum(one == best for one in worth.values()) > 1:
             self.hit("P3 by name")
 
-    def _attempted(
-        self, before: _Look, replica: Replica, sender: str, said: KbAttempt
-    ) -> None:
+    def _attempted(self, before: _Look, replica: Replica, sender: str, said: KbAttempt) -> None:
         formation = before.formation
         if before.phase is Phase.WAITING and formation.phase is Phase.FORMING:
             self.hit("WAITING: attempt, FORMING")

@@ -10,7 +10,7 @@ are one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from zactor.testing.replica_sim.coverage import Coverage
 from zactor.testing.replica_sim.healing import heal, rest
 from zactor.testing.replica_sim.order import ALL, Reach
 from zactor.testing.replica_sim.snapshots import Snapshot
-from zactor.testing.replica_sim.world import World
+from zactor.testing.replica_sim.world import Tell, World
 from zactor.testing.seeds import Found
 
 NAMES = ("n1", "n2", "n3")
@@ -30,8 +30,8 @@ _REACHES = (Reach(), Reach(ALL, (), 0), Reach(0, (), 0))
 Script = tuple[Action, ...]
 
 
-def _all(kind: str, *names: str, **more: int) -> Script:
-    return tuple(Action(kind, name, **more) for name in names)
+def _all(kind: str, *names: str, count: int = 0) -> Script:
+    return tuple(Action(kind, name, count=count) for name in names)
 
 
 def _view(*names: str, reach: tuple[Reach, ...] = ()) -> Action:
@@ -140,7 +140,14 @@ class _Place(NamedTuple):
 class Explorer:
     """A search through one script, to one bound."""
 
-    def __init__(self, name: str, bound: int, *, runs_max: int, progress: Callable[[str], None]):
+    def __init__(
+        self,
+        name: str,
+        bound: int,
+        *,
+        runs_max: int = 1 << 30,
+        progress: Callable[[str], None] = lambda words: None,
+    ) -> None:
         """Args: `progress` is told now and then how far it is."""
         self.explored = Explored(name, bound)
         self.coverage = Coverage()
@@ -189,7 +196,7 @@ class Explorer:
 
     def _step(self, place: _Place) -> tuple[_Place, bool]:
         world = place.world
-        action = _default(world, place.deaf, place.stuck)
+        action = world.default(place.deaf, place.stuck)
         if action is None:
             if not (place.deaf or place.stuck):
                 return place, False
@@ -228,20 +235,13 @@ class Explorer:
         self.explored.runs += 1
         if self.explored.runs % 500 == 0:
             self._progress(str(self.explored))
-        for name in NAMES:
-            world.do(Action("tick", name, count=limits.KB_REFUSE_MS + 1))
-        heal(world)
+        finish(world)
         self.coverage.run_ends()
         for invariant, lines in world.judge.found.items():
             if invariant not in self.explored.found:
                 self.explored.found[invariant] = _listed(place.moves)
                 self.explored.words[invariant] = lines[0]
                 self._progress(f"{invariant}: {lines[0]}")
-
-
-def _default(world: World, deaf: frozenset[str], stuck: frozenset[str]) -> Action | None:
-    action = world.default(deaf, stuck)
-    return action
 
 
 def _listed(moves: tuple[object, ...]) -> list[Action]:
@@ -255,10 +255,21 @@ def _listed(moves: tuple[object, ...]) -> list[Action]:
     return found[::-1]
 
 
-def replay_found(actions: list[Action]) -> Found:
-    """Play such a run again."""
-    world = prepare(tuple(actions))
+def retell(actions: Sequence[Action], tell: Tell | None = None) -> Found:
+    """Play such a run again, to its end; `tell` is told what happens."""
+    world = World(NAMES)
+    world.tell = tell
+    for action in actions:
+        if action is REST or action == REST:
+            rest(world)
+        elif world.do(action) and tell is not None and action.kind not in ("give", "link"):
+            tell(f"- {action}")
+    finish(world)
+    return world.judge.found
+
+
+def finish(world: World) -> None:
+    """Nothing moves any more: let all wait too long, then heal."""
     for name in NAMES:
         world.do(Action("tick", name, count=limits.KB_REFUSE_MS + 1))
     heal(world)
-    return world.judge.found

@@ -1,10 +1,11 @@
-"""The end of a run: whoever can return does, nothing is lost any more, and changes must be taken."""
+"""The end of a run: whoever can return does, nothing more is lost, and changes must be taken."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
 from zactor.kernel.messages.knowledge import Primary
+from zactor.kernel.replication.records import PutAttempt
 from zactor.testing.replica_sim.actions import Action
 from zactor.testing.replica_sim.order import ALL
 from zactor.testing.replica_sim.world import World
@@ -75,17 +76,15 @@ def _can_work(world: World, names: Collection[str]) -> bool:
     attempts: set[Primary] = set()
     voters: set[str] = set()
     for name in names:
-        node = world.nodes[name]
-        journal = node.journal
+        journal = world.nodes[name].journal
         kept = journal.load()
-        pending = [type(one).__name__ for _, _, put in journal.waiting for one in put]
+        waiting = [one for _, _, put in journal.waiting for one in put]
+        recorded = [one.primary for one in waiting if isinstance(one, PutAttempt)]
         if kept.formed is not None:
             formed.append(kept.formed)
-        if kept.formed is not None or kept.attempts or "PutAttempt" in pending:
+        if kept.formed is not None or kept.attempts or recorded:
             voters.add(name)
-        attempts |= set(kept.attempts)
-        for _, _, put in journal.waiting:
-            attempts |= {one.primary for one in put if type(one).__name__ == "PutAttempt"}
+        attempts |= {*kept.attempts, *recorded}
     if len({one.founding for one in (*formed, *attempts)}) > 1:
         return False
     last = max(formed, default=None)

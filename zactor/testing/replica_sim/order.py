@@ -18,7 +18,7 @@ ALL = 1 << 30
 
 
 class Message:
-    """One message of a view. `ticket` counts from 1; 0: FIFO, behind what its sender sent before."""
+    """One message of a view. `ticket` counts from 1; 0: FIFO, behind what its sender sent."""
 
     __slots__ = ("at", "body", "key", "place", "sender", "service", "ticket")
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from zactor.kernel import limits as kernel_limits
 from zactor.testing.replica_sim.actions import Action
-from zactor.testing.replica_sim.adversary import Adversary, Plan, draw_plan
+from zactor.testing.replica_sim.adversary import Adversary
 from zactor.testing.replica_sim.coverage import Coverage
 from zactor.testing.replica_sim.healing import heal
+from zactor.testing.replica_sim.plan import Plan, draw_plan
 from zactor.testing.replica_sim.world import Tell, World
 from zactor.testing.seeds import Found
 

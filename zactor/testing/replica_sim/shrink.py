@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from zactor.testing.replica_sim.actions import Action
-from zactor.testing.replica_sim.adversary import Plan
 from zactor.testing.replica_sim.order import Reach
+from zactor.testing.replica_sim.plan import Plan
 from zactor.testing.replica_sim.run import replay
 
 TRIES_MAX = 3_000
@@ -59,7 +59,5 @@ def _simpler_forms(action: Action) -> list[Action]:
             action._replace(reach=(*action.reach[:n], Reach(), *action.reach[n + 1 :]))
             for n in range(len(action.reach))
         ]
-        forms += [
-            action._replace(reach=tuple(one._replace(holes=()) for one in action.reach))
-        ]
+        forms += [action._replace(reach=tuple(one._replace(holes=()) for one in action.reach))]
     return forms

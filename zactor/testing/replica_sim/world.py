@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 from zactor.kernel import limits
 from zactor.kernel.ids import NodeId
@@ -16,7 +17,7 @@ from zactor.testing.replica_sim.actions import Action
 from zactor.testing.replica_sim.checkers import Formed, Judge
 from zactor.testing.replica_sim.coverage import Coverage
 from zactor.testing.replica_sim.journal import Journal
-from zactor.testing.replica_sim.order import Configuration, Message, Reach
+from zactor.testing.replica_sim.order import Configuration, Flushed, Message, Reach
 
 Tell = Callable[[str], None]
 
@@ -72,9 +73,7 @@ class World:
         """Whether it works in a view, and isn't frozen on the way to the next."""
         return node.view is not None and node.name in node.view.active
 
-    def default(
-        self, deaf: Collection[str] = (), stuck: Collection[str] = ()
-    ) -> Action | None:
+    def default(self, deaf: Collection[str] = (), stuck: Collection[str] = ()) -> Action | None:
         """What a world in which nothing goes wrong does next; None if all is at rest.
 
         Args:
@@ -159,7 +158,7 @@ class World:
                 assert replica is not None
                 self.coverage.linked(replica, message)
                 about = ("link", sender, type(message).__name__, message.piece, message.view)
-                self._call(node, about, lambda: replica.on_link(sender, message))
+                self._call(node, about, partial(replica.on_link, sender, message))
                 return True
         return False
 
@@ -236,13 +235,12 @@ class World:
             replica = node.replica
             if replica is not None:
                 before = self.coverage.look(replica)
-                call = replica.on_view
-                self._call(node, ("view", new.view), lambda call=call: call(new.view, ()))
+                self._call(node, ("view", new.view), partial(replica.on_view, new.view, ()))
                 self.coverage.viewed(before, replica, new.names, node.is_held)
         return True
 
-    def _leave(self, node: Node, view: Configuration, rest: tuple, cohort: Sequence[str]) -> None:
-        for message in rest[0]:
+    def _leave(self, node: Node, view: Configuration, rest: Flushed, cohort: Sequence[str]) -> None:
+        for message in rest.regular:
             self._give(node, message, False)
         replica = node.replica
         if replica is None:
@@ -250,7 +248,7 @@ class World:
         members = [one for one in view.view.members if one.name in cohort]
         about = ("signal", tuple(members))
         self._call(node, about, lambda: replica.on_transitional(view.view.id, members))
-        for message in rest[1]:
+        for message in rest.transitional:
             self._give(node, message, True)
 
     def _do_crash(self, action: Action) -> bool:
@@ -488,9 +486,7 @@ class World:
         primary = replica.primary
         assert primary is not None
         self.has_founded = True
-        new = Formed(
-            effect.epoch, effect.members, primary.decider, effect.voices, str(effect.view)
-        )
+        new = Formed(effect.epoch, effect.members, primary.decider, effect.voices, str(effect.view))
         self._say(node, f"is in primary {effect.epoch}: {', '.join(effect.members)}")
         self.judge.became_primary(node.name, primary.founding, new)
 
