@@ -258,7 +258,7 @@ def _listed(moves: tuple[object, ...]) -> list[Action]:
 def retell(actions: Sequence[Action], tell: Tell | None = None) -> Found:
     """Play such a run again, to its end; `tell` is told what happens."""
     world = World(NAMES)
-    world.tell = tell
+    world.tell = world.judge.tell = tell
     for action in actions:
         if action is REST or action == REST:
             rest(world)

@@ -59,7 +59,7 @@ def replay(plan: Plan, actions: Sequence[Action], tell: Tell | None = None) -> F
     """Play these moves instead, then the end; `tell` is told what happens."""
     with with_limits(plan):
         world = World(plan.names)
-        world.tell = tell
+        world.tell = world.judge.tell = tell
         for action in actions:
             if world.do(action) and tell is not None and action.kind not in ("give", "link"):
                 tell(f"- {action}")
