@@ -61,6 +61,7 @@ def test_the_moves_of_a_run_played_again_are_that_run() -> None:
         assert replay(played.plan, played.actions) == played.found
 
 
+@pytest.mark.slow
 def test_a_failing_run_is_made_short_and_still_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     kb_mutants.MUTANTS["anybody decides"].patch(monkeypatch)
     played = play_seed(2)

@@ -35,10 +35,12 @@ def _replay(seed: int) -> Found:
     click.echo(f"seed {seed}: {played.plan}")
     actions = list(played.actions)
     if played.found:
-        invariant = min(played.found)
+        invariant = next(iter(played.found))  # what broke first
         actions = shrink(played.plan, actions, invariant)
         click.echo(f"{invariant}: {len(played.actions)} moves, made short to {len(actions)}:")
-    replay(played.plan, actions, click.echo)
+        replay(played.plan, actions, click.echo, until=invariant)
+    else:
+        replay(played.plan, actions, click.echo)
     return played.found
 
 

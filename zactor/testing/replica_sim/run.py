@@ -55,14 +55,24 @@ def play_seed(seed: int, coverage: Coverage | None = None) -> Played:
     return play(draw_plan(seed), coverage)
 
 
-def replay(plan: Plan, actions: Sequence[Action], tell: Tell | None = None) -> Found:
-    """Play these moves instead, then the end; `tell` is told what happens."""
+def replay(
+    plan: Plan, actions: Sequence[Action], tell: Tell | None = None, until: str = ""
+) -> Found:
+    """Play these moves instead, then the end.
+
+    Args:
+        tell: is told what happens.
+        until: an invariant: when it is broken, nothing more is played.
+    """
     with with_limits(plan):
         world = World(plan.names)
         world.tell = world.judge.tell = tell
         for action in actions:
-            if world.do(action) and tell is not None and action.kind not in ("give", "link"):
+            if tell is not None and action.kind not in ("give", "link"):
                 tell(f"- {action}")
+            world.do(action)
+            if until in world.judge.found:
+                return world.judge.found
         if tell is not None:
             tell("- all who can return meet in one view")
         heal(world, plan.gone)

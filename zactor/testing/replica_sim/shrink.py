@@ -19,7 +19,7 @@ def shrink(plan: Plan, actions: Sequence[Action], invariant: str) -> list[Action
     def fails(some: Sequence[Action]) -> bool:
         nonlocal tries
         tries += 1
-        return tries <= TRIES_MAX and invariant in replay(plan, some)
+        return tries <= TRIES_MAX and invariant in replay(plan, some, until=invariant)
 
     return _simpler(_shorter(list(actions), fails), fails)
 
