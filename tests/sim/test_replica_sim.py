@@ -64,7 +64,7 @@ def test_the_moves_of_a_run_played_again_are_that_run() -> None:
 @pytest.mark.slow
 def test_a_failing_run_is_made_short_and_still_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     kb_mutants.MUTANTS["anybody decides"].patch(monkeypatch)
-    played = play_seed(2)
+    played = play_seed(7)
     invariant = "K3 one primary"
     assert invariant in played.found
     short = shrink(played.plan, played.actions, invariant)
@@ -113,8 +113,8 @@ def test_a_promise_that_the_adversary_broke_is_told_as_a_short_story(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kb_mutants.MUTANTS["anybody decides"].patch(monkeypatch)
-    done = CliRunner().invoke(replica_sim.main, ["--seed", "2"])
+    done = CliRunner().invoke(replica_sim.main, ["--seed", "6"])
     assert done.exit_code == 1
     assert "made short to" in done.output
     assert "!!! K3 one primary: " in done.output
-    assert "replay: python -m zactor.testing.replica_sim --seed 2" in done.output
+    assert "replay: python -m zactor.testing.replica_sim --seed 6" in done.output

@@ -25,13 +25,8 @@ from zactor.testing.seeds import Found, run_command
 _MODULE = "zactor.testing.replica_sim"
 
 
-def check(seed: int, coverage: Coverage | None = None) -> Found:
-    """Play a run and return which invariants it broke."""
-    return play_seed(seed, coverage).found
-
-
-def _replay(seed: int) -> Found:
-    played = play_seed(seed)
+def _replay(seed: int, old_copies: int) -> Found:
+    played = play_seed(seed, old_copies=old_copies)
     click.echo(f"seed {seed}: {played.plan}")
     actions = list(played.actions)
     if played.found:
@@ -75,7 +70,15 @@ def _explore(script: str, bound: int) -> None:
     show_default=True,
     help="How often the adversary may interfere in one of them.",
 )
-def main(seed: int | None, seeds: str | None, explore: str | None, bound: int) -> None:
+@click.option(
+    "--old-copies",
+    type=click.IntRange(0, 9),
+    default=0,
+    help="So many disks go back to an older copy: more than the protocol promises to bear.",
+)
+def main(
+    seed: int | None, seeds: str | None, explore: str | None, bound: int, old_copies: int
+) -> None:
     """Play the knowledge base's replicas over an order that obeys its promises and no more."""
     if explore is not None:
         if seed is not None or seeds is not None:
@@ -84,7 +87,11 @@ def main(seed: int | None, seeds: str | None, explore: str | None, bound: int) -
     coverage = Coverage()
     try:
         run_command(
-            _MODULE, seed, seeds, check=lambda number: check(number, coverage), replay=_replay
+            _MODULE,
+            seed,
+            seeds,
+            check=lambda number: play_seed(number, coverage, old_copies).found,
+            replay=lambda number: _replay(number, old_copies),
         )
     finally:
         if seeds is not None and coverage.counts:

@@ -38,7 +38,7 @@ class Adversary:
             (0.7, self._power_cut),
             (0.8, self._restart_one),
             (1.0, self._stop_time),
-            (0.3, self._retire),
+            (0.6, self._retire),
             (0.15, self._fail),
             (0.2, self._half_way),
             (0.2, self._burn),
@@ -51,6 +51,8 @@ class Adversary:
         for _ in range(self.plan.episodes):
             self._clients()
             self._flow(self._chance.choice((0, 5, 12, 25)))
+            if any(_is_newborn(node) for node in self.world.live()) and self._chance.random() < 0.4:
+                self._restart_one()
             has_torn = self._chance.random() < 0.3
             if has_torn:
                 self._tear()
@@ -376,7 +378,8 @@ class Adversary:
         live = self.world.live()
         if live:
             self._do(Action("retire", self._chance.choice(live).name))
-            self._flow(30)
+            if self._await_attempt():
+                self._strike()
 
     def _fail(self) -> None:
         live = self.world.live()

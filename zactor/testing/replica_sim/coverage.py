@@ -347,8 +347,8 @@ class Coverage:
         primary = replica.primary
         if primary is None:
             return
-        decided = stay._quorum.decided(primary)
-        if stay.formation.attempt is not None and decided > stay._sure_line:
+        is_reshaping = stay.formation.attempt is not None
+        if is_reshaping and stay._quorum.decided(primary) > stay._sure_line:
             self.hit("D2 held back by an attempt")
         if state.log.number > 0 and state.writes.durable < state.log.number:
             self.hit("D2 a majority decides")

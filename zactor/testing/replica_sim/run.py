@@ -50,9 +50,9 @@ def play(plan: Plan, coverage: Coverage | None = None) -> Played:
         return Played(plan, tuple(adversary.actions), world.judge.found, world)
 
 
-def play_seed(seed: int, coverage: Coverage | None = None) -> Played:
-    """The run that `seed` stands for."""
-    return play(draw_plan(seed), coverage)
+def play_seed(seed: int, coverage: Coverage | None = None, old_copies: int = 0) -> Played:
+    """The run that `seed` stands for; so many disks may go back to an older copy."""
+    return play(draw_plan(seed, old_copies), coverage)
 
 
 def replay(

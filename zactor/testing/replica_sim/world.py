@@ -103,16 +103,17 @@ class World:
     def may_found(self, node: Node) -> bool:
         """Whether the shell would: this node has met all it can find, and none knows a cluster.
 
-        Who is cut off from most of the others might find another cluster founded; who has the
-        history of one must never found, however alone it is.
+        Who is cut off from most of the others, or is one of several that lost their disks, might
+        found where a cluster was: that is the operator's to know. Who has the history of one must
+        never found, however alone it is.
         """
         if node.replica is None or node.is_held or not node.replica.may_be_founded:
             return False
         if node.replica.digest:
             return True
         members = [self.nodes[name] for name in node.view.names] if node.view is not None else []
-        is_most = 2 * len(members) > len(self.names)
-        return is_most and not any(one.has_lost_disk for one in members)
+        lost = sum(one.has_lost_disk for one in self.nodes.values())
+        return 2 * len(members) > len(self.names) and lost < 2
 
     # -- doing -------------------------------------------------------------------------------
     def do(self, action: Action) -> bool:
