@@ -25,6 +25,16 @@ class Journal:
         """Whether somebody waits for what isn't synced."""
         return any(is_urgent for _, is_urgent, _ in self.waiting)
 
+    @property
+    def has_agreed(self) -> bool:
+        """Whether it has ever heard of an attempt to make a primary."""
+        waiting = [put for _, _, put in self.waiting]
+        return any(
+            isinstance(record, records.PutAttempt | records.PutPrimary)
+            for put in (*self.synced, *waiting)
+            for record in put
+        )
+
     def sync(self, count: int) -> int:
         """The first `count` that wait are on disk; return the number of the last of them."""
         done, self.waiting = self.waiting[:count], self.waiting[count:]

@@ -101,19 +101,20 @@ class World:
         return None
 
     def may_found(self, node: Node) -> bool:
-        """Whether the shell would: this node has met all it can find, and none knows a cluster.
+        """Whether the shell would, which knows that there is no other cluster.
 
-        Who is cut off from most of the others, or is one of several that lost their disks, might
-        found where a cluster was: that is the operator's to know. Who has the history of one must
-        never found, however alone it is.
+        So nobody it can't see has ever agreed to an attempt; or somebody whom it sees has, and the
+        replicas must know what became of it. Who has a history must never found, however alone.
         """
         if node.replica is None or node.is_held or not node.replica.may_be_founded:
             return False
         if node.replica.digest:
             return True
-        members = [self.nodes[name] for name in node.view.names] if node.view is not None else []
-        lost = sum(one.has_lost_disk for one in self.nodes.values())
-        return 2 * len(members) > len(self.names) and lost < 2
+        names = node.view.names if node.view is not None else ()
+        if 2 * len(names) <= len(self.names):
+            return False
+        agreed = {one.name for one in self.nodes.values() if one.journal.has_agreed}
+        return not agreed or bool(agreed & {*names})
 
     # -- doing -------------------------------------------------------------------------------
     def do(self, action: Action) -> bool:
