@@ -46,6 +46,7 @@ test-all: $(VENV)/.test
 soak: $(VENV)/.test
 	$(BIN)/python -m zactor.testing.group_sim --seeds 1..2000
 	$(BIN)/python -m zactor.testing.kb_sim --seeds 0..499
+	$(BIN)/python -m zactor.testing.replica_sim --seeds 0..9999
 	$(BIN)/python -m pytest -m soak $(ARGS)
 
 lint: $(VENV)/.lint stage

@@ -18,7 +18,8 @@ from zactor.testing.replica_sim.healing import heal
 from zactor.testing.replica_sim.order import ALL, Configuration, Message, Reach
 from zactor.testing.replica_sim.plan import draw_plan
 from zactor.testing.replica_sim.run import with_limits
-from zactor.testing.replica_sim.world import Node, World
+from zactor.testing.replica_sim.shell import Node
+from zactor.testing.replica_sim.world import World
 
 
 def _room(*names: str) -> Configuration:

@@ -10,12 +10,12 @@ import random
 from collections.abc import Callable
 
 from zactor.kernel import limits
-from zactor.kernel.messages.knowledge import KbAttempted
 from zactor.testing.replica_sim.actions import Action
-from zactor.testing.replica_sim.coverage import attempt_of
 from zactor.testing.replica_sim.order import ALL, Reach
 from zactor.testing.replica_sim.plan import Plan
-from zactor.testing.replica_sim.world import Node, World
+from zactor.testing.replica_sim.shell import Node
+from zactor.testing.replica_sim.temptations import is_newborn, spoken
+from zactor.testing.replica_sim.world import World
 
 
 class Adversary:
@@ -51,7 +51,7 @@ class Adversary:
         for _ in range(self.plan.episodes):
             self._clients()
             self._flow(self._chance.choice((0, 5, 12, 25)))
-            if any(_is_newborn(node) for node in self.world.live()) and self._chance.random() < 0.4:
+            if any(is_newborn(node) for node in self.world.live()) and self._chance.random() < 0.4:
                 self._restart_one()
             has_torn = self._chance.random() < 0.3
             if has_torn:
@@ -103,8 +103,8 @@ class Adversary:
     def _await_attempt(self) -> bool:
         """Go on until somebody has an attempt under way, and some or all have spoken for it."""
         wanted = self._chance.choice((0.0, 0.5, 0.9, 1.0, 1.0, 1.0))
-        self._flow(120, until=lambda node: _spoken(node) >= wanted)
-        return any(_spoken(node) >= wanted for node in self.world.live())
+        self._flow(120, until=lambda node: spoken(node) >= wanted)
+        return any(spoken(node) >= wanted for node in self.world.live())
 
     def _tear(self) -> None:
         """Changes are on their way when the view ends: each part has taken down its own only."""
@@ -336,8 +336,8 @@ class Adversary:
         live = self.world.live()
         if not live:
             return
-        node = self._chance.choice([node for node in live if _is_newborn(node)] or live)
-        if _is_newborn(node):
+        node = self._chance.choice([node for node in live if is_newborn(node)] or live)
+        if is_newborn(node):
             self._do(Action("crash", node.name, count=ALL))
         self._crash_one(node)
         self._swap_disk(node)
@@ -385,25 +385,3 @@ class Adversary:
         live = self.world.live()
         if live:
             self._do(Action("fail", self._chance.choice(live).name))
-
-
-def _is_newborn(node: Node) -> bool:
-    """Whether it has taken over a history, and agreed to no primary yet."""
-    replica = node.replica
-    return replica is not None and bool(replica.digest) and not replica.founding
-
-
-def _spoken(node: Node) -> float:
-    """Which part of the voices of a node's attempt has spoken; -1: none is under way."""
-    if node.replica is None or node.view is None:
-        return -1.0
-    attempt = attempt_of(node.replica)
-    if attempt is None:
-        return -1.0
-    epoch = attempt.primary.epoch
-    said = {
-        one.sender
-        for one in node.view.tickets
-        if one is not None and isinstance(one.body, KbAttempted) and one.body.epoch == epoch
-    }
-    return len(said & set(attempt.voices)) / len(attempt.voices)

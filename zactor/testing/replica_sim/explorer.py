@@ -19,8 +19,9 @@ from zactor.testing.replica_sim.actions import Action
 from zactor.testing.replica_sim.coverage import Coverage
 from zactor.testing.replica_sim.healing import heal, rest
 from zactor.testing.replica_sim.order import ALL, Reach
+from zactor.testing.replica_sim.shell import Tell
 from zactor.testing.replica_sim.snapshots import Snapshot
-from zactor.testing.replica_sim.world import Tell, World
+from zactor.testing.replica_sim.world import World
 from zactor.testing.seeds import Found
 
 NAMES = ("n1", "n2", "n3")

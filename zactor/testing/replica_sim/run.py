@@ -12,7 +12,8 @@ from zactor.testing.replica_sim.adversary import Adversary
 from zactor.testing.replica_sim.coverage import Coverage
 from zactor.testing.replica_sim.healing import heal
 from zactor.testing.replica_sim.plan import Plan, draw_plan
-from zactor.testing.replica_sim.world import Tell, World
+from zactor.testing.replica_sim.shell import Tell
+from zactor.testing.replica_sim.world import World
 from zactor.testing.seeds import Found
 
 
