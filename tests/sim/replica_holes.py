@@ -1,4 +1,4 @@
-"""Runs in which today's replica breaks a promise: for each known hole, the seed that found it."""
+"""Runs in which today's replica breaks a promise: for each known hole, that seed that found it."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, NamedTuple
 
+from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.knowledge import (
     KbAttempt,
     KbAttempted,
@@ -225,7 +226,7 @@ class Coverage:
         else:
             self.hit("D4 told outside the primary")
 
-    def traced(self, effect: effects.Trace) -> None:
+    def traced(self, effect: Trace) -> None:
         """A replica had something for the log."""
         if effect.event == "histories_differ":
             self.hit("D9 histories differ")
@@ -348,7 +349,7 @@ class Coverage:
         if primary is None:
             return
         is_reshaping = stay.formation.attempt is not None
-        if is_reshaping and stay._quorum.decided(primary) > stay._sure_line:
+        if is_reshaping and stay._disk_quorum.decided(primary) > stay._sure_line:
             self.hit("D2 held back by an attempt")
         if state.log.number > 0 and state.writes.durable < state.log.number:
             self.hit("D2 a majority decides")

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from zactor.kernel.ids import NodeId
+from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.knowledge import KbLinked, KbOrdered
 from zactor.kernel.messages.service import Service
 from zactor.kernel.replication import effects
@@ -147,7 +148,7 @@ class Shell:
                 self._say(node, f"stops: {effect.why}")
                 node.journal.crash(0)
                 self._end(node)
-            case effects.Trace():
+            case Trace():
                 self.coverage.traced(effect)
 
     def _decided(self, node: Node, replica: Replica, effect: effects.Decided) -> None:
