@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from zactor.kernel.messages.knowledge import Entry, KbAttempt, KbPiece, KbStanding, Primary
+from zactor.kernel.messages.knowledge import (
+    Change,
+    Entry,
+    KbAttempt,
+    KbPiece,
+    KbStanding,
+    Primary,
+)
 from zactor.kernel.messages.views import ViewId
 from zactor.kernel.replication import records
 from zactor.kernel.replication.effects import Applied, Effect, Replaced, Write
@@ -95,6 +102,20 @@ class DurableState:
             put = records.PutApplied(changes, log.number, log.chain, log.epoch)
             self._write(put, is_urgent=False)
         return outcomes
+
+    def follow(self, changes: Sequence[Change], founding: str) -> None:
+        """Apply what another of the cluster `founding` has applied next.
+
+        Raises:
+            RemoteProtocolError: it doesn't follow what is here.
+        """
+        log = self.log
+        for change in changes:
+            log.follow(change)
+            self._out.append(Applied(change=change))
+        self._founding = founding
+        put = records.PutApplied(tuple(changes), log.number, log.chain, log.epoch)
+        self._write(records.PutFounding(founding), put, is_urgent=False)
 
     def take_over(
         self,

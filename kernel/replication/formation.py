@@ -10,18 +10,19 @@ from zactor.kernel.messages.knowledge import KbAttempt, KbStanding, Primary, Tra
 from zactor.kernel.messages.views import View
 from zactor.kernel.replication.log import Log
 from zactor.kernel.replication.state_transfer import is_near
-from zactor.kernel.replication.voting import Standings, Verdict, judge, make_primary, settled
+from zactor.kernel.replication.voting import (
+    Standings,
+    Verdict,
+    decides,
+    judge,
+    make_primary,
+    settled,
+)
 
 
 def first_attempt(verdict: Verdict, standings: Standings, log: Log, founding: str) -> KbAttempt:
     """Return what is proposed by the proposer of a view, or by who founds a cluster."""
-    members: Collection[str] = verdict.camp
-    if verdict.voters:
-        members = [
-            name
-            for name in verdict.camp
-            if is_near(log, standings[name], is_voter=name in verdict.voters)
-        ]
+    members = _near(verdict, standings, log) if verdict.voters else verdict.camp
     return KbAttempt(
         primary=make_primary(verdict.epoch, standings, members, founding),
         voices=tuple(sorted({*members, *verdict.voters})),
@@ -29,6 +30,24 @@ def first_attempt(verdict: Verdict, standings: Standings, log: Log, founding: st
         chain=log.end_chain,
         log_epoch=log.epoch,
     )
+
+
+def _near(verdict: Verdict, standings: Standings, log: Log) -> Collection[str]:
+    """Return who is there as soon as it has little more of the history.
+
+    Whoever lacks more is brought up while those work who can do so without it; where they can't,
+    all who have a vote are waited for, as far as what they lack is kept.
+    """
+    near = [name for name in verdict.camp if is_near(log, standings[name], is_voter=False)]
+    formed = [standings[name].formed for name in verdict.voters]
+    last = max((primary for primary in formed if primary is not None), default=None)
+    if last is not None and decides(last, {*near} & {*verdict.voters}):
+        return near
+    return [
+        name
+        for name in verdict.camp
+        if is_near(log, standings[name], is_voter=name in verdict.voters)
+    ]
 
 
 def next_attempt(

@@ -258,6 +258,7 @@ class Log:
             raise RemoteProtocolError(str(error)) from error
         self.history.append(change)
         self.number, self.chain = change.number, change.chain
+        self.epoch = max(self.epoch, change.epoch)
 
     def stand(self, number: int, chain: bytes, epoch: int) -> None:
         """What was applied reaches to `number` of the log: the rest up to there was refused."""

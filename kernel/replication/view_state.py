@@ -128,6 +128,7 @@ class ViewState:
 
     def leave(self, now_ms: int) -> None:
         """The view is over, and with it what was under way in it."""
+        self._keep_what_came()
         if self._is_member(self.formation.primary):
             self._open.lost(now_ms)
             self._out.append(LostPrimary(reason=f"the view of {self.me} has changed"))
@@ -394,6 +395,15 @@ class ViewState:
                 self._take_over(whole)
         except RemoteProtocolError as error:
             self.stop(f"what {sender.name} sent is no history: {error}")
+
+    def _keep_what_came(self) -> None:
+        """What others have applied stays so, and needn't come again in the next view."""
+        changes, log = self._transfer.came(), self._state.log
+        if changes and not (log.tail or self.is_broken):  # a tail is replaced as a whole
+            try:
+                self._state.follow(changes, self.formation.founding)
+            except RemoteProtocolError as error:
+                self.stop(f"what {self.formation.proposer} sent is no history: {error}")
 
     def _take_over(self, whole: Whole) -> None:
         """All is here: be what the proposer was, and what has been ordered since."""

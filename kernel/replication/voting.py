@@ -58,27 +58,39 @@ def founding_of(standing: KbStanding) -> str:
 
 
 def settled(standings: Standings) -> dict[str, KbStanding]:
-    """Return `standings` without attempts to found a cluster that certainly failed.
+    """Return `standings` without attempts that certainly failed.
 
-    An attempt with no primary before it can't have been formed if a member that is here never
-    recorded it: it needed every voice. Who recorded it, and nothing since, is free again.
+    Every member of a primary that was formed had recorded it, and forgets it only for a later one:
+    so an attempt is dead if a member with its memory is here, knows of no later primary, and lacks
+    it. To found a cluster every member is needed: there one without memory is a witness too.
     """
+    gone_back = went_back(standings)
     found = dict(standings)
-    for name, standing in standings.items():
-        if standing.formed is None and standing.number == 0 and standing.attempts:
-            kept = tuple(one for one in standing.attempts if _is_open(one, standings))
-            found[name] = msgspec.structs.replace(standing, attempts=kept)
+    for holder, standing in standings.items():
+        is_first = standing.formed is None and standing.number == 0
+        kept = tuple(
+            attempt
+            for attempt in standing.attempts
+            if not any(
+                _denies(attempt, standings[name], is_first=is_first)
+                for name in attempt.members
+                if name in standings and name not in gone_back
+            )
+        )
+        if kept != standing.attempts:
+            found[holder] = msgspec.structs.replace(standing, attempts=kept)
     return found
 
 
-def _is_open(attempt: Primary, standings: Standings) -> bool:
-    for name in attempt.members:
-        standing = standings.get(name)
-        if standing is None or attempt in standing.attempts:
-            continue
-        if standing.formed is None or standing.formed.founding != attempt.founding:
-            return False
-    return True
+def _denies(attempt: Primary, standing: KbStanding, *, is_first: bool) -> bool:
+    """Whether a member that stands so proves that `attempt`, a cluster's first or not, failed."""
+    if attempt in standing.attempts:
+        return False
+    if founding_of(standing) != attempt.founding:
+        return is_first and (standing.formed is not None or not standing.founding)
+    if standing.formed is None:
+        return has_memory(standing) or (is_first and not standing.founding)
+    return standing.formed.epoch < attempt.epoch
 
 
 def camps_of(standings: Standings) -> dict[str, str]:
@@ -153,7 +165,12 @@ def went_back(standings: Standings) -> frozenset[str]:
     return frozenset(
         name
         for name, standing in standings.items()
-        if any(name in primary.members and standing.used < primary.epoch for primary in formed)
+        if any(
+            name in primary.members
+            and standing.used < primary.epoch
+            and founding_of(standing) in ("", primary.founding)
+            for primary in formed
+        )
     )
 
 

@@ -8,13 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 import test_acknowledged_changes as acknowledged
+import test_bringing_up as bringing_up
 import test_forks as forks
 import test_unfounded_history as unfounded
 from kb_mutants import Patch
 
 from zactor.kernel.ids import Clock
 from zactor.kernel.messages.knowledge import KbAttempt, Primary
-from zactor.kernel.replication import voting
+from zactor.kernel.replication import formation, voting
 from zactor.kernel.replication.durable_state import DurableState
 from zactor.kernel.replication.fork_check import ForkCheck
 from zactor.kernel.replication.formation import Formation, Phase
@@ -95,6 +96,23 @@ def _nobody_is_told_of_its_fork(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ForkCheck, "told", lambda self, name: "")
 
 
+def _whoever_votes_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = formation.is_near
+
+    def near(verdict: Any, standings: Any, log: Any) -> Any:
+        return [
+            name
+            for name in verdict.camp
+            if real(log, standings[name], is_voter=name in verdict.voters)
+        ]
+
+    monkeypatch.setattr(formation, "_near", near)
+
+
+def _keeps_nothing_that_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ViewState, "_keep_what_came", lambda self: None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steered:
     """A bug, and the test of the real replica that falls with it."""
@@ -154,6 +172,16 @@ STEERED: dict[str, Steered] = {
         words="who is behind with another history goes on until it is overwritten",
         patch=_nobody_is_told_of_its_fork,
         test=lambda _: forks.test_who_is_behind_is_told_that_its_history_is_another(),
+    ),
+    "whoever votes is waited for": Steered(
+        words="a member that was away stops the majority until it has all",
+        patch=_whoever_votes_is_waited_for,
+        test=bringing_up.test_a_member_that_was_away_for_long_does_not_stop_a_majority_that_works,
+    ),
+    "keeps nothing that came": Steered(
+        words="with each view a newcomer begins anew",
+        patch=_keeps_nothing_that_came,
+        test=bringing_up.test_a_newcomer_is_brought_up_while_another_node_comes_and_goes,
     ),
 }
 """Rules whose moment is too short for chance."""

@@ -45,9 +45,6 @@ def test_an_attempt_of_an_epoch_far_ahead_is_refused() -> None:
     expect_a_primary_of_a_near_epoch(room)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=Obeyed, reason="a member is believed whatever epoch it says it knows of"
-)
 def test_a_standing_with_an_epoch_far_ahead_is_refused() -> None:
     room = settled(*NAMES)
     before = room.replicas["n1"].primary

@@ -81,6 +81,19 @@ def test_an_open_attempt_counts_like_a_primary() -> None:
     assert verdict.source == "a"
 
 
+def test_an_attempt_that_a_member_with_its_memory_lacks_is_dead() -> None:
+    last, open_ = primary(1, "a", "b", "c"), primary(2, "b", "c", "x", "y", "z")
+    states = {"a": standing(last), "c": standing(last, open_)}
+    assert "may have been the last" in judge("a", settled(states)).reason
+    for b in (standing(last), standing(None, primary(1, "b", "c"))):
+        assert settled(states | {"b": b})["c"].attempts == ()
+    later = primary(3, "b", "x")
+    for b in (standing(), standing(later), standing(primary(2, "b", "c", founding="them"))):
+        assert settled(states | {"b": b})["c"].attempts == (open_,), b
+    newer = standing(primary(2, "a", "b", "c"))  # b was in it, and its disk went back
+    assert settled(states | {"a": newer, "b": standing(last)})["c"].attempts == (open_,)
+
+
 def test_an_attempt_before_the_last_primary_is_settled() -> None:
     old = standing(primary(1, "a", "b", "c"), primary(2, "b", "c"))
     verdict = judge("a", {"a": standing(primary(3, "a", "c")), "c": old})
