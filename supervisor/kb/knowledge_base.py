@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -86,6 +87,7 @@ class KnowledgeBase(Listener):
         self._on_broken = on_broken
         self._trace = KbTrace(tell)
         self._numbers = itertools.count(1)
+        self._nonce = secrets.token_hex(8)
         self._deciding: dict[str, asyncio.Future[Clock]] = {}
         self._changed = asyncio.Event()
         self._changed_at = self._outside_since = time.monotonic()
@@ -174,7 +176,8 @@ class KnowledgeBase(Listener):
     # -- changing it -------------------------------------------------------------------------
     def new_id(self) -> str:
         """Return an id that nobody else in the cluster makes, ever."""
-        return f"{self._me}#{next(self._numbers)}"
+        # A node that lost its folder begins at its first life again: its name and number don't do.
+        return f"{self._me}~{self._nonce}#{next(self._numbers)}"
 
     async def commit(
         self,

@@ -61,12 +61,6 @@ def comes(condition: Callable[[], bool], within_s: float) -> None:
         until("it may hold", condition, within_s)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=Unmet,
-    reason="a node without its folder counts from 1 again, so its transactions have ids that were"
-    " answered before, and change nothing",
-)
 def test_a_node_without_its_folder_does_what_it_is_asked_when_all_come_back(lab: Lab) -> None:
     start(lab, *NAMES)
     with connect(lab.endpoint("n3"), home=lab.home, timeout=20) as m:
