@@ -20,7 +20,7 @@ from zactor.testing.replica_sim.shrink import shrink
 
 _DIGEST = (
     "import hashlib; from zactor.testing.replica_sim.run import play_seed;"
-    "runs = [play_seed(seed) for seed in (3, 39)];"
+    "runs = [play_seed(seed) for seed in (3, 48)];"
     "print(hashlib.sha256(repr([(p.actions, p.found) for p in runs]).encode()).hexdigest())"
 )
 
@@ -50,13 +50,13 @@ def test_a_seed_gives_the_same_run_under_every_hash_seed(hash_seed: str) -> None
         check=True,
         cwd="/",
     )
-    runs = [play_seed(seed) for seed in (3, 39)]
+    runs = [play_seed(seed) for seed in (3, 48)]
     here = repr([(played.actions, played.found) for played in runs])
     assert done.stdout.strip() == hashlib.sha256(here.encode()).hexdigest()
 
 
 def test_the_moves_of_a_run_played_again_are_that_run() -> None:
-    for seed in (3, 39):
+    for seed in (3, 48):
         played = play_seed(seed)
         assert replay(played.plan, played.actions) == played.found
 
@@ -64,7 +64,7 @@ def test_the_moves_of_a_run_played_again_are_that_run() -> None:
 @pytest.mark.slow
 def test_a_failing_run_is_made_short_and_still_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     kb_mutants.MUTANTS["anybody decides"].patch(monkeypatch)
-    played = play_seed(7)
+    played = play_seed(15)
     invariant = "K3 one primary"
     assert invariant in played.found
     short = shrink(played.plan, played.actions, invariant)
@@ -81,13 +81,10 @@ def test_the_adversary_exercises_every_rule_that_can_be() -> None:
     for seed in range(300):
         play_seed(seed, coverage)
     never = table(coverage.counts)[-1].removeprefix("never exercised: ").split(", ")
-    # A submission stands behind its sender's standing: it never comes later than EXCHANGING.
-    expected = {"WAITING: submission dropped", "FORMING: submission dropped"}
-    rare = {
-        *("P9 strangers", "D9 histories differ", "PRIMARY: last attempted, transitional"),
-        *("undecided reshape: submission ordered", "T2 kept meanwhile"),
-    }
-    assert expected <= set(never) <= expected | rare
+    # A submission stands behind its sender's standing: later than EXCHANGING only a stranger's is.
+    strange = {"WAITING: submission dropped", "FORMING: submission dropped"}
+    rare = {"P9 strangers", "D9 histories differ", "T2 kept meanwhile"}
+    assert set(never) <= strange | rare
 
 
 def test_one_run_under_the_adversary_is_told() -> None:
@@ -113,8 +110,8 @@ def test_a_promise_that_the_adversary_broke_is_told_as_a_short_story(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kb_mutants.MUTANTS["anybody decides"].patch(monkeypatch)
-    done = CliRunner().invoke(replica_sim.main, ["--seed", "6"])
+    done = CliRunner().invoke(replica_sim.main, ["--seed", "15"])
     assert done.exit_code == 1
     assert "made short to" in done.output
     assert "!!! K3 one primary: " in done.output
-    assert "replay: python -m zactor.testing.replica_sim --seed 6" in done.output
+    assert "replay: python -m zactor.testing.replica_sim --seed 15" in done.output

@@ -31,6 +31,7 @@ class Adversary:
         self._ids = 0
         self._asked: list[str] = []
         self._eagerness = 0.5  # how often who leaves a view knows what all hold
+        self._wholeness = 0.0  # how often it holds all that was sent
         self._moves: list[tuple[float, Callable[[], None]]] = [
             (6.0, self._cut),
             (2.5, self._merge),
@@ -138,7 +139,7 @@ class Adversary:
         """Trouble in the middle of an attempt."""
         chance = self._chance
         self._eagerness = chance.choice((0.0, 0.3, 1.0))
-        if chance.random() < 0.5:
+        if chance.random() < 0.6:
             self._favour()
         else:
             self._flow(chance.choice((0, 0, 1, 2, 4, 8)))
@@ -148,7 +149,7 @@ class Adversary:
             self._cut()
         else:
             chance.choice((self._crash, self._power_cut, self._merge, self._half_way))()
-        self._eagerness = 0.5
+        self._eagerness, self._wholeness = 0.5, 0.0
 
     def _favour(self) -> None:
         """One is given all there is, and goes on as the primary; the others learn of it late."""
@@ -163,7 +164,7 @@ class Adversary:
         for _ in range(self._chance.choice((0, 1, 2, 3))):
             self._ids += 1
             self._do(Action("submit", node.name, f"u{self._ids}"))
-        self._eagerness = 0.0
+        self._eagerness, self._wholeness = 0.0, 0.8
 
     def _flow(self, steps: int, *, until: Callable[[Node], bool] | None = None) -> None:
         """Some deliver and write, in any order; some are slow."""
@@ -194,7 +195,7 @@ class Adversary:
         if is_deaf and chance.random() < 0.9:
             return False
         for (source, target), queue in self.world.links.items():
-            if queue and target == node.id and chance.random() < 0.6:
+            if queue and target == node.id and chance.random() < 0.3:
                 return self._do(Action("link", node.name, source.name))
         senders = node.view.deliverable(node.name)
         return bool(senders) and self._do(Action("give", node.name, chance.choice(senders)))
@@ -225,14 +226,15 @@ class Adversary:
         chance = self._chance
         extent, stable = ALL, ALL
         holes: tuple[str, ...] = ()
-        dice = chance.random()
+        is_whole = chance.random() < self._wholeness
+        dice = 1.0 if is_whole else chance.random()
         if dice < 0.2:
             extent = 0
         elif dice < 0.6:
             view = self.world.nodes[names[0]].view
             sent = view.sent if view is not None else 0
             extent = max(0, sent - chance.randrange(0, 9))
-        if chance.random() < 0.3:
+        if not is_whole and chance.random() < 0.3:
             others = [name for name in self.world.names if name not in names]
             holes = tuple(sorted(chance.sample(others, min(len(others), chance.randint(1, 2)))))
         if chance.random() >= self._eagerness:

@@ -138,6 +138,8 @@ class Judge:
             self.by_id.pop(one.id, None)
         del self.chain[first:]
         self._told = min(self._told, len(self.chain) - 1)
+        for asked in self.asked.values():
+            asked.floor = min(asked.floor, self._told)
 
     def _is_anywhere(self, id_: str) -> bool:
         return any(

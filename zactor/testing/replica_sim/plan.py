@@ -36,7 +36,9 @@ def draw_plan(seed: int, old_copies: int = 0) -> Plan:
     masters = chance.choice((0, 0, 0, 0, 1))
     names = [f"n{number}" for number in range(1, count + 1 - masters)]
     names += [f"m{number}" for number in range(1, masters + 1)]
-    late = chance.sample(names, chance.choice((0, 0, 1, 2)) if count > 3 else 0)
+    late = chance.sample(
+        names, chance.choice((0, 0, 1, 2)) if count > 3 else chance.choice((0, 0, 1))
+    )
     return Plan(
         seed=seed,
         names=tuple(names),
@@ -50,7 +52,7 @@ def draw_plan(seed: int, old_copies: int = 0) -> Plan:
         limits={
             "HISTORY_KEPT": chance.choice((2, 10_000, 10_000)),
             "KB_PIECE_BYTES": chance.choice((150, 200_000, 200_000)),
-            "KB_QUICK_BYTES": chance.choice((0, 1_000_000, 1_000_000)),
+            "KB_QUICK_BYTES": chance.choice((0, 1_000_000)),
             "KB_FLIGHT_MAX": chance.choice((1, 256)),
         },
     )
