@@ -161,8 +161,12 @@ class Judge:
             self.complain("K8 a failed disk", f"{name} {what} though its disk has failed")
 
     # -- the history -------------------------------------------------------------------------
-    def applied(self, name: str, change: Any, epoch: int) -> None:
-        """A node shows a change. `epoch`: of the primary that works there, 0 if none does."""
+    def applied(self, name: str, founding: str, change: Any, epoch: int) -> None:
+        """A node of the cluster `founding` shows a change.
+
+        Args:
+            epoch: of the primary that works there, 0 if none does.
+        """
         node = self.nodes[name]
         self._goes_on(name, "applies a change")
         clock, before = (change.epoch, change.index), node.digest
@@ -171,12 +175,13 @@ class Judge:
         known = self.made.get(change.digest)
         if known is not None:
             known.epoch = min(known.epoch or epoch, epoch or known.epoch)
+            known.founding = known.founding or founding
             if follows and known.parent != before:
                 self.complain("K9 watchers", f"{name} shows {clock} after another history")
             return
         if not follows:
             before = self.chain[-1]  # what came between was hidden: it isn't known
-        made = Made(change.id, clock, change.digest, before, epoch, name)
+        made = Made(change.id, clock, change.digest, before, epoch, name, founding)
         if change.id and self.by_id.setdefault(change.id, change.digest) != change.digest:
             other = self.made[self.by_id[change.id]]
             if self._lies_before(other.digest, before):
@@ -239,13 +244,13 @@ class Judge:
         before = self.formed.setdefault((founding, new.epoch), new)
         if before is new:
             self._check_majorities(founding, new)
-            others = sorted({known for known, _ in self.formed} - {founding})
-            if others and node.digest != NOTHING:
-                words = f"{name} founds {founding} with the history of {', '.join(others)}"
+            mine = self.made.get(node.digest)
+            if mine is not None and mine.founding not in ("", founding):
+                words = f"{name} founds {founding} with the history of {mine.founding}"
                 self.complain("P8 histories never mix", words)
         elif before.members != new.members:
             self.complain("K3 one primary", f"epoch {new.epoch} has two primaries")
-        self._check_history(node, new.epoch)
+        self._check_history(node, founding, new.epoch)
 
     def left_primary(self, name: str) -> None:
         """A node is in no primary any more."""
@@ -269,14 +274,15 @@ class Judge:
                         f" majority of {', '.join(old.members)}, epoch {old.epoch}",
                     )
 
-    def _check_history(self, node: Node, epoch: int) -> None:
+    def _check_history(self, node: Node, founding: str, epoch: int) -> None:
         """What an earlier primary decided is in the log of every later one."""
         there = self.at.get(node.digest)
         if there is None:
             there = max((self.at.get(one.parent, 0) for one in self._past(node.digest)), default=0)
         for digest in self.chain[there + 1 :]:
             one = self.made[digest]
-            if 0 < one.epoch < epoch and not node.memory.has(one.id):
+            is_ours = one.founding in ("", founding) and 0 < one.epoch < epoch
+            if is_ours and not node.memory.has(one.id):
                 words = f"epoch {epoch} begins at {node.name} without {one.id} at {one.clock}"
                 self.complain("K4 newest wins", f"{words}, which {one.who} has applied")
                 if one.is_acknowledged:

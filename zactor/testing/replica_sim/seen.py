@@ -21,6 +21,7 @@ class Made:
     parent: bytes
     epoch: int  # of the first primary that is known to have decided it; 0: not known
     who: str
+    founding: str  # of the cluster whose history it belongs to; "": not known yet
     is_acknowledged: bool = False
 
 

@@ -123,7 +123,8 @@ class Shell:
                 judge.wrote(name, replica.founding, view, put)
             case effects.Applied(change=change):
                 primary = replica.primary
-                judge.applied(name, change, primary.epoch if primary is not None else 0)
+                epoch = primary.epoch if primary is not None else 0
+                judge.applied(name, replica.founding, change, epoch)
                 self._say(node, f"applies {change.id} at {change.epoch}.{change.index}")
             case effects.Replaced(clock=clock, digest=digest):
                 judge.replaced(name, clock, digest)
