@@ -177,8 +177,11 @@ class Formation:
         return attempt
 
     def propose(self, name: str, attempt: KbAttempt) -> bool:
-        """Take up what the proposer wants; False: it isn't its turn."""
-        if self.attempt is not None:
+        """Take up what the proposer wants; False: it isn't its turn, or its number's."""
+        if self.attempt is not None or self.verdict is None:
+            return False
+        number = self.verdict.epoch if self.primary is None else self.primary.epoch + 1
+        if attempt.primary.epoch != number:  # all know which it is; another would be out of reach
             return False
         if self.may_be_founded:
             self.proposer = name

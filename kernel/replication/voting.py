@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from zactor.kernel import limits
 from zactor.kernel.messages.knowledge import KbStanding, Primary
 
 Standings = Mapping[str, KbStanding]  # by name: what every member of a view said
@@ -129,6 +130,7 @@ class Verdict:
 def judge(me: str, standings: Standings) -> Verdict:
     """Return what the view of `standings` (of every member) means for `me`."""
     camps = camps_of(standings)
+    camps |= {name: f"{camps[name]}, out of reach" for name in out_of_reach(standings)}
     camp = frozenset(name for name in camps if camps[name] == camps[me])
     strangers = tuple(sorted(name for name in camps if name not in camp))
     gone_back = went_back({name: standings[name] for name in camp})
@@ -171,6 +173,26 @@ def went_back(standings: Standings) -> frozenset[str]:
             and founding_of(standing) in ("", primary.founding)
             for primary in formed
         )
+    )
+
+
+def out_of_reach(standings: Standings) -> frozenset[str]:
+    """Return who names epochs that none of the others can have missed: they aren't believed."""
+    heights = {
+        name: max(
+            standing.epoch,
+            standing.used,
+            standing.clock[0],
+            *(primary.epoch for primary in _known([standing])),
+        )
+        for name, standing in standings.items()
+        if founding_of(standing)
+    }
+    return frozenset(
+        name
+        for name, height in heights.items()
+        if height - limits.KB_EPOCHS_AHEAD_MAX
+        > max((heights[other] for other in heights if other != name), default=height)
     )
 
 

@@ -9,8 +9,10 @@ import msgspec
 import pytest
 import test_acknowledged_changes as acknowledged
 import test_bringing_up as bringing_up
+import test_far_epochs as far_epochs
 import test_forks as forks
 import test_unfounded_history as unfounded
+import test_voting as voting_tests
 from kb_mutants import Patch
 
 from zactor.kernel.ids import Clock
@@ -113,6 +115,18 @@ def _keeps_nothing_that_came(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ViewState, "_keep_what_came", lambda self: None)
 
 
+def _believes_any_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(voting, "out_of_reach", lambda standings: frozenset())
+
+
+def _takes_up_any_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def propose(self: Formation, name: str, attempt: KbAttempt) -> bool:
+        self.attempt, self._said = attempt, set()
+        return name == self.proposer
+
+    monkeypatch.setattr(Formation, "propose", propose)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steered:
     """A bug, and the test of the real replica that falls with it."""
@@ -182,6 +196,16 @@ STEERED: dict[str, Steered] = {
         words="with each view a newcomer begins anew",
         patch=_keeps_nothing_that_came,
         test=bringing_up.test_a_newcomer_is_brought_up_while_another_node_comes_and_goes,
+    ),
+    "believes any epoch": Steered(
+        words="one member's absurd epoch is followed",
+        patch=_believes_any_epoch,
+        test=lambda _: voting_tests.test_a_member_that_names_an_epoch_out_of_reach_is_a_stranger(),
+    ),
+    "takes up any number": Steered(
+        words="an attempt may have any number",
+        patch=_takes_up_any_number,
+        test=lambda _: far_epochs.test_an_attempt_of_an_epoch_far_ahead_is_refused(),
     ),
 }
 """Rules whose moment is too short for chance."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from zactor.kernel import limits
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.knowledge import KbStanding, Primary
 from zactor.kernel.messages.views import ViewId
@@ -148,6 +150,25 @@ def test_a_new_attempt_has_an_epoch_above_all_that_anybody_knows() -> None:
     last = primary(3, "a", "b")
     states = {"a": standing(last, epoch=3), "b": standing(last, primary(6, "a", "b"), epoch=3)}
     assert judge("a", states).epoch == 7
+
+
+def test_a_member_that_names_an_epoch_out_of_reach_is_a_stranger() -> None:
+    last = primary(3, "a", "b", "c")
+    far = 3 + limits.KB_EPOCHS_AHEAD_MAX + 1
+    states = {"a": standing(last), "b": standing(last), "new": standing()}
+    for c in (
+        standing(primary(far, "c")),
+        standing(last, primary(far, "c")),
+        standing(last, epoch=far),
+        msgspec.structs.replace(standing(last), used=far),
+        msgspec.structs.replace(standing(last), clock=(far, 1)),
+    ):
+        verdict = judge("a", states | {"c": c})
+        assert (verdict.strangers, verdict.epoch, verdict.source) == (("c",), 4, "a")
+        assert judge("c", states | {"c": c}).camp == {"c"}, "all judge alike"
+    near = standing(primary(far - 1, "a", "c"))
+    assert judge("a", states | {"c": near}).epoch == far
+    assert judge("new", {"new": standing(), "c": standing(primary(far, "c"))}).epoch == far + 1
 
 
 def test_who_belongs_nowhere_joins_the_larger_of_two_clusters() -> None:
