@@ -11,6 +11,7 @@ import test_acknowledged_changes as acknowledged
 import test_bringing_up as bringing_up
 import test_far_epochs as far_epochs
 import test_forks as forks
+import test_replica as replicas
 import test_unfounded_history as unfounded
 import test_voting as voting_tests
 from kb_mutants import Patch
@@ -127,6 +128,18 @@ def _takes_up_any_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Formation, "propose", propose)
 
 
+def _decides_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A primary that is about to give way to another decides to its end."""
+    real = ViewState._advance
+
+    def advance(self: ViewState) -> None:
+        attempt, self.formation.attempt = self.formation.attempt, None
+        real(self)
+        self.formation.attempt = attempt
+
+    monkeypatch.setattr(ViewState, "_advance", advance)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steered:
     """A bug, and the test of the real replica that falls with it."""
@@ -206,6 +219,13 @@ STEERED: dict[str, Steered] = {
         words="an attempt may have any number",
         patch=_takes_up_any_number,
         test=lambda _: far_epochs.test_an_attempt_of_an_epoch_far_ahead_is_refused(),
+    ),
+    "decides for the next": Steered(
+        words="what is ordered while a primary is reshaped is decided by the old majority alone",
+        patch=_decides_for_the_next,
+        test=lambda _: (
+            replicas.test_while_a_primary_gives_way_to_another_what_is_ordered_waits_for_the_other()
+        ),
     ),
 }
 """Rules whose moment is too short for chance."""
