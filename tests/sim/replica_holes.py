@@ -1,4 +1,4 @@
-"""Runs in which a replica of before broke a promise: each hole with the first seed that found it."""
+"""Runs in which a replica of before broke a promise: each hole, with the seed that found it."""
 
 from __future__ import annotations
 
