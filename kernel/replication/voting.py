@@ -144,7 +144,6 @@ def judge(me: str, standings: Standings) -> Verdict:
     reason = f"{me} belongs to no cluster yet, and nobody it sees does"
     if camps[me]:
         reason = f"{me} has no vote yet in its cluster, {camps[me]}, and sees nobody who has"
-        reason += f"; if that stays so: zactor recover {me} --i-know"
     if voters:
         reason = _shortfall(me, voters, camp, [standings[name] for name in camp])
     return Verdict(
@@ -231,16 +230,16 @@ def _shortfall(
         if last is None or attempt.epoch > last.epoch
     }
     if last is not None and not decides(last, voters):
-        return f"{me} sees {_seen(me, last, voters, camp, 'the last primary view')}"
+        return f"{me} sees {_seen(last, voters, camp, 'the last primary view')}"
     for attempt in sorted(open_attempts):
         # An attempt to found a cluster binds those only who have recorded it: it needs them all.
         if not (set(voters) >= set(attempt.members) or (last and decides(attempt, voters))):
             what = "a view that may have been the last primary one"
-            return f"{me} sees {_seen(me, attempt, voters, camp, what)}"
+            return f"{me} sees {_seen(attempt, voters, camp, what)}"
     return ""
 
 
-def _seen(me: str, primary: Primary, voters: Sequence[str], camp: frozenset[str], what: str) -> str:
+def _seen(primary: Primary, voters: Sequence[str], camp: frozenset[str], what: str) -> str:
     here = [name for name in primary.members if name in voters]
     missing = [name for name in primary.members if name not in voters]
     blank = [name for name in missing if name in camp]
@@ -252,4 +251,4 @@ def _seen(me: str, primary: Primary, voters: Sequence[str], camp: frozenset[str]
         what_to_do = f"of two halves the one with {primary.decider} takes changes, bring it back"
     if blank:
         what_to_do += f"; {', '.join(blank)} came without what was on its disk"
-    return f"{words}: {what_to_do}; if that can't be: zactor recover {me} --i-know"
+    return f"{words}: {what_to_do}"

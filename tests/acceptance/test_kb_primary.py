@@ -103,8 +103,7 @@ def test_the_half_without_the_decider_refuses_within_a_second_and_says_why(
     assert slowness.quiet_s(time.monotonic() - began) < REFUSED_WITHIN_S
     assert str(caught.value) == (
         "m1 sees 1 of 2 members of the last primary view (m1, n1):"
-        " of two halves the one with n1 takes changes, bring it back;"
-        " if that can't be: zactor recover m1 --i-know"
+        " of two halves the one with n1 takes changes, bring it back"
     )
     assert declared(lab, "m1") == {"f0"}, "reading goes on"
     with connect(lab.endpoint("m1"), home=lab.home) as m:

@@ -1,4 +1,4 @@
-"""Runs in which a replica of before broke a promise: each hole, with the seed that found it."""
+"""Runs in which a replica of before broke a promise: the first of each hole, as found."""
 
 from __future__ import annotations
 
