@@ -50,17 +50,10 @@ class PutSnapshot(msgspec.Struct, frozen=True):
     epoch: int
 
 
-class PutFounding(msgspec.Struct, frozen=True):
-    """The log is, or begins as, that of this cluster: this node belongs to no other."""
-
-    founding: str
-
-
 class PutAttempt(msgspec.Struct, frozen=True):
     """This primary may have been formed, from now on."""
 
     primary: Primary
-    epoch: int  # the log is complete for it
 
 
 class DropAttempt(msgspec.Struct, frozen=True):
@@ -77,12 +70,5 @@ class PutPrimary(msgspec.Struct, frozen=True):
 
 
 Record: TypeAlias = (
-    PutEntries
-    | PutApplied
-    | CutTail
-    | PutSnapshot
-    | PutFounding
-    | PutAttempt
-    | DropAttempt
-    | PutPrimary
+    PutEntries | PutApplied | CutTail | PutSnapshot | PutAttempt | DropAttempt | PutPrimary
 )
