@@ -21,9 +21,9 @@ _PLAIN = """
     blocking broken buried by cause changed channel check client close closed command commit
     compiled compound condition config configuration configure congestible connect connection
     console context control counter coverage crash cut cutting data decided declare delivered
-    departed deploy destroy detector deviation dispatch divergence done draft drained drop emit
-    ending error exist explored explorer fail failed failure fault faulty fetcher finder flushed
-    from full get gone grant gui handshake has heard held hello history host id import inspect
+    departed deploy destroy detector deviation dispatch done draft drained drop emit ending
+    error exist explored explorer fail failed failure fault faulty fetcher finder flushed from
+    full get gone grant gui handshake has heard held hello history host id import inspect
     install installed join judge keeper kept kernel key kind lab lazy leave left life limit
     listener living loader local look loop lost made membership message mirror module monitor
     multicast name net network new no nobody not note open opened option ordering origin

@@ -25,7 +25,6 @@ ONE_IDEA: dict[str, str] = {
     "kernel/runtime/runtime.py": "one face of its parts",
     "kernel/sessions/host.py": "one shell round one engine",
     "kernel/transport/hub.py": "one owner of all sockets",
-    "supervisor/kb/knowledge_base.py": "one face of a replica",
     "supervisor/node.py": "one list of what a node is made of",
     "tests/supervisor/operations/operations_world.py": "one world",
     "zactor/client/master.py": "one class, an operation each method",
