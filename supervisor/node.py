@@ -427,6 +427,7 @@ class Node(HubUser):
 
     def _on_change(self, changed: ChangedFacts) -> None:
         self.reconciler.on_change(changed)
+        self.registry.on_change(changed)
         self.todos.on_change(changed)
 
     def _on_reset(self) -> None:

@@ -15,6 +15,13 @@ from zactor.kernel.messages.knowledge import Change
 
 
 @dataclass(frozen=True, slots=True)
+class NodeFact:
+    """node/2 or incarnation/2: a node that is there."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class ActorFact:
     """actor/3, spec/4 or state/3: something about an actor."""
 
@@ -56,7 +63,7 @@ class ErrandFact:
     drain: str
 
 
-ChangedFact = ActorFact | WireFact | FactoryFact | ClauseFact | ErrandFact
+ChangedFact = NodeFact | ActorFact | WireFact | FactoryFact | ClauseFact | ErrandFact
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,10 @@ def _read(texts: Iterable[str]) -> Iterator[ChangedFact]:
             read = _READERS.get((term.functor, len(term.args)))
             if read is not None:
                 yield read(*term.args)
+
+
+def _about_node(name: Term, _: Term) -> NodeFact:
+    return NodeFact(text_of(name))
 
 
 def _about_actor(name: Term, *_: Term) -> ActorFact:
@@ -105,6 +116,8 @@ def read_errand(id_: Term, incarnation: Term, deployment: Term, drain: Term) -> 
 
 
 _READERS: Mapping[tuple[str, int], Callable[..., ChangedFact]] = {
+    ("node", 2): _about_node,
+    ("incarnation", 2): _about_node,
     ("actor", 3): _about_actor,
     ("spec", 4): _about_actor,
     ("state", 3): _about_actor,

@@ -14,6 +14,7 @@ import structlog
 from zactor.kernel.errors import ZactorError
 from zactor.kernel.knowledge.writer import quote_atom
 from zactor.supervisor.kb import facts
+from zactor.supervisor.kb.changed_facts import ChangedFacts, NodeFact
 from zactor.supervisor.kb.fact_patterns import forget_patterns, still
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
@@ -38,6 +39,11 @@ class NodeRegistry:
     def nudge(self) -> None:
         """Sweep again soon."""
         self._due.set()
+
+    def on_change(self, changed: ChangedFacts) -> None:
+        """These facts were taken away and brought, perhaps later than their node came or went."""
+        if any(isinstance(fact, NodeFact) for fact in (*changed.retracted, *changed.asserted)):
+            self.nudge()
 
     async def run(self) -> None:
         """Sweep until cancelled."""

@@ -9,6 +9,7 @@ from zactor.supervisor.kb.changed_facts import (
     ClauseFact,
     ErrandFact,
     FactoryFact,
+    NodeFact,
     WireFact,
 )
 
@@ -19,6 +20,8 @@ def changed(*asserted: str, retracted: tuple[str, ...] = ()) -> ChangedFacts:
 
 def test_every_fact_that_a_part_follows_is_read() -> None:
     found = changed(
+        "node(n1,'h:1')",
+        "incarnation(n1,1)",
         "actor(c1,counter,n1)",
         "spec(c1,'sha256:1',\"{}\",'m1@1#1')",
         "state('it''s',starting,\"\")",
@@ -28,6 +31,8 @@ def test_every_fact_that_a_part_follows_is_read() -> None:
         "errand('m1@1#2',1,'m1@1#1',\"drain 5\")",
     )
     assert found.asserted == (
+        NodeFact("n1"),
+        NodeFact("n1"),
         ActorFact("c1"),
         ActorFact("c1"),
         ActorFact("it's"),
@@ -40,5 +45,5 @@ def test_every_fact_that_a_part_follows_is_read() -> None:
 
 
 def test_what_went_is_read_too_and_what_nobody_follows_is_left_out() -> None:
-    gone = ("node(n1,'h:1')", "reacts(g1,c1,up,fifo)", "actor(c1)", "odd")
+    gone = ("founded('n1/1')", "reacts(g1,c1,up,fifo)", "actor(c1)", "odd")
     assert changed(retracted=gone) == ChangedFacts((WireFact("c1", "up"),), ())

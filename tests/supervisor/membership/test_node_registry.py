@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from zactor.kernel.errors import from_wire
@@ -12,6 +12,7 @@ from zactor.kernel.ids import Clock
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.messages.knowledge import Entry, Transaction
 from zactor.kernel.replication.log import Kept, Log
+from zactor.supervisor.kb.changed_facts import ChangedFacts
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.membership.node_registry import NodeRegistry
 from zactor.supervisor.operations.workflow import Transact, next_step
@@ -26,6 +27,7 @@ class FakeKnowledgeBase:
     acting = True
 
     def __init__(self) -> None:
+        self.on_change: Callable[[ChangedFacts], None] | None = None
         self._log = Log(Kept(theory=Theory()))
         self._numbers = itertools.count(1)
         self.before: list[Transaction] = []
@@ -43,6 +45,8 @@ class FakeKnowledgeBase:
         for outcome in self._log.commit(self._log.end):
             if outcome.kind:
                 raise from_wire(outcome.kind, outcome.message, {})
+            if self.on_change is not None:
+                self.on_change(ChangedFacts.of(self._log.history.changes()[-1]))
 
     async def commit(
         self,
@@ -59,6 +63,13 @@ class FakeKnowledgeBase:
         self.order(Transaction(id_, who, why, tuple(require), tuple(retract), tuple(assert_)))
         self.is_quiet.set()
         return self._log.clock
+
+
+async def until_gone(kb: FakeKnowledgeBase, word: str) -> None:
+    async with asyncio.timeout(SOON_S):
+        while any(word in text for text in kb.texts()):
+            kb.is_quiet.clear()
+            await kb.is_quiet.wait()
 
 
 def placed(kb: FakeKnowledgeBase, name: str, node: str) -> Transaction:
@@ -82,10 +93,7 @@ def test_an_actor_that_is_placed_while_its_node_is_forgotten_is_forgotten_too() 
         registry = NodeRegistry("n1", cast(KnowledgeBase, kb), lambda: {"n1": (1, "a")})
         running = asyncio.create_task(registry.run())
         registry.nudge()
-        async with asyncio.timeout(SOON_S):
-            while any("n2" in text for text in kb.texts()):
-                kb.is_quiet.clear()
-                await kb.is_quiet.wait()
+        await until_gone(kb, "n2")
         running.cancel()
         return kb.texts()
 
@@ -96,3 +104,22 @@ def test_an_actor_that_is_placed_while_its_node_is_forgotten_is_forgotten_too() 
         "spec(c1,b,\"{}\",'d-c1')",
         'state(c1,starting,"")',
     ]
+
+
+def test_a_node_that_is_written_down_after_it_went_is_forgotten_too() -> None:
+    """Its last change was on the disks when it died; it is applied after the registry has swept."""
+
+    async def play() -> list[str]:
+        kb = FakeKnowledgeBase()
+        await kb.commit("it is here", assert_=("node(n1, a)", "incarnation(n1, 1)"))
+        registry = NodeRegistry("n1", cast(KnowledgeBase, kb), lambda: {"n1": (1, "a")})
+        kb.on_change = registry.on_change
+        running = asyncio.create_task(registry.run())
+        registry.nudge()
+        await asyncio.sleep(0)  # it sweeps, and finds nothing to do
+        await kb.commit("n2 is here", assert_=("node(n2, a)", "incarnation(n2, 1)"))
+        await until_gone(kb, "n2")
+        running.cancel()
+        return kb.texts()
+
+    assert asyncio.run(play()) == ["incarnation(n1,1)", "node(n1,a)"]

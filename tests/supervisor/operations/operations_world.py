@@ -116,6 +116,7 @@ class FakeKnowledgeBase:
         self._changed.set()
         changed = ChangedFacts.of(change)
         self._node.reconciler.on_change(changed)
+        self._node.registry.on_change(changed)
         self._node.todos.on_change(changed)
 
     async def until(self, find: Callable[[], Any], timeout_s: float | None) -> Any:
