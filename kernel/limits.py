@@ -119,6 +119,8 @@ CHANGE_BYTES_MAX = (1 << 20) - 1_024  # one transaction, and what it moves: fits
 TRANSACTIONS_OPEN_MAX = 16_384  # submitted here and undecided; then MailboxFull
 KB_PIECE_BYTES = 200 << 10  # a log or a snapshot travels in pieces of about this size
 KB_QUICK_BYTES = 1 << 20  # who lacks no more is brought up before the primary forms (~20 ms)
+KB_EPOCHS_AHEAD_MAX = 1 << 22  # of one member beyond all others: 48 days of a view each second. Who
+# names a later one errs or lies; actors' numbers have room for twice as many
 KB_REFUSE_MS = 800  # what can't be ordered for so long is refused: NotPrimary within 1 s
 KB_FLIGHT_MAX = 256  # own transactions sent and not delivered; more wait here
 
@@ -154,6 +156,8 @@ GROUP_ALONE_MS = 1_200  # a member is missing and nobody proposes: go on alone
 GROUP_SETTLE_MS = 150  # newcomers are waited for: one heartbeat and a half makes one view of many
 GROUP_SETTLE_QUIET_MS = 30  # the same where all heard hear each other: nobody is on the way
 GROUP_FOLLOW_MS = 600  # a member that still follows a node we lost is waited for so long
+GROUP_BALLOTS_AHEAD_MAX = 1 << 32  # beyond all that a node knows of: a view a ms for 49 days. Who
+# names a later one errs or lies: followed, the last that a message can carry would soon be reached
 GROUP_VIEW_MEMBERS_MAX = 128  # as Spread's
 
 # -- groups: order and flow -------------------------------------------------------------------

@@ -10,7 +10,7 @@ engine sends to itself never leave it. The rules are in PROTOCOL.md.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import assert_never
 
 from zactor.kernel.errors import RemoteProtocolError
@@ -22,7 +22,7 @@ from zactor.kernel.groups.multicast import ViewMulticast
 from zactor.kernel.groups.recovery import make_schedule
 from zactor.kernel.groups.sessions import Sessions
 from zactor.kernel.groups.settings import Settings
-from zactor.kernel.groups.validation import check_ballot, check_packet
+from zactor.kernel.groups.validation import check_ballot, check_packet, check_reach
 from zactor.kernel.groups.view_agreement import Phase, ViewAgreement
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.base import Trace
@@ -142,7 +142,8 @@ class Engine:
             case events.Received():
                 self._hear_out(event.peer, event.message)
             case events.Heard():
-                self._hear(event.heartbeat)
+                sender = event.heartbeat.sender
+                self._unless_refused(sender, event.heartbeat, lambda: self._hear(event.heartbeat))
             case events.Tick():
                 self._tick()
             case events.Drained():
@@ -254,6 +255,7 @@ class Engine:
         self._effects.append(Publish(heartbeat))
 
     def _hear(self, heartbeat: GroupHeartbeat) -> None:
+        check_reach(max(heartbeat.promised, heartbeat.view), self._known_epoch)
         if not self.detector.heard(heartbeat, self._now_ms):
             return
         self._judge()
@@ -277,20 +279,31 @@ class Engine:
         self._consider()
 
     # -- messages ----------------------------------------------------------------------------
-    def _hear_out(self, peer: NodeId, message: EngineMessage) -> None:
+    @property
+    def _known_epoch(self) -> int:
+        """The highest of any ballot that was believed."""
+        return max(self.detector.epoch, self.agreement.promised.epoch)
+
+    def _unless_refused(
+        self, peer: NodeId, message: EngineMessage | GroupHeartbeat, take: Callable[[], None]
+    ) -> None:
         """Take a peer's message; one that makes no sense is dropped, and told of now and then."""
         try:
-            self._receive(peer, message)
+            take()
         except RemoteProtocolError as error:
             count = self._refused[peer] = self._refused.get(peer, 0) + 1
             if count & (count - 1) == 0:  # the 1st, 2nd, 4th, 8th …: a flood isn't logged
                 fields = {"peer": str(peer), "message": type(message).__name__, "why": str(error)}
                 self._effects.append(Trace("message_refused", {**fields, "count": count}))
 
+    def _hear_out(self, peer: NodeId, message: EngineMessage) -> None:
+        self._unless_refused(peer, message, lambda: self._receive(peer, message))
+
     def _receive(self, peer: NodeId, message: EngineMessage) -> None:
         match message:
             case Propose():
                 check_ballot(peer, message.ballot)
+                check_reach(message.ballot, self._known_epoch)
                 effects = self.agreement.on_propose(message, self._now_ms)
                 if effects:
                     self._early.clear()  # the view they were sent in will not come here

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from zactor.kernel import limits
 from zactor.kernel.errors import RemoteProtocolError
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.groups import (
@@ -38,6 +39,14 @@ def _are_ascending(values: Sequence[NodeId] | Sequence[int]) -> bool:
 def check_ballot(peer: NodeId, ballot: ViewId) -> None:
     """A step of an attempt comes from its proposer."""
     require(peer == ballot.coordinator, f"ballot {ballot} isn't its own")
+
+
+def check_reach(ballot: ViewId, known: int) -> None:
+    """A ballot that a cluster may have come to of which epoch `known` was the last heard of."""
+    require(
+        ballot.epoch <= known + limits.GROUP_BALLOTS_AHEAD_MAX,
+        f"ballot {ballot} is out of reach of epoch {known}",
+    )
 
 
 def check_members(me: NodeId, message: Propose | Sync, members_max: int) -> None:

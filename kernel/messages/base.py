@@ -13,7 +13,7 @@ from typing import Annotated
 
 import msgspec
 
-WIRE_VERSION = 4
+WIRE_VERSION = 5
 """Nodes with different versions refuse each other in the handshake."""
 
 

@@ -65,6 +65,10 @@ class KbStanding(Message, frozen=True, tag=32):
     chain: bytes  # digest of all entries up to it
     clock: tuple[int, int]  # of the last change that was applied
     digest: bytes  # of all changes up to it
+    used: int = 0  # the highest number of an attempt that it ever recorded
+    applied: int = 0  # number of the last entry that was applied, or refused …
+    applied_chain: bytes = b""  # … and the digest of all entries up to that one
+    founding: str = ""  # whose history it has taken over, with a vote or not
 
 
 class KbAttempt(Message, frozen=True, tag=33):
@@ -73,7 +77,8 @@ class KbAttempt(Message, frozen=True, tag=33):
     primary: Primary
     voices: tuple[str, ...]  # its members, and who else must know of it
     number: int  # what the members must have: the log up to here …
-    chain: bytes  # … with this digest
+    chain: bytes  # … with this digest …
+    log_epoch: int  # … which ranks as of this epoch, wherever it is
 
 
 class KbAttempted(Message, frozen=True, tag=34):
@@ -103,6 +108,7 @@ class NoteKind(enum.Enum):
 
     READY = "ready"  # I have the whole history on disk: let me be a member (AGREED)
     LEAVING = "leaving"  # I stop in good order: let the others be the primary without me (AGREED)
+    FORKED = "forked"  # the history of `id` is another than mine (AGREED)
     READ = "read"  # nothing: who sees it delivered has seen all that was decided before (SAFE)
 
 
@@ -110,7 +116,7 @@ class KbNote(Message, frozen=True, tag=37):
     """A member says something about itself to all."""
 
     kind: NoteKind
-    id: str  # of a READ, "" with the others
+    id: str  # of a READ; with FORKED a name; "" with the others
 
 
 class KbBehind(Message, frozen=True, tag=38):

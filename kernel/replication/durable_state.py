@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from zactor.kernel.messages.knowledge import Entry, KbAttempt, KbPiece, KbStanding, Primary
+from zactor.kernel.messages.knowledge import (
+    Change,
+    Entry,
+    KbAttempt,
+    KbPiece,
+    KbStanding,
+    Primary,
+)
 from zactor.kernel.messages.views import ViewId
 from zactor.kernel.replication import records
 from zactor.kernel.replication.effects import Applied, Effect, Replaced, Write
@@ -44,13 +51,16 @@ class DurableState:
         self.writes = PendingWrites(self.log.end)
         self.formed = kept.formed  # the last primary known to have been formed
         self.attempts = kept.attempts  # later ones, that may have been formed
+        self.used = kept.used  # the highest number of an attempt, also of one that failed
+        self._founding = kept.founding  # of the log, where it was taken over
+        self.forks: dict[str, str] = {}  # who was seen with another history, in words; not on disk
         self._out = out
 
     @property
     def founding(self) -> str:
         """Of the cluster this node belongs to, "" if it knows of none."""
         known = self.formed or (self.attempts[-1] if self.attempts else None)
-        return known.founding if known is not None else ""
+        return known.founding if known is not None else self._founding
 
     def standing(self, view: ViewId, role: str) -> KbStanding:
         """Return where this node stands."""
@@ -65,6 +75,10 @@ class DurableState:
             chain=log.end_chain,
             clock=log.clock,
             digest=log.digest,
+            used=self.used,
+            applied=log.number,
+            applied_chain=log.chain,
+            founding=self._founding,
         )
 
     def _write(self, *put: records.Record, is_urgent: bool = True) -> int:
@@ -89,10 +103,29 @@ class DurableState:
             self._write(put, is_urgent=False)
         return outcomes
 
+    def follow(self, changes: Sequence[Change], founding: str) -> None:
+        """Apply what another of the cluster `founding` has applied next.
+
+        Raises:
+            RemoteProtocolError: it doesn't follow what is here.
+        """
+        log = self.log
+        for change in changes:
+            log.follow(change)
+            self._out.append(Applied(change=change))
+        self._founding = founding
+        put = records.PutApplied(tuple(changes), log.number, log.chain, log.epoch)
+        self._write(records.PutFounding(founding), put, is_urgent=False)
+
     def take_over(
-        self, target: TransferTarget, last: KbPiece, later: Sequence[Entry], line: int
+        self,
+        target: TransferTarget,
+        last: KbPiece,
+        later: Sequence[Entry],
+        line: int,
+        founding: str,
     ) -> int:
-        """Be what another was, followed by `later`, the last of which has the number `line`.
+        """Be what another of the cluster `founding` was, followed by `later`, up to number `line`.
 
         Returns: the number of the write; until then the disk has what it had.
 
@@ -101,7 +134,8 @@ class DurableState:
         """
         log = self.log
         log.cut()
-        put: list[records.Record] = [records.CutTail()]
+        put: list[records.Record] = [records.PutFounding(founding), records.CutTail()]
+        self._founding = founding
         if last.is_snapshot:
             log.replace(target.snapshot(last))
             facts, ids = log.theory.snapshot(), log.history.ids()
@@ -123,21 +157,27 @@ class DurableState:
         return self._write(*put)
 
     # -- primaries ---------------------------------------------------------------------------
-    def record(self, attempt: Primary) -> int:
+    def record(self, attempt: KbAttempt, me: str) -> int:
         """`attempt` may be formed from now on; return the number of the write."""
-        self.attempts = (*self.attempts, attempt)
-        return self._write(records.PutAttempt(attempt))
+        primary, log = attempt.primary, self.log
+        self.attempts = (*self.attempts, primary)
+        self.used = max(self.used, primary.epoch)
+        if me in primary.members:  # it has the log that counts, so that ranks here as it does there
+            log.epoch = max(log.epoch, attempt.log_epoch)
+        return self._write(records.PutAttempt(primary, log.epoch))
 
     def drop(self, attempt: Primary) -> None:
         """`attempt` certainly failed."""
         self.attempts = tuple(one for one in self.attempts if one != attempt)
         self._write(records.DropAttempt(attempt.epoch), is_urgent=False)
 
-    def form(self, attempt: KbAttempt, me: str) -> None:
-        """It is a primary."""
+    def form(self, attempt: KbAttempt, me: str) -> int:
+        """It is a primary; return the number of the write, 0 if it is no voice's."""
+        number = 0
         primary, is_member = attempt.primary, me in attempt.primary.members
         if me in attempt.voices:
             self.formed, self.attempts = primary, ()
-            self._write(records.PutPrimary(primary, is_member), is_urgent=False)
+            number = self._write(records.PutPrimary(primary, is_member))
         if is_member:
             self.log.epoch = max(self.log.epoch, primary.epoch)
+        return number

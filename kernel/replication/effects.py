@@ -100,6 +100,7 @@ class Broken:
     """This node must stop: it can't keep its word, or its history contradicts the others'."""
 
     why: str
+    is_fork: bool = False  # what is on disk here must be kept: the others have something else
 
 
 Effect: TypeAlias = (

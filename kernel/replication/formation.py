@@ -10,24 +10,44 @@ from zactor.kernel.messages.knowledge import KbAttempt, KbStanding, Primary, Tra
 from zactor.kernel.messages.views import View
 from zactor.kernel.replication.log import Log
 from zactor.kernel.replication.state_transfer import is_near
-from zactor.kernel.replication.voting import Standings, Verdict, judge, make_primary, settled
+from zactor.kernel.replication.voting import (
+    Standings,
+    Verdict,
+    decides,
+    judge,
+    make_primary,
+    settled,
+)
 
 
 def first_attempt(verdict: Verdict, standings: Standings, log: Log, founding: str) -> KbAttempt:
     """Return what is proposed by the proposer of a view, or by who founds a cluster."""
-    members: Collection[str] = verdict.camp
-    if verdict.voters:
-        members = [
-            name
-            for name in verdict.camp
-            if is_near(log, standings[name], is_voter=name in verdict.voters)
-        ]
+    members = _near(verdict, standings, log) if verdict.voters else verdict.camp
     return KbAttempt(
         primary=make_primary(verdict.epoch, standings, members, founding),
         voices=tuple(sorted({*members, *verdict.voters})),
         number=log.end,
         chain=log.end_chain,
+        log_epoch=log.epoch,
     )
+
+
+def _near(verdict: Verdict, standings: Standings, log: Log) -> Collection[str]:
+    """Return who is there as soon as it has little more of the history.
+
+    Whoever lacks more is brought up while those work who can do so without it; where they can't,
+    all who have a vote are waited for, as far as what they lack is kept.
+    """
+    near = [name for name in verdict.camp if is_near(log, standings[name], is_voter=False)]
+    formed = [standings[name].formed for name in verdict.voters]
+    last = max((primary for primary in formed if primary is not None), default=None)
+    if last is not None and decides(last, {*near} & {*verdict.voters}):
+        return near
+    return [
+        name
+        for name in verdict.camp
+        if is_near(log, standings[name], is_voter=name in verdict.voters)
+    ]
 
 
 def next_attempt(
@@ -41,6 +61,7 @@ def next_attempt(
         voices=tuple(sorted({*members, *primary.members})),
         number=log.end,
         chain=log.end_chain,
+        log_epoch=log.epoch,
     )
 
 
@@ -126,8 +147,15 @@ class Formation:
 
     @property
     def may_be_founded(self) -> bool:
-        """Whether nobody here has ever been in a cluster, and nobody has begun one."""
-        return self.phase is Phase.WAITING and self.verdict is not None and not self.verdict.voters
+        """Whether nobody here belongs to a cluster, and nobody has begun one."""
+        verdict = self.verdict
+        return self.phase is Phase.WAITING and verdict is not None and not verdict.founding
+
+    @property
+    def founding(self) -> str:
+        """Of the cluster that this view's primary is, or is to be, of."""
+        known = self.primary or (self.attempt.primary if self.attempt is not None else None)
+        return known.founding if known is not None else ""
 
     def is_ours(self, name: str) -> bool:
         """Whether `name` belongs to our cluster, or to none and so joins it."""
@@ -149,8 +177,11 @@ class Formation:
         return attempt
 
     def propose(self, name: str, attempt: KbAttempt) -> bool:
-        """Take up what the proposer wants; False: it isn't its turn."""
-        if self.attempt is not None:
+        """Take up what the proposer wants; False: it isn't its turn, or its number's."""
+        if self.attempt is not None or self.verdict is None:
+            return False
+        number = self.verdict.epoch if self.primary is None else self.primary.epoch + 1
+        if attempt.primary.epoch != number:  # all know which it is; another would be out of reach
             return False
         if self.may_be_founded:
             self.proposer = name

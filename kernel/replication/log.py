@@ -92,6 +92,16 @@ class History:
         """Return the changes that are kept, oldest first."""
         return tuple(self._changes)
 
+    def agrees(self, clock: Clock, digest: bytes) -> bool | None:
+        """Whether the history that ends so begins this one; None where that isn't known."""
+        if digest in (NO_DIGEST, self.digest) or digest in self._numbers:
+            return True
+        if clock >= self.clock:
+            return False if clock == self.clock else None
+        first = self._changes[0] if self._changes else None
+        is_kept = first is not None and clock >= (first.epoch, first.index)
+        return False if is_kept or self._base == NO_DIGEST else None
+
     def after(self, digest: bytes) -> tuple[Change, ...] | None:
         """Return the changes that follow `digest`, or None if it is not in what is kept."""
         if digest == self.digest:
@@ -116,6 +126,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     tail: tuple[Entry, ...] = ()
     formed: Primary | None = None
     attempts: tuple[Primary, ...] = ()
+    used: int = 0  # the highest number of an attempt that was ever recorded
+    founding: str = ""  # of the cluster whose log was taken over
 
 
 class Outcome(NamedTuple):
@@ -171,6 +183,11 @@ class Log:
     def tail(self) -> tuple[Entry, ...]:
         """Ordered, not applied; oldest first."""
         return tuple(self._tail)
+
+    def holds(self, number: int, chain: bytes) -> bool:
+        """Whether entry `number` is in the tail, and `chain` the digest of all up to it."""
+        place = number - self.number - 1
+        return 0 <= place < len(self._chains) and self._chains[place] == chain
 
     # -- ordering ----------------------------------------------------------------------------
     def extend(self, entries: Iterable[Entry]) -> None:
@@ -241,12 +258,12 @@ class Log:
             raise RemoteProtocolError(str(error)) from error
         self.history.append(change)
         self.number, self.chain = change.number, change.chain
+        self.epoch = max(self.epoch, change.epoch)
 
     def stand(self, number: int, chain: bytes, epoch: int) -> None:
         """What was applied reaches to `number` of the log: the rest up to there was refused."""
         assert not self._tail, "a tail would be of another history"
-        self.number, self.chain = number, chain
-        self.epoch = max(self.epoch, epoch)
+        self.number, self.chain, self.epoch = number, chain, epoch
 
     def replace(self, kept: Kept) -> None:
         """Be what was taken over."""

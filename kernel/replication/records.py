@@ -50,10 +50,17 @@ class PutSnapshot(msgspec.Struct, frozen=True):
     epoch: int
 
 
+class PutFounding(msgspec.Struct, frozen=True):
+    """The log is, or begins as, that of this cluster: this node belongs to no other."""
+
+    founding: str
+
+
 class PutAttempt(msgspec.Struct, frozen=True):
     """This primary may have been formed, from now on."""
 
     primary: Primary
+    epoch: int  # the log is complete for it
 
 
 class DropAttempt(msgspec.Struct, frozen=True):
@@ -70,5 +77,12 @@ class PutPrimary(msgspec.Struct, frozen=True):
 
 
 Record: TypeAlias = (
-    PutEntries | PutApplied | CutTail | PutSnapshot | PutAttempt | DropAttempt | PutPrimary
+    PutEntries
+    | PutApplied
+    | CutTail
+    | PutSnapshot
+    | PutFounding
+    | PutAttempt
+    | DropAttempt
+    | PutPrimary
 )

@@ -109,6 +109,11 @@ class Replica:
         return verdict.strangers if verdict is not None else ()
 
     @property
+    def forks(self) -> tuple[str, ...]:
+        """What was seen of other histories of our cluster, in words for people."""
+        return tuple(self._state.forks.values())
+
+    @property
     def is_settled(self) -> bool:
         """Whether it is clear if there is a primary here."""
         return self.is_primary or self._view_state.formation.phase is Phase.WAITING

@@ -26,8 +26,7 @@ _ENCODER = msgspec.msgpack.Encoder()
 def is_near(log: Log, standing: KbStanding, *, is_voter: bool) -> bool:
     """Whether who stands so can be brought up to `log` before the primary is formed.
 
-    Who was in the last primary lacks only what its disk hadn't got, so it is waited for as long as
-    that is kept; a newcomer only if it lacks little.
+    It lacks little; or it is a voter that must be waited for, and what it lacks is kept.
     """
     if (standing.number, standing.chain) == (log.end, log.end_chain):
         return True
@@ -177,7 +176,7 @@ class Whole(NamedTuple):
 
 
 class StateTransfer:
-    """Ends with its view; whoever was being brought up begins anew in the next."""
+    """Ends with its view; whoever is behind asks anew in the next, from where it is then."""
 
     def __init__(self, view: ViewId, log: Log, out: list[Effect]) -> None:
         """`log` is this node's; effects go to `out`."""
@@ -187,6 +186,10 @@ class StateTransfer:
         self._source: NodeId | None = None
         self._target: TransferTarget | None = None
         self._sources: dict[NodeId, TransferSource] = {}
+
+    def came(self) -> tuple[Change, ...]:
+        """Return what has come so far of the changes that we lack, () where all is replaced."""
+        return tuple(self._target.changes) if self._target is not None else ()
 
     def ask(self, source: NodeId) -> None:
         """Have `source` send what we lack."""

@@ -15,7 +15,7 @@ from zactor.kernel import limits
 from zactor.kernel.errors import MailboxFull, NotPrimary, OutcomeUnknown, Refused
 from zactor.kernel.ids import Clock
 from zactor.kernel.knowledge.theory import text_bytes
-from zactor.kernel.messages.knowledge import KbNote, KbSubmission, NoteKind, Transaction
+from zactor.kernel.messages.knowledge import KbNote, KbOrdered, KbSubmission, NoteKind, Transaction
 from zactor.kernel.messages.service import Service
 from zactor.kernel.replication.effects import Decided, Multicast
 from zactor.kernel.replication.log import History
@@ -92,6 +92,13 @@ class Submissions:
         one.stage = Stage.ORDERED
         if isinstance(one.message, KbNote):
             self._reads[id_] = number
+
+    def dropped(self, message: KbOrdered) -> None:
+        """Its own message was delivered, and dropped by all."""
+        if isinstance(message, KbSubmission):
+            self.came(message.transaction.id, None)
+        elif isinstance(message, KbNote) and message.kind is NoteKind.READ:
+            self.came(message.id, None)
 
     def settle(self, history: History, ordered: Collection[str]) -> None:
         """A primary was formed, in which this node has the history: nothing else is ordered.

@@ -27,7 +27,7 @@ from zactor.kernel.messages.knowledge import (
 )
 from zactor.kernel.messages.service import Service
 from zactor.kernel.messages.views import View
-from zactor.kernel.replication.disk_quorum import DiskQuorum, DivergenceCheck
+from zactor.kernel.replication.disk_quorum import DiskQuorum
 from zactor.kernel.replication.durable_state import DurableState
 from zactor.kernel.replication.effects import (
     BecamePrimary,
@@ -39,6 +39,7 @@ from zactor.kernel.replication.effects import (
     Retired,
     Stranger,
 )
+from zactor.kernel.replication.fork_check import ForkCheck
 from zactor.kernel.replication.formation import Formation, Phase, founding_change
 from zactor.kernel.replication.state_transfer import StateTransfer, Whole
 from zactor.kernel.replication.submissions import Submissions
@@ -62,7 +63,7 @@ class ViewState:
         self._open = submissions
         self._out = out
         self._disk_quorum = DiskQuorum()
-        self._divergence = DivergenceCheck()
+        self._forks = ForkCheck(me)
         self._seen: dict[str, Clock] = {}  # what others say to have applied
         self._transfer = StateTransfer(view.id, state.log, out)
         self._order_epoch = 0  # what is delivered now is ordered in it; 0: it is dropped
@@ -72,6 +73,7 @@ class ViewState:
         self._early: list[Entry] = []  # ordered while we are being brought up: up to _line
         self._saying = 0  # number of the write after which we say that the attempt is recorded
         self._readying = 0  # … that we are ready to be a member
+        self._marking = 0  # … that puts the primary on disk: before it we claim nothing in it
         self._founded_at = 0.0
 
     # -- what the replica asks ---------------------------------------------------------------
@@ -97,7 +99,7 @@ class ViewState:
             return f"{self.me} can't keep the knowledge base any more"
         if self.formation.primary is not None and not self._is_member(self.formation.primary):
             return f"{self.me} is being brought up by {self.formation.proposer}"
-        return self.formation.reason()
+        return self._forks.reason() or self.formation.reason()
 
     def send_open(self) -> None:
         """Send what waits for the primary, if this node is in it."""
@@ -109,11 +111,11 @@ class ViewState:
         if not self.is_broken:
             self._out.append(Multicast(service=service, message=message))
 
-    def stop(self, why: str) -> None:
+    def stop(self, why: str, *, is_fork: bool = False) -> None:
         """This node must stop: from now on it says nothing."""
         if not self.is_broken:
             self.is_broken = True
-            self._out.append(Broken(why=why))
+            self._out.append(Broken(why=why, is_fork=is_fork))
 
     def _trace(self, event: str, **fields: str) -> None:
         self._out.append(Trace(event=event, fields=fields))
@@ -126,6 +128,7 @@ class ViewState:
 
     def leave(self, now_ms: int) -> None:
         """The view is over, and with it what was under way in it."""
+        self._keep_what_came()
         if self._is_member(self.formation.primary):
             self._open.lost(now_ms)
             self._out.append(LostPrimary(reason=f"the view of {self.me} has changed"))
@@ -150,13 +153,16 @@ class ViewState:
         if self._readying and self._readying <= number:
             self._readying = 0
             self.say(Service.AGREED, KbNote(NoteKind.READY, ""))
-        if self._state.writes.durable > before:
+        is_marked = 0 < self._marking <= number
+        if is_marked:
+            self._marking = 0
+        if is_marked or self._state.writes.durable > before:
             self._claim()
 
     def _claim(self) -> None:
         """Tell what is on disk here, and applied."""
         primary, log = self.formation.primary, self._state.log
-        if self.is_primary and primary is not None:
+        if self.is_primary and primary is not None and not self._marking:
             durable = self._state.writes.durable
             self.say(Service.FIFO, KbDurable(primary.epoch, durable, log.clock, log.digest))
 
@@ -168,7 +174,7 @@ class ViewState:
         elif self.formation.is_ours(name):
             self._dispatch(name, message, transitional)
         elif name == self.me:  # nobody has said yet who is with whom: all drop it
-            self._drop_own(message)
+            self._open.dropped(message)
 
     def _dispatch(
         self,
@@ -197,24 +203,21 @@ class ViewState:
             case _:
                 assert_never(message)
 
-    def _drop_own(self, message: KbOrdered) -> None:
-        if isinstance(message, KbSubmission):
-            self._open.came(message.transaction.id, None)
-        elif isinstance(message, KbNote) and message.kind is NoteKind.READ:
-            self._open.came(message.id, None)
-
     def _compare(self, name: str, clock: tuple[int, int], digest: bytes) -> None:
-        """Two nodes with one clock and two histories: whoever has fewer with it must stop."""
-        log = self._state.log
-        if name == self.me or clock != log.clock:
-            return
-        agrees = digest == log.digest
-        must_stop = self._divergence.see(name, agrees=agrees)
-        if not agrees:
-            words = f"{name} has another history than {self.me} at {Clock(*clock)}"
+        """What `name` has applied must begin our history, if it is no longer than that."""
+        words = self._forks.compare(name, Clock(*clock), digest, self._state.log.history)
+        if words:
+            self.say(Service.AGREED, KbNote(NoteKind.FORKED, name))
+            self._fork(name, words)
+
+    def _fork(self, name: str, words: str) -> None:
+        """Two histories, neither of which begins the other: whoever is outvoted stops."""
+        if words:
+            self._state.forks[name] = words
             self._trace("histories_differ", peer=name, why=words)
-            if must_stop:
-                self.stop(f"{words}: this is a bug; the state folder of one of them is wrong")
+        if words and self._forks.must_stop:
+            why = f"{words}: the state folder of one of them is an old copy, or this is a bug"
+            self.stop(why, is_fork=True)
 
     # -- forming a primary -------------------------------------------------------------------
     def _judge(self) -> None:
@@ -222,7 +225,10 @@ class ViewState:
         verdict = formation.verdict
         assert verdict is not None, "all stand"
         for name in sorted(verdict.camp):
-            self._compare(name, formation.standings[name].clock, formation.standings[name].digest)
+            standing = formation.standings[name]
+            if self._state.log.holds(standing.applied, standing.applied_chain):
+                self._apply(standing.applied)  # somebody applied it, so it was decided
+            self._compare(name, standing.clock, standing.digest)
         for attempt in self._state.attempts:
             if attempt not in formation.standings[self.me].attempts:
                 self._state.drop(attempt)
@@ -253,11 +259,13 @@ class ViewState:
         attempt, log = self.formation.attempt, self._state.log
         if attempt is None or self.me not in attempt.voices:
             return
+        if self._forks.is_contrary(self.formation.proposer):
+            return  # its log would replace ours
         needs_log = self.formation.primary is None and self._is_member(attempt.primary)
         if needs_log and (log.end, log.end_chain) != (attempt.number, attempt.chain):
             self._transfer.ask(self._nodes[self.formation.proposer])
         else:
-            self._saying = self._state.record(attempt.primary)
+            self._saying = self._state.record(attempt, self.me)
 
     def _agreed(self, transitional: bool) -> None:
         """All voices have the attempt on disk."""
@@ -281,9 +289,8 @@ class ViewState:
 
     def _form(self, attempt: KbAttempt, before: Primary | None) -> None:
         primary, was_member = attempt.primary, self._is_member(before)
-        new = {*primary.members} - {*(before.members if before is not None else ())}
-        self._disk_quorum.formed(primary.epoch, sorted(new), attempt.number)
-        self._state.form(attempt, self.me)
+        self._disk_quorum.formed(primary.epoch)
+        self._marking = self._state.form(attempt, self.me)
         if self._is_member(primary):
             self._begin_primary(attempt)
         elif was_member:
@@ -299,7 +306,6 @@ class ViewState:
         )
         self._open.settle(log.history, {entry.transaction.id for entry in log.tail})
         self._advance()
-        self._claim()  # more may be on disk than all know by the attempt, and applied
         if self.is_leaving:
             self.say(Service.AGREED, KbNote(NoteKind.LEAVING, ""))
         if not log.end and self.formation.proposer == self.me:
@@ -318,6 +324,9 @@ class ViewState:
             case NoteKind.READY:
                 self.formation.joining.add(name)
                 self._reshape()
+            case NoteKind.FORKED:
+                if note.id == self.me:
+                    self._fork(name, self._forks.told(name))
             case NoteKind.LEAVING:
                 self.formation.leaving.add(name)
                 self._reshape()
@@ -355,13 +364,16 @@ class ViewState:
         number = self._disk_quorum.decided(primary)
         if self.formation.attempt is not None:  # what follows must be with a majority of the next
             number = min(number, self._sure_line)
-        for id_, _, clock, kind, words in self._state.apply(number):
-            self._out += self._open.decide(Decided(id=id_, clock=clock, kind=kind, message=words))
+        self._apply(number)
         if log.clock > before:
             self._claim()
         if self._is_member(primary):  # who is told of a change finds it at every member
             self._out += self._open.seen(self.shown)
         self._answer_reads()
+
+    def _apply(self, number: int) -> None:
+        for id_, _, clock, kind, words in self._state.apply(number):
+            self._out += self._open.decide(Decided(id=id_, clock=clock, kind=kind, message=words))
 
     def _answer_reads(self) -> None:
         log = self._state.log
@@ -384,10 +396,20 @@ class ViewState:
         except RemoteProtocolError as error:
             self.stop(f"what {sender.name} sent is no history: {error}")
 
+    def _keep_what_came(self) -> None:
+        """What others have applied stays so, and needn't come again in the next view."""
+        changes, log = self._transfer.came(), self._state.log
+        if changes and not (log.tail or self.is_broken):  # a tail is replaced as a whole
+            try:
+                self._state.follow(changes, self.formation.founding)
+            except RemoteProtocolError as error:
+                self.stop(f"what {self.formation.proposer} sent is no history: {error}")
+
     def _take_over(self, whole: Whole) -> None:
         """All is here: be what the proposer was, and what has been ordered since."""
         early, self._early = self._early, []
-        write = self._state.take_over(whole.target, whole.last, early, self._line)
+        founding = self.formation.founding
+        write = self._state.take_over(whole.target, whole.last, early, self._line, founding)
         if self.formation.primary is None:
             self._record()
         else:

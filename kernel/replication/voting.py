@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from zactor.kernel import limits
 from zactor.kernel.messages.knowledge import KbStanding, Primary
 
 Standings = Mapping[str, KbStanding]  # by name: what every member of a view said
@@ -54,31 +55,43 @@ def founding_of(standing: KbStanding) -> str:
     """Return which cluster it belongs to, "" if to none yet."""
     if standing.formed is not None:
         return standing.formed.founding
-    return standing.attempts[-1].founding if standing.attempts else ""
+    return standing.attempts[-1].founding if standing.attempts else standing.founding
 
 
 def settled(standings: Standings) -> dict[str, KbStanding]:
-    """Return `standings` without attempts to found a cluster that certainly failed.
+    """Return `standings` without attempts that certainly failed.
 
-    An attempt with no primary before it can't have been formed if a member that is here never
-    recorded it: it needed every voice. Who recorded it, and nothing since, is free again.
+    Every member of a primary that was formed had recorded it, and forgets it only for a later one:
+    so an attempt is dead if a member with its memory is here, knows of no later primary, and lacks
+    it. To found a cluster every member is needed: there one without memory is a witness too.
     """
+    gone_back = went_back(standings)
     found = dict(standings)
-    for name, standing in standings.items():
-        if standing.formed is None and standing.number == 0 and standing.attempts:
-            kept = tuple(one for one in standing.attempts if _is_open(one, standings))
-            found[name] = msgspec.structs.replace(standing, attempts=kept)
+    for holder, standing in standings.items():
+        is_first = standing.formed is None and standing.number == 0
+        kept = tuple(
+            attempt
+            for attempt in standing.attempts
+            if not any(
+                _denies(attempt, standings[name], is_first=is_first)
+                for name in attempt.members
+                if name in standings and name not in gone_back
+            )
+        )
+        if kept != standing.attempts:
+            found[holder] = msgspec.structs.replace(standing, attempts=kept)
     return found
 
 
-def _is_open(attempt: Primary, standings: Standings) -> bool:
-    for name in attempt.members:
-        standing = standings.get(name)
-        if standing is None or attempt in standing.attempts:
-            continue
-        if standing.formed is None or standing.formed.founding != attempt.founding:
-            return False
-    return True
+def _denies(attempt: Primary, standing: KbStanding, *, is_first: bool) -> bool:
+    """Whether a member that stands so proves that `attempt`, a cluster's first or not, failed."""
+    if attempt in standing.attempts:
+        return False
+    if founding_of(standing) != attempt.founding:
+        return is_first and (standing.formed is not None or not standing.founding)
+    if standing.formed is None:
+        return has_memory(standing) or (is_first and not standing.founding)
+    return standing.formed.epoch < attempt.epoch
 
 
 def camps_of(standings: Standings) -> dict[str, str]:
@@ -106,6 +119,7 @@ class Verdict:
     """What all members of a view conclude alike."""
 
     camp: frozenset[str]  # members of our cluster, and those of no cluster that join it
+    founding: str  # of our cluster; "" if nobody here has one
     strangers: tuple[str, ...]  # members of clusters that were founded apart
     voters: tuple[str, ...]  # of the camp: who has memory
     source: str  # whose history counts; it proposes. "" if there can be no primary here
@@ -116,23 +130,68 @@ class Verdict:
 def judge(me: str, standings: Standings) -> Verdict:
     """Return what the view of `standings` (of every member) means for `me`."""
     camps = camps_of(standings)
+    camps |= {name: f"{camps[name]}, out of reach" for name in out_of_reach(standings)}
     camp = frozenset(name for name in camps if camps[name] == camps[me])
     strangers = tuple(sorted(name for name in camps if name not in camp))
-    voters = tuple(sorted(name for name in camp if has_memory(standings[name])))
-    numbers = [standings[name].epoch for name in camp]
+    gone_back = went_back({name: standings[name] for name in camp})
+    voters = tuple(
+        sorted(name for name in camp if has_memory(standings[name]) and name not in gone_back)
+    )
+    numbers = [max(standings[name].epoch, standings[name].used) for name in camp]
     for name in voters:
         numbers += [primary.epoch for primary in _known([standings[name]])]
     epoch = max(numbers, default=0) + 1
     reason = f"{me} belongs to no cluster yet, and nobody it sees does"
+    if camps[me]:
+        reason = f"{me} has no vote yet in its cluster, {camps[me]}, and sees nobody who has"
     if voters:
-        reason = _shortfall(me, voters, camp, [standings[name] for name in voters])
+        reason = _shortfall(me, voters, camp, [standings[name] for name in camp])
     return Verdict(
         camp=camp,
+        founding=camps[me],
         strangers=strangers,
         voters=voters,
         source="" if reason else chosen({name: standings[name] for name in voters}),
         epoch=epoch,
         reason=reason,
+    )
+
+
+def went_back(standings: Standings) -> frozenset[str]:
+    """Return whose disks have lost what they held: they have no vote, as if they were new.
+
+    All members of a primary that was formed had recorded it, or one with a higher number.
+    """
+    formed = [standing.formed for standing in standings.values() if standing.formed is not None]
+    return frozenset(
+        name
+        for name, standing in standings.items()
+        if any(
+            name in primary.members
+            and standing.used < primary.epoch
+            and founding_of(standing) in ("", primary.founding)
+            for primary in formed
+        )
+    )
+
+
+def out_of_reach(standings: Standings) -> frozenset[str]:
+    """Return who names epochs that none of the others can have missed: they aren't believed."""
+    heights = {
+        name: max(
+            standing.epoch,
+            standing.used,
+            standing.clock[0],
+            *(primary.epoch for primary in _known([standing])),
+        )
+        for name, standing in standings.items()
+        if founding_of(standing)
+    }
+    return frozenset(
+        name
+        for name, height in heights.items()
+        if height - limits.KB_EPOCHS_AHEAD_MAX
+        > max((heights[other] for other in heights if other != name), default=height)
     )
 
 
@@ -159,8 +218,8 @@ def _shortfall(
 ) -> str:
     """Return why `voters` can't be the primary, "" if they can.
 
-    Where all members of a primary are there, some perhaps without memory (a new disk, or the
-    attempt never reached them), nobody else can know more: there is nothing to wait for.
+    Who is there without its memory completes nothing, not even a view in which all members of the
+    last primary are: it may have known of a later one.
     """
     formed = [standing.formed for standing in standings if standing.formed is not None]
     last = max(formed, default=None)
@@ -170,23 +229,26 @@ def _shortfall(
         for attempt in standing.attempts
         if last is None or attempt.epoch > last.epoch
     }
-    if last is not None and not (decides(last, voters) or camp >= set(last.members)):
-        return f"{me} sees {_seen(last, voters, 'the last primary view')}"
+    if last is not None and not decides(last, voters):
+        return f"{me} sees {_seen(last, voters, camp, 'the last primary view')}"
     for attempt in sorted(open_attempts):
         # An attempt to found a cluster binds those only who have recorded it: it needs them all.
-        enough = last is not None and decides(attempt, voters)
-        if not (enough or camp >= set(attempt.members)):
+        if not (set(voters) >= set(attempt.members) or (last and decides(attempt, voters))):
             what = "a view that may have been the last primary one"
-            return f"{me} sees {_seen(attempt, voters, what)}"
+            return f"{me} sees {_seen(attempt, voters, camp, what)}"
     return ""
 
 
-def _seen(primary: Primary, voters: Sequence[str], what: str) -> str:
+def _seen(primary: Primary, voters: Sequence[str], camp: frozenset[str], what: str) -> str:
     here = [name for name in primary.members if name in voters]
     missing = [name for name in primary.members if name not in voters]
+    blank = [name for name in missing if name in camp]
     count = len(primary.members)
     members = "member" if count == 1 else "members"
     words = f"{len(here)} of {count} {members} of {what} ({', '.join(primary.members)})"
+    what_to_do = f"changes wait until more than half are there (missing: {', '.join(missing)})"
     if 2 * len(here) == count:
-        return f"{words}: of two halves the one with {primary.decider} takes changes, bring it back"
-    return f"{words}: changes wait until more than half are there (missing: {', '.join(missing)})"
+        what_to_do = f"of two halves the one with {primary.decider} takes changes, bring it back"
+    if blank:
+        what_to_do += f"; {', '.join(blank)} came without what was on its disk"
+    return f"{words}: {what_to_do}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -86,6 +87,7 @@ class KnowledgeBase(Listener):
         self._on_broken = on_broken
         self._trace = KbTrace(tell)
         self._numbers = itertools.count(1)
+        self._nonce = secrets.token_hex(8)
         self._deciding: dict[str, asyncio.Future[Clock]] = {}
         self._changed = asyncio.Event()
         self._changed_at = self._outside_since = time.monotonic()
@@ -93,6 +95,7 @@ class KnowledgeBase(Listener):
         self._is_wanted = False  # somebody asked this node for a change
         self._group = GroupChannel()
         self._retired = asyncio.Event()
+        self._store = store
         self._replica = replica = Replica(me, role, store.load(), is_held=True)
         loop = asyncio.get_running_loop()
         self._writer = StoreWriter(
@@ -122,6 +125,12 @@ class KnowledgeBase(Listener):
     def strangers(self) -> tuple[str, ...]:
         """Members of the view that belong to another cluster, founded by itself."""
         return self._replica.strangers
+
+    @property
+    def forks(self) -> tuple[str, ...]:
+        """Histories of our cluster that contradict ours, in words for people."""
+        kept = (f"another history is kept in {file}" for file in self._store.kept_aside())
+        return (*self._replica.forks, *kept)
 
     @property
     def acting(self) -> bool:
@@ -167,7 +176,8 @@ class KnowledgeBase(Listener):
     # -- changing it -------------------------------------------------------------------------
     def new_id(self) -> str:
         """Return an id that nobody else in the cluster makes, ever."""
-        return f"{self._me}#{next(self._numbers)}"
+        # A node that lost its folder begins at its first life again: its name and number don't do.
+        return f"{self._me}~{self._nonce}#{next(self._numbers)}"
 
     async def commit(
         self,
@@ -338,13 +348,25 @@ class KnowledgeBase(Listener):
                     self._writer.put(effect)
                 case effects.Decided():
                     self._decide(effect)
-                case effects.Broken(why=why):
-                    self._on_broken(why)
+                case effects.Broken(why=why, is_fork=is_fork):
+                    self._on_broken(f"{why}; {self._keep_aside()}" if is_fork else why)
                 case Trace(event=event, fields=fields):
                     log.debug(event, **fields)
                 case _:
                     self._tell(effect)
         self._group.flush()
+
+    def _keep_aside(self) -> str:
+        """Copy what is on disk here to where nothing replaces it; return where, in words."""
+        self._writer.close()
+        try:
+            file = self._store.keep_aside(f"{self.clock}")
+        except ZactorError as error:
+            return f"what is here couldn't be kept aside: {error}"
+        return (
+            f"what is here is kept in {file}; to take what the others have instead, move"
+            f" {self._store.file} away and start the node again"
+        )
 
     def _tell(
         self,

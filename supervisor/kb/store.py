@@ -25,7 +25,7 @@ from zactor.kernel.replication import records
 from zactor.kernel.replication.effects import Write
 from zactor.kernel.replication.log import NO_DIGEST, Kept
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _SCHEMA = """
 CREATE TABLE facts (
@@ -43,6 +43,7 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 """
 _FACT = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?)"
 _TRANSACTION = "INSERT INTO transactions (id, epoch, position) VALUES (?, ?, ?)"
+_ASIDE = "kb-fork-"  # begins the names of copies of stores whose history isn't the others'
 _PRUNE_EVERY = 1_000  # changes: the log may be longer than HISTORY_KEPT by as much
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -111,6 +112,8 @@ class Store:
                 tail=tuple(_ENTRY.decode(body) for body in self._bodies("tail", "number")),
                 formed=_PRIMARY.decode(formed) if formed else None,
                 attempts=tuple(_PRIMARY.decode(body) for body in self._bodies("attempts", "epoch")),
+                used=self._number("used"),
+                founding=self._value("founding", ""),
             )
 
     def write(self, writes: Iterable[Write]) -> None:
@@ -140,6 +143,25 @@ class Store:
             self._file_incarnation(incarnation)
         return incarnation
 
+    def keep_aside(self, clock: str) -> Path:
+        """Copy the whole store to a file that no node opens; return that file.
+
+        Raises:
+            ZactorError: it couldn't be written.
+        """
+        file = self.file.with_name(f"{_ASIDE}{clock}-{self._value('digest', b'').hex()}.sqlite")
+        with self._careful():
+            if not file.exists():
+                draft = file.with_suffix(".new")
+                draft.unlink(missing_ok=True)
+                self._db.execute("VACUUM INTO ?", (str(draft),))
+                draft.replace(file)
+        return file
+
+    def kept_aside(self) -> list[Path]:
+        """Return the files that `keep_aside` has made here."""
+        return sorted(self.file.parent.glob(f"{_ASIDE}*.sqlite"))
+
     def close(self) -> None:
         """Close the file; a second time does nothing."""
         with contextlib.suppress(sqlite3.Error):
@@ -156,10 +178,13 @@ class Store:
                 self._db.execute("DELETE FROM tail")
             case records.PutSnapshot():
                 self._put_snapshot(record)
-            case records.PutAttempt(primary=primary):
-                body = _ENCODER.encode(primary)
-                row = (primary.epoch, body)
+            case records.PutFounding(founding=founding):
+                self._set("founding", founding)
+            case records.PutAttempt(primary=primary, epoch=epoch):
+                row = (primary.epoch, _ENCODER.encode(primary))
                 self._db.execute("INSERT OR REPLACE INTO attempts VALUES (?, ?)", row)
+                self._set("used", max(primary.epoch, self._number("used")))
+                self._complete(epoch)
             case records.DropAttempt(epoch=epoch):
                 self._db.execute("DELETE FROM attempts WHERE epoch = ?", (epoch,))
             case records.PutPrimary():
@@ -209,7 +234,7 @@ class Store:
     def _reach(self, record: records.PutApplied | records.PutSnapshot) -> None:
         self._set("number", record.number)
         self._set("chain", record.chain)
-        self._complete(record.epoch)
+        self._set("complete", record.epoch)
 
     def _complete(self, epoch: int) -> None:
         self._set("complete", max(epoch, self._number("complete")))
@@ -237,6 +262,8 @@ class Store:
                 for statement in _SCHEMA.split(";\n"):
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            elif version == 2:
+                self._begin_to_count()
             elif version != SCHEMA_VERSION:
                 raise ZactorError(
                     f"{self.file} is of version {version}, this zactor reads {SCHEMA_VERSION}:"
@@ -245,6 +272,13 @@ class Store:
         (verdict,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             self._damaged(verdict)
+
+    def _begin_to_count(self) -> None:
+        """Go on from version 2, which didn't keep the highest number of an attempt."""
+        bodies = [*self._bodies("attempts", "epoch"), self._value("formed", b"")]
+        used = [_PRIMARY.decode(body).epoch for body in bodies if body]
+        self._set("used", max(used, default=0))
+        self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _filed_incarnation(self) -> int:
         try:

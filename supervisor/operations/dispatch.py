@@ -49,6 +49,7 @@ from zactor.supervisor.operations.changes import Asked, BundleSource, Changes
 from zactor.supervisor.operations.reports import KNOWLEDGE, Reports
 
 REQUEST_ID_CHARS_MAX = 128
+_ASKED = "asked "  # begins the ids that clients choose: none of them is a node's own
 
 _ANSWERED_BY_ITSELF = (Inspect, Events, PutPart, GetPart)
 """What a node answers at once; for anything else it first takes the newest knowledge over. A
@@ -127,7 +128,7 @@ class Dispatch:
             await self._joined.wait()
         change = self._changes.get(type(operation))
         if change is not None:
-            asked = Asked(asker.author, id or self._kb.new_id())
+            asked = Asked(asker.author, f"{_ASKED}{id}" if id else self._kb.new_id())
             outcome = await change(operation, asked)
             # What is asked of another node next meets a network that knows of it.
             await self._kb.everywhere()

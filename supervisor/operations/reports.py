@@ -328,6 +328,7 @@ class Reports:
         return [
             self._check_actors(),
             self._check_knowledge(),
+            self._check("history", not self._kb.forks, "; ".join(self._kb.forks) or "one"),
             self._check("loop", lag_ms < limits.GROUP_SILENCE_MS_MIN // 2, f"{lag_ms} ms late"),
             self._check("links", all(peer.connected for peer in peers.values()), waiting or "none"),
             self._check(

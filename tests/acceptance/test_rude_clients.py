@@ -152,12 +152,6 @@ def test_no_query_holds_a_node_for_long(lab: Lab, query: str) -> None:
 
 
 # -- identity --------------------------------------------------------------------------------
-@pytest.mark.xfail(
-    strict=True,
-    raises=Unmet,
-    reason="a client's id of a request is that of the transaction, and a node's own transactions"
-    " have ids that anybody can guess",
-)
 def test_no_request_of_a_client_stands_for_what_a_node_will_do(lab: Lab) -> None:
     lab.start("n1")
     lab.start("n2")

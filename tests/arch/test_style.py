@@ -23,6 +23,7 @@ ONE_IDEA: dict[str, str] = {
     "kernel/link/link.py": "one machine",
     "kernel/runtime/cell.py": "one class: an actor with its mailbox",
     "kernel/runtime/runtime.py": "one face of its parts",
+    "kernel/replication/view_state.py": "one view of one replica",
     "kernel/sessions/host.py": "one shell round one engine",
     "kernel/transport/hub.py": "one owner of all sockets",
     "supervisor/node.py": "one list of what a node is made of",

@@ -128,7 +128,7 @@ def _answers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _one_disk_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     def decided(self: DiskQuorum, primary: Primary) -> int:
-        return max(self._last_on_disk(name) for name in primary.members)
+        return max(self._claimed(name, primary.epoch) for name in primary.members)
 
     monkeypatch.setattr(DiskQuorum, "decided", decided)
 
@@ -264,7 +264,11 @@ def _too_few_voices(monkeypatch: pytest.MonkeyPatch) -> None:
     def first_attempt(*args: Any) -> KbAttempt:
         attempt = real(*args)
         return KbAttempt(
-            attempt.primary, attempt.primary.members[:1], attempt.number, attempt.chain
+            attempt.primary,
+            attempt.primary.members[:1],
+            attempt.number,
+            attempt.chain,
+            attempt.log_epoch,
         )
 
     monkeypatch.setattr(formation, "first_attempt", first_attempt)
@@ -325,25 +329,7 @@ def _sends_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Submissions, "settle", settle)
 
 
-def _decides_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A primary that is about to give way to another decides to its end."""
-    real = ViewState._advance
-
-    def advance(self: ViewState) -> None:
-        attempt, self.formation.attempt = self.formation.attempt, None
-        real(self)
-        self.formation.attempt = attempt
-
-    monkeypatch.setattr(ViewState, "_advance", advance)
-
-
 ALSO: dict[str, Mutant] = {
-    "decides for the next": Mutant(
-        words="what is ordered while a primary is reshaped is decided by the old majority alone",
-        catcher="K7 durable",
-        patch=_decides_for_the_next,
-        seeds=range(194, 195),  # 1 of 500
-    ),
     "an attempt isn't recorded by all": Mutant(
         words="who was counted for a majority doesn't know what for",
         catcher="K1 one history",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from kb_mutants import ALSO, MUTANTS
+from kb_steered import PromiseBroken
+from kb_steered_mutants import STEERED
 from sim_marks import all_slow_but
 
 from zactor.testing.kb_sim.checkers import CHECKERS
@@ -29,6 +31,16 @@ def test_a_known_weak_place_of_the_replica_is_watched(
     mutant = ALSO[name]
     mutant.patch(monkeypatch)
     assert mutant.catcher in mutant.caught()
+
+
+@pytest.mark.parametrize("name", sorted(STEERED))
+def test_a_mutant_that_chance_hardly_shows_falls_where_it_is_steered_to(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutant = STEERED[name]
+    mutant.patch(monkeypatch)
+    with pytest.raises((PromiseBroken, AssertionError)):
+        mutant.test(monkeypatch)
 
 
 def test_every_checker_of_the_knowledge_base_has_a_mutant() -> None:

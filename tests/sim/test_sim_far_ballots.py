@@ -59,11 +59,6 @@ def promise(cluster: Cluster, epoch: int) -> None:
         cluster.network.cast(n0.id, cluster.nodes[name].id, forged)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=Obeyed,
-    reason="a ballot is obeyed however far ahead it is, and beyond the largest there is none",
-)
 @pytest.mark.parametrize("epoch", [FAR, 1 << 40])
 @pytest.mark.parametrize("how", [propose, promise])
 def test_a_ballot_far_ahead_is_refused_and_the_others_stay_one_cluster(

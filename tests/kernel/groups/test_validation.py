@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from zactor.kernel import limits
 from zactor.kernel.errors import RemoteProtocolError
 from zactor.kernel.groups import validation
 from zactor.kernel.groups.ordering import Ordering
@@ -75,6 +76,9 @@ GOOD: list[Callable[[], object]] = [
 
 BAD: dict[str, Callable[[], object]] = {
     "isn't its own": lambda: validation.check_ballot(B, NEW),
+    "out of reach": lambda: validation.check_reach(
+        ViewId(6 + limits.GROUP_BALLOTS_AHEAD_MAX, A), 5
+    ),
     "without this node": lambda: validation.check_members(C, Propose(NEW, (A, B)), 3),
     "too many members": lambda: validation.check_members(B, Propose(NEW, (A, B, C)), 2),
     "members in no order": lambda: validation.check_members(B, Propose(NEW, (A, B, B)), 3),

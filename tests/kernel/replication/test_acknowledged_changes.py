@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
-from kb_steered import AttemptView, PromiseBroken, Steered, promised
+from kb_schedules import (
+    NAMES,
+    a_disk_goes_back_before_a_primary_that_another_knows,
+    a_disk_is_lost_beside_a_node_that_is_behind,
+    a_word_is_the_last_and_its_voice_is_cut_off,
+    one_sees_an_attempt_formed_and_is_cut_off,
+    power_goes_before_the_mark,
+)
+from kb_steered import Steered, promised
 
-NAMES = ("n1", "n2", "n3", "n4", "n5")
+
+def promise_that_all_is_well_after(cluster: Steered) -> None:
+    assert_all_are_one_again(cluster)
+    promise_that_nothing_acknowledged_is_lost(cluster)
 
 
 def assert_all_are_one_again(cluster: Steered) -> None:
@@ -24,65 +34,30 @@ def promise_that_nothing_acknowledged_is_lost(cluster: Steered) -> None:
         promised(not lost, f"{lost} were acknowledged, and are gone at {name}")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=PromiseBroken,
-    reason="an entry of an older epoch is decided when a primary is formed, though logs that hold"
-    " it rank by that older epoch and lose against a longer tail",
-)
 def test_a_change_that_the_new_primary_decides_stays_whoever_forms_the_next_one() -> None:
-    """{n1, n2, n3} | {n4, n5}, then n1 alone | the rest; nothing crashes, no disk is lost."""
-    cluster = Steered(*NAMES)
-    cluster.found(*NAMES)
-    cluster.change("n4", "t0", "t1", "t2")
-    cluster.run_ms(2.5)  # they are on their way to n5; both sides have changes that end undecided
-    cluster.part(NAMES[:3], NAMES[3:])
-    cluster.change("n1", "u1")
-    cluster.busy_ms["n2"] = 300.0  # so the last word for the attempt is n2's
-    cluster.until(lambda: cluster.view("n1") == 3)
-    at_n1, at_n2 = AttemptView(cluster, "n1"), AttemptView(cluster, "n2")
-    # What follows steers towards one moment. A protocol that never comes to it is as good.
-    cluster.comes(lambda: at_n1.lacks_one_word(3), 2_000)
-    sent = at_n2.messages_sent()
-    cluster.comes(lambda: at_n2.messages_sent() > sent, 2_000)
-    cluster.cut("n1", "n2")  # n1 hears that all have heard n2, they don't hear that n1 has
-    cluster.cut("n1", "n3")
-    cluster.comes(lambda: cluster.is_primary("n1"), 1_000)
-    cluster.cut("n2", "n1")
-    cluster.cut("n3", "n1")
-    cluster.busy_ms.clear()
-    cluster.until(lambda: cluster.view("n2") == 2 and cluster.view("n1") == 1)
-    cluster.run_ms(1_500)
-    cluster.join(("n2", "n3"), ("n4", "n5"))
-    cluster.until(lambda: cluster.members("n2") == NAMES[1:] == cluster.members("n4"))
-    assert_all_are_one_again(cluster)
-    promise_that_nothing_acknowledged_is_lost(cluster)
+    promise_that_all_is_well_after(one_sees_an_attempt_formed_and_is_cut_off())
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=PromiseBroken,
-    reason="an attempt that was struck out is forgotten, and the next primary takes its epoch"
-    " again: two histories are of one number, and the longer one counts",
-)
+def test_a_change_is_acknowledged_when_a_majority_has_the_new_primary_on_disk() -> None:
+    promise_that_all_is_well_after(power_goes_before_the_mark())
+
+
 def test_a_number_that_an_attempt_has_used_is_never_that_of_another() -> None:
-    """n5 stops; the word of n1 for the attempt without n5 is the last, and n1 is cut off."""
-    cluster = Steered(*NAMES)
-    cluster.found(*NAMES)
-    cluster.change("n1", "t0")
-    cluster.until(lambda: cluster.is_acknowledged("t0"))
-    cluster.run_ms(200)
-    cluster.busy_ms["n1"] = 250.0
-    cluster.retire("n5")
-    cluster.run_ms(40)
-    cluster.part(("n1",), NAMES[1:])
-    cluster.run_ms(220)
-    cluster.change("n1", "u0", "u1", "u2")  # these are behind its word, and reach nobody
-    cluster.run_ms(100)
-    cluster.busy_ms.clear()
-    cluster.stop("n5")
-    cluster.run_ms(4_000)
-    cluster.change("n2", "x")
-    cluster.until(lambda: cluster.is_acknowledged("x"), 1_000)
-    assert_all_are_one_again(cluster)
-    promise_that_nothing_acknowledged_is_lost(cluster)
+    promise_that_all_is_well_after(a_word_is_the_last_and_its_voice_is_cut_off())
+
+
+def test_a_lost_disk_never_makes_two_primaries() -> None:
+    cluster = a_disk_is_lost_beside_a_node_that_is_behind()
+    both = cluster.is_acknowledged("y") and cluster.is_acknowledged("z")
+    promised(not both, "two primaries took changes at once")
+    assert cluster.is_acknowledged("z"), "two of {n1, n3, n4}"
+    assert "came without what was on its disk" in cluster.decided["y"].message
+    promise_that_all_is_well_after(cluster)
+
+
+def test_a_disk_that_went_back_has_no_vote_and_joins_again_by_itself() -> None:
+    cluster = a_disk_goes_back_before_a_primary_that_another_knows()
+    assert cluster.decided["y"].kind == "NotPrimary"
+    assert "n2 came without what was on its disk" in cluster.decided["y"].message
+    for name in NAMES[:3]:
+        promised("did(x)" in cluster.facts(name), f"x was applied, and is gone at {name}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from kb_steered import PromiseBroken, Steered, promised
+from kb_steered import Steered, promised
 
 from zactor.kernel import limits
 
@@ -21,12 +21,6 @@ def write_much(cluster: Steered, at: str, count: int) -> None:
     cluster.until(lambda: all(cluster.is_acknowledged(id_) for id_ in ids))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=PromiseBroken,
-    reason="a node with memory is a voter however much it lacks, and the next primary isn't formed"
-    " before it has taken all of that",
-)
 def test_a_member_that_was_away_for_long_does_not_stop_a_majority_that_works(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -51,11 +45,6 @@ def test_a_member_that_was_away_for_long_does_not_stop_a_majority_that_works(
     promised(not refused and idle_ms <= 1_000, f"no changes for {idle_ms} ms; refused: {refused}")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=PromiseBroken,
-    reason="what a newcomer has taken of the history is thrown away with each view",
-)
 def test_a_newcomer_is_brought_up_while_another_node_comes_and_goes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

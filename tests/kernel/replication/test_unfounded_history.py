@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from kb_steered import PromiseBroken, Steered, promised
+from kb_steered import Steered, promised
 
 from zactor.kernel import limits
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=PromiseBroken,
-    reason="a node that took a history and wasn't let in yet has no memory, so alone it founds"
-    " another cluster with it",
-)
 def test_a_node_with_a_history_and_no_vote_founds_no_cluster_with_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

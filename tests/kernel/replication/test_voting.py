@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from zactor.kernel import limits
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.knowledge import KbStanding, Primary
 from zactor.kernel.messages.views import ViewId
@@ -24,7 +26,9 @@ def standing(
     chain: bytes = b"",
     role: str = "node",
 ) -> KbStanding:
-    return KbStanding(VIEW, role, formed, attempts, epoch, number, chain, (0, 0), b"")
+    known = [one.epoch for one in (formed, *attempts) if one is not None]
+    used = max(known, default=0)
+    return KbStanding(VIEW, role, formed, attempts, epoch, number, chain, (0, 0), b"", used)
 
 
 @pytest.mark.parametrize(("count", "more_than_half"), [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3)])
@@ -79,6 +83,19 @@ def test_an_open_attempt_counts_like_a_primary() -> None:
     assert verdict.source == "a"
 
 
+def test_an_attempt_that_a_member_with_its_memory_lacks_is_dead() -> None:
+    last, open_ = primary(1, "a", "b", "c"), primary(2, "b", "c", "x", "y", "z")
+    states = {"a": standing(last), "c": standing(last, open_)}
+    assert "may have been the last" in judge("a", settled(states)).reason
+    for b in (standing(last), standing(None, primary(1, "b", "c"))):
+        assert settled(states | {"b": b})["c"].attempts == ()
+    later = primary(3, "b", "x")
+    for b in (standing(), standing(later), standing(primary(2, "b", "c", founding="them"))):
+        assert settled(states | {"b": b})["c"].attempts == (open_,), b
+    newer = standing(primary(2, "a", "b", "c"))  # b was in it, and its disk went back
+    assert settled(states | {"a": newer, "b": standing(last)})["c"].attempts == (open_,)
+
+
 def test_an_attempt_before_the_last_primary_is_settled() -> None:
     old = standing(primary(1, "a", "b", "c"), primary(2, "b", "c"))
     verdict = judge("a", {"a": standing(primary(3, "a", "c")), "c": old})
@@ -92,10 +109,26 @@ def test_who_has_no_memory_has_no_vote() -> None:
     assert not verdict.source
 
 
-def test_where_all_members_are_there_a_lost_disk_is_not_waited_for() -> None:
+def test_a_member_without_memory_never_completes_a_majority() -> None:
+    """It may have known of a later primary, whose other members aren't here."""
     last = primary(1, "a", "b", "c")
     verdict = judge("b", {"a": standing(), "b": standing(last), "c": standing()})
-    assert verdict.source == "b"
+    assert not verdict.source
+    assert verdict.reason.endswith("(missing: a, c); a, c came without what was on its disk")
+    verdict = judge("b", {"a": standing(), "b": standing(primary(1, "a", "b"))})
+    assert "the one with a takes changes, bring it back; a came without what" in verdict.reason
+
+
+def test_a_member_whose_disk_went_back_before_a_primary_has_no_vote() -> None:
+    old, last = primary(1, "a", "b", "c"), primary(2, "a", "b", "c")
+    verdict = judge("a", {"a": standing(last), "b": standing(old)})
+    assert verdict.voters == ("a",)
+    assert not verdict.source
+    assert verdict.epoch == 3
+    verdict = judge("a", {"a": standing(last), "b": standing(old), "c": standing(last)})
+    assert verdict.source == "a", "b is brought up as one that is new"
+    verdict = judge("a", {"a": standing(last), "b": standing(old, last)})
+    assert verdict.source == "a", "b had it on disk, and crashed before it was formed"
 
 
 def test_the_longest_log_of_the_highest_epoch_counts() -> None:
@@ -116,6 +149,25 @@ def test_a_new_attempt_has_an_epoch_above_all_that_anybody_knows() -> None:
     last = primary(3, "a", "b")
     states = {"a": standing(last, epoch=3), "b": standing(last, primary(6, "a", "b"), epoch=3)}
     assert judge("a", states).epoch == 7
+
+
+def test_a_member_that_names_an_epoch_out_of_reach_is_a_stranger() -> None:
+    last = primary(3, "a", "b", "c")
+    far = 3 + limits.KB_EPOCHS_AHEAD_MAX + 1
+    states = {"a": standing(last), "b": standing(last), "new": standing()}
+    for c in (
+        standing(primary(far, "c")),
+        standing(last, primary(far, "c")),
+        standing(last, epoch=far),
+        msgspec.structs.replace(standing(last), used=far),
+        msgspec.structs.replace(standing(last), clock=(far, 1)),
+    ):
+        verdict = judge("a", states | {"c": c})
+        assert (verdict.strangers, verdict.epoch, verdict.source) == (("c",), 4, "a")
+        assert judge("c", states | {"c": c}).camp == {"c"}, "all judge alike"
+    near = standing(primary(far - 1, "a", "c"))
+    assert judge("a", states | {"c": near}).epoch == far
+    assert judge("new", {"new": standing(), "c": standing(primary(far, "c"))}).epoch == far + 1
 
 
 def test_who_belongs_nowhere_joins_the_larger_of_two_clusters() -> None:
@@ -158,7 +210,7 @@ def test_who_lost_its_disk_returns_to_the_cluster_that_counts_on_it() -> None:
     }
     verdict = judge("c", standings)
     assert verdict.camp == {"b", "c"}
-    assert not verdict.reason, "all members of the last primary are there"
+    assert "sees 1 of 2 members of the last primary view (b, c)" in verdict.reason
     assert judge("b", standings).camp == {"b", "c"}, "all judge alike"
     assert judge("new", standings).camp == {"a", "x", "new"}, "others join the largest"
     assert judge("b", standings).strangers == ("a", "new", "x")

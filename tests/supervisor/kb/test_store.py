@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -106,10 +107,10 @@ def test_one_that_was_refused_is_gone_without_a_change(tmp_path: Path) -> None:
 def test_primaries_and_attempts_are_loaded(tmp_path: Path) -> None:
     store = Store(tmp_path)
     first, second, third = (Primary(epoch, ("a", "b"), "a", "us") for epoch in (1, 2, 3))
-    store.write([put(records.PutAttempt(first))])
+    store.write([put(records.PutAttempt(first, 0))])
     assert (store.load().formed, store.load().attempts) == (None, (first,))
-    store.write([put(records.PutPrimary(first, True)), put(records.PutAttempt(second))])
-    store.write([put(records.PutAttempt(third))])
+    store.write([put(records.PutPrimary(first, True)), put(records.PutAttempt(second, 0))])
+    store.write([put(records.PutAttempt(third, 0))])
     kept = store.load()
     assert (kept.formed, kept.attempts, kept.epoch) == (first, (second, third), 1)
     store.write([put(records.DropAttempt(2))])
@@ -119,6 +120,48 @@ def test_primaries_and_attempts_are_loaded(tmp_path: Path) -> None:
     store.close()
     assert (kept.formed, kept.attempts) == (third, ())
     assert kept.epoch == 1, "a voice that is no member has no more of the log for it"
+    assert kept.used == 3, "of all attempts, also of those that failed"
+
+
+def test_the_number_of_the_highest_attempt_outlives_it(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write([put(records.PutAttempt(Primary(7, ("a",), "a", "us"), 5))])
+    store.write([put(records.DropAttempt(7)), put(records.PutFounding("us"))])
+    kept = store.load()
+    store.close()
+    assert (kept.attempts, kept.used, kept.epoch, kept.founding) == ((), 7, 5, "us")
+
+
+def test_what_is_kept_aside_is_the_whole_store_and_stays(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert store.kept_aside() == []
+    store.write([put(records.PutPrimary(Primary(3, ("a",), "a", "us"), True))])
+    file = store.keep_aside("3.1")
+    store.write([put(records.PutPrimary(Primary(4, ("a",), "a", "us"), True))])
+    assert store.keep_aside("3.1") == file
+    assert store.kept_aside() == [file]
+    store.close()
+    (tmp_path / "copy").mkdir()
+    shutil.copy(file, tmp_path / "copy" / "kb.sqlite")
+    copy = Store(tmp_path / "copy")
+    kept = copy.load()
+    copy.close()
+    assert kept.formed == Primary(3, ("a",), "a", "us")
+
+
+def test_a_store_that_kept_no_numbers_begins_with_those_that_it_knows(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    formed, attempt = (Primary(epoch, ("a",), "a", "us") for epoch in (3, 4))
+    store.write([put(records.PutPrimary(formed, True)), put(records.PutAttempt(attempt, 3))])
+    store.close()
+    with sqlite3.connect(store.file) as db:
+        db.execute("DELETE FROM meta WHERE key = 'used'")
+        db.execute("PRAGMA user_version = 2")
+    db.close()
+    store = Store(tmp_path)
+    kept = store.load()
+    store.close()
+    assert (kept.formed, kept.attempts, kept.used) == (formed, (attempt,), 4)
 
 
 def test_a_snapshot_replaces_everything_but_primaries(tmp_path: Path) -> None:
@@ -325,7 +368,7 @@ def test_a_full_disk_is_named_and_what_was_there_stays(tmp_path: Path, room: int
     other = put(records.PutSnapshot(theory.snapshot(), (), Clock(4, 2), b"d", 9, b"c", 4))
     acts: list[Callable[[], object]] = [lambda: store.write([more]), lambda: store.write([other])]
     if not room:
-        attempt = put(records.PutAttempt(Primary(2, ("n1",), "n1", "us")))
+        attempt = put(records.PutAttempt(Primary(2, ("n1",), "n1", "us"), 0))
         acts += [lambda: store.write([attempt]), store.next_incarnation]
     with full_disk((tmp_path / "kb.sqlite-wal").stat().st_size + room):
         for act in acts:

@@ -18,7 +18,7 @@ DEADLINE_S = 5.0
 
 
 def write(number: int, *, is_urgent: bool = True) -> Write:
-    attempt = records.PutAttempt(Primary(number, ("n1",), "n1", "us"))
+    attempt = records.PutAttempt(Primary(number, ("n1",), "n1", "us"), 0)
     return Write(number=number, records=(attempt,), is_urgent=is_urgent)
 
 

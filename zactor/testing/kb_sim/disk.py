@@ -37,6 +37,7 @@ class Put(msgspec.Struct, array_like=True, omit_defaults=True):
     epoch: int = 0
     primary: Primary | None = None
     is_complete: bool = False
+    founding: str = ""
 
 
 _DECODER = msgspec.msgpack.Decoder(list[Put])
@@ -166,6 +167,8 @@ class State:
         self.tail: list[Entry] = []
         self.formed: Primary | None = None
         self.attempts: list[Primary] = []
+        self.used = 0
+        self.founding = ""
 
     def apply(self, put: Put) -> None:
         """One more record is on it."""
@@ -182,9 +185,13 @@ class State:
                 self.changes, self.ids, self.tail = [], list(put.ids), []
                 self.seen = {id_ for id_, _, _ in put.ids}
                 self.number, self.chain, self.epoch = put.number, put.chain, put.epoch
+            case "PutFounding":
+                self.founding = put.founding
             case "PutAttempt":
                 assert put.primary is not None
                 self.attempts.append(put.primary)
+                self.used = max(self.used, put.primary.epoch)
+                self.epoch = max(self.epoch, put.epoch)
             case "DropAttempt":
                 self.attempts = [one for one in self.attempts if one.epoch != put.epoch]
             case "PutPrimary":
@@ -205,8 +212,7 @@ class State:
             self.ids.append((change.id, change.epoch, change.index))
             self.seen.add(change.id)
         del self.tail[: put.number - self.number]
-        self.number, self.chain = put.number, put.chain
-        self.epoch = max(self.epoch, put.epoch)
+        self.number, self.chain, self.epoch = put.number, put.chain, put.epoch
 
     def kept(self) -> Kept:
         """Return what a process begins with that finds this."""
@@ -222,4 +228,6 @@ class State:
             tail=tuple(self.tail),
             formed=self.formed,
             attempts=tuple(self.attempts),
+            used=self.used,
+            founding=self.founding,
         )
