@@ -26,6 +26,7 @@ ONE_IDEA: dict[str, str] = {
     "kernel/replication/view_state.py": "one view of one replica",
     "kernel/sessions/host.py": "one shell round one engine",
     "kernel/transport/hub.py": "one owner of all sockets",
+    "supervisor/kb/knowledge_base.py": "one interface to replication",
     "supervisor/node.py": "one list of what a node is made of",
     "tests/supervisor/operations/operations_world.py": "one world",
     "zactor/client/master.py": "one class, an operation each method",

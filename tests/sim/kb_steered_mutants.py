@@ -32,7 +32,7 @@ def _decides_as_soon_as_formed(monkeypatch: pytest.MonkeyPatch) -> None:
     def form(self: ViewState, attempt: KbAttempt, before: Primary | None) -> None:
         real(self, attempt, before)
         for name in attempt.primary.members:
-            self._quorum.hear(name, attempt.primary.epoch, attempt.number)
+            self._disk_quorum.hear(name, attempt.primary.epoch, attempt.number)
         self._advance()
 
     monkeypatch.setattr(ViewState, "_form", form)
