@@ -120,6 +120,7 @@ def test_signals_go_on_without_the_master_and_a_new_one_finds_the_newest_knowled
         until("the new reactor hears", lambda: m.ask("k1", "report")["count"] == 1)
 
 
+@pytest.mark.slow
 def test_a_stopped_node_is_put_out_and_comes_back_by_itself_as_the_one_it_was(
     lab: Lab, slowness: Slowness
 ) -> None:

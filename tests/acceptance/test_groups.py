@@ -122,6 +122,7 @@ def test_three_clients_of_three_nodes_hear_one_order(
     assert complaints(node_lines(trace)) == {}
 
 
+@pytest.mark.slow
 def test_after_kill_9_the_survivors_agree_and_the_dead_had_begun_alike(
     lab: Lab, start: Callable[[int], Clients], trace: Path
 ) -> None:

@@ -118,6 +118,7 @@ def test_the_half_without_the_decider_refuses_within_a_second_and_says_why(
     until("it takes changes again", lambda: takes_changes(lab, "m1", "f3"))
 
 
+@pytest.mark.slow
 def test_who_comes_back_and_decides_forgets_nobody_who_is_there(lab: Lab) -> None:
     started(lab, "n1", "n2", "n3")
     declare(lab, "n3", "f0")
@@ -142,6 +143,7 @@ def test_a_master_goes_on_without_a_node_that_left_in_good_order(lab: Lab) -> No
     assert declared(lab, "m1") == {"f1"}
 
 
+@pytest.mark.slow
 def test_all_at_once_killed_and_started_again_know_what_was_acknowledged(lab: Lab) -> None:
     started(lab, "m1", "n1", "n2")
     for number in range(5):
@@ -174,6 +176,7 @@ def test_clusters_founded_apart_do_not_mix_and_lose_nothing(lab: Lab) -> None:
     assert lab.names_up("n2") == {"n2"}
 
 
+@pytest.mark.slow
 def test_the_first_look_at_a_node_that_comes_back_shows_what_was_acknowledged(lab: Lab) -> None:
     started(lab, "n1", "n2", "n3")
     for number in range(3):

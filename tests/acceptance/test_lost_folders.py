@@ -61,6 +61,7 @@ def comes(condition: Callable[[], bool], within_s: float) -> None:
         until("it may hold", condition, within_s)
 
 
+@pytest.mark.slow
 def test_a_node_without_its_folder_does_what_it_is_asked_when_all_come_back(lab: Lab) -> None:
     start(lab, *NAMES)
     with connect(lab.endpoint("n3"), home=lab.home, timeout=20) as m:
@@ -84,6 +85,7 @@ def test_a_node_without_its_folder_does_what_it_is_asked_when_all_come_back(lab:
         demand(m.actors() == [], "it is destroyed")
 
 
+@pytest.mark.slow
 def test_an_old_folder_at_one_node_does_not_overrule_two_that_are_whole(lab: Lab) -> None:
     folder, copy = lab.home / "state" / "n3", lab.home / "copy"
     start(lab, "n3")

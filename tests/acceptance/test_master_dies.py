@@ -260,6 +260,7 @@ def test_a_deployment_is_whole_or_undone(
 
 
 # -- afterwards ------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_a_returning_master_takes_the_newest_knowledge_and_goes_on_at_once(net: Net) -> None:
     """Its own disk knows `old` and no other; meanwhile another console has changed that."""
     emitter = net.worker("n1")
@@ -303,6 +304,7 @@ def test_a_program_elsewhere_does_not_notice_that_the_master_dies(net: Net, cras
     until("they agree", net.agree)
 
 
+@pytest.mark.slow
 def test_the_event_logs_tell_of_each_clause_that_it_was_done_once(net: Net) -> None:
     """Once each, over all destructions of this file, in those that begin after this."""
     before = {line["id"] for line in net.todo_lines()}

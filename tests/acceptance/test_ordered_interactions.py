@@ -71,6 +71,7 @@ def test_all_reactors_hear_two_emitters_in_one_order(lab: Lab, service: str) -> 
     assert switches > 2, "the emitters took turns, so that there was an order to agree on"
 
 
+@pytest.mark.slow
 def test_survivors_agree_when_a_node_dies_in_the_middle(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

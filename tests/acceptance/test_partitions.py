@@ -64,6 +64,7 @@ def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NetLab]:
         made.close()
 
 
+@pytest.mark.slow
 def test_both_sides_of_a_split_go_on_and_become_one_group_when_it_heals(net: NetLab) -> None:
     for node in NODES:
         net.start(node)
@@ -133,6 +134,7 @@ def places(net: NetLab) -> dict[str, tuple[list[int], str, int]]:
     return {line["p"]: (line["clock"], line["hash"], line["t"]) for line in lines}
 
 
+@pytest.mark.slow
 def test_the_majority_takes_changes_and_the_minority_refuses_and_keeps_its_signals(
     net: NetLab, slowness: Slowness
 ) -> None:

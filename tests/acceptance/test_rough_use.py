@@ -73,6 +73,7 @@ def test_an_actor_destroyed_while_it_begins_leaves_nothing_behind(lab: Lab, tmp_
         assert m.actors() == []
 
 
+@pytest.mark.slow
 def test_an_action_that_holds_the_interpreter_does_not_cost_its_node_its_life(
     lab: Lab, tmp_path: Path
 ) -> None:

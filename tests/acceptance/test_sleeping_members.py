@@ -87,6 +87,7 @@ one_credit_for_all = pytest.mark.xfail(
 )
 
 
+@pytest.mark.slow
 @one_credit_for_all
 def test_a_member_that_reads_nothing_holds_up_no_other_group(lab: Lab) -> None:
     with sleeper(lab):
@@ -94,6 +95,7 @@ def test_a_member_that_reads_nothing_holds_up_no_other_group(lab: Lab) -> None:
             speak_elsewhere(lab, at)
 
 
+@pytest.mark.slow
 @one_credit_for_all
 def test_a_member_that_reads_nothing_holds_up_no_interaction(lab: Lab) -> None:
     with connect(lab.endpoint("n1"), home=lab.home) as m:

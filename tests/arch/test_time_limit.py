@@ -75,6 +75,7 @@ def cases() -> list[tuple[int, str]]:
     return list(enumerate(HANGS))
 
 
+@pytest.mark.slow
 def test_a_fixture_that_hangs_fails_too(tmp_path: Path) -> None:
     text = """
 import threading, pytest
@@ -104,6 +105,7 @@ def test_it(): threading.Event().wait(1.5)
     assert "1 passed" in run_inner(text, tmp_path, LIMIT_S=0.3).stdout
 
 
+@pytest.mark.slow
 def test_a_test_that_swallows_every_end_ends_the_run_with_the_stacks_and_no_process(
     tmp_path: Path,
 ) -> None:

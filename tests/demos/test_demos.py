@@ -22,12 +22,12 @@ IN_TIME = "no later than 3 s after that"
     [
         (demo1, [], "g2 shows 6 as well"),
         pytest.param(demo2, [], "c2 has noticed nothing: it counts 3", marks=pytest.mark.slow),
-        (demo3, [], "the interaction is there once"),
+        pytest.param(demo3, [], "the interaction is there once", marks=pytest.mark.slow),
         pytest.param(demo3, ["--at", "wire.before"], "g2 shows nothing", marks=pytest.mark.slow),
         pytest.param(
             demo3, ["--at", "react:end"], "g2 shows what c1 sends: 42", marks=pytest.mark.slow
         ),
-        (demo4, [], "a new c1 counts from 1"),
+        pytest.param(demo4, [], "a new c1 counts from 1", marks=pytest.mark.slow),
         pytest.param(
             demo4, ["--at", "write.before"], "its on_stop has not run", marks=pytest.mark.slow
         ),
@@ -129,6 +129,7 @@ def test_counter_and_gui_work_in_one_process_too(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out == "g1 | 4\ng1 | 5\n"
 
 
+@pytest.mark.slow
 def test_a_lazy_counter_is_destroyed_only_when_it_has_finished_its_work() -> None:
     async def story() -> None:
         async with local(nodes=1) as cluster:

@@ -27,6 +27,7 @@ def views(cluster: Cluster) -> set[tuple[str, ...]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.xfail(
     strict=True,
     raises=NoOneView,

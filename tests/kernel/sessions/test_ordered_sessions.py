@@ -83,6 +83,7 @@ def test_every_reactor_hears_one_order_and_the_log_accounts_for_each(tmp_path: P
     asyncio.run(story())
 
 
+@pytest.mark.slow
 def test_a_slow_reactor_slows_the_emitter(tmp_path: Path) -> None:
     async def story() -> None:
         gate = threading.Event()

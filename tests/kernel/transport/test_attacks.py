@@ -218,6 +218,7 @@ for number in range(3_000):
 """
 
 
+@pytest.mark.slow
 def test_s9_a_storm_of_connections_blocks_neither_the_io_thread_nor_the_log(
     bound: Any, wait_until: Callable[..., None], logged: list[dict[str, Any]]
 ) -> None:
@@ -309,6 +310,7 @@ def test_s10_a_man_in_the_middle_who_changes_a_handshake_ends_it(
 
 
 # -- slow is not dead ------------------------------------------------------------------------
+@pytest.mark.slow
 def test_a_frame_that_takes_longer_than_a_heartbeat_arrives(
     bound: Any, make_relay: Callable[..., Any]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
 from deadlines import run_to_end
 
 HERE = Path(__file__).parent
@@ -17,11 +18,13 @@ def played(program: str, home: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_heartbeats_that_nobody_read_for_long_do_not_abort_the_process(tmp_path: Path) -> None:
     heard = played("stuck_reader.py", tmp_path)
     assert int(heard.split()[1]) > 500  # nothing was lost meanwhile
 
 
+@pytest.mark.slow
 def test_frames_that_nobody_read_before_their_sender_hung_up_do_not_abort_the_process(
     tmp_path: Path,
 ) -> None:

@@ -58,6 +58,7 @@ def test_inside_the_block_all_nodes_are_up_and_afterwards_they_are_gone() -> Non
     assert not cluster.home.exists()
 
 
+@pytest.mark.slow
 def test_a_killed_node_comes_back_as_a_new_incarnation_when_it_is_started_again() -> None:
     async def story() -> None:
         async with local(names=["left", "right"]) as cluster:

@@ -196,6 +196,7 @@ def test_with_a_trace_folder_a_mailbox_writes_what_it_delivers(
 
 
 # -- pace ------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_a_slow_reader_slows_its_senders_and_memory_stays_bounded(calm: Lab) -> None:
     body = bytes(1_000)
 
