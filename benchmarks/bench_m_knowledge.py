@@ -80,9 +80,10 @@ def fill(folder: Path, count: int) -> Theory:
     theory = Theory(rows)
     clock = Clock(1, count)
     snapshot = records.PutSnapshot(theory.snapshot(), (), clock, b"d" * 16, count, b"c" * 16, 1)
-    primary = records.PutPrimary(Primary(1, ("n1",), "n1", "us"), True)
+    alone = Primary(1, ("n1",), "n1", "us")
+    primary = (records.PutAttempt(alone, 1), records.PutPrimary(alone, True))
     store = Store(folder)
-    store.write([Write(number=1, records=(snapshot, primary), is_urgent=True)])
+    store.write([Write(number=1, records=(snapshot, *primary), is_urgent=True)])
     store.close()
     return theory
 

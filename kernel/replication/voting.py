@@ -63,34 +63,43 @@ def settled(standings: Standings) -> dict[str, KbStanding]:
 
     Every member of a primary that was formed had recorded it, and forgets it only for a later one:
     so an attempt is dead if a member with its memory is here, knows of no later primary, and lacks
-    it. To found a cluster every member is needed: there one without memory is a witness too.
+    it. Before there is a cluster nobody can tell who has its memory from who has a new disk: there
+    it is dead if all its members are here and one lacks it, for one at least would know more.
     """
     gone_back = went_back(standings)
     found = dict(standings)
     for holder, standing in standings.items():
-        is_first = standing.formed is None and standing.number == 0
         kept = tuple(
             attempt
             for attempt in standing.attempts
-            if not any(
-                _denies(attempt, standings[name], is_first=is_first)
-                for name in attempt.members
-                if name in standings and name not in gone_back
-            )
+            if not _is_dead(attempt, standings, [n for n in attempt.members if n not in gone_back])
         )
         if kept != standing.attempts:
             found[holder] = msgspec.structs.replace(standing, attempts=kept)
     return found
 
 
-def _denies(attempt: Primary, standing: KbStanding, *, is_first: bool) -> bool:
-    """Whether a member that stands so proves that `attempt`, a cluster's first or not, failed."""
-    if attempt in standing.attempts:
+def _is_dead(attempt: Primary, standings: Standings, members: Sequence[str]) -> bool:
+    """Whether those of `members` that are here prove that `attempt` failed."""
+    here = [standings[name] for name in members if name in standings]
+    if any(_was_founded(attempt.founding, standing) for standing in standings.values()):
+        return any(_denies(attempt, standing) for standing in here)
+    lack_it = any(attempt not in standing.attempts for standing in here)
+    return lack_it and len(here) == len(attempt.members)
+
+
+def _was_founded(founding: str, standing: KbStanding) -> bool:
+    """Whether who stands so proves that there is a cluster of that `founding`."""
+    formed = standing.formed is not None and standing.formed.founding == founding
+    return formed or standing.founding == founding
+
+
+def _denies(attempt: Primary, standing: KbStanding) -> bool:
+    """Whether a member that stands so proves that `attempt`, of a cluster that is, failed."""
+    if attempt in standing.attempts or founding_of(standing) != attempt.founding:
         return False
-    if founding_of(standing) != attempt.founding:
-        return is_first and (standing.formed is not None or not standing.founding)
     if standing.formed is None:
-        return has_memory(standing) or (is_first and not standing.founding)
+        return has_memory(standing)
     return standing.formed.epoch < attempt.epoch
 
 

@@ -31,7 +31,6 @@ def test_a_disk_that_went_back_to_an_older_copy_costs_nothing_acknowledged() -> 
     assert "K2 nothing acknowledged is lost" not in play_seed(123, old_copies=1).found
 
 
-@pytest.mark.xfail(strict=True, reason="who has a new disk is taken for who never agreed")
 def test_a_new_disk_doesnt_free_another_of_the_founding_that_it_agreed_to() -> None:
     names = ("n1", "n2", "n3")
     world = World(names)

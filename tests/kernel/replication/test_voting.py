@@ -187,7 +187,7 @@ def test_an_attempt_to_found_needs_all_its_members() -> None:
     assert judge("a", states | {"c": standing(None, attempt)}).source == "a"
 
 
-def test_an_attempt_to_found_is_void_once_a_member_is_met_that_never_recorded_it() -> None:
+def test_an_attempt_to_found_is_void_when_all_meet_and_one_never_recorded_it() -> None:
     attempt, other = primary(1, "a", "b"), primary(1, "b", "c", founding="them")
     for b in (standing(), standing(None, other), standing(other)):
         assert settled({"a": standing(None, attempt), "b": b})["a"].attempts == ()
@@ -195,6 +195,13 @@ def test_an_attempt_to_found_is_void_once_a_member_is_met_that_never_recorded_it
     for there in ({"b": formed}, {"c": standing()}):
         states = {"a": standing(None, attempt), **there}
         assert settled(states)["a"].attempts == (attempt,), there
+    of_three = primary(1, "a", "b", "c")
+    states = {"a": standing(None, of_three), "b": standing(None, of_three)}
+    assert settled({"a": states["a"], "c": standing()})["a"].attempts == (of_three,), "a new disk"
+    assert settled(states | {"c": standing()})["a"].attempts == ()
+    joined = msgspec.structs.replace(standing(), founding="us")
+    for knows in (standing(of_three), joined):
+        assert settled(states | {"c": standing(), "d": knows})["a"].attempts == (of_three,)
     bound = standing(primary(1, "a"), attempt)
     assert settled({"a": bound, "b": standing()})["a"] == bound
 
