@@ -10,7 +10,7 @@ engine sends to itself never leave it. The rules are in PROTOCOL.md.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import assert_never
 
 from zactor.kernel.errors import RemoteProtocolError
@@ -142,8 +142,7 @@ class Engine:
             case events.Received():
                 self._hear_out(event.peer, event.message)
             case events.Heard():
-                sender = event.heartbeat.sender
-                self._unless_refused(sender, event.heartbeat, lambda: self._hear(event.heartbeat))
+                self._hear_out(event.heartbeat.sender, event.heartbeat)
             case events.Tick():
                 self._tick()
             case events.Drained():
@@ -284,20 +283,18 @@ class Engine:
         """The highest of any ballot that was believed."""
         return max(self.detector.epoch, self.agreement.promised.epoch)
 
-    def _unless_refused(
-        self, peer: NodeId, message: EngineMessage | GroupHeartbeat, take: Callable[[], None]
-    ) -> None:
+    def _hear_out(self, peer: NodeId, message: EngineMessage | GroupHeartbeat) -> None:
         """Take a peer's message; one that makes no sense is dropped, and told of now and then."""
         try:
-            take()
+            if isinstance(message, GroupHeartbeat):
+                self._hear(message)
+            else:
+                self._receive(peer, message)
         except RemoteProtocolError as error:
             count = self._refused[peer] = self._refused.get(peer, 0) + 1
             if count & (count - 1) == 0:  # the 1st, 2nd, 4th, 8th …: a flood isn't logged
                 fields = {"peer": str(peer), "message": type(message).__name__, "why": str(error)}
                 self._effects.append(Trace("message_refused", {**fields, "count": count}))
-
-    def _hear_out(self, peer: NodeId, message: EngineMessage) -> None:
-        self._unless_refused(peer, message, lambda: self._receive(peer, message))
 
     def _receive(self, peer: NodeId, message: EngineMessage) -> None:
         match message:

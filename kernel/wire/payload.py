@@ -17,7 +17,6 @@ from zactor.kernel import limits
 from zactor.kernel.errors import ConfigError, RemoteProtocolError
 from zactor.kernel.wire import by_value
 from zactor.kernel.wire.bulky import Buffer
-from zactor.kernel.wire.unpickle import loads
 
 Policy = Literal["pickle", "data"]
 
@@ -93,14 +92,20 @@ def encode(
 
 
 def decode(
-    head: bytes, buffers: Sequence[Buffer], policy: Policy = "pickle"
+    head: bytes,
+    buffers: Sequence[Buffer],
+    policy: Policy = "pickle",
+    unpickle: Callable[..., Any] = pickle.loads,
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return what `encode` was given: positional and keyword arguments.
+
+    Args:
+        unpickle: as `decode_value` has it.
 
     Raises:
         RemoteProtocolError: these are no arguments, or a pickle where policy is "data".
     """
-    value = decode_value(head, buffers, policy)
+    value = decode_value(head, buffers, policy, unpickle)
     if type(value) is tuple:
         return value, {}
     if type(value) is list and len(value) == 2 and type(value[1]) is dict:
@@ -165,8 +170,16 @@ def encode_plain(value: Any) -> bytes:
     return PLAIN_MARK + _pack(to_plain(value))
 
 
-def decode_value(head: bytes, buffers: Sequence[Buffer], policy: Policy = "pickle") -> Any:
+def decode_value(
+    head: bytes,
+    buffers: Sequence[Buffer],
+    policy: Policy = "pickle",
+    unpickle: Callable[..., Any] = pickle.loads,
+) -> Any:
     """Return the value in a payload.
+
+    Args:
+        unpickle: reads pickles; what nodes of one wire version send names nothing old.
 
     Raises:
         RemoteProtocolError: it is none, or a pickle where policy is "data".
@@ -174,7 +187,7 @@ def decode_value(head: bytes, buffers: Sequence[Buffer], policy: Policy = "pickl
     mark = head[:1]
     if mark == _PICKLE_MARK and policy == "pickle":
         try:
-            return loads(head, buffers)
+            return unpickle(head, buffers=buffers)
         except Exception as error:  # unpickling runs foreign code: anything may come out of it
             reason = f"{type(error).__name__}: {error}"
             raise RemoteProtocolError(f"a payload that can't be unpickled: {reason}") from error

@@ -9,6 +9,7 @@ import msgspec
 
 from zactor.kernel.errors import ConfigError
 from zactor.kernel.wire import payload
+from zactor.kernel.wire.unpickle import loads
 
 _PICKLED = "pickle:"
 
@@ -32,7 +33,8 @@ def to_keywords(text: str) -> dict[str, Any]:
         ConfigError: the text is none that `to_text` makes.
     """
     if text.startswith(_PICKLED):
-        _, keywords = payload.decode(base64.b64decode(text.removeprefix(_PICKLED)), (), "pickle")
+        encoded = base64.b64decode(text.removeprefix(_PICKLED))
+        _, keywords = payload.decode(encoded, (), "pickle", loads)
         return dict(keywords)
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
