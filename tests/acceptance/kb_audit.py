@@ -2,9 +2,10 @@
 
     python kb_audit.py RUN
 
-RUN holds `trace/` (event logs of all lives), `acknowledged.txt` (what a client was told is done,
-one name a line) and `facts-NODE.json` (the facts of each node at the end). Imports nothing of
-zactor. Prints a line for each complaint and a summary; exit 1 with complaints.
+RUN holds `trace/` (event logs of all lives; who has the name of an earlier one, in another folder),
+`acknowledged.txt` (what clients were told is done, one name a line) and `facts-NODE.json` (the
+facts of each node at the end). Imports nothing of zactor. Prints a line for each complaint and a
+summary; exit 1 with complaints.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from pathlib import Path
 def events(run: Path) -> list[dict[str, object]]:
     """The lines of all logs, in order of time."""
     lines = [
-        json.loads(line)
-        for file in sorted((run / "trace").glob("*.jsonl"))
+        {"folder": str(file.parent), **json.loads(line)}
+        for file in sorted((run / "trace").rglob("*.jsonl"))
         for line in file.read_text().splitlines()
         if line.endswith("}")  # kill -9 may have torn the last
     ]
@@ -44,13 +45,13 @@ def nothing_backwards(lines: list[dict[str, object]]) -> list[str]:
     found = []
     for line in lines:
         if line["k"] == "kb_apply":
-            clock = line["clock"]
+            clock, life = line["clock"], (line["folder"], line["p"])
             assert isinstance(clock, list)
-            before = last.get(line["p"], [-1, 0])
+            before = last.get(life, [-1, 0])
             # Who takes over the whole from another may have been there already.
             if clock < before or (clock == before and not line.get("taken")):
                 found.append(f"{line['p']} went back from {before} to {clock}")
-            last[line["p"]] = clock
+            last[life] = clock
     return found
 
 

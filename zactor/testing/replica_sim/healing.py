@@ -82,7 +82,9 @@ def _can_work(world: World, names: Collection[str]) -> bool:
         recorded = [one.primary for one in waiting if isinstance(one, PutAttempt)]
         if kept.formed is not None:
             formed.append(kept.formed)
-        if kept.formed is not None or kept.attempts or recorded:
+        # What a new disk has recorded counts once it was formed: till then it may come to nothing.
+        may_count = not world.nodes[name].has_lost_disk and bool(kept.attempts or recorded)
+        if kept.formed is not None or may_count:
             voters.add(name)
         attempts |= {*kept.attempts, *recorded}
     if len({one.founding for one in (*formed, *attempts)}) > 1:
