@@ -162,7 +162,11 @@ class Hub:
     def _welcome(self, hello: Hello) -> Welcome:
         self._table.check(hello)
         others = tuple(p.hello for p in self.peers.values() if p.hello.name != hello.name)
-        self._meet(hello)
+        known = self.peers.get(hello.name)
+        if known is not None and known.up and known.node.incarnation != hello.incarnation:
+            known.successor = hello  # whoever knows our token can say so: its key proves it
+        else:
+            self._meet(hello)
         return Welcome(hello=self.hello(), others=others)
 
     def _meet(self, hello: Hello) -> Peer:
@@ -312,6 +316,8 @@ class Hub:
 
     def _take_frame(self, routing_id: bytes, key: str, frame: LinkFrame) -> None:
         peer = self._table.by_key(key)
+        if peer is not None and (next_ := peer.successor) is not None:
+            peer = self._meet(next_) if frame.source == next_.incarnation else peer
         if peer is None or frame.source != peer.node.incarnation:
             self.strangers += 1
             dead = self._table.dead_life(key)

@@ -64,6 +64,7 @@ class Peer:
         self.connected = False  # our DEALER has finished its handshake
         self.frames_in = 0  # of its link
         self.up = False  # announced to the supervisor
+        self.successor: Hello | None = None  # said to be its next life; a frame of it proves that
         self.met_ms = 0  # when we learnt of it, in the hub's time
         self.unsent: deque[LinkFrame] = deque()  # the socket was full
         self.backlog = 0  # items in the link, as of the last turn

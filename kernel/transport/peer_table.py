@@ -89,6 +89,12 @@ class PeerTable:
                 f"a node named {hello.name} is running already, with another key"
                 f" ({fingerprint(known.hello.key.encode())})"
             )
+        is_known = hello.incarnation == known.node.incarnation
+        if is_known and hello.endpoint != known.hello.endpoint:
+            raise AlreadyExists(
+                f"{known.node} is running already at {known.hello.endpoint}: the state folder of"
+                " one of the two is a copy; stop one and move its folder away"
+            )
         if hello.incarnation < known.node.incarnation:
             raise Refused(f"{_life(hello)} is past: {known.node} lives")
 

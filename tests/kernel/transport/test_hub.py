@@ -201,6 +201,33 @@ def test_who_counts_as_dead_is_told_so(tmp_path: Path) -> None:
     assert "n2@1 counts as dead at n1" in asyncio.run(story())
 
 
+def test_only_who_has_its_key_puts_an_older_life_out(tmp_path: Path) -> None:
+    """The public key is no secret, so whoever may knock can say that he is the next life."""
+
+    async def story() -> None:
+        async with (
+            linked(tmp_path) as ((one, user), (two, other)),
+            hub(tmp_path, "n3") as (three, _),
+        ):
+            false = msgspec.structs.replace(two.hello(), incarnation=9, endpoint=three.endpoint)
+            results.read_welcome(await three.call_door(one.endpoint, false))
+            one.peers["n2"].put(signal(1))
+            await other.until(lambda: other.items == [signal(1)])
+            assert (user.up, user.gone) == (["n2@1"], [])
+
+    asyncio.run(story())
+
+
+def test_one_life_at_two_places_is_refused(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with linked(tmp_path) as ((one, _), (two, _)), hub(tmp_path, "n3") as (three, _):
+            copy = msgspec.structs.replace(two.hello(), endpoint=three.endpoint)
+            with pytest.raises(AlreadyExists, match=r"n2@1 is running already at tcp://.* a copy"):
+                results.read_welcome(await three.call_door(one.endpoint, copy))
+
+    asyncio.run(story())
+
+
 def test_a_new_incarnation_takes_the_place_of_the_old(tmp_path: Path) -> None:
     async def story() -> None:
         async with hub(tmp_path, "n1") as (one, user):
