@@ -27,6 +27,7 @@ LINK_QUEUE_SOFT_ITEMS = 32_768  # beyond it senders wait between messages
 LINK_QUEUE_HARD_ITEMS = 1_000_000  # beyond it MailboxFull at the sender's line
 LINK_QUEUE_HARD_BYTES = 512 << 20
 LINK_RESEND_MS = 250  # no acknowledgement for this long: ask the peer where it stands
+LINK_REFUSED_MAX = 1_000  # items of a peer that can't be decoded: who sends more isn't believed
 LINK_ACK_DELAY_MS = 5  # an acknowledgement with nothing to ride on leaves after this long
 
 # -- mailboxes -------------------------------------------------------------------------------

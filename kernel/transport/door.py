@@ -24,6 +24,7 @@ from zactor.kernel.transport.log_throttle import LogThrottle
 from zactor.kernel.transport.monitor import HandshakeCounter
 from zactor.kernel.transport.socket_context import Address, SocketContext
 from zactor.kernel.wire import codec
+from zactor.kernel.wire.item_by_item import decode_arrived
 
 log = structlog.get_logger()
 
@@ -190,7 +191,7 @@ class Door:
         if len(parts) < 2:
             raise RemoteProtocolError("a frame without a body")
         key = sockets.user_id(parts[1])
-        inbound = codec.decode_inbound([part.buffer for part in parts[1:]])
+        inbound = decode_arrived([part.buffer for part in parts[1:]])
         self._take(parts[0].bytes, key, inbound)
 
     def _refuse(self, error: RemoteProtocolError) -> None:

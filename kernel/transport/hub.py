@@ -28,10 +28,12 @@ from zactor.kernel.transport.door_call import call_door
 from zactor.kernel.transport.door_clients import Client
 from zactor.kernel.transport.heartbeats import Heartbeats
 from zactor.kernel.transport.keys import ClusterKeys, KeyPair
+from zactor.kernel.transport.log_throttle import LogThrottle
 from zactor.kernel.transport.peer import Peer
 from zactor.kernel.transport.peer_table import PeerTable
 from zactor.kernel.transport.socket_context import Address, SocketContext
 from zactor.kernel.wire import results
+from zactor.kernel.wire.undecodable import Undecodable
 
 log = structlog.get_logger()
 
@@ -68,6 +70,8 @@ class Hub:
         self.peers = self._table.peers
         self.frames_out = 0
         self.strangers = 0  # frames of links from keys that are no peer's
+        self.items_refused = 0  # of links: they couldn't be decoded
+        self._refused = LogThrottle()
         self._python = python
         self._turn_due = False
         self._timer: asyncio.TimerHandle | None = None
@@ -283,10 +287,37 @@ class Hub:
                 case Transmit(frame=frame):
                     peer.unsent.append(frame)
                 case Deliver(items=items):
-                    self.user.on_items(peer, items)
+                    self._deliver(peer, items)
                 case Trace(event=event, fields=fields):
                     log.debug(event, peer=str(peer.node), **fields)
         self.frames_out += peer.flush()
+
+    def _deliver(self, peer: Peer, items: Sequence[object]) -> None:
+        if Undecodable in set(map(type, items)):
+            items = [self._refuse(peer, i) if type(i) is Undecodable else i for i in items]
+            items = [item for item in items if item is not None]
+            if peer.items_refused > limits.LINK_REFUSED_MAX:
+                why = f"{peer.node.name} sent {peer.items_refused} items that can't be decoded"
+                self.loop.call_soon(self._put_out, peer, why)
+        self.user.on_items(peer, items)
+
+    def _refuse(self, peer: Peer, item: Undecodable) -> object | None:
+        """Do without an item that can't be decoded; return what takes its place, if anything."""
+        self.items_refused += 1
+        peer.items_refused += 1
+        if count := self._refused.add(self.now_ms()):
+            sender = str(peer.node)
+            log.error("item_refused", peer=sender, item=item.kind, why=item.why, count=count)
+        if item.is_credited:
+            peer.handled.append(1)
+        if item.answer is not None:
+            self.send(peer, item.answer)
+        return item.instead
+
+    def _put_out(self, peer: Peer, why: str) -> None:
+        if not peer.dead:
+            log.error("peer_put_out", peer=str(peer.node), why=why)
+            self.drop_peer(peer.node.name, why)
 
     # -- what arrives ------------------------------------------------------------------------
     def _take(self, routing_id: bytes, key: str, inbound: LinkFrame | Request) -> None:
@@ -397,8 +428,12 @@ class Hub:
         }
 
     def counters(self) -> dict[str, int]:
-        """Return how many frames went and came since the start."""
-        own = {"frames_out": self.frames_out, "strangers": self.strangers}
+        """Return how many frames went and came since the start, and how many were refused."""
+        own = {
+            "frames_out": self.frames_out,
+            "strangers": self.strangers,
+            "items_refused": self.items_refused,
+        }
         return {**self.door.counters(), **own}
 
     def refusals(self) -> dict[str, int]:

@@ -63,6 +63,7 @@ class Peer:
         self._aside: deque[sockets.Socket] = deque()  # were `dealer`, to be closed, oldest first
         self.connected = False  # our DEALER has finished its handshake
         self.frames_in = 0  # of its link
+        self.items_refused = 0  # of its link: they couldn't be decoded
         self.up = False  # announced to the supervisor
         self.successor: Hello | None = None  # said to be its next life; a frame of it proves that
         self.met_ms = 0  # when we learnt of it, in the hub's time

@@ -29,11 +29,13 @@ from zactor.kernel.messages.groups import EngineMessage, GroupBulk
 from zactor.kernel.messages.operations import Answer, Problem, Request
 from zactor.kernel.wire.bulky import Buffer, Bulky
 from zactor.kernel.wire.item_size import bytes_of, is_credited, size_of
+from zactor.kernel.wire.undecodable import Raised
 
 __all__ = [
     "Buffer",
     "Bulky",
     "Part",
+    "Parts",
     "check_item",
     "decode_heartbeat",
     "decode_inbound",
@@ -45,6 +47,7 @@ __all__ = [
     "encode_request",
     "encode_wired",
     "is_credited",
+    "put_together",
     "size_of",
     "unwrap_group",
     "wrap_group",
@@ -64,10 +67,6 @@ _wired = msgspec.msgpack.Decoder(Wired)
 _BESIDE_BYTES_MAX = FRAME_BYTES_MAX - INLINE_BYTES_MAX - BATCH_BYTES_MAX
 
 _LONG = (Signal, Ask, Reply, GroupBulk)  # what may have a payload of any length
-
-# What decoding raises: UnicodeDecodeError is a ValueError and no MsgspecError, deep nesting is a
-# RecursionError, and lengths that no memory holds are a MemoryError or an OverflowError.
-_MALFORMED = (msgspec.MsgspecError, ValueError, RecursionError, MemoryError, OverflowError)
 
 
 def encode_frame(frame: LinkFrame) -> list[Part]:
@@ -147,8 +146,8 @@ def decode_inbound(parts: Sequence[Part]) -> LinkFrame | Request:
     if Bulk not in set(map(type, items)):
         _only_body(parts)
         return message
-    rest = _Parts(parts)
-    whole = tuple([_put_together(item, rest) if type(item) is Bulk else item for item in items])
+    rest = Parts(parts)
+    whole = tuple([put_together(item, rest) if type(item) is Bulk else item for item in items])
     if rest.left:
         raise RemoteProtocolError(f"{rest.left} parts that belong to no item")
     return msgspec.structs.replace(message, items=whole)
@@ -267,7 +266,7 @@ def _slices(buffer: Buffer) -> list[Part]:
 def _decode(decoder: msgspec.msgpack.Decoder[T], body: Part) -> T:
     try:
         return decoder.decode(body)
-    except _MALFORMED as error:
+    except Raised as error:
         raise RemoteProtocolError(f"malformed: {type(error).__name__}: {error}") from None
 
 
@@ -279,19 +278,25 @@ def _only_body(parts: Sequence[Part]) -> Part:
     return parts[0]
 
 
-class _Parts:
+class Parts:
     """The parts after the body, taken one after the other."""
 
     def __init__(self, parts: Sequence[Part]) -> None:
+        """`parts` are those of the whole message, the body too."""
         self._parts = parts
         self._next = 1
 
     @property
     def left(self) -> int:
+        """How many weren't taken."""
         return len(self._parts) - self._next
 
     def take(self, size: int) -> list[Part]:
-        """Return the parts of a buffer of `size` bytes: all there, each of its right length."""
+        """Return the parts of a buffer of `size` bytes: all there, each of its right length.
+
+        Raises:
+            RemoteProtocolError: they aren't.
+        """
         count = max(1, -(-size // PART_BYTES_MAX))
         if count > self.left:
             raise RemoteProtocolError(f"{self.left} parts left, a buffer needs {count}")
@@ -304,7 +309,12 @@ class _Parts:
         return taken
 
 
-def _put_together(bulk: Bulk, rest: _Parts) -> Bulky | Signal | Ask | Reply | GroupBulk:
+def put_together(bulk: Bulk, rest: Parts) -> Bulky | Signal | Ask | Reply | GroupBulk:
+    """Return the item with its buffers, which are taken from `rest`.
+
+    Raises:
+        RemoteProtocolError: they aren't there as it says.
+    """
     sizes = bulk.sizes
     if not 1 <= len(sizes) <= BUFFERS_MAX + bulk.head_first:
         raise RemoteProtocolError(f"{len(sizes)} buffers, 1 to {BUFFERS_MAX} allowed")

@@ -7,6 +7,7 @@ import msgspec
 from zactor.kernel.messages.actors import Ask, Bulk, Reply, Signal
 from zactor.kernel.messages.groups import GroupBulk
 from zactor.kernel.wire.bulky import Buffer, Bulky
+from zactor.kernel.wire.undecodable import Undecodable
 
 ITEM_OVERHEAD_BYTES = 32  # tag, lengths and numbers of one item on the wire, rounded up
 TARGET_BYTES = 9  # the longest integer of msgpack
@@ -26,6 +27,8 @@ def is_credited(item: object) -> bool:
     kind = type(item)
     if kind is Signal or kind is Ask:
         return True
+    if isinstance(item, Undecodable):
+        return item.is_credited
     return isinstance(item, (Bulky, Bulk)) and type(item.item) in (Signal, Ask)
 
 

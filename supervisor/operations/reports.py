@@ -336,7 +336,11 @@ class Reports:
                 not any(count for name, count in refused.items() if _is_refusal(name)),
                 _counts(refused),
             ),
-            self._check("frames", not frames["frames_refused"], _counts(frames)),
+            self._check(
+                "frames",
+                not frames["frames_refused"] and not frames["items_refused"],
+                _counts(frames),
+            ),
         ]
 
     def _check_actors(self) -> CheckReport:
