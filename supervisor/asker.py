@@ -11,11 +11,12 @@ class Asker:
 
     node: str  # at whose door the client is; or the node that asks
     is_client: bool
+    connection: bytes = b""  # of a client: its routing id, which tells it from others
 
     @classmethod
-    def client_at(cls, node: str) -> Asker:
+    def client_at(cls, node: str, connection: bytes = b"") -> Asker:
         """A client at the door of `node`."""
-        return cls(node, is_client=True)
+        return cls(node, is_client=True, connection=connection)
 
     @classmethod
     def node_called(cls, name: str) -> Asker:

@@ -6,15 +6,17 @@ here depends on the facts alone, never on the order in which they came, so every
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from typing import Protocol
 
 import msgspec
 
 from zactor.kernel import limits
 from zactor.kernel.errors import LocalProtocolError, Refused, TermError, from_wire
 from zactor.kernel.ids import Clock
-from zactor.kernel.knowledge.query import RESERVED, Bindings, Search, substitute
+from zactor.kernel.knowledge.query import RESERVED, Search
 from zactor.kernel.knowledge.reader import parse_goal, parse_term
+from zactor.kernel.knowledge.unification import Bindings, substitute
 from zactor.kernel.knowledge.values import Atom, Compound, Term, is_ground
 from zactor.kernel.knowledge.writer import format_term
 from zactor.kernel.messages.knowledge import Change, Transaction
@@ -45,6 +47,16 @@ class Prepared(msgspec.Struct, frozen=True):
     asserted: tuple[str, ...]
 
 
+class TheoryWatcher(Protocol):
+    """Who hears of each fact that comes into a theory or goes out of it."""
+
+    def came(self, fact: Fact) -> None:
+        """It is there now."""
+
+    def went(self, fact: Fact) -> None:
+        """It isn't there any more."""
+
+
 class Theory:
     """Facts by functor and arity, and by each of their arguments.
 
@@ -60,7 +72,25 @@ class Theory:
         self._facts: dict[str, Fact] = {}
         self._by_kind: dict[tuple[str, int], dict[str, Fact]] = {}
         self._by_argument: dict[tuple[str, int, int, str | Atom], dict[str, Fact]] = {}
+        self._watchers: list[TheoryWatcher] = []
         self.load(facts)
+
+    def watch(self, watcher: TheoryWatcher) -> None:
+        """Tell `watcher` of changes until `unwatch`."""
+        self._watchers.append(watcher)
+
+    def unwatch(self, watcher: TheoryWatcher) -> None:
+        """Tell it no more."""
+        self._watchers.remove(watcher)
+
+    def add(self, fact: Fact) -> None:
+        """Add a fact as it is, in the place of one with the same text."""
+        self._remove(fact.text)
+        self._facts[fact.text] = fact
+        for table, key in self._places(fact.term):
+            table.setdefault(key, {})[fact.text] = fact
+        for watcher in self._watchers:
+            watcher.came(fact)
 
     def load(self, facts: Iterable[FactRow]) -> None:
         """Add stored facts with the origin they have.
@@ -70,7 +100,7 @@ class Theory:
         """
         for text, epoch, index, who, why, at in facts:
             term = ground_fact(parse_term(text))
-            self._add(Fact(format_term(term), term, Clock(epoch, index), who, why, at))
+            self.add(Fact(format_term(term), term, Clock(epoch, index), who, why, at))
 
     def __len__(self) -> int:
         return len(self._facts)
@@ -108,7 +138,7 @@ class Theory:
         for position, wanted in enumerate(bound):
             if wanted is not None:
                 choices.append([(position, key) for key in _loose_keys(wanted)])
-        found = self.candidates(functor, arity, [])
+        found = self._smallest(functor, arity, [])
         for keys in choices:
             one = self._bucket(functor, arity, keys)
             if len(one) < len(found):
@@ -121,8 +151,16 @@ class Theory:
 
     def candidates(
         self, functor: str, arity: int, keys: list[tuple[int, str | Atom]]
+    ) -> Collection[Fact]:
+        """Return the smallest indexed set that holds every fact with the arguments `keys`.
+
+        It changes with the theory: use it at once.
+        """
+        return self._smallest(functor, arity, keys).values()
+
+    def _smallest(
+        self, functor: str, arity: int, keys: list[tuple[int, str | Atom]]
     ) -> dict[str, Fact]:
-        """Return the smallest indexed set that holds every fact with the arguments `keys`."""
         best = self._by_kind.get((functor, arity), {})
         for position, key in keys:
             one = self._by_argument.get((functor, arity, position, key), {})
@@ -183,7 +221,7 @@ class Theory:
         for text in change.retracted:
             self._remove(text)
         for fact in facts:
-            self._add(fact)
+            self.add(fact)
 
     # -- inside ------------------------------------------------------------------------------
     def _bucket(
@@ -198,12 +236,6 @@ class Theory:
             index_key(term.args[position]) == key for position, key in keys
         )
 
-    def _add(self, fact: Fact) -> None:
-        self._remove(fact.text)
-        self._facts[fact.text] = fact
-        for table, key in self._places(fact.term):
-            table.setdefault(key, {})[fact.text] = fact
-
     def _remove(self, text: str) -> None:
         fact = self._facts.pop(text, None)
         if fact is None:
@@ -213,6 +245,8 @@ class Theory:
             del bucket[text]
             if not bucket:
                 del table[key]
+        for watcher in self._watchers:
+            watcher.went(fact)
 
     def _places(self, term: Atom | Compound) -> Iterator[tuple[dict, tuple]]:  # type: ignore[type-arg]
         if isinstance(term, Atom):

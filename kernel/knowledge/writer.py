@@ -151,9 +151,11 @@ def _format_float(value: float) -> str:
 
 
 def _escape(text: str, quote: str) -> str:
-    if text.isascii() and text.isprintable() and "\\" not in text and quote not in text:
+    if text.isprintable() and "\\" not in text and quote not in text:
         return text
-    return "".join([_escape_character(character, quote) for character in text])
+    # Each character once, however often it is there: a fact may be a megabyte of them.
+    escapes = {ord(character): _escape_character(character, quote) for character in set(text)}
+    return text.translate(escapes)
 
 
 def _escape_character(character: str, quote: str) -> str:

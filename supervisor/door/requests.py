@@ -177,7 +177,7 @@ class RequestServer:
 
     async def _serve_client(self, work: _OpenRequest) -> None:
         try:
-            asker = Asker.client_at(self._hub.me.name)
+            asker = Asker.client_at(self._hub.me.name, work.busy.client.routing_id)
             self._end(work, await self._outcome(work.request, asker))
         except asyncio.CancelledError:
             stopping = OutcomeUnknown(

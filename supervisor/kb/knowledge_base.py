@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import structlog
@@ -90,6 +90,7 @@ class KnowledgeBase(Listener):
         self._nonce = secrets.token_hex(8)
         self._deciding: dict[str, asyncio.Future[Clock]] = {}
         self._changed = asyncio.Event()
+        self._changes = 0  # of the theory, in this life
         self._changed_at = self._outside_since = time.monotonic()
         self._is_ready = False  # everybody who was there at the start is met
         self._is_wanted = False  # somebody asked this node for a change
@@ -172,6 +173,26 @@ class KnowledgeBase(Listener):
         except TimeoutError:
             return None
         return found
+
+    async def until_found(
+        self, find: Callable[[], Awaitable[T | None]], timeout_s: float
+    ) -> T | None:
+        """Return what `find` finds, which takes its time, and is called again after each change.
+
+        It is called at least once; None when nothing is found and the time is over.
+        """
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + timeout_s
+        while True:
+            seen = self._changes
+            found = await find()
+            left_s = end_s - loop.time()
+            if found is not None or left_s <= 0:
+                return found
+            await self._changed_since(seen, left_s)
+
+    async def _changed_since(self, changes: int, timeout_s: float) -> None:
+        await self.until(lambda: self._changes > changes or None, timeout_s)
 
     # -- changing it -------------------------------------------------------------------------
     def new_id(self) -> str:
@@ -402,6 +423,7 @@ class KnowledgeBase(Listener):
 
     def _note_change(self) -> None:
         self._changed_at = time.monotonic()
+        self._changes += 1
         self._changed.set()
 
     def _decide(self, decided: effects.Decided) -> None:

@@ -10,12 +10,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+import msgspec
+
 from zactor.bundles.load import check
 from zactor.bundles.store import BundleStore
 from zactor.kernel import limits
 from zactor.kernel.errors import NoSuchActor, NoSuchThing, Refused
-from zactor.kernel.knowledge.query import solve
-from zactor.kernel.knowledge.writer import to_json
 from zactor.kernel.messages.operations import (
     AskActor,
     CheckBundle,
@@ -44,8 +44,10 @@ from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.membership.peer_calls import PeerCalls
 from zactor.supervisor.observe.journal import Journal
+from zactor.supervisor.operations import knowledge_rows
 from zactor.supervisor.operations.ask_actor import Requests, ask_actor
 from zactor.supervisor.operations.changes import Asked, BundleSource, Changes
+from zactor.supervisor.operations.query_turns import QueryTurns
 from zactor.supervisor.operations.reports import KNOWLEDGE, Reports
 
 REQUEST_ID_CHARS_MAX = 128
@@ -93,6 +95,7 @@ class Dispatch:
         self._store = store
         self._fetcher = fetcher
         self._calls = calls
+        self._turns = QueryTurns()
         self._changes: dict[type[Any], Callable[[Any, Asked], Awaitable[object]]] = {
             DeclareNode: changes.declare_node,
             DeclareFactory: changes.declare_factory,
@@ -169,15 +172,18 @@ class Dispatch:
             if op.what is not Subject.NODES:
                 await self._joined.wait()
             await self._kb.catch_up()
+        rows = knowledge_rows.ROWS.get(op.what)
+        if rows is not None:
+            return await self._turns.rows(asker, rows(op.argument, self._kb))
         return await self._reports.show(op.what, op.argument, everywhere=asker.is_client)
 
     async def _query(self, op: QueryFacts, asker: Asker) -> object:
-        def solutions() -> list[dict[str, Any]] | None:
-            found = solve(op.goal, self._kb.theory)
-            return [{name: to_json(term) for name, term in row.items()} for row in found] or None
+        async def find() -> list[msgspec.Raw] | None:
+            rows = knowledge_rows.solutions(op.goal, self._kb)
+            return await self._turns.rows(asker, rows) or None
 
         await self._kb.catch_up()
-        return await self._kb.until(solutions, min(op.wait_s, 3600.0)) or []
+        return await self._kb.until_found(find, min(op.wait_s, 3600.0)) or []
 
     async def _events(self, op: Events, asker: Asker) -> object:
         events = await self._journal.wait(op.after, min(op.wait_s, 60.0))

@@ -1,4 +1,7 @@
-"""What `zactor nodes`, `ps`, `wires`, `status`, `doctor` and the like show."""
+"""What `zactor nodes`, `ps`, `wires`, `status`, `doctor` and the like show.
+
+What grows with the knowledge base and its past is in knowledge_rows.py.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,11 @@ from zactor.bundles.store import BundleStore
 from zactor.kernel import limits
 from zactor.kernel.errors import NoSuchThing, ZactorError
 from zactor.kernel.groups.names import RESERVED
-from zactor.kernel.ids import Clock
-from zactor.kernel.knowledge.reader import parse_term
 from zactor.kernel.knowledge.theory import Theory
-from zactor.kernel.knowledge.values import Term
-from zactor.kernel.knowledge.writer import format_term, text_of, to_json
 from zactor.kernel.messages.operations import Inspect, Subject
 from zactor.kernel.sessions.host import GroupHost
 from zactor.kernel.transport.hub import Hub
-from zactor.supervisor.kb import facts, provenance
+from zactor.supervisor.kb import facts
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.membership.members import Members, is_there
 from zactor.supervisor.membership.peer_calls import PeerCalls
@@ -32,7 +31,6 @@ from zactor.supervisor.operations.report_rows import (
     BundleReport,
     CheckReport,
     FactoryReport,
-    FactReport,
     GroupMemberReport,
     GroupReport,
     NodeReport,
@@ -102,9 +100,6 @@ class Reports:
             Subject.ACTORS: lambda _: self.actors(),
             Subject.WIRES: lambda _: self.wires(),
             Subject.FACTORIES: lambda _: self.factories(),
-            Subject.FACTS: lambda clock: self.facts_at(clock) if clock else self.facts(),
-            Subject.WHY: lambda name: provenance.why(name, kb.theory, kb.history()),
-            Subject.LOG: lambda _: kb.history(),
             Subject.STATUS: lambda _: self.status(),
             Subject.GROUPS: lambda _: self.groups(),
             Subject.GROUP: self.group_members,
@@ -229,22 +224,6 @@ class Reports:
         """Return every type of actors."""
         found = facts.factories(self._kb.theory)
         return [FactoryReport(type=name, bundle=bundle) for name, bundle in found.items()]
-
-    def facts(self) -> list[FactReport]:
-        """Return every fact."""
-        rows = [_fact(fact.term, fact.clock) for fact in self._kb.theory]
-        return sorted(rows, key=lambda row: row.fact)
-
-    def facts_at(self, clock: str) -> list[FactReport]:
-        """Return every fact as it was at a clock, like `facts`.
-
-        Raises:
-            NoSuchThing: the clock hasn't come yet, or is older than what is kept here.
-        """
-        kb = self._kb
-        when = provenance.read_clock(clock)
-        found = provenance.facts_at(when, kb.clock, kb.theory, kb.history())
-        return [_fact(parse_term(text), came) for text, came in found.items()]
 
     # -- what programs and bundles there are -------------------------------------------------
     def groups(self) -> list[GroupReport]:
@@ -378,15 +357,6 @@ def _is_refusal(counter: str) -> bool:
 
 def _counts(counters: dict[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counters.items())
-
-
-def _fact(term: Term, clock: Clock | None) -> FactReport:
-    return FactReport(
-        fact=format_term(term),
-        functor=getattr(term, "functor", text_of(term)),
-        args=[to_json(argument) for argument in facts.arguments_of(term)],
-        clock=clock,
-    )
 
 
 def under_way(theory: Theory) -> list[str]:

@@ -238,7 +238,12 @@ class Master:
 
     # -- reading -----------------------------------------------------------------------------
     async def query(self, goal: str) -> list[Row]:
-        """Return the solutions of a goal: [] is no, [{}] is yes without variables."""
+        """Return the solutions of a goal: [] is no, [{}] is yes without variables.
+
+        Raises:
+            TermError: it is no goal.
+            Refused: it is too much for one query; says which limit it exceeds.
+        """
         return _rows(await self._ask(QueryFacts(goal=goal, wait_s=0.0)))
 
     async def wait(self, goal: str, timeout: float = limits.CLIENT_REQUEST_S) -> list[Row]:

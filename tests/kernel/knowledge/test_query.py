@@ -13,7 +13,7 @@ from slowness import Slowness
 
 from zactor.kernel import limits
 from zactor.kernel.errors import Refused, TermError
-from zactor.kernel.knowledge.query import solve
+from zactor.kernel.knowledge.query import in_order, solve, solve_in_steps
 from zactor.kernel.knowledge.reader import parse_goal
 from zactor.kernel.knowledge.theory import FactRow, Theory
 from zactor.kernel.knowledge.values import Atom, Compound, Term
@@ -101,6 +101,77 @@ def test_a_query_that_would_look_at_too_much_is_refused(monkeypatch: pytest.Monk
         list(solve("p(X), p(Y)", many))
     with pytest.raises(Refused, match="more than 1000 facts"):
         list(solve("p(X), \\+ (p(_), fail), fail", many))  # few are taken, all are sorted
+
+
+# -- long queries ----------------------------------------------------------------------------
+FIFTY = theory_of(*[f"p(a{number},b)" for number in range(50)])
+MANY = theory_of(*[f"p(a{number},b)" for number in range(60_000)])
+DOUBLED = ", ".join(f"X{number + 1} = f(X{number},X{number})" for number in range(40))
+CHAIN = ",".join(f"X{number}" for number in range(700))
+LONG: dict[str, str] = {
+    "a join": ", ".join(f"p(X{number},_)" for number in range(9)) + ", nope",
+    "a negated join": f"\\+ ({', '.join(f'p(X{number},_)' for number in range(9))}, nope)",
+    "negations in negations": "p(X,_), \\+ (p(Y,_), \\+ (p(Z,_), \\+ (p(W,_), nope)))",
+    "arguments": f"f({','.join('a' * 500_000)})",
+    "a list": f"X = [{','.join('a' * 500_000)}]",
+    "as long a list as may be": f"X = [{','.join('a' * 4_000)}]",
+    "as deep a term as may be": f"X = {'f(' * 90}a{')' * 90}",
+    "terms that double": f"{DOUBLED}, p(X0,X40)",
+    "terms that double, compared": f"{DOUBLED}, X40 == X39",
+    "terms that double, not equal": f"{DOUBLED}, X40 \\= X39",
+    "terms that double in a fact": f"{DOUBLED}, p(X40,b)",
+    "a chain of variables": f"[{CHAIN}] = [X1,{CHAIN[3:]},a], p(X0,_), p(X0,_), p(X0,X1)",
+    "many variables": f"p(A,_), p(B,_), f({CHAIN}) = f({CHAIN.replace('X', 'Y')}), fail",
+    "many comparisons": "p(A,_), p(B,_), (" + ",".join(["A \\== B"] * 50) + "), fail",
+    "a long string": f'p(X,_), p(Y,_), X == "{"é" * 8_000}"',
+}
+ATOMIC_S = 0.1  # of one step: tests run beside others
+
+
+def longest_step_s(goal: str, theory: Theory) -> float:
+    """How long a query works at a stretch, until its end."""
+    steps, longest = solve_in_steps(goal, theory), 0.0
+    while True:
+        begin = time.process_time()
+        try:
+            next(steps)
+        except (StopIteration, Refused):
+            return max(longest, time.process_time() - begin)
+        longest = max(longest, time.process_time() - begin)
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_no_query_works_for_long_at_a_stretch(name: str, slowness: Slowness) -> None:
+    assert slowness.quiet_s(longest_step_s(LONG[name], FIFTY)) < ATOMIC_S
+
+
+def test_nor_does_one_that_looks_at_many_facts(slowness: Slowness) -> None:
+    for goal in ("p(X,_)", "p(X,_), nope", "\\+ p(_,c)", "p(X,_), p(X,Y), Y == c"):
+        assert slowness.quiet_s(longest_step_s(goal, MANY)) < ATOMIC_S, goal
+
+
+def test_a_query_that_is_too_long_to_read_is_refused() -> None:
+    most = limits.QUERY_CHARS_MAX
+    assert list(solve(f"X = '{'a' * (most - 6)}'", NETWORK))
+    with pytest.raises(Refused, match=f"{most + 1} characters is too long: at most {most}"):
+        list(solve(f"X = '{'a' * (most - 5)}'", NETWORK))
+
+
+@pytest.mark.parametrize("name", [name for name in LONG if name.startswith("terms that double")])
+def test_a_term_with_too_many_parts_is_refused(name: str) -> None:
+    with pytest.raises(Refused, match=f"more than {limits.QUERY_TERM_PARTS_MAX} parts"):
+        list(solve(LONG[name], FIFTY))
+
+
+def test_what_is_sorted_bit_by_bit_is_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "QUERY_SORTED_AT_ONCE", 10)
+    for count in (0, 9, 10, 11, 95):
+        words = [f"{number * 37 % 100}" for number in range(count)]
+        found = list(in_order(words, str))
+        assert [word for word in found if word is not None] == sorted(words)
+        assert found.count(None) == (-(-count // 10) if count > 10 else 0)
+    many = theory_of(*[f"p({number * 37 % 100})" for number in range(100)])
+    assert [str(one["X"]) for one in solve("p(X)", many)] == sorted(map(str, range(100)))
 
 
 NAMES = st.sampled_from("abc")
