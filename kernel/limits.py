@@ -70,7 +70,7 @@ LINK_ASIDE_MAX = 4  # connections to one peer that were dialled again and aren't
 # (LINK_FLIGHT_BYTES_MAX, GROUP_WINDOW_BYTES); LINK_WINDOW_ITEMS and GROUP_WINDOW_MESSAGES, one in
 # each frame, are 24,576.
 LINK_RECEIVE_FRAMES = 32_768
-CLIENT_FRAMES = 1_024  # frames libzmq holds for or from a client, either side
+CLIENT_FRAMES = 1_024  # frames libzmq holds in a client, either way
 HEARTBEAT_BYTES_MAX = 64 << 10  # of one heartbeat; the sockets carry nothing else
 HEARTBEATS_HELD = 16  # a slow subscriber loses the older ones
 # Heartbeats of one peer that wait here while our loop is stuck: 27 minutes of them. They must never
@@ -88,7 +88,9 @@ LOG_BURST_MS = 5_000  # refusals and failed handshakes: one line at once, then o
 DOOR_REQUESTS_MAX = 1_024
 DOOR_REQUESTS_ALL_MAX = 16_384  # of all clients together, with changes that nobody waits for
 DOOR_CLIENTS_MAX = 256
-DOOR_BACKLOG_BYTES_MAX = 256 << 20  # answers that wait for clients that don't read
+DOOR_SEND_FRAMES = 32  # answers libzmq holds for a client, of 1 MiB at most; the door keeps others
+DOOR_UNREAD_BYTES_MAX = 8 << 20  # while more waits for a client, nothing that it asks is begun
+DOOR_BACKLOG_BYTES_MAX = 256 << 20  # of all: then whoever has most loses its answers
 DOOR_BACKLOG_MS = 30_000  # a client that reads nothing for so long loses its answers
 ANSWER_BYTES_MAX = 1 << 20  # one answer; longer listings come in pages
 

@@ -7,7 +7,6 @@ call on the socket may swallow one. So whoever stops reading early, or sends, lo
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 
 import structlog
@@ -23,12 +22,14 @@ from zactor.kernel.transport.keys import KeyPair
 from zactor.kernel.transport.log_throttle import LogThrottle
 from zactor.kernel.transport.monitor import HandshakeCounter
 from zactor.kernel.transport.socket_context import Address, SocketContext
+from zactor.kernel.transport.unread_answers import Body, UnreadAnswers
 from zactor.kernel.wire import codec
 from zactor.kernel.wire.item_by_item import decode_arrived
 
 log = structlog.get_logger()
 
-RETRY_S = 0.02  # between attempts to send to a client whose queue is full
+RETRY_S = 0.002  # between attempts to send to a client whose queue is full …
+RETRY_IDLE_S = 0.02  # … and while none of them takes anything
 FRAMES_A_TURN = 64  # frames read before the loop may look at its timers again
 _NOTHING = codec.encode_outbound(Answer(0, False, b"\xc0"))  # no request has the number 0
 
@@ -62,9 +63,7 @@ class Door:
         self._after = after
         self._refused = LogThrottle()
         self._look_due = False
-        self._backlog: dict[bytes, deque[list[bytes | memoryview]]] = {}  # by client
-        self._backlog_bytes = 0
-        self._patience: dict[bytes, float] = {}  # loop time at which a client's answers go
+        self._unread: dict[bytes, UnreadAnswers] = {}  # by client
         self._retry: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self.clients = ClientWatch(self._reaches)
@@ -95,28 +94,33 @@ class Door:
     def answer(self, client: Client, outbound: Answer | Problem) -> None:
         """Send a client its answer; a client that went away is no error.
 
-        While a client doesn't read, its answers wait here, up to DOOR_BACKLOG_BYTES_MAX in all and
-        DOOR_BACKLOG_MS for it; then they are dropped and counted.
+        While a client doesn't read, its answers wait here for DOOR_BACKLOG_MS, and up to
+        DOOR_BACKLOG_BYTES_MAX for all clients; then they, or those of whom most wait for, are
+        dropped and counted.
         """
-        parts = codec.encode_outbound(outbound)
-        waiting = self._backlog.get(client.routing_id)
-        if waiting is None and self._send(client.routing_id, parts):
-            return
-        if waiting is None:
-            waiting = self._backlog[client.routing_id] = deque()
-            self._patience[client.routing_id] = self._loop.time() + limits.DOOR_BACKLOG_MS / 1000
-        size = sum(map(len, parts))
-        if self._backlog_bytes + size > limits.DOOR_BACKLOG_BYTES_MAX:
-            self._drop(client.routing_id)
-            return
-        waiting.append(parts)
-        self._backlog_bytes += size
-        self._retry_soon()
+        (body,) = codec.encode_outbound(outbound)
+        unread = self._unread.get(client.routing_id)
+        if unread is None:
+            if self._send(client.routing_id, body):
+                return
+            unread = self._unread[client.routing_id] = UnreadAnswers(self._patience_s())
+        unread.put(body)
+        if sum(each.size for each in self._unread.values()) > limits.DOOR_BACKLOG_BYTES_MAX:
+            self._drop(max(self._unread, key=lambda id_: self._unread[id_].size))
+        self._retry_in(RETRY_S)
 
-    def _send(self, routing_id: bytes, parts: list[bytes | memoryview]) -> bool:
+    async def until_read(self, client: Client) -> None:
+        """Return when no more than DOOR_UNREAD_BYTES_MAX of answers wait for the client."""
+        while (unread := self._unread.get(client.routing_id)) is not None and unread.is_behind:
+            await unread.progress()
+
+    def _patience_s(self) -> float:
+        return self._loop.time() + limits.DOOR_BACKLOG_MS / 1000
+
+    def _send(self, routing_id: bytes, body: Body) -> bool:
         """Return False where the client's queue is full."""
         try:
-            self._socket.send_multipart([routing_id, *parts], zmq.NOBLOCK)
+            self._socket.send_multipart([routing_id, body], zmq.NOBLOCK)
         except zmq.Again:
             return False
         except zmq.ZMQError:
@@ -137,30 +141,35 @@ class Door:
             self._look_again()
         return True
 
-    def _retry_soon(self) -> None:
+    def _retry_in(self, delay_s: float) -> None:
         if self._retry is None:
-            self._retry = self._loop.call_later(RETRY_S, self._send_backlog)
+            self._retry = self._loop.call_later(delay_s, self._send_backlog)
 
     def _send_backlog(self) -> None:
         self._retry = None
-        for routing_id, waiting in list(self._backlog.items()):
-            while waiting and self._send(routing_id, waiting[0]):
-                self._backlog_bytes -= sum(map(len, waiting.popleft()))
-            if not waiting:
-                del self._backlog[routing_id], self._patience[routing_id]
-            elif self._loop.time() > self._patience[routing_id]:
+        is_progress = False
+        for routing_id, unread in list(self._unread.items()):
+            while unread.bodies and self._send(routing_id, unread.bodies[0]):
+                unread.pop()
+                unread.patience_s = self._patience_s()
+                is_progress = True
+            if not unread.bodies:
+                del self._unread[routing_id]
+            elif self._loop.time() > unread.patience_s:
                 self._drop(routing_id)
-        if self._backlog:
-            self._retry_soon()
+            if not unread.is_behind:
+                unread.tell()
+        if self._unread:
+            self._retry_in(RETRY_S if is_progress else RETRY_IDLE_S)
 
     def _drop(self, routing_id: bytes) -> None:
         """The client doesn't read: it has lost its answers, and finds out by its own limits."""
-        waiting = self._backlog.pop(routing_id, deque())
-        self._patience.pop(routing_id, None)
-        self._backlog_bytes -= sum(sum(map(len, parts)) for parts in waiting)
-        self.answers_dropped += max(1, len(waiting))
+        unread = self._unread.pop(routing_id)
+        self.answers_dropped += len(unread.bodies)
         self.clients.went(routing_id)  # a session that lost an answer has lost messages
-        log.warning("answers_dropped", count=len(waiting), why="a client doesn't read them")
+        log.warning("answers_dropped", count=len(unread.bodies), why="a client doesn't read them")
+        unread.clear()
+        unread.tell()
 
     def _look_again(self) -> None:
         if not self._look_due:

@@ -18,6 +18,7 @@ from zactor.kernel.errors import ConfigError, NotReachable
 from zactor.kernel.limits import (
     CLIENT_FRAMES,
     CONNECT_MS,
+    DOOR_SEND_FRAMES,
     FRAME_BYTES_MAX,
     HANDSHAKE_MS,
     HEARTBEAT_BYTES_MAX,
@@ -135,7 +136,9 @@ def bind_door(
     door.set(zmq.ROUTER_MANDATORY, 1)  # without it a full queue or a lost peer drops in silence
     door.set(zmq.ROUTER_HANDOVER, 0)  # nobody takes over a peer's id: it is no identity anyway
     door.set(zmq.RCVHWM, LINK_RECEIVE_FRAMES)
-    door.set(zmq.SNDHWM, CLIENT_FRAMES)  # answers to one client; links answer on their own socket
+    # Answers to one client, as links answer on their own socket. Few, since libzmq counts them and
+    # not their bytes, and a client needn't read.
+    door.set(zmq.SNDHWM, DOOR_SEND_FRAMES)
     if port is not None:
         ports = [port]
     elif is_loopback(host):

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import structlog
 
 from zactor.kernel import limits
-from zactor.kernel.errors import MailboxFull, OutcomeUnknown, TimedOut, ZactorError
+from zactor.kernel.errors import MailboxFull, OutcomeUnknown, Refused, TimedOut, ZactorError
 from zactor.kernel.messages.operations import (
     Answer,
     AskActor,
@@ -141,8 +141,7 @@ class RequestServer:
         """A client asks something at the door."""
         operation = request.operation
         if isinstance(operation, Waiting):
-            self._waiting.heard(operation.endpoint)
-            self._answer(client, request.number, {})
+            self._take_waiting(client, request.number, operation)
             return
         if type(operation) in SESSION_OPERATIONS:
             self._sessions.take(client, request)
@@ -162,6 +161,14 @@ class RequestServer:
             busy.unwatch = self._hub.door.clients.watch(client, left)
         self._begin(busy, request)
 
+    def _take_waiting(self, client: Client, number: int, waiting: Waiting) -> None:
+        try:
+            self._waiting.heard(waiting)
+        except Refused as error:
+            self._hub.answer(client, results.problem(number, error))
+        else:
+            self._answer(client, number, {})
+
     def _begin(self, busy: _AskingClient, request: Request) -> None:
         work = _OpenRequest(busy, request)
         busy.under_way.add(work)
@@ -177,6 +184,7 @@ class RequestServer:
 
     async def _serve_client(self, work: _OpenRequest) -> None:
         try:
+            await self._hub.door.until_read(work.busy.client)
             asker = Asker.client_at(self._hub.me.name, work.busy.client.routing_id)
             self._end(work, await self._outcome(work.request, asker))
         except asyncio.CancelledError:

@@ -34,9 +34,9 @@ _PLAIN = """
     search send sender sent server setting share shared shell sim snapshot socket source spec
     stability stage start status stop stopped store story subject such summary surrounding sync
     table tail taker target thing thread throttle tick timed to token trace transact transmit
-    trigger turn unbound undecodable undecoded undelivered unknown unpickler unreliably unstuck
-    unwire up user value var wait waiting walk want watch watcher way welcome whole wired word
-    world write writer zactor
+    trigger turn unbound undecodable undecoded undelivered unknown unpickler unread unreliably
+    unstuck unwire up user value var wait waiting walk want watch watcher way welcome whole
+    wired word world write writer zactor
 """
 PLAIN = frozenset(_PLAIN.split())
 
