@@ -153,6 +153,7 @@ GROUP_HEARTBEAT_GAP_MS = 20  # a change is told at once, but never sooner after 
 GROUP_SILENCE_MS_MIN = 500  # the adaptive timeout is clamped to this …
 GROUP_SILENCE_MS_MAX = 2_000  # … and this
 GROUP_STUCK_MS = 20_000  # host alive, loop silent: an action may hold the interpreter for long
+GROUP_AWAITED_MS = 1_800  # … but not while the order of all waits for it: 2 s with the view change
 GROUP_SILENCE_MARGIN_MS = 200  # added to what phi asks for: scheduling of a busy machine
 GROUP_SILENCE_DEVIATIONS = 5.6  # phi 8: a heartbeat later than this has probability 10^-8
 GROUP_DEVIATION_MS_MIN = 50  # a quiet network must not make the timeout tight

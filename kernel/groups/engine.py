@@ -203,6 +203,8 @@ class Engine:
             self._add(self.multicast.want_if_due(now_ms))
 
     def _judge(self) -> None:
+        is_frozen = self.agreement.is_frozen
+        self.detector.awaited = None if is_frozen else self.multicast.awaited()
         self._effects += self.detector.judge(self._now_ms)
         self._consider()
 

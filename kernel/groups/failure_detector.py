@@ -94,6 +94,7 @@ class FailureDetector:
         self._alive: tuple[NodeId, ...] = (me,)
         self._leader = me
         self._due_ms = now_ms  # when the shell was asked to wake us
+        self.awaited: NodeId | None = None  # the order of our view waits for it, see F2a
         self.epoch = 0  # the highest seen in any ballot
 
     # -- what others may ask -----------------------------------------------------------------
@@ -268,7 +269,7 @@ class FailureDetector:
         traces: list[Trace] = []
         for node in sorted(self._peers):
             peer = self._peers[node]
-            after = self._condition(peer, now_ms)
+            after = self._condition(node, peer, now_ms)
             before = peer.condition
             if after is before:
                 if after is Condition.ALIVE and now_ms - peer.alive_since_ms > (
@@ -312,17 +313,29 @@ class FailureDetector:
         assert leader is not None, "this node itself, if nobody else"
         self._leader = leader
 
-    def _condition(self, peer: Peer, now_ms: int) -> Condition:
+    def _condition(self, node: NodeId, peer: Peer, now_ms: int) -> Condition:
         silence_ms = now_ms - peer.heard_ms
         if silence_ms > peer.timeout_ms:
             # F2: its host answers and its loop doesn't: it may only be busy.
-            is_busy = peer.link_up and silence_ms <= self._settings.stuck_ms
+            is_busy = peer.link_up and silence_ms <= self._patience_ms(node, peer)
             return Condition.STUCK if is_busy and peer.condition in _IN else Condition.SILENT
         if not peer.hears_me:
             return Condition.ONE_WAY  # F4
         if peer.holds_me or self._is_held(peer, now_ms):
             return Condition.HELD
         return Condition.ALIVE
+
+    def _patience_ms(self, node: NodeId, peer: Peer) -> int:
+        """F2a: how long it may be stuck: for long, unless somebody in its view can't wait."""
+        is_given_up = any(
+            other.condition is Condition.ALIVE
+            and other.view == peer.view
+            and node not in other.hears
+            for other in self._peers.values()
+            if other is not peer
+        )
+        is_awaited = is_given_up or node == self.awaited
+        return self._settings.awaited_ms if is_awaited else self._settings.stuck_ms
 
     def _is_held(self, peer: Peer, now_ms: int) -> bool:
         """F6: after n flaps so long a time of steady two-way contact is asked for."""

@@ -6,6 +6,7 @@ groups). Which view that is, ViewAgreement decides.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import assert_never
 
@@ -79,6 +80,7 @@ class ViewMulticast:
         self._stability = Stability(view, self.me, self._settings, now_ms)
         self._gaps = Gaps(self._order, self._stability, self._settings)
         self._granted = 0  # as coordinator: the last ticket given away
+        self._given: deque[tuple[int, NodeId]] = deque()  # lots not all used: last ticket, whose
         self._told_streams = self._order.prefixes()
         self._repeats = {
             member: DuplicateFilter(self._settings.repeats_seen) for member in view.members
@@ -105,6 +107,19 @@ class ViewMulticast:
     def laggard(self, now_ms: int) -> NodeId | None:
         """A member for which our messages have waited too long, with no sign of progress."""
         return self._stability.laggard(now_ms) if self._flow.in_flight else None
+
+    def awaited(self) -> NodeId | None:
+        """Whom the order of all waits for, as far as this node can tell (F2a).
+
+        Who gives tickets knows whose the next one is; who has asked for some waits for their giver.
+        """
+        coordinator = self.view.id.coordinator
+        if coordinator != self.me:
+            return coordinator if self._flow.asked else None
+        given = self._given
+        while given and given[0][0] <= self._order.line:
+            given.popleft()
+        return given[0][1] if len(given) > 1 else None
 
     def standing(self) -> tuple[int, tuple[int, ...], int]:
         """(line, streams, consumed) for the heartbeat; our own entry is what we have sent."""
@@ -235,6 +250,7 @@ class ViewMulticast:
                 check_request(self.me, message, self._settings.tickets_max)
                 first = self._granted + 1
                 self._granted += message.count
+                self._given.append((self._granted, peer))
                 return [Send((peer,), TicketGrant(self.view.id, first, message.count))]
             case TicketGrant():
                 self._check_grant(peer, message)

@@ -17,6 +17,7 @@ class Settings:
     silence_ms_min: int = limits.GROUP_SILENCE_MS_MIN
     silence_ms_max: int = limits.GROUP_SILENCE_MS_MAX
     stuck_ms: int = limits.GROUP_STUCK_MS
+    awaited_ms: int = limits.GROUP_AWAITED_MS
     silence_margin_ms: int = limits.GROUP_SILENCE_MARGIN_MS
     late_ms: int = limits.GROUP_LATE_MS
     hold_down_ms: int = limits.GROUP_HOLD_DOWN_MS

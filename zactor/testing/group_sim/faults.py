@@ -26,6 +26,7 @@ class Faults:
     restart_ms_max: float = 2_000.0  # a process that ended comes back by then, incarnation + 1
     pauses: float = 0.0  # a process stands still (SIGSTOP)
     hangs: float = 0.0  # a process's loop stands still, its connections live
+    grabs: float = 0.0  # the same, right after it has asked for a ticket: others wait for it
     pause_ms_max: float = 3_000.0  # of both
     partitions: float = 0.0  # the nodes fall into two or three parts
     one_way_cuts: float = 0.0  # one node's frames don't reach another

@@ -123,8 +123,8 @@ class FaultyRun(ABC, Generic[C]):
             delay = self._chance.uniform(1, self._faults.restart_ms_max)
             self._later(delay, self._start, name)
 
-    def _freeze(self, stand_still: Callable[[str], None]) -> None:
-        name = self._some()
+    def _freeze(self, stand_still: Callable[[str], None], name: str = "") -> None:
+        name = name or self._some()
         if not name or self.cluster.nodes[name].paused:
             return
         node = self.cluster.nodes[name]

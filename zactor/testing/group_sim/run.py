@@ -50,7 +50,7 @@ def draw_plan(seed: int) -> Plan:
     """Choose a run. Limits are small, so that they are reached."""
     chance = random.Random(seed)
     window_messages = chance.choice((4, 16, 8_192))
-    return Plan(
+    plan = Plan(
         seed=seed,
         node_count=chance.randint(3, 7),
         faults=draw_faults(chance),
@@ -71,6 +71,10 @@ def draw_plan(seed: int) -> Plan:
             queue_hard=64,
         ),
     )
+    # Drawn apart, so that the seeds stay what they were but for these.
+    chance = random.Random(seed * 7_919 + 2)
+    grabs = round(chance.uniform(0, 0.3), 3) if chance.random() < 0.3 else 0.0
+    return replace(plan, faults=replace(plan.faults, grabs=grabs))
 
 
 class Run(FaultyRun[Cluster]):
@@ -112,12 +116,23 @@ class Run(FaultyRun[Cluster]):
         self._repeat(faults.stops, self._stop)
         self._repeat(faults.pauses, lambda: self._freeze(self.cluster.pause))
         self._repeat(faults.hangs, lambda: self._freeze(self.cluster.hang))
+        self._repeat(faults.grabs, self._grab)
         self._network_clocks(lambda: self._split(self._chance.choice((2, 2, 3))))
 
     def _stop(self) -> None:
         if name := self._some():
             self.cluster.stop(name)
             self._come_back(name)
+
+    def _grab(self) -> None:
+        """A node asks for a ticket, and hangs before it reads the answer."""
+        name = self._some()
+        if not name or self.cluster.nodes[name].paused or not self._sessions[name]:
+            return
+        node, session = self.cluster.nodes[name], min(self._sessions[name])
+        self._submit(node, events.Submit(session, Service.AGREED, _GROUPS[:1], b""))
+        self.cluster.step(node, events.Tick())
+        self._freeze(self.cluster.hang, name)
 
     # -- workload ----------------------------------------------------------------------------
     def _act(self, node: SimNode) -> None:
