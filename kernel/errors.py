@@ -12,6 +12,7 @@
         Unconfigured         the node there has no name yet
         NotPrimary           this side may not change the knowledge base now
         AlreadyExists        the name is taken
+        MayLose              something may be lost by it: says what, and how to ask for it
         BundleRefused        the code can't run there, or isn't what its hash says
       NoSuchThing          what was named isn't there
         NoSuchActor
@@ -42,6 +43,7 @@ EXIT_DEGRADED = 3
 EXIT_NOT_REACHABLE = 4
 EXIT_NO_SUCH_THING = 5
 EXIT_REFUSED = 6
+EXIT_MAY_LOSE = 7
 EXIT_TIMED_OUT = 124
 EXIT_INTERRUPTED = 130
 
@@ -113,6 +115,12 @@ class NotPrimary(Refused):
 
 class AlreadyExists(Refused):
     """The name is taken."""
+
+
+class MayLose(Refused):
+    """Something may be lost by what was asked, and who asked hasn't said that he knows it."""
+
+    exit_code = EXIT_MAY_LOSE
 
 
 class BundleRefused(Refused):

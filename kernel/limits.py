@@ -134,6 +134,10 @@ KB_PIECE_BYTES = 200 << 10  # a log or a snapshot travels in pieces of about thi
 KB_QUICK_BYTES = 1 << 20  # who lacks no more is brought up before the primary forms (~20 ms)
 KB_EPOCHS_AHEAD_MAX = 1 << 22  # of one member beyond all others: 48 days of a view each second. Who
 # names a later one errs or lies; actors' numbers have room for twice as many
+KB_EPOCHS_RECOVERED = (
+    1 << 12
+)  # by how much an operator's word raises the epoch: who was thought dead
+# would have to make so many primaries unseen before two changes had one clock
 KB_REFUSE_MS = 800  # what can't be ordered for so long is refused: NotPrimary within 1 s
 KB_FLIGHT_MAX = 256  # own transactions sent and not delivered; more wait here
 

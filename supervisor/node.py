@@ -57,6 +57,7 @@ from zactor.supervisor.operations.declare_node import DeclareNodeCall, Surroundi
 from zactor.supervisor.operations.dispatch import Dispatch
 from zactor.supervisor.operations.reports import Reports
 from zactor.supervisor.operations.todo_runner import TodoRunner
+from zactor.supervisor.operations.ways_out import WaysOut
 from zactor.supervisor.operations.workflow_runner import WorkflowRunner
 from zactor.supervisor.settings import Settings
 
@@ -176,6 +177,7 @@ class Node(HubUser):
                 begin_declaring=partial(DeclareNodeCall, around),
                 ask_node=self._ask_node,
             ),
+            ways_out=WaysOut(self.me.name, self.kb, lambda: tuple(self.hub.peers)),
             reports=self._make_reports(),
             actors=self.runtime,
             journal=self.journal,

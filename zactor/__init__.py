@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from zactor.kernel.errors import BundleRefused as BundleRefused
     from zactor.kernel.errors import ConfigError as ConfigError
     from zactor.kernel.errors import MailboxFull as MailboxFull
+    from zactor.kernel.errors import MayLose as MayLose
     from zactor.kernel.errors import NoSuchActor as NoSuchActor
     from zactor.kernel.errors import NoSuchThing as NoSuchThing
     from zactor.kernel.errors import NotDelivered as NotDelivered
@@ -45,9 +46,9 @@ if TYPE_CHECKING:
     from zactor.mailbox.mailbox import Mailbox as Mailbox
 
 _ERRORS = """
-    ActorError AlreadyExists BundleRefused ConfigError MailboxFull NoSuchActor NoSuchThing
-    NotDelivered NotPrimary NotReachable OutcomeUnknown Refused RemoteActionError ScriptError
-    TimedOut ZactorError
+    ActorError AlreadyExists BundleRefused ConfigError MailboxFull MayLose NoSuchActor
+    NoSuchThing NotDelivered NotPrimary NotReachable OutcomeUnknown Refused RemoteActionError
+    ScriptError TimedOut ZactorError
 """
 
 _HOMES: dict[str, str] = {

@@ -69,6 +69,7 @@ class KbStanding(Message, frozen=True, tag=32):
     applied: int = 0  # number of the last entry that was applied, or refused …
     applied_chain: bytes = b""  # … and the digest of all entries up to that one
     founding: str = ""  # whose history it has taken over, with a vote or not
+    forgotten: tuple[tuple[str, int], ...] = ()  # who has no vote up to which number
 
 
 class KbAttempt(Message, frozen=True, tag=33):
@@ -109,6 +110,8 @@ class NoteKind(enum.Enum):
     READY = "ready"  # I have the whole history on disk: let me be a member (AGREED)
     LEAVING = "leaving"  # I stop in good order: let the others be the primary without me (AGREED)
     FORKED = "forked"  # the history of `id` is another than mine (AGREED)
+    RECOVER = "recover"  # an operator: go on without a quorum, under the founding `id` (AGREED)
+    FORGET = "forget"  # an operator: the member `id` is gone for good (AGREED)
     READ = "read"  # nothing: who sees it delivered has seen all that was decided before (SAFE)
 
 
@@ -116,7 +119,11 @@ class KbNote(Message, frozen=True, tag=37):
     """A member says something about itself to all."""
 
     kind: NoteKind
-    id: str  # of a READ; with FORKED a name; "" with the others
+    id: str  # of a READ; with FORKED and FORGET a name, with RECOVER a founding; "" with the others
+    # Of an operator's word: the view that he was told of, in which alone it counts, and his wall
+    # clock in s since 1970, for people only.
+    view: ViewId | None = None
+    at: float = 0.0
 
 
 class KbBehind(Message, frozen=True, tag=38):

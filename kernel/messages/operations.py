@@ -189,6 +189,20 @@ class CheckBundle(Message, frozen=True, tag=59):
     type: str
 
 
+class ForgetNode(Message, frozen=True, tag=120):
+    """An operator's word: the member `node` is dead for good, with its disk."""
+
+    node: str
+    i_know: bool  # what may be lost by it
+
+
+class RecoverPrimary(Message, frozen=True, tag=121):
+    """An operator's word: the view that `node` is in goes on without a quorum."""
+
+    node: str
+    i_know: bool  # what may be lost by it
+
+
 Handshakes = Hello | Waiting | Configure | Leave
 """Operations by which nodes meet, and part."""
 
@@ -199,10 +213,14 @@ are done to their end also when nobody waits any more."""
 ToActors = EmitSignal | TellActor | AskActor
 """Operations that are never sent a second time: user code may have run."""
 
+OperatorWords = ForgetNode | RecoverPrimary
+"""Operations by which an operator gives something up. They are never sent a second time either:
+what he was told may not be so any more."""
+
 Reads = Inspect | QueryFacts | Events | PutPart | GetPart | CheckBundle
 """Operations that may be sent a second time: nothing is different if the first arrived as well."""
 
-Operation = Handshakes | Changes | ToActors | Reads | SessionOperation
+Operation = Handshakes | Changes | ToActors | OperatorWords | Reads | SessionOperation
 
 
 class Request(Message, frozen=True, tag=70):

@@ -30,6 +30,11 @@ class PendingWrites:
         self._number = 0
         self._ends: deque[tuple[int, int]] = deque()  # (number of the write, end of the log)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether all writes are done."""
+        return not self._ends
+
     def write(self, end: int, *records: Record, is_urgent: bool = True) -> Write:
         """Return the effect; the log reaches to `end` when it is done."""
         self._number += 1
@@ -52,6 +57,7 @@ class DurableState:
         self.formed = kept.formed  # the last primary known to have been formed
         self.attempts = kept.attempts  # later ones, that may have been formed
         self.used = kept.used  # the highest number of an attempt, also of one that failed
+        self.forgotten = kept.forgotten  # by an operator's word: who has no vote up to which number
         self._founding = kept.founding  # of the log, where it was taken over
         self.forks: dict[str, str] = {}  # who was seen with another history, in words; not on disk
         self._out = out
@@ -59,8 +65,9 @@ class DurableState:
     @property
     def founding(self) -> str:
         """Of the cluster this node belongs to, "" if it knows of none."""
-        known = self.formed or (self.attempts[-1] if self.attempts else None)
-        return known.founding if known is not None else self._founding
+        if self.formed is not None:
+            return self.formed.founding
+        return self._founding or (self.attempts[0].founding if self.attempts else "")
 
     def standing(self, view: ViewId, role: str) -> KbStanding:
         """Return where this node stands."""
@@ -79,6 +86,7 @@ class DurableState:
             applied=log.number,
             applied_chain=log.chain,
             founding=self._founding,
+            forgotten=self.forgotten,
         )
 
     def _write(self, *put: records.Record, is_urgent: bool = True) -> int:
@@ -171,12 +179,17 @@ class DurableState:
         self.attempts = tuple(one for one in self.attempts if one != attempt)
         self._write(records.DropAttempt(attempt.epoch), is_urgent=False)
 
+    def forget(self, forgotten: tuple[tuple[str, int], ...]) -> None:
+        """These have no vote in what has a number up to the one beside them."""
+        self.forgotten = forgotten
+        self._write(records.PutForgotten(forgotten))
+
     def form(self, attempt: KbAttempt, me: str) -> int:
         """It is a primary; return the number of the write, 0 if it is no voice's."""
         number = 0
         primary, is_member = attempt.primary, me in attempt.primary.members
         if me in attempt.voices:
-            self.formed, self.attempts = primary, ()
+            self.formed, self.attempts, self.forgotten = primary, (), ()
             number = self._write(records.PutPrimary(primary, is_member))
         if is_member:
             self.log.epoch = max(self.log.epoch, primary.epoch)

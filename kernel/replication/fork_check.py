@@ -37,9 +37,17 @@ class ForkCheck:
         """Whether what `name` has is another history."""
         return name in self._contrary
 
-    def compare(self, name: str, clock: Clock, digest: bytes, history: History) -> str:
-        """`name` has applied so much; return what is wrong with that, "" if nothing new is."""
+    def compare(
+        self, name: str, clock: Clock, digest: bytes, history: History, *, asks: bool = False
+    ) -> str:
+        """`name` has applied so much; return what is wrong with that, "" if nothing new is.
+
+        Args:
+            asks: it wants ours, which is said to be the newest: so it has nothing beyond.
+        """
         agrees = history.agrees(clock, digest) if name != self._me else None
+        if agrees is None and asks and clock > history.clock:
+            agrees = False
         if agrees:
             self._agreeing.add(name)
         if agrees or agrees is None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
+import msgspec
+
+from zactor.kernel import limits
 from zactor.kernel.knowledge.writer import quote_atom
 from zactor.kernel.messages.knowledge import KbAttempt, KbStanding, Primary, Transaction
 from zactor.kernel.messages.views import View
@@ -13,7 +17,9 @@ from zactor.kernel.replication.state_transfer import is_near
 from zactor.kernel.replication.voting import (
     Standings,
     Verdict,
+    chosen,
     decides,
+    founding_of,
     judge,
     make_primary,
     settled,
@@ -41,7 +47,7 @@ def _near(verdict: Verdict, standings: Standings, log: Log) -> Collection[str]:
     near = [name for name in verdict.camp if is_near(log, standings[name], is_voter=False)]
     formed = [standings[name].formed for name in verdict.voters]
     last = max((primary for primary in formed if primary is not None), default=None)
-    if last is not None and decides(last, {*near} & {*verdict.voters}):
+    if last is not None and decides(last, {*near} & {*verdict.voters}, verdict.forgotten):
         return near
     return [
         name
@@ -65,15 +71,27 @@ def next_attempt(
     )
 
 
-def founding_change(founding: str, who: str) -> Transaction:
-    """Return the first change of every history: which founding it goes back to."""
+def founding_fact(founding: str) -> str:
+    """Return the fact that says which founding a history goes back to."""
+    return f"founded({quote_atom(founding)})"
+
+
+def founding_change(founding: str, who: str, log: Log) -> Transaction | None:
+    """Return the first change of a cluster: which founding it goes back to; None if `log` has it.
+
+    A cluster that was recovered goes on with the history of another.
+    """
+    fact, id_ = founding_fact(founding), f"founding {founding}"
+    if fact in log.theory or any(entry.transaction.id == id_ for entry in log.tail):
+        return None
+    is_first = not log.end
     return Transaction(
-        id=f"founding {founding}",
+        id=id_,
         who=who,
-        why="the cluster is founded",
+        why="the cluster is founded" if is_first else "the cluster is recovered, by an operator",
         require=(),
-        retract=(),
-        assert_=(f"founded({quote_atom(founding)})",),
+        retract=() if is_first else ("founded(_)",),
+        assert_=(fact,),
     )
 
 
@@ -92,12 +110,18 @@ class Step(enum.Enum):
     QUORUM = "quorum"  # all stand, and may form a primary
     NO_QUORUM = "no quorum"  # all stand, and may not
     FOUNDED = "founded"  # somebody founds the cluster
+    RECOVERED = "recovered"  # an operator says to go on without a quorum
     FORMED = "formed"  # all voices have recorded the attempt
 
 
 TRANSITIONS: Mapping[Phase, Mapping[Step, Phase]] = {
     Phase.EXCHANGING: {Step.QUORUM: Phase.FORMING, Step.NO_QUORUM: Phase.WAITING},
-    Phase.WAITING: {Step.FOUNDED: Phase.FORMING},
+    Phase.WAITING: {
+        Step.FOUNDED: Phase.FORMING,
+        Step.RECOVERED: Phase.FORMING,
+        Step.QUORUM: Phase.FORMING,  # an operator has said who is to be forgotten
+        Step.NO_QUORUM: Phase.WAITING,
+    },
     Phase.FORMING: {Step.FORMED: Phase.PRIMARY},
     Phase.PRIMARY: {Step.FORMED: Phase.PRIMARY},
 }
@@ -122,6 +146,7 @@ class Formation:
         self.leaving: set[str] = set()  # who said that it stops
         self.is_proposing = False  # what we proposed isn't formed yet
         self._said: set[str] = set()
+        self._is_recovering = False  # by an operator's word
         self._me = me
         self._names = {node.name for node in view.members}
 
@@ -140,9 +165,51 @@ class Formation:
         if self.standings.keys() != self._names:
             return False
         self.standings = settled(self.standings)
-        self.verdict = judge(self._me, self.standings)
+        self._judge()
+        return True
+
+    def _judge(self) -> Verdict:
+        self.verdict = verdict = judge(self._me, self.standings)
+        self.proposer = verdict.source
+        self._move(Step.QUORUM if verdict.source else Step.NO_QUORUM)
+        return verdict
+
+    def forget(self, name: str) -> Verdict | None:
+        """An operator's word: `name` is gone for good. Return what all conclude from it.
+
+        None: it is there, or nothing waits for anybody.
+        """
+        verdict = self.verdict
+        if verdict is None or self.phase is not Phase.WAITING or not verdict.founding:
+            return None
+        if name in verdict.voters:
+            return None
+        word = (name, verdict.known)
+        for member in verdict.camp:
+            standing = self.standings[member]
+            told = msgspec.structs.replace(standing, forgotten=(*standing.forgotten, word))
+            self.standings[member] = told
+        return self._judge()
+
+    def recover(self) -> bool:
+        """An operator's word: go on without a quorum. False: it isn't time."""
+        verdict = self.verdict
+        if verdict is None or not verdict.founding or not self._move(Step.RECOVERED):
+            return False
+        citizens = {
+            name: self.standings[name]
+            for name in sorted(verdict.camp)
+            if founding_of(self.standings[name])
+        }
+        self.verdict = replace(
+            verdict,
+            voters=tuple(citizens),
+            source=chosen(citizens),
+            epoch=verdict.known + 1 + limits.KB_EPOCHS_RECOVERED,
+            reason="",
+        )
         self.proposer = self.verdict.source
-        self._move(Step.QUORUM if self.verdict.source else Step.NO_QUORUM)
+        self._is_recovering = True
         return True
 
     @property
@@ -153,9 +220,12 @@ class Formation:
 
     @property
     def founding(self) -> str:
-        """Of the cluster that this view's primary is, or is to be, of."""
-        known = self.primary or (self.attempt.primary if self.attempt is not None else None)
-        return known.founding if known is not None else ""
+        """Of the cluster whose history counts here: of the primary, or of what was before it."""
+        if self.primary is not None:
+            return self.primary.founding
+        if self.verdict is not None and self.verdict.founding:
+            return self.verdict.founding  # also of what is recovered, until that is formed
+        return self.attempt.primary.founding if self.attempt is not None else ""
 
     def is_ours(self, name: str) -> bool:
         """Whether `name` belongs to our cluster, or to none and so joins it."""
@@ -165,7 +235,10 @@ class Formation:
         """As the proposer, or as who founds a cluster: return what to propose."""
         assert self.verdict is not None, "all have said where they stand"
         self.is_proposing = True
-        return first_attempt(self.verdict, self.standings, log, founding)
+        verdict = self.verdict
+        if self._is_recovering:  # who is new would be of the new cluster before that is formed
+            verdict = replace(verdict, camp=frozenset(verdict.voters))
+        return first_attempt(verdict, self.standings, log, founding)
 
     def next_attempt(self, log: Log) -> KbAttempt | None:
         """As the proposer: return how to let members in and out, None if it isn't time."""

@@ -128,6 +128,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     attempts: tuple[Primary, ...] = ()
     used: int = 0  # the highest number of an attempt that was ever recorded
     founding: str = ""  # of the cluster whose log was taken over
+    forgotten: tuple[tuple[str, int], ...] = ()  # who has no vote up to which number
 
 
 class Outcome(NamedTuple):

@@ -69,8 +69,14 @@ class DropAttempt(msgspec.Struct, frozen=True):
     epoch: int
 
 
+class PutForgotten(msgspec.Struct, frozen=True):
+    """An operator's word: these have no vote in what has a number up to the one beside them."""
+
+    forgotten: tuple[tuple[str, int], ...]
+
+
 class PutPrimary(msgspec.Struct, frozen=True):
-    """This primary was formed; all attempts up to it are settled."""
+    """This primary was formed; all attempts up to it are settled, and who was forgotten in them."""
 
     primary: Primary
     is_complete: bool  # the log is complete for its epoch: this node is one of its members
@@ -84,5 +90,6 @@ Record: TypeAlias = (
     | PutFounding
     | PutAttempt
     | DropAttempt
+    | PutForgotten
     | PutPrimary
 )

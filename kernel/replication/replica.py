@@ -31,6 +31,7 @@ from zactor.kernel.replication.durable_state import DurableState
 from zactor.kernel.replication.effects import Decided, Effect, Retired
 from zactor.kernel.replication.formation import Phase
 from zactor.kernel.replication.log import Kept
+from zactor.kernel.replication.losses import Losses
 from zactor.kernel.replication.submissions import Submissions, read_note, refusal
 from zactor.kernel.replication.view_state import ViewState
 
@@ -119,6 +120,11 @@ class Replica:
         return self.is_primary or self._view_state.formation.phase is Phase.WAITING
 
     @property
+    def is_written(self) -> bool:
+        """Whether all that is to be on disk is there."""
+        return self._state.writes.is_idle
+
+    @property
     def may_be_founded(self) -> bool:
         """Whether `found` would found a cluster now: nobody in this view knows of one."""
         return self._view_state.formation.may_be_founded
@@ -163,6 +169,20 @@ class Replica:
         The caller knows that there is no other; what it knew in an earlier view isn't enough.
         """
         self._view_state.found(founding, at)
+        return self._finish()
+
+    def losses(self) -> Losses | None:
+        """Return what is missing where `recover` or `forget` would help; None where not."""
+        return self._view_state.losses()
+
+    def recover(self, founding: str, at: float) -> list[Effect]:
+        """By an operator's word: the members of this view go on, as a new cluster `founding`."""
+        self._view_state.give_word(NoteKind.RECOVER, founding, at)
+        return self._finish()
+
+    def forget(self, name: str, at: float) -> list[Effect]:
+        """By an operator's word: the member `name` is gone for good, and has no vote any more."""
+        self._view_state.give_word(NoteKind.FORGET, name, at)
         return self._finish()
 
     def retire(self) -> list[Effect]:

@@ -41,6 +41,7 @@ from zactor.kernel.replication.effects import (
 )
 from zactor.kernel.replication.fork_check import ForkCheck
 from zactor.kernel.replication.formation import Formation, Phase, founding_change
+from zactor.kernel.replication.losses import Losses
 from zactor.kernel.replication.state_transfer import StateTransfer, Whole
 from zactor.kernel.replication.submissions import Submissions
 
@@ -74,7 +75,7 @@ class ViewState:
         self._saying = 0  # number of the write after which we say that the attempt is recorded
         self._readying = 0  # … that we are ready to be a member
         self._marking = 0  # … that puts the primary on disk: before it we claim nothing in it
-        self._founded_at = 0.0
+        self._founded_at = 0.0  # wall clock, for people: of a cluster's first change
 
     # -- what the replica asks ---------------------------------------------------------------
     @property
@@ -119,6 +120,18 @@ class ViewState:
 
     def _trace(self, event: str, **fields: str) -> None:
         self._out.append(Trace(event=event, fields=fields))
+
+    def losses(self) -> Losses | None:
+        """What is missing, where an operator could say to go on; None where there is no need."""
+        formation = self.formation
+        if formation.phase is not Phase.WAITING or formation.verdict is None:
+            return None
+        forked, clock = self._forks.reason(), self._state.log.clock
+        return Losses.of(formation.verdict, formation.standings, clock, forked=forked)
+
+    def give_word(self, kind: NoteKind, id_: str, at: float) -> None:
+        """Tell all members of this view what an operator says of it."""
+        self.say(Service.SAFE, KbNote(kind, id_, self._view.id, at))
 
     def found(self, founding: str, at: float) -> None:
         """Found a cluster, if nobody here knows of one."""
@@ -203,9 +216,12 @@ class ViewState:
             case _:
                 assert_never(message)
 
-    def _compare(self, name: str, clock: tuple[int, int], digest: bytes) -> None:
+    def _compare(
+        self, name: str, clock: tuple[int, int], digest: bytes, *, asks: bool = False
+    ) -> None:
         """What `name` has applied must begin our history, if it is no longer than that."""
-        words = self._forks.compare(name, Clock(*clock), digest, self._state.log.history)
+        history = self._state.log.history
+        words = self._forks.compare(name, Clock(*clock), digest, history, asks=asks)
         if words:
             self.say(Service.AGREED, KbNote(NoteKind.FORKED, name))
             self._fork(name, words)
@@ -240,8 +256,7 @@ class ViewState:
             )
             self._out.append(Stranger(names=verdict.strangers, why=why))
         self._trace("kb_judged", source=verdict.source, why=verdict.reason)
-        if formation.proposer == self.me:
-            self._propose(self._state.founding)
+        self._go_on(self._state.founding)
         if self.is_leaving and not verdict.source:
             self._out.append(Retired())
 
@@ -308,9 +323,10 @@ class ViewState:
         self._advance()
         if self.is_leaving:
             self.say(Service.AGREED, KbNote(NoteKind.LEAVING, ""))
-        if not log.end and self.formation.proposer == self.me:
-            first = founding_change(primary.founding, self.me)
-            self.say(Service.SAFE, KbSubmission(first, self._founded_at))
+        if self.formation.proposer == self.me:
+            first = founding_change(primary.founding, self.me, log)
+            if first is not None:
+                self.say(Service.SAFE, KbSubmission(first, self._founded_at))
         self.send_open()
 
     def _note(self, name: str, note: KbNote, transitional: bool) -> None:
@@ -327,12 +343,32 @@ class ViewState:
             case NoteKind.FORKED:
                 if note.id == self.me:
                     self._fork(name, self._forks.told(name))
+            case NoteKind.RECOVER:
+                if note.view == self._view.id and not transitional and self.formation.recover():
+                    self._founded_at = note.at
+                    self._go_on(note.id)
+            case NoteKind.FORGET:
+                if note.view == self._view.id and not transitional:
+                    self._forget(note.id)
             case NoteKind.LEAVING:
                 self.formation.leaving.add(name)
                 self._reshape()
                 self._retire()
             case _:
                 assert_never(note.kind)
+
+    def _go_on(self, founding: str) -> None:
+        """There can be a primary now: propose it, if that is for us to do."""
+        if self.formation.proposer == self.me:
+            self._propose(founding)
+
+    def _forget(self, name: str) -> None:
+        verdict = self.formation.forget(name)
+        if verdict is None:
+            return
+        self._state.forget(tuple(sorted(verdict.forgotten.items())))
+        self._trace("kb_judged", source=verdict.source, why=verdict.reason)
+        self._go_on(self._state.founding)
 
     def _retire(self) -> None:
         """Go when those who stay have formed their primary, or they might miss us for ever."""
@@ -386,8 +422,9 @@ class ViewState:
             return
         if isinstance(message, KbBehind):
             if self.formation.phase in (Phase.FORMING, Phase.PRIMARY):
-                self._compare(sender.name, message.clock, message.digest)
-                self._transfer.serve(sender, message)
+                self._compare(sender.name, message.clock, message.digest, asks=True)
+                if not self._forks.is_contrary(sender.name):
+                    self._transfer.serve(sender, message)
             return
         try:
             whole = self._transfer.take(sender, message)

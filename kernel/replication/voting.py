@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import msgspec
 
@@ -21,6 +22,8 @@ from zactor.kernel import limits
 from zactor.kernel.messages.knowledge import KbStanding, Primary
 
 Standings = Mapping[str, KbStanding]  # by name: what every member of a view said
+Forgotten = Mapping[str, int]  # by name: up to which number an operator's word takes its vote
+NOBODY: Forgotten = MappingProxyType({})
 
 
 def majority(count: int) -> int:
@@ -28,12 +31,18 @@ def majority(count: int) -> int:
     return count // 2 + 1
 
 
-def decides(primary: Primary, present: Collection[str]) -> bool:
+def counted(primary: Primary, forgotten: Forgotten) -> tuple[str, ...]:
+    """Return the members of `primary` that have a vote in it: all but who is forgotten."""
+    return tuple(name for name in primary.members if forgotten.get(name, 0) < primary.epoch)
+
+
+def decides(primary: Primary, present: Collection[str], forgotten: Forgotten = NOBODY) -> bool:
     """Whether `present` may go on from `primary`: more than half, or half with its decider."""
-    count = sum(member in present for member in primary.members)
-    if 2 * count == len(primary.members):
-        return primary.decider in present
-    return 2 * count > len(primary.members)
+    members = counted(primary, forgotten)
+    count = sum(member in present for member in members)
+    if 2 * count == len(members):
+        return primary.decider in present and primary.decider in members
+    return 2 * count > len(members)
 
 
 def make_primary(
@@ -55,7 +64,8 @@ def founding_of(standing: KbStanding) -> str:
     """Return which cluster it belongs to, "" if to none yet."""
     if standing.formed is not None:
         return standing.formed.founding
-    return standing.attempts[-1].founding if standing.attempts else standing.founding
+    # Its first attempt: a later one may be to recover the cluster, which gives it another name.
+    return standing.founding or (standing.attempts[0].founding if standing.attempts else "")
 
 
 def settled(standings: Standings) -> dict[str, KbStanding]:
@@ -109,18 +119,34 @@ def camps_of(standings: Standings) -> dict[str, str]:
     Who has no memory, since its disk is new, goes to the cluster that counts it as a member of its
     last primary: elsewhere it would be missing there for ever. Who is new joins the largest.
     """
-    foundings = {name: founding_of(standing) for name, standing in standings.items()}
+    known = {one.formed.founding for one in standings.values() if one.formed is not None}
+    foundings = {name: _camp_of(standing, known) for name, standing in standings.items()}
     sizes = Counter(founding for founding in foundings.values() if founding)
     largest = sorted(sizes, key=lambda founding: (-sizes[founding], founding))
     members = dict.fromkeys(largest, frozenset[str]())
     for standing in standings.values():
-        if (formed := standing.formed) is not None:
+        if (formed := standing.formed) is not None and formed.founding in members:
             members[formed.founding] |= frozenset(formed.members)
     homes = {
         name: next((home for home in largest if name in members[home]), next(iter(largest), ""))
         for name in standings
     }
     return {name: founding or homes[name] for name, founding in foundings.items()}
+
+
+def _camp_of(standing: KbStanding, formed: Collection[str]) -> str:
+    """Return the cluster of who stands so, where primaries of `formed` were formed.
+
+    Who recorded the attempt that recovered a cluster went with it, once that is known to be formed.
+    """
+    later = (one.founding for one in reversed(standing.attempts) if one.founding in formed)
+    return next(later, founding_of(standing))
+
+
+def forgotten_in(standings: Standings) -> Forgotten:
+    """Return who has no vote, up to which number, as anybody of these was told."""
+    words = sorted(word for standing in standings.values() for word in standing.forgotten)
+    return dict(words)  # of several about one name the last, so the highest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +158,10 @@ class Verdict:
     strangers: tuple[str, ...]  # members of clusters that were founded apart
     voters: tuple[str, ...]  # of the camp: who has memory
     source: str  # whose history counts; it proposes. "" if there can be no primary here
+    known: int  # the highest number that anybody knows to have been used
     epoch: int  # of the next attempt
+    forgotten: Forgotten  # by an operator's word
+    blocking: tuple[Primary, ...]  # what may have been formed, and isn't decided here
     reason: str  # why there can be none, "" if there can
 
 
@@ -149,19 +178,27 @@ def judge(me: str, standings: Standings) -> Verdict:
     numbers = [max(standings[name].epoch, standings[name].used) for name in camp]
     for name in voters:
         numbers += [primary.epoch for primary in _known([standings[name]])]
-    epoch = max(numbers, default=0) + 1
+    known = max(numbers, default=0)
+    forgotten = forgotten_in({name: standings[name] for name in camp})
+    blocking: tuple[Primary, ...] = ()
     reason = f"{me} belongs to no cluster yet, and nobody it sees does"
     if camps[me]:
         reason = f"{me} has no vote yet in its cluster, {camps[me]}, and sees nobody who has"
     if voters:
-        reason = _shortfall(me, voters, camp, [standings[name] for name in camp])
+        blocking = _blocking(voters, forgotten, [standings[name] for name in camp])
+        shortfall = Shortfall(me, voters, camp, frozenset(strangers), forgotten)
+        is_formed = any(standings[name].formed in blocking[:1] for name in camp)
+        reason = shortfall.words(blocking[0], is_formed) if blocking else ""
     return Verdict(
         camp=camp,
         founding=camps[me],
         strangers=strangers,
         voters=voters,
         source="" if reason else chosen({name: standings[name] for name in voters}),
-        epoch=epoch,
+        known=known,
+        epoch=known + 1 + (limits.KB_EPOCHS_RECOVERED if forgotten else 0),
+        forgotten=forgotten,
+        blocking=blocking,
         reason=reason,
     )
 
@@ -222,10 +259,10 @@ def _known(standings: Sequence[KbStanding]) -> list[Primary]:
     return found + [standing.formed for standing in standings if standing.formed is not None]
 
 
-def _shortfall(
-    me: str, voters: Sequence[str], camp: frozenset[str], standings: Sequence[KbStanding]
-) -> str:
-    """Return why `voters` can't be the primary, "" if they can.
+def _blocking(
+    voters: Sequence[str], forgotten: Forgotten, standings: Sequence[KbStanding]
+) -> tuple[Primary, ...]:
+    """Return the last primary and what is open beyond it, as far as `voters` don't decide it.
 
     Who is there without its memory completes nothing, not even a view in which all members of the
     last primary are: it may have known of a later one.
@@ -238,26 +275,47 @@ def _shortfall(
         for attempt in standing.attempts
         if last is None or attempt.epoch > last.epoch
     }
-    if last is not None and not decides(last, voters):
-        return f"{me} sees {_seen(last, voters, camp, 'the last primary view')}"
+    found = [last] if last is not None and not decides(last, voters, forgotten) else []
     for attempt in sorted(open_attempts):
         # An attempt to found a cluster binds those only who have recorded it: it needs them all.
-        if not (set(voters) >= set(attempt.members) or (last and decides(attempt, voters))):
-            what = "a view that may have been the last primary one"
-            return f"{me} sees {_seen(attempt, voters, camp, what)}"
-    return ""
+        if set(voters) >= set(counted(attempt, forgotten)):
+            continue
+        if last is None or not decides(attempt, voters, forgotten):
+            found.append(attempt)
+    return tuple(found)
 
 
-def _seen(primary: Primary, voters: Sequence[str], camp: frozenset[str], what: str) -> str:
-    here = [name for name in primary.members if name in voters]
-    missing = [name for name in primary.members if name not in voters]
-    blank = [name for name in missing if name in camp]
-    count = len(primary.members)
-    members = "member" if count == 1 else "members"
-    words = f"{len(here)} of {count} {members} of {what} ({', '.join(primary.members)})"
-    what_to_do = f"changes wait until more than half are there (missing: {', '.join(missing)})"
-    if 2 * len(here) == count:
-        what_to_do = f"of two halves the one with {primary.decider} takes changes, bring it back"
-    if blank:
-        what_to_do += f"; {', '.join(blank)} came without what was on its disk"
-    return f"{words}: {what_to_do}"
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """Says who is missing, and what an operator can do about it."""
+
+    me: str
+    voters: Collection[str]
+    camp: Collection[str]
+    strangers: Collection[str]
+    forgotten: Forgotten
+
+    def words(self, primary: Primary, is_formed: bool) -> str:
+        """Return why nothing follows `primary`, which was formed or may have been."""
+        what = (
+            "the last primary view"
+            if is_formed
+            else "a view that may have been the last primary one"
+        )
+        members = counted(primary, self.forgotten)
+        here = [name for name in members if name in self.voters]
+        missing = [name for name in members if name not in self.voters]
+        plural = "member" if len(members) == 1 else "members"
+        words = f"{self.me} sees {len(here)} of {len(members)} {plural} of {what}"
+        words += f" ({', '.join(members)}): {self._what_helps(primary, here, missing)}"
+        if blank := [name for name in missing if name in self.camp]:
+            words += f"; {', '.join(blank)} came without what was on its disk"
+        if apart := [name for name in missing if name in self.strangers]:
+            return f"{words}; {', '.join(apart)} went to another cluster"
+        command = f"`zactor recover {self.me}`" if is_formed else f"`zactor forget {missing[0]}`"
+        return f"{words}; if {', '.join(missing)} won't come back: {command}"
+
+    def _what_helps(self, primary: Primary, here: Sequence[str], missing: Sequence[str]) -> str:
+        if 2 * len(here) == len(here) + len(missing) and primary.decider in missing:
+            return f"of two halves the one with {primary.decider} takes changes, bring it back"
+        return f"changes wait until more than half are there (missing: {', '.join(missing)})"

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import structlog
 
-from zactor.kernel.errors import TimedOut, ZactorError, from_wire
+from zactor.kernel.errors import OutcomeUnknown, TimedOut, ZactorError, from_wire
 from zactor.kernel.ids import Clock, NodeId
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.messages.base import Trace
@@ -24,6 +24,8 @@ from zactor.kernel.messages.groups import GroupData
 from zactor.kernel.messages.knowledge import KbDurable, KbLinked, KbStanding, Transaction
 from zactor.kernel.messages.views import View, ViewId, first_view
 from zactor.kernel.replication import effects
+from zactor.kernel.replication.formation import founding_fact
+from zactor.kernel.replication.losses import Losses
 from zactor.kernel.replication.replica import Replica
 from zactor.kernel.sessions.host import GroupHost
 from zactor.kernel.sessions.session import Listener
@@ -43,6 +45,7 @@ COMMIT_TIMEOUT_S = 10.0
 NO_PRIMARY_S = 3.0  # a new primary takes a few ms, a joiner of 100,000 facts 2 s
 CATCH_UP_S = 1.0  # who reads the knowledge base waits for no more
 DISK_STUCK_S = 20.0  # a write that takes so long won't come back: the others wait for us
+_WORD_POLL_S = 0.01  # an operator waits, nobody else does
 _READ = "read "  # begins the ids of what changes nothing
 
 
@@ -127,6 +130,14 @@ class KnowledgeBase(Listener):
         """Members of the view that belong to another cluster, founded by itself."""
         return self._replica.strangers
 
+    def apart(self) -> list[str]:
+        """Return what somebody must know of each of the strangers, and decide."""
+        return [
+            f"{name} belongs to another cluster, founded apart or recovered without it: to let a"
+            " node join, stop it and move its state folder away"
+            for name in self.strangers
+        ]
+
     @property
     def forks(self) -> tuple[str, ...]:
         """Histories of our cluster that contradict ours, in words for people."""
@@ -150,6 +161,10 @@ class KnowledgeBase(Listener):
     def why_not(self) -> str:
         """Return why no changes are taken here, "" if they are."""
         return "" if self._replica.is_primary else self._replica.reason()
+
+    def losses(self) -> Losses | None:
+        """Return what is missing where an operator could say to go on; None where not."""
+        return self._replica.losses() if self._is_ready else None
 
     def quiet_s(self) -> float:
         """Return how long ago the theory here changed."""
@@ -253,6 +268,48 @@ class KnowledgeBase(Listener):
         except (ZactorError, TimeoutError) as error:
             log.debug("read_behind", why=str(error))
 
+    async def forget(self, name: str) -> None:
+        """By an operator's word the member `name` is gone for good; see PROTOCOL.md, P13.
+
+        It returns when that is on disk here, and a primary is formed if it can be.
+
+        Raises:
+            OutcomeUnknown: the view changed meanwhile.
+        """
+
+        def is_done() -> bool:
+            losses = self._replica.losses()
+            is_forgotten = losses is not None and name not in losses.missing
+            return bool(self.primary) or (is_forgotten and self._replica.is_written)
+
+        self._carry_out(self._replica.forget(name, time.time()))
+        await self._word_counts(is_done, f"{name} may be forgotten, or not")
+
+    async def recover(self) -> None:
+        """By an operator's word the members of this view go on; see PROTOCOL.md, P12.
+
+        Raises:
+            OutcomeUnknown: the view changed meanwhile.
+        """
+
+        def is_done() -> bool:
+            return bool(self.primary) and founding_fact(self._replica.founding) in self.theory
+
+        at = time.time()
+        self._carry_out(self._replica.recover(self._new_founding(at), at))
+        await self._word_counts(is_done, "a primary may be formed, or not")
+
+    async def _word_counts(self, is_done: Callable[[], bool], otherwise: str) -> None:
+        view, end = self._view.id, time.monotonic() + COMMIT_TIMEOUT_S
+        while not is_done():
+            if self._view.id != view:
+                raise OutcomeUnknown(
+                    f"the view of {self._me} changed, {otherwise}: look, ask again"
+                )
+            if time.monotonic() > end:
+                raise TimedOut(f"not agreed within {COMMIT_TIMEOUT_S:g} s, {otherwise}: ask again")
+            await asyncio.sleep(_WORD_POLL_S)
+
     async def everywhere(self) -> None:
         """Return when all members of the primary have applied what is known here.
 
@@ -354,8 +411,11 @@ class KnowledgeBase(Listener):
     def _consider_founding(self) -> None:
         if self._replica.may_be_founded and self._may_found():
             at = time.time()
-            # With the time, since a node that lost its folder counts anew.
-            self._carry_out(self._replica.found(f"{self._me}/{round(at * 1000)}", at))
+            self._carry_out(self._replica.found(self._new_founding(at), at))
+
+    def _new_founding(self, at: float) -> str:
+        # With the time, since a node that lost its folder counts anew.
+        return f"{self._me}/{round(at * 1000)}"
 
     def _carry_out(self, todo: Sequence[effects.Effect]) -> None:
         """Do what the machine says, in its order."""

@@ -52,6 +52,7 @@ _Value = TypeVar("_Value", int, str, bytes)
 _CHANGE = msgspec.msgpack.Decoder(Change)
 _ENTRY = msgspec.msgpack.Decoder(Entry)
 _PRIMARY = msgspec.msgpack.Decoder(Primary)
+_FORGOTTEN = msgspec.msgpack.Decoder(tuple[tuple[str, int], ...])
 
 
 class Store:
@@ -114,6 +115,7 @@ class Store:
                 attempts=tuple(_PRIMARY.decode(body) for body in self._bodies("attempts", "epoch")),
                 used=self._number("used"),
                 founding=self._value("founding", ""),
+                forgotten=self._forgotten(),
             )
 
     def write(self, writes: Iterable[Write]) -> None:
@@ -187,8 +189,11 @@ class Store:
                 self._complete(epoch)
             case records.DropAttempt(epoch=epoch):
                 self._db.execute("DELETE FROM attempts WHERE epoch = ?", (epoch,))
+            case records.PutForgotten(forgotten=forgotten):
+                self._set("forgotten", _ENCODER.encode(forgotten))
             case records.PutPrimary():
                 self._set("formed", _ENCODER.encode(record.primary))
+                self._db.execute("DELETE FROM meta WHERE key = 'forgotten'")
                 self._db.execute("DELETE FROM attempts")
                 if record.is_complete:
                     self._complete(record.primary.epoch)
@@ -292,6 +297,10 @@ class Store:
         draft = self._incarnation_file.with_suffix(".new")
         draft.write_text(f"{incarnation}\n")
         draft.replace(self._incarnation_file)
+
+    def _forgotten(self) -> tuple[tuple[str, int], ...]:
+        body = self._value("forgotten", b"")
+        return _FORGOTTEN.decode(body) if body else ()
 
     def _bodies(self, table: str, key: str) -> list[bytes]:
         rows = self._db.execute(f"SELECT body FROM {table} ORDER BY {key}").fetchall()

@@ -25,11 +25,13 @@ from zactor.kernel.messages.operations import (
     DestroyActor,
     EmitSignal,
     Events,
+    ForgetNode,
     GetPart,
     Inspect,
     Operation,
     PutPart,
     QueryFacts,
+    RecoverPrimary,
     Subject,
     TellActor,
     Unwire,
@@ -49,6 +51,7 @@ from zactor.supervisor.operations.ask_actor import Requests, ask_actor
 from zactor.supervisor.operations.changes import Asked, BundleSource, Changes
 from zactor.supervisor.operations.query_turns import QueryTurns
 from zactor.supervisor.operations.reports import KNOWLEDGE, Reports
+from zactor.supervisor.operations.ways_out import WaysOut
 
 REQUEST_ID_CHARS_MAX = 128
 _ASKED = "asked "  # begins the ids that clients choose: none of them is a node's own
@@ -77,6 +80,7 @@ class Dispatch:
         kb: KnowledgeBase,
         joined: asyncio.Event,
         changes: Changes,
+        ways_out: WaysOut,
         reports: Reports,
         actors: Actors,
         journal: Journal,
@@ -89,6 +93,7 @@ class Dispatch:
         self._hub = hub
         self._kb = kb
         self._joined = joined
+        self._ways_out = ways_out
         self._reports = reports
         self._actors = actors
         self._journal = journal
@@ -108,6 +113,8 @@ class Dispatch:
             EmitSignal: self._emit_signal,
             TellActor: self._tell_actor,
             AskActor: self._ask_actor,
+            ForgetNode: self._forget,
+            RecoverPrimary: self._recover,
             Inspect: self._inspect,
             QueryFacts: self._query,
             Events: self._events,
@@ -165,6 +172,15 @@ class Dispatch:
             # The value is made plain where its class is known.
             return await self.ask_node(row.node, op)
         return await ask_actor(self._actors, op)
+
+    # -- an operator's word ------------------------------------------------------------------
+    async def _forget(self, op: ForgetNode, asker: Asker) -> object:
+        return await self._ways_out.forget(op)
+
+    async def _recover(self, op: RecoverPrimary, asker: Asker) -> object:
+        if op.node != self._me:
+            return await self.ask_node(op.node, op)
+        return await self._ways_out.recover(op)
 
     # -- reading -----------------------------------------------------------------------------
     async def _inspect(self, op: Inspect, asker: Asker) -> object:

@@ -289,8 +289,8 @@ class Reports:
         if kb.is_settled and (why := kb.why_not()):
             old = f"the facts are those of {kb.clock}, {kb.age_s():.0f} s old"
             troubles += [f"no changes are taken here: {why}", old]
-        bad = ("unreachable", "stuck")
-        return troubles + [f"node {row.name} is {row.state}" for row in nodes if row.state in bad]
+        bad = [row for row in nodes if row.state in ("unreachable", "stuck")]
+        return [*troubles, *kb.apart(), *(f"node {row.name} is {row.state}" for row in bad)]
 
     def runtime(self) -> list[RuntimeReport]:
         """Return the actors that run here, by name."""

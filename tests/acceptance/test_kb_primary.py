@@ -103,7 +103,8 @@ def test_the_half_without_the_decider_refuses_within_a_second_and_says_why(
     assert slowness.quiet_s(time.monotonic() - began) < REFUSED_WITHIN_S
     assert str(caught.value) == (
         "m1 sees 1 of 2 members of the last primary view (m1, n1):"
-        " of two halves the one with n1 takes changes, bring it back"
+        " of two halves the one with n1 takes changes, bring it back;"
+        " if n1 won't come back: `zactor recover m1`"
     )
     assert declared(lab, "m1") == {"f0"}, "reading goes on"
     with connect(lab.endpoint("m1"), home=lab.home) as m:

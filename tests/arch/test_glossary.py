@@ -25,8 +25,8 @@ _PLAIN = """
     error exist explored explorer fail failed failure fault faulty fetcher finder flushed from
     full get gone grant gui handshake has heard held hello history host id import inspect
     install installed join judge keeper kept kernel key kind lab lazy leave left life limit
-    listener living loader local look loop lost made membership message mirror module monitor
-    multicast name net network new no nobody not note open opened option ordering origin
+    listener living loader local look loop lose lost made may membership message mirror module
+    monitor multicast name net network new no nobody not note open opened option ordering origin
     outgoing package pair parameter pause pending period phase pickler piece played port
     prepared printing process progress propose protocol proxy publish put query queue queued
     rang reach reachable reader readline ready received receiver refusal refused regular remote

@@ -100,11 +100,11 @@ def _oldest_wins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _anybody_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(voting, "decides", lambda primary, present: True)
+    monkeypatch.setattr(voting, "decides", lambda primary, present, forgotten=voting.NOBODY: True)
 
 
 def _both_halves_decide(monkeypatch: pytest.MonkeyPatch) -> None:
-    def decides(primary: Primary, present: Any) -> bool:
+    def decides(primary: Primary, present: Any, forgotten: Any = voting.NOBODY) -> bool:
         return 2 * sum(one in present for one in primary.members) >= len(primary.members)
 
     monkeypatch.setattr(voting, "decides", decides)
@@ -275,13 +275,13 @@ def _too_few_voices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _attempts_dont_bind(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = voting._shortfall
+    real = voting._blocking
 
-    def shortfall(me: str, voters: Any, camp: Any, standings: Any) -> str:
+    def blocking(voters: Any, forgotten: Any, standings: Any) -> Any:
         bare = [msgspec.structs.replace(standing, attempts=()) for standing in standings]
-        return real(me, voters, camp, bare)
+        return real(voters, forgotten, bare)
 
-    monkeypatch.setattr(voting, "_shortfall", shortfall)
+    monkeypatch.setattr(voting, "_blocking", blocking)
 
 
 def _speaks_before_its_disk(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -10,19 +10,23 @@ import pytest
 import test_acknowledged_changes as acknowledged
 import test_bringing_up as bringing_up
 import test_far_epochs as far_epochs
+import test_forgotten_members as forgotten
 import test_forks as forks
+import test_recovered_clusters as recovered
 import test_replica as replicas
 import test_unfounded_history as unfounded
 import test_voting as voting_tests
 from kb_mutants import Patch
 
+from zactor.kernel import limits
 from zactor.kernel.ids import Clock
-from zactor.kernel.messages.knowledge import KbAttempt, Primary
+from zactor.kernel.messages.knowledge import KbAttempt, KbNote, Primary
 from zactor.kernel.replication import formation, voting
 from zactor.kernel.replication.durable_state import DurableState
 from zactor.kernel.replication.fork_check import ForkCheck
 from zactor.kernel.replication.formation import Formation, Phase
 from zactor.kernel.replication.log import History
+from zactor.kernel.replication.replica import Replica
 from zactor.kernel.replication.view_state import ViewState
 
 
@@ -65,13 +69,7 @@ def _forgets_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _members_without_memory_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = voting._shortfall
-
-    def shortfall(me: str, voters: Any, camp: Any, standings: Any) -> str:
-        last = max(one.formed for one in standings if one.formed is not None)
-        return "" if camp >= set(last.members) else real(me, voters, camp, standings)
-
-    monkeypatch.setattr(voting, "_shortfall", shortfall)
+    monkeypatch.setattr(voting, "has_memory", lambda standing: True)
 
 
 def _disks_that_went_back_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,6 +136,88 @@ def _decides_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
         self.formation.attempt = attempt
 
     monkeypatch.setattr(ViewState, "_advance", advance)
+
+
+def _keeps_the_name_of_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Replica.recover
+    monkeypatch.setattr(Replica, "recover", lambda self, _, at: real(self, self.founding, at))
+
+
+def _leaves_with_an_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who recorded the attempt to recover is of the new cluster, formed or not."""
+    real = voting.founding_of
+    monkeypatch.setattr(
+        voting,
+        "founding_of",
+        lambda one: one.attempts[-1].founding if one.attempts else real(one),
+    )
+
+
+def _stays_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who recorded the attempt to recover is of the old cluster, whoever formed it."""
+    monkeypatch.setattr(voting, "_camp_of", lambda standing, formed: voting.founding_of(standing))
+
+
+def _a_word_counts_later_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = ViewState._note
+
+    def note(self: ViewState, name: str, said: KbNote, transitional: bool) -> None:
+        mine = msgspec.structs.replace(said, view=self._view.id)
+        real(self, name, mine, transitional)
+
+    monkeypatch.setattr(ViewState, "_note", note)
+
+
+def _forgets_who_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Formation.forget
+
+    def forget(self: Formation, name: str) -> Any:
+        verdict = self.verdict
+        assert verdict is not None
+        voters = tuple(one for one in verdict.voters if one != name)
+        self.verdict = replace(verdict, voters=voters)
+        return real(self, name)
+
+    monkeypatch.setattr(Formation, "forget", forget)
+
+
+def _forgets_in_memory_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DurableState, "forget", lambda self, forgotten: None)
+
+
+def _forgotten_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A word holds for the primaries that follow as well."""
+    monkeypatch.setattr(
+        voting,
+        "counted",
+        lambda primary, forgotten: tuple(m for m in primary.members if m not in forgotten),
+    )
+
+
+def _a_forgotten_decider_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of those who are left half is enough."""
+    real = voting.decides
+
+    def decides(primary: Primary, present: Any, forgotten: Any = voting.NOBODY) -> bool:
+        left = voting.counted(primary, forgotten)
+        half = bool(forgotten) and 2 * sum(one in present for one in left) == len(left)
+        return half or real(primary, present, forgotten)
+
+    monkeypatch.setattr(voting, "decides", decides)
+
+
+def _numbers_follow_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "KB_EPOCHS_RECOVERED", 0)
+
+
+def _replaces_what_lies_beyond(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks for what it lacks may have applied more than who brings it up."""
+    real = ForkCheck.compare
+
+    def compare(self: ForkCheck, *args: Any, asks: bool = False) -> str:
+        return real(self, *args)
+
+    monkeypatch.setattr(ForkCheck, "compare", compare)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +299,70 @@ STEERED: dict[str, Steered] = {
         words="an attempt may have any number",
         patch=_takes_up_any_number,
         test=lambda _: far_epochs.test_an_attempt_of_an_epoch_far_ahead_is_refused(),
+    ),
+    "keeps the name of the cluster": Steered(
+        words="a recovered cluster takes in, and replaces, who was thought dead",
+        patch=_keeps_the_name_of_the_cluster,
+        test=lambda _: (
+            recovered.test_who_comes_back_after_a_recovery_is_a_stranger_and_loses_nothing(
+                ("n2", "n3")
+            )
+        ),
+    ),
+    "leaves with an attempt": Steered(
+        words="an attempt to recover that may have failed takes its voices out of their cluster",
+        patch=_leaves_with_an_attempt,
+        test=lambda _: (
+            recovered.test_an_undecided_recovery_binds_who_recorded_it_in_the_old_cluster()
+        ),
+    ),
+    "stays behind": Steered(
+        words="who heard too late that its cluster is recovered is a stranger to it",
+        patch=_stays_behind,
+        test=lambda _: recovered.test_who_heard_the_last_word_too_late_goes_with_who_heard_it(),
+    ),
+    "a word counts later too": Steered(
+        words="an operator's word counts in a view that he was told nothing of",
+        patch=_a_word_counts_later_too,
+        test=lambda _: (
+            recovered.test_a_word_counts_in_its_view_only_and_where_nobody_takes_changes()
+        ),
+    ),
+    "forgets who is there": Steered(
+        words="a member that is there with its vote loses it by a word",
+        patch=_forgets_who_is_there,
+        test=lambda _: forgotten.test_who_is_there_with_its_vote_is_not_forgotten(),
+    ),
+    "forgets in memory only": Steered(
+        words="a restart takes an operator's word back",
+        patch=_forgets_in_memory_only,
+        test=lambda _: (
+            forgotten.test_who_is_forgotten_is_so_after_a_restart_until_a_primary_is_formed()
+        ),
+    ),
+    "forgotten for ever": Steered(
+        words="a name that was forgotten has no vote in later primaries either",
+        patch=_forgotten_for_ever,
+        test=lambda _: forgotten.test_a_word_is_said_of_what_was_known_then_and_of_nothing_later(),
+    ),
+    "a forgotten decider decides": Steered(
+        words="half of those who are left goes on without the decider",
+        patch=_a_forgotten_decider_decides,
+        test=lambda _: (
+            forgotten.test_who_is_forgotten_is_so_after_a_restart_until_a_primary_is_formed()
+        ),
+    ),
+    "numbers follow a word": Steered(
+        words="a primary after an operator's word may have a number of another",
+        patch=_numbers_follow_a_word,
+        test=lambda _: forgotten.test_a_primary_after_a_forgotten_member_has_a_number_of_its_own(),
+    ),
+    "replaces what lies beyond": Steered(
+        words="a change that the newest log lacks is overwritten without a word",
+        patch=_replaces_what_lies_beyond,
+        test=lambda _: forgotten.test_a_wrong_word_is_loud_when_they_meet_and_nothing_is_replaced(
+            []
+        ),
     ),
     "decides for the next": Steered(
         words="what is ordered while a primary is reshaped is decided by the old majority alone",

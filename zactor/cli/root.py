@@ -25,7 +25,7 @@ _OTHERS: Mapping[str, tuple[str, str]] = {  # name -> (module:attribute, help)
     "keys": ("keys:keys", "Make, pass on and show the cluster's keys."),
 }
 _SECTIONS: Sequence[tuple[str, Sequence[str]]] = (
-    ("Nodes", ("node", "master", "up", "down", "demo")),
+    ("Nodes", ("node", "master", "up", "down", "demo", "forget", "recover")),
     ("What is there", ("nodes", "ps", "wires", "factories", "status")),
     ("Actors", ("declare-node", "declare-factory", "deploy", "destroy", "wire", "unwire")),
     ("Messages", ("signal", "tell", "ask", "group")),
@@ -96,7 +96,7 @@ cli = Lazy(
 
 \b
 Exit codes: 0 done, 1 failed, 2 usage, 3 degraded, 4 no node reachable,
-5 no such thing, 6 refused, 124 timed out, 130 interrupted.
+5 no such thing, 6 refused, 7 may lose something, 124 timed out, 130 interrupted.
 Errors are one line on stderr, with --json too; stdout has the result or nothing.""",
     params=[
         *shared_options("home", "endpoint", "json", "timeout", "verbose"),

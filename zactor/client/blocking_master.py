@@ -26,6 +26,8 @@ class BlockingMaster(Blocking[Master]):
         self.connection = connection
 
     declare_node = blocking(Master.declare_node)
+    forget = blocking(Master.forget)
+    recover = blocking(Master.recover)
     declare_factory = blocking(Master.declare_factory)
     destroy_actor = blocking(Master.destroy_actor)
     react_interaction = blocking(Master.react_interaction)

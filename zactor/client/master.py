@@ -31,10 +31,12 @@ from zactor.kernel.messages.operations import (
     DestroyActor,
     EmitSignal,
     Events,
+    ForgetNode,
     Inspect,
     Operation,
     PutPart,
     QueryFacts,
+    RecoverPrimary,
     Subject,
     TellActor,
     Unwire,
@@ -78,6 +80,35 @@ class Master:
     async def declare_node(self, name: str, address: str) -> Row:
         """Name the node at `address` (HOST or HOST:PORT). Returns name and address."""
         return _row(await self._ask(DeclareNode(name=name, address=address)))
+
+    async def forget(self, node: str, i_know: bool = False) -> Row:
+        """Say that a member is dead for good, its disk too, so that nothing waits for its vote.
+
+        Returns node, primary (the names of its members, [] if there is none still), and waits
+        (why there is none, or "").
+
+        Args:
+            i_know: what may be lost by it.
+
+        Raises:
+            Refused: it is up. NoSuchThing: nothing waits for it.
+            MayLose: it may have known what nobody here does, and `i_know` wasn't said.
+        """
+        return _row(await self._ask(ForgetNode(node=node, i_know=i_know)))
+
+    async def recover(self, node: str, i_know: bool = False) -> Row:
+        """Have the view that `node` is in go on without a quorum, as a cluster of its own.
+
+        Returns node, primary (the names of its members), missing (who isn't there) and clock.
+
+        Args:
+            i_know: what may be lost by it.
+
+        Raises:
+            MayLose: `i_know` wasn't said; the message says what may be lost. Nothing has changed.
+            Refused: changes are taken there: there is nothing to recover.
+        """
+        return _row(await self._ask(RecoverPrimary(node=node, i_know=i_know)))
 
     # -- code --------------------------------------------------------------------------------
     async def declare_factory(

@@ -38,6 +38,16 @@ def declare_node(session: ConsoleSession, values: Values) -> object:
     return session.master.declare_node(_text(values, "name"), _text(values, "address"))
 
 
+def forget(session: ConsoleSession, values: Values) -> object:
+    """Take a dead member's vote; its name, and who is the primary now."""
+    return session.master.forget(_text(values, "node"), values.get("i_know") is True)
+
+
+def recover(session: ConsoleSession, values: Values) -> object:
+    """Go on without a quorum; who does."""
+    return session.master.recover(_text(values, "node"), values.get("i_know") is True)
+
+
 def declare_factory(session: ConsoleSession, values: Values) -> object:
     """Ship code; the type and its bundle."""
     source = session.find(_text(values, "source"))
@@ -208,6 +218,25 @@ def _origin(clock: object, at: object, who: object, why: object) -> str:
     from zactor.commands.text import cell
 
     return f"{cell('clock', clock)}  {cell('at', at)}  {who}: {why}"
+
+
+def say_forgotten(result: object) -> str:
+    """Who is forgotten, and whether that was enough."""
+    row = _row(result)
+    primary = ", ".join(map(str, cast("list[object]", row["primary"])))
+    then = f"changes are taken by {primary}" if primary else f"but {row['waits']}"
+    return f"nothing waits for {row['node']}: {then}"
+
+
+def say_recovered(result: object) -> str:
+    """Who goes on."""
+    primary = ", ".join(map(str, cast("list[object]", _row(result)["primary"])))
+    return f"changes are taken by {primary}, as a cluster of their own"
+
+
+def still_waits(result: object) -> int:
+    """The exit code of a forgetting: changes may not be taken still."""
+    return 0 if _row(result)["primary"] else EXIT_DEGRADED
 
 
 def degraded(result: object) -> int:

@@ -26,6 +26,14 @@ _SEND = (
 )
 _GOAL = Parameter(name="goal", kind=Kind.GOAL, help='like "actor(X, counter, n1)"')
 
+_I_KNOW = Parameter(
+    name="i_know",
+    kind=Kind.FLAG,
+    option="--i-know",
+    needed=False,
+    help="what may be lost by it, as it is told without this",
+)
+
 COMMANDS: tuple[Command, ...] = (
     Command(
         words="declare-node",
@@ -40,6 +48,28 @@ COMMANDS: tuple[Command, ...] = (
             ("declarePhysicalNode", ("name", "address"), 2),
         ),
         say=actions.sentence("{name} is the node at {address}"),
+    ),
+    Command(
+        words="forget",
+        help="Say that NODE is dead for good, its disk too: nothing waits for it any more.",
+        more="Where something may be lost by it this is told, with exit code 7, and nothing is "
+        "done without --i-know. Exit code 3: done, but changes aren't taken still.",
+        act=actions.forget,
+        parameters=(Parameter(name="node", kind=Kind.NODE), _I_KNOW),
+        terms=(("forget", ("node", "i_know"), 1),),
+        say=actions.say_forgotten,
+        exit_code=actions.still_waits,
+    ),
+    Command(
+        words="recover",
+        help="Have the nodes that NODE sees take changes, though they are too few.",
+        more="They become a cluster of their own, with the history they have: who is missing can "
+        "join it later only without its state folder. Without --i-know this tells what may be "
+        "lost, with exit code 7, and does nothing.",
+        act=actions.recover,
+        parameters=(Parameter(name="node", kind=Kind.NODE), _I_KNOW),
+        terms=(("recover", ("node", "i_know"), 1),),
+        say=actions.say_recovered,
     ),
     Command(
         words="declare-factory",

@@ -114,7 +114,7 @@ def test_a_member_without_memory_never_completes_a_majority() -> None:
     last = primary(1, "a", "b", "c")
     verdict = judge("b", {"a": standing(), "b": standing(last), "c": standing()})
     assert not verdict.source
-    assert verdict.reason.endswith("(missing: a, c); a, c came without what was on its disk")
+    assert "(missing: a, c); a, c came without what was on its disk; if" in verdict.reason
     verdict = judge("b", {"a": standing(), "b": standing(primary(1, "a", "b"))})
     assert "the one with a takes changes, bring it back; a came without what" in verdict.reason
 

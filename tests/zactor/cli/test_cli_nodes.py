@@ -197,6 +197,9 @@ def test_wires_and_actors_come_and_go(zactor: Zactor) -> None:
         ("deploy counter c9 n9", 5, "n9"),
         ("deploy nothing c9 n1", 5, "nothing"),
         ("deploy counter c1 n1", 6, "c1"),
+        ("recover n1 --i-know", 6, "n1 takes changes, with n1: there is nothing to recover"),
+        ("recover n9 --i-know", 5, "n9 is not connected to n1"),
+        ("forget n1 --i-know", 6, "n1 is up"),
         ("wait actor(zz,_,_) 0.1", 124, "has not become true"),
         ("ask c1 slow --timeout 0.2", 124, "0.2 s"),
         ("kb query actor(", 2, "column 7"),
@@ -212,6 +215,15 @@ def test_what_fails_is_one_line_with_its_exit_code(
     assert err.startswith("zactor: ")
     assert expected in err
     assert err.count("\n") == 1
+
+
+def test_a_node_that_nothing_waits_for_is_forgotten_already(zactor: Zactor) -> None:
+    assert zactor("forget", "n9")[:2] == (0, "nothing waits for n9: changes are taken by n1\n")
+    assert json.loads(zactor("forget", "n9", "--json")[1]) == {
+        "node": "n9",
+        "primary": ["n1"],
+        "waits": "",
+    }
 
 
 def test_verbose_shows_the_traceback_of_an_action(zactor: Zactor) -> None:

@@ -38,6 +38,7 @@ class Put(msgspec.Struct, array_like=True, omit_defaults=True):
     primary: Primary | None = None
     is_complete: bool = False
     founding: str = ""
+    forgotten: tuple[tuple[str, int], ...] = ()
 
 
 _DECODER = msgspec.msgpack.Decoder(list[Put])
@@ -169,6 +170,7 @@ class State:
         self.attempts: list[Primary] = []
         self.used = 0
         self.founding = ""
+        self.forgotten: tuple[tuple[str, int], ...] = ()
 
     def apply(self, put: Put) -> None:
         """One more record is on it."""
@@ -194,9 +196,11 @@ class State:
                 self.epoch = max(self.epoch, put.epoch)
             case "DropAttempt":
                 self.attempts = [one for one in self.attempts if one.epoch != put.epoch]
+            case "PutForgotten":
+                self.forgotten = put.forgotten
             case "PutPrimary":
                 assert put.primary is not None
-                self.formed, self.attempts = put.primary, []
+                self.formed, self.attempts, self.forgotten = put.primary, [], ()
                 if put.is_complete:
                     self.epoch = max(self.epoch, put.primary.epoch)
 
@@ -230,4 +234,5 @@ class State:
             attempts=tuple(self.attempts),
             used=self.used,
             founding=self.founding,
+            forgotten=self.forgotten,
         )
