@@ -15,6 +15,8 @@ import click
 from zactor.cli.common import CONTEXT, Asking, deadline, settings
 from zactor.cli.from_catalogue import TIMEOUT_S, open_session
 
+AGAIN_S = 1.0  # more than it takes to end in good order
+
 
 def _events(follow: bool) -> None:
     from zactor.cli.output import event_line, to_json
@@ -48,17 +50,21 @@ def while_somebody_reads() -> Iterator[None]:
         poller = select.poll()
         poller.register(sys.stdout, 0)  # errors are told without being asked for
         poller.poll()
-        signal.pthread_kill(main, signal.SIGUSR1)
+        while True:  # it may be raised where errors of pipes are swallowed, so again
+            signal.pthread_kill(main, signal.SIGUSR1)
+            if is_over.wait(AGAIN_S):
+                return
 
     if sys.stdout.isatty():
         yield
         return
-    main = threading.get_ident()
+    main, is_over = threading.get_ident(), threading.Event()
     signal.signal(signal.SIGUSR1, interrupt)
     threading.Thread(target=watch, name="zactor-reader", daemon=True).start()
     try:
         yield
     finally:
+        is_over.set()
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # the thread may still be about to send it
 
 
