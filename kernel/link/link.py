@@ -131,6 +131,11 @@ class Link:
         return self._out.queued_bytes
 
     @property
+    def is_used(self) -> bool:
+        """Whether an item was transmitted or has arrived: a new link wouldn't fit its other end."""
+        return self._out.next_number > 1 or self._received > 0
+
+    @property
     def waiting(self) -> int:
         """Items that were never transmitted: they wait for a connection or for credit."""
         return self._out.waiting

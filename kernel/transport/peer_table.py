@@ -27,12 +27,12 @@ class PeerTable:
         self._by_key[peer.hello.key] = peer
 
     def remove(self, name: str) -> Peer | None:
-        """Know it no more; who was a member is remembered as dead, and may not come back so."""
+        """Know it no more; who was a member, or has used its link, must come back as another."""
         peer = self.peers.pop(name, None)
         if peer is None:
             return None
         self._by_key.pop(peer.hello.key, None)
-        if peer.up:
+        if peer.up or peer.link.is_used:
             self._dead[peer.hello.key] = str(peer.node)
         while len(self._dead) > limits.DOOR_CLIENTS_MAX:
             self._dead.pop(next(iter(self._dead)))

@@ -15,7 +15,7 @@ import zmq
 from deadlines import DEADLINE_S
 
 from zactor.kernel import limits
-from zactor.kernel.errors import AlreadyExists, Refused
+from zactor.kernel.errors import AlreadyExists, Buried, Refused
 from zactor.kernel.ids import NodeId
 from zactor.kernel.link.effects import Transmit
 from zactor.kernel.messages.actors import Ask, Failure, Signal, Undelivered
@@ -419,5 +419,43 @@ def test_a_broken_connection_is_told(tmp_path: Path) -> None:
                 await two.introduce(one.endpoint)
                 await user.until(lambda: user.up == ["n2@1"])
             await user.until(lambda: user.disconnected == 1)
+
+    asyncio.run(story())
+
+
+def _forgotten_before_it_was_up(one: Hub) -> Peer:
+    """The peer n2 of a hub, given up as one that said Hello and was never heard."""
+    peer = one.peers["n2"]
+    peer.up, peer.met_ms = False, one.now_ms() - 3 * limits.HELLO_MS
+    one.keep()
+    assert "n2" not in one.peers
+    return peer
+
+
+def test_whose_link_was_used_is_not_met_again_as_the_same(tmp_path: Path) -> None:
+    """A new link at one end and an old one at the other would drop each other's frames for ever."""
+
+    async def story() -> None:
+        async with linked(tmp_path) as ((one, _), (two, there)):
+            one.peers["n2"].put(signal(1))
+            await there.until(lambda: bool(there.items))
+            _forgotten_before_it_was_up(one)
+            two.peers["n1"].put(signal(2))
+            await there.until(lambda: bool(there.buried))
+            with pytest.raises(Buried):
+                await two.introduce(one.endpoint)
+
+    asyncio.run(story())
+
+
+def test_who_said_hello_and_no_more_may_be_met_again(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with linked(tmp_path) as ((one, user), (two, there)):
+            assert not _forgotten_before_it_was_up(one).link.is_used
+            await two.introduce(one.endpoint)
+            two.peers["n1"].put(signal(2))
+            await user.until(lambda: user.items == [signal(2)])
+            await user.until(lambda: one.peers["n2"].up)
+            assert not there.buried
 
     asyncio.run(story())
