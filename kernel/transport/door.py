@@ -109,6 +109,13 @@ class Door:
             self._drop(max(self._unread, key=lambda id_: self._unread[id_].size))
         self._retry_in(RETRY_S)
 
+    def drop_if_behind(self, client: Client) -> bool:
+        """Count an answer as dropped where too much waits for its client already."""
+        unread = self._unread.get(client.routing_id)
+        is_behind = unread is not None and unread.is_behind
+        self.answers_dropped += is_behind
+        return is_behind
+
     async def until_read(self, client: Client) -> None:
         """Return when no more than DOOR_UNREAD_BYTES_MAX of answers wait for the client."""
         while (unread := self._unread.get(client.routing_id)) is not None and unread.is_behind:

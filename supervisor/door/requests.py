@@ -153,7 +153,9 @@ class RequestServer:
                 f"{mine} requests of yours are under way at {self._hub.me.name}, and"
                 f" {self._under_way} in all: wait for some of them"
             )
-            self._hub.answer(client, results.problem(request.number, error))
+            # Who has that much unread too gets no answer at all: nor are refusals kept for it.
+            if not self._hub.door.drop_if_behind(client):
+                self._hub.answer(client, results.problem(request.number, error))
             return
         if busy is None:
             busy = self._busy[client.routing_id] = _AskingClient(client)

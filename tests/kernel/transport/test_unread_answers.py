@@ -88,6 +88,9 @@ def test_long_answers_wait_here_and_come_in_order_once_they_are_read(home: Path)
             made.door.answer(client, Answer(number, False, bytes(SMALL)))
         taken = COUNT * SIZE - made.waiting_bytes()
         assert taken <= (limits.DOOR_SEND_FRAMES + 2) * SIZE, "libzmq has more"
+        dropped = made.door.answers_dropped
+        assert made.door.drop_if_behind(client)
+        assert made.door.answers_dropped == dropped + 1
         begun = asyncio.ensure_future(made.door.until_read(client))
         await asyncio.sleep(0)
         assert not begun.done()
@@ -99,7 +102,8 @@ def test_long_answers_wait_here_and_come_in_order_once_they_are_read(home: Path)
         await made.door.until_read(client)
         while made.door._unread:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.002)
-        assert not made.door.answers_dropped
+        assert not made.door.drop_if_behind(client)
+        assert made.door.answers_dropped == dropped + 1, "none of those that waited"
 
     asyncio.run(story())
 
