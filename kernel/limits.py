@@ -126,6 +126,7 @@ QUERY_SORTED_AT_ONCE = 1_024  # facts: ~0.5 ms
 QUERY_PAUSE_PARTS = 1_024  # of terms looked at between two pauses: ~0.5 ms
 QUERY_SLICE_MS = 3  # after so long a node's queries give its loop back …
 QUERY_REST_MS = 2  # … for so long
+QUERY_LOOK_MS = 20  # how often it is looked whether those who ask have read their answers
 QUERY_ROWS_AT_ONCE = 64  # made before another client's query has its turn
 QUERY_ANSWER_BYTES_MAX = 32 << 20  # rows of one answer: 160,000 facts. Longer ones are refused
 CHANGE_BYTES_MAX = (1 << 20) - 1_024  # one transaction, and what it moves: fits a group message

@@ -109,15 +109,19 @@ class Door:
             self._drop(max(self._unread, key=lambda id_: self._unread[id_].size))
         self._retry_in(RETRY_S)
 
+    def is_behind(self, client: Client) -> bool:
+        """Whether more than DOOR_UNREAD_BYTES_MAX of answers wait for the client."""
+        unread = self._unread.get(client.routing_id)
+        return unread is not None and unread.is_behind
+
     def drop_if_behind(self, client: Client) -> bool:
         """Count an answer as dropped where too much waits for its client already."""
-        unread = self._unread.get(client.routing_id)
-        is_behind = unread is not None and unread.is_behind
+        is_behind = self.is_behind(client)
         self.answers_dropped += is_behind
         return is_behind
 
     async def until_read(self, client: Client) -> None:
-        """Return when no more than DOOR_UNREAD_BYTES_MAX of answers wait for the client."""
+        """Return when the client isn't behind any more."""
         while (unread := self._unread.get(client.routing_id)) is not None and unread.is_behind:
             await unread.progress()
 

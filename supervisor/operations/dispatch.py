@@ -37,6 +37,7 @@ from zactor.kernel.messages.operations import (
     Unwire,
     Wire,
 )
+from zactor.kernel.transport.door_clients import Client
 from zactor.kernel.transport.hub import Hub
 from zactor.supervisor.asker import Asker
 from zactor.supervisor.blocking_work import run_blocking
@@ -100,7 +101,7 @@ class Dispatch:
         self._store = store
         self._fetcher = fetcher
         self._calls = calls
-        self._turns = QueryTurns()
+        self._turns = QueryTurns[Asker](lambda asker: hub.door.is_behind(_client(asker)))
         self._changes: dict[type[Any], Callable[[Any, Asked], Awaitable[object]]] = {
             DeclareNode: changes.declare_node,
             DeclareFactory: changes.declare_factory,
@@ -188,6 +189,7 @@ class Dispatch:
             if op.what is not Subject.NODES:
                 await self._joined.wait()
             await self._kb.catch_up()
+        await self._hub.door.until_read(_client(asker))  # a list may be long, and is made at once
         rows = knowledge_rows.ROWS.get(op.what)
         if rows is not None:
             return await self._turns.rows(asker, rows(op.argument, self._kb))
@@ -203,6 +205,7 @@ class Dispatch:
 
     async def _events(self, op: Events, asker: Asker) -> object:
         events = await self._journal.wait(op.after, min(op.wait_s, 60.0))
+        await self._hub.door.until_read(_client(asker))
         return {"events": events, "next": events[-1]["number"] if events else op.after}
 
     # -- bundles -----------------------------------------------------------------------------
@@ -228,3 +231,8 @@ class Dispatch:
         if peer is None:
             raise NoSuchThing(f"node {node} is not connected to {self._me}")
         return await self._calls.ask(peer, operation, limits.HELLO_MS / 1000 * 30)
+
+
+def _client(asker: Asker) -> Client:
+    """Whose answers wait at the door, if it isn't a node that asks."""
+    return Client(asker.connection)

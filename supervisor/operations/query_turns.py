@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Generator, Hashable
+from collections.abc import Callable, Generator
+from typing import Generic, TypeVar
 
 import msgspec
 
 from zactor.kernel import limits
 from zactor.kernel.errors import Refused
+
+Who = TypeVar("Who")
 
 Rows = Generator[object, None, None]
 """Yields rows, plain data; and None when it has worked for about a millisecond."""
@@ -28,12 +31,14 @@ class _Query:
 
     def __init__(self, rows: Rows) -> None:
         self.found: asyncio.Future[list[msgspec.Raw]] = asyncio.get_running_loop().create_future()
+        self.has_begun = False
         self._rows = rows
         self._encoded: list[msgspec.Raw] = []
         self._bytes = 0
 
     def go_on(self) -> bool:
         """Work until the next pause; return whether that was the end."""
+        self.has_begun = True
         try:
             for _ in range(limits.QUERY_ROWS_AT_ONCE):
                 row = next(self._rows)
@@ -69,15 +74,16 @@ class _Query:
             self.found.set_exception(error)
 
 
-class QueryTurns:
+class QueryTurns(Generic[Who]):
     """The queries that a node is asked. Kernel thread only."""
 
-    def __init__(self) -> None:
-        """Nothing is asked yet."""
-        self._lines: dict[Hashable, deque[_Query]] = {}  # by who asks, whose turn is next first
+    def __init__(self, is_behind: Callable[[Who], bool]) -> None:
+        """`is_behind` tells of who should read its answers first: no query of his is begun."""
+        self._is_behind = is_behind
+        self._lines: dict[Who, deque[_Query]] = {}  # by who asks, whose turn is next first
         self._timer: asyncio.Handle | None = None
 
-    async def rows(self, who: Hashable, rows: Rows) -> list[msgspec.Raw]:
+    async def rows(self, who: Who, rows: Rows) -> list[msgspec.Raw]:
         """Return what `rows` yields but None, encoded; those of `who` run one after the other.
 
         Raises:
@@ -98,18 +104,23 @@ class QueryTurns:
         """Let the queries work for a while, and rest if some are left."""
         self._timer = None
         end_s = time.monotonic() + limits.QUERY_SLICE_MS / 1000
-        while self._lines and time.monotonic() < end_s:
+        idle = 0  # clients in a row that are behind
+        while idle < len(self._lines) and time.monotonic() < end_s:
             who = next(iter(self._lines))
             line = self._lines.pop(who)
-            if line[0].go_on():
-                line.popleft()
+            if not line[0].has_begun and self._is_behind(who):
+                idle += 1
+            else:
+                idle = 0
+                if line[0].go_on():
+                    line.popleft()
             if line:
                 self._lines[who] = line  # behind the others
         if self._lines:
-            rest_s = limits.QUERY_REST_MS / 1000
-            self._timer = asyncio.get_running_loop().call_later(rest_s, self._slice)
+            rest_ms = limits.QUERY_REST_MS if idle < len(self._lines) else limits.QUERY_LOOK_MS
+            self._timer = asyncio.get_running_loop().call_later(rest_ms / 1000, self._slice)
 
-    def _forget(self, who: Hashable, query: _Query) -> None:
+    def _forget(self, who: Who, query: _Query) -> None:
         line = self._lines.get(who, deque())
         if query in line:
             line.remove(query)

@@ -13,7 +13,15 @@ from rude_clients import COUNTER, DONE_S, Unmet, busy_s, demand, resident_bytes,
 
 from zactor import ZactorError, connect
 from zactor.kernel.messages.base import WIRE_VERSION
-from zactor.kernel.messages.operations import DeclareFactory, GetPart, QueryFacts, Waiting
+from zactor.kernel.messages.operations import (
+    DeclareFactory,
+    GetPart,
+    Inspect,
+    Operation,
+    QueryFacts,
+    Subject,
+    Waiting,
+)
 from zactor.kernel.transport.keys import cluster_keys
 from zactor.lab.lab import Lab, until
 
@@ -26,6 +34,9 @@ FRAME_CHARS = 10_000  # of each of many queries: beyond what is read
 
 NODES = ",".join(f"node(A{number}, B{number})" for number in range(20))
 DOUBLED = ",".join(f"X{number + 1} = f(X{number},X{number})" for number in range(40))
+PADDED = COUNTER.replace(
+    "    @action", "    def __init__(self, padding: str) -> None: ...\n\n    @action", 1
+).replace("Counter", "Padded")
 QUERIES = {  # the first has 2 ** 20 solutions but for its end
     "a join": f"{NODES}, nope(X)",
     "a huge answer": NODES,
@@ -45,9 +56,32 @@ def declare(lab: Lab, at: str, padding: str = "") -> str:
 
 
 # -- memory ----------------------------------------------------------------------------------
-def test_a_client_that_reads_no_answers_costs_a_node_little_memory(lab: Lab) -> None:
+def write_facts(lab: Lab) -> None:
+    """Make the knowledge base so long that a list of it is a megabyte."""
+    source = lab.home / "padded.py"
+    source.write_text(PADDED)
+    with connect(lab.endpoint("n1"), home=lab.home, timeout=20) as m:
+        m.declare_factory("padded", source)
+        for number in range(4):
+            m.deploy_actor("padded", f"p{number}", "n1", padding="x" * 250_000)
+
+
+UNREAD: dict[str, Operation] = {
+    "facts": Inspect(Subject.FACTS, ""),
+    "changes": Inspect(Subject.LOG, ""),
+    "reasons": Inspect(Subject.WHY, "padded"),
+    "solutions": QueryFacts("spec(X,Y,Z,_)", 0.0),
+}
+
+
+@pytest.mark.parametrize("asked", ["pieces", *UNREAD])
+def test_a_client_that_reads_no_answers_costs_a_node_little_memory(lab: Lab, asked: str) -> None:
     lab.start("n1")
-    bundle = declare(lab, "n1", os.urandom(700_000).hex())
+    if asked == "pieces":
+        operation: Operation = GetPart(declare(lab, "n1", os.urandom(700_000).hex()), 0)
+    else:
+        operation = UNREAD[asked]
+        write_facts(lab)
     pid = lab.pid("n1")
     with (
         connect(lab.endpoint("n1"), home=lab.home, timeout=20) as m,
@@ -56,7 +90,7 @@ def test_a_client_that_reads_no_answers_costs_a_node_little_memory(lab: Lab) -> 
         m.status()
         before = resident_bytes(pid)
         for _ in range(PIECES):
-            client.send(GetPart(bundle, 0))
+            client.send(operation)
         end = time.monotonic() + WATCHED_S
         while time.monotonic() < end:
             m.status()  # others are served

@@ -24,13 +24,17 @@ def work(log: list[str], name: str, steps: int) -> Generator[object, None, None]
         log.append(f"{name} ends")
 
 
+def reads(who: str) -> bool:
+    return False
+
+
 def decoded(found: list[msgspec.Raw]) -> list[object]:
     return [msgspec.msgpack.decode(row) for row in found]
 
 
 def test_each_client_has_its_turn_and_its_queries_follow_each_other() -> None:
     async def story() -> list[str]:
-        turns, log = QueryTurns(), list[str]()
+        turns, log = QueryTurns[str](reads), list[str]()
         names = [("a", "a1"), ("a", "a2"), ("b", "b1")]
         rows = [turns.rows(who, work(log, name, 3)) for who, name in names]
         found = await asyncio.gather(*rows)
@@ -46,7 +50,7 @@ def test_a_query_gives_the_loop_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "QUERY_SLICE_MS", 1)
 
     async def story() -> None:
-        turns, log = QueryTurns(), list[str]()
+        turns, log = QueryTurns[str](reads), list[str]()
         query = asyncio.ensure_future(turns.rows("a", work(log, "a1", 100_000)))
         seen = set()
         while not query.done():
@@ -59,7 +63,7 @@ def test_a_query_gives_the_loop_back(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_nobody_waits_for_any_more_leaves_nothing() -> None:
     async def story() -> None:
-        turns, log = QueryTurns(), list[str]()
+        turns, log = QueryTurns[str](reads), list[str]()
         endless = asyncio.ensure_future(turns.rows("a", work(log, "a1", 10**9)))
         behind = asyncio.ensure_future(turns.rows("a", work(log, "a2", 3)))
         while "a1" not in log:  # noqa: ASYNC110 - it tells nobody
@@ -82,7 +86,7 @@ def test_what_goes_wrong_is_told_to_who_asked_and_to_nobody_else() -> None:
         yield object()
 
     async def story() -> None:
-        turns, log = QueryTurns(), list[str]()
+        turns, log = QueryTurns[str](reads), list[str]()
         good = asyncio.ensure_future(turns.rows("b", work(log, "b1", 9)))
         with pytest.raises(Refused, match="no"):
             await turns.rows("a", bad())
@@ -102,6 +106,38 @@ def test_an_answer_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
     async def story() -> None:
         with pytest.raises(Refused, match="longer than 1000 bytes"):
-            await QueryTurns().rows("a", endless())
+            await QueryTurns[str](reads).rows("a", endless())
+
+    asyncio.run(story())
+
+
+def test_who_reads_no_answers_is_asked_to_wait_and_nobody_else() -> None:
+    async def story() -> None:
+        behind, log = {"a"}, list[str]()
+        turns = QueryTurns[str](behind.__contains__)
+        late = asyncio.ensure_future(turns.rows("a", work(log, "a1", 3)))
+        assert decoded(await turns.rows("b", work(log, "b1", 3))) == [{"by": "b1"}]
+        assert "a1" not in log
+        behind.clear()
+        assert decoded(await late) == [{"by": "a1"}]
+
+    asyncio.run(story())
+
+
+def test_a_query_that_has_begun_goes_on() -> None:
+    async def story() -> None:
+        behind, log = set[str](), list[str]()
+        turns = QueryTurns[str](behind.__contains__)
+
+        def falls_behind() -> Generator[object, None, None]:
+            yield None
+            behind.add("a")
+            yield {"by": "a1"}
+
+        assert decoded(await turns.rows("a", falls_behind())) == [{"by": "a1"}]
+        late = asyncio.ensure_future(turns.rows("a", work(log, "a2", 1)))
+        await turns.rows("b", work(log, "b1", 3))
+        assert not late.done()
+        late.cancel()
 
     asyncio.run(story())
