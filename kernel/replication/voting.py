@@ -222,7 +222,10 @@ def went_back(standings: Standings) -> frozenset[str]:
 
 
 def out_of_reach(standings: Standings) -> frozenset[str]:
-    """Return who names epochs that none of the others can have missed: they aren't believed."""
+    """Return who names epochs that none of the others can have missed: they aren't believed.
+
+    Who belongs to no cluster has seen hardly any, and nobody follows what it says of them.
+    """
     heights = {
         name: max(
             standing.epoch,
@@ -231,14 +234,15 @@ def out_of_reach(standings: Standings) -> frozenset[str]:
             *(primary.epoch for primary in _known([standing])),
         )
         for name, standing in standings.items()
-        if founding_of(standing)
     }
-    return frozenset(
-        name
-        for name, height in heights.items()
-        if height - limits.KB_EPOCHS_AHEAD_MAX
-        > max((heights[other] for other in heights if other != name), default=height)
-    )
+    clustered = [name for name, standing in standings.items() if founding_of(standing)]
+
+    def reach(name: str) -> int:
+        alone = heights[name] if name in clustered else 0
+        known = max((heights[other] for other in clustered if other != name), default=alone)
+        return known + limits.KB_EPOCHS_AHEAD_MAX
+
+    return frozenset(name for name in heights if heights[name] > reach(name))
 
 
 def chosen(standings: Standings) -> str:

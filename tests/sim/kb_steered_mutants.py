@@ -118,6 +118,15 @@ def _believes_any_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(voting, "out_of_reach", lambda standings: frozenset())
 
 
+def _believes_newcomers(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = voting.out_of_reach
+
+    def out_of_reach(standings: voting.Standings) -> frozenset[str]:
+        return real({name: one for name, one in standings.items() if voting.founding_of(one)})
+
+    monkeypatch.setattr(voting, "out_of_reach", out_of_reach)
+
+
 def _takes_up_any_number(monkeypatch: pytest.MonkeyPatch) -> None:
     def propose(self: Formation, name: str, attempt: KbAttempt) -> bool:
         self.attempt, self._said = attempt, set()
@@ -294,6 +303,13 @@ STEERED: dict[str, Steered] = {
         words="one member's absurd epoch is followed",
         patch=_believes_any_epoch,
         test=lambda _: voting_tests.test_a_member_that_names_an_epoch_out_of_reach_is_a_stranger(),
+    ),
+    "believes newcomers": Steered(
+        words="the absurd epoch of a member without a cluster is followed",
+        patch=_believes_newcomers,
+        test=lambda _: (
+            voting_tests.test_a_newcomer_that_names_an_epoch_out_of_reach_is_a_stranger()
+        ),
     ),
     "takes up any number": Steered(
         words="an attempt may have any number",

@@ -167,6 +167,23 @@ def test_a_member_that_names_an_epoch_out_of_reach_is_a_stranger() -> None:
         assert judge("c", states | {"c": c}).camp == {"c"}, "all judge alike"
     near = standing(primary(far - 1, "a", "c"))
     assert judge("a", states | {"c": near}).epoch == far
+
+
+def test_a_newcomer_that_names_an_epoch_out_of_reach_is_a_stranger() -> None:
+    last = primary(3, "a", "b")
+    far = 3 + limits.KB_EPOCHS_AHEAD_MAX + 1
+    liar = msgspec.structs.replace(standing(), used=far)
+    with_cluster = {"a": standing(last), "b": standing(last), "c": liar}
+    for states in (with_cluster, {"a": standing(), "b": standing(), "c": liar}):
+        verdict = judge("a", states)
+        assert verdict.strangers == ("c",)
+        assert verdict.epoch < far
+        assert judge("c", states).camp == {"c"}, "all judge alike"
+    assert judge("a", with_cluster).source == "a"
+
+
+def test_a_cluster_of_which_one_member_is_left_may_have_any_epoch() -> None:
+    far = 3 + limits.KB_EPOCHS_AHEAD_MAX + 1
     assert judge("new", {"new": standing(), "c": standing(primary(far, "c"))}).epoch == far + 1
 
 
