@@ -17,26 +17,26 @@ FOLDERS = ("kernel", "supervisor", "bundles", "zactor", "demos")
 
 # Plain English, Python's words and the field's everyday ones, in the singular.
 _PLAIN = """
-    accept ack acting address adversary already applied asked asking at atom became behind
+    accept ack acting address adversary aim already applied asked asking at atom became behind
     blocking broken buried by cause changed channel check client close closed command commit
     compiled compound condition config configuration configure congestible connect connection
     console context control counter coverage crash cut cutting data decided declare delivered
     departed deploy destroy detector deviation dispatch done draft drained drop emit ending
     error exist explored explorer fail failed failure fault faulty fetcher finder flushed from
     full get gone grant gui handshake has heard held hello history host id import inspect
-    install installed join judge keeper kept kernel key kind lab lazy leave left life limit
+    install installed join judge keeper kept kernel key kind lab lazy leave left liar life limit
     listener living loader local look loop lose lost made may membership message mirror module
     monitor multicast name net network new no nobody not note open opened option ordering origin
     outgoing package pair parameter pause pending period phase pickler piece played port
     prepared printing process progress propose protocol proxy publish put query queue queued
-    rang reach reachable reader readline ready received receiver refusal refused regular remote
-    replaced resume retired role row run runner running runtime salvage scan screen script
-    search send sender sent server setting share shared shell sim snapshot socket source spec
-    stability stage start status stop stopped store story subject such summary surrounding sync
-    table tail taker target thing thread throttle tick timed to token trace transact transmit
-    trigger turn unbound undecodable undecoded undelivered unknown unpickler unread unreliably
-    unstuck unwire up user value var wait waiting walk want watch watcher way welcome whole
-    wired word world write writer zactor
+    rang rare reach reachable reader readline ready received receiver refusal refused regular
+    remote replaced resume retired role row run runner running runtime salvage scan screen
+    script search send sender sent server setting share shared shell sim snapshot socket source
+    spec stability stage start status stop stopped store story strike subject such summary
+    surrounding sync table tail taker target thing thread throttle tick timed to token trace
+    transact transmit trigger turn unbound undecodable undecoded undelivered unknown unpickler
+    unread unreliably unstuck unwire up user value var wait waiting walk want watch watcher way
+    welcome whole wired word world write writer zactor
 """
 PLAIN = frozenset(_PLAIN.split())
 

@@ -29,6 +29,8 @@ from zactor.kernel.replication.submissions import Submissions
 from zactor.kernel.replication.view_state import ViewState
 from zactor.testing.group_sim.faults import Faults
 from zactor.testing.kb_sim.checkers import check_all
+from zactor.testing.kb_sim.rare_faults import RareFaults
+from zactor.testing.kb_sim.rare_run import RareRun
 from zactor.testing.kb_sim.run import KbFaults, KbPlan, KbRun, draw_plan
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -66,6 +68,11 @@ def blackouts(seed: int) -> KbPlan:
     )
 
 
+def liars(seed: int) -> KbPlan:
+    """Members name numbers out of reach all the time."""
+    return replace(draw_plan(seed), rare=RareFaults(lies=3.0))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
     """A bug, who must catch it, and seeds that show it."""
@@ -75,12 +82,13 @@ class Mutant:
     patch: Patch
     seeds: range = range(60)  # played until one shows it
     plan: Callable[[int], KbPlan] = draw_plan
+    run: type[KbRun] = KbRun
 
     def caught(self) -> dict[str, list[str]]:
         """Play the seeds until the catcher complains; return who does then."""
         for seed in self.seeds:
             try:
-                found = check_all(KbRun(self.plan(seed)).play())
+                found = check_all(self.run(self.plan(seed)).play())
             except (AssertionError, KeyError) as error:  # a bug may break the simulation too
                 found = {"assertion": [str(error)]}
             if self.catcher in found:
@@ -173,6 +181,10 @@ def _loses_a_fact(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TransferTarget, "snapshot", snapshot)
 
 
+def _believes_any_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(voting, "out_of_reach", lambda standings: frozenset())
+
+
 def _nobody_is_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
     real = ViewState._note
 
@@ -247,6 +259,13 @@ MUTANTS: dict[str, Mutant] = {
         words="a snapshot isn't whole",
         catcher="convergence",
         patch=_loses_a_fact,
+    ),
+    "believes any epoch": Mutant(
+        words="one member's absurd epoch is followed",
+        catcher="P11 within reach",
+        patch=_believes_any_epoch,
+        plan=liars,
+        run=RareRun,
     ),
     "nobody is let in": Mutant(
         words="who is brought up stays outside",

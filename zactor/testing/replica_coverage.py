@@ -5,9 +5,9 @@ What is looked at inside of the machines is looked at in `_Look` and in `Coverag
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any, NamedTuple
 
+from zactor.kernel.ids import Clock
 from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.knowledge import (
     KbAttempt,
@@ -23,84 +23,12 @@ from zactor.kernel.messages.knowledge import (
     NoteKind,
 )
 from zactor.kernel.replication import effects
-from zactor.kernel.replication.formation import Formation, Phase
+from zactor.kernel.replication.formation import Formation, Phase, Step
 from zactor.kernel.replication.log import Kept
 from zactor.kernel.replication.replica import Replica
-
-ROWS = {
-    "any: a view": "EXCHANGING, standing said",
-    "any: a view, attempt void": "an attempt is struck out as the view ends (P6)",
-    "EXCHANGING: last standing, FORMING": "some may be the primary",
-    "EXCHANGING: last standing, WAITING": "none may",
-    "WAITING: attempt, FORMING": "a cluster is founded",
-    "FORMING: attempt, recorded": "its log is what the attempt asks for, or it is no member",
-    "FORMING: attempt, taken over first": "its log isn't",
-    "PRIMARY: attempt, recorded": "to reshape",
-    "FORMING: last attempted, regular": "formed",
-    "PRIMARY: last attempted, regular": "reshaped",
-    "FORMING: last attempted, transitional": "undecided",
-    "PRIMARY: last attempted, transitional": "undecided reshape",
-    "EXCHANGING: submission dropped": "",
-    "WAITING: submission dropped": "",
-    "FORMING: submission dropped": "",
-    "PRIMARY: submission ordered": "",
-    "undecided first: submission ordered": "after the signal, no primary before in the view",
-    "undecided reshape: submission ordered": "after the signal, a primary before in the view",
-}
-"""Of the table of a view."""
-
-RULES = {
-    "P1 an open attempt beyond the last primary": "",
-    "P2 a majority": "not all of the last primary are here",
-    "P2 half with the decider": "",
-    "P2 refused": "too few of the last primary",
-    "P2 refused for an open attempt": "enough of the last primary, too few of an attempt",
-    "P2 somebody without a disk": "a member of the last primary has no memory",
-    "P3 by epoch": "the log that counts isn't the longest",
-    "P3 by length": "",
-    "P3 by name": "alike",
-    "P4 started from a formed primary": "",
-    "P5 settles an attempt": "a formed primary ends an earlier attempt",
-    "P5 open at start": "a node starts with an attempt on disk",
-    "P6 struck out": "",
-    "P6 first attempt kept": "",
-    "P6 first attempt struck out later": "by who meets one that never recorded it",
-    "P7 a voice that is no member": "",
-    "P7 a newcomer at once": "a member of the first attempt that had no vote",
-    "P7 let in": "READY",
-    "P7 let out": "LEAVING",
-    "P7 retired": "",
-    "P8 told to found": "",
-    "P8 two found": "in one view",
-    "P9 strangers": "",
-    "P10 silent": "a held node is in a view",
-    "P10 begun": "",
-    "D1 in the regular configuration": "",
-    "D1 after the signal": "",
-    "D2 a majority decides": "before all have it on disk",
-    "D2 held back by an attempt": "what follows an attempt under way waits",
-    "D3 applied": "",
-    "D3 refused": "",
-    "D4 told when all have applied it": "",
-    "D4 told outside the primary": "",
-    "D5 an older epoch decided": "an entry of an earlier primary",
-    "D6 a tail outlives its view": "",
-    "D6 a tail is cut": "",
-    "D7 read": "",
-    "D7 read again": "its primary was lost",
-    "D8 NotPrimary": "",
-    "D8 OutcomeUnknown": "",
-    "D8 sent again": "under the same id",
-    "D9 failed disk": "",
-    "D9 histories differ": "",
-    "T1 changes": "",
-    "T1 snapshot": "",
-    "T1 more than one piece": "",
-    "T1 asked by an observer": "",
-    "T2 kept meanwhile": "",
-    "T2 ready": "",
-}
-"""By number."""
+from zactor.kernel.replication.voting import founding_of, has_memory, out_of_reach, went_back
+from zactor.testing.coverage import Coverage
+from zactor.testing.replica_rules import TABLES
 
 PHASES = {Phase.EXCHANGING: "EXCHANGING", Phase.WAITING: "WAITING", Phase.FORMING: "FORMING"}
 
@@ -117,20 +45,17 @@ class _Look(NamedTuple):
     durable: int
     order_epoch: int
     is_synced: bool
+    clock: Clock
 
 
-class Coverage:
+class ReplicaCoverage(Coverage):
     """Counts of rows and rules, over any number of runs."""
 
     def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
+        """Nothing has been exercised yet."""
+        super().__init__(TABLES)
         self._sent: set[tuple[int, str]] = set()
         self._founders: set[tuple[object, str]] = set()
-
-    def hit(self, key: str) -> None:
-        """It was exercised once more."""
-        assert key in ROWS or key in RULES, key
-        self.counts[key] += 1
 
     def look(self, replica: Replica) -> _Look:
         """Return how it stands now."""
@@ -146,6 +71,7 @@ class Coverage:
             durable=state.writes.durable,
             order_epoch=stay._order_epoch,
             is_synced=stay._is_synced,
+            clock=replica.clock,
         )
 
     # -- what is told ------------------------------------------------------------------------
@@ -164,6 +90,8 @@ class Coverage:
                 self.hit("P6 first attempt kept")
         if state.log.tail:
             self.hit("D6 a tail outlives its view")
+        if replica.clock > before.clock:
+            self.hit("T1 kept when the view ends")
 
     def gave(
         self, before: _Look, replica: Replica, sender: str, said: KbOrdered, transitional: bool
@@ -184,6 +112,8 @@ class Coverage:
             case KbNote():
                 if said.kind is NoteKind.READY:
                     self.hit("T2 ready")
+                elif said.kind is NoteKind.FORKED and said.id == replica.me:
+                    self.hit("D10 told of a fork")
 
     def linked(self, replica: Replica, said: KbLinked) -> None:
         """Something comes over a link."""
@@ -209,7 +139,7 @@ class Coverage:
             if type(record).__name__ == "CutTail" and has_tail:
                 self.hit("D6 a tail is cut")
             if type(record).__name__ == "PutApplied" and record.changes:
-                self.counts["D3 applied"] += len(record.changes)
+                self.hit("D3 applied", len(record.changes))
                 if any(change.epoch < record.epoch for change in record.changes):
                     self.hit("D5 an older epoch decided")
 
@@ -229,7 +159,12 @@ class Coverage:
     def traced(self, effect: Trace) -> None:
         """A replica had something for the log."""
         if effect.event == "histories_differ":
-            self.hit("D9 histories differ")
+            self.hit("D10 a fork")
+
+    def broke(self, effect: effects.Broken) -> None:
+        """A node stops."""
+        if effect.is_fork:
+            self.hit("D10 outvoted")
 
     def said(self, replica: Replica, message: KbOrdered) -> None:
         """A replica says something to all."""
@@ -250,6 +185,9 @@ class Coverage:
         self._founders.clear()
 
     # -- inside ------------------------------------------------------------------------------
+    def _stepped(self, phase: Phase, step: Step) -> None:
+        self.hit(f"formation {phase.name}: {step.name}")
+
     def _judged(self, before: _Look, replica: Replica) -> None:
         formation = before.formation
         verdict = formation.verdict
@@ -257,8 +195,17 @@ class Coverage:
             return
         way = "FORMING" if verdict.source else "WAITING"
         self.hit(f"EXCHANGING: last standing, {way}")
+        self._stepped(Phase.EXCHANGING, Step.QUORUM if verdict.source else Step.NO_QUORUM)
         if len(replica._state.attempts) < before.attempts:
-            self.hit("P6 first attempt struck out later")
+            is_first = replica._state.formed is None
+            self.hit("P6 first attempt struck out later" if is_first else "P5 failed")
+        if out_of_reach(formation.standings):
+            self.hit("P11 out of reach")
+        camp = {name: formation.standings[name] for name in sorted(verdict.camp)}
+        if went_back(camp):
+            self.hit("P2 a disk that went back")
+        if any(founding_of(one) and not has_memory(one) for one in camp.values()):
+            self.hit("P9 by its log")
         standings = {name: formation.standings[name] for name in verdict.voters}
         formed = [one.formed for one in standings.values() if one.formed is not None]
         last = max(formed, default=None)
@@ -299,9 +246,15 @@ class Coverage:
         formation = before.formation
         if before.phase is Phase.WAITING and formation.phase is Phase.FORMING:
             self.hit("WAITING: attempt, FORMING")
+            self._stepped(Phase.WAITING, Step.FOUNDED)
         elif formation.attempt is not None and formation.proposer != sender:
             self.hit("P8 two found")
         if formation.attempt is not said or before.attempt is said:
+            if formation.verdict is not None and formation.attempt is None:
+                known = formation.primary.epoch if formation.primary is not None else 0
+                expected = known + 1 if known else formation.verdict.epoch
+                if said.primary.epoch != expected:
+                    self.hit("P11 another number")
             return
         me = replica.me
         if me in said.voices and before.phase is Phase.PRIMARY:
@@ -317,6 +270,8 @@ class Coverage:
         is_first = formation.primary is None
         if is_first and voters and me in said.primary.members and me not in voters:
             self.hit("P7 a newcomer at once")
+        if is_first and me in voters and me not in said.primary.members:
+            self.hit("P7 a voter that is brought up later")
 
     def _agreed(self, before: _Look, replica: Replica, transitional: bool) -> None:
         formation, attempt = before.formation, before.attempt
@@ -325,6 +280,7 @@ class Coverage:
             self.hit(f"{phase}: last attempted, transitional")
         elif attempt is not None and formation.primary is attempt.primary:
             self.hit(f"{phase}: last attempted, regular")
+            self._stepped(before.phase, Step.FORMED)
             if before.attempts > 1:
                 self.hit("P5 settles an attempt")
             if before.phase is Phase.PRIMARY:
@@ -358,16 +314,3 @@ class Coverage:
 def attempt_of(replica: Replica) -> KbAttempt | None:
     """Return the attempt under way at a replica."""
     return replica._view_state.formation.attempt
-
-
-def table(counts: Counter[str]) -> list[str]:
-    """Return lines for people: how often each was exercised, and what never was."""
-    lines = []
-    for title, known in (("rows of the table of a view", ROWS), ("rules", RULES)):
-        lines.append(f"{title}:")
-        for key, words in known.items():
-            mark = "" if counts[key] else "   <- never"
-            lines.append(f"{counts[key]:10}  {key}{f' ({words})' if words else ''}{mark}")
-    never = [key for key in (*ROWS, *RULES) if not counts[key]]
-    lines.append(f"never exercised: {', '.join(never) or 'none'}")
-    return lines

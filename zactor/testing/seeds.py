@@ -26,12 +26,14 @@ def run_command(
     *,
     check: Callable[[int], Found],
     replay: Callable[[int], Found],
+    tables: Callable[[], list[str]] = list,
 ) -> None:
     """Do what the options --seed and --seeds ask for, and exit: with 1 if an invariant broke.
 
     Args:
         module: is named in the line that tells how to replay a run.
         check: plays a run; replay: plays it and prints what happened.
+        tables: returns lines about all runs, which are printed behind many.
 
     Raises:
         UsageError: neither or both are given, or `seeds` is no A..B.
@@ -52,6 +54,8 @@ def run_command(
                 click.echo(err=True)
                 _complain(module, number, found)
     click.echo(f"{len(wanted)} runs, {failed} failed")
+    for words in tables():
+        click.echo(words)
     sys.exit(1 if failed else 0)
 
 

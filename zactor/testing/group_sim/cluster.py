@@ -83,6 +83,7 @@ class Cluster:
         self.incarnations: dict[str, int] = {}
         self.settings = settings if settings is not None else Settings()
         self.chance = chance
+        self.watch: Callable[[Engine], None] = lambda engine: None  # told of each that begins
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._scheduled = 0
         self.network = Network(chance, faults, self.after, self._arrive, self._arrive_cast)
@@ -118,7 +119,9 @@ class Cluster:
         id = NodeId(name, self.incarnations[name])
         spread = self.network.faults.clock_rates
         rate = 1.0 + self.chance.uniform(-spread, spread)
-        node = SimNode(id, Engine(id, 1_000, self.settings), rate, self.now_ms)
+        engine = Engine(id, 1_000, self.settings)
+        self.watch(engine)
+        node = SimNode(id, engine, rate, self.now_ms)
         self.nodes[name] = node
         self.log(node, {"k": "up"})
         self._carry(node, node.engine.first_effects())

@@ -34,6 +34,8 @@ class Network:
         self._flying: dict[tuple[NodeId, NodeId], list[object]] = {}
         self.now_ms = 0.0  # set by the cluster before each call
         self.bytes_per_ms = 0.0  # of each link, each way; 0: as many as there are
+        self.lag_ms: dict[tuple[str, str], float] = {}  # of links, not of what goes beside them
+        self.overtaken = 0  # times that what goes beside a link came before what it had to carry
 
     # -- cuts --------------------------------------------------------------------------------
     def is_cut(self, source: str, target: str) -> bool:
@@ -93,7 +95,8 @@ class Network:
         if self.is_cut(source.name, target.name):
             self._stuck.setdefault(pair, []).append(frame)
             return
-        arrival = max(self.now_ms + self._delay(), self._busy_until.get(pair, 0.0))
+        lag_ms = self.lag_ms.get((source.name, target.name), 0.0)
+        arrival = max(self.now_ms + self._delay() + lag_ms, self._busy_until.get(pair, 0.0))
         if self.bytes_per_ms:
             arrival += len(_ENCODER.encode(frame)) / self.bytes_per_ms
         self._busy_until[pair] = arrival
@@ -111,8 +114,21 @@ class Network:
         chance, faults = self._chance, self.faults
         if self.is_cut(source.name, target.name) or chance.random() < faults.loss:
             return
+        flying = self._flying.get((source, target))
+        before = flying[-1] if flying else None
         for _ in range(2 if chance.random() < faults.duplication else 1):
             delay = self._delay()
             if chance.random() < faults.reordering:
                 delay += chance.uniform(0, 150)
-            self._at(delay, lambda: self._cast(source, target, frame))
+            self._at(delay, lambda: self._land_beside(source, target, frame, before))
+
+    def _land_beside(self, source: NodeId, target: NodeId, frame: object, before: object) -> None:
+        """Args: `before` was given to the link before it, the last of what was under way."""
+        flying = self._flying.get((source, target), ())
+        self.overtaken += before is not None and any(one is before for one in flying)
+        self._cast(source, target, frame)
+
+    @property
+    def backlog_ms(self) -> float:
+        """How long the link takes that has most to carry."""
+        return max(self._busy_until.values(), default=0.0) - self.now_ms

@@ -12,6 +12,7 @@ from zactor.kernel.groups import events
 from zactor.kernel.groups.settings import Settings
 from zactor.kernel.groups.trace import message_id
 from zactor.kernel.messages.service import Service
+from zactor.testing.engine_coverage import EngineCoverage
 from zactor.testing.group_sim.cluster import Cluster, SimNode
 from zactor.testing.group_sim.faults import Faults, draw_faults
 from zactor.testing.group_sim.faulty_run import FaultyRun
@@ -189,9 +190,14 @@ class Run(FaultyRun[Cluster]):
             self.cluster.lines.insert(place, line)
 
 
-def play(seed: int, *, changes_groups: bool = True) -> list[Line]:
-    """Return the log of the run that `seed` stands for."""
-    return Run(replace(draw_plan(seed), changes_groups=changes_groups)).play()
+def play(
+    seed: int, *, changes_groups: bool = True, coverage: EngineCoverage | None = None
+) -> list[Line]:
+    """Return the log of the run that `seed` stands for. Args: `coverage` counts what happens."""
+    run = Run(replace(draw_plan(seed), changes_groups=changes_groups))
+    if coverage is not None:
+        run.cluster.watch = coverage.watch
+    return run.play()
 
 
 _STORM = Faults(

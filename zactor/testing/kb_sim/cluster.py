@@ -18,6 +18,7 @@ from zactor.kernel.groups import events
 from zactor.kernel.groups.settings import Settings
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.base import Trace
+from zactor.kernel.messages.groups import GroupHeartbeat
 from zactor.kernel.messages.knowledge import KbBehind, KbLinked, KbOrdered, KbPiece, Transaction
 from zactor.kernel.replication import effects as kb
 from zactor.kernel.replication.replica import Replica
@@ -25,6 +26,7 @@ from zactor.testing.group_sim.cluster import Cluster, SimNode
 from zactor.testing.group_sim.faults import Faults
 from zactor.testing.group_sim.history import Line
 from zactor.testing.kb_sim.disk import Disk, DiskFull
+from zactor.testing.replica_coverage import ReplicaCoverage
 
 GROUP = "zactor.kb"
 TICK_MS = 100.0
@@ -37,10 +39,13 @@ _LINKED = msgspec.msgpack.Decoder(KbLinked)
 class KbNode:
     """The replica of one simulated process."""
 
-    def __init__(self, sim: SimNode, disk: Disk, role: str) -> None:
+    def __init__(self, sim: SimNode, disk: Disk, role: str, *, is_held: bool) -> None:
         self.sim = sim
         self.disk = disk
-        self.replica = Replica(sim.id, role, disk.load())
+        kept = disk.load()
+        self.replica = Replica(sim.id, role, kept, is_held=is_held)
+        self.has_tail = bool(kept.tail)
+        self.is_held = is_held
         self.outbox: list[kb.Multicast] = []  # until the session is open
         self.is_open = False
         self.inbox: list[Callable[[], None]] = []  # while the process is paused
@@ -59,16 +64,31 @@ class KbCluster(Cluster):
         super().__init__(chance, faults, settings)
         self.roles = roles
         self.disks = {name: Disk() for name in roles}
+        self.had: dict[str, set[str]] = {name: set() for name in roles}  # on disks that were lost
         self.kbs: dict[str, KbNode] = {}
         self.sync_ms = (0.5, 5.0)  # how long a sync takes
         self.broken: list[str] = []  # processes that ended because they had to
+        self.forked: set[str] = set()  # nodes that ended since they are outvoted
+        self.coverage = ReplicaCoverage()
         self.on_broken: Callable[[str], None] = lambda name: None
+        self.on_said: Callable[[KbNode, KbOrdered], KbOrdered] = lambda one, said: said  # instead
+        self.on_given: Callable[[KbNode, KbOrdered], None] = lambda one, said: None
+        self.on_leaving: Callable[[KbNode], None] = lambda one: None  # its view
+        self.on_heartbeat: Callable[[SimNode, GroupHeartbeat], GroupHeartbeat] = (
+            lambda node, heartbeat: heartbeat  # instead
+        )
+        self.on_trace: Callable[[Trace], None] = lambda trace: None
+        self.hold_ms: Callable[[], float] = lambda: 0.0  # before a node that starts has its say
 
     # -- processes ---------------------------------------------------------------------------
     def log(self, node: SimNode, line: Line) -> None:
         """Write a line; of the engine's only those that say who lives."""
         if line["k"].startswith("kb_") or line["k"] in ("up", "down", "primary", "lost"):
             super().log(node, line)
+
+    def note(self, who: str, line: Line) -> None:
+        """Write a line about who isn't a process now."""
+        self.lines.append({"t": int(self.now_ms * 1e6), "p": who, **line})
 
     def start(self, name: str) -> SimNode:
         """Start a process on the disk of its name."""
@@ -84,7 +104,12 @@ class KbCluster(Cluster):
     def _kb_of(self, node: SimNode) -> KbNode:
         one = self.kbs.get(node.id.name)
         if one is None or one.sim is not node:
-            one = KbNode(node, self.disks[node.id.name], self.roles[node.id.name])
+            hold_ms = self.hold_ms()
+            disk, role = self.disks[node.id.name], self.roles[node.id.name]
+            one = KbNode(node, disk, role, is_held=hold_ms > 0)
+            self.coverage.started(disk.load())
+            if hold_ms:
+                self.after(hold_ms, lambda: self._soon(one, lambda: self._begin(one)))
             one.skew_s = self.chance.uniform(-1e6, 1e6)
             self.kbs[node.id.name] = one
             replica = one.replica
@@ -188,25 +213,51 @@ class KbCluster(Cluster):
                     for peer in effect.to:
                         self.network.cast(node.id, peer, effect.message)
                 case out.Publish():
+                    heartbeat = self.on_heartbeat(node, effect.heartbeat)
                     for name in self.live:
                         if name != node.id.name:
-                            self.network.cast(node.id, self.nodes[name].id, effect.heartbeat)
+                            self.network.cast(node.id, self.nodes[name].id, heartbeat)
                 case out.Deliver():
                     for message, sessions in effect.messages:
                         if sessions:
                             self._read(node, len(message.payload))
                         if GROUP in message.groups:
                             said = _ORDERED.decode(message.payload)
-                            transitional = effect.transitional
-                            self.carry(
-                                one, one.replica.on_delivery(message.sender, said, transitional)
-                            )
+                            self._deliver(one, message.sender, said, effect.transitional)
+                case Trace():
+                    self.on_trace(effect)
                 case out.ViewInstalled():
-                    self.carry(one, one.replica.on_view(effect.view, ()))
+                    self._enter(one, effect)
                 case out.Transitional():
                     self.carry(one, one.replica.on_transitional(effect.view, effect.members))
                 case _:
                     pass
+
+    def _deliver(self, one: KbNode, sender: NodeId, said: KbOrdered, transitional: bool) -> None:
+        replica = one.replica
+        before = self.coverage.look(replica)
+        self.carry(one, replica.on_delivery(sender, said, transitional))
+        self.coverage.gave(before, replica, sender.name, said, transitional)
+        self.on_given(one, said)
+
+    def _enter(self, one: KbNode, effect: out.ViewInstalled) -> None:
+        self.on_leaving(one)
+        replica, names = one.replica, tuple(member.name for member in effect.view.members)
+        before = self.coverage.look(replica)
+        effects = replica.on_view(effect.view, ())
+        self.coverage.viewed(before, replica, names, one.is_held)
+        self.carry(one, effects)
+
+    def _begin(self, one: KbNode) -> None:
+        one.is_held = False
+        self.coverage.hit("P10 begun")
+        self.carry(one, one.replica.begin())
+
+    def _link(self, one: KbNode, source: NodeId, said: KbBehind | KbPiece) -> None:
+        replica = one.replica
+        one.has_tail = bool(replica._state.log.tail)
+        self.coverage.linked(replica, said)
+        self.carry(one, replica.on_link(source, said))
 
     def carry(self, one: KbNode, effects: Sequence[kb.Effect]) -> None:
         """Do what a replica says, in order."""
@@ -214,18 +265,24 @@ class KbCluster(Cluster):
             if not self._runs(one):
                 return
             match effect:
-                case kb.Multicast():
-                    self._multicast(one, effect)
+                case kb.Multicast(message=message):
+                    self.coverage.said(one.replica, message)
+                    said = self.on_said(one, message)
+                    self._multicast(one, kb.Multicast(service=effect.service, message=said))
                 case kb.SendTo():
                     frame = ("kb", _ENCODER.encode(effect.message))
                     self.network.send(one.sim.id, effect.node, frame)
-                case kb.Write():
+                case kb.Write(records=put):
+                    self.coverage.wrote(put, one.has_tail)
                     self._write(one, effect)
                 case kb.Decided():
                     self._decided(one, effect)
                 case kb.Broken():
                     self.log(one.sim, {"k": "kb_broken", "why": effect.why})
                     self.broken.append(effect.why)
+                    if effect.is_fork:
+                        self.forked.add(one.sim.id.name)
+                    self.coverage.broke(effect)
                     self.on_broken(one.sim.id.name)
                 case _:
                     self._log_line(one, effect)
@@ -265,10 +322,14 @@ class KbCluster(Cluster):
                 line = {"k": "lost", "reason": effect.reason}
             case Trace():
                 line = {"k": "kb_note", "event": effect.event, "fields": dict(effect.fields)}
+                self.coverage.traced(effect)
+                self.on_trace(effect)
             case kb.Stranger():
                 line = {"k": "kb_stranger", "why": effect.why}
+                self.coverage.hit("P9 strangers")
             case kb.Retired():
                 line = {"k": "kb_retired"}
+                self.coverage.hit("P7 retired")
             case _:
                 pass
         if line is not None:
@@ -281,9 +342,12 @@ class KbCluster(Cluster):
             primary = one.replica.primary or one.replica.last_primary
             line["members"] = list(primary.members) if primary is not None else []
             line["disks"] = [
-                name for name in sorted(self.disks) if self.disks[name].holds(effect.id)
+                name
+                for name in sorted(self.disks)
+                if self.disks[name].holds(effect.id) or effect.id in self.had[name]
             ]
         self.log(one.sim, line)
+        self.coverage.decided(effect, one.replica)
         then = one.is_waiting_for.pop(effect.id, None)
         if then is not None:
             then(effect)
@@ -294,6 +358,7 @@ class KbCluster(Cluster):
             one.disk.write(effect.number, effect.records)
         except DiskFull:
             self.log(one.sim, {"k": "kb_full"})
+            self.coverage.hit("D9 failed disk")
             self.carry(one, one.replica.failed("no space left on device"))
             return
         if not one.is_syncing:
@@ -325,4 +390,4 @@ class KbCluster(Cluster):
         if one is None or one.sim.id != target:
             return
         said: KbBehind | KbPiece = _LINKED.decode(message[1])
-        self._soon(one, lambda: self.carry(one, one.replica.on_link(source, said)))
+        self._soon(one, lambda: self._link(one, source, said))

@@ -67,11 +67,17 @@ class Disk:
         self._data = bytearray()  # synced
         self._state = State()  # of it
         self._waiting: list[tuple[int, bytes]] = []  # written, not synced: number and frame
+        self.torn = 0  # writes of which a crash left a part
 
     @property
     def has_waiting(self) -> bool:
         """Whether something isn't synced."""
         return bool(self._waiting)
+
+    @property
+    def has_data(self) -> bool:
+        """Whether anything was ever synced."""
+        return bool(self._data)
 
     def write(self, number: int, put: tuple[records.Record, ...]) -> None:
         """Queue one write. Raises: DiskFull."""
@@ -119,6 +125,15 @@ class Disk:
         self._state = State()
         self.is_full = False
 
+    def older(self, share: float) -> Disk:
+        """Return an older copy. Args: `share` of what is synced that it has."""
+        copy = Disk()
+        copy._data = self._data[: int(len(self._data) * share)]
+        for put in copy._whole():
+            copy._state.apply(put)
+        copy.torn = self.torn
+        return copy
+
     def _whole(self) -> list[Put]:
         found: list[Put] = []
         place = 0
@@ -130,6 +145,7 @@ class Disk:
                 break
             found += _DECODER.decode(body)
             place += _HEAD_BYTES + size
+        self.torn += place < len(self._data)
         del self._data[place:]  # torn: it never was
         return found
 

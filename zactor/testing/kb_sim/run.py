@@ -19,6 +19,7 @@ from zactor.testing.group_sim.faults import Faults, draw_faults
 from zactor.testing.group_sim.faulty_run import FaultyRun
 from zactor.testing.group_sim.history import Line
 from zactor.testing.kb_sim.cluster import TICK_MS, KbCluster
+from zactor.testing.kb_sim.rare_faults import RareFaults, draw_rare_faults
 
 HEALED_MS = 12_000.0  # hold-down, a few attempts of the engine, and of the replica
 PROBE_MS = 3_000.0  # before the end each node submits something, which must take place
@@ -53,6 +54,7 @@ class KbPlan:
     limits: dict[str, int]  # of kernel/limits, made small so that they are reached
     anybody_founds: bool  # whoever sees more than half; else the first node, perhaps alone
     settings: Settings
+    rare: RareFaults  # RareRun plays them
 
 
 def draw_plan(seed: int) -> KbPlan:
@@ -94,6 +96,7 @@ def draw_plan(seed: int) -> KbPlan:
             packet_messages=chance.choice((1, 3, 16)),
             ack_messages=chance.choice((1, 16)),
         ),
+        rare=draw_rare_faults(seed),
     )
 
 
@@ -109,6 +112,7 @@ class KbRun(FaultyRun[KbCluster]):
         self._counter = itertools.count(1)
         self._held: dict[str, str] = {}  # key -> a value that was seen
         self._has_lost_disk = False
+        self.healed_ms = HEALED_MS
 
     def play(self) -> list[Line]:
         """The whole run; returns its log."""
@@ -126,7 +130,7 @@ class KbRun(FaultyRun[KbCluster]):
         if self._chance.random() < plan.kb_faults.slow_disks:
             cluster.sync_ms = (0.5, 300.0)
         self._play_faults(plan.faulty_ms)
-        cluster.run_ms(HEALED_MS - PROBE_MS)
+        cluster.run_ms(self.healed_ms - PROBE_MS)
         for name in cluster.live:
             self._submit(name, self._change())
         cluster.run_ms(PROBE_MS)
@@ -149,6 +153,7 @@ class KbRun(FaultyRun[KbCluster]):
         many = 2 * len(one.sim.engine.view.members) > len(self._names)
         may_found = many if self.plan.anybody_founds else first
         if may_found and not one.replica.founding and not one.sim.paused:
+            self.cluster.coverage.hit("P8 told to found")
             self.cluster.carry(one, one.replica.found(str(one.sim.id), one.skew_s))
         self._later(TICK_MS, self._found, name)
 
@@ -279,8 +284,3 @@ class KbRun(FaultyRun[KbCluster]):
         one = self.cluster.kbs[name]
         values = [fact.text for fact in one.replica.theory.facts("value", 2)]
         self.cluster.log(one.sim, {"k": "kb_value", "id": decided.id, "values": values})
-
-
-def play(seed: int) -> list[Line]:
-    """Return the log of the run that `seed` stands for."""
-    return KbRun(draw_plan(seed)).play()

@@ -16,7 +16,8 @@ import time
 
 import click
 
-from zactor.testing.replica_sim.coverage import Coverage, table
+from zactor.testing.coverage import told
+from zactor.testing.replica_coverage import ReplicaCoverage
 from zactor.testing.replica_sim.explorer import SCRIPTS, Explorer, retell
 from zactor.testing.replica_sim.run import play_seed, replay
 from zactor.testing.replica_sim.shrink import shrink
@@ -84,19 +85,15 @@ def main(
         if seed is not None or seeds is not None:
             raise click.UsageError("want --explore alone, or --seed N, or --seeds A..B")
         _explore(explore, bound)
-    coverage = Coverage()
-    try:
-        run_command(
-            _MODULE,
-            seed,
-            seeds,
-            check=lambda number: play_seed(number, coverage, old_copies).found,
-            replay=lambda number: _replay(number, old_copies),
-        )
-    finally:
-        if seeds is not None and coverage.counts:
-            for line in table(coverage.counts):
-                click.echo(line)
+    coverage = ReplicaCoverage()
+    run_command(
+        _MODULE,
+        seed,
+        seeds,
+        check=lambda number: play_seed(number, coverage, old_copies).found,
+        replay=lambda number: _replay(number, old_copies),
+        tables=lambda: told(coverage),
+    )
 
 
 if __name__ == "__main__":

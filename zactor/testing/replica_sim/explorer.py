@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from zactor.kernel import limits
+from zactor.testing.replica_coverage import ReplicaCoverage
 from zactor.testing.replica_sim.actions import Action
-from zactor.testing.replica_sim.coverage import Coverage
 from zactor.testing.replica_sim.healing import heal, rest
 from zactor.testing.replica_sim.order import ALL, Reach
 from zactor.testing.replica_sim.shell import Tell
@@ -95,7 +95,7 @@ class Explored:
         )
 
 
-def prepare(script: Script, coverage: Coverage | None = None) -> World:
+def prepare(script: Script, coverage: ReplicaCoverage | None = None) -> World:
     """Return a world in which a script has been played."""
     world = World(NAMES, coverage)
     for action in script:
@@ -151,7 +151,7 @@ class Explorer:
     ) -> None:
         """Args: `progress` is told now and then how far it is."""
         self.explored = Explored(name, bound)
-        self.coverage = Coverage()
+        self.coverage = ReplicaCoverage()
         self._script = SCRIPTS[name]
         self._runs_max = runs_max
         self._progress = progress

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from zactor.kernel.messages.knowledge import Primary
 from zactor.kernel.replication.records import PutAttempt
+from zactor.testing.quorum import undecided
 from zactor.testing.replica_sim.actions import Action
 from zactor.testing.replica_sim.order import ALL
 from zactor.testing.replica_sim.world import World
@@ -93,12 +94,4 @@ def _can_work(world: World, names: Collection[str]) -> bool:
     if last is None:
         has_lost = any(world.nodes[name].has_lost_disk for name in names)
         return len(names) == len(world.names) and not has_lost
-    later = [one for one in attempts if one.epoch > last.epoch]
-    return all(_decide(one, voters) for one in (last, *later))
-
-
-def _decide(primary: Primary, present: Collection[str]) -> bool:
-    count = len(set(primary.members) & set(present))
-    if 2 * count == len(primary.members):
-        return primary.decider in present
-    return 2 * count > len(primary.members)
+    return undecided(formed, attempts, voters) is None

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from zactor.kernel import limits as kernel_limits
+from zactor.testing.replica_coverage import ReplicaCoverage
 from zactor.testing.replica_sim.actions import Action
 from zactor.testing.replica_sim.adversary import Adversary
-from zactor.testing.replica_sim.coverage import Coverage
 from zactor.testing.replica_sim.healing import heal
 from zactor.testing.replica_sim.plan import Plan, draw_plan
 from zactor.testing.replica_sim.shell import Tell
@@ -40,7 +40,7 @@ def with_limits(plan: Plan) -> Iterator[None]:
             setattr(kernel_limits, name, value)
 
 
-def play(plan: Plan, coverage: Coverage | None = None) -> Played:
+def play(plan: Plan, coverage: ReplicaCoverage | None = None) -> Played:
     """Let the adversary draw its moves."""
     with with_limits(plan):
         world = World(plan.names, coverage)
@@ -51,7 +51,7 @@ def play(plan: Plan, coverage: Coverage | None = None) -> Played:
         return Played(plan, tuple(adversary.actions), world.judge.found, world)
 
 
-def play_seed(seed: int, coverage: Coverage | None = None, old_copies: int = 0) -> Played:
+def play_seed(seed: int, coverage: ReplicaCoverage | None = None, old_copies: int = 0) -> Played:
     """The run that `seed` stands for; so many disks may go back to an older copy."""
     return play(draw_plan(seed, old_copies), coverage)
 

@@ -11,8 +11,8 @@ from zactor.kernel.messages.knowledge import KbLinked, KbOrdered
 from zactor.kernel.messages.service import Service
 from zactor.kernel.replication import effects
 from zactor.kernel.replication.replica import Replica
+from zactor.testing.replica_coverage import ReplicaCoverage
 from zactor.testing.replica_sim.checkers import Judge
-from zactor.testing.replica_sim.coverage import Coverage
 from zactor.testing.replica_sim.journal import Journal
 from zactor.testing.replica_sim.order import Configuration, Message
 from zactor.testing.replica_sim.seen import Formed
@@ -50,14 +50,14 @@ class Node:
 class Shell:
     """All nodes, and what is between them."""
 
-    def __init__(self, names: Sequence[str], coverage: Coverage | None = None) -> None:
+    def __init__(self, names: Sequence[str], coverage: ReplicaCoverage | None = None) -> None:
         """Nobody runs yet."""
         self.names = tuple(sorted(names))
         self.nodes = {name: Node(name) for name in self.names}
         self.views: list[Configuration] = []
         self.links: dict[tuple[NodeId, NodeId], deque[KbLinked]] = {}
         self.judge = Judge(self.names)
-        self.coverage = coverage or Coverage()
+        self.coverage = coverage or ReplicaCoverage()
         self.tell: Tell | None = None
         self.has_founded = False
         self._counter = 0
@@ -145,6 +145,7 @@ class Shell:
                 self.coverage.hit("P9 strangers")
                 self._say(node, f"sees strangers: {', '.join(effect.names)}")
             case effects.Broken():
+                self.coverage.broke(effect)
                 judge.broke(name, effect.why)
                 self._say(node, f"stops: {effect.why}")
                 node.journal.crash(0)

@@ -13,14 +13,14 @@ from zactor.kernel.knowledge.theory import Fact
 from zactor.kernel.messages.base import Message as WireMessage
 from zactor.kernel.messages.knowledge import Entry, Primary
 from zactor.kernel.messages.views import View, ViewId
+from zactor.testing.replica_coverage import ReplicaCoverage
 from zactor.testing.replica_sim.actions import Action
-from zactor.testing.replica_sim.coverage import Coverage
 from zactor.testing.replica_sim.order import Message, Reach
 from zactor.testing.replica_sim.world import World
 
 _SHARED: tuple[type, ...] = (
     *(WireMessage, msgspec.Struct, Fact, Entry, Primary, View, ViewId, NodeId, Clock),
-    *(Message, Reach, Action, Coverage),
+    *(Message, Reach, Action, ReplicaCoverage),
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zactor.kernel.messages.knowledge import KbAttempted
-from zactor.testing.replica_sim.coverage import attempt_of
+from zactor.testing.replica_coverage import attempt_of
 from zactor.testing.replica_sim.shell import Node
 
 

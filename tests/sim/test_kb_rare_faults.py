@@ -1,0 +1,115 @@
+"""The rarer faults really happen, every invariant holds under them, and all rules are exercised."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from kb_mutants import storm
+
+from zactor.testing.kb_sim.checkers import check_all
+from zactor.testing.kb_sim.coverage import KbCoverage
+from zactor.testing.kb_sim.rare_faults import FAULTS, RareFaults
+from zactor.testing.kb_sim.rare_run import RareRun
+from zactor.testing.kb_sim.run import KbPlan, draw_plan
+from zactor.testing.seeds import Found
+
+# Of each kind so many runs that what it is for is met several times.
+_AIMED = (
+    (range(200, 230), RareFaults(strikes=1.0, shatters=0.5)),
+    (range(300, 340), RareFaults(goes_back=True)),
+    (range(400, 420), RareFaults(lies=1.0, held=0.3)),
+    (range(500, 515), RareFaults(lost_disks=3, gone=1)),
+    (range(600, 603), RareFaults(more_nodes=5)),
+)
+_IN_STORMS = ((range(15), RareFaults(strikes=1.0, lag_ms=20.0)),)
+
+_ONE_SESSION = "each node has one session, in one group, with messages that are ordered"
+NOT_HERE = {
+    "O3 overtakes": _ONE_SESSION,
+    "O4 no room": "there is room for more than comes",
+    "O8 no credit": _ONE_SESSION,
+    "O8 withheld": _ONE_SESSION,
+    "O8 paused": _ONE_SESSION,
+    "O8 refused": _ONE_SESSION,
+    "O9 a member that takes nothing": "it takes longer than a run",
+    "O10 without credit": "a window isn't full of what is said here",
+    "G1 in the order": _ONE_SESSION,
+    "G2 the network": _ONE_SESSION,
+    "G2 undisturbed": _ONE_SESSION,
+    "G3 signal": _ONE_SESSION,
+    "G4 after the signal": _ONE_SESSION,
+    "WAITING: submission dropped": "it stands behind its sender's standing",
+    "FORMING: submission dropped": "later than EXCHANGING only a stranger's is",
+}
+"""What these runs needn't exercise, and why. (The groups' simulator and the replicas' do.)"""
+
+
+def _plans() -> Iterator[KbPlan]:
+    yield from map(draw_plan, range(100))
+    for seeds, rare in _AIMED:
+        for seed in seeds:
+            yield replace(draw_plan(seed), rare=rare)
+    for seeds, rare in _IN_STORMS:
+        for seed in seeds:
+            yield replace(storm(seed), rare=rare)
+
+
+@functools.cache
+def _played() -> tuple[KbCoverage, list[tuple[int, RareFaults, Found]]]:
+    coverage = KbCoverage()
+    found = []
+    for plan in _plans():
+        wrong = check_all(RareRun(plan, coverage).play())
+        if wrong:
+            found.append((plan.seed, plan.rare, wrong))
+    return coverage, found
+
+
+@pytest.mark.slow
+@pytest.mark.limit(900)
+def test_every_invariant_holds_under_rare_faults() -> None:
+    _, found = _played()
+    assert not found
+
+
+@pytest.mark.slow
+@pytest.mark.limit(900)
+def test_the_fixed_runs_meet_every_rare_fault() -> None:
+    coverage, _ = _played()
+    assert coverage.faults.never() == []
+
+
+@pytest.mark.slow
+@pytest.mark.limit(900)
+def test_the_fixed_runs_exercise_every_row_and_rule_that_can_be() -> None:
+    coverage, _ = _played()
+    assert set(coverage.never()) <= set(NOT_HERE)
+
+
+def _happened(seeds: range, rare: RareFaults) -> set[str]:
+    coverage = KbCoverage()
+    for seed in seeds:
+        assert check_all(RareRun(replace(draw_plan(seed), rare=rare), coverage).play()) == {}
+    return set(FAULTS) - set(coverage.faults.never())
+
+
+@pytest.mark.parametrize(
+    ("rare", "kinds"),
+    [
+        (RareFaults(strikes=1.0), {"a view ended between two KbAttempted"}),
+        (RareFaults(lies=2.0), {"a ballot out of reach", "a promise out of reach"}),
+        (RareFaults(lost_disks=3), {"a disk was lost"}),
+    ],
+)
+def test_a_rare_fault_that_is_drawn_happens(rare: RareFaults, kinds: set[str]) -> None:
+    assert kinds <= _happened(range(6), rare)
+
+
+def test_without_rare_faults_nothing_of_them_happens() -> None:
+    happened = _happened(range(3), RareFaults())
+    by_chance = {"a view began during an attempt", "an attempt was left undecided"}
+    by_chance |= {"a write was torn", "behind more than is kept", "a heartbeat overtook its link"}
+    assert happened <= by_chance
