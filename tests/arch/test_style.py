@@ -30,6 +30,7 @@ ONE_IDEA: dict[str, str] = {
     "supervisor/node.py": "one list of what a node is made of",
     "tests/kernel/transport/test_hub.py": "one pair of hubs",
     "tests/supervisor/operations/operations_world.py": "one world",
+    "zactor/testing/replica_sim/checkers.py": "one judge",
     "zactor/client/master.py": "one class, an operation each method",
 }
 LONGER_FUNCTIONS: dict[str, str] = {}

@@ -63,6 +63,7 @@ RULES = {
     "P9 by its log": "who has taken over a history, and has no vote",
     "P11 another number": "an attempt that is dropped",
     "P11 out of reach": "a member that names an epoch far ahead",
+    "P13 forgotten": "who never returns blocks those who are left",
     "P10 silent": "a held node is in a view",
     "P10 begun": "",
     "D1 in the regular configuration": "",

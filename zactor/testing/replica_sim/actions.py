@@ -26,6 +26,7 @@ WORDS = {
     "back": "{who} gets an older copy of its disk, without the last {count} writes",
     "fail": "the disk of {who} fails",
     "found": "{who} founds a cluster",
+    "forget": "an operator tells {who} that {other} is gone for good",
     "retire": "{who} wants to stop in good order",
     "submit": "a client of {who} wants {other}",
     "read": "a client of {who} reads ({other})",

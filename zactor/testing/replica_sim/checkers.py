@@ -53,6 +53,7 @@ class Judge:
         self.had: dict[str, set[str]] = {}  # id -> on whose disks it ever was
         self.refused: dict[str, str] = {}
         self.by_id: dict[str, bytes] = {}
+        self.forgotten: set[str] = set()  # gone for good, as an operator said
         self._told = 0  # how much of the history clients were told of
 
     def complain(self, invariant: str, words: str) -> None:
@@ -130,7 +131,7 @@ class Judge:
             node.disk.fold(put)
         node.is_blank = node.is_blank or is_lost
         first = len(self.chain)
-        while first > 1 and not self._is_anywhere(self.made[self.chain[first - 1]].id):
+        while first > 1 and self._is_gone(self.made[self.chain[first - 1]]):
             first -= 1
         for digest in self.chain[first:]:
             one = self.made.pop(digest)
@@ -140,6 +141,25 @@ class Judge:
         self._told = min(self._told, len(self.chain) - 1)
         for asked in self.asked.values():
             asked.floor = min(asked.floor, self._told)
+
+    def forgets(self, name: str, *, is_up: bool) -> None:
+        """An operator says that a node is gone for good. With it goes what only it had."""
+        self.forgotten |= {name, *(one.name for one in self.nodes.values() if one.is_blank)}
+        if not is_up:
+            self.disk_is(name, (), is_lost=True)
+
+    def _is_gone(self, made: Made) -> bool:
+        """Whether it is on no disk, or only who is forgotten has decided and applied it."""
+        members = {
+            name
+            for (_, epoch), formed in self.formed.items()
+            for name in formed.members
+            if epoch == made.epoch
+        }
+        left = [node.digest for name, node in self.nodes.items() if name not in self.forgotten]
+        if 2 * len(members & self.forgotten) > len(members):
+            return not any(self._lies_before(made.digest, digest) for digest in left)
+        return not self._is_anywhere(made.id)
 
     def _is_anywhere(self, id_: str) -> bool:
         return any(
@@ -266,7 +286,7 @@ class Judge:
                     name for name in next_.voices if (founding, next_.epoch, name) in self.blank
                 }
                 voices = [name for name in next_.voices if name not in blank]
-                if not old.decided_by(voices):
+                if not old.decided_by(voices, self.forgotten):
                     lost = f" ({', '.join(sorted(blank))} with a new disk)" if blank else ""
                     self.complain(
                         "K3 one primary",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from zactor.kernel.messages.knowledge import Primary
+from zactor.kernel.replication.losses import Losses
 from zactor.kernel.replication.records import PutAttempt
 from zactor.testing.quorum import undecided
 from zactor.testing.replica_sim.actions import Action
@@ -40,6 +41,7 @@ def heal(world: World, gone: Collection[str] = ()) -> None:
     world.do(Action("view", names=names))
     if not rest(world):
         world.judge.complain("liveness", "it never comes to rest")
+    must_work = _forget(world, names, gone) or must_work
     for name in names:
         world.do(Action("found", name))
         rest(world)
@@ -62,6 +64,34 @@ def heal(world: World, gone: Collection[str] = ()) -> None:
         if replica is not None:
             facts[name] = (replica.digest, tuple(replica.theory.texts()))
     world.judge.at_end(facts, is_live=bool(done) and len(done) == len(probes))
+
+
+def _forget(world: World, names: Collection[str], gone: Collection[str]) -> bool:
+    """Have an operator say who is gone for good, as far as that blocks; whether it must help.
+
+    All who live are in the view, so nobody else can have gone on with those who are gone.
+    """
+    was_said = False
+    for name in names:
+        losses = _losses(world, name)
+        if losses is None or not losses.missing:
+            continue
+        for one in gone:  # whoever of them is named: an operator knows of all
+            world.judge.forgets(one, is_up=False)
+        dead = [one for one in losses.missing if one in gone or one in losses.here]
+        for one in dead:
+            world.do(Action("forget", name, one))
+            rest(world)
+        left = _losses(world, name)
+        if left is not None and left.missing and {*dead} == {*losses.missing}:
+            world.judge.complain("liveness", f"{name} waits for {left.missing}, who are forgotten")
+        was_said = was_said or (bool(dead) and left is None)
+    return was_said and all(_losses(world, name) is None for name in names)
+
+
+def _losses(world: World, name: str) -> Losses | None:
+    replica = world.nodes[name].replica
+    return replica.losses() if replica is not None else None
 
 
 def _is_up(world: World, name: str) -> bool:

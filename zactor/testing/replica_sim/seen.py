@@ -47,11 +47,16 @@ class Formed:
     voices: tuple[str, ...]
     view: str
 
-    def decided_by(self, present: Collection[str]) -> bool:
-        """Whether these are more than half of it, or half with its decider."""
-        count = len(set(self.members) & set(present))
-        return 2 * count > len(self.members) or (
-            2 * count == len(self.members) and self.decider in present
+    def decided_by(self, present: Collection[str], forgotten: Collection[str] = ()) -> bool:
+        """Whether these are more than half of it, or half with its decider.
+
+        Args:
+            forgotten: members that don't count; if all are, anybody may go on.
+        """
+        members = set(self.members) - set(forgotten)
+        count = len(members & set(present))
+        return 2 * count >= len(members) and (
+            2 * count > len(members) or not members or self.decider in members & set(present)
         )
 
 

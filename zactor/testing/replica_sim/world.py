@@ -282,6 +282,16 @@ class World(Shell):
         self._call(node, ("found", founding), lambda: replica.found(founding, 0.0))
         return True
 
+    def _do_forget(self, action: Action) -> bool:
+        node, gone = self._running(action.who), self.nodes.get(action.other)
+        if node is None or gone is None:
+            return False
+        replica = node.replica
+        assert replica is not None
+        self.judge.forgets(gone.name, is_up=gone.replica is not None)
+        self.coverage.hit("P13 forgotten")
+        return self._call(node, ("forget", gone.name), lambda: replica.forget(gone.name, 0.0))
+
     def _do_retire(self, action: Action) -> bool:
         node = self._running(action.who)
         if node is None or node.is_leaving:
