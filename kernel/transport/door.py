@@ -137,7 +137,8 @@ class Door:
         except zmq.ZMQError:
             self.answers_dropped += 1
             self.clients.went(routing_id)
-        self._look_again()
+        finally:
+            self._look_again()  # also where nothing was sent: a try may swallow news as well
         return True
 
     def _reaches(self, routing_id: bytes) -> bool:
