@@ -14,8 +14,9 @@ import pytest
 from deadlines import run_to_end
 from sim_marks import slow_after
 
+from zactor.testing.engine_coverage import EngineCoverage
 from zactor.testing.group_sim.__main__ import check
-from zactor.testing.group_sim.run import draw_plan, play
+from zactor.testing.group_sim.run import draw_plan, play, play_storm
 from zactor.testing.seeds import check_seeds
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +54,25 @@ def test_the_fixed_seeds_meet_every_kind_of_fault() -> None:
         "grabs",
     )
     assert all(any(getattr(faults, kind) for faults in plans) for kind in kinds)
+
+
+NOT_HERE = {
+    "O9 a member that takes nothing": "it takes longer than a run",
+    "O10 without credit": "no knowledge base speaks here",
+    "M1 refused": "nobody errs here",
+    "V1 out of reach": "nobody errs here",
+}
+"""What the fixed seeds needn't exercise, and why."""
+
+
+@pytest.mark.slow
+def test_the_fixed_seeds_exercise_every_row_and_rule_that_can_be() -> None:
+    coverage = EngineCoverage()
+    for seed in range(100):
+        play(seed, coverage=coverage)
+    for seed in range(20):
+        play_storm(seed, crashes=0.3, coverage=coverage)
+    assert set(coverage.never()) <= set(NOT_HERE)
 
 
 def test_the_fixed_seeds_change_views_under_traffic() -> None:

@@ -194,7 +194,11 @@ def play(
     seed: int, *, changes_groups: bool = True, coverage: EngineCoverage | None = None
 ) -> list[Line]:
     """Return the log of the run that `seed` stands for. Args: `coverage` counts what happens."""
-    run = Run(replace(draw_plan(seed), changes_groups=changes_groups))
+    return _counted(replace(draw_plan(seed), changes_groups=changes_groups), coverage)
+
+
+def _counted(plan: Plan, coverage: EngineCoverage | None) -> list[Line]:
+    run = Run(plan)
     if coverage is not None:
         run.cluster.watch = coverage.watch
     return run.play()
@@ -214,8 +218,14 @@ _STORM = Faults(
 )
 
 
-def play_storm(seed: int, *, changes_groups: bool = True, crashes: float = 0.0) -> list[Line]:
-    """A run in which little is whole for long: for what is rare in others."""
+def play_storm(
+    seed: int,
+    *,
+    changes_groups: bool = True,
+    crashes: float = 0.0,
+    coverage: EngineCoverage | None = None,
+) -> list[Line]:
+    """A run in which little is whole for long: for what is rare in others. Args: as `play`."""
     plan = draw_plan(seed)
     plan = replace(
         plan,
@@ -226,4 +236,4 @@ def play_storm(seed: int, *, changes_groups: bool = True, crashes: float = 0.0) 
         burst_max=2,
         settings=Settings(hold_down_ms=100, hold_down_ms_max=400, want_ms=2_000),
     )
-    return Run(plan).play()
+    return _counted(plan, coverage)
