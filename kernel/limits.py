@@ -170,7 +170,9 @@ GROUP_PEERS_MAX = 256  # peers the detector remembers; heartbeats of others are 
 
 # -- groups: views ----------------------------------------------------------------------------
 GROUP_ATTEMPT_MS = 400  # answers to a proposal; who is silent for longer is left out of the next
-GROUP_RECOVER_MS = 2_000  # the same for recovery, which moves data: the detector finds the dead
+GROUP_RECOVER_MS = 5_000  # the same while something of a view change is on its way and nothing
+# arrives: one packet on a line of 13 kB/s, which is the slowest that can be told from a dead one
+GROUP_PIECE_BYTES = 16 << 10  # what is longer goes in pieces, each of which is seen to arrive
 GROUP_ALONE_MS = 1_200  # a member is missing and nobody proposes: go on alone
 GROUP_SETTLE_MS = 150  # newcomers are waited for: one heartbeat and a half makes one view of many
 GROUP_SETTLE_QUIET_MS = 30  # the same where all heard hear each other: nobody is on the way
@@ -199,6 +201,7 @@ GROUP_ACK_DELAY_MS = 20  # fewer wait so long, unless a SAFE message waits for t
 GROUP_ACK_DIRECT_MEMBERS_MAX = 8  # larger views acknowledge through the coordinator
 GROUP_WANT_MS = 60  # a gap is asked for after this long, and again
 GROUP_WANT_MESSAGES_MAX = 256  # asked for at once, of one sender
+GROUP_WANT_VAIN_MAX = 64  # what was asked for so often, while nothing arrived, is sent again
 GROUP_EARLY_MESSAGES_MAX = 8_192  # held for a view that this node hasn't installed yet
 GROUP_ROUTES_KEPT = 4_096  # sets of destinations whose sessions are remembered; then begun anew
 GROUP_REPEATS_SEEN = 1_024  # numbers of UNRELIABLE messages remembered for each sender

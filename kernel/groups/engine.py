@@ -15,10 +15,13 @@ from typing import assert_never
 
 from zactor.kernel.errors import RemoteProtocolError
 from zactor.kernel.groups import events
+from zactor.kernel.groups.attempt import with_own
 from zactor.kernel.groups.effects import Effect, Publish, Send, ViewInstalled
 from zactor.kernel.groups.failure_detector import FailureDetector
 from zactor.kernel.groups.flow_control import FlowControl
+from zactor.kernel.groups.link_progress import LinkProgress
 from zactor.kernel.groups.multicast import ViewMulticast
+from zactor.kernel.groups.pieces import Pieces
 from zactor.kernel.groups.recovery import make_schedule
 from zactor.kernel.groups.sessions import Sessions
 from zactor.kernel.groups.settings import Settings
@@ -34,6 +37,8 @@ from zactor.kernel.messages.groups import (
     GroupAck,
     GroupHeartbeat,
     GroupPacket,
+    GroupPiece,
+    GroupState,
     Install,
     Propose,
     Ready,
@@ -65,7 +70,12 @@ class Engine:
         self.multicast = ViewMulticast(
             me, view, self.settings, now_ms, sessions=self._sessions, flow=self._flow
         )
-        self.agreement = ViewAgreement(me, view, self.settings, self._report, now_ms)
+        self._links = LinkProgress(me)
+        self._pieces = Pieces()
+        self.agreement = ViewAgreement(
+            me, view, self.settings, now_ms, links=self._links, report=self._report
+        )
+        self._states: tuple[GroupState, ...] = ()  # our groups after the flush
         self._now_ms = now_ms
         self._effects: list[Effect] = []
         self._own: deque[EngineMessage] = deque()  # messages from this node to itself
@@ -140,6 +150,7 @@ class Engine:
     def _dispatch(self, event: events.Event) -> None:
         match event:
             case events.Received():
+                self._links.arrived(event.peer, event.message)
                 self._hear_out(event.peer, event.message)
             case events.Heard():
                 self._hear_out(event.heartbeat.sender, event.heartbeat)
@@ -181,14 +192,15 @@ class Engine:
     def _add(self, effects: Iterable[Effect]) -> None:
         """Pass effects on; what is for this node itself stays."""
         for effect in effects:
-            if isinstance(effect, Send):
-                if self.me in effect.to:
-                    self._own.append(effect.message)
+            if not isinstance(effect, Send):
+                self._effects.append(effect)
+                continue
+            if self.me in effect.to:
+                self._own.append(effect.message)
                 others = tuple(node for node in effect.to if node != self.me)
-                if not others:
-                    continue
                 effect = Send(others, effect.message)
-            self._effects.append(effect)
+            if effect.to:
+                self._effects += self._links.leave(effect)
 
     # -- time and failures -------------------------------------------------------------------
     def _tick(self) -> None:
@@ -203,8 +215,7 @@ class Engine:
             self._add(self.multicast.want_if_due(now_ms))
 
     def _judge(self) -> None:
-        is_frozen = self.agreement.is_frozen
-        self.detector.awaited = None if is_frozen else self.multicast.awaited()
+        self.detector.awaited = None if self.agreement.is_frozen else self.multicast.awaited()
         self._effects += self.detector.judge(self._now_ms)
         self._consider()
 
@@ -222,7 +233,7 @@ class Engine:
     def _blame_laggard(self) -> None:
         """A slow member slows us; one that takes nothing at all for long has failed."""
         laggard = self.multicast.laggard(self._now_ms)
-        if laggard is not None:
+        if laggard is not None and not self._links.is_on_way(laggard):
             self._effects.append(Trace("member_stalled", {"peer": str(laggard)}))
             self.detector.accuse(laggard, self._now_ms)
             self._consider()
@@ -247,6 +258,7 @@ class Engine:
             streams=streams,
             consumed=consumed,
             leads=detector.followers(self.view.members) if is_leader else (),
+            arrived=self._links.counts(detector.hears()),
         )
         self._lag_ms = 0
         self._heartbeat_sent_ms = now_ms
@@ -259,6 +271,7 @@ class Engine:
         check_reach(max(heartbeat.promised, heartbeat.view), self._known_epoch)
         if not self.detector.heard(heartbeat, self._now_ms):
             return
+        self._links.heard(heartbeat)
         self._judge()
         if heartbeat.view == self.view.id and not self.agreement.is_frozen:
             self._add(
@@ -276,6 +289,8 @@ class Engine:
             return
         self.detector.gone(node, self._now_ms)
         self._refused.pop(node, None)
+        self._links.gone(node)
+        self._pieces.gone(node)
         self._effects.append(Trace("peer_gone", {"peer": str(node)}))
         self._consider()
 
@@ -300,6 +315,8 @@ class Engine:
 
     def _receive(self, peer: NodeId, message: EngineMessage) -> None:
         match message:
+            case GroupPacket():  # most are
+                self._of_view(peer, message)
             case Propose():
                 check_ballot(peer, message.ballot)
                 check_reach(message.ballot, self._known_epoch)
@@ -317,6 +334,9 @@ class Engine:
             case Install():
                 check_ballot(peer, message.ballot)
                 self._on_install(message)
+            case GroupPiece():
+                if (whole := self._pieces.take(peer, message)) is not None:
+                    self._receive(peer, whole)
             case Departed():
                 self._lose(peer)
             case _:
@@ -335,7 +355,8 @@ class Engine:
         if isinstance(message, GroupPacket) and peer != self.me:
             check_packet(self.me, message)
         if isinstance(message, Want):
-            self._add(self.multicast.on_want(peer, message))
+            if agreement.is_frozen or self._links.may_answer(peer):
+                self._add(self.multicast.on_want(peer, message))
         elif not agreement.is_frozen:
             self._add(self.multicast.receive(peer, message, self._now_ms))
         elif agreement.phase is Phase.RECOVERING and isinstance(message, GroupPacket):
@@ -356,8 +377,8 @@ class Engine:
         assert sync is not None, "who recovers has a plan"
         flush = self.multicast.flush
         if flush.is_complete:
-            states = flush.finish(sync, make_schedule(sync.plan), self.multicast.groups)
-            self._add(self.agreement.recovered(states))
+            self._states = flush.finish(sync, make_schedule(sync.plan), self.multicast.groups)
+            self._add(self.agreement.recovered(self._states))
 
     def _on_install(self, message: Install) -> None:
         sync = self.agreement.sync
@@ -367,7 +388,9 @@ class Engine:
         self.stable_before = self.multicast.stable_line
         self._effects += self.multicast.leave_view(sync)
         self._effects.append(ViewInstalled(view))
-        self._effects += self.multicast.enter_view(view, message.cohorts, self._now_ms)
+        cohorts = with_own(message.cohorts, sync.plan.cohort, self._states)
+        self._states = ()
+        self._effects += self.multicast.enter_view(view, cohorts, self._now_ms)
         early, self._early = self._early, []
         for peer, earlier in early:
             self._hear_out(peer, earlier)

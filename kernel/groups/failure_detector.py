@@ -129,6 +129,11 @@ class FailureDetector:
         peer = self._peers.get(node)
         return peer is not None and peer.condition is Condition.STUCK
 
+    def can_move(self, node: NodeId) -> bool:
+        """True if its connection lives, and its loop too: what is on its way comes nearer."""
+        peer = self._peers.get(node)
+        return peer is not None and peer.link_up and peer.condition is not Condition.STUCK
+
     def is_quiet(self) -> bool:
         """True if all that are heard are alive and hear each other: no news is on its way."""
         heard = self.hears()

@@ -13,8 +13,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 
+from zactor.kernel.groups.attempt import PROPOSER, Attempt, Progress, Role
 from zactor.kernel.groups.effects import Send
-from zactor.kernel.groups.failure_detector import FailureDetector
+from zactor.kernel.groups.failure_detector import FailureDetector, Peer
+from zactor.kernel.groups.link_progress import LinkProgress, ProgressWatch
 from zactor.kernel.groups.recovery import make_plans
 from zactor.kernel.groups.settings import Settings
 from zactor.kernel.groups.validation import check_members, check_plan, check_report
@@ -22,10 +24,8 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.groups import (
     Accept,
-    CohortGroups,
     GroupState,
     Install,
-    Plan,
     Propose,
     Ready,
     Report,
@@ -61,50 +61,18 @@ MEMBER: Mapping[Phase, Mapping[Step, Phase]] = {
 """A pair that isn't here can't happen by our own doing; a message that asks for it is dropped."""
 
 
-class Role(enum.Enum):
-    """A proposer's place."""
-
-    IDLE = "idle"
-    COLLECTING = "collecting"  # Propose is out, reports come
-    SYNCING = "syncing"  # Sync is out, the members recover
-
-
-class Progress(enum.Enum):
-    """What moves a proposer."""
-
-    BEGIN = "begin"
-    REPORTED = "reported"  # by all
-    READY = "ready"  # all of them
-    GIVE_UP = "give up"  # somebody was silent or died, or a higher ballot was seen
-
-
-PROPOSER: Mapping[Role, Mapping[Progress, Role]] = {
-    Role.IDLE: {Progress.BEGIN: Role.COLLECTING},
-    Role.COLLECTING: {Progress.REPORTED: Role.SYNCING, Progress.GIVE_UP: Role.IDLE},
-    Role.SYNCING: {Progress.READY: Role.IDLE, Progress.GIVE_UP: Role.IDLE},
-}
-
-
-class Attempt:
-    """A proposer's notes on one ballot."""
-
-    __slots__ = ("ballot", "groups", "members", "plans", "ready", "reports", "since_ms")
-
-    def __init__(self, ballot: ViewId, members: tuple[NodeId, ...], now_ms: int) -> None:
-        self.ballot = ballot
-        self.members = members
-        self.since_ms = now_ms  # this role was entered
-        self.reports: dict[NodeId, Report] = {}
-        self.plans: dict[ViewId, Plan] = {}
-        self.ready: set[NodeId] = set()
-        self.groups: dict[NodeId, tuple[GroupState, ...]] = {}
-
-
 class ViewAgreement:
     """One node's part in agreeing on views."""
 
     def __init__(
-        self, me: NodeId, view: View, settings: Settings, report: Callable[[], Report], now_ms: int
+        self,
+        me: NodeId,
+        view: View,
+        settings: Settings,
+        now_ms: int,
+        *,
+        links: LinkProgress,
+        report: Callable[[], Report],
     ) -> None:
         """Args: `report` tells what this node holds of its view, at the moment it freezes."""
         self.me = me
@@ -114,10 +82,12 @@ class ViewAgreement:
         self.role = Role.IDLE
         self.sync: Sync | None = None  # of the promised ballot
         self._settings = settings
+        self._links = links
         self._report = report
         self._attempt: Attempt | None = None
         self._entered_ms = now_ms  # the view
-        self._frozen_ms = now_ms  # the last promise, or a sign of its progress
+        self._entering = ProgressWatch(now_ms)  # those who haven't installed it yet
+        self._frozen_ms = now_ms  # the last promise, or a sign that its proposer stands by it
         self._lacking_ms: int | None = None  # since when a member is missing
         self._following_ms: int | None = None  # since when members follow somebody we lost
         self._foreign: tuple[NodeId, ...] = ()  # alive, ours to lead, and not in the view
@@ -141,6 +111,7 @@ class ViewAgreement:
     def shift(self, late_ms: int) -> None:
         """This node slept: every deadline moves as far (F5)."""
         self._entered_ms += late_ms
+        self._entering.shift(late_ms)
         self._frozen_ms += late_ms
         self._foreign_ms += late_ms
         self.due_ms = None  # whoever wakes us calls `consider`
@@ -149,7 +120,7 @@ class ViewAgreement:
         if self._following_ms is not None:
             self._following_ms += late_ms
         if self._attempt is not None:
-            self._attempt.since_ms += late_ms
+            self._attempt.watch.shift(late_ms)
 
     # -- the member's side -------------------------------------------------------------------
     def on_propose(self, message: Propose, now_ms: int) -> list[Send | Trace]:
@@ -189,11 +160,15 @@ class ViewAgreement:
         return True
 
     def recovered(self, groups: tuple[GroupState, ...]) -> list[Send | Trace]:
-        """V4: all that the plan names is here; `groups` as the flush will leave them."""
+        """V4: all that the plan names is here; `groups` as the flush will leave them.
+
+        A cohort has one map (G1): one member tells it, and only if there are others to be told.
+        """
         assert self.sync is not None, "recovery follows a plan"
         self._move(Step.RECOVERED)
-        first = self.sync.plan.cohort[0] == self.me
-        ready = Ready(self.promised, groups if first else ())
+        cohort = self.sync.plan.cohort
+        is_told = cohort[0] == self.me and cohort != self.sync.members
+        ready = Ready(self.promised, groups if is_told else ())
         return [Send((self.promised.coordinator,), ready)]
 
     def on_install(self, message: Install, now_ms: int) -> View | None:
@@ -205,6 +180,7 @@ class ViewAgreement:
         self.view = View(id=message.ballot, members=self.sync.members)
         self.sync = None
         self._entered_ms = self._frozen_ms = now_ms
+        self._entering.begin(now_ms)
         self._lacking_ms = self._following_ms = None
         self._foreign = ()
         return self.view
@@ -229,7 +205,7 @@ class ViewAgreement:
         if len(attempt.reports) < len(attempt.members):
             return []
         self._go(Progress.REPORTED)
-        attempt.since_ms = now_ms
+        attempt.watch.begin(now_ms)
         attempt.plans = make_plans(attempt.reports)
         return [
             Send(plan.cohort, Sync(attempt.ballot, attempt.members, plan))
@@ -251,11 +227,7 @@ class ViewAgreement:
         if len(attempt.ready) < len(attempt.members):
             return []
         self._go(Progress.READY)
-        cohorts = tuple(
-            CohortGroups(plan.cohort, attempt.groups[plan.cohort[0]])
-            for plan in attempt.plans.values()
-        )
-        return [Send(attempt.members, Install(attempt.ballot, cohorts))]
+        return attempt.installs()
 
     # -- when to begin -----------------------------------------------------------------------
     def consider(self, detector: FailureDetector, now_ms: int) -> list[Send | Trace]:
@@ -269,9 +241,18 @@ class ViewAgreement:
             self._lacking_ms = None
         elif self._lacking_ms is None:
             self._lacking_ms = now_ms
+        if self.is_frozen:
+            self._note_proposer(detector)
         if detector.leader != self.me:
             return self._go_alone(detector, now_ms)
         return self._lead(detector, now_ms)
+
+    def _note_proposer(self, detector: FailureDetector) -> None:
+        """V8: while it says that it stands by this ballot, whatever holds it up is its affair."""
+        proposer = self.promised.coordinator
+        peer = detector.peer(proposer)
+        if peer is not None and peer.promised == self.promised and peer.follows == proposer:
+            self._frozen_ms = max(self._frozen_ms, peer.heard_ms)
 
     def _is_due(self, since_ms: int, wait_ms: int, now_ms: int) -> bool:
         """True if more than `wait_ms` have gone by; if not, `due_ms` is when."""
@@ -328,10 +309,19 @@ class ViewAgreement:
 
     def _astray(self, detector: FailureDetector, now_ms: int) -> bool:
         """V7: a member sits in another view, though it had time to install this one."""
-        if now_ms - self._entered_ms <= 2 * self._settings.attempt_ms:
-            return False
-        peers = (detector.peer(member) for member in self.view.members if member != self.me)
-        return any(peer is not None and peer.view != self.view.id for peer in peers)
+        settings, links = self._settings, self._links
+        for member in self.view.members:
+            peer = detector.peer(member)
+            if peer is None or peer.view == self.view.id:
+                continue
+            since_ms, wait_ms = self._entered_ms, 2 * settings.attempt_ms
+            is_waiting = peer.promised == self.view.id and detector.can_move(member)
+            if is_waiting and links.is_on_way(member):  # the Install
+                since_ms = self._entering.since_ms(member, links.reached(member), now_ms)
+                wait_ms = settings.recover_ms
+            if self._is_due(since_ms, wait_ms, now_ms):
+                return True
+        return False
 
     def _go_alone(self, detector: FailureDetector, now_ms: int) -> list[Send | Trace]:
         """V8: a member is missing and whoever should propose doesn't: go on alone."""
@@ -341,9 +331,17 @@ class ViewAgreement:
         if self.is_frozen:
             wait_ms += 3 * self._settings.attempt_ms
         since_ms = max(self._lacking_ms, self._frozen_ms if self.is_frozen else 0)
+        leader = detector.peer(detector.leader)
+        if leader is not None and self._is_proposing(detector.leader, leader):
+            since_ms = max(since_ms, leader.heard_ms)
         if not self._is_due(since_ms, wait_ms, now_ms):
             return []
         return self._begin((self.me,), detector, now_ms)
+
+    def _is_proposing(self, node: NodeId, peer: Peer) -> bool:
+        """V8: a proposal of `node`, which would have us, may be on its way."""
+        is_at_it = peer.promised.coordinator == node and peer.promised > peer.view
+        return is_at_it and peer.promised > self.promised and self.me in peer.leads
 
     def _watch_attempt(
         self, attempt: Attempt, detector: FailureDetector, now_ms: int
@@ -353,20 +351,22 @@ class ViewAgreement:
         wanted = self._wanted(detector)
         if any(member not in alive for member in attempt.members):
             return self._again(wanted, "member lost", detector, now_ms)
-        is_collecting = self.role is Role.COLLECTING
-        limit_ms = self._settings.attempt_ms if is_collecting else self._settings.recover_ms
-        answered = attempt.reports if is_collecting else attempt.ready
-        silent = [member for member in attempt.members if member not in answered]
-        # Who obeys a higher ballot won't answer this one, and isn't to blame.
-        peers = {member: detector.peer(member) for member in silent}
-        higher = [q for q, peer in peers.items() if peer and peer.promised > attempt.ballot]
-        if not self._is_due(attempt.since_ms, limit_ms, now_ms):
-            return self._again(wanted, "outbid", detector, now_ms) if higher else []
-        for member in silent:
-            if member not in higher:
-                detector.accuse(member, now_ms)
-        wanted = self._wanted(detector)
-        return self._again(wanted, "silence", detector, now_ms)
+        late: list[NodeId] = []
+        is_outbid = False
+        for member in attempt.silent:
+            peer = detector.peer(member)
+            if peer is not None and peer.promised > attempt.ballot:
+                is_outbid = True  # it won't answer this one, and isn't to blame
+                continue
+            number, wait_ms = attempt.patience(member, detector, self._links, self._settings)
+            if self._is_due(attempt.watch.since_ms(member, number, now_ms), wait_ms, now_ms):
+                late.append(member)
+        for member in late:
+            detector.accuse(member, now_ms)
+        if late or is_outbid:
+            why = "silence" if late else "outbid"
+            return self._again(self._wanted(detector), why, detector, now_ms)
+        return []
 
     def _again(
         self, wanted: tuple[NodeId, ...], why: str, detector: FailureDetector, now_ms: int

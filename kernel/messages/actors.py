@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from zactor.kernel.messages.base import Message
-from zactor.kernel.messages.groups import GroupBulk
 
 
 class Signal(Message, frozen=True, tag=1, gc=False):
@@ -59,7 +58,7 @@ class Bulk(Message, frozen=True, tag=6):
     A payload longer than INLINE_BYTES_MAX travels as buffer 0, and the item's is empty.
     """
 
-    item: Signal | Ask | Reply | GroupBulk
+    item: Signal | Ask | Reply
     sizes: tuple[int, ...]
     head_first: bool  # buffer 0 is the payload itself
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zactor.kernel.messages.actors import Ask, Bulk, Failure, Reply, Signal, Undelivered
 from zactor.kernel.messages.base import Message
-from zactor.kernel.messages.groups import EngineMessage, GroupBulk, GroupHeartbeat
+from zactor.kernel.messages.groups import EngineMessage, GroupHeartbeat
 from zactor.kernel.messages.knowledge import KbLinked
 from zactor.kernel.messages.operations import Answer, Problem, Request
 
@@ -20,7 +20,6 @@ Item = (
     | Answer
     | Problem
     | EngineMessage
-    | GroupBulk
     | GroupHeartbeat
 )
 

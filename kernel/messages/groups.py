@@ -38,6 +38,7 @@ class GroupHeartbeat(Message, frozen=True, tag=100):
     leads: tuple[
         NodeId, ...
     ] = ()  # whom it would have in a view of its own; (): it follows another
+    arrived: tuple[Count, ...] = ()  # of each in `hears`: so many messages came over its link
 
 
 class TicketRequest(Message, frozen=True, tag=101):
@@ -209,12 +210,11 @@ class Install(Message, frozen=True, tag=111):
     cohorts: tuple[CohortGroups, ...]
 
 
-class GroupBulk(Message, frozen=True, tag=119):
-    """A message of a view change that is too long for a frame: its encoding as one payload.
+class GroupPiece(Message, frozen=True, tag=120):
+    """A part of an Accept, Sync, Ready, Install or Want that is long: of its encoding."""
 
-    A report names every packet that isn't stable, an Install every member of every group.
-    """
-
+    number: Count  # 0, 1 …
+    more: bool  # others follow
     payload: bytes
 
 
@@ -235,6 +235,7 @@ EngineMessage = (
     | Ready
     | Install
     | Departed
+    | GroupPiece
 )
 
 """What the engine sends over links; GroupHeartbeat and UNRELIABLE data go beside them."""

@@ -13,7 +13,7 @@ from typing import Any, Protocol, get_args
 
 import structlog
 
-from zactor.kernel.errors import AlreadyExists, RemoteProtocolError
+from zactor.kernel.errors import AlreadyExists
 from zactor.kernel.groups import effects as out
 from zactor.kernel.groups import events
 from zactor.kernel.groups.engine import Engine
@@ -22,29 +22,20 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.frames import Heartbeat
 from zactor.kernel.messages.groups import (
-    Accept,
     EngineMessage,
-    GroupBulk,
     GroupData,
     GroupHeartbeat,
-    Install,
     Kind,
-    Ready,
-    Sync,
-    Want,
 )
 from zactor.kernel.messages.views import SessionId, View
 from zactor.kernel.sessions.session import Listener, Session, SessionUser, Share
-from zactor.kernel.wire import codec
 
 log = structlog.get_logger()
 
 WriteLine = Callable[[str, dict[str, Any]], None]
 
-GROUP_ITEMS = frozenset((*get_args(EngineMessage), GroupHeartbeat, GroupBulk))
+GROUP_ITEMS = frozenset((*get_args(EngineMessage), GroupHeartbeat))
 """Types of the items of a link that are the engine's."""
-
-MAY_BE_LONG = (Accept, Sync, Ready, Install, Want)
 
 
 class NetworkPeer(Protocol):
@@ -269,12 +260,6 @@ class GroupHost:
     def receive(self, peer: NetworkPeer, items: Sequence[object]) -> None:
         """Items of GROUP_ITEMS arrived over a link, in order."""
         for item in items:
-            if isinstance(item, GroupBulk):
-                try:
-                    item = codec.unwrap_group(item)
-                except RemoteProtocolError as error:
-                    log.warning("group_message_dropped", peer=str(peer.node), why=str(error))
-                    continue
             if isinstance(item, GroupHeartbeat):
                 if item.sender == peer.node:
                     self._hear(item)
@@ -359,11 +344,8 @@ class GroupHost:
             case out.Deliver():
                 self._deliver(effect)
             case out.Send():
-                message: EngineMessage | GroupBulk = effect.message
-                if isinstance(message, MAY_BE_LONG):
-                    message = codec.wrap_group(message)
                 for node in effect.to:
-                    self._send(node, message)
+                    self._send(node, effect.message)
             case out.SendUnreliably():
                 for node in effect.to:
                     self._send(node, effect.message, only_at_once=True)
@@ -387,9 +369,7 @@ class GroupHost:
             case out.Sent():
                 pass  # for the log only
 
-    def _send(
-        self, node: NodeId, message: EngineMessage | GroupBulk, only_at_once: bool = False
-    ) -> None:
+    def _send(self, node: NodeId, message: EngineMessage, only_at_once: bool = False) -> None:
         peer = self._network.peers.get(node.name)
         if peer is None or peer.node != node:
             return  # not met yet, or dead: the engine knows what to do about silence

@@ -25,7 +25,6 @@ from zactor.kernel.limits import (
 )
 from zactor.kernel.messages.actors import Ask, Bulk, Reply, Signal, Wired
 from zactor.kernel.messages.frames import Heartbeat, Inbound, LinkFrame, Outbound
-from zactor.kernel.messages.groups import EngineMessage, GroupBulk
 from zactor.kernel.messages.operations import Answer, Problem, Request
 from zactor.kernel.wire.bulky import Buffer, Bulky
 from zactor.kernel.wire.item_size import bytes_of, is_credited, size_of
@@ -49,8 +48,6 @@ __all__ = [
     "is_credited",
     "put_together",
     "size_of",
-    "unwrap_group",
-    "wrap_group",
 ]
 
 Part = bytes | memoryview
@@ -61,12 +58,11 @@ _encoder = msgspec.msgpack.Encoder()
 _inbound: msgspec.msgpack.Decoder[LinkFrame | Request] = msgspec.msgpack.Decoder(Inbound)
 _outbound: msgspec.msgpack.Decoder[Answer | Problem] = msgspec.msgpack.Decoder(Outbound)
 _heartbeat = msgspec.msgpack.Decoder(Heartbeat)
-_group: msgspec.msgpack.Decoder[EngineMessage] = msgspec.msgpack.Decoder(EngineMessage)
 _wired = msgspec.msgpack.Decoder(Wired)
 
 _BESIDE_BYTES_MAX = FRAME_BYTES_MAX - INLINE_BYTES_MAX - BATCH_BYTES_MAX
 
-_LONG = (Signal, Ask, Reply, GroupBulk)  # what may have a payload of any length
+_LONG = (Signal, Ask, Reply)  # what may have a payload of any length
 
 
 def encode_frame(frame: LinkFrame) -> list[Part]:
@@ -82,29 +78,6 @@ def encode_frame(frame: LinkFrame) -> list[Part]:
     parts: list[Part] = []
     items = tuple([_take_apart(item, parts) for item in frame.items])
     return [_body(msgspec.structs.replace(frame, items=items)), *parts]
-
-
-def wrap_group(message: EngineMessage) -> EngineMessage | GroupBulk:
-    """Return what stands for the message on a link: itself, or a GroupBulk if it is long.
-
-    Raises:
-        LocalProtocolError: it is longer than MESSAGE_BYTES_MAX.
-    """
-    body = _encoder.encode(message)
-    if len(body) <= INLINE_BYTES_MAX:
-        return message
-    bulk = GroupBulk(body)
-    check_item(bulk)
-    return bulk
-
-
-def unwrap_group(bulk: GroupBulk) -> EngineMessage:
-    """Return the message that came as a GroupBulk.
-
-    Raises:
-        RemoteProtocolError: it is malformed.
-    """
-    return _decode(_group, bulk.payload)
 
 
 def encode_request(request: Request) -> list[Part]:
@@ -309,7 +282,7 @@ class Parts:
         return taken
 
 
-def put_together(bulk: Bulk, rest: Parts) -> Bulky | Signal | Ask | Reply | GroupBulk:
+def put_together(bulk: Bulk, rest: Parts) -> Bulky | Signal | Ask | Reply:
     """Return the item with its buffers, which are taken from `rest`.
 
     Raises:
@@ -328,6 +301,4 @@ def put_together(bulk: Bulk, rest: Parts) -> Bulky | Signal | Ask | Reply | Grou
         sizes = sizes[1:]
     if not sizes:
         return item
-    if isinstance(item, GroupBulk):
-        raise RemoteProtocolError("buffers beside a message of a view change")
     return Bulky(item, tuple([bytearray().join(rest.take(size)) for size in sizes]))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from zactor.kernel.limits import BATCH_BYTES_MAX
 from zactor.kernel.messages.actors import Ask, Bulk, Reply, Signal
-from zactor.kernel.messages.groups import GroupBulk
+from zactor.kernel.messages.groups import GroupPiece
 from zactor.kernel.wire.bulky import Buffer, Bulky
 from zactor.kernel.wire.undecodable import Undecodable
 
@@ -39,8 +40,10 @@ def size_of(item: object) -> int:
         return ITEM_OVERHEAD_BYTES + beside + len(item.payload)
     if type(item) is Ask:
         return ITEM_OVERHEAD_BYTES + CHARACTER_BYTES * len(item.action) + len(item.payload)
-    if isinstance(item, (Reply, GroupBulk)):
+    if isinstance(item, Reply):
         return ITEM_OVERHEAD_BYTES + len(item.payload)
+    if type(item) is GroupPiece:
+        return BATCH_BYTES_MAX  # it goes alone: its arrival is told, and what is behind it waits
     if isinstance(item, Bulky):
         return size_of(item.item) + sum(map(bytes_of, item.buffers))
     # The rest is rare, or a packet of many messages, which is encoded faster than added up here.

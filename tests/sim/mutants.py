@@ -316,6 +316,7 @@ MUTANTS: dict[str, Mutant] = {
         caught_by=("G9",),
         patch=_cut_forgotten,
         seeds=range(24),
+        changes_groups=False,
     ),
     "one_left_out": Mutant(
         words="the transitional signal doesn't name the cohort's last member",

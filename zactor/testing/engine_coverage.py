@@ -13,10 +13,11 @@ from typing import Any
 from zactor.kernel.errors import MailboxFull
 from zactor.kernel.groups import effects as out
 from zactor.kernel.groups import events
+from zactor.kernel.groups.attempt import Progress, Role
 from zactor.kernel.groups.engine import Engine
 from zactor.kernel.groups.flow_control import Draft
 from zactor.kernel.groups.recovery import Place, make_schedule
-from zactor.kernel.groups.view_agreement import Phase, Progress, Role, Step
+from zactor.kernel.groups.view_agreement import Phase, Step
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.groups import (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from zactor.kernel.groups.view_agreement import MEMBER, PROPOSER
+from zactor.kernel.groups.attempt import PROPOSER
+from zactor.kernel.groups.view_agreement import MEMBER
 
 MEMBER_ROWS = {
     f"member {phase.name}: {step.name}": f"to {after.name}"

@@ -9,9 +9,10 @@ from group_world import A, B, C, Wires, Z, together
 from zactor.kernel.errors import LocalProtocolError
 from zactor.kernel.groups import effects as out
 from zactor.kernel.groups import events
+from zactor.kernel.groups.attempt import PROPOSER, Progress, Role
 from zactor.kernel.groups.engine import Engine
 from zactor.kernel.groups.settings import Settings
-from zactor.kernel.groups.view_agreement import MEMBER, PROPOSER, Phase, Progress, Role, Step
+from zactor.kernel.groups.view_agreement import MEMBER, Phase, Step
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.groups import (

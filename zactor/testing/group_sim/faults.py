@@ -17,6 +17,7 @@ class Faults:
     loss: float = 0.0  # of heartbeats and UNRELIABLE data; links lose nothing
     duplication: float = 0.0  # of the same
     reordering: float = 0.0  # of the same: share that is delayed by up to 150 ms
+    bytes_per_ms: float = 0.0  # of each link, each way, for good; 0: as many as there are
 
     # -- things that happen
     breaks: float = 0.0  # a link stands still for up to 400 ms, both ways
@@ -45,7 +46,7 @@ class Faults:
 
     def calm(self) -> Faults:
         """The same nodes on a perfect network: what a run ends with."""
-        return Faults(clock_rates=self.clock_rates)
+        return Faults(clock_rates=self.clock_rates, bytes_per_ms=self.bytes_per_ms)
 
     def __str__(self) -> str:
         """What differs from no faults, as `name=value` words."""

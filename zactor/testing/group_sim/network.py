@@ -97,8 +97,9 @@ class Network:
             return
         lag_ms = self.lag_ms.get((source.name, target.name), 0.0)
         arrival = max(self.now_ms + self._delay() + lag_ms, self._busy_until.get(pair, 0.0))
-        if self.bytes_per_ms:
-            arrival += len(_ENCODER.encode(frame)) / self.bytes_per_ms
+        bytes_per_ms = self.bytes_per_ms or self.faults.bytes_per_ms
+        if bytes_per_ms:
+            arrival += len(_ENCODER.encode(frame)) / bytes_per_ms
         self._busy_until[pair] = arrival
         self._flying.setdefault(pair, []).append(frame)
         self._at(arrival - self.now_ms, lambda: self._land(pair))

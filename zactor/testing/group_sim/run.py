@@ -75,7 +75,8 @@ def draw_plan(seed: int) -> Plan:
     # Drawn apart, so that the seeds stay what they were but for these.
     chance = random.Random(seed * 7_919 + 2)
     grabs = round(chance.uniform(0, 0.3), 3) if chance.random() < 0.3 else 0.0
-    return replace(plan, faults=replace(plan.faults, grabs=grabs))
+    thin = round(chance.uniform(15, 150), 1) if chance.random() < 0.2 else 0.0
+    return replace(plan, faults=replace(plan.faults, grabs=grabs, bytes_per_ms=thin))
 
 
 class Run(FaultyRun[Cluster]):
