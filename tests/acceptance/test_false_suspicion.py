@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from deadlines import end
+from deadlines import BUSY, end
 
 from zactor import connect
 from zactor.lab.lab import Lab, until
@@ -44,7 +44,7 @@ class Holder(Actor):
 @contextlib.contextmanager
 def hogs(count: int) -> Iterator[None]:
     """Processes that do nothing but compute."""
-    children = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    children = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(count)]
     try:
         yield
     finally:

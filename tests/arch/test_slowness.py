@@ -7,12 +7,12 @@ import os
 import sys
 import time
 
-from deadlines import DEADLINE_S, running
+from deadlines import BUSY, DEADLINE_S, running
 from slowness import Slowness
 
 
 def test_a_machine_with_much_to_do_is_slower_than_a_quiet_one() -> None:
-    busy = [sys.executable, "-c", "while True: pass"]
+    busy = [sys.executable, "-c", BUSY]
     slowness = Slowness()
     try:
         with contextlib.ExitStack() as stack:
