@@ -77,6 +77,9 @@ def test_a_failing_run_is_made_short_and_still_fails(monkeypatch: pytest.MonkeyP
 NOT_HERE = {
     "WAITING: submission dropped": "it stands behind its sender's standing",
     "FORMING: submission dropped": "later than EXCHANGING only a stranger's is",
+    "formation WAITING: QUORUM": "counted as P13",
+    "formation WAITING: NO_QUORUM": "counted as P13",
+    "formation WAITING: RECOVERED": "nobody recovers here",
     "P9 strangers": "clusters are founded apart by chance, and rarely meet",
     "P11 another number": "nobody errs here",
     "P11 out of reach": "nobody errs here",
