@@ -22,6 +22,7 @@ from zactor.kernel.replication import formation as proposal
 from zactor.kernel.replication.disk_quorum import DiskQuorum
 from zactor.kernel.replication.durable_state import DurableState, PendingWrites
 from zactor.kernel.replication.effects import Applied, Decided, Effect
+from zactor.kernel.replication.fork_check import ForkCheck
 from zactor.kernel.replication.log import Kept
 from zactor.kernel.replication.replica import Replica
 from zactor.kernel.replication.state_transfer import TransferTarget
@@ -105,6 +106,8 @@ def _oldest_wins(monkeypatch: pytest.MonkeyPatch) -> None:
         return min(sorted(standings), key=lambda name: standings[name].number)
 
     monkeypatch.setattr(voting, "chosen", chosen)
+    monkeypatch.setattr(ForkCheck, "is_contrary", lambda self, name: False)
+    monkeypatch.setattr(ViewState, "_fork", lambda self, name, words: None)
 
 
 def _anybody_decides(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,7 +228,7 @@ MUTANTS: dict[str, Mutant] = {
         plan=storm,
     ),
     "the oldest wins": Mutant(
-        words="the shortest log of a view counts",
+        words="the shortest log of a view counts, and nobody looks for forks",
         catcher="K4 newest wins",
         patch=_oldest_wins,
         plan=storm,

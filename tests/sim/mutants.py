@@ -377,9 +377,9 @@ ALSO: dict[str, Mutant] = {
         words="an attempt that failed after recovery leaves no obligation",
         caught_by=("G8",),
         patch=_obligation_unshared,
-        seeds=range(12, 24),
+        seeds=range(306, 318),
         storm=True,
-        crashes=1.5,
+        crashes=0.5,
         changes_groups=False,
     ),
     "learns_when_frozen": Mutant(
@@ -393,7 +393,7 @@ ALSO: dict[str, Mutant] = {
         words="the stable line is the best acknowledgement, not the worst",
         caught_by=("G8",),
         patch=_own_line_is_all,
-        seeds=range(24),
+        seeds=range(20, 44),
     ),
 }
 """Known weak places of the algorithm."""
