@@ -218,7 +218,10 @@ def run(lab: Lab, seed: int, seconds: float, befall: Callable[[Play], None]) -> 
     assert acknowledged, "nothing was ever acknowledged"
 
 
-SECONDS = [pytest.param(4, marks=pytest.mark.slow), pytest.param(600, marks=pytest.mark.soak)]
+SECONDS = [
+    pytest.param(4, marks=pytest.mark.slow),
+    pytest.param(600, marks=[pytest.mark.soak, pytest.mark.limit(900)]),
+]
 
 
 def _seed() -> int:
