@@ -6,6 +6,8 @@ import contextlib
 import os
 import threading
 import time
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from deadlines import DEADLINE_S
@@ -74,7 +76,13 @@ UNREAD: dict[str, Operation] = {
 }
 
 
-@pytest.mark.parametrize("asked", ["pieces", *UNREAD])
+def _all_slow_but(fast: set[str], names: Iterable[str]) -> list[Any]:
+    return [
+        pytest.param(name, marks=() if name in fast else pytest.mark.slow) for name in sorted(names)
+    ]
+
+
+@pytest.mark.parametrize("asked", _all_slow_but({"facts"}, ["pieces", *UNREAD]))
 def test_a_client_that_reads_no_answers_costs_a_node_little_memory(lab: Lab, asked: str) -> None:
     lab.start("n1")
     if asked == "pieces":
@@ -137,7 +145,7 @@ def test_only_addresses_of_this_cluster_and_version_are_shown_as_waiting(lab: La
 
 
 # -- time ------------------------------------------------------------------------------------
-@pytest.mark.parametrize("query", sorted(QUERIES))
+@pytest.mark.parametrize("query", _all_slow_but({"a list", "arguments"}, QUERIES))
 def test_no_query_holds_a_node_for_long(lab: Lab, query: str) -> None:
     """Measured in the node's own time, so that other programs on the machine don't count."""
     lab.start("n1")
@@ -170,6 +178,7 @@ def test_no_query_holds_a_node_for_long(lab: Lab, query: str) -> None:
     demand(max(waits) < HELD_S_MAX, f"another client waited for {max(waits):.2f} s of its work")
 
 
+@pytest.mark.slow
 def test_many_queries_of_one_client_keep_no_other_waiting(lab: Lab) -> None:
     lab.start("n1")
     lab.start("n2")

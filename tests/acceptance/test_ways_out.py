@@ -165,6 +165,7 @@ def test_after_a_recovery_a_new_machine_joins_and_an_old_one_is_a_stranger(lab: 
     until("it takes changes", lambda: takes_changes(lab, "n2", "by_n2"))
 
 
+@pytest.mark.slow
 def test_members_that_died_for_good_are_forgotten_and_the_rest_goes_on(
     lab: Lab, zactor: Zactor
 ) -> None:

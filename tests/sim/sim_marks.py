@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 
-def slow_after(count: int, values: Iterable[int]) -> list[Any]:
+def slow_after(count: int, values: Iterable[Any]) -> list[Any]:
     """Parameters for a test: all of `values`, those after the first `count` marked as slow."""
     return [
         pytest.param(value, marks=pytest.mark.slow if number >= count else ())

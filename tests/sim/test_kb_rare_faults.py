@@ -126,7 +126,11 @@ def _happened(seeds: range, rare: RareFaults, wanted: Collection[str] = ()) -> s
 @pytest.mark.parametrize(
     ("rare", "kinds"),
     [
-        (RareFaults(strikes=1.0), {"a view ended between two KbAttempted"}),
+        pytest.param(
+            RareFaults(strikes=1.0),
+            {"a view ended between two KbAttempted"},
+            marks=pytest.mark.slow,
+        ),
         (RareFaults(lies=2.0), {"a ballot out of reach", "a promise out of reach"}),
         (RareFaults(lost_disks=3), {"a disk was lost"}),
     ],

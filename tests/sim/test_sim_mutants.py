@@ -10,7 +10,7 @@ from zactor.testing.group_sim.checkers import CHECKERS, check_all
 from zactor.testing.group_sim.run import play_storm
 
 # Those that are caught in the first runs.
-FAST = {"delivered_twice", "safe_too_early", "wrong_configuration"}
+FAST = {"delivered_twice", "wrong_configuration"}
 
 
 @pytest.mark.parametrize("name", all_slow_but(FAST, MUTANTS))

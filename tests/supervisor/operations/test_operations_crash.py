@@ -19,7 +19,13 @@ SEEDS = [0, pytest.param(1, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize(
+    "operation",
+    [
+        pytest.param(one, marks=pytest.mark.slow if one == "destroy_todo" else ())
+        for one in OPERATIONS
+    ],
+)
 def test_whoever_dies_wherever_an_operation_is_whole_or_undone(operation: str, seed: int) -> None:
     count = check_all(operation, [seed])
     print(f"{operation}: {len(places(operation))} places, {count} runs")
