@@ -6,12 +6,11 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterable
-from typing import Any
 
 import pytest
 from deadlines import DEADLINE_S
 from rude_clients import COUNTER, DONE_S, Unmet, busy_s, demand, resident_bytes, rude_client
+from slow_marks import all_slow_but
 
 from zactor import ZactorError, connect
 from zactor.kernel.messages.base import WIRE_VERSION
@@ -76,13 +75,7 @@ UNREAD: dict[str, Operation] = {
 }
 
 
-def _all_slow_but(fast: set[str], names: Iterable[str]) -> list[Any]:
-    return [
-        pytest.param(name, marks=() if name in fast else pytest.mark.slow) for name in sorted(names)
-    ]
-
-
-@pytest.mark.parametrize("asked", _all_slow_but({"facts"}, ["pieces", *UNREAD]))
+@pytest.mark.parametrize("asked", all_slow_but({"facts"}, ["pieces", *UNREAD]))
 def test_a_client_that_reads_no_answers_costs_a_node_little_memory(lab: Lab, asked: str) -> None:
     lab.start("n1")
     if asked == "pieces":
@@ -145,7 +138,7 @@ def test_only_addresses_of_this_cluster_and_version_are_shown_as_waiting(lab: La
 
 
 # -- time ------------------------------------------------------------------------------------
-@pytest.mark.parametrize("query", _all_slow_but({"a list", "arguments"}, QUERIES))
+@pytest.mark.parametrize("query", all_slow_but({"a list", "arguments"}, QUERIES))
 def test_no_query_holds_a_node_for_long(lab: Lab, query: str) -> None:
     """Measured in the node's own time, so that other programs on the machine don't count."""
     lab.start("n1")

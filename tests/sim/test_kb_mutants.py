@@ -6,7 +6,7 @@ import pytest
 from kb_mutants import ALSO, MUTANTS
 from kb_steered import PromiseBroken
 from kb_steered_mutants import STEERED
-from sim_marks import all_slow_but
+from slow_marks import all_slow_but
 
 from zactor.testing.kb_sim.checkers import CHECKERS
 

@@ -11,7 +11,7 @@ import sys
 import pytest
 from deadlines import run_to_end
 from kb_mutants import storm
-from sim_marks import slow_after
+from slow_marks import slow_after
 
 from zactor.testing.kb_sim.__main__ import check
 from zactor.testing.kb_sim.checkers import check_all

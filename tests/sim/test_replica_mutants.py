@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from replica_mutants import MUTANTS
-from sim_marks import all_slow_but
+from slow_marks import all_slow_but
 
 from zactor.testing.replica_sim.checkers import INVARIANTS
 

@@ -6,7 +6,7 @@ import random
 from collections import defaultdict
 
 import pytest
-from sim_marks import slow_after
+from slow_marks import slow_after
 
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.knowledge import KbAttempted

@@ -10,7 +10,7 @@ import kb_mutants
 import pytest
 from click.testing import CliRunner
 from deadlines import run_to_end
-from sim_marks import slow_after
+from slow_marks import slow_after
 
 from zactor.testing.replica_coverage import ReplicaCoverage
 from zactor.testing.replica_sim import __main__ as replica_sim

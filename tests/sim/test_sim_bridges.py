@@ -6,7 +6,7 @@ import itertools
 import random
 
 import pytest
-from sim_marks import slow_after
+from slow_marks import slow_after
 
 from zactor.kernel.messages.views import View
 from zactor.testing.group_sim.checkers import check_all

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from mutants import ALSO, MUTANTS
-from sim_marks import all_slow_but, slow_after
+from slow_marks import all_slow_but, slow_after
 
 from zactor.testing.group_sim.checkers import CHECKERS, check_all
 from zactor.testing.group_sim.run import play_storm

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from deadlines import run_to_end
-from sim_marks import slow_after
+from slow_marks import slow_after
 
 from zactor.testing.engine_coverage import EngineCoverage
 from zactor.testing.group_sim.__main__ import check

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from sim_marks import slow_after
+from slow_marks import slow_after
 from twin import Member, Told, Twin
 
 from zactor.kernel.groups import events
