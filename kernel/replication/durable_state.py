@@ -132,8 +132,11 @@ class DurableState:
         later: Sequence[Entry],
         line: int,
         founding: str,
+        primary: Primary | None,
     ) -> int:
         """Be what another of the cluster `founding` was, followed by `later`, up to number `line`.
+
+        `primary`, where it is formed already, is known from then on: who is let in has memory.
 
         Returns: the number of the write; until then the disk has what it had.
 
@@ -162,9 +165,15 @@ class DurableState:
         assert log.end >= first - 1, "the other had all up to the forming of the primary"
         log.extend(later[log.end - first + 1 :])
         put.append(records.PutEntries(log.tail))
+        if primary is not None:
+            put.append(self._know(primary, is_member=False))
         return self._write(*put)
 
     # -- primaries ---------------------------------------------------------------------------
+    def _know(self, primary: Primary, *, is_member: bool) -> records.PutPrimary:
+        self.formed, self.attempts, self.forgotten = primary, (), ()
+        return records.PutPrimary(primary, is_member)
+
     def record(self, attempt: KbAttempt, me: str) -> int:
         """`attempt` may be formed from now on; return the number of the write."""
         primary, log = attempt.primary, self.log
@@ -189,8 +198,7 @@ class DurableState:
         number = 0
         primary, is_member = attempt.primary, me in attempt.primary.members
         if me in attempt.voices:
-            self.formed, self.attempts, self.forgotten = primary, (), ()
-            number = self._write(records.PutPrimary(primary, is_member))
+            number = self._write(self._know(primary, is_member=is_member))
         if is_member:
             self.log.epoch = max(self.log.epoch, primary.epoch)
         return number

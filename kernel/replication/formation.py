@@ -39,21 +39,18 @@ def first_attempt(verdict: Verdict, standings: Standings, log: Log, founding: st
 
 
 def _near(verdict: Verdict, standings: Standings, log: Log) -> Collection[str]:
-    """Return who is there as soon as it has little more of the history.
+    """Return which voters are there as soon as they have little more of the history.
 
+    Who has no memory is let in when it has: or it couldn't say that an attempt never came to it.
     Whoever lacks more is brought up while those work who can do so without it; where they can't,
     all who have a vote are waited for, as far as what they lack is kept.
     """
-    near = [name for name in verdict.camp if is_near(log, standings[name], is_voter=False)]
+    near = [name for name in verdict.voters if is_near(log, standings[name], is_voter=False)]
     formed = [standings[name].formed for name in verdict.voters]
     last = max((primary for primary in formed if primary is not None), default=None)
-    if last is not None and decides(last, {*near} & {*verdict.voters}, verdict.forgotten):
+    if last is not None and decides(last, near, verdict.forgotten):
         return near
-    return [
-        name
-        for name in verdict.camp
-        if is_near(log, standings[name], is_voter=name in verdict.voters)
-    ]
+    return [name for name in verdict.voters if is_near(log, standings[name], is_voter=True)]
 
 
 def next_attempt(
@@ -146,7 +143,6 @@ class Formation:
         self.leaving: set[str] = set()  # who said that it stops
         self.is_proposing = False  # what we proposed isn't formed yet
         self._said: set[str] = set()
-        self._is_recovering = False  # by an operator's word
         self._me = me
         self._names = {node.name for node in view.members}
 
@@ -209,7 +205,6 @@ class Formation:
             reason="",
         )
         self.proposer = self.verdict.source
-        self._is_recovering = True
         return True
 
     @property
@@ -235,10 +230,7 @@ class Formation:
         """As the proposer, or as who founds a cluster: return what to propose."""
         assert self.verdict is not None, "all have said where they stand"
         self.is_proposing = True
-        verdict = self.verdict
-        if self._is_recovering:  # who is new would be of the new cluster before that is formed
-            verdict = replace(verdict, camp=frozenset(verdict.voters))
-        return first_attempt(verdict, self.standings, log, founding)
+        return first_attempt(self.verdict, self.standings, log, founding)
 
     def next_attempt(self, log: Log) -> KbAttempt | None:
         """As the proposer: return how to let members in and out, None if it isn't time."""

@@ -445,9 +445,11 @@ class ViewState:
     def _take_over(self, whole: Whole) -> None:
         """All is here: be what the proposer was, and what has been ordered since."""
         early, self._early = self._early, []
-        founding = self.formation.founding
-        write = self._state.take_over(whole.target, whole.last, early, self._line, founding)
-        if self.formation.primary is None:
+        founding, primary = self.formation.founding, self.formation.primary
+        write = self._state.take_over(
+            whole.target, whole.last, early, self._line, founding, primary
+        )
+        if primary is None:
             self._record()
         else:
             self._is_synced = True

@@ -375,6 +375,7 @@ ALSO: dict[str, Mutant] = {
         catcher="liveness",
         patch=_drops_what_comes_after_the_signal,
         plan=storm,
+        seeds=range(75, 90),
     ),
     "sends twice": Mutant(
         words="a transaction is sent again though it has its place",

@@ -76,10 +76,9 @@ def _disks_that_went_back_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(voting, "went_back", lambda standings: frozenset())
 
 
-def _who_has_no_vote_founds(monkeypatch: pytest.MonkeyPatch) -> None:
+def _who_has_a_history_founds(monkeypatch: pytest.MonkeyPatch) -> None:
     def may_be_founded(self: Formation) -> bool:
-        verdict = self.verdict
-        return self.phase is Phase.WAITING and verdict is not None and not verdict.voters
+        return self.phase is Phase.WAITING and self.verdict is not None
 
     monkeypatch.setattr(Formation, "may_be_founded", property(may_be_founded))
 
@@ -272,10 +271,10 @@ STEERED: dict[str, Steered] = {
             acknowledged.test_a_disk_that_went_back_has_no_vote_and_joins_again_by_itself()
         ),
     ),
-    "who has no vote founds": Steered(
+    "who has a history founds": Steered(
         words="a node founds another cluster with a history that it has taken over",
-        patch=_who_has_no_vote_founds,
-        test=unfounded.test_a_node_with_a_history_and_no_vote_founds_no_cluster_with_it,
+        patch=_who_has_a_history_founds,
+        test=unfounded.test_a_node_that_was_not_let_in_yet_founds_no_cluster_with_its_history,
     ),
     "compares at equal clocks only": Steered(
         words="who has gone on with an old copy replaces the others' history",

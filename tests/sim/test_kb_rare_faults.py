@@ -25,8 +25,7 @@ _AIMED = (
     (range(500, 515), RareFaults(lost_disks=3, gone=1)),
     (range(600, 603), RareFaults(more_nodes=5)),
 )
-# Without 5: a node alone dies while two join, see test_newcomers_and_a_crash.py.
-_IN_STORMS = (((*range(5), *range(6, 15)), RareFaults(strikes=1.0, lag_ms=20.0)),)
+_IN_STORMS = ((range(15), RareFaults(strikes=1.0, lag_ms=20.0)),)
 
 _ONE_SESSION = "each node has one session, in one group, with messages that are ordered"
 _OPERATOR = "there is no operator here"

@@ -267,10 +267,7 @@ class ReplicaCoverage(Coverage):
             self.hit("P7 a voice that is no member")
         verdict = formation.verdict
         voters = verdict.voters if verdict is not None else ()
-        is_first = formation.primary is None
-        if is_first and voters and me in said.primary.members and me not in voters:
-            self.hit("P7 a newcomer at once")
-        if is_first and me in voters and me not in said.primary.members:
+        if formation.primary is None and me in voters and me not in said.primary.members:
             self.hit("P7 a voter that is brought up later")
 
     def _agreed(self, before: _Look, replica: Replica, transitional: bool) -> None:

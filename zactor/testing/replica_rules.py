@@ -52,7 +52,6 @@ RULES = {
     "P6 first attempt kept": "",
     "P6 first attempt struck out later": "by who meets one that never recorded it",
     "P7 a voice that is no member": "",
-    "P7 a newcomer at once": "a member of the first attempt that had no vote",
     "P7 a voter that is brought up later": "",
     "P7 let in": "READY",
     "P7 let out": "LEAVING",

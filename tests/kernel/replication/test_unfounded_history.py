@@ -8,7 +8,7 @@ from kb_steered import Steered, promised
 from zactor.kernel import limits
 
 
-def test_a_node_with_a_history_and_no_vote_founds_no_cluster_with_it(
+def test_a_node_that_was_not_let_in_yet_founds_no_cluster_with_its_history(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(limits, "KB_QUICK_BYTES", 0)  # a newcomer takes all before it is let in

@@ -216,22 +216,22 @@ def check_everywhere(knowledge: Knowledge) -> list[str]:
     """K6: what a client was told to have taken place is known at all who are in that primary."""
     wrong = []
     standing: dict[str, Clock] = {}
-    epochs: dict[str, int] = {}  # of the primary that a process is in
+    primaries: dict[str, tuple[int, list[str]]] = {}  # that a process is in: epoch, members
     for line in knowledge.lines:
         process, kind = line["p"], line["k"]
         if kind in ("kb_start", "kb_take", "kb_apply"):
             standing[process] = clock_of(line)
         elif kind == "primary":
-            epochs[process] = line["epoch"]
+            primaries[process] = (line["epoch"], line["members"])
         elif kind in ("lost", "down"):
-            epochs.pop(process, None)
-        elif kind == "kb_decided" and not line["kind"] and process in epochs:
+            primaries.pop(process, None)
+        elif kind == "kb_decided" and not line["kind"] and process in primaries:
             if line["id"] in knowledge.reads:
                 continue
             wrong += [
                 f"{line['id']} is acknowledged by {process}, {name} hasn't applied it"
-                for name, epoch in sorted(epochs.items())
-                if epoch == epochs[process] and standing[name] < clock_of(line)
+                for name, primary in sorted(primaries.items())
+                if primary == primaries[process] and standing[name] < clock_of(line)
             ]
     return wrong
 
