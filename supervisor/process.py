@@ -23,6 +23,7 @@ import structlog
 from zactor.kernel.errors import AlreadyExists, ConfigError, ZactorError
 from zactor.kernel.ids import check_name
 from zactor.kernel.transport.keys import cluster_keys
+from zactor.kernel.transport.private_files import check_tree, open_private
 from zactor.kernel.transport.sockets import raise_open_files
 from zactor.supervisor.membership.run_directory import RunEntry, process_start, write_entry
 from zactor.supervisor.node import Node
@@ -151,10 +152,14 @@ class NodeThread:
 
 @contextlib.contextmanager
 def _lock_state(home: Path, name: str) -> Iterator[Path]:
-    """Yield the state folder of node `name`, which no other process has while we do."""
+    """Yield the state folder of node `name`, which no other process has while we do.
+
+    Raises:
+        ConfigError: another user may change it, or has. AlreadyExists: another process has it.
+    """
     state = home / "state" / name
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (state / "lock").open("w") as lock:
+    check_tree(state)
+    with os.fdopen(open_private(state / "lock"), "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
-import errno
 import hashlib
 import hmac
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from zactor.kernel.errors import ConfigError, NoSuchThing, Refused
 from zactor.kernel.limits import KEY_FILE_BYTES_MAX
+from zactor.kernel.transport.private_files import (
+    ALL,
+    WRITE,
+    check_home,
+    check_private,
+    private_folder,
+    unfit,
+)
 
 CLUSTER_FILE = "cluster.key"
 NODE_FILE = "node.key"
@@ -54,9 +59,9 @@ def cluster_keys(home: Path) -> ClusterKeys:
     Processes that start at the same time agree: whoever comes second reads the first one's key.
 
     Raises:
-        ConfigError: the key could be read or replaced by another user, or is damaged.
+        ConfigError: the home, or the key, is open to another user, or the key is damaged.
     """
-    return _derive(_make_or_read(home / "keys", CLUSTER_FILE, _CLUSTER_PREFIX, 0o077))
+    return _derive(_cluster_secret(home))
 
 
 def node_keys(state: Path) -> KeyPair:
@@ -66,15 +71,13 @@ def node_keys(state: Path) -> KeyPair:
         ConfigError: the key could be read or replaced by another user, or is damaged.
     """
     # The folder holds more than keys, so others may look into it, but not change it.
-    secret = _make_or_read(state, NODE_FILE, _NODE_PREFIX, 0o022)
+    secret = _make_or_read(state, NODE_FILE, _NODE_PREFIX, WRITE)
     return _curve_pair(_hash(secret, b"zactor node"))
 
 
 def token(home: Path) -> str:
     """Return the line that lets another machine join this cluster. It is the secret itself."""
-    return _encode(
-        _CLUSTER_PREFIX, _make_or_read(home / "keys", CLUSTER_FILE, _CLUSTER_PREFIX, 0o077)
-    )
+    return _encode(_CLUSTER_PREFIX, _cluster_secret(home))
 
 
 def join(home: Path, token: str) -> str:
@@ -90,8 +93,9 @@ def join(home: Path, token: str) -> str:
             "the token is damaged or of another version: copy the whole line that"
             " `zactor keys token` prints there"
         )
+    check_home(home)
     folder = home / "keys"
-    with _folder(folder, 0o077) as directory:
+    with private_folder(folder, ALL) as directory:
         if _publish(directory, CLUSTER_FILE, _encode(_CLUSTER_PREFIX, secret)):
             return cluster_id(secret)
         present = _read(directory, folder / CLUSTER_FILE, _CLUSTER_PREFIX)
@@ -192,34 +196,18 @@ def _decode(prefix: str, line: str) -> bytes | None:
 
 
 # -- files -----------------------------------------------------------------------------------
+def _cluster_secret(home: Path) -> bytes:
+    check_home(home)
+    return _make_or_read(home / "keys", CLUSTER_FILE, _CLUSTER_PREFIX, ALL)
+
+
 def _make_or_read(folder: Path, name: str, prefix: str, forbidden: int) -> bytes:
-    with _folder(folder, forbidden) as directory:
+    with private_folder(folder, forbidden) as directory:
         try:
             return _read(directory, folder / name, prefix)
         except FileNotFoundError:
             _publish(directory, name, _encode(prefix, os.urandom(_SECRET_BYTES)))
         return _read(directory, folder / name, prefix)
-
-
-@contextlib.contextmanager
-def _folder(folder: Path, forbidden: int) -> Iterator[int]:
-    """Open the folder, made if missing, and refuse it if another user may change what it holds.
-
-    All that follows goes through the descriptor, so nobody can put another folder in between.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        directory = os.open(folder, flags)
-    except OSError as error:
-        raise _unfit(folder, error, "folder") from error
-    try:
-        _check_private(folder, os.fstat(directory), forbidden, "700")
-        yield directory
-    finally:
-        os.close(directory)
 
 
 def _read(directory: int, file: Path, prefix: str) -> bytes:
@@ -230,12 +218,12 @@ def _read(directory: int, file: Path, prefix: str) -> bytes:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise _unfit(file, error, "file") from error
+        raise unfit(file, error, "file") from error
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise ConfigError(f"{str(file)!r} is no file: remove it")
-        _check_private(file, status, 0o077, "600")
+        check_private(file, status, ALL, "600")
         text = os.read(descriptor, KEY_FILE_BYTES_MAX)
     finally:
         os.close(descriptor)
@@ -268,22 +256,3 @@ def _publish(directory: int, name: str, line: str) -> bool:
         return True
     finally:
         os.unlink(draft, dir_fd=directory)
-
-
-def _check_private(path: Path, status: os.stat_result, forbidden: int, mode: str) -> None:
-    if status.st_uid != os.geteuid():
-        raise ConfigError(
-            f"{str(path)!r} belongs to user {status.st_uid}, this is user {os.geteuid()}:"
-            f" chown {os.geteuid()} it, or use another --home"
-        )
-    if status.st_mode & forbidden:
-        raise ConfigError(
-            f"{str(path)!r} is open to other users (mode {stat.S_IMODE(status.st_mode):04o}):"
-            f" chmod {mode} {path}"
-        )
-
-
-def _unfit(path: Path, error: OSError, kind: str) -> ConfigError:
-    if path.is_symlink() or error.errno == errno.ELOOP:
-        return ConfigError(f"{str(path)!r} is a symbolic link: put the {kind} itself there")
-    return ConfigError(f"{str(path)!r} can't be opened: {error.strerror}: want a {kind} of our own")

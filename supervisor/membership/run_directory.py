@@ -11,6 +11,12 @@ from pathlib import Path
 
 import msgspec
 
+from zactor.kernel.errors import ConfigError
+from zactor.kernel.transport.private_files import open_private, private_folder
+
+ENTRY_BYTES_MAX = 4_096  # of one file: two names and an address
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
 
 class RunEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One running node as its file tells. `name` is "" while the node is unconfigured."""
@@ -40,20 +46,36 @@ def process_start(pid: int) -> str:
 def write_entry(home: Path, entry: RunEntry) -> Path:
     """Put `entry` into run/ whole or not at all, and return its file."""
     folder = home / "run"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     target = folder / f"{entry.pid}-{entry.endpoint.rpartition(':')[2]}.json"
     draft = target.with_suffix(".new")
-    draft.write_bytes(msgspec.json.encode(entry))
+    with private_folder(folder):
+        draft.unlink(missing_ok=True)
+        with os.fdopen(open_private(draft), "wb") as file:
+            file.write(msgspec.json.encode(entry))
     draft.replace(target)
     return target
 
 
 def read_entries(home: Path) -> list[RunEntry]:
-    """Return the nodes that run now, masters last, then by name; sweep what is stale."""
-    entries = []
-    for file in sorted((home / "run").glob("*.json")):
+    """Return the nodes that run now, masters last, then by name; sweep what is stale.
+
+    In a folder that another user may change nothing is believed: who is named there may be called
+    upon, or ended. Who starts a node there is told why not (`check_home`).
+    """
+    folder, entries = home / "run", []
+    if not os.path.lexists(folder):
+        return []
+    try:
+        with private_folder(folder):
+            files = sorted(folder.glob("*.json"))
+    except ConfigError:
+        return []
+    for file in files:
         try:
-            entry = msgspec.json.decode(file.read_bytes(), type=RunEntry)
+            with os.fdopen(os.open(file, _READ), "rb") as text:
+                if os.fstat(text.fileno()).st_uid != os.geteuid():
+                    continue  # laid while the folder was open to others
+                entry = msgspec.json.decode(text.read(ENTRY_BYTES_MAX), type=RunEntry)
         except FileNotFoundError:
             continue
         except (OSError, ValueError):

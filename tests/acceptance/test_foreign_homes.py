@@ -9,27 +9,22 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from deadlines import DEADLINE_S, running
-from rude_clients import Unmet, demand
+from rude_clients import demand
 
+from zactor.kernel.transport.private_files import check_home
 from zactor.lab.lab import until
-from zactor.supervisor.membership.run_directory import read_entries
+from zactor.supervisor.membership.run_directory import RunEntry, process_start, read_entries
 
 OTHER = next((user for user in pwd.getpwall() if user.pw_name == "nobody"), None)
 PRECIOUS = "precious"
 REFUSED = 2  # the exit code of what is set up wrong
 
-pytestmark = [
-    pytest.mark.skipif(
-        os.geteuid() != 0 or OTHER is None, reason="only root can lay files for another user"
-    ),
-    pytest.mark.xfail(
-        strict=True,
-        raises=Unmet,
-        reason="of a home only keys/ and, later, state/NAME are looked at",
-    ),
-]
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 or OTHER is None, reason="only root can lay files for another user"
+)
 
 
 @pytest.fixture
@@ -68,7 +63,7 @@ def lay_link(folder: Path, name: str, file: str) -> Path:
 
 
 def run_node(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Start a node and return how it ended; Unmet if it runs instead."""
+    """Start a node and return how it ended; fail if it runs instead."""
     home = folder / "home"
     command = [sys.executable, "-P", "-m", "zactor.supervisor", "--name", "n1", "--home", home]
     with running(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as node:
@@ -91,7 +86,7 @@ def demand_refusal(done: subprocess.CompletedProcess[str], path: Path) -> None:
 
 
 @pytest.mark.parametrize("is_others", [True, False], ids=["of another", "for all to write"])
-@pytest.mark.parametrize("name", ["", "run", "state"])
+@pytest.mark.parametrize("name", ["", "run", "state", "state/n1", "state/n1/bundles", "log"])
 def test_a_node_refuses_a_folder_that_others_can_change(
     folder: Path, name: str, is_others: bool
 ) -> None:
@@ -105,6 +100,91 @@ def test_a_node_empties_no_file_through_a_link_for_its_lock(folder: Path) -> Non
     done = run_node(folder)
     text = (folder / "precious").read_text()
     demand(text == PRECIOUS, f"a file of ours has {text!r}")
+    demand_refusal(done, folder / "home")
+
+
+def adopt(home: Path) -> None:
+    """Do what refusals advise: the folders are ours again; nobody looks at what lies in them."""
+    for path in [home, *(path for path in home.rglob("*") if path.is_dir())]:
+        os.chown(path, os.geteuid(), os.getegid())
+        path.chmod(0o700)
+
+
+@pytest.mark.parametrize("file", ["lock", "kb.sqlite", "incarnation", "bundles/deep"])
+def test_a_link_that_was_laid_while_the_folder_was_open_is_found(folder: Path, file: str) -> None:
+    lay_link(folder, str(Path("state/n1", file).parent), Path(file).name)
+    adopt(folder / "home")
+    done = run_node(folder)
+    text = (folder / "precious").read_text()
+    demand(text == PRECIOUS, f"a file of ours has {text!r}")
+    demand_refusal(done, folder / "home" / "state" / "n1" / file)
+
+
+def test_a_hard_link_for_the_lock_is_found(folder: Path) -> None:
+    made = lay(folder, "state/n1", is_others=True)
+    (made / "lock").hardlink_to(folder / "precious")
+    adopt(folder / "home")
+    demand_refusal(run_node(folder), made / "lock")
+    assert (folder / "precious").read_text() == PRECIOUS
+
+
+def test_a_pipe_for_the_lock_holds_nobody_up(folder: Path) -> None:
+    made = lay(folder, "state/n1", is_others=False)
+    made.chmod(0o700)
+    os.mkfifo(made / "lock")
+    demand_refusal(run_node(folder), made / "lock")
+
+
+@pytest.mark.parametrize("name", ["run", "state", "log", "state/n1"])
+def test_a_link_in_the_place_of_a_folder_is_refused(folder: Path, name: str) -> None:
+    link = folder / "home" / name
+    link.parent.mkdir(parents=True)
+    (folder / "elsewhere").mkdir()
+    link.symlink_to(folder / "elsewhere")
+    demand_refusal(run_node(folder), link)
+    assert not list((folder / "elsewhere").iterdir())
+
+
+def test_a_link_of_another_for_the_home_is_refused_and_our_own_is_followed(folder: Path) -> None:
+    (folder / "elsewhere").mkdir(mode=0o700)
+    home = folder / "home"
+    home.symlink_to(folder / "elsewhere")
+    check_home(home)
+    give(home)
+    demand_refusal(run_node(folder), home)
+
+
+def test_what_another_wrote_of_nodes_that_run_is_not_believed(folder: Path) -> None:
+    """Else `zactor down` would end whatever process he names."""
+    made = lay(folder, "run", is_others=True)
+    with running([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander:
+        entry = RunEntry(
+            name="n1",
+            role="node",
+            endpoint="tcp://127.0.0.1:4810",
+            pid=bystander.pid,
+            started=process_start(bystander.pid),
+        )
+        (made / "1.json").write_bytes(msgspec.json.encode(entry))
+        give(made / "1.json")
+        zactor = [sys.executable, "-m", "zactor", "--home", folder / "home"]
+        down = subprocess.run(
+            [*zactor, "down"], capture_output=True, text=True, timeout=60, check=False
+        )
+        demand_refusal(down, folder / "home")
+        assert read_entries(folder / "home") == []
+        adopt(folder / "home")
+        assert read_entries(folder / "home") == []
+        assert bystander.poll() is None
+
+
+@pytest.mark.parametrize(
+    "command", [["keys", "init"], ["master", "-c", "nodes"], ["status"]], ids=" ".join
+)
+def test_no_command_uses_a_home_that_others_can_change(folder: Path, command: list[str]) -> None:
+    lay(folder, "", is_others=False)
+    zactor = [sys.executable, "-m", "zactor", "--home", folder / "home", *command]
+    done = subprocess.run(zactor, capture_output=True, text=True, timeout=60, check=False)
     demand_refusal(done, folder / "home")
 
 

@@ -26,6 +26,7 @@ from zactor.commands.catalogue import COMMANDS
 from zactor.commands.command import ConsoleSession, Kind
 from zactor.commands.script_reader import Line, is_unfinished, read_script
 from zactor.kernel.errors import ZactorError
+from zactor.kernel.transport.private_files import open_private
 
 HISTORY_LINES = 1_000
 NAMES_S = 1.0  # TAB asks the node again after this long
@@ -196,7 +197,7 @@ def _history(file: Path) -> Iterator[Callable[[], None]]:
     It is called after each line, so that a console that is killed loses none. Mode 0600.
     """
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.close(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    os.close(open_private(file))
     with contextlib.suppress(OSError):
         readline.read_history_file(file)
     readline.set_history_length(HISTORY_LINES)  # of the file, whenever it is written to

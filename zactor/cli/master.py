@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -89,6 +90,7 @@ def _logs_to(file: Path | None) -> Iterator[None]:
     """Have this process's log in `file`, since the screen is the script's; None: on stderr."""
     import structlog
 
+    from zactor.kernel.transport.private_files import check_home, open_private, private_folder
     from zactor.supervisor.observe.log_format import configure_logs
 
     if file is None:
@@ -96,8 +98,10 @@ def _logs_to(file: Path | None) -> Iterator[None]:
         yield
         return
     configure_logs(as_json=True)
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with file.open("w", buffering=1) as log:
+    check_home(file.parent.parent)
+    with private_folder(file.parent):
+        file.unlink(missing_ok=True)  # what an earlier one said, or a link that somebody laid
+    with os.fdopen(open_private(file), "w", buffering=1) as log:
         structlog.configure(logger_factory=structlog.PrintLoggerFactory(log))
         try:
             yield

@@ -130,9 +130,12 @@ up.shared = ("home", "json", "timeout")
 # -- down ------------------------------------------------------------------------------------
 def _down(kill: bool) -> None:
     from zactor.cli.output import to_json
+    from zactor.kernel.transport.private_files import check_home
     from zactor.supervisor.membership.run_directory import RunEntry, process_start, read_entries
 
     given = settings(click.get_current_context())
+    if given.home_folder.exists():
+        check_home(given.home_folder)  # or somebody else would say whom to end
     entries = {entry.pid: entry for entry in read_entries(given.home_folder)}
 
     def runs(entry: RunEntry) -> bool:

@@ -22,6 +22,7 @@ from zactor.client.request_loop import RequestLoop
 from zactor.kernel import errors, limits
 from zactor.kernel.messages.operations import Operation
 from zactor.kernel.transport import sockets
+from zactor.kernel.transport.private_files import check_home
 from zactor.kernel.wire import results
 from zactor.supervisor.membership import run_directory
 
@@ -42,9 +43,14 @@ class Connection:
         Args:
             endpoint: HOST or HOST:PORT of the first door; None: any node of this home.
             home: where the cluster's keys are; None: $ZACTOR_HOME or ~/.zactor.
+
+        Raises:
+            ConfigError: `endpoint` is none, or another user may change the home.
         """
         first = parse_endpoint(endpoint) if endpoint is not None else None
         self.home = run_directory.home_folder(home)
+        if self.home.exists():
+            check_home(self.home)
         self._inbox: deque[PendingRequest] = deque()
         self._lock = threading.Lock()
         self._closed = False

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from zactor.kernel import limits
 from zactor.kernel.errors import AlreadyExists, NoSuchThing, NotReachable, TimedOut
+from zactor.kernel.transport.private_files import check_home, open_private, private_folder
 from zactor.supervisor.membership import run_directory
 
 _REAPER = 'cat >/dev/null; rm -rf -- "$1"'
@@ -100,7 +101,7 @@ class Processes:
         if name in self.names:
             raise AlreadyExists(f"node {name} is running already")
         self._roles[name] = role or self._roles.get(name, "node")
-        with self.output_file(name).open("ab") as output:
+        with os.fdopen(open_private(self.output_file(name), append=True), "ab") as output:
             self._children[name] = subprocess.Popen(
                 [*self._command(name), *options],
                 stdin=subprocess.DEVNULL,
@@ -180,10 +181,14 @@ class Processes:
                 child.wait()
 
     def output_file(self, name: str) -> Path:
-        """Return the file that stands for the node's terminal."""
-        folder = self.home / "log"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return folder / f"{name}.log"
+        """Return the file that stands for the node's terminal.
+
+        Raises:
+            ConfigError: the home, or its folder, is another user's too.
+        """
+        check_home(self.home)
+        with private_folder(self.home / "log"):
+            return self.home / "log" / f"{name}.log"
 
     def output(self, name: str) -> str:
         """Return what the node's terminal shows: the node's log and the lines of its actors."""
