@@ -6,10 +6,12 @@ import re
 from typing import NamedTuple, NewType
 
 from zactor.kernel.errors import ConfigError
+from zactor.kernel.printable import shortened
 
 ActorUid = NewType("ActorUid", int)
 """One deployment of one actor: unique in the cluster, never used again (see `actor_uid`)."""
 
+_SHOWN_CHARS = 100  # of what is no name
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_\-]{0,62}")
 
 
@@ -55,7 +57,9 @@ def check_name(kind: str, name: str) -> str:
         ConfigError: it is no letter followed by up to 62 letters, digits, `_` or `-`.
     """
     if not _NAME.fullmatch(name):
+        shown = shortened(name, _SHOWN_CHARS)
         raise ConfigError(
-            f"{name!r} is no name for {_a(kind)}: want a letter, then at most 62 of a-z A-Z 0-9 _ -"
+            f"{shown!r} is no name for {_a(kind)}:"
+            " want a letter, then at most 62 of a-z A-Z 0-9 _ -"
         )
     return name

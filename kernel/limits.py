@@ -80,7 +80,11 @@ HEARTBEATS_UNREAD = 16_384
 KEY_FILE_BYTES_MAX = 4_096
 KEY_GRACE_MS = 250  # an unknown key waits so long for its introduction; below HANDSHAKE_MS
 KEYS_WAITING_MAX = 1_024  # beyond it unknown keys are refused at once
+ENDPOINT_CHARS_MAX = 300  # tcp://, a host's name of 253, a port
 LOG_BURST_MS = 5_000  # refusals and failed handshakes: one line at once, then one for each of these
+LOG_LINES_BURST = 10  # of one event that others cause, in LOG_BURST_MS; the others are counted
+LOG_VALUE_CHARS_MAX = 10_000  # of one value in a line of the log
+LOG_TRACE_CHARS_MAX = 100_000  # of a traceback: RecursionError has 1,000 frames
 
 # -- door ------------------------------------------------------------------------------------
 # Of one client under way at once; each until its timeout, or until its client goes. There is no

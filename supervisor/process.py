@@ -22,6 +22,7 @@ import structlog
 
 from zactor.kernel.errors import AlreadyExists, ConfigError, ZactorError
 from zactor.kernel.ids import check_name
+from zactor.kernel.printable import printable
 from zactor.kernel.transport.keys import cluster_keys
 from zactor.kernel.transport.private_files import check_tree, open_private
 from zactor.kernel.transport.sockets import raise_open_files
@@ -242,5 +243,5 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return run_node(**options)
     except (ZactorError, ConfigError) as error:
-        print(f"zactor: {error}", file=sys.stderr)
+        print(f"zactor: {printable(str(error))}", file=sys.stderr)
         return error.exit_code

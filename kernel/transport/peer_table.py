@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from zactor.kernel import limits
-from zactor.kernel.errors import AlreadyExists, Buried, Refused, Unconfigured
+from zactor.kernel.errors import AlreadyExists, Buried, ConfigError, Refused, Unconfigured
+from zactor.kernel.ids import check_name
 from zactor.kernel.messages.base import WIRE_VERSION
 from zactor.kernel.messages.operations import Hello
+from zactor.kernel.transport import sockets
 from zactor.kernel.transport.keys import fingerprint
 from zactor.kernel.transport.peer import Peer
+
+_SHOWN_CHARS = 63  # of a name that may be any text
+_KEY_CHARS = 40  # of a CURVE key in Z85
 
 
 class PeerTable:
@@ -56,14 +61,16 @@ class PeerTable:
 
         Raises:
             Buried: this incarnation counts as dead.
-            Refused: another version or cluster, or an incarnation that is past.
+            Refused: what it says can't be, another version or cluster, an incarnation that is
+                past, or one node too many.
             AlreadyExists: the name, or the key, belongs to somebody else who lives.
         """
         if hello.version != WIRE_VERSION:
             raise Refused(
-                f"node {hello.name!r} speaks version {hello.version} of the wire,"
+                f"node {hello.name[:_SHOWN_CHARS]!r} speaks version {hello.version} of the wire,"
                 f" {self._me!r} speaks {WIRE_VERSION}: run the same zactor on both"
             )
+        _check_words(hello)
         if hello.cluster != self._cluster:
             raise Refused(
                 f"node {hello.name!r} belongs to cluster {hello.cluster}, {self._me!r} to"
@@ -83,6 +90,8 @@ class PeerTable:
             )
         known = self.peers.get(hello.name)
         if known is None:
+            if len(self.peers) >= limits.GROUP_PEERS_MAX:
+                raise Refused(f"{self._me} knows {len(self.peers)} other nodes already: no more")
             return
         if known.hello.key != hello.key:
             raise AlreadyExists(
@@ -97,6 +106,23 @@ class PeerTable:
             )
         if hello.incarnation < known.node.incarnation:
             raise Refused(f"{_life(hello)} is past: {known.node} lives")
+
+
+def _check_words(hello: Hello) -> None:
+    """Refuse what no honest node says of itself, before it is shown, kept or called upon."""
+    try:
+        check_name("node", hello.name)
+        for there in (hello.endpoint, hello.heartbeats):
+            sockets.parse_address(there[: limits.ENDPOINT_CHARS_MAX + 1])
+    except ConfigError as error:
+        raise Refused(str(error)) from None
+    lengths = (len(hello.cluster), len(hello.endpoint), len(hello.heartbeats))
+    if max(lengths) > limits.ENDPOINT_CHARS_MAX or not hello.cluster.isprintable():
+        raise Refused(f"node {hello.name} says what no node says: a cluster or address too long")
+    if hello.role not in ("node", "master") or hello.incarnation < 1:
+        raise Refused(f"node {hello.name} says what no node says: another role, or no incarnation")
+    if len(hello.key) != _KEY_CHARS or not hello.key.isascii() or not hello.key.isprintable():
+        raise Refused(f"node {hello.name} says what no node says: its key is none")
 
 
 def _life(hello: Hello) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from zactor.kernel import limits
 from zactor.kernel.errors import ConfigError, Refused
 from zactor.kernel.messages.base import WIRE_VERSION
 from zactor.kernel.messages.operations import Waiting
@@ -13,7 +14,6 @@ from zactor.supervisor.membership.run_directory import read_entries
 
 WAITING_KEPT_MS = 2_000  # an unconfigured node that is silent for longer isn't shown any more
 WAITING_MAX = 256  # shown at once: as many as there may be peers
-ENDPOINT_CHARS_MAX = 300  # tcp://, a host's name of 253, a port
 
 
 class WaitingNodes:
@@ -48,8 +48,8 @@ class WaitingNodes:
                 f"the node that waits for a name speaks version {waiting.version} of the wire,"
                 f" {self._hub.me.name} speaks {WIRE_VERSION}"
             )
-        if len(waiting.endpoint) > ENDPOINT_CHARS_MAX:
-            raise Refused(f"an address has at most {ENDPOINT_CHARS_MAX} characters")
+        if len(waiting.endpoint) > limits.ENDPOINT_CHARS_MAX:
+            raise Refused(f"an address has at most {limits.ENDPOINT_CHARS_MAX} characters")
         try:
             host, port = sockets.parse_address(waiting.endpoint)
         except ConfigError as error:

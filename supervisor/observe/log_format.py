@@ -1,11 +1,48 @@
-"""The form of a node's log: lines for people on a terminal, JSON otherwise; always on stderr."""
+"""The form of a node's log: lines for people on a terminal, JSON otherwise; always on stderr.
+
+What others call themselves and say is in it as text only, neither long nor often: the log of a
+node is no way to its operator's terminal, nor to its disk.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
+import threading
+import time
+from typing import Any
 
 import structlog
+
+from zactor.kernel import limits
+from zactor.kernel.printable import printable, shortened
+
+OTHERS_CAUSE = frozenset(
+    {
+        "announcement_failed",
+        "another_cluster",
+        "answers_dropped",
+        "bundle_fetched",
+        "frame_failed",
+        "group_client_closed",
+        "group_client_lost",
+        "group_message_failed",
+        "hello_refused",
+        "item_dropped",
+        "kb_message_refused",
+        "link_redialled",
+        "operation_failed",
+        "peer_dropped",
+        "peer_put_out",
+        "prefetch_failed",
+        "signal_malformed",
+        "unexpected_item",
+        "wires_refused",
+    }
+)
+"""Events of ours that a client or a peer causes as often as it likes."""
+
+_TRACES = ("exception", "stack")  # many lines; all else is one
 
 
 def configure_logs(as_json: bool | None = None, level: int = logging.INFO) -> None:
@@ -15,17 +52,79 @@ def configure_logs(as_json: bool | None = None, level: int = logging.INFO) -> No
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if as_json
-        else structlog.dev.ConsoleRenderer(colors=True)
+        else structlog.dev.ConsoleRenderer(
+            colors=True, exception_formatter=structlog.dev.plain_traceback
+        )
     )
-    processors: list[structlog.typing.Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso"),
-    ]
-    if as_json:
-        processors.append(structlog.processors.format_exc_info)
     structlog.configure(
-        processors=[*processors, renderer],
+        processors=[
+            LineLimit(),
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            only_text,
+            renderer,
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def only_text(
+    logger: structlog.typing.WrappedLogger, name: str, fields: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Escape what a terminal would obey, and cut what is too long; a processor of structlog."""
+    return {printable(key): _text(key, value) for key, value in fields.items()}
+
+
+def _text(key: str, value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if key in _TRACES:
+        return printable(shortened(str(value), limits.LOG_TRACE_CHARS_MAX), keep="\n\t")
+    if isinstance(value, str):
+        return printable(shortened(value, limits.LOG_VALUE_CHARS_MAX))
+    text = repr(value)  # of a text in it, escaped as Python has it
+    if len(text) > limits.LOG_VALUE_CHARS_MAX or not text.isprintable():
+        return printable(shortened(text, limits.LOG_VALUE_CHARS_MAX))
+    return value
+
+
+class LineLimit:
+    """Leaves lines out that others cause too often, and counts them; a processor of structlog.
+
+    Of each such event LOG_LINES_BURST lines are written in LOG_BURST_MS; the first one after that
+    says how many were left out. Threads: any.
+    """
+
+    def __init__(self) -> None:
+        """Nothing was written yet."""
+        self._lock = threading.Lock()
+        self._since_s: dict[str, float] = {}
+        self._lines: dict[str, int] = {}
+
+    def __call__(
+        self,
+        logger: structlog.typing.WrappedLogger,
+        name: str,
+        fields: structlog.typing.EventDict,
+    ) -> structlog.typing.EventDict:
+        """Return the line, perhaps with `left_out`, or drop it."""
+        event = fields.get("event")
+        if not isinstance(event, str) or event not in OTHERS_CAUSE:
+            return fields
+        left_out = self.count(event, time.monotonic())
+        if left_out is None:
+            raise structlog.DropEvent
+        return {**fields, "left_out": left_out} if left_out else fields
+
+    def count(self, event: str, now_s: float) -> int | None:
+        """Count a line; return how many were left out before it, None if it is left out too."""
+        with self._lock:
+            left_out = 0
+            if now_s - self._since_s.get(event, -limits.LOG_BURST_MS) > limits.LOG_BURST_MS / 1000:
+                left_out = max(0, self._lines.get(event, 0) - limits.LOG_LINES_BURST)
+                self._since_s[event], self._lines[event] = now_s, 0
+            self._lines[event] += 1
+            return left_out if self._lines[event] <= limits.LOG_LINES_BURST else None

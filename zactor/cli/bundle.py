@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zactor.cli.common import family, print_fields, printing_command, settings, tell_progress
+from zactor.cli.common import family, print_fields, printing_command, say, settings, tell_progress
 
 
 # -- bundle ----------------------------------------------------------------------------------
@@ -64,7 +64,7 @@ def _verify(file: str) -> None:
             {"file": file, "bundle": found.identity, "ok": True, "parts": len(found.parts)}
         )
     else:
-        click.echo(f"{file} is intact: {found.identity}, {len(found.parts)} files")
+        say(f"{file} is intact: {found.identity}, {len(found.parts)} files")
 
 
 _FILE = "FILE"

@@ -13,6 +13,7 @@ from types import FrameType
 import click
 
 from zactor.kernel.errors import EXIT_USAGE, RemoteActionError, ScriptError, TimedOut, ZactorError
+from zactor.kernel.printable import printable
 
 
 @dataclass(slots=True)
@@ -169,7 +170,7 @@ def family(
                         f"--{name} goes behind the command, where that takes it, or needs none"
                     )
         elif not alone(**given):
-            click.echo(context.get_help())
+            say(context.get_help())
             context.exit(EXIT_USAGE)
 
     return click.Group(
@@ -183,10 +184,15 @@ def family(
     )
 
 
+def say(text: str, *, err: bool = False) -> None:
+    """Print lines, nothing in them but text: what others called themselves obeys no terminal."""
+    click.echo(printable(text, keep="\n\t"), err=err)
+
+
 def tell_progress(text: str) -> None:
     """Tell a person at a terminal what takes its time; a program's stderr stays clean."""
     if sys.stderr.isatty():
-        click.echo(f"{text} …", err=True)
+        say(f"{text} …", err=True)
 
 
 def error_line(error: BaseException) -> str:
@@ -206,21 +212,21 @@ def one_line(error: BaseException) -> str:
         message = str(error)
     else:
         message = f"a bug: {type(error).__name__}: {error} (ZACTOR_DEBUG=1 shows where)"
-    return " ".join(part.strip() for part in message.splitlines() if part.strip())
+    return printable(" ".join(part.strip() for part in message.splitlines() if part.strip()))
 
 
 def remote_traceback(error: BaseException | None) -> str:
     """Return the traceback that `error` brought from another node, or ""."""
     while error is not None and not isinstance(error, RemoteActionError):
         error = error.__cause__
-    return error.traceback.rstrip() if error is not None else ""
+    return printable(error.traceback.rstrip(), keep="\n\t") if error is not None else ""
 
 
 def print_fields(fields: Mapping[str, object]) -> None:
     from zactor.cli.output import record, to_json
 
     as_json = settings(click.get_current_context()).json
-    click.echo(to_json(fields) if as_json else record(fields))
+    say(to_json(fields) if as_json else record(fields))
 
 
 def printing_command(

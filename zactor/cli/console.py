@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 
 from zactor.cli import completion, output
-from zactor.cli.common import Settings, one_line, remote_traceback
+from zactor.cli.common import Settings, one_line, remote_traceback, say
 from zactor.cli.event_lines import News
 from zactor.cli.from_catalogue import open_session, usage
 from zactor.cli.screen import Screen
@@ -240,6 +240,6 @@ def run_console(given: Settings, endpoint: str, name: str) -> None:
     history = given.home_folder / "history"
     with open_session(given, endpoint) as session, _history(history) as remember:
         _offer(Names(session))
-        click.echo(f"zactor master {name} at {endpoint.removeprefix('tcp://')}: help, exit")
+        say(f"zactor master {name} at {endpoint.removeprefix('tcp://')}: help, exit")
         with screen.opened(), _events_above(given, endpoint, screen):
             Console(session, screen, f"{name}> ", given, remember).run()

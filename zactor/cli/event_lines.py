@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator, Mapping
 
 from zactor.cli.output import short_digests
-from zactor.commands.text import cell, printable
+from zactor.commands.text import cell
+from zactor.kernel.printable import printable
 
 Event = Mapping[str, object]
 

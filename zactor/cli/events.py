@@ -12,7 +12,7 @@ from types import FrameType
 
 import click
 
-from zactor.cli.common import CONTEXT, Asking, deadline, settings
+from zactor.cli.common import CONTEXT, Asking, deadline, say, settings
 from zactor.cli.from_catalogue import TIMEOUT_S, open_session
 
 AGAIN_S = 1.0  # more than it takes to end in good order
@@ -26,13 +26,13 @@ def _events(follow: bool) -> None:
         with deadline(given.timeout or TIMEOUT_S), open_session(given) as session:
             found = list(session.master.events())
         if given.json:
-            click.echo(to_json(found))
+            say(to_json(found))
         for event in found if not given.json else ():
-            click.echo(event_line(event))
+            say(event_line(event))
         return
     with while_somebody_reads(), deadline(given.timeout), open_session(given) as session:
         for event in session.master.events(follow=True):
-            click.echo(to_json(event, indent=False) if given.json else event_line(event))
+            say(to_json(event, indent=False) if given.json else event_line(event))
             sys.stdout.flush()
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from zactor.cli.common import CONTEXT, Asking, Settings, deadline, settings, tell_progress
+from zactor.cli.common import CONTEXT, Asking, Settings, deadline, say, settings, tell_progress
 from zactor.commands.catalogue import COMMANDS, find_words
 from zactor.commands.command import Command, CommandCall, ConsoleSession, Kind, Parameter, read_text
 from zactor.kernel.errors import EXIT_INTERRUPTED, ConfigError
@@ -227,7 +227,7 @@ def perform(context: click.Context, call: CommandCall) -> None:
             result = call.command.act(session, call.values)
     except KeyboardInterrupt:
         done = ": it may still be done" if call.command.parameters else ""
-        click.echo(f"interrupted{done}", err=True)
+        say(f"interrupted{done}", err=True)
         context.exit(EXIT_INTERRUPTED)
     show(call.command, result, as_json=given.json)
     context.exit(call.command.exit_code(result))

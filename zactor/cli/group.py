@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zactor.cli.common import CONTEXT, Asking, Settings, deadline, settings, shared_options
+from zactor.cli.common import CONTEXT, Asking, Settings, deadline, say, settings, shared_options
 from zactor.cli.events import while_somebody_reads
 from zactor.cli.from_catalogue import TIMEOUT_S, shell_command
 from zactor.commands.catalogue import find_words
@@ -48,10 +48,10 @@ def _send(group: str, text: str, service: str, name: str) -> None:
                 count += 1
             box.flush()
     except KeyboardInterrupt:
-        click.echo("interrupted: it may still be done", err=True)
+        say("interrupted: it may still be done", err=True)
         context.exit(EXIT_INTERRUPTED)
     if given.json:
-        click.echo(to_json({"sent": count}))
+        say(to_json({"sent": count}))
 
 
 def _payloads(text: str) -> Iterator[bytes]:
@@ -96,9 +96,9 @@ def _listen(group: str, count: int | None, name: str) -> None:
         box.join(group)
         for message in box:
             if given.json:
-                click.echo(to_json(as_data(message), indent=False))
+                say(to_json(as_data(message), indent=False))
             else:
-                click.echo(as_line(message))
+                say(as_line(message))
             sys.stdout.flush()
             if left is not None and isinstance(message, RegularMessage):
                 left -= 1
@@ -141,8 +141,8 @@ def as_data(message: RegularMessage | MembershipMessage) -> dict[str, object]:
 
 def as_line(message: RegularMessage | MembershipMessage) -> str:
     """Return what people read of a message."""
-    from zactor.commands.text import printable
     from zactor.kernel.messages.client_sessions import RegularMessage
+    from zactor.kernel.printable import printable
 
     if isinstance(message, RegularMessage):
         text = message.payload.decode("utf-8", "backslashreplace")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 import click
 
-from zactor.cli.common import CONTEXT, Asking, deadline, family, settings
+from zactor.cli.common import CONTEXT, Asking, deadline, family, say, settings
 from zactor.cli.from_catalogue import TIMEOUT_S, open_session, perform, shell_command
 from zactor.commands import actions
 from zactor.commands.catalogue import find_words
@@ -67,7 +67,7 @@ def _export(prolog: bool, at: str | None) -> None:
     with deadline(given.timeout or TIMEOUT_S), open_session(given) as session:
         facts = actions.facts(session, {} if at is None else {"at": at})
         assert isinstance(facts, list)
-    click.echo(export_prolog(facts) if prolog and not given.json else to_json(facts))
+    say(export_prolog(facts) if prolog and not given.json else to_json(facts))
 
 
 def _at(at: str | None) -> bool:

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from zactor.cli.common import family, print_fields, printing_command, settings
+from zactor.cli.common import family, print_fields, printing_command, say, settings
 
 
 # -- keys ------------------------------------------------------------------------------------
@@ -32,7 +32,7 @@ def _token() -> None:
     if given.json:
         print_fields({"token": line})
     else:
-        click.echo(line)
+        say(line)
 
 
 def _join(token: str) -> None:

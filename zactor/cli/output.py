@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import click
 
 from zactor.commands.command import Command
-from zactor.commands.text import cell, moment, printable
+from zactor.commands.text import cell, moment
+from zactor.kernel.printable import printable, printable_json
 
 _COLOURS = {
     "up": "green",
@@ -67,9 +68,10 @@ def to_json(value: object, *, indent: bool = True) -> str:
     """
     spaces = 2 if indent and sys.stdout.isatty() else None
     try:
-        return json.dumps(value, ensure_ascii=False, indent=spaces, default=_plain, allow_nan=False)
+        text = json.dumps(value, ensure_ascii=False, indent=spaces, default=_plain, allow_nan=False)
     except ValueError:
-        return json.dumps(_finite(value), ensure_ascii=False, indent=spaces, default=_plain)
+        text = json.dumps(_finite(value), ensure_ascii=False, indent=spaces, default=_plain)
+    return printable_json(text)
 
 
 def _finite(value: object) -> object:
@@ -160,4 +162,4 @@ def event_line(event: Mapping[str, object]) -> str:
 def _event_field(name: str, value: object) -> list[str]:
     if name in _SIGNS and isinstance(value, list | tuple):
         return [printable(f"{_SIGNS[name]}{fact}") for fact in value]
-    return [f"{name}={cell(name, value)}"]
+    return [f"{printable(name)}={cell(name, value)}"]

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from zactor.cli.common import CONTEXT, Stopped, error_line, remote_traceback, shared_options
+from zactor.cli.common import CONTEXT, Stopped, error_line, remote_traceback, say, shared_options
 from zactor.kernel.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, ZactorError
 
 _OTHERS: Mapping[str, tuple[str, str]] = {  # name -> (module:attribute, help)
@@ -86,7 +86,7 @@ def _version(context: click.Context, parameter: click.Parameter, value: bool) ->
     if value:
         from zactor import __version__
 
-        click.echo(f"zactor {__version__}")
+        say(f"zactor {__version__}")
         context.exit()
 
 
@@ -133,8 +133,8 @@ def _tell(error: Exception, verbose: bool) -> int:
     if os.environ.get("ZACTOR_DEBUG") and not isinstance(error, click.ClickException):
         raise error
     if verbose and (traceback := remote_traceback(error)):
-        click.echo(traceback, err=True)
-    click.echo(error_line(error), err=True)
+        say(traceback, err=True)
+    say(error_line(error), err=True)
     if isinstance(error, ZactorError):
         return error.exit_code
     return EXIT_USAGE if isinstance(error, click.UsageError) else EXIT_FAILED

@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from zactor.cli.common import Settings, deadline
+from zactor.cli.common import Settings, deadline, say
 from zactor.commands.script_reader import Line
 from zactor.kernel.errors import ConfigError, ScriptError, ZactorError
 
@@ -58,7 +56,7 @@ def run_sources(
                 read_script(text),
                 file,
                 show=tell,
-                warn=lambda message: click.echo(f"{message} (goes on)", err=True),
+                warn=lambda message: say(f"{message} (goes on)", err=True),
             )
         finished.set()
 

@@ -18,6 +18,7 @@ from zactor.cli.common import (
     ShellCommand,
     Stopped,
     deadline,
+    say,
     settings,
     tell_progress,
 )
@@ -50,7 +51,7 @@ def _up(file: str | None, nodes: int, detach: bool) -> None:
             keep = detach
             if not detach:
                 with contextlib.suppress(KeyboardInterrupt, Stopped):
-                    click.echo("Ctrl-C stops it", err=True)
+                    say("Ctrl-C stops it", err=True)
                     _watch(started)
         finally:
             if not keep:
@@ -166,9 +167,9 @@ def _down(kill: bool) -> None:
                 f"{', '.join(left)} still there after {seconds:g} s: `zactor down --kill` ends it"
             )
     if given.json:
-        click.echo(to_json({"stopped": names}))
+        say(to_json({"stopped": names}))
     else:
-        click.echo(f"stopped {', '.join(names)}" if names else "nothing runs here")
+        say(f"stopped {', '.join(names)}" if names else "nothing runs here")
 
 
 down = ShellCommand(

@@ -1,8 +1,10 @@
-"""Values as text for people: cells of tables, what is safe to print, moments."""
+"""Values as text for people: cells of tables, moments."""
 
 from __future__ import annotations
 
 import time
+
+from zactor.kernel.printable import printable
 
 
 def cell(column: str, value: object) -> str:
@@ -24,12 +26,3 @@ def moment(seconds: float) -> str:
     """Return a wall clock time as people read it, in local time."""
     whole = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
     return f"{whole}.{int(seconds * 1000) % 1000:03d}"
-
-
-def printable(text: str, keep: str = "") -> str:
-    """Return `text` with its control characters escaped: names come from other machines."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() or char in keep else repr(char)[1:-1] for char in text
-    )

@@ -6,6 +6,8 @@ import json
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from zactor.cli import output
 from zactor.cli.event_lines import News
@@ -247,3 +249,15 @@ def test_an_export_declares_what_it_holds_and_what_it_could_hold() -> None:
     assert ":- dynamic('My Fact'/1)." in lines
     assert ":- discontiguous(node/2)." in lines
     assert lines[-2:] == ["'My Fact'(1).  % 3.4", "node(n1,'h:1').  % 1.2"]
+
+
+TEXTS = st.recursive(
+    st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5
+)
+
+
+@given(value=TEXTS)
+def test_json_has_no_control_characters_and_means_the_same(value: object) -> None:
+    text = output.to_json(value)
+    assert json.loads(text) == value
+    assert text.isprintable()
