@@ -49,7 +49,14 @@ from zactor.supervisor.membership.members import Members
 from zactor.supervisor.membership.node_registry import NodeRegistry
 from zactor.supervisor.membership.peer_calls import PeerCalls
 from zactor.supervisor.membership.waiting_nodes import WaitingNodes
-from zactor.supervisor.observe.events import ActionFailed, DeadLetters, Events, to_log
+from zactor.supervisor.observe.events import (
+    ActionFailed,
+    DeadLetters,
+    Events,
+    LoopBlocked,
+    LoopFree,
+    to_log,
+)
 from zactor.supervisor.observe.journal import Journal
 from zactor.supervisor.observe.trace_log import trace_log
 from zactor.supervisor.operations.changes import Changes
@@ -102,6 +109,8 @@ class Node(HubUser):
             trace=self._trace,
             ended=self._on_actor_ended,
             failed=self._on_action_failed,
+            blocked=lambda b: self.events.tell(LoopBlocked(b.actor, b.action, b.where)),
+            unblocked=lambda b: self.events.tell(LoopFree(b.actor, b.lasts_s())),
         )
         self.hub = self._make_hub(keys, node_keys(state))
         self.calls = PeerCalls(self.hub.send)
@@ -451,10 +460,10 @@ class Node(HubUser):
         """An actor stopped by itself: the knowledge base is to forget it; any thread."""
         self._loop.call_soon_threadsafe(self.reconciler.on_ended, blueprint.name, blueprint.uid)
 
-    def _on_action_failed(self, actor: str, action: str, error: str) -> None:
+    def _on_action_failed(self, actor: str, action: str, error: str, where: str) -> None:
         """An action raised; any thread."""
-        self.journal.failures += 1
-        self.events.tell(ActionFailed(actor, action, error))
+        self.journal.keep_failure(actor=actor, action=action, error=error, where=where)
+        self.events.tell(ActionFailed(actor, action, error, where))
 
     def on_dead_letter(self, letter: DeadLetter) -> None:
         """The runtime gave a message up; any thread."""

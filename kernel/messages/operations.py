@@ -137,7 +137,9 @@ class Subject(enum.Enum):
     WHY = "why"  # the name that is the argument is mentioned by facts
     LOG = "log"
     STATUS = "status"
-    DEADLETTERS = "deadletters"
+    DEADLETTERS = "deadletters"  # of the node that is the argument; "": of all
+    FAILURES = "failures"  # the same
+    HEALTH = "health"  # what goes into the status of each node alone
     RUNTIME = "runtime"
     DOCTOR = "doctor"
     GROUPS = "groups"

@@ -26,6 +26,7 @@ class TurnTaker(Gateway, Protocol):
     """An actor, as what gives it its turns sees it; refs that it unpickles take it as gateway."""
 
     name: str
+    uid: int
     carried: bool  # an async action has the turn
     busy_since: float  # time.monotonic(); 0: not known to be busy
 

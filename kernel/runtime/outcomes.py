@@ -27,13 +27,14 @@ from zactor.kernel.errors import (
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.actors import Undelivered
 from zactor.kernel.runtime.envelope import AnyEnvelope, DeadLetter, Envelope, PeerPort
+from zactor.kernel.runtime.place_in_code import place_of_error
 
 log = structlog.get_logger()
 
 DeadLetterSink = Callable[[DeadLetter], None]
 TraceSink = Callable[[str, dict[str, Any]], None]
-FailureSink = Callable[[str, str, str], None]
-"""Called with actor, action and error when an action raised. Threads: any."""
+FailureSink = Callable[[str, str, str, str], None]
+"""Called with actor, action, error and FILE:LINE when an action raised. Threads: any."""
 
 
 class Receiver(Protocol):
@@ -229,7 +230,7 @@ class Outcomes:
             exception=text,
         )
         if self._failed is not None:
-            self._failed(receiver.name, action, said(error))
+            self._failed(receiver.name, action, said(error), place_of_error(inner))
         return RemoteActionError(
             text_of(error),
             remote_type=type(error).__name__,

@@ -42,8 +42,9 @@ from zactor.kernel.runtime.group_member import ActorGroups, Member
 from zactor.kernel.runtime.lifecycle import LivingCell, Phase
 from zactor.kernel.runtime.ordered_signals import OrderedSignals
 from zactor.kernel.runtime.outcomes import DeadLetterSink, FailureSink, Outcomes, TraceSink
+from zactor.kernel.runtime.place_in_code import place_of_thread
 from zactor.kernel.runtime.remoting import DoorAsker, Outcome, Remoting
-from zactor.kernel.runtime.watchdog import Watchdog
+from zactor.kernel.runtime.watchdog import Blockage, BlockageSink, Watchdog
 from zactor.kernel.sessions.session_queue import SessionQueue, at_once
 from zactor.kernel.wire.payload import check_policy, encode, parts_of
 
@@ -67,12 +68,16 @@ class Runtime:
         trace: TraceSink | None = None,
         ended: EndSink | None = None,
         failed: FailureSink | None = None,
+        blocked: BlockageSink = lambda blockage: None,
+        unblocked: BlockageSink = lambda blockage: None,
     ) -> None:
         """Args:
         policy: "pickle", or "data": between nodes only plain data travels.
         dead_letter: called for every signal that nobody will handle. Threads: by any.
         trace: called for every event of the trace log; None costs nothing. Threads: by any.
-        failed: called with actor, action and error when an action raised.
+        failed: called with actor, action, error and FILE:LINE when an action raised.
+        blocked, unblocked: called when an action was found to hold the shared loop, and when it
+            does no longer. Threads: by the watchdog's.
         ended: called when an actor stopped by itself, with its blueprint and the reason.
         """
         self.policy = check_policy(policy)
@@ -89,7 +94,7 @@ class Runtime:
         self._blueprints: dict[int, Blueprint] = {}
         self._threads: dict[int, ActorThread] = {}
         self._departed: list[ActorThread] = []  # threads that are about to end
-        self._watchdog = Watchdog(self.shared)
+        self._watchdog = Watchdog(self.shared, begun=blocked, over=unblocked)
         self._closed = False
 
     # -- its own life ------------------------------------------------------------------------
@@ -376,8 +381,25 @@ class Runtime:
 
     def look(self) -> list[dict[str, Any]]:
         """What runs here, by name: for people."""
-        rows = [cell.report() for cell in list(self.directory.cells.values())]
+        rows = [self._look_at(cell) for cell in list(self.directory.cells.values())]
         return sorted(rows, key=lambda row: str(row["name"]))
+
+    @property
+    def blockage(self) -> Blockage | None:
+        """What holds the shared loop, if anything has for ACTION_WARNING_S."""
+        return self._watchdog.blockage
+
+    def _look_at(self, cell: Cell) -> dict[str, Any]:
+        row = cell.report()
+        blockage = self.blockage
+        thread = self._threads.get(cell.uid)
+        if blockage is not None and blockage.uid == cell.uid:
+            row |= {"busy_s": blockage.lasts_s(), "blocking": True}
+            row |= {"action": blockage.action, "where": blockage.where}
+        elif row["busy_s"] and thread is not None:
+            action, where = place_of_thread(thread.thread)
+            row |= {"action": row["action"] or action, "where": where}
+        return row
 
     # -- what cells need ---------------------------------------------------------------------
     def in_order(self) -> OrderedSignals:

@@ -3,28 +3,62 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 import time
-from types import FrameType
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 
 from zactor.kernel import limits
 from zactor.kernel.runtime.dispatcher import SharedLoop, TurnTaker
+from zactor.kernel.runtime.place_in_code import place_of_thread
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blockage:
+    """An action that holds the shared loop, so that no other actor of it gets a turn."""
+
+    actor: str  # "": a task that an actor made
+    uid: int
+    action: str
+    where: str  # FILE:LINE
+    since: float  # time.monotonic()
+
+    def lasts_s(self) -> float:
+        """Return for how long it has."""
+        return time.monotonic() - self.since
+
+
+BlockageSink = Callable[[Blockage], None]
 
 
 class Watchdog:
     """Names an action that blocks the shared loop for over ACTION_WARNING_S, once each time.
 
+    It costs the actors nothing: the loop says whose turn it is anyway, and this thread looks there.
     What has to be done in time though the loop is blocked, the loop's `pulse`, is done here too.
     """
 
-    def __init__(self, shared: SharedLoop, warning_s: float = limits.ACTION_WARNING_S) -> None:
+    def __init__(
+        self,
+        shared: SharedLoop,
+        warning_s: float = limits.ACTION_WARNING_S,
+        *,
+        begun: BlockageSink = lambda blockage: None,
+        over: BlockageSink = lambda blockage: None,
+    ) -> None:
+        """`begun` is called when an action was found to block, `over` when it does no longer.
+
+        Threads: both by the watchdog's.
+        """
         self._shared = shared
         self._warning_s = warning_s
+        self._begun = begun
+        self._over = over
+        self.blockage: Blockage | None = None  # what blocks now; read by any thread
         self._closed = threading.Event()
         self._beaten = threading.Event()  # set by the loop: it got round since it was asked to
         self._thread: threading.Thread | None = None
@@ -46,14 +80,12 @@ class Watchdog:
             self._beaten.clear()
             asked = time.monotonic()
             self._shared.post(self._beaten.set)
-            warned = False
             self._pulse()
             while not self._beaten.wait(period) and not self._closed.is_set():
                 self._pulse()
-                blocked_s = time.monotonic() - asked
-                if blocked_s >= self._warning_s and not warned:
-                    warned = True
-                    self._warn(blocked_s)
+                if self.blockage is None and time.monotonic() - asked >= self._warning_s:
+                    self._begin(asked)
+            self._end()
 
     def _pulse(self) -> None:
         try:
@@ -61,17 +93,26 @@ class Watchdog:
         except Exception:  # it reaches into the rest of the node; and the watch must go on
             log.exception("pulse_failed")
 
-    def _warn(self, blocked_s: float) -> None:
+    def _begin(self, since: float) -> None:
         cell = self._culprit()
-        action, where = self._place()
+        action, where = place_of_thread(self._shared.thread)
+        name, uid = ("", 0) if cell is None else (cell.name, cell.uid)
+        blockage = Blockage(actor=name, uid=uid, action=action, where=where, since=since)
+        self.blockage = blockage
         log.warning(
             "action_slow",
-            actor=cell.name if cell is not None else "",
+            actor=name,
             action=action,
             where=where,
-            seconds=round(blocked_s, 2),
+            seconds=round(blockage.lasts_s(), 2),
             advice='give the actor dispatcher="thread", or await what takes long',
         )
+        self._begun(blockage)
+
+    def _end(self) -> None:
+        blockage, self.blockage = self.blockage, None
+        if blockage is not None:
+            self._over(blockage)
 
     def _culprit(self) -> TurnTaker | None:
         running = self._shared.running
@@ -79,21 +120,3 @@ class Watchdog:
             return running
         task = asyncio.current_task(self._shared.loop)
         return None if task is None else self._shared.cell_of(task)
-
-    def _place(self) -> tuple[str, str]:
-        """The function that the runtime called, and the line where it is now."""
-        thread = self._shared.thread
-        frame = sys._current_frames().get(thread.ident or 0) if thread is not None else None
-        if frame is None:
-            return "", ""
-        where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        outer: FrameType | None = frame
-        action = ""
-        while outer is not None:
-            module = outer.f_globals.get("__name__", "")
-            if not module.startswith("zactor.kernel.runtime."):
-                action = outer.f_code.co_name
-            elif action:  # what it calls inside of itself, as a signal's `emit`, doesn't count
-                break
-            outer = outer.f_back
-        return action, where

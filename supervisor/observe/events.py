@@ -205,11 +205,38 @@ class ActionFailed(NodeEvent):
     actor: str
     action: str
     error: str
+    where: str  # FILE:LINE, or ""
 
     def journal_line(self) -> Line:
         """Return what people read."""
         fields = {"actor": self.actor, "action": self.action, "error": self.error}
-        return "action_failed", fields
+        return "action_failed", fields | ({"where": self.where} if self.where else {})
+
+
+@dataclass(frozen=True, slots=True)
+class LoopBlocked(NodeEvent):
+    """An action holds the shared loop: no other actor of it gets a turn."""
+
+    actor: str  # "": a task that an actor made
+    action: str
+    where: str  # FILE:LINE
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        fields = {"actor": self.actor, "action": self.action, "where": self.where}
+        return "loop_blocked", fields
+
+
+@dataclass(frozen=True, slots=True)
+class LoopFree(NodeEvent):
+    """It does no longer."""
+
+    actor: str
+    seconds: float
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        return "loop_free", {"actor": self.actor, "seconds": round(self.seconds, 1)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What happened on this node, for people: a bounded list of events and one of dead letters.
+"""What happened on this node, for people: bounded lists of events, dead letters and failures.
 
 Events are numbered from 1 and only grow, so a reader that comes again knows what it missed.
 """
@@ -28,16 +28,28 @@ class DeadLetterReport(msgspec.Struct, frozen=True, kw_only=True):
     at: float  # s since 1970
 
 
+class FailureReport(msgspec.Struct, frozen=True, kw_only=True):
+    """An action that raised."""
+
+    actor: str
+    action: str
+    error: str
+    where: str  # FILE:LINE in the actor's own code; "": it raised elsewhere
+    node: str
+    at: float  # s since 1970
+
+
 class Journal:
-    """Events and dead letters of one node; any thread may record them."""
+    """Events, dead letters and failures of one node; any thread may record them."""
 
     def __init__(self, node: str) -> None:
         """`node` is written into every entry."""
         self.node = node
         self.dead_count = 0
-        self.failures = 0  # actions that raised; for people, so a lost count is no harm
+        self.failed_count = 0  # actions that raised
         self._events: deque[dict[str, Any]] = deque(maxlen=limits.EVENTS_KEPT)
         self._dead: deque[DeadLetterReport] = deque(maxlen=limits.DEAD_LETTERS_KEPT)
+        self._failures: deque[FailureReport] = deque(maxlen=limits.FAILURES_KEPT)
         self._last = 0
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -88,6 +100,26 @@ class Journal:
         """Return those that are kept, oldest first."""
         with self._lock:
             return list(self._dead)
+
+    def keep_failure(self, *, actor: str, action: str, error: str, where: str) -> None:
+        """Keep that an action raised."""
+        with self._lock:
+            self.failed_count += 1
+            self._failures.append(
+                FailureReport(
+                    actor=actor,
+                    action=action,
+                    error=error,
+                    where=where,
+                    node=self.node,
+                    at=time.time(),
+                )
+            )
+
+    def failures(self) -> list[FailureReport]:
+        """Return those that are kept, oldest first."""
+        with self._lock:
+            return list(self._failures)
 
     def events(self, after: int) -> list[dict[str, Any]]:
         """Return the events with a number above `after` that are kept, oldest first."""

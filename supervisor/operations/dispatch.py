@@ -51,7 +51,7 @@ from zactor.supervisor.operations import knowledge_rows
 from zactor.supervisor.operations.ask_actor import Requests, ask_actor
 from zactor.supervisor.operations.changes import Asked, BundleSource, Changes
 from zactor.supervisor.operations.query_turns import QueryTurns
-from zactor.supervisor.operations.reports import KNOWLEDGE, Reports
+from zactor.supervisor.operations.reports import KNOWLEDGE, OF_ONE_NODE, Reports
 from zactor.supervisor.operations.ways_out import WaysOut
 
 REQUEST_ID_CHARS_MAX = 128
@@ -189,11 +189,14 @@ class Dispatch:
             if op.what is not Subject.NODES:
                 await self._joined.wait()
             await self._kb.catch_up()
+        if op.what in OF_ONE_NODE and op.argument not in ("", self._me):
+            return await self.ask_node(op.argument, op)
         await self._hub.door.until_read(_client(asker))  # a list may be long, and is made at once
         rows = knowledge_rows.ROWS.get(op.what)
         if rows is not None:
             return await self._turns.rows(asker, rows(op.argument, self._kb))
-        return await self._reports.show(op.what, op.argument, everywhere=asker.is_client)
+        everywhere = asker.is_client and not (op.what in OF_ONE_NODE and op.argument)
+        return await self._reports.show(op.what, op.argument, everywhere=everywhere)
 
     async def _query(self, op: QueryFacts, asker: Asker) -> object:
         async def find() -> list[msgspec.Raw] | None:

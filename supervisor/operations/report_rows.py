@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from zactor.supervisor.observe.journal import FailureReport
+
 Clock = tuple[int, int]
 
 
@@ -29,7 +31,7 @@ class ActorReport(Row, frozen=True, kw_only=True):
     name: str
     type: str
     node: str
-    state: str  # starting | running | stopping | failed | unreachable
+    state: str  # starting | running | blocking | stopping | failed | unreachable
     reason: str
     bundle: str
     uid: int
@@ -94,6 +96,8 @@ class RuntimeReport(Row, frozen=True, kw_only=True):
     handled: int
     busy_s: float
     action: str
+    where: str = ""  # FILE:LINE, where it is known
+    blocking: bool = False  # no other actor of the shared loop gets a turn
 
 
 class CheckReport(Row, frozen=True, kw_only=True):
@@ -103,6 +107,26 @@ class CheckReport(Row, frozen=True, kw_only=True):
     check: str
     ok: bool
     detail: str
+
+
+class BlockageReport(Row, frozen=True, kw_only=True):
+    """An action that holds the shared loop of a node: none of its other actors gets a turn."""
+
+    node: str
+    actor: str  # "": a task that an actor made
+    action: str
+    where: str  # FILE:LINE
+    busy_s: float
+
+
+class HealthReport(Row, frozen=True, kw_only=True):
+    """What a node knows alone of how it is: its part of the cluster's status."""
+
+    node: str
+    dead_letters: int
+    failed_actions: int
+    failures: list[FailureReport]  # the last few
+    blocking: list[BlockageReport]  # none, or one
 
 
 class StatusReport(Row, frozen=True, kw_only=True):
@@ -120,7 +144,8 @@ class StatusReport(Row, frozen=True, kw_only=True):
     running: int
     wires: int
     under_way: list[str]
-    dead_letters: int
+    dead_letters: int  # of all nodes, as what follows
     failed_actions: int
+    failures: list[FailureReport]  # the last few, oldest first
     degraded: bool
     troubles: list[str]

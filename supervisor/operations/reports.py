@@ -5,18 +5,16 @@ What grows with the knowledge base and its past is in knowledge_rows.py.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
-
-import msgspec
+from typing import Any, Protocol
 
 from zactor.bundles.store import BundleStore
 from zactor.kernel import limits
-from zactor.kernel.errors import NoSuchThing, ZactorError
+from zactor.kernel.errors import NoSuchThing
 from zactor.kernel.groups.names import RESERVED
 from zactor.kernel.knowledge.theory import Theory
-from zactor.kernel.messages.operations import Inspect, Subject
+from zactor.kernel.messages.operations import Subject
+from zactor.kernel.runtime.watchdog import Blockage
 from zactor.kernel.sessions.host import GroupHost
 from zactor.kernel.transport.hub import Hub
 from zactor.supervisor.kb import facts
@@ -24,15 +22,19 @@ from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.membership.members import Members, is_there
 from zactor.supervisor.membership.peer_calls import PeerCalls
 from zactor.supervisor.membership.waiting_nodes import WaitingNodes
-from zactor.supervisor.observe.events import ReportFailed, Tell
-from zactor.supervisor.observe.journal import DeadLetterReport, Journal
+from zactor.supervisor.observe.events import Tell
+from zactor.supervisor.observe.journal import DeadLetterReport, FailureReport, Journal
+from zactor.supervisor.operations import health
+from zactor.supervisor.operations.gathering import Gathering, Shared
 from zactor.supervisor.operations.report_rows import (
     ActorReport,
+    BlockageReport,
     BundleReport,
     CheckReport,
     FactoryReport,
     GroupMemberReport,
     GroupReport,
+    HealthReport,
     NodeReport,
     RuntimeReport,
     StatusReport,
@@ -55,12 +57,17 @@ KNOWLEDGE = frozenset(
 )
 """What is the same at all members: who asks sees all that was decided before."""
 
-Shared = TypeVar("Shared", DeadLetterReport, RuntimeReport, CheckReport)
-"""What each node knows alone."""
+OF_ONE_NODE = frozenset({Subject.DEADLETTERS, Subject.FAILURES})
+"""What may be asked of one node, by its name as argument."""
 
 
 class RunningActors(Protocol):
     """What runs the actors of this node."""
+
+    @property
+    def blockage(self) -> Blockage | None:
+        """What holds the loop of them all, if anything does."""
+        ...
 
     def look(self) -> list[dict[str, Any]]:
         """Return what runs here, by name."""
@@ -90,17 +97,14 @@ class Reports:
         self._kb = kb
         self._members = members
         self._waiting = waiting
-        self._calls = calls
+        self._gathering = Gathering(members, calls, tell)
         self._journal = journal
-        self._tell = tell
         self._bundles = bundles
         self._runtime = runtime
         self._plain: dict[Subject, Callable[[str], object]] = {
             Subject.NODES: lambda _: self.nodes(),
-            Subject.ACTORS: lambda _: self.actors(),
             Subject.WIRES: lambda _: self.wires(),
             Subject.FACTORIES: lambda _: self.factories(),
-            Subject.STATUS: lambda _: self.status(),
             Subject.GROUPS: lambda _: self.groups(),
             Subject.GROUP: self.group_members,
             Subject.BUNDLE: self.bundle,
@@ -115,39 +119,26 @@ class Reports:
         Raises:
             NoSuchThing: there is nothing of that name.
         """
+        plain = self._plain.get(what)
+        if plain is not None:
+            return plain(argument)
+        rows = self._gathering.rows if everywhere else _own
         match what:
             case Subject.DEADLETTERS:
-                letters = self._journal.dead_letters()
-                return await self._gather(what, DeadLetterReport, letters, everywhere=everywhere)
+                return await rows(what, DeadLetterReport, self._journal.dead_letters())
+            case Subject.FAILURES:
+                return await rows(what, FailureReport, self._journal.failures())
             case Subject.RUNTIME:
-                running = self.runtime()
-                return await self._gather(what, RuntimeReport, running, everywhere=everywhere)
+                return await rows(what, RuntimeReport, self.runtime())
             case Subject.DOCTOR:
-                checks = self.doctor()
-                return await self._gather(what, CheckReport, checks, everywhere=everywhere)
-        return self._plain[what](argument)
-
-    async def _gather(
-        self, what: Subject, of: type[Shared], own: list[Shared], *, everywhere: bool
-    ) -> list[Shared]:
-        """Return `own` and, with `everywhere`, those of every other node that answers in time."""
-        if not everywhere:
-            return own
-        peers = self._members.peers()
-        limit_s = limits.HELLO_MS / 1000
-        answers = await asyncio.gather(
-            *(self._calls.ask(peer, Inspect(what, ""), limit_s) for peer in peers),
-            return_exceptions=True,
-        )
-        rows = list(own)
-        for peer, answer in zip(peers, answers, strict=True):
-            if isinstance(answer, ZactorError):
-                self._tell(ReportFailed(peer.node.name, what.value, str(answer)))
-            elif isinstance(answer, BaseException):
-                raise answer
-            else:
-                rows += msgspec.convert(answer, list[of])  # type: ignore[valid-type]
-        return sorted(rows, key=_place)
+                return await rows(what, CheckReport, self.doctor())
+        healths = await rows(Subject.HEALTH, HealthReport, [self.health()])
+        match what:
+            case Subject.ACTORS:
+                return health.with_blocking(self.actors(), healths)
+            case Subject.STATUS:
+                return self.status(healths)
+        return healths
 
     # -- what all members know ---------------------------------------------------------------
     def nodes(self) -> list[NodeReport]:
@@ -251,12 +242,23 @@ class Reports:
         return BundleReport(held=bundles.held(identity), complete=bundles.has(identity))
 
     # -- how it is ---------------------------------------------------------------------------
-    def status(self) -> StatusReport:
-        """Return one page about the cluster as this node sees it."""
+    def health(self) -> HealthReport:
+        """Return what this node alone knows of how it is."""
+        return HealthReport(
+            node=self._hub.me.name,
+            dead_letters=self._journal.dead_count,
+            failed_actions=self._journal.failed_count,
+            failures=self._journal.failures()[-health.FAILURES_SHOWN :],
+            blocking=self._blocking(),
+        )
+
+    def status(self, healths: list[HealthReport]) -> StatusReport:
+        """Return one page about the cluster as this node sees it, and others say of themselves."""
         theory, kb, view = self._kb.theory, self._kb, self._groups.view
         nodes = self.nodes()
         actors = facts.actors(theory)
         troubles = self._troubles(nodes)
+        troubles += [health.blocking_words(row) for each in healths for row in each.blocking]
         return StatusReport(
             cluster=self._hub.keys.cluster,
             node=self._hub.me.name,
@@ -270,8 +272,9 @@ class Reports:
             running=len([row for row in actors if row.state == "running"]),
             wires=len(facts.wires(theory)),
             under_way=under_way(theory),
-            dead_letters=self._journal.dead_count,
-            failed_actions=self._journal.failures,
+            dead_letters=sum(each.dead_letters for each in healths),
+            failed_actions=sum(each.failed_actions for each in healths),
+            failures=health.last_failures(healths),
             degraded=bool(troubles),
             troubles=troubles,
         )
@@ -323,13 +326,31 @@ class Reports:
         ]
 
     def _check_actors(self) -> CheckReport:
-        long = [row for row in self.runtime() if row.busy_s > BUSY_S]
+        rows = self.runtime()
+        if blocking := self._blocking():
+            words = "; ".join(health.blocking_words(row) for row in blocking)
+            return self._check("actors", False, words)
+        long = [row for row in rows if row.busy_s > BUSY_S]
         words = "; ".join(
-            f"{row.name} has been busy in {row.action} for {row.busy_s:.0f} s"
-            " (destroy --drain S ends it)"
+            f"{row.name} has been busy in {row.action}{_in_brackets(row.where)}"
+            f" for {row.busy_s:.0f} s (destroy --drain S ends it)"
             for row in long
         )
         return self._check("actors", not long, words or "none is busy for long")
+
+    def _blocking(self) -> list[BlockageReport]:
+        found = self._runtime.blockage
+        if found is None:
+            return []
+        return [
+            BlockageReport(
+                node=self._hub.me.name,
+                actor=found.actor,
+                action=found.action,
+                where=found.where,
+                busy_s=found.lasts_s(),
+            )
+        ]
 
     def _check_knowledge(self) -> CheckReport:
         kb = self._kb
@@ -347,8 +368,13 @@ class Reports:
         return CheckReport(node=self._hub.me.name, check=check, ok=ok, detail=detail)
 
 
-def _place(row: DeadLetterReport | RuntimeReport | CheckReport) -> tuple[float, str]:
-    return (row.at if isinstance(row, DeadLetterReport) else 0, row.node)
+async def _own(what: Subject, of: type[Shared], own: list[Shared]) -> list[Shared]:
+    """Return the rows of this node: for another that gathers them."""
+    return own
+
+
+def _in_brackets(text: str) -> str:
+    return f" ({text})" if text else ""
 
 
 def _is_refusal(counter: str) -> bool:

@@ -18,12 +18,12 @@ FOLDERS = ("kernel", "supervisor", "bundles", "zactor", "demos")
 # Plain English, Python's words and the field's everyday ones, in the singular.
 _PLAIN = """
     accept ack acting address adversary aim already applied asked asking at atom became behind
-    blocking broken buried by cause changed channel check client close closed command commit
+    blocked blocking broken buried by cause changed channel check client close closed command commit
     compiled compound condition config configuration configure congestible connect connection
     console context control counter coverage crash cut cutting data decided declare delivered
     departed deploy destroy detector deviation dispatch done draft drained drop emit ending
-    error exist explored explorer fail failed failure fault faulty fetcher finder flushed from
-    full get gone grant gui handshake has heard held hello history host id import inspect
+    error exist explored explorer fail failed failure fault faulty fetcher finder flushed free from
+    full gathering get gone grant gui handshake has heard held hello history host id import inspect
     install installed join judge keeper kept kernel key kind lab lazy leave left liar life limit
     listener living loader local look loop lose lost made may membership message mirror module
     monitor multicast name net network new no nobody not note open opened option ordering origin

@@ -23,6 +23,8 @@ _SENTENCES: Mapping[str, str] = {
     "node_gone": "{name} is gone: {why}",
     "actor_failed": "{actor} failed: {reason}",
     "action_failed": "{actor}.{action} on {node} raised {error}",
+    "loop_blocked": "{actor} blocks all actors of {node}, in {action} ({where})",
+    "loop_free": "{actor} no longer blocks {node}: it did for {seconds} s",
     "dead_letter": "dead letter: {target}.{action} from {sender}: {reason}",
     "look_failed": "{peer} didn't say its {what}: {why}",
 }

@@ -92,7 +92,8 @@ def _option_place(parameter: Parameter) -> str:
 
 
 def _option_metavar(parameter: Parameter) -> str:
-    return {Kind.PAIR: "K=JSON", Kind.SECONDS: "S"}.get(parameter.kind, _metavar(parameter))
+    short = {Kind.PAIR: "K=JSON", Kind.SECONDS: "S", Kind.COUNT: "N"}
+    return short.get(parameter.kind, _metavar(parameter))
 
 
 def _click_parameter(parameter: Parameter) -> click.Parameter:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import click
 
+from zactor.commands.actions import say_failure
 from zactor.commands.command import Command
 from zactor.commands.text import cell, moment
 from zactor.kernel.printable import printable, printable_json
@@ -23,6 +24,7 @@ _COLOURS = {
     "stopping": "yellow",
     "unconfigured": "yellow",
     "failed": "red",
+    "blocking": "red",
     "unreachable": "red",
     "no": "red",
 }
@@ -56,9 +58,16 @@ def show(command: Command, result: object, *, as_json: bool, say: Say = click.ec
         if text := command.say(result):
             say(printable(text, keep="\n"))
     elif isinstance(result, Mapping) and command.words == "status":
-        say(record(result))
+        say(record(_status(result)))
     else:
         say(to_json(result))
+
+
+def _status(result: Mapping[str, object]) -> dict[str, object]:
+    failures = result.get("failures")
+    if not isinstance(failures, list):  # of a node that has none to tell
+        return dict(result)
+    return {**result, "failures": [say_failure(row) for row in failures]}
 
 
 def to_json(value: object, *, indent: bool = True) -> str:

@@ -30,7 +30,7 @@ _SECTIONS: Sequence[tuple[str, Sequence[str]]] = (
     ("Actors", ("declare-node", "declare-factory", "deploy", "destroy", "wire", "unwire")),
     ("Messages", ("signal", "tell", "ask", "group")),
     ("Knowledge", ("kb", "why", "query", "wait")),
-    ("Watching", ("events", "deadletters", "doctor")),
+    ("Watching", ("events", "failures", "deadletters", "doctor")),
     ("Files", ("bundle", "keys")),
 )
 

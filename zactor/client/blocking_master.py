@@ -46,6 +46,7 @@ class BlockingMaster(Blocking[Master]):
     factories = blocking(Master.factories)
     status = blocking(Master.status)
     dead_letters = blocking(Master.dead_letters)
+    failures = blocking(Master.failures)
     doctor = blocking(Master.doctor)
     log = blocking(Master.log)
 

@@ -352,12 +352,22 @@ class Master:
         """Return how the node that answers and its cluster are."""
         return _row(await self.look("status"))
 
-    async def dead_letters(self) -> list[Row]:
-        """Return what could not be delivered: sender, target, action, reason, node, at."""
-        return _rows(await self.look("deadletters"))
+    async def dead_letters(self, node: str = "") -> list[Row]:
+        """Return what could not be delivered: sender, target, action, reason, node, at.
+
+        Of all nodes, or of one; oldest first.
+        """
+        return _rows(await self.look("deadletters", node))
+
+    async def failures(self, node: str = "") -> list[Row]:
+        """Return the actions that raised: actor, action, error, where, node, at.
+
+        Of all nodes, or of one; oldest first. `where` is FILE:LINE in the actor's own code.
+        """
+        return _rows(await self.look("failures", node))
 
     async def doctor(self) -> list[Row]:
-        """Return the result of each check: check, ok, detail."""
+        """Return the result of each check: node, check, ok, detail."""
         return _rows(await self.look("doctor"))
 
     async def log(self) -> list[Row]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
 from zactor.commands.command import ConsoleSession, Values
+from zactor.commands.text import cell
 from zactor.kernel.errors import EXIT_DEGRADED, ConfigError, TimedOut
 
 Row = dict[str, object]
@@ -151,6 +152,26 @@ def why(session: ConsoleSession, values: Values) -> object:
     return session.master.why(_text(values, "name"))
 
 
+def dead_letters(session: ConsoleSession, values: Values) -> object:
+    """What could not be delivered, oldest first."""
+    return _last(session.master.dead_letters(_node(values)), values)
+
+
+def failures(session: ConsoleSession, values: Values) -> object:
+    """The actions that raised, oldest first."""
+    return _last(session.master.failures(_node(values)), values)
+
+
+def _node(values: Values) -> str:
+    return _text(values, "node") if "node" in values else ""
+
+
+def _last(rows: list[Row], values: Values) -> list[Row]:
+    count = values.get("count", len(rows))
+    assert isinstance(count, int)
+    return rows[-count:] if count else []
+
+
 # -- what they say ---------------------------------------------------------------------------
 def _row(result: object) -> Row:
     assert isinstance(result, dict), f"{result!r} is no record"
@@ -215,9 +236,14 @@ def say_why(result: object) -> str:
 
 
 def _origin(clock: object, at: object, who: object, why: object) -> str:
-    from zactor.commands.text import cell
-
     return f"{cell('clock', clock)}  {cell('at', at)}  {who}: {why}"
+
+
+def say_failure(row: Mapping[str, object]) -> str:
+    """When an action raised, whose and where, and what."""
+    where = f" ({row['where']})" if row["where"] else ""
+    who = f"{row['actor']}.{row['action']} on {row['node']}"
+    return f"{cell('at', row['at'])}  {who} raised {row['error']}{where}"
 
 
 def say_forgotten(result: object) -> str:

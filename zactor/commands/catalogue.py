@@ -24,6 +24,10 @@ _SEND = (
         help="each is JSON if it parses, else a string",
     ),
 )
+_OF_NODE = Parameter(
+    name="node", kind=Kind.NODE, option="--node", needed=False, help="only those of NODE"
+)
+_LAST = Parameter(name="count", kind=Kind.COUNT, option="-n", needed=False, help="only the last N")
 _GOAL = Parameter(name="goal", kind=Kind.GOAL, help='like "actor(X, counter, n1)"')
 
 _I_KNOW = Parameter(
@@ -294,9 +298,17 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         words="deadletters",
-        help="Messages that could not be delivered, with the reason.",
-        act=lambda session, values: session.master.dead_letters(),
+        help="Messages that could not be delivered, of all nodes, with the reason.",
+        act=actions.dead_letters,
+        parameters=(_OF_NODE, _LAST),
         columns=("at", "sender", "target", "action", "reason", "node"),
+    ),
+    Command(
+        words="failures",
+        help="Actions that raised, of all nodes: who, what, and where in its code.",
+        act=actions.failures,
+        parameters=(_OF_NODE, _LAST),
+        columns=("at", "node", "actor", "action", "error", "where"),
     ),
     Command(
         words="doctor",

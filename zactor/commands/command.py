@@ -37,6 +37,7 @@ class Kind(enum.Enum):
     GOAL = "goal"
     SERVICE = "service"
     SECONDS = "seconds"
+    COUNT = "count"  # 1 or more
     JSON = "json"  # JSON if it parses, else the text itself
     PAIR = "pair"  # K=JSON
     FLAG = "flag"
@@ -156,6 +157,8 @@ def read_text(parameter: Parameter, text: str) -> Values:
             return {"emitter": emitter, "action": action}
         case Kind.SECONDS:
             return {name: read_seconds(text)}
+        case Kind.COUNT:
+            return {name: read_count(text)}
         case Kind.SERVICE:
             return {name: read_service(text)}
         case Kind.JSON:
@@ -178,6 +181,17 @@ def read_seconds(value: object) -> float:
     if not 0 <= seconds < math.inf or isinstance(value, bool):
         raise ConfigError(f"{value!r} is no number of seconds, 0 or more")
     return seconds
+
+
+def read_count(value: object) -> int:
+    """Return `value` as a count, 1 or more."""
+    try:
+        count = int(value) if isinstance(value, int | str) else 0
+    except ValueError:
+        count = 0
+    if count < 1 or isinstance(value, bool):
+        raise ConfigError(f"{value!r} is no count, 1 or more")
+    return count
 
 
 def read_service(text: str) -> str:

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from typing import assert_never
 
 from zactor.commands.catalogue import term_spellings
-from zactor.commands.command import Command, CommandCall, Kind, read_seconds, read_service
+from zactor.commands.command import (
+    Command,
+    CommandCall,
+    Kind,
+    read_count,
+    read_seconds,
+    read_service,
+)
 from zactor.kernel.errors import ConfigError, ScriptError
 from zactor.kernel.knowledge.reader import parse_term
 from zactor.kernel.knowledge.values import Atom, Compound, Term, Var
@@ -55,6 +62,8 @@ def _read(command: Command, name: str, term: Term) -> object:
             return format_term(term)
         case Kind.SECONDS:
             return read_seconds(term)
+        case Kind.COUNT:
+            return read_count(term)
         case Kind.FLAG:
             flag = plain(term)
             if not isinstance(flag, bool):

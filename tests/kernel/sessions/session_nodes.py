@@ -45,7 +45,7 @@ class Node:
     def __init__(self, home: Path, name: str) -> None:
         self.me = NodeId(name, 1)
         self.dead: list[DeadLetter] = []
-        self.failed: list[tuple[str, str, str]] = []
+        self.failed: list[tuple[str, ...]] = []
         self.lines: list[tuple[str, dict[str, Any]]] = []
         self.runtime = Runtime(
             node=self.me,
