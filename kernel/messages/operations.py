@@ -233,6 +233,7 @@ class Request(Message, frozen=True, tag=70):
     timeout_s: float = 0.0  # nobody waits for the answer any longer than this; 0: without limit.
     # The node ends it then, see PROTOCOL.md O5a
     id: str = ""  # of a change: asked for again under the same id, it is made once; "": none
+    who: str = ""  # makes a change, as its client says: `user@host program`; "": isn't said
 
 
 class Answer(Message, frozen=True, tag=71):

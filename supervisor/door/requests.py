@@ -187,8 +187,14 @@ class RequestServer:
     async def _serve_client(self, work: _OpenRequest) -> None:
         try:
             await self._hub.door.until_read(work.busy.client)
-            asker = Asker.client_at(self._hub.me.name, work.busy.client.routing_id)
-            self._end(work, await self._outcome(work.request, asker))
+            request = work.request
+            try:
+                me, client = self._hub.me.name, work.busy.client
+                asker = Asker.client_at(me, client.routing_id, request.who)
+            except Refused as error:
+                self._end(work, [results.problem(request.number, error)])
+            else:
+                self._end(work, await self._outcome(request, asker))
         except asyncio.CancelledError:
             stopping = OutcomeUnknown(
                 f"node {self._hub.me.name} stopped before it had answered: it may still be done"

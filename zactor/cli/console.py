@@ -131,7 +131,7 @@ class Console:
             self._say(f"error: {one_line(error)}")
             return line.optional
         as_json = self.given.json or call.as_json
-        output.show(call.command, result, as_json=as_json, say=self._say)
+        output.show(call.command, result, as_json=as_json, values=call.values, say=self._say)
         return True
 
 

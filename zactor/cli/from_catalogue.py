@@ -230,5 +230,5 @@ def perform(context: click.Context, call: CommandCall) -> None:
         done = ": it may still be done" if call.command.parameters else ""
         say(f"interrupted{done}", err=True)
         context.exit(EXIT_INTERRUPTED)
-    show(call.command, result, as_json=given.json)
+    show(call.command, result, as_json=given.json, values=call.values)
     context.exit(call.command.exit_code(result))

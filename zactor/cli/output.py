@@ -8,12 +8,14 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import click
 
 from zactor.commands.actions import say_failure
-from zactor.commands.command import Command
-from zactor.commands.text import cell, moment
+from zactor.commands.command import Command, Values
+from zactor.commands.text import cell
+from zactor.kernel.moment import moment
 from zactor.kernel.printable import printable, printable_json
 
 _COLOURS = {
@@ -47,8 +49,17 @@ def use_colour() -> bool:
     return sys.stdout.isatty()
 
 
-def show(command: Command, result: object, *, as_json: bool, say: Say = click.echo) -> None:
+def show(
+    command: Command,
+    result: object,
+    *,
+    as_json: bool,
+    values: Values = MappingProxyType({}),
+    say: Say = click.echo,
+) -> None:
     """Print the result of `command` for people, or as one JSON document."""
+    if command.verdict is not None and not as_json:
+        say(printable(short_digests(command.verdict(result, values))))
     if as_json:
         say(to_json(result))
     elif command.columns:

@@ -45,7 +45,8 @@ def run_sources(
     from zactor.commands.script_reader import read_script
 
     def tell(call: CommandCall, result: object) -> None:
-        show(call.command, result, as_json=given.json or call.as_json)
+        as_json = given.json or call.as_json
+        show(call.command, result, as_json=as_json, values=call.values)
         sys.stdout.flush()
 
     with deadline(given.timeout), open_session(given, endpoint) as session:

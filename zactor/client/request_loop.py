@@ -22,6 +22,7 @@ import msgspec
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
+from zactor.client.author import author
 from zactor.client.endpoints import find_endpoints, foreign, parse_endpoint, plain, unopened
 from zactor.client.pending_request import PendingRequest
 from zactor.kernel import errors, limits
@@ -151,7 +152,8 @@ class RequestLoop:
         number = self.sent.add(pending)
         if isinstance(operation, Changes) and not pending.id:
             pending.id = f"{self._prefix}_{number}"
-        request = Request(number, operation, _given(pending.deadline), pending.id)
+        who = author() if pending.id else ""
+        request = Request(number, operation, _given(pending.deadline), pending.id, who)
         try:
             door.dealer.send_multipart(codec.encode_request(request), flags=zmq.DONTWAIT)
         except errors.ZactorError as error:  # too long, for one

@@ -221,9 +221,13 @@ def say_facts(result: object) -> str:
 
 
 def say_why(result: object) -> str:
-    """Each fact, and below it who wrote it, when and why, and who took it back."""
+    """Each fact, and below it who wrote it, when and why, and who took it back.
+
+    What is there comes first, then the newest.
+    """
     lines = []
-    for row in _rows(result):
+    newest_first = _rows(result)[::-1]
+    for row in sorted(newest_first, key=lambda row: not row["present"]):
         lines.append(f"{row['fact']}{'' if row['present'] else '  (gone)'}")
         for word, prefix in (("since", ""), ("until", "until_")):
             clock = row["clock" if word == "since" else "until"]
@@ -233,6 +237,28 @@ def say_why(result: object) -> str:
             elif word == "since":
                 lines.append("  since before what is kept of the past")
     return "\n".join(lines)
+
+
+def why_verdict(result: object, values: Values) -> str:
+    """What the name is, or what became of it."""
+    from zactor.commands.why_verdict import of_why  # loads terms, which -h can do without
+
+    return of_why(_rows(result), _text(values, "name"))
+
+
+def doctor_verdict(result: object, values: Values) -> str:
+    """Whether all is well, or how much isn't and what first."""
+    rows = _rows(result)
+    bad = [row for row in rows if not row.get("ok")]
+    nodes = len({str(row.get("node")) for row in rows})
+    checks = f"{len(rows)} checks at {nodes} node{'' if nodes == 1 else 's'}"
+    if not bad:
+        return f"all is well: {checks}"
+    first = bad[0]
+    return (
+        f"{len(bad)} of {checks} failed, the first at {first.get('node')}:"
+        f" {first.get('check')}: {first.get('detail')}"
+    )
 
 
 def _origin(clock: object, at: object, who: object, why: object) -> str:

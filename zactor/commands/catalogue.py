@@ -295,6 +295,7 @@ COMMANDS: tuple[Command, ...] = (
         parameters=(Parameter(name="name", kind=Kind.ACTOR, help="of an actor, a node, anything"),),
         terms=(("why", ("name",), 1),),
         say=actions.say_why,
+        verdict=actions.why_verdict,
     ),
     Command(
         words="deadletters",
@@ -315,6 +316,7 @@ COMMANDS: tuple[Command, ...] = (
         help="Check what can be checked. Exit code 3: something is wrong.",
         act=lambda session, values: session.master.doctor(),
         columns=("node", "ok", "check", "detail"),
+        verdict=actions.doctor_verdict,
         exit_code=actions.unhealthy,
     ),
 )

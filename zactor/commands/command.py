@@ -93,6 +93,7 @@ class Command:
     terms: tuple[tuple[str, tuple[str, ...], int], ...] = ()
     columns: tuple[str, ...] = ()  # of a result that is a table
     say: Callable[[object], str] | None = None  # of any other result; None: JSON
+    verdict: Callable[[object, Values], str] | None = None  # a sentence before either
     exit_code: Callable[[object], int] = lambda result: 0
     cli: bool = True  # False: only in scripts and the console
     limited: bool = True  # False: it keeps its time itself

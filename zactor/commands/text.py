@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
+from zactor.kernel.moment import moment
 from zactor.kernel.printable import printable
 
 
@@ -20,9 +19,3 @@ def cell(column: str, value: object) -> str:
     if isinstance(value, list | tuple):
         return printable(" ".join(str(each) for each in value))
     return printable(str(value))
-
-
-def moment(seconds: float) -> str:
-    """Return a wall clock time as people read it, in local time."""
-    whole = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
-    return f"{whole}.{int(seconds * 1000) % 1000:03d}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from deadlines import DEADLINE_S
 
 from zactor import connect
 from zactor.cli.main import run
+from zactor.client.author import author
 from zactor.demos.counter import Counter, LazyCounter
 from zactor.demos.gui import Gui
 from zactor.lab.lab import Lab, until
@@ -62,7 +64,8 @@ def rows(zactor: Zactor, *words: str) -> list[dict[str, Any]]:
 def test_why_tells_of_each_fact_who_wrote_it_and_who_took_it_back(zactor: Zactor) -> None:
     found = {row["fact"]: row for row in rows(zactor, "why", "c1")}
     actor = found["actor(c1,counter,n1)"]
-    assert (actor["who"], actor["why"]) == ("client@n1", "deployActor(counter, c1, n1)")
+    assert (actor["who"], actor["why"]) == (author(), "deployActor(counter, c1, n1)")
+    assert re.fullmatch(r"\S+@\S+ \S+", author())
     assert (actor["until_who"], actor["until_why"]) == ("n1", "c1 was destroyed")
     assert not actor["present"]
     assert actor["clock"] < actor["until"]
@@ -77,7 +80,15 @@ def test_why_tells_of_each_fact_who_wrote_it_and_who_took_it_back(zactor: Zactor
     code, out, _ = zactor("why", "c1")
     assert code == 0
     assert "actor(c1,counter,n1)  (gone)\n  since " in out
-    assert "client@n1: deployActor(counter, c1, n1)" in out
+    assert f"{author()}: deployActor(counter, c1, n1)" in out
+    verdict, *lines = out.splitlines()
+    assert verdict.startswith("c1 was an actor and is gone since 20")
+    assert verdict.endswith(": c1 was destroyed (n1)")
+    code, out, _ = zactor("why", "g1")
+    verdict, *lines = out.splitlines()
+    assert verdict.startswith("g1 is a gui on n2, running, since 20")
+    assert verdict.endswith(f": {author()} did deployActor(gui, g1, n2)")
+    assert " (gone)" not in "".join(lines[:2]), "what is there comes first"
 
 
 def test_why_nothing_is_known_is_exit_code_5(zactor: Zactor) -> None:
