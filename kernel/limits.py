@@ -115,6 +115,7 @@ MEET_POLL_MS = 10  # how often nodes are asked whom they see while a cluster sta
 DEAD_LETTERS_KEPT = 10_000
 FAILURES_KEPT = 1_000  # of actions; each may have a long text
 EVENTS_KEPT = 10_000
+EVENTS_OF_A_LIFE_MAX = 1_000_000_000  # numbers of a node's events grow over its lives too
 AUTHOR_CHARS_MAX = 128  # of who makes a change: it is kept with each of its facts
 TRANSACTION_IDS_KEPT = 10_000  # to drop a transaction that is submitted twice
 HISTORY_KEPT = 10_000  # changes a joiner may get as a log; older ones come as a snapshot

@@ -97,7 +97,7 @@ class Node(HubUser):
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[str] = self._loop.create_future()
         self._tasks: set[asyncio.Task[object]] = set()
-        self.journal = Journal(name)
+        self.journal = Journal(name, self.me.incarnation)
         self.journal.attach(self._loop)
         self._trace = trace_log(self.me)
         traces = () if self._trace is None else (self._trace.take,)
@@ -142,6 +142,7 @@ class Node(HubUser):
             on_ready=self.registry.nudge,
             on_buried=self.on_buried,
         )
+        self.journal.is_joining = lambda: not self.discovery.joined.is_set()
 
     def _make_deployment(self, store: BundleStore) -> None:
         """Make what brings code and actors here, as the knowledge base says."""
@@ -175,6 +176,7 @@ class Node(HubUser):
         self.dispatch = Dispatch(
             self.hub,
             kb=self.kb,
+            members=self.members,
             joined=self.discovery.joined,
             changes=Changes(
                 self.me,

@@ -162,10 +162,12 @@ class QueryFacts(Message, frozen=True, tag=55):
 
 
 class Events(Message, frozen=True, tag=56):
-    """Events with a number above `after`; waits up to `wait_s` for the first."""
+    """Events of a node, with a number above that in `after`; waits up to `wait_s` for the first."""
 
-    after: int
+    after: dict[str, int]  # by node: the last that is known already
     wait_s: float
+    node: str = ""  # which tells; "": who is asked
+    past: bool = True  # a node that isn't in `after` tells all that it has, not only what is new
 
 
 class PutPart(Message, frozen=True, tag=57):

@@ -45,6 +45,7 @@ class Applied(KbEvent):
         """Return what people read."""
         change = self.change
         return "changed", {
+            "clock": [change.epoch, change.index],
             "retracted": list(change.retracted),
             "asserted": list(change.asserted),
         }

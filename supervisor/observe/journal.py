@@ -9,6 +9,7 @@ import asyncio
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -42,15 +43,16 @@ class FailureReport(msgspec.Struct, frozen=True, kw_only=True):
 class Journal:
     """Events, dead letters and failures of one node; any thread may record them."""
 
-    def __init__(self, node: str) -> None:
-        """`node` is written into every entry."""
+    def __init__(self, node: str, incarnation: int = 0) -> None:
+        """`node` is written into every entry; its numbers go on where its last life's can't be."""
         self.node = node
+        self.is_joining: Callable[[], bool] = lambda: False  # what it learns now is old to others
         self.dead_count = 0
         self.failed_count = 0  # actions that raised
         self._events: deque[dict[str, Any]] = deque(maxlen=limits.EVENTS_KEPT)
         self._dead: deque[DeadLetterReport] = deque(maxlen=limits.DEAD_LETTERS_KEPT)
         self._failures: deque[FailureReport] = deque(maxlen=limits.FAILURES_KEPT)
-        self._last = 0
+        self._last = incarnation * limits.EVENTS_OF_A_LIFE_MAX
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news: asyncio.Event | None = None
@@ -69,12 +71,11 @@ class Journal:
 
     def record(self, event: str, **fields: Any) -> None:
         """Add an event and wake who waits for one."""
+        joining = {"joining": True} if self.is_joining() else {}
         with self._lock:
             self._last += 1
-            self._events.append(
-                {"number": self._last, "at": time.time(), "node": self.node, "event": event}
-                | fields
-            )
+            head = {"number": self._last, "at": time.time(), "node": self.node, "event": event}
+            self._events.append(head | fields | joining)
         if self._loop is not None and self._news is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._news.set)
 
@@ -123,8 +124,22 @@ class Journal:
 
     def events(self, after: int) -> list[dict[str, Any]]:
         """Return the events with a number above `after` that are kept, oldest first."""
+        found = []
         with self._lock:
-            return [event for event in self._events if event["number"] > after]
+            for event in reversed(self._events):
+                if event["number"] <= after:
+                    break
+                found.append(event)
+        return found[::-1]
+
+    def known(self, after: int | None) -> int:
+        """Return the number up to which a reader knows the events; None: all that there are now.
+
+        One that no event has had yet is of another node of that name, whose folder is gone.
+        """
+        if after is None:
+            return self._last
+        return after if after <= self._last else 0
 
     async def wait(self, after: int, wait_s: float) -> list[dict[str, Any]]:
         """Return what `events` returns, waiting up to `wait_s` for the first."""

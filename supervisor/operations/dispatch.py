@@ -45,6 +45,7 @@ from zactor.supervisor.kb import facts
 from zactor.supervisor.kb.fact_patterns import no_actor
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
+from zactor.supervisor.membership.members import Members
 from zactor.supervisor.membership.peer_calls import PeerCalls
 from zactor.supervisor.observe.journal import Journal
 from zactor.supervisor.operations import knowledge_rows
@@ -55,6 +56,7 @@ from zactor.supervisor.operations.reports import KNOWLEDGE, OF_ONE_NODE, Reports
 from zactor.supervisor.operations.ways_out import WaysOut
 
 REQUEST_ID_CHARS_MAX = 128
+_EVENTS_WAIT_S = 30.0  # less than another node is waited for
 _ASKED = "asked "  # begins the ids that clients choose: none of them is a node's own
 
 _ANSWERED_BY_ITSELF = (Inspect, Events, PutPart, GetPart)
@@ -79,6 +81,7 @@ class Dispatch:
         hub: Hub,
         *,
         kb: KnowledgeBase,
+        members: Members,
         joined: asyncio.Event,
         changes: Changes,
         ways_out: WaysOut,
@@ -93,6 +96,7 @@ class Dispatch:
         self._me = hub.me.name
         self._hub = hub
         self._kb = kb
+        self._members = members
         self._joined = joined
         self._ways_out = ways_out
         self._reports = reports
@@ -207,9 +211,18 @@ class Dispatch:
         return await self._kb.until_found(find, min(op.wait_s, 3600.0)) or []
 
     async def _events(self, op: Events, asker: Asker) -> object:
-        events = await self._journal.wait(op.after, min(op.wait_s, 60.0))
-        await self._hub.door.until_read(_client(asker))
-        return {"events": events, "next": events[-1]["number"] if events else op.after}
+        if op.node not in ("", self._me):
+            return await self.ask_node(op.node, op)
+        after = self._journal.known(op.after.get(self._me, 0 if op.past else None))
+        events = await self._journal.wait(after, min(op.wait_s, _EVENTS_WAIT_S))
+        if asker.is_client:
+            await self._hub.door.until_read(_client(asker))
+        return {
+            "node": self._me,
+            "events": events,
+            "next": events[-1]["number"] if events else after,
+            "others": sorted(peer.node.name for peer in self._members.peers()),
+        }
 
     # -- bundles -----------------------------------------------------------------------------
     async def _put_part(self, op: PutPart, asker: Asker) -> object:

@@ -152,24 +152,23 @@ def help_text(words: str) -> str:
 
 # -- events ----------------------------------------------------------------------------------
 @contextlib.contextmanager
-def _events_above(given: Settings, endpoint: str, screen: Screen) -> Iterator[None]:
+def _events_above(given: Settings, endpoint: str, me: str, screen: Screen) -> Iterator[None]:
     """Show what happens from now on above the prompt for the time of the block."""
     from zactor.client.connect import connect
 
     ended = threading.Event()
-    news = News()
+    news = News(me)
+    seen: dict[str, int] = {}
     with connect(endpoint, home=given.home_folder) as master:
-        seen = max((_number(event) for event in master.events()), default=0)
+        for _ in master.events(last=0, seen=seen):
+            pass  # from here on everything is news
 
         def watch() -> None:
-            nonlocal seen
             while not ended.is_set():
                 try:
-                    for event in master.events(follow=True):
-                        if _number(event) > seen:
-                            seen = _number(event)
-                            for line in news.lines(event, shutil.get_terminal_size().columns):
-                                screen.above(line)
+                    for event in master.events(follow=True, last=0, seen=seen):
+                        for line in news.lines(event, shutil.get_terminal_size().columns):
+                            screen.above(line)
                 except ZactorError:
                     ended.wait(RECONNECT_S)
 
@@ -181,12 +180,6 @@ def _events_above(given: Settings, endpoint: str, screen: Screen) -> Iterator[No
             ended.set()
             master.connection.close()  # ends what the thread waits for
             thread.join(RECONNECT_S)  # it's a daemon: a process that ends waits no longer
-
-
-def _number(event: dict[str, object]) -> int:
-    number = event["number"]
-    assert isinstance(number, int), event
-    return number
 
 
 # -- readline --------------------------------------------------------------------------------
@@ -241,5 +234,5 @@ def run_console(given: Settings, endpoint: str, name: str) -> None:
     with open_session(given, endpoint) as session, _history(history) as remember:
         _offer(Names(session))
         say(f"zactor master {name} at {endpoint.removeprefix('tcp://')}: help, exit")
-        with screen.opened(), _events_above(given, endpoint, screen):
+        with screen.opened(), _events_above(given, endpoint, name, screen):
             Console(session, screen, f"{name}> ", given, remember).run()

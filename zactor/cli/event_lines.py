@@ -1,27 +1,29 @@
 """Lines about events above the console's prompt: what went wrong and who came or went.
 
-The traffic of the knowledge base is left out (`zactor events` has it), but for actors of other
-nodes that failed, which nothing else tells here.
+Events come from all nodes. Who came or went is told as this node sees it, or it would come once
+from each; and not while it joins, since who is there then has been for long. The traffic of the
+knowledge base is left out (`zactor events` has it), but for actors that failed.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 
 from zactor.cli.output import short_digests
 from zactor.commands.text import cell
+from zactor.kernel.moment import moment
 from zactor.kernel.printable import printable
 
 Event = Mapping[str, object]
 
 _QUIET = ("changed", "primary", "knowledge_base_taken_over")
+_AS_SEEN_HERE = ("node_up", "node_gone", "node_stuck", "node_unstuck", "look_failed")
+_OLD_TO_OTHERS = ("node_up", "changed")  # while a node joins
 _OWN = ("number", "at", "node", "event")  # what every event has
 
 _SENTENCES: Mapping[str, str] = {
     "node_up": "{name} is up",
     "node_gone": "{name} is gone: {why}",
-    "actor_failed": "{actor} failed: {reason}",
     "action_failed": "{actor}.{action} on {node} raised {error}",
     "loop_blocked": "{actor} blocks all actors of {node}, in {action} ({where})",
     "loop_free": "{actor} no longer blocks {node}: it did for {seconds} s",
@@ -31,33 +33,42 @@ _SENTENCES: Mapping[str, str] = {
 
 
 class News:
-    """Turns the events of one node into lines."""
+    """Turns the events of all nodes into the lines of one console."""
 
-    def __init__(self) -> None:
-        """An actor's failure may come twice: as an event, and as a change of the facts."""
-        self._failed: dict[str, str] = {}
+    def __init__(self, me: str) -> None:
+        """`me` is the node that has the console."""
+        self._me = me
+        self._failed: dict[str, tuple[str, str]] = {}  # actor -> how it was told, and the reason
 
     def lines(self, event: Event, width: int) -> list[str]:
         """Return what to show of `event`, each at most `width` characters long."""
         at = event.get("at")
-        when = time.strftime("%H:%M:%S", time.localtime(at if isinstance(at, float) else 0))
+        when = moment(at if isinstance(at, float) else 0)
         lines = [printable(short_digests(f"{when} {text}")) for text in self._texts(event)]
         return [line if len(line) <= width else f"{line[: width - 1]}…" for line in lines]
 
     def _texts(self, event: Event) -> Iterator[str]:
-        if event.get("event") == "actor_failed":
-            self._failed[str(event.get("actor"))] = str(event.get("reason"))
-        if event.get("event") == "changed":
-            yield from self._failures(event)
-        elif event.get("event") not in _QUIET:
+        kind = event.get("event")
+        if event.get("joining") and kind in _OLD_TO_OTHERS:
+            return
+        if kind in _AS_SEEN_HERE and event.get("node") != self._me:
+            return
+        if kind == "actor_failed":
+            yield from self._failure(kind, str(event.get("actor")), str(event.get("reason")))
+        elif kind == "changed":
+            asserted = event.get("asserted")
+            for fact in asserted if isinstance(asserted, list) else ():
+                yield from self._failure(kind, *_failure(str(fact)))
+        elif kind not in _QUIET:
             yield _say(event)
 
-    def _failures(self, event: Event) -> Iterator[str]:
-        asserted = event.get("asserted")
-        for fact in asserted if isinstance(asserted, list) else ():
-            actor, reason = _failure(str(fact))
-            if actor and self._failed.pop(actor, None) != reason:
-                yield f"{actor} failed: {reason}"
+    def _failure(self, kind: str, actor: str, reason: str) -> Iterator[str]:
+        """An actor's failure comes twice: as an event, and as a change of the facts."""
+        told, before = self._failed.pop(actor, ("", ""))
+        if not actor or (told != kind and before == reason):
+            return
+        self._failed[actor] = (kind, reason)
+        yield f"{actor} failed: {reason}"
 
 
 def _say(event: Event) -> str:

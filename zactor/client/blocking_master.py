@@ -7,6 +7,7 @@ from typing import Any
 
 from zactor.client.blocking import Blocking, blocking, finish, iterate
 from zactor.client.connection import Connection
+from zactor.client.event_stream import Seen
 from zactor.client.master import Master, Row
 from zactor.kernel.actors.actor import Actor
 from zactor.kernel.actors.refs import make_ref
@@ -60,9 +61,15 @@ class BlockingMaster(Blocking[Master]):
         """As `Master.ref`, but `ref.inc(5)` waits and returns what the action returns."""
         return make_ref(name, self.awaiting.gateway, of)
 
-    def events(self, follow: bool = False) -> Iterator[Row]:
+    def events(
+        self,
+        follow: bool = False,
+        node: str = "",
+        last: int | None = None,
+        seen: Seen | None = None,
+    ) -> Iterator[Row]:
         """As `Master.events`, for a plain `for`."""
-        return iterate(self.awaiting.events(follow))
+        return iterate(self.awaiting.events(follow, node, last, seen))
 
     declareNode = declarePhysicalNode = declare_physical_node = declare_node
     declareFactory = declare_factory

@@ -18,6 +18,7 @@ import msgspec
 
 from zactor.bundles.manifest import Bundle
 from zactor.client.connection import Connection
+from zactor.client.event_stream import EventStream, Seen
 from zactor.client.gateway import RemoteGateway, encode_call
 from zactor.kernel import errors, limits
 from zactor.kernel.actors.actor import Actor
@@ -30,7 +31,6 @@ from zactor.kernel.messages.operations import (
     DeployActor,
     DestroyActor,
     EmitSignal,
-    Events,
     ForgetNode,
     Inspect,
     Operation,
@@ -374,22 +374,27 @@ class Master:
         """Return the history of the knowledge base: clock, who, why, at, asserted, retracted."""
         return _rows(await self.look("log"))
 
-    async def events(self, follow: bool = False) -> AsyncIterator[Row]:
-        """Yield the events of the node that answers, oldest first: number, at, node, event, ….
+    def events(
+        self,
+        follow: bool = False,
+        node: str = "",
+        last: int | None = None,
+        seen: Seen | None = None,
+    ) -> AsyncIterator[Row]:
+        """Yield what happened on all nodes, in one order: number, at, node, event, ….
+
+        A change of the knowledge base, which every node applies, comes once. A node that doesn't
+        answer is named by a `look_failed`.
 
         Args:
             follow: go on with what happens from then on, without end.
+            node: only what this one tells.
+            last: of the past only so many; None: all that is kept.
+            seen: {} at first; it notes what was told, so that who gives it again hears the rest.
         """
-        after = 0
-        while True:
-            operation = Events(after=after, wait_s=_WAIT_SLICE_S if follow else 0.0)
-            page = _row(await self._ask(operation, _WAIT_SLICE_S + limits.CLIENT_REQUEST_S))
-            found = _rows(page["events"])
-            for event in found:
-                yield event
-            if not found and not follow:
-                return
-            after = cast(int, page["next"])
+        blocking, ask = self._blocking, self.connection.request
+        stream = EventStream(ask, self._ready, blocking=blocking, node=node, last=last, seen=seen)
+        return stream.run(follow)
 
     # -- spelt as script terms ----------------------------------------------------------------
     declareNode = declarePhysicalNode = declare_physical_node = declare_node

@@ -53,3 +53,23 @@ def test_a_process_that_is_gone_is_found_by_the_check_that_an_earlier_break_bega
             assert peer.dead == "the process of n1 is gone"
 
     asyncio.run(story())
+
+
+def test_who_joins_learns_of_others_as_of_something_old_and_they_of_it_as_of_news(
+    home: Path,
+) -> None:
+    async def story() -> None:
+        async with live_nodes(home, "m1", "n1") as (first, second):
+            seen = [
+                [
+                    (row["name"], row.get("joining", False))
+                    for row in node.journal.events(0)
+                    if row["event"] == "node_up"
+                ]
+                for node in (first, second)
+            ]
+            assert seen == [[("n1", False)], [("m1", True)]]
+            await second.kb.until(lambda: len(second.kb.primary) == 2 or None, 20.0)
+            assert all(row.get("joining") for row in second.journal.events(0)[:2])
+
+    asyncio.run(story())

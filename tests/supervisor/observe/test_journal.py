@@ -19,6 +19,25 @@ def test_events_are_numbered_and_a_reader_sees_only_what_is_new() -> None:
     assert [event["event"] for event in journal.events(1)] == ["node_gone"]
 
 
+def test_the_numbers_of_a_node_grow_over_its_lives_too() -> None:
+    before, after = Journal("n1", 3), Journal("n1", 4)
+    for journal in (before, after):
+        journal.record("node_up", name="n2")
+    last = before.known(None)
+    assert [event["event"] for event in after.events(after.known(last))] == ["node_up"]
+    assert after.events(after.known(None)) == [], "whoever knows all of them"
+    assert len(before.events(before.known(after.known(None)))) == 1, "its folder was lost"
+
+
+def test_what_a_node_learns_while_it_joins_is_marked() -> None:
+    journal = Journal("n1")
+    journal.is_joining = lambda: True
+    journal.record("node_up", name="n2")
+    journal.is_joining = lambda: False
+    journal.record("node_up", name="n3")
+    assert [event.get("joining") for event in journal.events(0)] == [True, None]
+
+
 def test_a_waiting_reader_is_woken_by_an_event_of_another_thread() -> None:
     async def story() -> list[str]:
         journal = Journal("n1")

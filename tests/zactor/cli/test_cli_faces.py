@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -189,3 +191,43 @@ def test_what_an_actor_does_in_its_own_thread_has_a_name_and_blocks_nobody(
     assert row["blocking"] is False
     assert zactor("status")[0] == 0
     os.unlink(hung)
+
+
+# -- events ----------------------------------------------------------------------------------
+def test_events_are_of_all_nodes_in_one_order_and_a_change_comes_once(
+    zactor: Zactor, doors: list[str]
+) -> None:
+    zactor("ask", "b1", "fail", "on n1")
+    zactor("ask", "b2", "fail", "on n2")
+    zactor("wire", "b1.out", "b2")
+    told = [json.loads(zactor("events", "--json", "--endpoint", door)[1]) for door in doors]
+    assert told[0] == told[1], "whichever node is asked"
+    failed = [row["node"] for row in told[0] if row["event"] == "action_failed"]
+    assert failed[-2:] == ["n1", "n2"]
+    wired = [row for row in told[0] if "reacts(b2,b1,out,fifo)" in row.get("asserted", ())]
+    assert len(wired) == 1, "both have applied it"
+    assert [row["at"] for row in told[0]] == sorted(row["at"] for row in told[0])
+    for door in doors:
+        of_n2 = json.loads(zactor("events", "--node", "n2", "--json", "--endpoint", door)[1])
+        assert {row["node"] for row in of_n2} == {"n2"}
+        assert any("reacts(b2,b1,out,fifo)" in row.get("asserted", ()) for row in of_n2)
+    assert len(zactor("events", "-n", 3)[1].splitlines()) == 3
+    assert zactor("events", "--node", "n9")[0] == 5
+    zactor("unwire", "b1.out", "b2")
+
+
+def test_events_of_all_nodes_are_followed(zactor: Zactor, home: Path, doors: list[str]) -> None:
+    command = [*ZACTOR, "events", "-f", "-n", "1", "--json", "--home", str(home)]
+    with running([*command, "--endpoint", doors[0]], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        child.stdout.readline()  # the past
+        for actor in ("b2", "b1", "b2"):
+            zactor("ask", actor, "fail", "heard")
+            row = json.loads(child.stdout.readline())
+            assert (row["event"], row["actor"], row["error"]) == (
+                "action_failed",
+                actor,
+                "ValueError: heard",
+            )
+        child.send_signal(signal.SIGINT)
+        assert child.wait(DEADLINE_S) == 130

@@ -216,19 +216,34 @@ def test_news_are_short_words_and_leave_the_knowledge_base_out(
     event: str, fields: dict[str, object], expected: list[str]
 ) -> None:
     happened = {"number": 4, "at": 0.5, "node": "n1", "event": event, **fields}
-    assert [line.partition(" ")[2] for line in News().lines(happened, 80)] == expected
+    told = [line.split(" ", 2)[2] for line in News("n1").lines(happened, 90)]
+    assert told == expected
+
+
+def test_who_comes_is_news_once_and_not_to_who_joins() -> None:
+    up = {"at": 0.5, "event": "node_up", "name": "n2"}
+    news = News("m1")
+    assert len(news.lines({**up, "node": "m1"}, 80)) == 1
+    assert news.lines({**up, "node": "n1"}, 80) == [], "as n1 sees it"
+    assert news.lines({**up, "node": "m1", "joining": True}, 80) == []
+    change = {"event": "changed", "node": "m1", "asserted": ['state(c1,failed,"no way")']}
+    assert news.lines({**change, "joining": True}, 80) == [], "it failed before"
+    assert len(news.lines(change, 80)) == 1
 
 
 def test_a_failure_that_comes_twice_is_news_once() -> None:
-    news = News()
+    news = News("n1")
     failed = {"event": "actor_failed", "node": "n1", "actor": "c1", "reason": "no way"}
     change = {"event": "changed", "node": "n1", "asserted": ['state(c1,failed,"no way")']}
     assert [len(news.lines(event, 80)) for event in (failed, change, change)] == [1, 0, 1]
+    news = News("n1")
+    assert [len(news.lines(event, 80)) for event in (change, failed, failed)] == [1, 0, 1]
 
 
 def test_news_are_no_wider_than_the_screen() -> None:
-    (line,) = News().lines({"at": 0.5, "event": "node_up", "name": "n" * 99}, 20)
-    assert len(line) == 20
+    event = {"at": 0.5, "node": "n1", "event": "node_up", "name": "n" * 99}
+    (line,) = News("n1").lines(event, 40)
+    assert len(line) == 40
     assert line.endswith("n…")
 
 

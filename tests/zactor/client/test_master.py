@@ -270,9 +270,10 @@ def test_listings_have_the_columns_that_the_interface_names(m: BlockingMaster) -
 def test_events_tell_what_happened_and_go_on_with_what_happens(
     m: BlockingMaster, cluster: BlockingCluster
 ) -> None:
-    numbers = [event["number"] for event in m.events()]
-    assert numbers == sorted(numbers)
-    assert len(numbers) > 0
+    told = [(event["node"], event["number"]) for event in m.events()]
+    assert {node for node, _ in told} == {"n1", "n2", "m1"}
+    of_n1 = [number for node, number in told if node == "n1"]
+    assert of_n1 == sorted(of_n1)
     name = fresh("c")
 
     async def story() -> str:
