@@ -32,6 +32,7 @@ class Asked:
     line: Line = field(default_factory=dict)
     asserted: tuple[str, ...] = ()
     values: tuple[str, ...] = ()  # a read's
+    is_forgetful: bool = False  # it was answered in a primary that only an old copy could make
 
 
 class Knowledge:
@@ -49,6 +50,7 @@ class Knowledge:
         self.stands_still = False  # who is back isn't enough, by what is on disks
         self.has_old_copy = False  # a disk went back to one
         self.is_loud = False  # a fork was told of
+        self._forgetful: set[str] = set()  # who is in a primary that only an old copy could make
         for line in self.lines:
             self._fold(line)
         self.clocks = sorted(self.hashes)
@@ -71,7 +73,7 @@ class Knowledge:
         elif kind == "down":
             self.down.add(line["p"])
         elif kind == "primary":
-            self.primaries.setdefault(line["epoch"], line)
+            self._begin(line)
         elif kind == "kb_still":
             self.stands_still = True
         elif kind == "kb_old_copy":
@@ -79,11 +81,22 @@ class Knowledge:
         elif kind == "kb_note" and line["event"] == "histories_differ":
             self.is_loud = True
 
+    def _begin(self, line: Line) -> None:
+        """A number that was used in another view, or is lower than one used: an old copy's."""
+        known = self.primaries.get(line["epoch"])
+        is_new = known is None and line["epoch"] > max(self.primaries, default=0)
+        if is_new or (known is not None and known["v"] == line["v"]) or not self.has_old_copy:
+            self._forgetful.discard(line["p"])
+        else:
+            self._forgetful.add(line["p"])
+        self.primaries.setdefault(line["epoch"], line)
+
     def _decide(self, line: Line) -> None:
         asked = self.asked.get(line["id"]) or self.reads.get(line["id"])
         if asked is not None and asked.end_ns is None:
             asked.end_ns, asked.kind, asked.line = line["t"], line["kind"], line
             asked.clock = clock_of(line)
+            asked.is_forgetful = line["p"] in self._forgetful
 
     def acknowledged(self) -> list[Asked]:
         """Changes whose client was told that they took place, in the order of their clocks."""
