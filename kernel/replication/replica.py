@@ -196,7 +196,8 @@ class Replica:
         return self._finish()  # else a primary is being made: there it is said
 
     def _is_observer(self) -> bool:
-        return self.primary is not None and self.me not in self.primary.members
+        is_in = self.primary is None or self.me in self.primary.members
+        return not (is_in or self._view_state.has_asked)  # who has asked may be let in any moment
 
     def tick(self, now_ms: int) -> list[Effect]:
         """Some time has passed (monotonic): refuse what has waited too long."""

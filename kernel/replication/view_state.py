@@ -74,6 +74,7 @@ class ViewState:
         self._early: list[Entry] = []  # ordered while we are being brought up: up to _line
         self._saying = 0  # number of the write after which we say that the attempt is recorded
         self._readying = 0  # … that we are ready to be a member
+        self.has_asked = False  # it was said: the next primary may have us in it
         self._marking = 0  # … that puts the primary on disk: before it we claim nothing in it
         self._founded_at = 0.0  # wall clock, for people: of a cluster's first change
 
@@ -165,7 +166,9 @@ class ViewState:
             self.say(Service.SAFE, KbAttempted(attempt.primary.epoch))
         if self._readying and self._readying <= number:
             self._readying = 0
-            self.say(Service.AGREED, KbNote(NoteKind.READY, ""))
+            if not self.is_leaving:
+                self.has_asked = True
+                self.say(Service.AGREED, KbNote(NoteKind.READY, ""))
         is_marked = 0 < self._marking <= number
         if is_marked:
             self._marking = 0
@@ -256,7 +259,7 @@ class ViewState:
             )
             self._out.append(Stranger(names=verdict.strangers, why=why))
         self._trace("kb_judged", source=verdict.source, why=verdict.reason)
-        self._go_on(self._state.founding)
+        self._go_on(verdict.founding)
         if self.is_leaving and not verdict.source:
             self._out.append(Retired())
 
@@ -311,7 +314,10 @@ class ViewState:
         elif was_member:
             self._out.append(LostPrimary(reason=f"{self.me} is leaving"))
         elif before is None:
-            self._transfer.ask(self._nodes[self.formation.proposer])
+            if self.is_leaving:
+                self._out.append(Retired())
+            else:
+                self._transfer.ask(self._nodes[self.formation.proposer])
 
     def _begin_primary(self, attempt: KbAttempt) -> None:
         primary, log = attempt.primary, self._state.log
@@ -368,7 +374,7 @@ class ViewState:
             return
         self._state.forget(tuple(sorted(verdict.forgotten.items())))
         self._trace("kb_judged", source=verdict.source, why=verdict.reason)
-        self._go_on(self._state.founding)
+        self._go_on(verdict.founding)
 
     def _retire(self) -> None:
         """Go when those who stay have formed their primary, or they might miss us for ever."""

@@ -168,6 +168,7 @@ class Verdict:
 def judge(me: str, standings: Standings) -> Verdict:
     """Return what the view of `standings` (of every member) means for `me`."""
     camps = camps_of(standings)
+    founding = camps[me]
     camps |= {name: f"{camps[name]}, out of reach" for name in out_of_reach(standings)}
     camp = frozenset(name for name in camps if camps[name] == camps[me])
     strangers = tuple(sorted(name for name in camps if name not in camp))
@@ -182,8 +183,8 @@ def judge(me: str, standings: Standings) -> Verdict:
     forgotten = forgotten_in({name: standings[name] for name in camp})
     blocking: tuple[Primary, ...] = ()
     reason = f"{me} belongs to no cluster yet, and nobody it sees does"
-    if camps[me]:
-        reason = f"{me} has no vote yet in its cluster, {camps[me]}, and sees nobody who has"
+    if founding:
+        reason = f"{me} has no vote yet in its cluster, {founding}, and sees nobody who has"
     if voters:
         blocking = _blocking(voters, forgotten, [standings[name] for name in camp])
         shortfall = Shortfall(me, voters, camp, frozenset(strangers), forgotten)
@@ -191,7 +192,7 @@ def judge(me: str, standings: Standings) -> Verdict:
         reason = shortfall.words(blocking[0], is_formed) if blocking else ""
     return Verdict(
         camp=camp,
-        founding=camps[me],
+        founding=founding,
         strangers=strangers,
         voters=voters,
         source="" if reason else chosen({name: standings[name] for name in voters}),

@@ -195,6 +195,20 @@ def test_who_heard_the_last_word_too_late_goes_with_who_heard_it() -> None:
     assert not room.all(Stranger)
 
 
+def test_who_heard_it_too_late_goes_on_under_the_new_name_if_its_log_counts() -> None:
+    room = half_recovered("n2")
+    room.submit("n2", "t1", "p(2)")
+    room.run()
+    room.view("n1", "n2", flush=("n1",))
+    ends = {(log.epoch, log.end) for log in (room.replicas[n]._state.log for n in ("n1", "n2"))}
+    assert len(ends) == 1, "of equal logs n1's counts"
+    room.deaf.clear()
+    room.run()
+    assert set(room.primaries()) == {"n1", "n2"}
+    assert {room.replicas[name].founding for name in ("n1", "n2")} == {"new"}
+    assert "founded(us)" not in texts(room, "n1")
+
+
 def test_an_undecided_recovery_binds_who_recorded_it_in_the_old_cluster() -> None:
     room = half_recovered("n1")
     room.view("n1")
