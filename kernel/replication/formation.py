@@ -173,12 +173,10 @@ class Formation:
     def forget(self, name: str) -> Verdict | None:
         """An operator's word: `name` is gone for good. Return what all conclude from it.
 
-        None: it is there, or nothing waits for anybody.
+        None: nothing waits for it.
         """
         verdict = self.verdict
-        if verdict is None or self.phase is not Phase.WAITING or not verdict.founding:
-            return None
-        if name in verdict.voters:
+        if verdict is None or self.phase is not Phase.WAITING or name not in verdict.missing:
             return None
         word = (name, verdict.known)
         for member in verdict.camp:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from zactor.kernel.ids import Clock
 from zactor.kernel.messages.knowledge import Primary
-from zactor.kernel.replication.voting import Forgotten, Standings, Verdict, counted, decides
+from zactor.kernel.replication.voting import Forgotten, Standings, Verdict, decides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,7 @@ class Losses:
     here: tuple[str, ...]  # of our cluster
     voters: tuple[str, ...]  # of those, who has a vote
     blocking: tuple[Primary, ...]  # the last primary, and what may have been one, undecided here
+    missing: tuple[str, ...]  # who would have to come back, or to be forgotten
     forgotten: Forgotten  # by an operator's word before
     last: Primary | None  # the last primary known here
     clock: Clock  # of the last change known here
@@ -34,17 +35,12 @@ class Losses:
             here=tuple(sorted(verdict.camp)),
             voters=verdict.voters,
             blocking=verdict.blocking,
+            missing=tuple(sorted(verdict.missing)),
             forgotten=verdict.forgotten,
             last=max((one for one in formed if one is not None), default=None),
             clock=max(clock, *(Clock(*standings[name].clock) for name in verdict.camp)),
             forked=forked,
         )
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """Who would have to come back, or to be forgotten."""
-        members = {name for primary in self.blocking for name in counted(primary, self.forgotten)}
-        return tuple(sorted(members - {*self.voters}))
 
     @property
     def may_lose(self) -> bool:

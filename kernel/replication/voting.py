@@ -144,9 +144,15 @@ def _camp_of(standing: KbStanding, formed: Collection[str]) -> str:
 
 
 def forgotten_in(standings: Standings) -> Forgotten:
-    """Return who has no vote, up to which number, as anybody of these was told."""
-    words = sorted(word for standing in standings.values() for word in standing.forgotten)
-    return dict(words)  # of several about one name the last, so the highest
+    """Return who has no vote, up to which number, as anybody of these was told.
+
+    The last primary has settled what was said of those before it: who had no part in that keeps it.
+    """
+    formed = [standing.formed.epoch for standing in standings.values() if standing.formed]
+    last = max(formed, default=0)
+    words = (word for standing in standings.values() for word in standing.forgotten)
+    # Of several about one name the last counts, so the highest.
+    return dict(sorted(word for word in words if word[1] >= last))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +169,12 @@ class Verdict:
     forgotten: Forgotten  # by an operator's word
     blocking: tuple[Primary, ...]  # what may have been formed, and isn't decided here
     reason: str  # why there can be none, "" if there can
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """Who would have to come back, or to be forgotten."""
+        members = {name for primary in self.blocking for name in counted(primary, self.forgotten)}
+        return frozenset(members - {*self.voters})
 
 
 def judge(me: str, standings: Standings) -> Verdict:
@@ -233,6 +245,7 @@ def out_of_reach(standings: Standings) -> frozenset[str]:
             standing.used,
             standing.clock[0],
             *(primary.epoch for primary in _known([standing])),
+            *(number for _, number in standing.forgotten),
         )
         for name, standing in standings.items()
     }

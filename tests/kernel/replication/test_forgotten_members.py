@@ -176,3 +176,38 @@ def test_a_primary_after_a_forgotten_member_has_a_number_of_its_own() -> None:
     assert there is not None
     assert here is not None
     assert here.epoch > there.epoch + KB_EPOCHS_RECOVERED // 2
+
+
+def test_a_newcomer_that_still_has_the_word_raises_no_more_numbers() -> None:
+    """It flaps, so it is never brought up; each view would cost KB_EPOCHS_RECOVERED."""
+    room = settled(*ABC)
+    room.replicas |= Room("n4").replicas
+    room.disks |= Room("n4").disks
+    room.lives["n4"] = 1
+    room.die("n2", "n3")
+    room.view("n1", "n4")
+    room.run()
+    room.unlinked.add("n1")
+    forget(room, "n1", "n2")
+    room.run()
+    assert room.disks["n4"].load().forgotten
+    first = room.replicas["n1"].last_primary
+    assert first is not None
+    for _ in range(3):
+        room.view("n1", "n4")
+        room.run()
+    last = room.replicas["n1"].last_primary
+    assert last is not None
+    assert room.primaries() == {"n1": ("n1",)}
+    assert last.epoch == first.epoch + 3
+
+
+def test_nobody_is_forgotten_whom_nothing_waits_for() -> None:
+    room = settled(*ABC)
+    room.die("n2", "n3")
+    room.view("n1")
+    room.run()
+    forget(room, "n1", "n4", "n9")
+    room.run()
+    assert room.disks["n1"].load().forgotten == ()
+    assert losses(room, "n1").missing == ("n2", "n3")
