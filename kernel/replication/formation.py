@@ -142,6 +142,7 @@ class Formation:
         self.joining: set[str] = set()  # who said that it is ready to be a member
         self.leaving: set[str] = set()  # who said that it stops
         self.is_proposing = False  # what we proposed isn't formed yet
+        self._recovering = ""  # the founding of what an operator recovers
         self._said: set[str] = set()
         self._me = me
         self._names = {node.name for node in view.members}
@@ -185,8 +186,8 @@ class Formation:
             self.standings[member] = told
         return self._judge()
 
-    def recover(self) -> bool:
-        """An operator's word: go on without a quorum. False: it isn't time."""
+    def recover(self, founding: str) -> bool:
+        """An operator's word: go on without a quorum, as `founding`. False: it isn't time."""
         verdict = self.verdict
         if verdict is None or not verdict.founding or not self._move(Step.RECOVERED):
             return False
@@ -203,6 +204,7 @@ class Formation:
             reason="",
         )
         self.proposer = self.verdict.source
+        self._recovering = founding
         return True
 
     @property
@@ -243,17 +245,39 @@ class Formation:
         """Take up what the proposer wants; False: it isn't its turn, or its number's."""
         if self.attempt is not None or self.verdict is None:
             return False
-        number = self.verdict.epoch if self.primary is None else self.primary.epoch + 1
-        if attempt.primary.epoch != number:  # all know which it is; another would be out of reach
+        is_founder = self.may_be_founded
+        is_turn = name == self.proposer and self.phase in (Phase.FORMING, Phase.PRIMARY)
+        if not (is_founder or is_turn) or not self._is_expected(name, attempt):
             return False
-        if self.may_be_founded:
+        if is_founder:
             self.proposer = name
             self._move(Step.FOUNDED)
-        elif name != self.proposer or self.phase not in (Phase.FORMING, Phase.PRIMARY):
-            return False
         self.attempt = attempt
         self._said = set()
         return True
+
+    def _is_expected(self, name: str, attempt: KbAttempt) -> bool:
+        """Whether `name` proposes what all expect: only who of them is a member is its to say."""
+        before, standing, verdict = self.primary, self.standings[name], self.verdict
+        assert verdict is not None, "all stand"
+        if before is None:
+            number, counted = verdict.epoch, verdict.voters
+            able = {*(verdict.voters or verdict.camp)}
+            founding = self._recovering or verdict.founding or attempt.primary.founding
+            end = (standing.number, standing.chain, standing.epoch)
+        else:
+            number, counted = before.epoch + 1, before.members
+            able = {*before.members, *self.joining}
+            founding = before.founding
+            end = (attempt.number, attempt.chain, min(attempt.log_epoch, before.epoch))
+        members = {*attempt.primary.members}
+        return (
+            bool(founding and members)
+            and members <= able
+            and attempt.primary == make_primary(number, self.standings, members, founding)
+            and attempt.voices == tuple(sorted({*members, *counted}))
+            and (attempt.number, attempt.chain, attempt.log_epoch) == end
+        )
 
     def say(self, name: str, epoch: int) -> bool:
         """A voice has recorded the attempt; True when all have."""

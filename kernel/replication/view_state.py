@@ -350,7 +350,11 @@ class ViewState:
                 if note.id == self.me:
                     self._fork(name, self._forks.told(name))
             case NoteKind.RECOVER:
-                if note.view == self._view.id and not transitional and self.formation.recover():
+                if (
+                    note.view == self._view.id
+                    and not transitional
+                    and self.formation.recover(note.id)
+                ):
                     self._founded_at = note.at
                     self._go_on(note.id)
             case NoteKind.FORGET:

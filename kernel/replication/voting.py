@@ -77,36 +77,28 @@ def settled(standings: Standings) -> dict[str, KbStanding]:
     it is dead if all its members are here and one lacks it, for one at least would know more.
     """
     gone_back = went_back(standings)
+    recorded = {name: frozenset(standing.attempts) for name, standing in standings.items()}
+    founded = {one.formed.founding for one in standings.values() if one.formed is not None}
+    founded |= {standing.founding for standing in standings.values()}
+
+    def is_dead(attempt: Primary) -> bool:
+        here = [n for n in attempt.members if n in standings and n not in gone_back]
+        lack_it = [standings[name] for name in here if attempt not in recorded[name]]
+        if attempt.founding in founded:
+            return any(_denies(attempt, standing) for standing in lack_it)
+        return bool(lack_it) and len(here) == len(attempt.members)
+
     found = dict(standings)
     for holder, standing in standings.items():
-        kept = tuple(
-            attempt
-            for attempt in standing.attempts
-            if not _is_dead(attempt, standings, [n for n in attempt.members if n not in gone_back])
-        )
+        kept = tuple(attempt for attempt in standing.attempts if not is_dead(attempt))
         if kept != standing.attempts:
             found[holder] = msgspec.structs.replace(standing, attempts=kept)
     return found
 
 
-def _is_dead(attempt: Primary, standings: Standings, members: Sequence[str]) -> bool:
-    """Whether those of `members` that are here prove that `attempt` failed."""
-    here = [standings[name] for name in members if name in standings]
-    if any(_was_founded(attempt.founding, standing) for standing in standings.values()):
-        return any(_denies(attempt, standing) for standing in here)
-    lack_it = any(attempt not in standing.attempts for standing in here)
-    return lack_it and len(here) == len(attempt.members)
-
-
-def _was_founded(founding: str, standing: KbStanding) -> bool:
-    """Whether who stands so proves that there is a cluster of that `founding`."""
-    formed = standing.formed is not None and standing.formed.founding == founding
-    return formed or standing.founding == founding
-
-
 def _denies(attempt: Primary, standing: KbStanding) -> bool:
-    """Whether a member that stands so proves that `attempt`, of a cluster that is, failed."""
-    if attempt in standing.attempts or founding_of(standing) != attempt.founding:
+    """Whether a member that stands so, without it, proves that `attempt` failed: its cluster is."""
+    if founding_of(standing) != attempt.founding:
         return False
     if standing.formed is None:
         return has_memory(standing)

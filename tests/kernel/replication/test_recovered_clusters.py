@@ -133,7 +133,7 @@ def test_a_log_that_was_taken_over_is_enough_to_recover_from() -> None:
     formation.stands("c", msgspec.structs.replace(stands, epoch=0, number=0, chain=b""))
     formation.stands("b", msgspec.structs.replace(stands, founding="us"))
     assert formation.phase is Phase.WAITING
-    assert formation.recover()
+    assert formation.recover("new")
     assert formation.proposer == "b"
     log = Log(Kept(theory=Theory(), digest=b"d", number=7, chain=b"7", epoch=4))
     attempt = formation.first_attempt(log, "new")
