@@ -12,17 +12,17 @@ class DiskQuorum:
     """What was said in one view.
 
     A claim bears the epoch in which it was made: that primary, and the log up to there, are on
-    that disk. For each primary only claims made in it count.
+    that disk. For each primary only claims made in it count, and of each member only its last one:
+    whoever has gone on to the next primary is heard again by who does too.
     """
 
     def __init__(self) -> None:
         self._last = 0  # epoch of the last primary formed in this view
-        self._on_disk: dict[str, dict[int, int]] = {}
+        self._on_disk: dict[str, tuple[int, int]] = {}  # by name: epoch, number
 
     def hear(self, name: str, epoch: int, number: int) -> None:
         """Member `name` has the log up to `number` on disk. It may come before we know `epoch`."""
-        numbers = self._on_disk.setdefault(name, {})
-        numbers[epoch] = max(number, numbers.get(epoch, 0))
+        self._on_disk[name] = max((epoch, number), self._on_disk.get(name, (0, 0)))
 
     def formed(self, epoch: int) -> None:
         """A primary was formed; it has nothing to decide by before its members speak."""
@@ -30,7 +30,7 @@ class DiskQuorum:
 
     def have_come(self, names: Collection[str]) -> bool:
         """Whether all of these have spoken as members of the last primary of this view."""
-        return all(self._last in self._on_disk.get(name, {}) for name in names)
+        return all(self._on_disk.get(name, (0, 0))[0] >= self._last for name in names)
 
     def decided(self, primary: Primary) -> int:
         """Return up to where a majority of `primary` has the log on disk."""
@@ -38,4 +38,5 @@ class DiskQuorum:
         return numbers[len(numbers) - majority(len(numbers))]
 
     def _claimed(self, name: str, epoch: int) -> int:
-        return self._on_disk.get(name, {}).get(epoch, 0)
+        said, number = self._on_disk.get(name, (0, 0))
+        return number if said == epoch else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
+from zactor.kernel.errors import RemoteProtocolError
 from zactor.kernel.messages.knowledge import (
     Change,
     Entry,
@@ -141,7 +142,7 @@ class DurableState:
         Returns: the number of the write; until then the disk has what it had.
 
         Raises:
-            RemoteProtocolError: it doesn't follow what is here.
+            RemoteProtocolError: it doesn't follow what is here, or can't be the primary's.
         """
         log = self.log
         log.cut()
@@ -162,8 +163,12 @@ class DurableState:
             put.append(records.PutApplied(changes, log.number, log.chain, log.epoch))
         log.extend(target.entries)
         first = line - len(later) + 1
-        assert log.end >= first - 1, "the other had all up to the forming of the primary"
+        if log.end < first - 1:
+            raise RemoteProtocolError(f"it ends at {log.end}, before the primary: at {first - 1}")
         log.extend(later[log.end - first + 1 :])
+        epochs = [log.clock.epoch, *(entry.epoch for entry in log.tail)]
+        if epochs != sorted(epochs):
+            raise RemoteProtocolError(f"what is ordered after {log.clock} is of an older epoch")
         put.append(records.PutEntries(log.tail))
         if primary is not None:
             put.append(self._know(primary, is_member=False))

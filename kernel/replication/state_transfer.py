@@ -97,7 +97,9 @@ class TransferSource:
 class TransferTarget:
     """What one member takes from another: pieces in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, epoch: int) -> None:
+        """`epoch` is that of the primary, or attempt, whose history it is."""
+        self._epoch_max = epoch + limits.KB_EPOCHS_AHEAD_MAX
         self.next_piece = 0
         self.changes: list[Change] = []
         self.entries: list[Entry] = []  # for behind the rest, when it is there
@@ -108,12 +110,14 @@ class TransferTarget:
         """Take the next piece.
 
         Raises:
-            RemoteProtocolError: it comes out of turn, or holds what is no fact.
+            RemoteProtocolError: it comes out of turn, holds what is no fact, or is out of reach.
         """
         if piece.piece != self.next_piece:
             raise RemoteProtocolError(
                 f"piece {piece.piece} of a history comes out of turn: want {self.next_piece}"
             )
+        if (epoch := _highest_epoch(piece)) > self._epoch_max:
+            raise RemoteProtocolError(f"epoch {epoch} is out of reach: at most {self._epoch_max}")
         try:
             self._theory.load(piece.facts)
         except ZactorError as error:
@@ -134,6 +138,17 @@ class TransferTarget:
             chain=last.chain,
             epoch=last.epoch,
         )
+
+
+def _highest_epoch(piece: KbPiece) -> int:
+    return max(
+        piece.epoch,
+        piece.clock[0],
+        *(change.epoch for change in piece.changes),
+        *(fact[1] for fact in piece.facts),
+        *(id_[1] for id_ in piece.ids),
+        *(entry.epoch for entry in piece.entries),
+    )
 
 
 def _stretches(rows: Iterable[_T], size: Callable[[_T], int]) -> Iterator[tuple[_T, ...]]:
@@ -191,10 +206,10 @@ class StateTransfer:
         """Return what has come so far of the changes that we lack, () where all is replaced."""
         return tuple(self._target.changes) if self._target is not None else ()
 
-    def ask(self, source: NodeId) -> None:
-        """Have `source` send what we lack."""
+    def ask(self, source: NodeId, epoch: int) -> None:
+        """Have `source` send what we lack of the history of the primary `epoch`, or before it."""
         if self._target is None:
-            self._source, self._target = source, TransferTarget()
+            self._source, self._target = source, TransferTarget(epoch)
             self._want()
 
     def _want(self) -> None:

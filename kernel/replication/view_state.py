@@ -281,7 +281,7 @@ class ViewState:
             return  # its log would replace ours
         needs_log = self.formation.primary is None and self._is_member(attempt.primary)
         if needs_log and (log.end, log.end_chain) != (attempt.number, attempt.chain):
-            self._transfer.ask(self._nodes[self.formation.proposer])
+            self._transfer.ask(self._nodes[self.formation.proposer], attempt.primary.epoch)
         else:
             self._saying = self._state.record(attempt, self.me)
 
@@ -317,7 +317,7 @@ class ViewState:
             if self.is_leaving:
                 self._out.append(Retired())
             else:
-                self._transfer.ask(self._nodes[self.formation.proposer])
+                self._transfer.ask(self._nodes[self.formation.proposer], primary.epoch)
 
     def _begin_primary(self, attempt: KbAttempt) -> None:
         primary, log = attempt.primary, self._state.log

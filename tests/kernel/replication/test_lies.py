@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
-from kb_room import Room, settled
+from kb_room import Room, settled, wanted
 
-from zactor.kernel.messages.knowledge import KbAttempt, Primary
+from zactor.kernel.ids import ORIGIN
+from zactor.kernel.messages.knowledge import Change as KbChange
+from zactor.kernel.messages.knowledge import Entry, KbAttempt, KbPiece, Primary
+from zactor.kernel.replication.disk_quorum import DiskQuorum
+from zactor.kernel.replication.effects import Broken
 
 ABC = ("n1", "n2", "n3")
 FAR = 1 << 40
@@ -125,3 +130,61 @@ def test_many_open_attempts_in_a_standing_cost_what_they_are_long() -> None:
     room.run()
     assert time.process_time() - began < 10
     assert set(room.primaries()) == {*ABC}
+
+
+ROW = ("f(1)", FAR, 1, "me", "why", 0.0)
+OLDER = Entry(0, 1.0, wanted("older", "older(1)"))
+CHANGE = KbChange(FAR, 1, "far", "me", "why", 1.0, (), ("far(1)",), b"")
+
+PIECES: dict[str, tuple[str, dict[str, Any]]] = {
+    "ranks far ahead": ("out of reach", {"epoch": FAR}),
+    "a clock far ahead": ("out of reach", {"clock": (FAR, 1)}),
+    "a change far ahead": ("out of reach", {"changes": (CHANGE,)}),
+    "an entry far ahead": ("out of reach", {"entries": (Entry(FAR, 1.0, OLDER.transaction),)}),
+    "a fact far ahead": ("out of reach", {"is_snapshot": True, "facts": (ROW,)}),
+    "an id far ahead": ("out of reach", {"is_snapshot": True, "ids": (("far", FAR, 1),)}),
+    "an entry of an older epoch": ("of an older epoch", {"entries": (OLDER,)}),
+    "less than the primary has": ("before the primary", {"number": 0}),
+}
+
+
+@pytest.mark.parametrize(("words", "fields"), PIECES.values(), ids=PIECES)
+def test_a_history_that_cannot_be_stops_who_takes_it_and_reaches_no_disk(
+    words: str, fields: dict[str, Any]
+) -> None:
+    room = settled(*ABC)
+    room.replicas |= Room("n4").replicas
+    room.disks |= Room("n4").disks
+    room.lives["n4"] = 1
+    room.view(*ABC, "n4")
+    while not (room.links and isinstance(room.links[0][2], KbPiece)):
+        assert room.step()
+    source, target, piece = room.links.popleft()
+    room.links.appendleft((source, target, msgspec.structs.replace(piece, **fields)))
+    room.run()
+    (broken,) = room.all(Broken, "n4")
+    assert words in broken.why
+    kept = room.disks["n4"].load()
+    assert (kept.epoch, kept.number, kept.clock) == (0, 0, ORIGIN)
+    assert set(room.primaries()) == {*ABC}
+    room.submit("n1", "after", "after(1)")
+    room.run()
+    assert not room.decided("after").kind
+
+
+def test_of_what_a_member_says_to_have_on_disk_only_the_last_is_kept() -> None:
+    said = DiskQuorum()
+    said.formed(5)
+    tracemalloc.start()
+    try:
+        for epoch in range(6, 50_000):
+            said.hear("n3", epoch, FAR)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 10_000
+    primary = Primary(5, ABC, "n1", "us")
+    said.hear("n1", 5, 7)
+    assert said.decided(primary) == 0, "n3 has said nothing in that one"
+    said.hear("n2", 5, 6)
+    assert said.decided(primary) == 6

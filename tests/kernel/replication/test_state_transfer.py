@@ -43,7 +43,7 @@ def test_whatever_the_way_the_taker_has_all_in_the_end(
     assert [piece.piece for piece in way] == list(range(len(way)))
     assert [piece.last for piece in way] == [False] * (len(way) - 1) + [True]
     assert {piece.is_snapshot for piece in way} == {kept == 10}
-    target, taker = TransferTarget(), Log(blank())
+    target, taker = TransferTarget(1), Log(blank())
     for piece in way:
         target.add(piece)
     if kept == 10:
@@ -73,7 +73,7 @@ def test_what_changes_at_the_giver_meanwhile_is_not_in_it(monkeypatch: pytest.Mo
     source = TransferSource(VIEW, log, b"")
     first = source.take()
     changes(log, 5)
-    target = TransferTarget()
+    target = TransferTarget(1)
     target.add(first)
     while not (piece := source.take()).last:
         target.add(piece)
@@ -86,7 +86,7 @@ def test_what_changes_at_the_giver_meanwhile_is_not_in_it(monkeypatch: pytest.Mo
 
 def test_a_piece_out_of_turn_and_one_that_holds_no_fact_are_refused() -> None:
     (piece,) = pieces(grown(1), b"")
-    target = TransferTarget()
+    target = TransferTarget(1)
     target.add(piece)
     with pytest.raises(RemoteProtocolError, match="out of turn: want 1"):
         target.add(piece)
@@ -94,7 +94,7 @@ def test_a_piece_out_of_turn_and_one_that_holds_no_fact_are_refused() -> None:
         VIEW, 0, True, True, (), (("p(", 1, 1, "", "", 0.0),), (), (), (1, 1), b"", 1, b"", 1
     )
     with pytest.raises(RemoteProtocolError, match="no fact"):
-        TransferTarget().add(wrong)
+        TransferTarget(1).add(wrong)
 
 
 def test_a_voter_is_near_while_its_log_is_kept_a_newcomer_if_it_lacks_little(
