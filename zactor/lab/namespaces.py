@@ -1,4 +1,4 @@
-"""A laboratory whose nodes are on hosts of their own, in network namespaces: cables can be pulled.
+"""Hosts of their own on one machine, in network namespaces: cables can be pulled, ports closed.
 
 Needs root and iproute2. A switch namespace holds some bridges, and each host's cable can be plugged
 into any of them: hosts on one bridge reach each other, hosts on different ones don't.
@@ -10,12 +10,13 @@ import itertools
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from zactor.lab.lab import DEADLINE_S, Lab
 
 _PREFIX = "zactor-"
+_NAMES = Path("/etc/netns")  # where `ip netns exec` finds what a host has instead of /etc/hosts
 _BRIDGES = 4  # sides that a network can be split into, at most
 _numbers = itertools.count(1)  # of the labs of this process
 
@@ -52,22 +53,25 @@ def _sweep() -> None:
             pid = name.removeprefix(_PREFIX).partition("-")[0]
             if not Path(f"/proc/{pid}").exists():
                 _ip("netns", "del", name)
+                shutil.rmtree(_NAMES / name, ignore_errors=True)
 
 
-class NetLab(Lab):
-    """Nodes of one home, each on a host of its own."""
+class Network:
+    """Hosts on a switch. Each has an IPv4 and an IPv6 address in the switch's net, and no other."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self) -> None:
         """Build the switch.
 
         Raises:
             OSError: not root, or no iproute2.
         """
-        super().__init__(home)
         _sweep()
         self._name = f"{_PREFIX}{os.getpid()}-{next(_numbers)}"
         self._switch = f"{self._name}-switch"
         self._hosts: dict[str, int] = {}
+        self._ports: dict[str, str] = {}  # host -> the port of the switch that its first cable has
+        self._ends: dict[str, str] = {}  # host -> its own end of that cable
+        self._cables = itertools.count(1)
         _ip("netns", "add", self._switch)
         for bridge in range(_BRIDGES):
             self._in(self._switch, "link", "add", f"br{bridge}", "type", "bridge")
@@ -78,21 +82,95 @@ class NetLab(Lab):
         _ip("-n", namespace, *words)
 
     def host(self, name: str) -> str:
-        """Return the address of a host, which is made on first use and plugged into bridge 0."""
+        """Return the IPv4 address of a host, which is made on first use, plugged into bridge 0."""
         if name not in self._hosts:
-            number = self._hosts[name] = len(self._hosts) + 1
-            there = self._namespace(name)
-            _ip("netns", "add", there)
-            self._in(
-                *(there, "link", "add", "eth0", "type", "veth"),
-                *("peer", "name", f"port{number}", "netns", self._switch),
-            )
-            self._in(there, "addr", "add", f"10.77.0.{number}/24", "dev", "eth0")
-            self._in(there, "link", "set", "lo", "up")
-            self._in(there, "link", "set", "eth0", "up")
-            self._in(self._switch, "link", "set", f"port{number}", "master", "br0")
-            self._in(self._switch, "link", "set", f"port{number}", "up")
+            self.bare_host(name)
+            number = self._hosts[name]
+            self.cable(name, 0, f"10.77.0.{number}/24", f"fd77::{number}/64")
         return f"10.77.0.{self._hosts[name]}"
+
+    def bare_host(self, name: str) -> None:
+        """Make a host without a cable."""
+        self._hosts[name] = len(self._hosts) + 1
+        there = self._namespace(name)
+        _ip("netns", "add", there)
+        self._in(there, "link", "set", "lo", "up")
+
+    def host6(self, name: str) -> str:
+        """Return its IPv6 address."""
+        self.host(name)
+        return f"fd77::{self._hosts[name]}"
+
+    def cable(self, name: str, bridge: int, *addresses: str) -> str:
+        """Lay one more cable from a host to a bridge; the host's end has these ADDRESS/BITS.
+
+        Returns: the name of the host's end.
+        """
+        there, number = self._namespace(name), next(self._cables)
+        end, port = f"eth{number}", f"port{number}"
+        self._ports.setdefault(name, port)
+        self._ends.setdefault(name, end)
+        self._in(
+            *(there, "link", "add", end, "type", "veth"),
+            *("peer", "name", port, "netns", self._switch),
+        )
+        for address in addresses:
+            # nodad: an IPv6 address can be used at once
+            self._in(there, "addr", "add", address, "dev", end, *(["nodad"] * (":" in address)))
+        self._in(there, "link", "set", end, "up")
+        self._in(self._switch, "link", "set", port, "master", f"br{bridge}")
+        self._in(self._switch, "link", "set", port, "up")
+        return end
+
+    def router(self, name: str, bridge: int, address: str) -> str:
+        """Make a host that lets those on `bridge` call out, and nobody call in; return its address.
+
+        As a router that maps addresses does. This one maps none: who is called out needs a route
+        back, by this host.
+
+        Args:
+            address: ADDRESS/BITS of the host on `bridge`.
+        """
+        outside = self.host(name)
+        self.cable(name, bridge, address)
+        here = self._namespace(name)
+        _ip("netns", "exec", here, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
+        # What comes back to who called out goes to one of the ports from 32768 on.
+        self._in(
+            *(here, "rule", "add", "iif", self._ends[name]),
+            *("ipproto", "tcp", "dport", "1-32767", "blackhole"),
+        )
+        return outside
+
+    def route(self, name: str, *words: str) -> None:
+        """Add a route at a host, as `ip route add` has it."""
+        self._in(self._namespace(name), "route", "add", *words)
+
+    def close_ports(self, name: str, ports: str) -> None:
+        """Let nobody elsewhere reach these TCP ports (A or A-B) of a host, as a firewall does.
+
+        Who tries hears nothing: the host's answers from these ports are lost.
+        """
+        for family in ("-4", "-6"):
+            self._in(
+                *(self._namespace(name), family, "rule", "add"),
+                *("ipproto", "tcp", "sport", ports, "blackhole"),
+            )
+
+    def open_ports(self, name: str, ports: str) -> None:
+        """Take the rule away again."""
+        for family in ("-4", "-6"):
+            self._in(
+                *(self._namespace(name), family, "rule", "del"),
+                *("ipproto", "tcp", "sport", ports, "blackhole"),
+            )
+
+    def name_hosts(self, at: str, names: Mapping[str, str]) -> None:
+        """Let the host `at` know other hosts by name: {name: address}, as in /etc/hosts."""
+        folder = _NAMES / self._namespace(at)
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = [f"{address} {name}" for name, address in names.items()]
+        (folder / "hosts").write_text("\n".join(["127.0.0.1 localhost", *lines, ""]))
 
     def _namespace(self, name: str) -> str:
         return f"{self._name}-{name}"
@@ -101,9 +179,6 @@ class NetLab(Lab):
         """Return the words that run a command on that host."""
         self.host(name)
         return ["ip", "netns", "exec", self._namespace(name)]
-
-    def _identity(self, name: str) -> list[str]:
-        return [*super()._identity(name), "--bind", self.host(name)]
 
     def split(self, *sides: Iterable[str]) -> None:
         """Only hosts of one side reach each other from now on."""
@@ -117,12 +192,44 @@ class NetLab(Lab):
 
     def _plug(self, name: str, bridge: int) -> None:
         self.host(name)
-        port = f"port{self._hosts[name]}"
-        self._in(self._switch, "link", "set", port, "master", f"br{bridge}")
+        self._in(self._switch, "link", "set", self._ports[name], "master", f"br{bridge}")
+
+    def close(self) -> None:
+        """Take everything down; processes on the hosts must have ended."""
+        for name in self._hosts:
+            _ip("netns", "del", self._namespace(name))
+            shutil.rmtree(_NAMES / self._namespace(name), ignore_errors=True)
+        _ip("netns", "del", self._switch)
+
+
+class NetLab(Lab):
+    """Nodes of one home, each on a host of its own."""
+
+    def __init__(self, home: Path) -> None:
+        """Build the network.
+
+        Raises:
+            OSError: not root, or no iproute2.
+        """
+        super().__init__(home)
+        self._network = Network()
+
+    def prefix(self, name: str) -> list[str]:
+        """Return the words that run a command on that host."""
+        return self._network.prefix(name)
+
+    def _identity(self, name: str) -> list[str]:
+        return [*super()._identity(name), "--bind", self._network.host(name)]
+
+    def split(self, *sides: Iterable[str]) -> None:
+        """Only hosts of one side reach each other from now on."""
+        self._network.split(*sides)
+
+    def heal(self) -> None:
+        """All reach all again."""
+        self._network.heal()
 
     def close(self) -> None:
         """End everything."""
         super().close()
-        for name in self._hosts:
-            _ip("netns", "del", self._namespace(name))
-        _ip("netns", "del", self._switch)
+        self._network.close()
