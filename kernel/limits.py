@@ -63,6 +63,7 @@ RECONNECT_MS = 20  # first retry of a lost connection; doubles …
 RECONNECT_MS_MAX = 100  # … up to here
 SOCKETS_MAX = 16_384  # of the context: DEALER, SUB and two monitors for each peer
 LINK_SEND_FRAMES = 32  # frames libzmq holds for a peer; the Link machine holds the rest
+LINK_UNREACHED_MS = 1_000  # a peer that was met isn't reached for so long: both are told why
 LINK_ASIDE_MAX = 4  # connections to one peer that were dialled again and aren't closed yet
 # Frames of one peer that libzmq holds here while our loop is stuck, or this process was stopped.
 # They must never fill it, as HEARTBEATS_UNREAD: if the peer closes the connection meanwhile, our
@@ -72,6 +73,7 @@ LINK_ASIDE_MAX = 4  # connections to one peer that were dialled again and aren't
 LINK_RECEIVE_FRAMES = 32_768
 CLIENT_FRAMES = 1_024  # frames libzmq holds in a client, either way
 HEARTBEAT_BYTES_MAX = 64 << 10  # of one heartbeat; the sockets carry nothing else
+HEARTBEATS_UNHEARD_MS = 1_000  # a peer's PUB isn't reached for so long: heartbeats go to doors too
 HEARTBEATS_HELD = 16  # a slow subscriber loses the older ones
 # Heartbeats of one peer that wait here while our loop is stuck: 27 minutes of them. They must never
 # fill it: a full queue stops libzmq's reading, its own heartbeats then break the connection, and

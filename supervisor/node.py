@@ -19,6 +19,7 @@ import structlog
 from zactor.bundles import load as bundles
 from zactor.bundles.store import BundleStore
 from zactor.kernel import limits
+from zactor.kernel.errors import ZactorError
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.actors import Ask, Failure, Reply, Signal, Undelivered
 from zactor.kernel.messages.frames import Heartbeat
@@ -30,11 +31,11 @@ from zactor.kernel.runtime.envelope import DeadLetter
 from zactor.kernel.runtime.runtime import Runtime
 from zactor.kernel.sessions.host import GROUP_ITEMS, GroupHost
 from zactor.kernel.sessions.session_queue import SessionQueue
+from zactor.kernel.transport.addresses import is_loopback
 from zactor.kernel.transport.door_clients import Client
 from zactor.kernel.transport.hub import Hub, HubUser
 from zactor.kernel.transport.keys import ClusterKeys, KeyPair, node_keys
 from zactor.kernel.transport.peer import Peer
-from zactor.kernel.transport.sockets import is_loopback
 from zactor.kernel.wire.bulky import Bulky
 from zactor.supervisor.deployment.bundle_fetch import BundleFetcher
 from zactor.supervisor.deployment.reconciler import Reconciler
@@ -137,6 +138,7 @@ class Node(HubUser):
             self.hub,
             home=self.settings.home,
             join=self.settings.join,
+            told=self.settings.told,
             kb=self.kb,
             all_in=self.members.all_in,
             on_ready=self.registry.nudge,
@@ -260,13 +262,17 @@ class Node(HubUser):
         return endpoint
 
     async def run(self) -> str:
-        """Live until told to stop; return why it ended: "stop" or "buried: …"."""
+        """Live until told to stop; return why it ended: "stop" or "buried: …".
+
+        Raises:
+            NotReachable, Refused: it was to join others, and can't.
+        """
         await self.kb.open(self.groups)
         for work in (
             self._keep(),
             self.registry.run(),
             self.todos.run(),
-            self.discovery.run(),
+            self._discover(),
         ):
             self.spawn(work, VITAL)
         log.info("node_started", node=str(self.me), endpoint=self.hub.endpoint)
@@ -309,6 +315,13 @@ class Node(HubUser):
         if not self.ended.done():
             log.error("node_failed", node=str(self.me), why=why)
             self.ended.set_result(f"failed: {why}")
+
+    async def _discover(self) -> None:
+        try:
+            await self.discovery.run()
+        except ZactorError as error:
+            if not self.ended.done():
+                self.ended.set_exception(error)
 
     def spawn(self, work: Coroutine[Any, Any, object], name: str | None = None) -> None:
         """Run a coroutine as long as this life lasts; an error of ours is logged, loudly."""
@@ -380,6 +393,12 @@ class Node(HubUser):
     def on_heartbeat(self, heartbeat: Heartbeat) -> None:
         """A node's loop is alive."""
         self.members.on_heartbeat(heartbeat)
+        self.discovery.hear(heartbeat)
+
+    def on_unreached(self, peer: Peer, why: str) -> None:
+        """A peer was met, and one of us two doesn't reach the other."""
+        self.members.on_unreached(peer, why)
+        self.discovery.on_unreached(peer, why)
 
     # -- from the group engine ---------------------------------------------------------------
     def on_view(self, old: View, view: View, together: tuple[NodeId, ...]) -> None:

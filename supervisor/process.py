@@ -52,6 +52,7 @@ class NodeThread:
         self.keys = cluster_keys(settings.home)
         self.error: BaseException | None = None
         self._started = threading.Event()
+        self._begun = threading.Event()  # see Discovery.begun
         self._stopping = False
         self._current: Node | UnconfiguredNode | None = None
         self._endpoint = ""
@@ -71,6 +72,16 @@ class NodeThread:
             self._thread.join()
             raise self.error
         return self._endpoint
+
+    def wait_begun(self) -> None:
+        """Return when it has met one of those whom it was to join, if any.
+
+        Raises:
+            ZactorError: it can't, and has ended.
+        """
+        self._begun.wait()
+        if self.error is not None:
+            raise self.error
 
     def stop(self) -> None:
         """Stop in good order and return when everything is closed."""
@@ -94,10 +105,15 @@ class NodeThread:
                 runner.run(self._lives())
         except BaseException as error:  # the thread's last words: start() or the log has them
             self.error = error
-            if self._started.is_set():
+            if not self._started.is_set():
+                return
+            if isinstance(error, ZactorError):
+                log.error("node_ended", node=self.name, why=str(error))
+            else:
                 log.exception("kernel_failed")
         finally:
             self._started.set()
+            self._begun.set()
             self._on_end.set()
 
     async def _lives(self) -> None:
@@ -107,23 +123,31 @@ class NodeThread:
             if not self.name:
                 unconfigured = UnconfiguredNode(settings, self.keys)
                 with self._opened(unconfigured, settings) as settings:
-                    named = await unconfigured.run()
-                    await unconfigured.close()
+                    try:
+                        named = await unconfigured.run()
+                    finally:
+                        await unconfigured.close()
                 if named is None:
                     return
                 self.name = named.name
-                settings = dataclasses.replace(settings, join=(*settings.join, *named.join))
+                settings = dataclasses.replace(settings, told=named.join)
             with _lock_state(settings.home, self.name) as state:
                 node = Node(self.name, settings, self.keys, state)
                 with self._opened(node, settings) as settings:
+                    telling = asyncio.create_task(self._tell_begun(node))
                     try:
                         outcome = await node.run()
                     finally:
+                        telling.cancel()
                         await node.close()
             if outcome == "stop":
                 return
             if outcome.startswith("failed: "):
                 raise ZactorError(f"node {self.name} ended: {outcome.removeprefix('failed: ')}")
+
+    async def _tell_begun(self, node: Node) -> None:
+        await node.discovery.begun.wait()
+        self._begun.set()
 
     @contextlib.contextmanager
     def _opened(self, part: Node | UnconfiguredNode, settings: Settings) -> Iterator[Settings]:
@@ -137,6 +161,7 @@ class NodeThread:
             name=self.name,
             role=settings.role,
             endpoint=door,
+            door=part.hub.near if part.hub.near != door else "",
             pid=pid,
             started=process_start(pid),
         )
@@ -189,7 +214,7 @@ def run_node(
             never outlives who started it, however that one ended.
 
     Raises:
-        ZactorError: it can't start.
+        ZactorError: it can't start, can't join whom it was to join, or can't keep its word.
     """
     configure_logs(json_logs)
     raise_open_files()
@@ -216,6 +241,8 @@ def run_node(
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+    if isinstance(thread.error, ZactorError):
+        raise thread.error
     return 0 if thread.error is None else 1
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zactor.kernel.limits import NODE_PORT
+from zactor.kernel.transport.addresses import endpoint, is_loopback, parse_address
+from zactor.kernel.transport.own_address import is_here
 from zactor.kernel.transport.socket_context import LOOPBACK, Address
-from zactor.kernel.transport.sockets import endpoint, parse_address
-from zactor.supervisor.membership.run_directory import home_folder
+from zactor.supervisor.membership.run_directory import home_folder, read_entries
 from zactor.supervisor.operations.crash_points import CrashAt, crash_at
 
 
@@ -27,19 +28,36 @@ def make_settings(
     Raises:
         ConfigError: an address is none, or ZACTOR_CRASH_AT no place.
     """
-    host, port = parse_address(bind) if bind else ("127.0.0.1", None)
+    folder = home_folder(home)
+    host, port = parse_address(bind) if bind else (_host_beside(folder), None)
+    joined = tuple(_endpoint(address) for address in join)
     return Settings(
-        home=home_folder(home),
+        home=folder,
         role=role,
         address=Address(
             host=host,
             port=port,
-            advertise=_endpoint(advertise) if advertise else None,
+            is_beside=not bind,
+            advertise=parse_address(advertise) if advertise else None,
+            towards=joined,
         ),
-        join=tuple(_endpoint(address) for address in join),
+        join=joined,
         payload=payload,
         crash=crash_at(os.environ),
     )
+
+
+def _host_beside(home: Path) -> str:
+    """Return where to listen if nothing is said: where nodes of this home do that run here.
+
+    All nodes must reach each other: a console that listened for this machine only, beside a node
+    with peers elsewhere, could never be a member.
+    """
+    for entry in read_entries(home):
+        host, _ = parse_address(entry.endpoint)
+        if entry.name and not is_loopback(host) and is_here(host):
+            return host
+    return LOOPBACK.host
 
 
 def _endpoint(address: str) -> str:
@@ -54,6 +72,7 @@ class Settings:
     home: Path
     role: str = "node"  # "node" | "master"
     address: Address = LOOPBACK
-    join: tuple[str, ...] = ()  # endpoints
+    join: tuple[str, ...] = ()  # endpoints that it must join
+    told: tuple[str, ...] = ()  # endpoints of who named it, and of whom that one knows
     payload: str = "pickle"  # "pickle" | "data": what arguments may be
     crash: CrashAt | None = None  # where this process is to kill itself, for tests

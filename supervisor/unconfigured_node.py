@@ -16,7 +16,8 @@ from zactor.kernel.transport.door_clients import Client
 from zactor.kernel.transport.hub import Hub, HubUser
 from zactor.kernel.transport.keys import ClusterKeys
 from zactor.kernel.wire import results
-from zactor.supervisor.membership.run_directory import read_entries
+from zactor.supervisor.membership.discovery import JOIN_S, is_final
+from zactor.supervisor.membership.run_directory import near, read_entries
 from zactor.supervisor.settings import Settings
 
 log = structlog.get_logger()
@@ -47,7 +48,11 @@ class UnconfiguredNode(HubUser):
         return self.hub.open(self._settings.address)
 
     async def run(self) -> Configure | None:
-        """Return how this node was named, or None when it was told to stop."""
+        """Return how this node was named, or None when it was told to stop.
+
+        Raises:
+            NotReachable, Refused: nobody whom it was to join hears that it waits.
+        """
         log.info("node_waits_for_a_name", endpoint=self.hub.endpoint)
         announcing = asyncio.get_running_loop().create_task(self._announce())
         try:
@@ -66,13 +71,27 @@ class UnconfiguredNode(HubUser):
         self.hub.close()
 
     async def _announce(self) -> None:
+        loop = asyncio.get_running_loop()
+        until, is_heard = loop.time() + JOIN_S, not self._settings.join
         while True:
             entries = read_entries(self._settings.home)
-            there = {entry.endpoint for entry in entries if entry.name} | set(self._settings.join)
-            await asyncio.gather(*(self._tell(endpoint) for endpoint in sorted(there)))
+            here = sorted({near(entry) for entry in entries if entry.name})
+            join = sorted(set(self._settings.join).difference(here))
+            errors = await asyncio.gather(*map(self._tell, (*join, *here)))
+            failed = [error for error in errors[: len(join)] if error is not None]
+            is_heard = is_heard or len(failed) < len(join)
+            failed.sort(key=is_final, reverse=True)
+            if not is_heard and failed and (is_final(failed[0]) or loop.time() > until):
+                self._fail(failed[0])
+                return
             await asyncio.sleep(ANNOUNCE_MS / 1000)
 
-    async def _tell(self, endpoint: str) -> None:
+    def _fail(self, error: ZactorError) -> None:
+        if not self.named.done():
+            self.named.set_exception(error)
+
+    async def _tell(self, endpoint: str) -> ZactorError | None:
+        """Say at a door that we wait; return why nobody there listens, or None."""
         waiting = Waiting(
             WIRE_VERSION,
             self.hub.keys.cluster,
@@ -85,8 +104,9 @@ class UnconfiguredNode(HubUser):
             if endpoint not in self._deaf:
                 self._deaf.add(endpoint)
                 log.warning("announcement_failed", endpoint=endpoint, why=str(error))
-        else:
-            self._deaf.discard(endpoint)
+            return error
+        self._deaf.discard(endpoint)
+        return None
 
     def on_request(self, client: Client, request: Request) -> None:
         """Only Configure is for a node without a name."""

@@ -37,19 +37,23 @@ class LinkFrame(Message, frozen=True, tag=80):
     items: tuple[Item, ...]
 
 
-Inbound = LinkFrame | Request
-
-"""What may arrive at a node's door: frames of links (node keys), requests (door key)."""
-
-
 Outbound = Answer | Problem
 
 """What a node answers at its door."""
 
 
 class Heartbeat(Message, frozen=True, tag=90):
-    """Published by every node from the kernel's own loop, at the group engine's pace."""
+    """Published by every node from the kernel's own loop, at the group engine's pace.
+
+    To a peer that doesn't hear what is published it goes to the door.
+    """
 
     clock: tuple[int, int]  # of its knowledge base
     linked: tuple[str, ...]  # name@incarnation of its peers; who isn't among them was dropped
+    unheard: tuple[str, ...]  # names of those whose published heartbeats don't come here
     group: GroupHeartbeat
+
+
+Inbound = LinkFrame | Request | Heartbeat
+
+"""What may arrive at a door: frames of links and heartbeats (node keys), requests (door key)."""

@@ -62,8 +62,12 @@ class NetworkPeer(Protocol):
         ...
 
 
-class RefusalCounter(Protocol):
-    """Who counts heartbeats that lie."""
+class NetworkHeartbeats(Protocol):
+    """Heartbeats beside the links."""
+
+    def reaches(self, name: str) -> bool:
+        """Whether our heartbeats get to that peer, as far as is known."""
+        ...
 
     def refuse(self, name: str, claimed: str) -> None:
         """Count and tell that a peer spoke for another."""
@@ -84,8 +88,8 @@ class Network(Protocol):
         ...
 
     @property
-    def heartbeats(self) -> RefusalCounter:
-        """Who counts heartbeats that lie."""
+    def heartbeats(self) -> NetworkHeartbeats:
+        """Heartbeats beside the links."""
         ...
 
     def now_ms(self) -> int:
@@ -380,7 +384,9 @@ class GroupHost:
     def _publish(self, heartbeat: GroupHeartbeat) -> None:
         self._network.beat(heartbeat)
         for name, peer in self._network.peers.items():
-            if peer.up and peer.connected and peer.node not in self._hears_us:
+            if not (peer.up and peer.connected):
+                continue
+            if peer.node not in self._hears_us or not self._network.heartbeats.reaches(name):
                 # What is published doesn't get there, or not yet: a firewall, a fresh subscription.
                 self._network.send_to(name, heartbeat)
 

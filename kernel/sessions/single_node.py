@@ -30,6 +30,10 @@ class _Nobody:
         """There is no peer to send to."""
         raise KeyError(name)
 
+    def reaches(self, name: str) -> bool:
+        """There is nobody to reach."""
+        return False
+
     def refuse(self, name: str, claimed: str) -> None:
         """Nobody lies."""
 

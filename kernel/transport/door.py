@@ -14,7 +14,7 @@ import zmq
 
 from zactor.kernel import limits
 from zactor.kernel.errors import RemoteProtocolError
-from zactor.kernel.messages.frames import LinkFrame
+from zactor.kernel.messages.frames import Inbound
 from zactor.kernel.messages.operations import Answer, Problem, Request
 from zactor.kernel.transport import sockets
 from zactor.kernel.transport.door_clients import Client, ClientWatch
@@ -43,14 +43,15 @@ class Door:
         address: Address,
         *,
         server: KeyPair,
-        take: Callable[[bytes, str, LinkFrame | Request], None],
+        take: Callable[[bytes, str, Inbound, str], None],
         after: Callable[[], None],
     ) -> None:
         """Bind in the running loop.
 
         Args:
-            take: called with the routing id of who sent it, the key it authenticated with, and what
-                came. It may raise RemoteProtocolError, which is counted.
+            take: called with the routing id of who sent it, the key it authenticated with, what
+                came, and for a request the address it comes from, in numbers. It may raise
+                RemoteProtocolError, which is counted.
             after: called when what was there has been taken.
 
         Raises:
@@ -69,7 +70,12 @@ class Door:
         self.clients = ClientWatch(self._reaches)
         self.handshakes = HandshakeCounter(self.clients.somebody_went)
         self._socket, self.endpoint = sockets.bind_door(
-            shared.context, address.host, address.port, server, address.first
+            shared.context,
+            address.host,
+            address.port,
+            server,
+            address.first,
+            is_beside=address.is_beside,
         )
         self.port = int(self.endpoint.rpartition(":")[2])
         shared.monitor.watch(self._socket, self.handshakes.events, self.handshakes)
@@ -213,7 +219,8 @@ class Door:
             raise RemoteProtocolError("a frame without a body")
         key = sockets.user_id(parts[1])
         inbound = decode_arrived([part.buffer for part in parts[1:]])
-        self._take(parts[0].bytes, key, inbound)
+        host = sockets.peer_host(parts[1]) if type(inbound) is Request else ""
+        self._take(parts[0].bytes, key, inbound, host)
 
     def _refuse(self, error: RemoteProtocolError) -> None:
         self.frames_refused += 1

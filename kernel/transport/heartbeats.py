@@ -3,16 +3,21 @@
 libzmq's own heartbeats on the same connections tell whether the process behind a PUB is there, even
 while its loop is stuck; so both questions have an answer here. Each peer has a SUB of its own: all
 PUB sockets of a cluster share one key, so only the connection tells who speaks.
+
+Where one of two can't reach the other's PUB (a firewall, a mapped port), each connects to the
+other's door for heartbeats alone: a *direct* connection, which answers both questions as well.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import structlog
 import zmq
 
+from zactor.kernel import limits
 from zactor.kernel.errors import RemoteProtocolError
 from zactor.kernel.messages.frames import Heartbeat
 from zactor.kernel.transport import sockets
@@ -33,6 +38,8 @@ class Heartbeats:
         *,
         host: str,
         door: str,
+        told: str,
+        me: str,
         keys: ClusterKeys,
         node_key: KeyPair,
         on_heartbeat: Callable[[Heartbeat], None],
@@ -41,6 +48,7 @@ class Heartbeats:
         """Bind in the running loop; `door` is the endpoint of this node's door.
 
         Args:
+            told: the same as others are told it; the host of ours is its host.
             on_heartbeat: hears each heartbeat that names its sender truthfully.
             on_back: hears the name of a peer whose connection was broken and lives again.
 
@@ -48,7 +56,8 @@ class Heartbeats:
             ConfigError: no port is free at `host`.
         """
         self.refused = 0  # heartbeats that were none, or named another sender
-        self.alive: set[str] = set()  # names of peers whose connection lives
+        self.alive: set[str] = set()  # names of peers of which a connection lives
+        self._me = me
         self._shared = shared
         self._node_key = node_key
         self._server_public = keys.server.public
@@ -57,10 +66,14 @@ class Heartbeats:
         self._on_back = on_back
         self._lies = LogThrottle()
         self._subscribers: dict[str, sockets.Socket] = {}  # by name of the peer
-        self._broken: set[str] = set()  # names of peers whose connection lived and broke
-        self._publisher, self.endpoint = sockets.bind_heartbeats(
-            shared.context, host, door, keys.server
-        )
+        self._doors: dict[str, str] = {}  # name of the peer -> endpoint of its door
+        self._direct: dict[str, sockets.Socket] = {}  # to doors, by name of the peer
+        self._live: set[sockets.Socket] = set()  # those of both that are connected
+        self._since: dict[str, float] = {}  # peer whose PUB isn't reached -> loop time since which
+        self._deaf: dict[str, float] = {}  # peer that doesn't reach ours -> loop time since which
+        self._broken: set[str] = set()  # names of peers whose connections lived and broke
+        self._publisher, bound = sockets.bind_heartbeats(shared.context, host, door, keys.server)
+        self.endpoint = f"{told.rpartition(':')[0]}:{bound.rpartition(':')[2]}"
 
     def close(self) -> None:
         """Close all sockets."""
@@ -68,8 +81,8 @@ class Heartbeats:
             self.unfollow(name)
         self._publisher.close()
 
-    def follow(self, name: str, endpoint: str) -> None:
-        """Hear the heartbeats of that peer, which are published there.
+    def follow(self, name: str, endpoint: str, door: str) -> None:
+        """Hear the heartbeats of that peer, which are published there; its door is at `door`.
 
         Raises:
             NotReachable: that is no endpoint.
@@ -77,14 +90,10 @@ class Heartbeats:
         subscriber = sockets.connect_heartbeats(
             self._shared.context, self._node_key, self._server_public
         )
-        self._shared.monitor.watch(
-            subscriber,
-            zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED,
-            lambda event, _value, _there: self._loop.call_soon_threadsafe(
-                self._on_connection, name, subscriber, event == zmq.EVENT_HANDSHAKE_SUCCEEDED
-            ),
-        )
+        self._watch(name, subscriber)
         self._subscribers[name] = subscriber
+        self._doors[name] = door
+        self._since[name] = self._loop.time()
         self._loop.add_reader(subscriber.fileno(), self._read, name, subscriber)
         sockets.connect_to(subscriber, endpoint)
 
@@ -93,19 +102,81 @@ class Heartbeats:
         subscriber = self._subscribers.pop(name, None)
         if subscriber is not None:
             self._loop.remove_reader(subscriber.fileno())
-            self._shared.monitor.unwatch(subscriber)
-            subscriber.close()
+            self._close(subscriber)
+        self._hang_up(name)
+        self._doors.pop(name, None)
+        self._since.pop(name, None)
+        self._deaf.pop(name, None)
         self.alive.discard(name)
         self._broken.discard(name)
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Publish one."""
-        self._publisher.send(codec.encode_heartbeat(heartbeat), zmq.NOBLOCK)
+        body = codec.encode_heartbeat(heartbeat)
+        self._publisher.send(body, zmq.NOBLOCK)
+        for direct in self._direct.values():
+            with contextlib.suppress(zmq.Again):  # not connected at the moment
+                direct.send(body, zmq.NOBLOCK)
 
-    def _on_connection(self, name: str, subscriber: sockets.Socket, connected: bool) -> None:
-        if self._subscribers.get(name) is not subscriber:
+    def unheard(self) -> tuple[str, ...]:
+        """Return the names of the peers whose PUB we don't reach at the moment."""
+        return tuple(sorted(self._since))
+
+    def reaches(self, name: str) -> bool:
+        """Whether our heartbeats get to that peer, as far as is known. If not, links carry them."""
+        if self._direct.get(name) in self._live:
+            return True
+        return name not in self._since and name not in self._deaf
+
+    def keep(self) -> None:
+        """Have direct connections to those peers only that need one; every HOUSEKEEPING_MS."""
+        late = self._loop.time() - limits.HEARTBEATS_UNHEARD_MS / 1000
+        failing = (*self._since.items(), *self._deaf.items())
+        wanted = {name for name, since in failing if since < late and name in self._doors}
+        for name in self._direct.keys() - wanted - self._since.keys() - self._deaf.keys():
+            self._hang_up(name)
+        for name in wanted - self._direct.keys():
+            direct = sockets.connect_direct(
+                self._shared.context, self._node_key, self._server_public
+            )
+            self._watch(name, direct)
+            self._direct[name] = direct
+            sockets.connect_to(direct, self._doors[name])
+
+    def _hang_up(self, name: str) -> None:
+        direct = self._direct.pop(name, None)
+        if direct is not None:
+            self._close(direct)
+
+    def _close(self, socket: sockets.Socket) -> None:
+        self._shared.monitor.unwatch(socket)
+        self._live.discard(socket)
+        socket.close()
+
+    def _watch(self, name: str, socket: sockets.Socket) -> None:
+        self._shared.monitor.watch(
+            socket,
+            zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED,
+            lambda event, _value, _there: self._loop.call_soon_threadsafe(
+                self._on_connection, name, socket, event == zmq.EVENT_HANDSHAKE_SUCCEEDED
+            ),
+        )
+
+    def _on_connection(self, name: str, socket: sockets.Socket, connected: bool) -> None:
+        subscriber, direct = self._subscribers.get(name), self._direct.get(name)
+        if socket not in (subscriber, direct):
             return  # the last words of a connection that was closed
-        if not connected:
+        (self._live.add if connected else self._live.discard)(socket)
+        if socket is subscriber:
+            if connected:
+                self._since.pop(name, None)
+            else:
+                self._since.setdefault(name, self._loop.time())
+        elif connected:
+            # It may be a firewall, or a mapped port. A cut ends both, so this one isn't there then.
+            whose = "our" if subscriber in self._live else "its"
+            log.info("heartbeats_by_the_door", peer=name, why=f"{whose} port isn't reached")
+        if subscriber not in self._live and direct not in self._live:
             self.alive.discard(name)
             self._broken.add(name)
             return
@@ -125,10 +196,18 @@ class Heartbeats:
             except RemoteProtocolError:
                 self.refused += 1
                 continue
-            if heartbeat.group.sender.name == name:
-                self._on_heartbeat(heartbeat)
-            else:
-                self.refuse(name, heartbeat.group.sender.name)
+            self.take(name, heartbeat)
+
+    def take(self, name: str, heartbeat: Heartbeat) -> None:
+        """Hear what came from that peer, by whichever way."""
+        if heartbeat.group.sender.name != name:
+            self.refuse(name, heartbeat.group.sender.name)
+            return
+        if self._me in heartbeat.unheard:
+            self._deaf.setdefault(name, self._loop.time())
+        else:
+            self._deaf.pop(name, None)
+        self._on_heartbeat(heartbeat)
 
     def refuse(self, name: str, claimed: str) -> None:
         """Count and tell that a peer spoke for another."""

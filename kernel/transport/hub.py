@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import operator
 from collections.abc import Callable, Sequence
+from typing import assert_never
 
 import structlog
 import zmq
@@ -20,15 +21,17 @@ from zactor.kernel.errors import Buried, NotReachable, RemoteProtocolError, Zact
 from zactor.kernel.ids import NodeId
 from zactor.kernel.link.effects import Deliver, Effect, Transmit
 from zactor.kernel.messages.base import WIRE_VERSION, Trace
-from zactor.kernel.messages.frames import Heartbeat, LinkFrame
+from zactor.kernel.messages.frames import Heartbeat, Inbound, LinkFrame
 from zactor.kernel.messages.groups import GroupHeartbeat
 from zactor.kernel.messages.operations import Answer, Hello, Operation, Problem, Request, Welcome
+from zactor.kernel.transport.addresses import parse_address
 from zactor.kernel.transport.door import Door
 from zactor.kernel.transport.door_call import call_door
 from zactor.kernel.transport.door_clients import Client
 from zactor.kernel.transport.heartbeats import Heartbeats
 from zactor.kernel.transport.keys import ClusterKeys, KeyPair
 from zactor.kernel.transport.log_throttle import LogThrottle
+from zactor.kernel.transport.own_address import is_here, near_door, told_to_others
 from zactor.kernel.transport.peer import Peer
 from zactor.kernel.transport.peer_table import PeerTable
 from zactor.kernel.transport.socket_context import Address, SocketContext
@@ -91,7 +94,6 @@ class Hub:
         except ZactorError:
             self._shared.close()
             raise
-        self.endpoint = address.advertise or self.door.endpoint
         return self.endpoint
 
     def _bind(self, address: Address) -> None:
@@ -103,10 +105,14 @@ class Hub:
             after=self._after_reading,
         )
         self.port = self.door.port
+        self.endpoint = told_to_others(address, self.door.endpoint)
+        self.near = near_door(self.door.endpoint)
         self.heartbeats = Heartbeats(
             self._shared,
             host=address.host,
             door=self.door.endpoint,
+            told=self.endpoint,
+            me=self.me.name,
             keys=self.keys,
             node_key=self.node_key,
             on_heartbeat=self.user.on_heartbeat,
@@ -146,31 +152,35 @@ class Hub:
         self, endpoint: str, operation: Operation, timeout_ms: int = limits.HELLO_MS
     ) -> bytes:
         """Ask one thing at another node's door: see door_call.py."""
-        return await call_door(self._shared.context, endpoint, self.keys, operation, timeout_ms)
+        return await call_door(self._shared, endpoint, self.keys, operation, timeout_ms)
 
-    async def introduce(self, endpoint: str) -> tuple[Hello, ...]:
-        """Say Hello at `endpoint`, link with the node there, return whom else it knows.
+    async def introduce(self, endpoint: str) -> Welcome:
+        """Say Hello at `endpoint`, link with the node there, return who it is and whom it knows.
 
         Raises:
             Buried: this incarnation counts as dead there.
             NotReachable, Refused, AlreadyExists: as the other side answers.
         """
         welcome = results.read_welcome(await self.call_door(endpoint, self.hello()))
+        host, _ = parse_address(endpoint)
         try:
             self._table.check(welcome.hello)
         except Buried as error:  # it is the other that has to come back, and it will learn so
             raise NotReachable(str(error)) from None
-        self._link_with(welcome.hello)
-        return welcome.others
+        peer = self._meet(welcome.hello)
+        peer.is_here = is_here(host) or is_here(parse_address(peer.hello.endpoint)[0])
+        self._link_with(peer)
+        return welcome
 
-    def _welcome(self, hello: Hello) -> Welcome:
+    def _welcome(self, hello: Hello, host: str) -> Welcome:
         self._table.check(hello)
+        self._table.check_place(hello, host)
         others = tuple(p.hello for p in self.peers.values() if p.hello.name != hello.name)
         known = self.peers.get(hello.name)
         if known is not None and known.up and known.node.incarnation != hello.incarnation:
             known.successor = hello  # whoever knows our token can say so: its key proves it
         else:
-            self._meet(hello)
+            self._meet(hello).is_here = not host or is_here(host)
         return Welcome(hello=self.hello(), others=others)
 
     def _meet(self, hello: Hello) -> Peer:
@@ -187,15 +197,15 @@ class Hub:
         self._table.add(peer)
         return peer
 
-    def _link_with(self, hello: Hello) -> None:
+    def _link_with(self, peer: Peer) -> None:
         """Connect the outgoing side: from now on we know that the other side knows our key."""
-        peer = self._meet(hello)
         if peer.dealer is not None:
             return
         self._dial(peer)
-        self.heartbeats.follow(peer.node.name, hello.heartbeats)
+        self.heartbeats.follow(peer.node.name, peer.hello.heartbeats, peer.hello.endpoint)
 
     def _dial(self, peer: Peer) -> None:
+        peer.dialled_ms = self.now_ms()
         server = self.keys.server.public
         peer.dial(self._shared, self.node_key, server, self._on_monitor, self._read_dealer)
 
@@ -320,24 +330,36 @@ class Hub:
             self.drop_peer(peer.node.name, why)
 
     # -- what arrives ------------------------------------------------------------------------
-    def _take(self, routing_id: bytes, key: str, inbound: LinkFrame | Request) -> None:
-        if isinstance(inbound, Request):
-            self._take_request(Client(routing_id), key, inbound)
+    def _take(self, routing_id: bytes, key: str, inbound: Inbound, host: str) -> None:
+        match inbound:
+            case Request():
+                self._take_request(Client(routing_id), key, inbound, host)
+            case Heartbeat():
+                self._take_heartbeat(key, inbound)
+            case LinkFrame():
+                self._take_frame(routing_id, key, inbound)
+            case _:
+                assert_never(inbound)
+
+    def _take_heartbeat(self, key: str, heartbeat: Heartbeat) -> None:
+        peer = self._table.by_key(key)
+        if peer is None:
+            self.strangers += 1  # its link tells it why
         else:
-            self._take_frame(routing_id, key, inbound)
+            self.heartbeats.take(peer.node.name, heartbeat)
 
     def _after_reading(self) -> None:
         if any(peer.outbox or peer.handled for peer in self.peers.values()):
             self._turn()  # what they made of it goes out in the same turn
 
-    def _take_request(self, client: Client, key: str, request: Request) -> None:
+    def _take_request(self, client: Client, key: str, request: Request, host: str) -> None:
         if key != self.keys.door.public.decode():
             raise RemoteProtocolError("a request over a link's connection")
         if not isinstance(request.operation, Hello):
             self.user.on_request(client, request)
             return
         try:
-            welcome = self._welcome(request.operation)
+            welcome = self._welcome(request.operation, host)
         except ZactorError as error:
             log.info("hello_refused", name=request.operation.name, why=str(error))
             self.answer(client, results.problem(request.number, error))
@@ -357,8 +379,9 @@ class Hub:
                 self.answer(Client(routing_id), results.problem(0, error))
             return
         peer.frames_in += 1
+        peer.back = routing_id
         if peer.dealer is None:  # a frame of its link proves that it knows our key
-            self._link_with(peer.hello)
+            self._link_with(peer)
         self._announce(peer)
         self._carry_out(peer, peer.link.receive(frame, self.now_ms()))
         self._measure(peer)
@@ -387,28 +410,45 @@ class Hub:
         self.user.on_disconnected(peer)
 
     def _read_dealer(self, peer: Peer) -> None:
-        """A peer answers on our connection only to say that we are dead to it."""
+        """A peer answers on our connection only to say that we are dead to it, or not reached."""
         for outbound in peer.answers():
             if outbound is None:
                 self.strangers += 1
             elif isinstance(outbound, Problem) and outbound.kind == Buried.__name__:
                 self.user.on_buried(outbound.message)
+            elif isinstance(outbound, Problem) and outbound.kind == NotReachable.__name__:
+                self.user.on_unreached(peer, outbound.message)
         self.frames_out += peer.flush()
 
     def answer(self, client: Client, outbound: Answer | Problem) -> None:
         """Send a client its answer; a client that went away is no error."""
         self.door.answer(client, outbound)
 
+    def unreached(self) -> list[Peer]:
+        """Return the peers whose doors we have tried to reach for LINK_UNREACHED_MS, in vain."""
+        since = self.now_ms() - limits.LINK_UNREACHED_MS
+        return [
+            peer
+            for peer in self.peers.values()
+            if not peer.up and not peer.connected and peer.dealer and peer.dialled_ms < since
+        ]
+
+    def tell_unreached(self, peer: Peer, why: str) -> None:
+        """Tell a peer that we don't reach it, over its own connection to us, if there is one."""
+        if peer.back:
+            self.answer(Client(peer.back), results.problem(0, NotReachable(why)))
+
     # -- heartbeats --------------------------------------------------------------------------
     def beat(self, group: GroupHeartbeat) -> None:
         """Publish a heartbeat."""
         linked = tuple(sorted(str(peer.node) for peer in self.peers.values() if peer.up))
-        self.heartbeats.beat(Heartbeat(self.clock, linked, group))
+        self.heartbeats.beat(Heartbeat(self.clock, linked, self.heartbeats.unheard(), group))
 
     def keep(self) -> None:
         """Look after what nothing else calls for; every HOUSEKEEPING_MS."""
         self._shared.authenticator.check()
         self._turn()
+        self.heartbeats.keep()
         since = self.now_ms() - 2 * limits.HELLO_MS
         for peer in list(self.peers.values()):
             self._read_dealer(peer)  # what a send swallowed the news of, see `answer`
@@ -472,6 +512,9 @@ class HubUser:
 
     def on_buried(self, reason: str) -> None:
         """A peer refuses this incarnation: it counts as dead there."""
+
+    def on_unreached(self, peer: Peer, why: str) -> None:
+        """We reach a peer, and it doesn't reach us."""
 
     def on_late_item(self, peer: Peer, item: object) -> None:
         """Something was put for a peer that is dead; any thread."""

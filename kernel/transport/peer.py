@@ -67,6 +67,9 @@ class Peer:
         self.up = False  # announced to the supervisor
         self.successor: Hello | None = None  # said to be its next life; a frame of it proves that
         self.met_ms = 0  # when we learnt of it, in the hub's time
+        self.dialled_ms = 0  # when our connection to it was begun, likewise
+        self.back = b""  # by which connection its last frame came: what we can tell it, if not more
+        self.is_here = False  # it is on this machine
         self.unsent: deque[LinkFrame] = deque()  # the socket was full
         self.backlog = 0  # items in the link, as of the last turn
         self.backlog_bytes = 0

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from zactor.kernel import limits
 from zactor.kernel.errors import AlreadyExists, Buried, ConfigError, Refused, Unconfigured
 from zactor.kernel.ids import check_name
 from zactor.kernel.messages.base import WIRE_VERSION
 from zactor.kernel.messages.operations import Hello
-from zactor.kernel.transport import sockets
+from zactor.kernel.transport.addresses import is_loopback, parse_address
 from zactor.kernel.transport.keys import fingerprint
+from zactor.kernel.transport.own_address import is_here
 from zactor.kernel.transport.peer import Peer
 
 _SHOWN_CHARS = 63  # of a name that may be any text
@@ -55,6 +58,24 @@ class PeerTable:
         """Know nobody."""
         self.peers.clear()
         self._by_key.clear()
+
+    def check_place(self, hello: Hello, host: str) -> None:
+        """Refuse who comes from `host` and would never be a member: all must reach all.
+
+        Raises:
+            Refused: it listens for its own machine only and somebody is on another one, or the
+                other way round.
+        """
+        is_near = not host or is_here(host)
+        if is_local(hello):
+            far = [name for name, peer in self.peers.items() if peer.up and not peer.is_here]
+            far = far if is_near else [self._me]
+            if far:
+                raise Refused(local_only([hello.name], " and ".join(sorted(far))))
+        elif not is_near:
+            deaf = [name for name, peer in self.peers.items() if peer.up and is_local(peer.hello)]
+            if deaf:
+                raise Refused(local_only(sorted(deaf), hello.name))
 
     def check(self, hello: Hello) -> None:
         """Refuse who can't be met.
@@ -113,7 +134,7 @@ def _check_words(hello: Hello) -> None:
     try:
         check_name("node", hello.name)
         for there in (hello.endpoint, hello.heartbeats):
-            sockets.parse_address(there[: limits.ENDPOINT_CHARS_MAX + 1])
+            parse_address(there[: limits.ENDPOINT_CHARS_MAX + 1])
     except ConfigError as error:
         raise Refused(str(error)) from None
     lengths = (len(hello.cluster), len(hello.endpoint), len(hello.heartbeats))
@@ -123,6 +144,21 @@ def _check_words(hello: Hello) -> None:
         raise Refused(f"node {hello.name} says what no node says: another role, or no incarnation")
     if len(hello.key) != _KEY_CHARS or not hello.key.isascii() or not hello.key.isprintable():
         raise Refused(f"node {hello.name} says what no node says: its key is none")
+
+
+def is_local(hello: Hello) -> bool:
+    """Return whether a node listens for its own machine only."""
+    return is_loopback(parse_address(hello.endpoint)[0])
+
+
+def local_only(names: Sequence[str], whom: str) -> str:
+    """Return what to say of nodes that listen for their own machine only."""
+    one = len(names) == 1
+    return (
+        f"{' and '.join(names)} {'listens' if one else 'listen'} on 127.0.0.1 only, so {whom} can't"
+        f" reach {'it' if one else 'them'}: start {'it' if one else 'them'} with --bind ADDRESS, an"
+        " address of that machine"
+    )
 
 
 def _life(hello: Hello) -> str:

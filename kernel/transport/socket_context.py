@@ -14,8 +14,11 @@ class Address(NamedTuple):
 
     host: str = "127.0.0.1"
     port: int | None = None  # None: any, see sockets.bind_door
+    is_beside: bool = False  # others of its machine may have the usual port: the next free one
     first: int | None = None  # the port it would like best, where `port` is None
-    advertise: str | None = None  # what others are told to connect to; None: where it is
+    # What others are told to connect to, the door's port where that is None; None: where it is.
+    advertise: tuple[str, int | None] | None = None
+    towards: tuple[str, ...] = ()  # endpoints that it will join, see own_address.py
 
 
 LOOPBACK = Address()

@@ -7,9 +7,7 @@ every socket has MAXMSGSIZE. Nothing else in the project calls `context.socket` 
 from __future__ import annotations
 
 import ipaddress
-import re
 import resource
-import socket as tcp
 from collections.abc import Callable
 
 import zmq
@@ -37,60 +35,12 @@ from zactor.kernel.limits import (
     ZMTP_HEARTBEAT_MS,
     ZMTP_SILENCE_MS,
 )
+from zactor.kernel.transport.addresses import endpoint, is_loopback, numbers_of
 from zactor.kernel.transport.authenticator import ZAP_DOMAIN
 from zactor.kernel.transport.keys import KeyPair
 
 Context = zmq.Context[zmq.Socket[bytes]]
 Socket = zmq.Socket[bytes]
-
-_HOST_NAME = re.compile(
-    r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_\-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_\-]+)*\.?"
-)
-_PORT = re.compile(r"[0-9]{1,5}")
-
-
-# -- addresses -------------------------------------------------------------------------------
-def parse_address(address: str) -> tuple[str, int | None]:
-    """Return (host, port or None) of "HOST", "HOST:PORT", "[IPV6]", "[IPV6]:PORT".
-
-    A leading "tcp://" is dropped, so what `endpoint` returns can be parsed again. The host of an
-    IPv6 address comes without its brackets.
-
-    Raises:
-        ConfigError: it is none of these.
-    """
-    text = address.removeprefix("tcp://")
-    if text.startswith("["):
-        host, closed, rest = text[1:].partition("]")
-        if not closed or not _is_ipv6(host):
-            raise _bad_address(address, "no IPv6 address stands in the brackets")
-        colon, port = rest[:1], rest[1:]
-        if colon not in ("", ":"):
-            raise _bad_address(address, "something follows the bracket")
-    else:
-        host, colon, port = text.partition(":")
-        if ":" in port:
-            raise _bad_address(address, "an IPv6 address belongs in brackets")
-        if not _is_host(host):
-            raise _bad_address(address, "that is no host")
-    if not colon:
-        return host, None
-    if not _PORT.fullmatch(port) or not 1 <= int(port) <= 65_535:
-        raise _bad_address(address, "a port is a number from 1 to 65535")
-    return host, int(port)
-
-
-def endpoint(host: str, port: int) -> str:
-    """Return what ZeroMQ calls this address: "tcp://HOST:PORT", IPv6 in brackets."""
-    return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches `host`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 # -- process and context ---------------------------------------------------------------------
@@ -118,14 +68,20 @@ def context() -> Context:
 
 # -- bound -----------------------------------------------------------------------------------
 def bind_door(
-    context: Context, host: str, port: int | None, server: KeyPair, first: int | None = None
+    context: Context,
+    host: str,
+    port: int | None,
+    server: KeyPair,
+    first: int | None = None,
+    *,
+    is_beside: bool = False,
 ) -> tuple[Socket, str]:
     """Bind the ROUTER at which links and clients arrive; return it and its endpoint.
 
-    Without a port: `first` if it is free; else on loopback the first free one from NODE_PORT
-    upward, elsewhere NODE_PORT itself, as the others expect it there. A send raises `zmq.Again`
-    while that peer's queue is full, and EHOSTUNREACH when the peer is gone. Sockets that bind need
-    the context's Authenticator.
+    Without a port: `first` if it is free; else on loopback, or beside another node, the first free
+    one from NODE_PORT upward, elsewhere NODE_PORT itself, as the others expect it there. A send
+    raises `zmq.Again` while that peer's queue is full, and EHOSTUNREACH when the peer is gone.
+    Sockets that bind need the context's Authenticator.
 
     Raises:
         ConfigError: the address isn't ours, or taken.
@@ -141,7 +97,7 @@ def bind_door(
     door.set(zmq.SNDHWM, DOOR_SEND_FRAMES)
     if port is not None:
         ports = [port]
-    elif is_loopback(host):
+    elif is_beside or is_loopback(host):
         ports = list(range(NODE_PORT, NODE_PORT + NODE_PORTS_TRIED))
     else:
         ports = [NODE_PORT]
@@ -212,13 +168,18 @@ def connect_door(context: Context, endpoint: str, client: KeyPair, server_public
     Raises:
         NotReachable: that is no endpoint.
     """
+    return _connect_or_close(door_socket(context, client, server_public), endpoint)
+
+
+def door_socket(context: Context, client: KeyPair, server_public: bytes) -> Socket:
+    """Return the same before it connects, for who wants to watch it; see `connect_to`."""
     door = context.socket(zmq.DEALER)
     _set_common(door, FRAME_BYTES_MAX)
     _set_client(door, client, server_public)
     door.set(zmq.IMMEDIATE, 0)
     door.set(zmq.SNDHWM, CLIENT_FRAMES)
     door.set(zmq.RCVHWM, CLIENT_FRAMES)
-    return _connect_or_close(door, endpoint)
+    return door
 
 
 def connect_heartbeats(context: Context, client: KeyPair, server_public: bytes) -> Socket:
@@ -230,6 +191,23 @@ def connect_heartbeats(context: Context, client: KeyPair, server_public: bytes) 
     subscriber.set(zmq.SNDHWM, HEARTBEATS_HELD)  # subscriptions
     subscriber.set(zmq.SUBSCRIBE, b"")
     return subscriber
+
+
+def connect_direct(context: Context, client: KeyPair, server_public: bytes) -> Socket:
+    """Return a DEALER for heartbeats to one peer's door; `connect_to` connects it.
+
+    Beside the link's, which may be full of what is long: its own heartbeats tell whether the peer's
+    host is there, as a SUB's do. While it isn't connected a send raises `zmq.Again`.
+    """
+    direct = context.socket(zmq.DEALER)
+    _set_common(direct, HEARTBEAT_BYTES_MAX)
+    _set_client(direct, client, server_public)
+    direct.set(zmq.HEARTBEAT_IVL, ZMTP_HEARTBEAT_MS)
+    direct.set(zmq.HEARTBEAT_TIMEOUT, ZMTP_SILENCE_MS)
+    direct.set(zmq.IMMEDIATE, 1)
+    direct.set(zmq.SNDHWM, HEARTBEATS_HELD)
+    direct.set(zmq.RCVHWM, HEARTBEATS_HELD)  # nothing comes
+    return direct
 
 
 def connect_to(socket: Socket, endpoint: str) -> None:
@@ -255,6 +233,15 @@ def user_id(frame: zmq.Frame) -> str:
     """
     try:
         found = frame.get("User-Id")
+    except zmq.ZMQError:
+        return ""
+    return found if isinstance(found, str) else ""
+
+
+def peer_host(frame: zmq.Frame) -> str:
+    """Return the address that this frame's connection comes from, in numbers; "" if unknown."""
+    try:
+        found = frame.get("Peer-Address")
     except zmq.ZMQError:
         return ""
     return found if isinstance(found, str) else ""
@@ -339,27 +326,6 @@ def _local_address(host: str) -> str:
     except ValueError:
         pass
     try:
-        found = tcp.getaddrinfo(host, None, tcp.AF_INET, tcp.SOCK_STREAM)
+        return numbers_of(host)
     except OSError as error:
         raise ConfigError(f"can't listen on {host!r}: {error.strerror}") from error
-    return str(found[0][4][0])
-
-
-def _is_host(host: str) -> bool:
-    if re.fullmatch(r"[0-9.]+", host):
-        try:
-            return ipaddress.ip_address(host).version == 4
-        except ValueError:
-            return False
-    return _HOST_NAME.fullmatch(host) is not None
-
-
-def _is_ipv6(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).version == 6
-    except ValueError:
-        return False
-
-
-def _bad_address(address: str, why: str) -> ConfigError:
-    return ConfigError(f"{address!r} is no address: {why}; want HOST, HOST:PORT or [IPV6]:PORT")

@@ -55,7 +55,7 @@ Part = bytes | memoryview
 T = TypeVar("T")
 
 _encoder = msgspec.msgpack.Encoder()
-_inbound: msgspec.msgpack.Decoder[LinkFrame | Request] = msgspec.msgpack.Decoder(Inbound)
+_inbound: msgspec.msgpack.Decoder[Inbound] = msgspec.msgpack.Decoder(Inbound)
 _outbound: msgspec.msgpack.Decoder[Answer | Problem] = msgspec.msgpack.Decoder(Outbound)
 _heartbeat = msgspec.msgpack.Decoder(Heartbeat)
 _wired = msgspec.msgpack.Decoder(Wired)
@@ -99,18 +99,18 @@ def encode_outbound(message: Answer | Problem) -> list[Part]:
 
 
 def encode_heartbeat(heartbeat: Heartbeat) -> bytes:
-    """Return what a PUB socket sends."""
+    """Return what a PUB socket sends, or what goes to a door instead."""
     return _encoder.encode(heartbeat)
 
 
-def decode_inbound(parts: Sequence[Part]) -> LinkFrame | Request:
+def decode_inbound(parts: Sequence[Part]) -> Inbound:
     """Return what arrived at a node; a frame's Bulk items are Bulky again, their buffers joined.
 
     Raises:
         RemoteProtocolError: it is malformed or beyond a limit.
     """
     message = _decode(_inbound, _only_body(parts[:1]))
-    if isinstance(message, Request):
+    if not isinstance(message, LinkFrame):
         _only_body(parts)
         return message
     items = message.items

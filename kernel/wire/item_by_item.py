@@ -16,8 +16,7 @@ import msgspec
 from zactor.kernel.errors import RemoteProtocolError
 from zactor.kernel.limits import BATCH_ITEMS_MAX, FRAME_BYTES_MAX
 from zactor.kernel.messages.actors import Bulk
-from zactor.kernel.messages.frames import Item, LinkFrame
-from zactor.kernel.messages.operations import Request
+from zactor.kernel.messages.frames import Inbound, Item, LinkFrame
 from zactor.kernel.wire.codec import Part, Parts, decode_inbound, put_together
 from zactor.kernel.wire.undecodable import Raised, Undecodable
 
@@ -42,7 +41,7 @@ _frame = msgspec.msgpack.Decoder(LinkFrame)
 _item: msgspec.msgpack.Decoder[object] = msgspec.msgpack.Decoder(Item)
 
 
-def decode_arrived(parts: Sequence[Part]) -> LinkFrame | Request:
+def decode_arrived(parts: Sequence[Part]) -> Inbound:
     """Return what arrived at a node, as `codec.decode_inbound` does; items may be Undecodable.
 
     Raises:

@@ -150,6 +150,11 @@ class KnowledgeBase(Listener):
         return self.primary[:1] == (self._me.name,)
 
     @property
+    def is_founded(self) -> bool:
+        """Whether this node belongs to a cluster, as far as it knows by itself."""
+        return bool(self._replica.founding)
+
+    @property
     def is_settled(self) -> bool:
         """Whether it is clear where this node stands: in the primary, or that there is none."""
         if not self._is_ready:

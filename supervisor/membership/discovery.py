@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
 from zactor.kernel import limits
-from zactor.kernel.errors import Buried, NotReachable, ZactorError
+from zactor.kernel.errors import (
+    AlreadyExists,
+    Buried,
+    NotReachable,
+    Refused,
+    Unconfigured,
+    ZactorError,
+)
+from zactor.kernel.messages.frames import Heartbeat
+from zactor.kernel.transport.addresses import numbers_of, parse_address, plain
 from zactor.kernel.transport.hub import Hub
+from zactor.kernel.transport.own_address import is_here
+from zactor.kernel.transport.peer import Peer
 from zactor.supervisor.kb.knowledge_base import NO_PRIMARY_S, KnowledgeBase
-from zactor.supervisor.membership.run_directory import read_entries
+from zactor.supervisor.membership.run_directory import near, read_entries
 
 log = structlog.get_logger()
 
 JOIN_RETRY_S = 1.0
 LINK_POLL_S = 0.005
+JOIN_S = 2.5  # for whom we were to join to answer, if they are just starting
+LINK_S = 20.0  # for a link with them once they did: much, for busy machines
+JOIN_POLL_S = 0.1
+UNMET_S = 0.5  # how often it is looked whether a peer knows somebody that we don't
 
 
 class Discovery:
@@ -29,14 +45,17 @@ class Discovery:
         *,
         home: Path,
         join: tuple[str, ...],
+        told: tuple[str, ...],
         kb: KnowledgeBase,
         all_in: Callable[[], bool],
         on_ready: Callable[[], None],
         on_buried: Callable[[str], None],
     ) -> None:
-        """Search in `home`, and at the endpoints `join`.
+        """Search in `home`, and at the endpoints `join` and `told`.
 
         Args:
+            join: of these one at least must be met, or this node doesn't begin; see `run`.
+            told: who named this node, and whom that one knows.
             all_in: whether everybody who was met is a member.
             on_ready: the first search is over, and `kb` knows it.
             on_buried: this incarnation counts as dead somewhere, and why.
@@ -44,17 +63,34 @@ class Discovery:
         self._hub = hub
         self._home = home
         self._join = join
+        self._told = told
+        self._is_first = False  # we are among those whom we were to join
         self._kb = kb
         self._all_in = all_in
         self._on_ready = on_ready
         self._on_buried = on_buried
+        self.begun = asyncio.Event()  # somebody whom we were to join is met, or nobody was to be
         self.joined = asyncio.Event()  # everybody who was there at the start is met
         self._refused: dict[str, float] = {}  # endpoint -> loop time from which to ask again
+        self._errors: dict[str, ZactorError] = {}  # endpoint -> how the last try there ended
+        self._names: dict[str, str] = {}  # endpoint -> who was met there
+        self._unreached: dict[str, str] = {}  # who was met -> why one of us doesn't reach the other
+        self._looked: dict[str, float] = {}  # peer -> loop time of the last look at whom it knows
+        self._knowing: set[str] = set()  # peers that knew somebody unmet when last looked at
+        self._to_ask: set[str] = set()  # their endpoints, if they knew somebody before that too
 
     async def run(self) -> None:
-        """Meet everybody, say that discovery is over, then go on searching for newcomers."""
+        """Meet everybody, say that discovery is over, then go on searching for newcomers.
+
+        Raises:
+            NotReachable, Refused: nobody whom this node was to join is met, nor has it a cluster.
+        """
+        began = asyncio.get_running_loop().time()
+        await self._leave_us_out()
         await self._search()
         await self._link()
+        await self._join_somebody(began)
+        self.begun.set()
         self._kb.ready()
         self._on_ready()
         await self._kb.until(lambda: self._kb.is_settled or None, NO_PRIMARY_S)
@@ -68,19 +104,109 @@ class Discovery:
         loop = asyncio.get_running_loop()
         until = loop.time() + limits.HELLO_MS / 1000
         while loop.time() < until:
-            if self._all_in():
+            left_out = self._left_out()
+            if self._all_in() or (left_out is not None and not left_out[1]):
                 return
             await asyncio.sleep(LINK_POLL_S)
+
+    async def _join_somebody(self, began: float) -> None:
+        """Try for JOIN_S to join whom we were to join; then, without a cluster, it is an error.
+
+        To begin alone instead would found a cluster of one, in silence, which never mixes with the
+        one that was meant. Who has a cluster already waits: its nodes may come up in any order.
+        """
+        loop = asyncio.get_running_loop()
+        while (left_out := self._left_out()) is not None:
+            error, patience_s = left_out
+            if loop.time() >= began + patience_s:
+                if not self._kb.is_founded:
+                    raise error
+                log.warning("nobody_joined", why=str(error))
+                return
+            await asyncio.sleep(JOIN_POLL_S)
+            await self._search()
+
+    def _left_out(self) -> tuple[ZactorError, float] | None:
+        """Return why none of those whom we were to join is a peer, None if one is.
+
+        And for how long, in s since the start, it may become better by itself.
+        """
+        join = self._join
+        if self._is_first:
+            return None
+        if not join:
+            refusals = [error for error in self._errors.values() if isinstance(error, Refused)]
+            is_alone = not self._hub.peers and refusals
+            return _with_patience(refusals[0]) if is_alone else None
+        names = {self._names.get(there, "") for there in join}
+        if any(self._is_up(name) for name in names):
+            return None
+        errors = [self._errors[there] for there in join if there in self._errors]
+        errors.sort(key=lambda error: not isinstance(error, Refused))
+        for name in names & self._unreached.keys():
+            return NotReachable(self._unreached[name]), 0.0
+        if errors:
+            return _with_patience(errors[0])
+        there = plain(join[0])
+        why = f"{there} answered, but no link with it came about in {LINK_S:g} s"
+        return NotReachable(why), LINK_S
+
+    def _is_up(self, name: str) -> bool:
+        peer = self._hub.peers.get(name)
+        return peer is not None and peer.up
+
+    async def _leave_us_out(self) -> None:
+        """Don't join ourselves. Where all nodes are told the same list, one of it is the first."""
+        ours = await asyncio.to_thread(
+            lambda: {there for there in self._join if self._is_self(there)}
+        )
+        self._join = tuple(there for there in self._join if there not in ours)
+        self._is_first = bool(ours)
+
+    def _is_self(self, endpoint: str) -> bool:
+        host, port = parse_address(endpoint)
+        with contextlib.suppress(OSError):  # then it is no address of ours
+            host = numbers_of(host)
+        return port == self._hub.port and (endpoint == self._hub.endpoint or is_here(host))
+
+    def on_unreached(self, peer: Peer, why: str) -> None:
+        """One of us two doesn't reach the other."""
+        self._unreached[peer.node.name] = why
+
+    def why_not(self, name: str) -> str:
+        """Return why that node, which was met, can't join; "" if nothing is known."""
+        return "" if self._is_up(name) else self._unreached.get(name, "")
 
     async def _search(self) -> None:
         now = asyncio.get_running_loop().time()
         endpoints = {
             endpoint
-            for endpoint in (*self._running_here(), *self._join)
+            for endpoint in (*self._running_here(), *self._join, *self._told)
             if self._refused.get(endpoint, 0.0) <= now
         }
         met = {peer.hello.endpoint for peer in self._hub.peers.values()}
-        await asyncio.gather(*(self.try_meet(there) for there in sorted(endpoints - met)))
+        knowing, self._to_ask = self._to_ask, set()
+        there = (endpoints - met) | knowing
+        await asyncio.gather(*(self.try_meet(endpoint) for endpoint in sorted(there)))
+
+    def hear(self, heartbeat: Heartbeat) -> None:
+        """Ask a peer again whom it knows, if it is linked with somebody whom we haven't met.
+
+        Welcome tells a newcomer of those who are there. Who was asked learns nothing of whom the
+        newcomer knows: where a node with a cluster declares one with peers of its own, say.
+        """
+        name = heartbeat.group.sender.name
+        now, peer = asyncio.get_running_loop().time(), self._hub.peers.get(name)
+        if peer is None or now - self._looked.get(name, 0.0) < UNMET_S:
+            return
+        self._looked[name] = now
+        met = {str(self._hub.me), *(str(other.node) for other in self._hub.peers.values())}
+        if met.issuperset(heartbeat.linked):
+            self._knowing.discard(name)
+        elif name not in self._knowing:
+            self._knowing.add(name)  # they may be about to meet us
+        else:
+            self._to_ask.add(peer.hello.endpoint)
 
     def _running_here(self) -> list[str]:
         try:
@@ -88,8 +214,8 @@ class Discovery:
         except OSError as error:  # no file descriptor left, say: the next search may do better
             log.warning("run_folder_unreadable", why=str(error))
             return []
-        mine = self._hub.endpoint
-        return [entry.endpoint for entry in entries if entry.name and entry.endpoint != mine]
+        met = {peer.hello.endpoint for peer in self._hub.peers.values()} | {self._hub.endpoint}
+        return [near(entry) for entry in entries if entry.name and entry.endpoint not in met]
 
     async def meet(self, endpoint: str) -> None:
         """Introduce this node at a door, and at those the node there knows.
@@ -97,24 +223,42 @@ class Discovery:
         Raises:
             NotReachable, Refused: as the node there answers.
         """
-        others = await self._hub.introduce(endpoint)
-        strangers = [hello for hello in others if hello.name not in self._hub.peers]
+        welcome = await self._hub.introduce(endpoint)
+        self._names[endpoint] = welcome.hello.name
+        strangers = [hello for hello in welcome.others if hello.name not in self._hub.peers]
         await asyncio.gather(*(self.try_meet(hello.endpoint) for hello in strangers))
 
     async def try_meet(self, endpoint: str) -> None:
         """Introduce this node at `endpoint`; a refusal is logged once and tried again later."""
         try:
             await self.meet(endpoint)
-        except NotReachable:
+        except NotReachable as error:
+            self._errors[endpoint] = error
             self._wait(endpoint)
         except Buried as error:
             self._on_buried(str(error))
         except ZactorError as error:
+            self._errors[endpoint] = error
             if endpoint not in self._refused:
                 log.warning("hello_refused", endpoint=endpoint, why=str(error))
             self._wait(endpoint)
         else:
             self._refused.pop(endpoint, None)
+            self._errors.pop(endpoint, None)
 
     def _wait(self, endpoint: str) -> None:
         self._refused[endpoint] = asyncio.get_running_loop().time() + JOIN_RETRY_S
+
+
+def is_final(error: ZactorError) -> bool:
+    """Whether nothing changes by itself: another key, an address that others don't reach.
+
+    A name that is taken is free once the others have noticed how the last life of it ended.
+    """
+    if isinstance(error, AlreadyExists | Unconfigured):
+        return False
+    return isinstance(error, Refused)
+
+
+def _with_patience(error: ZactorError) -> tuple[ZactorError, float]:
+    return error, 0.0 if is_final(error) else JOIN_S

@@ -23,9 +23,15 @@ class RunEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     role: str  # "node" | "master"
-    endpoint: str  # tcp://HOST:PORT of its door
+    endpoint: str  # tcp://HOST:PORT of its door, as other machines call it
+    door: str = ""  # the same as this machine calls it, where that is different
     pid: int
     started: str  # the process's start time as the kernel counts it: tells a reused pid
+
+
+def near(entry: RunEntry) -> str:
+    """Return the endpoint by which this machine calls that node: no mapped port is in the way."""
+    return entry.door or entry.endpoint
 
 
 def home_folder(home: str | os.PathLike[str] | None = None) -> Path:

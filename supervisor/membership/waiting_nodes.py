@@ -8,7 +8,7 @@ from zactor.kernel import limits
 from zactor.kernel.errors import ConfigError, Refused
 from zactor.kernel.messages.base import WIRE_VERSION
 from zactor.kernel.messages.operations import Waiting
-from zactor.kernel.transport import sockets
+from zactor.kernel.transport import addresses
 from zactor.kernel.transport.hub import Hub
 from zactor.supervisor.membership.run_directory import read_entries
 
@@ -51,12 +51,12 @@ class WaitingNodes:
         if len(waiting.endpoint) > limits.ENDPOINT_CHARS_MAX:
             raise Refused(f"an address has at most {limits.ENDPOINT_CHARS_MAX} characters")
         try:
-            host, port = sockets.parse_address(waiting.endpoint)
+            host, port = addresses.parse_address(waiting.endpoint)
         except ConfigError as error:
             raise Refused(str(error)) from None
         if port is None:
             raise Refused(f"{waiting.endpoint!r} has no port: nobody could call there")
-        return sockets.endpoint(host, port)
+        return addresses.endpoint(host, port)
 
     def endpoints(self) -> list[str]:
         """Return their doors, sorted."""

@@ -10,8 +10,10 @@ from zactor.kernel import limits
 from zactor.kernel.errors import AlreadyExists, NotReachable, Refused, Unconfigured
 from zactor.kernel.ids import check_name
 from zactor.kernel.messages.operations import Configure
+from zactor.kernel.transport.addresses import endpoint, parse_address
 from zactor.kernel.transport.hub import Hub
-from zactor.kernel.transport.sockets import endpoint, parse_address
+from zactor.kernel.transport.own_address import is_here
+from zactor.kernel.transport.peer_table import is_local, local_only
 from zactor.supervisor.kb import facts
 from zactor.supervisor.kb.facts import NodeRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
@@ -20,6 +22,7 @@ from zactor.supervisor.membership.waiting_nodes import WaitingNodes
 
 APPEAR_S = 1.5  # for a process that starts, and for the announcements of one that waits
 APPEAR_POLL_S = 0.02
+LINKED_S = 2.5  # for the link with a node that has its name; then the knowledge base is waited for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +44,25 @@ class DeclareNodeCall:
         self._name = check_name("node", name)
         self._host, self._port = parse_address(address)
         self._there: NodeRow | str | None = None  # what was found: see `_appeared`
+        self._is_near = False  # it is this machine's address
 
     async def find(self) -> None:
         """Find what there is of that name and at that address.
 
         Raises:
             AlreadyExists: the name is taken by a node elsewhere.
-            NotReachable: there is no such host.
+            NotReachable: there is no such host, or no node at that address of another machine.
+            Refused: the node there has another key, or another name, or couldn't reach us all.
         """
-        await _check_host(self._host)
-        self._there = await _appeared(self._around, self._name, self._host, self._port)
+        numbers = await _numbers_of(self._host)
+        self._is_near = any(map(is_here, numbers))
+        knock = None if self._is_near else asyncio.ensure_future(self._knock())
+        try:
+            self._there = await _appeared(self._around, self._name, self._host, self._port, knock)
+        finally:
+            if knock is not None:
+                knock.cancel()
+                await asyncio.gather(knock, return_exceptions=True)
         if isinstance(self._there, NodeRow) and not self._is_here(self._there):
             raise AlreadyExists(f"a node {self._name} exists already, at {self._there.address}")
 
@@ -62,10 +74,48 @@ class DeclareNodeCall:
             Refused: the node there has another name.
         """
         if isinstance(self._there, str):
+            self._check_ways()
             await _configure(self._around, self._name, self._there)
-        elif self._there is None:
-            there = endpoint(self._host, self._port or limits.NODE_PORT)
-            await _meet(self._around, self._name, there)
+        elif self._there is None and self._is_near:
+            await _meet(self._around, self._name, self._endpoint)
+        await self._linked()
+
+    @property
+    def _endpoint(self) -> str:
+        return endpoint(self._host, self._port or limits.NODE_PORT)
+
+    async def _knock(self) -> str | None:
+        """Meet who is at that address of another machine, or return where one has no name yet."""
+        self._check_ways()
+        try:
+            await self._around.discovery.meet(self._endpoint)
+        except Unconfigured:
+            return self._endpoint
+        _check_name(self._around.hub, self._name, self._endpoint)
+        return None
+
+    def _check_ways(self) -> None:
+        """Raise Refused where a node on another machine couldn't reach all of us."""
+        if self._is_near:
+            return
+        hub = self._around.hub
+        hellos = [hub.hello(), *(peer.hello for peer in hub.peers.values() if peer.up)]
+        names = sorted(hello.name for hello in hellos if is_local(hello))
+        if names:
+            raise Refused(local_only(names, self._name))
+
+    async def _linked(self) -> None:
+        """Wait a little for a link with it.
+
+        Raises:
+            NotReachable: one of us two doesn't reach the other; says why.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + LINKED_S
+        while loop.time() < until and self._name not in facts.nodes(self._around.kb.theory):
+            if why := self._around.discovery.why_not(self._name):
+                raise NotReachable(why)
+            await asyncio.sleep(APPEAR_POLL_S)
 
     def result(self, row: object) -> dict[str, str]:
         """Return {"name", "address"} of the node that is in the knowledge base now.
@@ -82,19 +132,25 @@ class DeclareNodeCall:
         return _is_at(row.address, self._host, self._port)
 
 
-async def _check_host(host: str) -> None:
+async def _numbers_of(host: str) -> set[str]:
     try:
-        await asyncio.get_running_loop().getaddrinfo(host, None)
+        found = await asyncio.get_running_loop().getaddrinfo(host, None)
+        return {str(info[4][0]) for info in found}
     except OSError as error:
         raise NotReachable(f"there is no host {host!r}: {error.strerror or error}") from None
 
 
 async def _appeared(
-    around: Surroundings, name: str, host: str, port: int | None
+    around: Surroundings,
+    name: str,
+    host: str,
+    port: int | None,
+    knock: asyncio.Future[str | None] | None,
 ) -> NodeRow | str | None:
     """Return the node of that name, or the door of an unconfigured one at that address.
 
-    Either may just be starting, so both have a moment to appear; None: neither did.
+    Either may just be starting, so both have a moment to appear; None: neither did, or `knock`,
+    which knocks at that address meanwhile, met a node there.
     """
     loop = asyncio.get_running_loop()
     until = loop.time() + APPEAR_S
@@ -105,8 +161,11 @@ async def _appeared(
         for there in around.waiting.endpoints():
             if _is_at(_address(there), host, port):
                 return there
-        if loop.time() > until:
+        is_late = loop.time() > until
+        if knock is None and is_late:
             return None
+        if knock is not None and knock.done() and (is_late or knock.exception() is None):
+            return knock.result()
         await asyncio.sleep(APPEAR_POLL_S)
 
 
@@ -131,6 +190,10 @@ async def _meet(around: Surroundings, name: str, there: str) -> None:
     except Unconfigured:
         await _configure(around, name, there)
         return
+    _check_name(hub, name, there)
+
+
+def _check_name(hub: Hub, name: str, there: str) -> None:
     met = [peer for peer in hub.peers.values() if peer.hello.endpoint == there]
     if met and met[0].node.name != name:
         raise Refused(f"the node at {_address(there)} is {met[0].node.name}, not {name}")

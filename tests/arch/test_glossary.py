@@ -29,7 +29,7 @@ _PLAIN = """
     monitor multicast name net network new no nobody not note open opened option ordering origin
     outgoing package pair parameter pause pending period phase pickler piece played port
     prepared printing process propose protocol proxy publish put query queue queued rang rare
-    reach reachable reader readline ready received receiver refusal refused regular remote
+    reach reachable reader readline ready received receiver refused regular remote
     replaced resume retired role row run runner running runtime salvage scan screen script
     search send sender sent server setting share shared shell sim snapshot socket source spec
     stability stage start status stop stopped store story strike subject such summary

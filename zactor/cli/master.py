@@ -111,7 +111,11 @@ def _logs_to(file: Path | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _master_node(name: str, given: Settings, place: Place) -> Iterator[str]:
-    """Run a master's node in this process for the time of the block; yields its endpoint."""
+    """Run a master's node in this process for the time of the block; yields its endpoint.
+
+    Raises:
+        ZactorError: it can't start, or can't join whom it was to join.
+    """
     from zactor.kernel.transport.sockets import raise_open_files
     from zactor.supervisor.process import NodeThread
     from zactor.supervisor.settings import make_settings
@@ -128,7 +132,9 @@ def _master_node(name: str, given: Settings, place: Place) -> Iterator[str]:
         ),
     )
     try:
-        yield thread.start()
+        endpoint = thread.start()
+        thread.wait_begun()
+        yield endpoint
     finally:
         thread.stop()
 

@@ -23,15 +23,20 @@ def place_options() -> list[click.Parameter]:
         click.Option(
             ["--bind"],
             metavar="HOST[:PORT]",
-            help="Where to listen (127.0.0.1, the first free port from 4810 on).",
+            help="Where to listen (127.0.0.1, or where nodes of this home here do; the first free"
+            " port from 4810 on). 0.0.0.0: at all addresses, see --advertise.",
         ),
         click.Option(
-            ["--join"], multiple=True, metavar="HOST[:PORT]", help="A node of the cluster; again."
+            ["--join"],
+            multiple=True,
+            metavar="HOST[:PORT]",
+            help="A node of the cluster; again. If none is met it is an error.",
         ),
         click.Option(
             ["--advertise"],
             metavar="HOST[:PORT]",
-            help="What other machines connect to, when it isn't the address of --bind.",
+            help="What other machines connect to, when it isn't the address of --bind: of several"
+            " one, or a router's.",
         ),
     ]
 

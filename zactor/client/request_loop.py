@@ -23,7 +23,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from zactor.client.author import author
-from zactor.client.endpoints import find_endpoints, foreign, parse_endpoint, plain, unopened
+from zactor.client.endpoints import find_endpoints, parse_endpoint, unopened
 from zactor.client.pending_request import PendingRequest
 from zactor.kernel import errors, limits
 from zactor.kernel.messages.operations import (
@@ -37,6 +37,7 @@ from zactor.kernel.messages.operations import (
     Subject,
 )
 from zactor.kernel.transport import keys, sockets
+from zactor.kernel.transport.addresses import foreign, plain
 from zactor.kernel.wire import codec
 from zactor.kernel.wire.request_table import RequestTable
 

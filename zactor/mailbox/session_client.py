@@ -18,7 +18,6 @@ from typing import cast
 import msgspec
 
 from zactor.client.connection import Connection
-from zactor.client.endpoints import plain
 from zactor.kernel import errors
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.client_sessions import (
@@ -31,6 +30,7 @@ from zactor.kernel.messages.client_sessions import (
     RegularMessage,
 )
 from zactor.kernel.messages.operations import Operation
+from zactor.kernel.transport.addresses import plain
 from zactor.mailbox.windows import Asked, Inbox, Message, Outbox
 from zactor.supervisor.observe.trace_log import TraceLog, trace_log
 

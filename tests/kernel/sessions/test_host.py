@@ -175,7 +175,7 @@ def test_what_is_heard_of_a_peer_without_a_link_leads_to_nothing(tmp_path: Path)
             )
             for connected in (False, True):
                 peer.connected = connected
-                one.groups.hear(Heartbeat((0, 0), (), said))
+                one.groups.hear(Heartbeat((0, 0), (), (), said))
                 assert (known.number == 1 << 40) is connected
 
     asyncio.run(story())

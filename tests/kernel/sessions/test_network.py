@@ -50,6 +50,9 @@ class MemoryNetwork:
         self.cables[other.me.name] = Cable(other)
         self.host.linked(other.me, True)
 
+    def reaches(self, name: str) -> bool:
+        return True
+
     def refuse(self, name: str, claimed: str) -> None:
         self.lies.append((name, claimed))
 
@@ -63,7 +66,7 @@ class MemoryNetwork:
 
     def beat(self, group: GroupHeartbeat) -> None:
         for cable in self.cables.values():
-            asyncio.get_running_loop().call_soon(cable.to.host.hear, Heartbeat(0, (), group))
+            asyncio.get_running_loop().call_soon(cable.to.host.hear, Heartbeat(0, (), (), group))
 
     def on_view(self, old: View, view: View, together: tuple[NodeId, ...]) -> None:
         self.views.append(view)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import zmq
 
-from zactor.kernel.messages.frames import LinkFrame
+from zactor.kernel.messages.frames import Inbound
 from zactor.kernel.messages.operations import Answer, Inspect, Request, Subject
 from zactor.kernel.transport import sockets
 from zactor.kernel.transport.door import Door
@@ -35,7 +35,7 @@ class Visitors:
             self.bound, Address(), server=keys.server, take=self._take, after=lambda: None
         )
 
-    def _take(self, routing_id: bytes, key: str, inbound: LinkFrame | Request) -> None:
+    def _take(self, routing_id: bytes, key: str, inbound: Inbound, host: str) -> None:
         self.came.put_nowait(Client(routing_id))
 
     async def visit(self) -> tuple[sockets.Socket, Client]:
@@ -138,7 +138,7 @@ def test_a_node_that_calls_at_a_door_takes_an_answer_to_nothing_for_none(home: P
         async with visitors(home) as here:
             calling = asyncio.ensure_future(
                 call_door(
-                    here.bound.context,
+                    here.bound,
                     here.door.endpoint,
                     here.keys,
                     Inspect(Subject.NODES, ""),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
-from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,112 +11,20 @@ import pytest
 import structlog
 import zmq
 from deadlines import DEADLINE_S
+from hubs import first_heartbeat, hub, linked, signal
 
 from zactor.kernel import limits
 from zactor.kernel.errors import AlreadyExists, Buried, Refused
 from zactor.kernel.ids import NodeId
 from zactor.kernel.link.effects import Transmit
 from zactor.kernel.messages.actors import Ask, Failure, Signal, Undelivered
-from zactor.kernel.messages.frames import Heartbeat
-from zactor.kernel.messages.groups import GroupHeartbeat
 from zactor.kernel.messages.operations import Hello, Inspect, Problem, Request, Subject
-from zactor.kernel.messages.views import ViewId
 from zactor.kernel.transport.door_clients import Client
 from zactor.kernel.transport.hub import Hub
-from zactor.kernel.transport.keys import cluster_keys, node_keys
+from zactor.kernel.transport.keys import cluster_keys
 from zactor.kernel.transport.peer import Peer
-from zactor.kernel.transport.socket_context import Address
 from zactor.kernel.transport.sockets import connect_door
 from zactor.kernel.wire import codec, results
-
-
-def first_heartbeat(me: NodeId) -> GroupHeartbeat:
-    view = ViewId(0, me)
-    return GroupHeartbeat(me, 1, view, view, me, (), (), 0, 0, (0,), 0)
-
-
-class Recorder:
-    """A supervisor that only writes down what it is told."""
-
-    def __init__(self) -> None:
-        self.items: list[object] = []
-        self.up: list[str] = []
-        self.gone: list[tuple[str, str, int]] = []
-        self.buried: list[str] = []
-        self.beats: list[str] = []
-        self.late: list[object] = []
-        self.disconnected = 0
-        self.news = asyncio.Event()
-
-    def on_items(self, peer: Peer, items: Sequence[object]) -> None:
-        self.items += items
-        self.news.set()
-
-    def on_request(self, client: Client, request: Request) -> None:
-        raise AssertionError("only Hello is asked here")
-
-    def on_peer_up(self, peer: Peer) -> None:
-        self.up.append(str(peer.node))
-        self.news.set()
-
-    def on_peer_dead(self, peer: Peer, lost: Sequence[tuple[object, bool]]) -> None:
-        self.gone.append((str(peer.node), peer.dead, len(lost)))
-        self.news.set()
-
-    def on_disconnected(self, peer: Peer) -> None:
-        self.disconnected += 1
-        self.news.set()
-
-    def on_heartbeat(self, heartbeat: Heartbeat) -> None:
-        self.beats.append(heartbeat.group.sender.name)
-        self.news.set()
-
-    def on_buried(self, reason: str) -> None:
-        self.buried.append(reason)
-        self.news.set()
-
-    def on_late_item(self, peer: Peer, item: object) -> None:
-        self.late.append(item)
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(DEADLINE_S):
-            while not condition():
-                self.news.clear()
-                await self.news.wait()
-
-
-@contextlib.asynccontextmanager
-async def hub(home: Path, name: str, incarnation: int = 1) -> AsyncIterator[tuple[Hub, Recorder]]:
-    user = Recorder()
-    made = Hub(
-        name=name,
-        incarnation=incarnation,
-        role="node",
-        python=(3, 11),
-        keys=cluster_keys(home),
-        node_key=node_keys(home / "state" / name),
-        user=user,
-    )
-    made.open(Address())
-    try:
-        yield made, user
-    finally:
-        made.close()
-
-
-def signal(number: int) -> Signal:
-    return Signal((7,), 1, number, "inc", b"x")
-
-
-@contextlib.asynccontextmanager
-async def linked(
-    home: Path,
-) -> AsyncIterator[tuple[tuple[Hub, Recorder], tuple[Hub, Recorder]]]:
-    async with hub(home, "n1") as one, hub(home, "n2") as two:
-        await one[0].introduce(two[0].endpoint)
-        await one[1].until(lambda: one[1].up == ["n2@1"])
-        await two[1].until(lambda: two[1].up == ["n1@1"])
-        yield one, two
 
 
 def test_what_one_puts_the_other_gets_once_and_in_order(tmp_path: Path) -> None:

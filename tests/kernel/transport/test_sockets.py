@@ -10,7 +10,7 @@ import zmq
 
 from zactor.kernel.errors import ConfigError, NotReachable
 from zactor.kernel.limits import FRAME_BYTES_MAX, LINK_RECEIVE_FRAMES, LINK_SEND_FRAMES, NODE_PORT
-from zactor.kernel.transport import sockets
+from zactor.kernel.transport import addresses, sockets
 from zactor.kernel.transport.keys import KeyPair
 
 
@@ -28,7 +28,7 @@ from zactor.kernel.transport.keys import KeyPair
     ],
 )
 def test_an_address_is_a_host_and_perhaps_a_port(address: str, host: str, port: int | None) -> None:
-    assert sockets.parse_address(address) == (host, port)
+    assert addresses.parse_address(address) == (host, port)
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,12 @@ def test_an_address_is_a_host_and_perhaps_a_port(address: str, host: str, port: 
 )
 def test_anything_else_is_a_wrong_setting_that_is_named(address: str) -> None:
     with pytest.raises(ConfigError, match="is no address"):
-        sockets.parse_address(address)
+        addresses.parse_address(address)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "n1.example.org"])
 def test_an_endpoint_can_be_parsed_again(host: str) -> None:
-    assert sockets.parse_address(sockets.endpoint(host, 4810)) == (host, 4810)
+    assert addresses.parse_address(addresses.endpoint(host, 4810)) == (host, 4810)
 
 
 # -- binding ---------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import zmq
 from deadlines import DEADLINE_S
 
 from zactor.kernel import limits
-from zactor.kernel.messages.frames import LinkFrame
+from zactor.kernel.messages.frames import Inbound
 from zactor.kernel.messages.operations import Answer, Inspect, Request, Subject
 from zactor.kernel.transport.door import Door
 from zactor.kernel.transport.door_clients import Client
@@ -45,7 +45,7 @@ class Stubborn:
         self.client.curve_serverkey = keys.server.public
         self.client.connect(self.door.endpoint)
 
-    def _take(self, routing_id: bytes, key: str, inbound: LinkFrame | Request) -> None:
+    def _take(self, routing_id: bytes, key: str, inbound: Inbound, host: str) -> None:
         self._came.put_nowait(Client(routing_id))
 
     async def come(self) -> Client:
