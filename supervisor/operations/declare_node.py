@@ -109,12 +109,15 @@ class DeclareNodeCall:
 
         Raises:
             NotReachable: one of us two doesn't reach the other; says why.
+            Refused: it belongs to another cluster, which has the same key.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + LINKED_S
         while loop.time() < until and self._name not in facts.nodes(self._around.kb.theory):
             if why := self._around.discovery.why_not(self._name):
                 raise NotReachable(why)
+            if self._name in self._around.kb.strangers:
+                raise Refused(" ".join(self._around.kb.apart()))
             await asyncio.sleep(APPEAR_POLL_S)
 
     def result(self, row: object) -> dict[str, str]:

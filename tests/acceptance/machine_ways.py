@@ -265,6 +265,18 @@ def another_key_that_is_declared(machines: Machines) -> Said:
     return said(machines, "A", "declare-node", "n2", there)
 
 
+def another_cluster_with_this_key(machines: Machines) -> Said:
+    """Each of two was used before they met."""
+    here, there = machines.net.host("A"), machines.net.host("B")
+    machines.share_key("A", "B")
+    for host, name, address in (("A", "n1", here), ("B", "n2", there)):
+        machines.node(host, "--name", name, "--bind", address)
+        code = machines.home(host) / "actors.py"
+        code.write_text("from zactor import Actor\n\n\nclass Quiet(Actor):\n    pass\n")
+        assert machines.run(host, "declare-factory", "quiet", str(code)).returncode == 0
+    return said(machines, "A", "declare-node", "n2", there)
+
+
 def nobody_where_it_joins(machines: Machines) -> Said:
     here, there = machines.net.host("A"), machines.net.host("B")
     return said(machines, "B", "node", "--name", "n2", "--bind", there, "--join", here)
@@ -314,6 +326,7 @@ TO_SAY: dict[Callable[[Machines], Said], tuple[int, str]] = {
     another_key_without_a_name: (6, "10.77.0.1:4810 belongs to another cluster than this home"),
     another_key_of_a_console: (6, "10.77.0.1:4810 belongs to another cluster than this home"),
     another_key_that_is_declared: (6, "10.77.0.2:4810 belongs to another cluster than this home"),
+    another_cluster_with_this_key: (6, "n2 belongs to another cluster, founded apart or"),
     nobody_where_it_joins: (4, "no node answers at 10.77.0.1:4810: nothing listens there"),
     no_host_where_it_joins: (4, "no node answers at 10.77.0.99:4810: the host is silent"),
     no_such_name_where_it_joins: (4, "there is no host 'nowhere.invalid'"),
