@@ -45,6 +45,7 @@ from zactor.supervisor.kb.changed_facts import ChangedFacts
 from zactor.supervisor.kb.group_channel import GROUP as KB_GROUP
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.kb.store import Store
+from zactor.supervisor.membership.change_watch import ChangeWatch
 from zactor.supervisor.membership.discovery import Discovery
 from zactor.supervisor.membership.members import Members
 from zactor.supervisor.membership.node_registry import NodeRegistry
@@ -132,6 +133,7 @@ class Node(HubUser):
     def _make_knowledge(self) -> None:
         """Make the knowledge base, and what keeps it true to who is there."""
         self.kb = self._make_knowledge_base()
+        self.change_watch = ChangeWatch(self.me.name, self.kb, self.events.tell)
         self.groups.listen(KB_GROUP, self.kb)
         self.registry = NodeRegistry(self.me.name, self.kb, self._citizens)
         self.discovery = Discovery(
@@ -275,7 +277,12 @@ class Node(HubUser):
             self._discover(),
         ):
             self.spawn(work, VITAL)
-        log.info("node_started", node=str(self.me), endpoint=self.hub.endpoint)
+        log.info(
+            "node_started",
+            node=str(self.me),
+            name=self.me.name,
+            endpoint=self.hub.endpoint.removeprefix("tcp://"),
+        )
         return await self.ended
 
     def stop(self) -> None:
@@ -348,6 +355,7 @@ class Node(HubUser):
             self.hub.clock = self.kb.clock
             self.members.keep()
             self.kb.tick(self.hub.now_ms())
+            self.change_watch.keep()
             self.hub.keep()
             self.session_queue.turn()
             await asyncio.sleep(limits.HOUSEKEEPING_MS / 1000)
@@ -379,7 +387,7 @@ class Node(HubUser):
 
     def on_peer_dead(self, peer: Peer, lost: Sequence[tuple[object, bool]]) -> None:
         """A node is dead for certain: nothing may go on waiting for it."""
-        log.info("peer_dropped", peer=str(peer.node), why=peer.dead, lost=len(lost))
+        log.debug("peer_dropped", peer=str(peer.node), why=peer.dead, lost=len(lost))
         self.calls.give_up(peer)
         self.runtime.remoting.peer_dead(
             peer, [(i, sent) for i, sent in lost if type(i) in ACTOR_ITEMS]

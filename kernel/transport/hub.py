@@ -217,7 +217,7 @@ class Hub:
         peer = self.peers.get(name)
         if peer is None or peer.dealer is None:
             return
-        log.info("link_redialled", peer=str(peer.node))
+        log.debug("link_redialled", peer=str(peer.node))
         self._disconnected(peer)
         peer.lay_aside(self._shared)
         self._dial(peer)

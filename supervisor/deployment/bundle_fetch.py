@@ -53,7 +53,7 @@ class BundleFetcher:
             except ZactorError as error:
                 refusals.append(f"{peer.node.name}: {error}")
             else:
-                log.info("bundle_fetched", bundle=identity, peer=peer.node.name)
+                log.debug("bundle_fetched", bundle=identity, peer=peer.node.name)
                 return
         asked = "; ".join(refusals) or "there is no other node"
         raise BundleRefused(f"no node gives bundle {identity} ({asked}): declare the factory again")

@@ -114,7 +114,7 @@ class BecamePrimary(KbEvent):
 
     def log_line(self) -> tuple[str, Line]:
         """Return what operators read."""
-        return "info", (
+        return "debug", (
             "kb_primary",
             {"epoch": self.epoch, "members": list(self.members), "clock": str(self.clock)},
         )
@@ -136,7 +136,7 @@ class LostPrimary(KbEvent):
 
     def log_line(self) -> tuple[str, Line]:
         """Return what operators read."""
-        return "info", ("kb_primary_lost", {"why": self.why})
+        return "debug", ("kb_primary_lost", {"why": self.why})
 
 
 class KbTrace:

@@ -36,7 +36,8 @@ from zactor.supervisor.observe.events import (
 log = structlog.get_logger()
 
 
-_SUSPECTED = frozenset({"peer_suspected", "peer_gone"})
+_LOST = "peer_gone"
+_SUSPECTED = frozenset({"peer_suspected", _LOST})
 
 UNREACHED_SAID_S = 10.0  # a line for a peer that isn't reached, each so often
 
@@ -79,6 +80,7 @@ class Members:
         self._spawn = spawn
         self._out_of_view: dict[NodeId, float] = {}  # peers, and the loop time since which
         self._dead: dict[str, int] = {}  # name -> the last of its lives that has ended
+        self._why_dead: dict[NodeId, str] = {}  # members of a view that is about to change
         self._checked: set[Peer] = set()  # whether their processes live is being checked
         self._asked_why: set[Peer] = set()  # why they aren't reached is being found out, or said
         self._said: dict[str, float] = {}  # peer that isn't reached -> loop time when it was said
@@ -138,6 +140,8 @@ class Members:
     def on_peer_dead(self, peer: Peer) -> None:
         """A peer is dead for certain."""
         self._out_of_view.pop(peer.node, None)
+        if peer.node in self._groups.view.members:
+            self._why_dead[peer.node] = peer.dead
         if peer.up:
             name, incarnation = peer.node
             self._dead[name] = max(incarnation, self._dead.get(name, 0))
@@ -206,27 +210,39 @@ class Members:
     # -- from the engine ---------------------------------------------------------------------
     def on_view(self, old: View, view: View, together: tuple[NodeId, ...]) -> None:
         """The view changed: part from who didn't come along, meet who is new."""
-        log.info("view_installed", view=str(view.id), members=[str(q) for q in view.members])
+        log.debug("view_installed", view=str(view.id), members=[str(q) for q in view.members])
         for node in old.members:
             if node not in together:
-                self._leave_view(node, view)
+                self._leave_view(node)
         for node in view.members:
             peer = self._hub.peers.get(node.name)
             if node not in together and peer is not None and peer.node == node and peer.up:
                 self._enter_view(peer)
         self._user.on_members()
 
-    def _leave_view(self, node: NodeId, view: View) -> None:
+    def _leave_view(self, node: NodeId) -> None:
         peer = self._hub.peers.get(node.name)
-        why = f"{node.name} is not in view {view.id}"
         if peer is not None and peer.node == node:
-            peer.out_of_view = why
+            peer.out_of_view = f"{node.name} is out of reach"
             self._out_of_view[node] = self._hub.loop.time()
             self._user.on_out_of_view(peer)
+        self._tell(NodeOutOfView(node, self._why_gone(node)))
         self.clocks.pop(node.name, None)
         self.stuck.discard(node.name)
-        self._tell(NodeOutOfView(node, why))
         self._user.on_node(node.name)
+
+    def _why_gone(self, node: NodeId) -> str:
+        """Return why it left the view, as the end of a sentence about it."""
+        dead = self._why_dead.pop(node, "")
+        if not dead and node.name in self.stuck:
+            return "its process runs, but says nothing"
+        known = {
+            "": "it is out of reach",
+            f"the process of {node.name} is gone": "its process ended",
+            f"{node.name} left": "it was stopped",
+            f"{node.name} was restarted": "it was restarted",
+        }
+        return known.get(dead, dead)
 
     def _enter_view(self, peer: Peer) -> None:
         peer.out_of_view = ""
@@ -239,18 +255,26 @@ class Members:
         log.debug(event, **fields)
         peer = str(fields.get("peer", ""))
         name = peer.rpartition("@")[0]
+        if event == _LOST:
+            self._on_lost(peer)
         if event in _SUSPECTED:
             self._tell(NodeSuspect(peer))
         elif event == "woke_late":
             self.lag_ms = int(str(fields["late_ms"]))
         elif event == _STUCK:
             self.stuck.add(name)
-            self._tell(NodeStuck(name, peer))
+            self._tell(NodeStuck(name))
         elif event == _WELL:
             if name in self.stuck:
                 self.stuck.discard(name)
                 self._tell(NodeUnstuck(name))
             self._tell(NodeHeard(peer))
+
+    def _on_lost(self, peer: str) -> None:
+        """The engine is certain: by a proof of ours, which is known here, or by a farewell."""
+        for node in self._groups.view.members:
+            if str(node) == peer:
+                self._why_dead.setdefault(node, f"{node.name} left")
 
     # -- time --------------------------------------------------------------------------------
     def keep(self) -> None:

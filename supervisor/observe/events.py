@@ -92,7 +92,9 @@ class NodeUp(NodeEvent):
 
     def log_line(self) -> tuple[str, Line]:
         """Return what operators read."""
-        return "info", ("node_up", {"peer": str(self.node), "role": self.role})
+        name, incarnation = self.node
+        fields = {"name": name, "incarnation": incarnation, "role": self.role}
+        return "info", ("node_up", fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class NodeOutOfView(NodeEvent):
 
     def log_line(self) -> tuple[str, Line]:
         """Return what operators read."""
-        return "warning", ("node_gone", {"peer": str(self.node), "why": self.why})
+        return "warning", self.journal_line()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,6 @@ class NodeStuck(NodeEvent):
     """The process of a node lives, and its loop is silent."""
 
     name: str
-    peer: str
 
     def journal_line(self) -> Line:
         """Return what people read."""
@@ -147,7 +148,7 @@ class NodeStuck(NodeEvent):
 
     def log_line(self) -> tuple[str, Line]:
         """Return what operators read."""
-        return "warning", ("node_stuck", {"peer": self.peer})
+        return "warning", self.journal_line()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,42 @@ class NodeUnstuck(NodeEvent):
     def journal_line(self) -> Line:
         """Return what people read."""
         return "node_unstuck", {"name": self.name}
+
+    def log_line(self) -> tuple[str, Line]:
+        """Return what operators read."""
+        return "info", self.journal_line()
+
+
+# -- whether changes are taken -----------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class ChangesRefused(NodeEvent):
+    """This node has been in no primary for a while."""
+
+    node: str
+    why: str
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        return "changes_refused", {"why": self.why}
+
+    def log_line(self) -> tuple[str, Line]:
+        """Return what operators read."""
+        return "warning", ("changes_refused", {"node": self.node, "why": self.why})
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesTaken(NodeEvent):
+    """It is in one again."""
+
+    members: tuple[str, ...]
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        return "changes_taken", {"members": list(self.members)}
+
+    def log_line(self) -> tuple[str, Line]:
+        """Return what operators read."""
+        return "info", self.journal_line()
 
 
 # -- actors ----------------------------------------------------------------------------------
@@ -259,8 +296,7 @@ class DeadLetters(NodeEvent):
 
     def log_line(self) -> tuple[str, Line]:
         """Return what operators read."""
-        fields = {"target": self.target, "action": self.action, "why": self.reason}
-        return "warning", ("dead_letter", fields)
+        return "warning", self.journal_line()
 
 
 # -- operations ------------------------------------------------------------------------------

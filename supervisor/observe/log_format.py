@@ -1,4 +1,7 @@
-"""The form of a node's log: lines for people on a terminal, JSON otherwise; always on stderr.
+"""The form of a node's log: sentences on a terminal, JSON otherwise; always on stderr.
+
+What is worth a line to people is at info and above; what the agreement of the nodes says of itself
+is debug, and told with ZACTOR_DEBUG=1.
 
 What others call themselves and say is in it as text only, neither long nor often: the log of a
 node is no way to its operator's terminal, nor to its disk.
@@ -7,6 +10,7 @@ node is no way to its operator's terminal, nor to its disk.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 import time
@@ -15,7 +19,9 @@ from typing import Any
 import structlog
 
 from zactor.kernel import limits
+from zactor.kernel.moment import moment
 from zactor.kernel.printable import printable, shortened
+from zactor.supervisor.observe.sentences import SENTENCES
 
 OTHERS_CAUSE = frozenset(
     {
@@ -44,31 +50,71 @@ OTHERS_CAUSE = frozenset(
 
 _TRACES = ("exception", "stack")  # many lines; all else is one
 
+_BESIDE_A_SENTENCE = ("level", "timestamp", *_TRACES, "left_out")
 
-def configure_logs(as_json: bool | None = None, level: int = logging.INFO) -> None:
+Fields = structlog.typing.EventDict
+
+
+def configure_logs(as_json: bool | None = None) -> None:
     """Set structlog up for this process; `as_json` None: JSON unless stderr is a terminal."""
+    is_terminal = sys.stderr.isatty()
     if as_json is None:
-        as_json = not sys.stderr.isatty()
+        as_json = not is_terminal
+    level = logging.DEBUG if os.environ.get("ZACTOR_DEBUG") else logging.INFO
+    colours = is_terminal and not os.environ.get("NO_COLOR")
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if as_json
         else structlog.dev.ConsoleRenderer(
-            colors=True, exception_formatter=structlog.dev.plain_traceback
+            colors=colours, exception_formatter=structlog.dev.plain_traceback
         )
     )
     structlog.configure(
         processors=[
             LineLimit(),
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
+            stamped,
             structlog.processors.format_exc_info,
             only_text,
+            beside_sentence if as_json else as_sentence,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def stamped(logger: structlog.typing.WrappedLogger, name: str, fields: Fields) -> Fields:
+    """Say when, as all lists say it; a processor of structlog."""
+    return {**fields, "timestamp": moment(time.time())}
+
+
+def beside_sentence(logger: structlog.typing.WrappedLogger, name: str, fields: Fields) -> Fields:
+    """Add the sentence that people would read, for programs; a processor of structlog."""
+    said = _sentence(fields)
+    return fields if said is None else {**fields, "says": said}
+
+
+def as_sentence(logger: structlog.typing.WrappedLogger, name: str, fields: Fields) -> Fields:
+    """Put it in the place of the event and its fields, for people; a processor of structlog."""
+    said = _sentence(fields)
+    if said is None:
+        return fields
+    kept = {key: fields[key] for key in _BESIDE_A_SENTENCE if key in fields}
+    return {"event": said, **kept}
+
+
+def _sentence(fields: Fields) -> str | None:
+    template = SENTENCES.get(str(fields.get("event")))
+    texts = {
+        key: ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+        for key, value in fields.items()
+    }
+    try:
+        return None if template is None else template.format_map(texts)
+    except KeyError:  # told elsewhere, with other fields
+        return None
 
 
 def only_text(

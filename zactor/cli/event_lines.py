@@ -13,23 +13,24 @@ from zactor.cli.output import short_digests
 from zactor.commands.text import cell
 from zactor.kernel.moment import moment
 from zactor.kernel.printable import printable
+from zactor.supervisor.observe.sentences import SENTENCES
 
 Event = Mapping[str, object]
 
 _QUIET = ("changed", "primary", "knowledge_base_taken_over")
-_AS_SEEN_HERE = ("node_up", "node_gone", "node_stuck", "node_unstuck", "look_failed")
+_AS_SEEN_HERE = frozenset(
+    [
+        "node_up",
+        "node_gone",
+        "node_stuck",
+        "node_unstuck",
+        "look_failed",
+        "changes_refused",
+        "changes_taken",
+    ]
+)
 _OLD_TO_OTHERS = ("node_up", "changed")  # while a node joins
 _OWN = ("number", "at", "node", "event")  # what every event has
-
-_SENTENCES: Mapping[str, str] = {
-    "node_up": "{name} is up",
-    "node_gone": "{name} is gone: {why}",
-    "action_failed": "{actor}.{action} on {node} raised {error}",
-    "loop_blocked": "{actor} blocks all actors of {node}, in {action} ({where})",
-    "loop_free": "{actor} no longer blocks {node}: it did for {seconds} s",
-    "dead_letter": "dead letter: {target}.{action} from {sender}: {reason}",
-    "look_failed": "{peer} didn't say its {what}: {why}",
-}
 
 
 class News:
@@ -74,7 +75,7 @@ class News:
 def _say(event: Event) -> str:
     fields = {name: cell(name, value) for name, value in event.items()}
     try:
-        return _SENTENCES[fields["event"]].format_map(fields)
+        return SENTENCES[fields["event"]].format_map(fields)
     except KeyError:  # a kind, or the fields, of a newer node
         rest = [f"{name}={text}" for name, text in fields.items() if name not in _OWN]
         return " ".join([fields.get("event", "-").replace("_", " "), *rest])

@@ -23,7 +23,7 @@ TOLD: tuple[Event, ...] = (
     events.NodeOutOfView(N1, "cut"),
     events.NodeSuspect("n1@1"),
     events.NodeHeard("n1@1"),
-    events.NodeStuck("n1", "n1@1"),
+    events.NodeStuck("n1"),
     trace.Applied(CHANGE),
     trace.Replaced(Clock(1, 2), b"\x01"),
     trace.CommitAck(Clock(1, 2), b"\x01", "m1@1#1"),
@@ -66,15 +66,21 @@ def test_each_sink_has_its_own_words_for_what_concerns_it(tmp_path: Path) -> Non
         {"event": "primary", "members": []},
     ]
     assert logged == [
-        {"log_level": "info", "event": "node_up", "peer": "n1@1", "role": "node"},
-        {"log_level": "warning", "event": "node_gone", "peer": "n1@1", "why": "cut"},
-        {"log_level": "warning", "event": "node_stuck", "peer": "n1@1"},
+        {"log_level": "info", "event": "node_up", "name": "n1", "incarnation": 1, "role": "node"},
         {
-            "log_level": "info",
+            "log_level": "warning",
+            "event": "node_gone",
+            "name": "n1",
+            "incarnation": 1,
+            "why": "cut",
+        },
+        {"log_level": "warning", "event": "node_stuck", "name": "n1"},
+        {
+            "log_level": "debug",
             "event": "kb_primary",
             "epoch": 2,
             "members": ["n1"],
             "clock": "1.2",
         },
-        {"log_level": "info", "event": "kb_primary_lost", "why": "cut"},
+        {"log_level": "debug", "event": "kb_primary_lost", "why": "cut"},
     ]

@@ -1,10 +1,19 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 import structlog
 
 from zactor.kernel import limits
-from zactor.supervisor.observe.log_format import OTHERS_CAUSE, LineLimit, only_text
+from zactor.supervisor.observe.log_format import (
+    OTHERS_CAUSE,
+    LineLimit,
+    as_sentence,
+    beside_sentence,
+    only_text,
+    stamped,
+)
 
 EVIL = "a\x1b[2J\x9b2J\u202e\nb"
 EVENT = min(OTHERS_CAUSE)
@@ -83,3 +92,24 @@ def test_every_event_that_others_cause_is_still_written_somewhere() -> None:
     names = set(re.findall(r'log\.\w+\(\s*"(\w+)"', "\n".join(sources)))
     names |= set(re.findall(r'return "\w+", \("(\w+)"', "\n".join(sources)))
     assert names >= OTHERS_CAUSE
+
+
+def test_people_read_a_sentence_and_programs_the_fields_too() -> None:
+    gone = {"event": "node_gone", "name": "n2", "why": "its process ended", "incarnation": 3}
+    line = {**gone, "level": "warning", "timestamp": "now"}
+    assert as_sentence(None, "warning", line) == {
+        "event": "n2 is gone: its process ended",
+        "level": "warning",
+        "timestamp": "now",
+    }
+    assert beside_sentence(None, "warning", gone) == {
+        **gone,
+        "says": "n2 is gone: its process ended",
+    }
+    for other in ({"event": "told"}, {"event": "node_gone", "peer": "of another form"}):
+        assert as_sentence(None, "info", other) == beside_sentence(None, "info", other) == other
+
+
+def test_a_line_says_when_as_all_lists_do() -> None:
+    made = stamped(None, "info", {"event": "told"})
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d", made["timestamp"])

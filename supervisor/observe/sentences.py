@@ -1,0 +1,25 @@
+"""Sentences: events as people read them, above a console's prompt and in a log on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+SENTENCES: Mapping[str, str] = {
+    "node_started": "{name} runs, at {endpoint}",
+    "node_up": "{name} is up",
+    "node_gone": "{name} is gone: {why}",
+    "node_stuck": "{name} is stuck: its process runs, but says nothing",
+    "node_unstuck": "{name} goes on",
+    "changes_refused": "no changes are taken at {node}: {why}",
+    "changes_taken": "changes are taken again, by {members}",
+    "actor_started": "{actor} runs",
+    "actor_stopped": "{actor} has ended",
+    "actor_failed": "{actor} failed: {reason}",
+    "action_failed": "{actor}.{action} on {node} raised {error}",
+    "action_slow": "{actor} blocks the actors here, in {action} ({where}): {advice}",
+    "loop_blocked": "{actor} blocks all actors of {node}, in {action} ({where})",
+    "loop_free": "{actor} no longer blocks {node}: it did for {seconds} s",
+    "dead_letter": "dead letter: {target}.{action} from {sender}: {reason}",
+    "look_failed": "{peer} didn't say its {what}: {why}",
+}
+"""By event, with the names of its fields."""
