@@ -11,14 +11,13 @@ import click
 from zactor.cli.common import CONTEXT, Asking, Settings, deadline, say, settings, shared_options
 from zactor.cli.events import while_somebody_reads
 from zactor.cli.from_catalogue import TIMEOUT_S, shell_command
+from zactor.cli.group_lines import GroupLines
 from zactor.commands.catalogue import find_words
 from zactor.kernel.errors import EXIT_INTERRUPTED
 
 if TYPE_CHECKING:
     from zactor.kernel.messages.client_sessions import MembershipMessage, RegularMessage
     from zactor.mailbox.mailbox import Mailbox
-
-_CHANGES = {"join": "joined", "leave": "left", "disconnect": "disconnected"}
 
 
 def open_box(given: Settings, name: str) -> Mailbox:
@@ -92,13 +91,14 @@ def _listen(group: str, count: int | None, name: str) -> None:
 
     given = settings(click.get_current_context())
     left = count
+    lines = GroupLines(verbose=given.verbose)
     with while_somebody_reads(), deadline(given.timeout), open_box(given, name) as box:
         box.join(group)
         for message in box:
             if given.json:
                 say(to_json(as_data(message), indent=False))
-            else:
-                say(as_line(message))
+            elif line := lines.line(message):
+                say(line)
             sys.stdout.flush()
             if left is not None and isinstance(message, RegularMessage):
                 left -= 1
@@ -137,26 +137,6 @@ def as_data(message: RegularMessage | MembershipMessage) -> dict[str, object]:
         "transitional": message.transitional,
         "id": message.id,
     }
-
-
-def as_line(message: RegularMessage | MembershipMessage) -> str:
-    """Return what people read of a message."""
-    from zactor.kernel.messages.client_sessions import RegularMessage
-    from zactor.kernel.printable import printable
-
-    if isinstance(message, RegularMessage):
-        text = message.payload.decode("utf-8", "backslashreplace")
-        return printable(f"{' '.join(message.groups)}: {message.sender}: {text}")
-    if message.transitional:
-        return printable(f"{message.group}: members are being lost")
-    if message.cause.value == "self_leave":
-        return printable(f"{message.group}: {message.changed} left")
-    if message.changed is not None:
-        what = f"{message.changed} {_CHANGES[message.cause.value]}"
-    else:
-        sets = " | ".join(" ".join(part) for part in message.vs_sets)
-        what = f"the network changed ({sets})"
-    return printable(f"{message.group}: {what}; members {' '.join(message.members)}")
 
 
 listen = Asking(

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import click
 
-from zactor.commands.actions import say_failure
+from zactor.commands.actions import DIGEST_SHOWN, say_failure
 from zactor.commands.command import Command, Values
 from zactor.commands.text import cell
 from zactor.kernel.moment import moment
@@ -34,8 +34,6 @@ _COLOURS = {
 _COLOURED = ("state", "ok")  # columns
 
 _SIGNS = {"asserted": "+", "retracted": "-"}  # facts that came and went
-
-_DIGEST_SHOWN = 19  # characters of "sha256:…" in a table; --json has all of them
 
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 
@@ -128,7 +126,7 @@ def table(columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, colou
 
 
 def _short(column: str, text: str) -> str:
-    return text[:_DIGEST_SHOWN] if column == "bundle" else text
+    return text[:DIGEST_SHOWN] if column == "bundle" else text
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], colours: Sequence[str] | None) -> str:

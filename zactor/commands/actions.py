@@ -12,6 +12,8 @@ from zactor.kernel.errors import EXIT_DEGRADED, ConfigError, TimedOut
 
 Row = dict[str, object]
 
+DIGEST_SHOWN = 19
+"""Characters of "sha256:…" that people are shown; --json has all of them."""
 WAIT_S = 30.0
 """How long `wait` waits when nobody says."""
 _DRAINED_S = 30.0  # beyond --drain S, until a destroyed actor is out of the knowledge base
@@ -66,8 +68,9 @@ def deploy(session: ConsoleSession, values: Values) -> object:
 
 
 def destroy(session: ConsoleSession, values: Values) -> object:
-    """End an actor; its name."""
+    """End an actor; its name, and the wires that went with it."""
     name = _text(values, "name")
+    wires = [row for row in session.master.wires() if name in (row["emitter"], row["reactor"])]
     todo = values.get("todo") is True
     session.progress(f"waiting until {name} has finished its work")
     drain = _seconds(values, "drain") if "drain" in values else None
@@ -79,7 +82,7 @@ def destroy(session: ConsoleSession, values: Values) -> object:
     except TimedOut as error:
         hint = f"`zactor destroy {name} --drain S` gives {name} only S seconds for its work"
         raise TimedOut(f"{error}; {hint}") from None
-    return {"name": name}
+    return {"name": name, "wires": wires}
 
 
 def wire(session: ConsoleSession, values: Values) -> object:
@@ -206,6 +209,21 @@ def _shown(value: object) -> str:
     if isinstance(value, list):
         return f"[{','.join(_shown(each) for each in value)}]"
     return quote_atom(value) if isinstance(value, str) else str(value)
+
+
+def say_factory(result: object) -> str:
+    """The type, and enough of the hash of its code to know it again."""
+    row = _row(result)
+    return f"{row['type']}: {str(row['bundle'])[:DIGEST_SHOWN]}"
+
+
+def say_destroyed(result: object) -> str:
+    """Who is gone, and what went with it."""
+    row = _row(result)
+    wires = cast("list[Row]", row["wires"])
+    texts = [f"{wire['emitter']}.{wire['action']} -> {wire['reactor']}" for wire in wires]
+    gone = f"; gone with it: {', '.join(texts)}" if texts else ""
+    return f"{row['name']} destroyed{gone}"
 
 
 def say_signal(result: object) -> str:

@@ -84,7 +84,7 @@ COMMANDS: tuple[Command, ...] = (
             Parameter(name="source", kind=Kind.FILE),
         ),
         terms=(("declareFactory", ("type", "source"), 2),),
-        say=actions.sentence("{type}: {bundle}"),
+        say=actions.say_factory,
     ),
     Command(
         words="deploy",
@@ -129,7 +129,7 @@ COMMANDS: tuple[Command, ...] = (
         ),
         terms=(("destroyActor", ("name", "todo"), 1),),
         limited=False,
-        say=actions.sentence("{name} destroyed"),
+        say=actions.say_destroyed,
     ),
     Command(
         words="wire",

@@ -231,3 +231,12 @@ def test_events_of_all_nodes_are_followed(zactor: Zactor, home: Path, doors: lis
             )
         child.send_signal(signal.SIGINT)
         assert child.wait(DEADLINE_S) == 130
+
+
+# -- what goes with it -----------------------------------------------------------------------
+def test_a_destroyed_actor_says_which_wires_went_with_it(zactor: Zactor) -> None:
+    zactor("deploy", "bad", "b3", "n1")
+    zactor("wire", "b1.out", "b3")
+    zactor("wire", "b3.out", "b2")
+    told = zactor("destroy", "b3")[1]
+    assert told == "b3 destroyed; gone with it: b1.out -> b3, b3.out -> b2\n"

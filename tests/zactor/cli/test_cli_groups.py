@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from deadlines import run_to_end
 
-from zactor.cli.group import as_data, as_line
+from zactor.cli.group import as_data
+from zactor.cli.group_lines import GroupLines
 from zactor.cli.main import run
 from zactor.kernel.messages.client_sessions import (
     MembershipCause,
@@ -194,13 +195,25 @@ def membership(**more: object) -> MembershipMessage:
 
 
 def test_memberships_are_told_in_words() -> None:
+    lines, verbose = GroupLines(), GroupLines(verbose=True)
     merged = "room: the network changed (#a#n1 | #b#n2); members #a#n1 #b#n2"
-    assert as_line(membership()) == merged
-    assert as_line(membership(transitional=True)) == "room: members are being lost"
+    assert lines.line(membership()) == verbose.line(membership()) == merged
     left = membership(cause=MembershipCause.LEAVE, changed="#c#n1")
-    assert as_line(left) == "room: #c#n1 left; members #a#n1 #b#n2"
+    assert lines.line(left) == "room: #c#n1 left; members #a#n1 #b#n2"
+    losing = membership(transitional=True)
+    assert (lines.line(losing), verbose.line(losing)) == ("", "room: members are being lost")
+    alone = membership(members=("#a#n1",))
+    lost = "room: lost #b#n2 (n2 is gone or out of reach)"
+    assert lines.line(alone) == f"{lost}; members #a#n1"
+    assert verbose.line(alone).startswith(f"{lost}; the network changed (")
+    healed = lines.line(membership())
+    assert healed.startswith("room: #b#n2 is back: it has not heard what was sent since 20")
+    assert healed.endswith("; members #a#n1 #b#n2")
     own = membership(cause=MembershipCause.SELF_LEAVE, changed="#a#n1", members=())
-    assert as_line(own) == "room: #a#n1 left"
+    assert lines.line(own) == "room: #a#n1 left"
+
+
+def test_a_membership_is_data_for_programs() -> None:
     assert as_data(membership()) == {
         "kind": "membership",
         "group": "room",
@@ -218,7 +231,7 @@ def test_a_payload_that_is_no_text_is_printed_as_digits() -> None:
     message = RegularMessage(
         "#a#n1", ("x", "y"), b"\xff\n", Service.FIFO, False, 7, True, "n1@1", 3, "7.n1@1"
     )
-    assert as_line(message) == "x y: #a#n1: \\xff\\n"
+    assert GroupLines().line(message) == "x y: #a#n1: \\xff\\n"
     data = as_data(message)
     assert (data["hex"], data["mess_type"], data["transitional"]) == ("ff0a", 7, True)
     assert "text" not in data
