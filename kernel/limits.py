@@ -32,6 +32,8 @@ LINK_ACK_DELAY_MS = 5  # an acknowledgement with nothing to ride on leaves after
 
 # -- mailboxes -------------------------------------------------------------------------------
 MAILBOX_MESSAGES_MAX = 10_000  # default capacity of an actor's mailbox
+MAILBOX_DOOR_BYTES_MAX = 32 << 20  # of clients' messages in one mailbox: no credit slows them
+MAILBOX_DOOR_BYTES_EACH = 256  # what one costs beside its payload
 MAILBOX_MESSAGES_HARD = 1_000_000  # under "block" one action may overshoot up to here
 ACTION_WARNING_S = 1.0  # an action that holds the shared loop for longer is named in a warning
 STOP_HOOK_S = 10.0  # an on_stop that runs on for this long is cancelled: stop must have an end
@@ -92,6 +94,10 @@ LOG_TRACE_CHARS_MAX = 100_000  # of a traceback: RecursionError has 1,000 frames
 # Of one client under way at once; each until its timeout, or until its client goes. There is no
 # longest timeout: an ask may take as long as somebody waits for it.
 DOOR_REQUESTS_MAX = 1_024
+DOOR_REQUEST_BYTES_MAX = 32 << 20  # the same in bytes, of one client: an honest one sends half …
+DOOR_REQUEST_BYTES_ALL_MAX = 256 << 20  # … and of all
+CLIENT_REQUEST_BYTES = 16 << 20  # a client sends no long request while so much is under way
+CLIENT_LONG_BYTES = 16 << 10  # of a long one; DOOR_REQUESTS_MAX shorter ones are as much
 DOOR_REQUESTS_ALL_MAX = 16_384  # of all clients together, with changes that nobody waits for
 DOOR_CLIENTS_MAX = 256
 DOOR_SEND_FRAMES = 32  # answers libzmq holds for a client, of 1 MiB at most; the door keeps others

@@ -97,6 +97,7 @@ class Cell(Sender):
         "busy_since",
         "carried",
         "dispatcher",
+        "door_bytes",
         "ending",
         "handled",
         "handlers",
@@ -124,6 +125,7 @@ class Cell(Sender):
         self.limit = 0  # `limit <= len(mailbox)` sends a producer to `admit`
         self.idle = False  # True: a producer must ask for a turn
         self.carried = False  # True: an async action has the turn
+        self.door_bytes = 0  # of clients' messages in the mailbox
         self.handled = 0
         self.busy_since = 0.0  # time.monotonic(); 0: not known to be busy
         self.action = ""  # what an async action or a thread is busy with
@@ -195,8 +197,15 @@ class Cell(Sender):
         Raises:
             MailboxFull: it is full and its policy is to refuse the sender.
         """
-        if not isinstance(message, tuple) and message.sig:
-            self.host.outcomes.trace_accept(message.sig, message.sender, self.name)
+        if not isinstance(message, tuple):
+            if message.sig:
+                self.host.outcomes.trace_accept(message.sig, message.sender, self.name)
+            if message.shared_payload is not None and not self._has_room(message.shared_payload):
+                full = (
+                    f"the mailbox of {self.name} is full:"
+                    f" {limits.MAILBOX_DOOR_BYTES_MAX >> 20} MiB of clients' messages"
+                )
+                return self.host.outcomes.refuse(self, message, MailboxFull(full))
         self.put(message, sender)
 
     def put(self, message: AnyEnvelope, sender: Sender | None) -> None:
@@ -212,6 +221,17 @@ class Cell(Sender):
         if self.idle:
             self.idle = False
             self.dispatcher.ready(self)
+
+    def _has_room(self, payload: SharedPayload) -> bool:
+        """Count a message from the door; return whether there is room for it."""
+        with self.host.lock:
+            self.door_bytes += payload.door_bytes
+            return self.door_bytes <= limits.MAILBOX_DOOR_BYTES_MAX
+
+    def left(self, payload: SharedPayload) -> None:
+        """A message from the door is in the mailbox no more. Threads: any."""
+        with self.host.lock:
+            self.door_bytes -= payload.door_bytes
 
     def admit(self, message: AnyEnvelope, sender: Sender | None) -> None:
         """Take in or refuse a message that found the mailbox full, closed or unused."""
@@ -404,9 +424,11 @@ class Cell(Sender):
         return handler
 
     def _taken(self, payload: SharedPayload) -> None:
-        """Note the credit of a message from a link that left the mailbox."""
+        """Note the credit of a message from a link that left the mailbox, the bytes of others."""
         port = payload.port
-        if port is not None and payload.is_last_taken():
+        if port is None:
+            self.left(payload)
+        elif payload.is_last_taken():
             if self._owed is None:
                 self._owed = {}
             self._owed[port] = self._owed.get(port, 0) + 1

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from zactor.kernel import limits
 from zactor.kernel.ids import NodeId
 from zactor.kernel.wire import payload as payloads
 from zactor.kernel.wire.bulky import Buffer
@@ -78,6 +79,11 @@ class SharedPayload(msgspec.Struct, eq=False, gc=False):
             self.value = payloads.decode(self.payload, self.buffers, policy)
         value: tuple[tuple[Any, ...], dict[str, Any]] = self.value
         return value
+
+    @property
+    def door_bytes(self) -> int:
+        """What it counts in the mailbox of each target, if it came from the door."""
+        return len(self.payload) + limits.MAILBOX_DOOR_BYTES_EACH
 
     def is_last_taken(self) -> bool:
         """Note that one target's message left its mailbox; whether it was the last of them."""

@@ -26,7 +26,13 @@ from zactor.kernel.errors import (
 )
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.actors import Undelivered
-from zactor.kernel.runtime.envelope import AnyEnvelope, DeadLetter, Envelope, PeerPort
+from zactor.kernel.runtime.envelope import (
+    AnyEnvelope,
+    DeadLetter,
+    Envelope,
+    PeerPort,
+    SharedPayload,
+)
 from zactor.kernel.runtime.place_in_code import place_of_error
 
 log = structlog.get_logger()
@@ -43,6 +49,10 @@ class Receiver(Protocol):
     name: str
     uid: int
     mailbox: deque[AnyEnvelope]
+
+    def left(self, payload: SharedPayload) -> None:
+        """A message from the door is in its mailbox no more."""
+        ...
 
     def is_driven_out(self, error: BaseException) -> bool:
         """Whether the error is for who drives the loop: Ctrl-C came there."""
@@ -143,8 +153,11 @@ class Outcomes:
             return
         shared = message.shared_payload
         port = None if shared is None else shared.port
-        if shared is not None and port is not None and not taken and shared.is_last_taken():
-            port.consumed(1)
+        if shared is not None and not taken:
+            if port is None:
+                receiver.left(shared)
+            elif shared.is_last_taken():
+                port.consumed(1)
         if message.asker is not None:
             message.asker.set_error(error)
         elif message.hook:  # of a group: nobody waits to hear of it
@@ -154,7 +167,10 @@ class Outcomes:
         else:
             if isinstance(error, MailboxFull):
                 self.trace_dead(message.sig, message.sender, receiver.name, reason)
-                raise error
+                try:
+                    raise error
+                finally:  # else frame and error would keep each other, and the message
+                    del error
             self.dead(message.sender, receiver.name, message.action, reason, sig=message.sig)
 
     def bounce(

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
+import msgspec
 import structlog
 
 from zactor.kernel import limits
 from zactor.kernel.errors import MailboxFull, OutcomeUnknown, Refused, TimedOut, ZactorError
+from zactor.kernel.messages.base import Message
 from zactor.kernel.messages.operations import (
     Answer,
     AskActor,
@@ -46,6 +48,7 @@ class _AskingClient:
 
     client: Client
     under_way: set[_OpenRequest] = field(default_factory=set)  # not answered
+    bytes: int = 0  # of these
     unwatch: Callable[[], None] = lambda: None
 
 
@@ -55,6 +58,7 @@ class _OpenRequest:
 
     busy: _AskingClient
     request: Request
+    bytes: int
     task: asyncio.Task[object] | None = None
     timer: asyncio.TimerHandle | None = None  # None: as long as the client is there
 
@@ -92,6 +96,7 @@ class RequestServer:
         self._spawn = spawn
         self._busy: dict[bytes, _AskingClient] = {}  # of clients with requests under way
         self._under_way = 0  # operations of clients, also those that nobody waits for any more
+        self._bytes = 0  # of these
 
     def peer(self, peer: Peer, request: Request) -> None:
         """Another node asks something."""
@@ -123,7 +128,9 @@ class RequestServer:
             result = await self._runner.run(request.operation, asker, request.id)
             return list(results.answers(request.number, result))
         except ZactorError as error:
-            return [results.problem(request.number, error)]
+            # Its frames hold the request, and often the error too: a circle, which would stay
+            # until the collector comes.
+            return [results.problem(request.number, error.with_traceback(None))]
         except Exception as error:
             name = type(request.operation).__name__
             log.exception("operation_failed", operation=name, who=asker.author)
@@ -147,12 +154,8 @@ class RequestServer:
             self._sessions.take(client, request)
             return
         busy = self._busy.get(client.routing_id)
-        mine = 0 if busy is None else len(busy.under_way)
-        if mine >= limits.DOOR_REQUESTS_MAX or self._under_way >= limits.DOOR_REQUESTS_ALL_MAX:
-            error = MailboxFull(
-                f"{mine} requests of yours are under way at {self._hub.me.name}, and"
-                f" {self._under_way} in all: wait for some of them"
-            )
+        held = held_bytes(request.operation)
+        if (error := self._is_too_much(busy, held)) is not None:
             # Who has that much unread too gets no answer at all: nor are refusals kept for it.
             if not self._hub.door.drop_if_behind(client):
                 self._hub.answer(client, results.problem(request.number, error))
@@ -161,7 +164,22 @@ class RequestServer:
             busy = self._busy[client.routing_id] = _AskingClient(client)
             left = partial(self._client_left, busy)
             busy.unwatch = self._hub.door.clients.watch(client, left)
-        self._begin(busy, request)
+        self._begin(busy, request, held)
+
+    def _is_too_much(self, busy: _AskingClient | None, held: int) -> MailboxFull | None:
+        """Return why one more request can't be begun, of so many bytes."""
+        mine, bytes_mine = (0, 0) if busy is None else (len(busy.under_way), busy.bytes)
+        if (
+            mine < limits.DOOR_REQUESTS_MAX
+            and self._under_way < limits.DOOR_REQUESTS_ALL_MAX
+            and bytes_mine + held <= limits.DOOR_REQUEST_BYTES_MAX
+            and self._bytes + held <= limits.DOOR_REQUEST_BYTES_ALL_MAX
+        ):
+            return None
+        return MailboxFull(
+            f"{mine} requests of yours are under way at {self._hub.me.name} ({bytes_mine} bytes),"
+            f" and {self._under_way} in all ({self._bytes} bytes): wait for some of them"
+        )
 
     def _take_waiting(self, client: Client, number: int, waiting: Waiting) -> None:
         try:
@@ -171,18 +189,21 @@ class RequestServer:
         else:
             self._answer(client, number, {})
 
-    def _begin(self, busy: _AskingClient, request: Request) -> None:
-        work = _OpenRequest(busy, request)
+    def _begin(self, busy: _AskingClient, request: Request, held: int) -> None:
+        work = _OpenRequest(busy, request, held)
         busy.under_way.add(work)
+        busy.bytes += held
         work.task = self._spawn(self._serve_client(work))
         self._under_way += 1
-        work.task.add_done_callback(self._one_less)
+        self._bytes += held
+        work.task.add_done_callback(partial(self._one_less, held))
         limit_s = _limit_s(request)
         if limit_s is not None:
             work.timer = asyncio.get_running_loop().call_later(limit_s, self._expire, work)
 
-    def _one_less(self, _: object) -> None:
+    def _one_less(self, held: int, _: object) -> None:
         self._under_way -= 1
+        self._bytes -= held
 
     async def _serve_client(self, work: _OpenRequest) -> None:
         try:
@@ -208,6 +229,7 @@ class RequestServer:
         if work not in busy.under_way:
             return
         busy.under_way.discard(work)
+        busy.bytes -= work.bytes
         if work.timer is not None:
             work.timer.cancel()
         if not busy.under_way:
@@ -232,6 +254,15 @@ class RequestServer:
     def _answer(self, client: Client, number: int, result: object) -> None:
         for answer in results.answers(number, result):
             self._hub.answer(client, answer)
+
+
+def held_bytes(value: object) -> int:
+    """Return what an operation's texts and payloads hold, in bytes or characters."""
+    if isinstance(value, bytes | str):
+        return len(value)
+    if isinstance(value, Message):
+        return sum(map(held_bytes, msgspec.structs.astuple(value)))
+    return sum(map(held_bytes, value)) if isinstance(value, tuple) else 0
 
 
 def _limit_s(request: Request) -> float | None:

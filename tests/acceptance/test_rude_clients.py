@@ -15,15 +15,21 @@ from slow_marks import all_slow_but
 from zactor import ZactorError, connect
 from zactor.kernel.messages.base import WIRE_VERSION
 from zactor.kernel.messages.operations import (
+    AskActor,
     DeclareFactory,
+    DeployActor,
+    EmitSignal,
     GetPart,
     Inspect,
     Operation,
+    PutPart,
     QueryFacts,
     Subject,
+    TellActor,
     Waiting,
 )
 from zactor.kernel.transport.keys import cluster_keys
+from zactor.kernel.wire.payload import encode
 from zactor.lab.lab import Lab, until
 
 UNREAD_BYTES_MAX = 64 << 20
@@ -97,6 +103,74 @@ def test_a_client_that_reads_no_answers_costs_a_node_little_memory(lab: Lab, ask
             m.status()  # others are served
             grown = resident_bytes(pid) - before
             demand(grown < UNREAD_BYTES_MAX, f"it grew by {grown >> 20} MiB")
+
+
+SLEEPER = """
+import asyncio
+
+from zactor import Actor, action
+
+
+class Sleeper(Actor):
+    @action
+    async def sleep(self, text: str) -> None:
+        await asyncio.sleep(3_600)
+
+    @action
+    def ping(self) -> int:
+        return 1
+"""
+LONG = encode((), {"text": "x" * 1_000_000}, "data")
+HELD: dict[str, Operation] = {
+    "asks": AskActor("s", "sleep", LONG, True),
+    "tells": TellActor("s", "sleep", LONG),
+    "signals": EmitSignal("awake", "sleep", LONG),
+    "deployments": DeployActor("none", "x", "n1", LONG),
+    "pieces": PutPart("sha256:" + "0" * 64, 1_000_000, 60_000_000, b"x" * 1_000_000),
+    "names": DeclareFactory("x" * 500_000, "y" * 500_000),
+}
+
+
+@pytest.mark.parametrize("asked", all_slow_but({"tells"}, HELD))
+def test_what_a_client_asks_costs_a_node_little_memory_however_long_it_takes(
+    lab: Lab, asked: str
+) -> None:
+    """Each of three clients leaves, and what it told actors stays."""
+    lab.start("n1")
+    (lab.home / "sleeper.py").write_text(SLEEPER)
+    pid = lab.pid("n1")
+    with connect(lab.endpoint("n1"), home=lab.home, timeout=20) as m:
+        m.declare_factory("sleeper", lab.home / "sleeper.py")
+        m.deploy_actor("sleeper", "s", "n1")
+        m.deploy_actor("sleeper", "awake", "n1")
+        m.react_interaction("s", "awake", "sleep")
+        before = resident_bytes(pid)
+        for _ in range(3):
+            with rude_client(lab.home, lab.endpoint("n1")) as client:
+                for _ in range(PIECES // 3):
+                    client.send(HELD[asked])
+                for _ in range(5):
+                    assert m.ask("awake", "ping") == 1, "others are served"
+        until(
+            "it has read all that",
+            lambda: resident_bytes(pid) - before < UNREAD_BYTES_MAX,
+            DONE_S,
+        )
+
+
+def test_a_client_whose_long_requests_are_many_is_served_in_turn(lab: Lab) -> None:
+    """The limit is for who doesn't wait: an honest client never meets it."""
+    lab.start("n1")
+    (lab.home / "counter.py").write_text(COUNTER.replace("ping(self)", "ping(self, text: str)"))
+    with connect(lab.endpoint("n1"), home=lab.home, timeout=DEADLINE_S) as m:
+        m.declare_factory("counter", lab.home / "counter.py")
+        m.deploy_actor("counter", "c", "n1")
+        text = "x" * 1_000_000
+        replies = [
+            m.connection.request(AskActor("c", "ping", LONG, True), DEADLINE_S) for _ in range(100)
+        ]
+        assert [reply.result(DEADLINE_S) for reply in replies] == [{"value": 1}] * 100
+        assert m.ask("c", "ping", text) == 1
 
 
 def test_announcements_of_nodes_cost_a_node_little_memory_however_long_they_are(lab: Lab) -> None:

@@ -82,8 +82,9 @@ class Connection:
     ) -> Future[object]:
         """Send `operation` and return the future of its result, as plain data.
 
-        DOOR_REQUESTS_MAX of them are under way at once; the next CLIENT_BACKLOG_MAX wait for
-        their turn, in order. Cancelling the future forgets the request; the node may still do it.
+        DOOR_REQUESTS_MAX of them, or long ones of CLIENT_REQUEST_BYTES, are under way at once;
+        the next CLIENT_BACKLOG_MAX wait for their turn, in order. Cancelling the future
+        forgets the request; the node may still do it.
 
         Args:
             timeout: in s from now on, waiting included; None: CLIENT_REQUEST_S.

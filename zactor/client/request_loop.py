@@ -148,6 +148,7 @@ class RequestLoop:
                 pending.settle(door.endpoint)
             elif not pending.future.done() and not self._dispatch(door, pending, pending.operation):
                 self.queue.appendleft(pending)
+                return
 
     def _dispatch(self, door: _Door, pending: PendingRequest, operation: Operation) -> bool:
         number = self.sent.add(pending)
@@ -156,7 +157,12 @@ class RequestLoop:
         who = author() if pending.id else ""
         request = Request(number, operation, _given(pending.deadline), pending.id, who)
         try:
-            door.dealer.send_multipart(codec.encode_request(request), flags=zmq.DONTWAIT)
+            parts = codec.encode_request(request)
+            pending.bytes = sum(map(len, parts))
+            if pending.is_too_much(each for _, each in self.sent):
+                self.sent.remove(number)
+                return False
+            door.dealer.send_multipart(parts, flags=zmq.DONTWAIT)
         except errors.ZactorError as error:  # too long, for one
             self.sent.remove(number)
             pending.fail(error)
