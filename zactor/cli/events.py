@@ -46,6 +46,10 @@ def while_somebody_reads() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise BrokenPipeError
 
+    def swallowed(where: sys.UnraisableHookArgs) -> None:
+        if not isinstance(where.exc_value, BrokenPipeError):  # that one is raised again
+            sys.__unraisablehook__(where)
+
     def watch() -> None:
         poller = select.poll()
         poller.register(sys.stdout, 0)  # errors are told without being asked for
@@ -60,11 +64,13 @@ def while_somebody_reads() -> Iterator[None]:
         return
     main, is_over = threading.get_ident(), threading.Event()
     signal.signal(signal.SIGUSR1, interrupt)
+    sys.unraisablehook = swallowed
     threading.Thread(target=watch, name="zactor-reader", daemon=True).start()
     try:
         yield
     finally:
         is_over.set()
+        sys.unraisablehook = sys.__unraisablehook__
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # the thread may still be about to send it
 
 

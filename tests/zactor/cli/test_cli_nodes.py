@@ -373,4 +373,5 @@ def test_following_events_ends_when_nobody_reads_them(home: Path) -> None:
         child.stdout.readline()
         child.stdout.close()
         assert child.wait(DEADLINE_S) == 1
-        assert child.stderr.read() == b""
+        said = child.stderr.read()
+        assert said == b"", said.decode()
