@@ -167,8 +167,13 @@ def test_an_action_that_blocks_its_node_is_named_everywhere(
         code, out, _ = zactor("doctor", *at)
         assert code == 3
         assert "b2 blocks all actors of n2" in out
+        told = json.loads(zactor("events", "--json", *at)[1])
+        (blocked,) = [row for row in told if row["event"] == "loop_blocked"]
+        assert (blocked["node"], blocked["actor"], blocked["action"]) == ("n2", "b2", "hang")
     os.unlink(hung)
     until(lambda: zactor("status")[0] == 0, "nothing blocks any more")
+    assert "b2" in zactor("events", "-n", 1)[1]
+    assert "loop_free" in zactor("events", "-n", 1)[1]
     assert zactor("ask", "b2", "ping")[1] == '"pong"\n'
 
 
