@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zactor.kernel.ids import Clock
-from zactor.kernel.replication.log import History
+from zactor.kernel.replication.log import NO_DIGEST, History
 
 
 class ForkCheck:
@@ -23,11 +23,16 @@ class ForkCheck:
         """Whether more are against our history than with it; in doubt both stand still."""
         return len(self._contrary) > len(self._agreeing) + 1
 
+    @property
+    def contrary(self) -> tuple[str, ...]:
+        """Who has another history."""
+        return tuple(sorted(self._contrary))
+
     def reason(self) -> str:
         """Return why those who see each other now can't go on together, "" if they can."""
         if not self._contrary:
             return ""
-        names = ", ".join(sorted(self._contrary))
+        names = ", ".join(self.contrary)
         return (
             f"{self._me} has another history than {names}: changes wait for more members; if there"
             " are no more, stop those that are wrong and move their state folders away"
@@ -48,7 +53,7 @@ class ForkCheck:
         agrees = history.agrees(clock, digest) if name != self._me else None
         if agrees is None and asks and clock > history.clock:
             agrees = False
-        if agrees:
+        if agrees and digest != NO_DIGEST:  # who has nothing is with everybody
             self._agreeing.add(name)
         if agrees or agrees is None:
             return ""

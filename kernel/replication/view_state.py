@@ -211,6 +211,7 @@ class ViewState:
             case KbDurable():
                 self._disk_quorum.hear(name, message.epoch, message.number)
                 self._compare(name, message.clock, message.digest)
+                self._stop_if_outvoted()
                 self._seen[name] = Clock(*message.clock)
                 self._advance()
                 self._retire()
@@ -227,14 +228,18 @@ class ViewState:
         words = self._forks.compare(name, Clock(*clock), digest, history, asks=asks)
         if words:
             self.say(Service.AGREED, KbNote(NoteKind.FORKED, name))
-            self._fork(name, words)
+            self._see_fork(name, words)
 
-    def _fork(self, name: str, words: str) -> None:
-        """Two histories, neither of which begins the other: whoever is outvoted stops."""
+    def _see_fork(self, name: str, words: str) -> None:
+        """Two histories, neither of which begins the other."""
         if words:
             self._state.forks[name] = words
             self._trace("histories_differ", peer=name, why=words)
-        if words and self._forks.must_stop:
+
+    def _stop_if_outvoted(self) -> None:
+        """Of a fork; all that is known of who is with whom must have been compared."""
+        if self._forks.must_stop:
+            words = "; ".join(self._state.forks[name] for name in self._forks.contrary)
             why = f"{words}: the state folder of one of them is an old copy, or this is a bug"
             self.stop(why, is_fork=True)
 
@@ -248,6 +253,7 @@ class ViewState:
             if self._state.log.holds(standing.applied, standing.applied_chain):
                 self._apply(standing.applied)  # somebody applied it, so it was decided
             self._compare(name, standing.clock, standing.digest)
+        self._stop_if_outvoted()
         for attempt in self._state.attempts:
             if attempt not in formation.standings[self.me].attempts:
                 self._state.drop(attempt)
@@ -348,7 +354,8 @@ class ViewState:
                 self._reshape()
             case NoteKind.FORKED:
                 if note.id == self.me:
-                    self._fork(name, self._forks.told(name))
+                    self._see_fork(name, self._forks.told(name))
+                    self._stop_if_outvoted()
             case NoteKind.RECOVER:
                 if (
                     note.view == self._view.id
@@ -433,6 +440,7 @@ class ViewState:
         if isinstance(message, KbBehind):
             if self.formation.phase in (Phase.FORMING, Phase.PRIMARY):
                 self._compare(sender.name, message.clock, message.digest, asks=True)
+                self._stop_if_outvoted()
                 if not self._forks.is_contrary(sender.name):
                     self._transfer.serve(sender, message)
             return

@@ -107,7 +107,8 @@ def _oldest_wins(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(voting, "chosen", chosen)
     monkeypatch.setattr(ForkCheck, "is_contrary", lambda self, name: False)
-    monkeypatch.setattr(ViewState, "_fork", lambda self, name, words: None)
+    monkeypatch.setattr(ViewState, "_see_fork", lambda self, name, words: None)
+    monkeypatch.setattr(ViewState, "_stop_if_outvoted", lambda self: None)
 
 
 def _anybody_decides(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from copy import deepcopy
 
-from kb_room import Room
+import pytest
+from kb_operator import forget
+from kb_room import Room, settled
 
 from zactor.kernel.replication.effects import Broken
 
@@ -106,3 +108,45 @@ def test_an_old_copy_that_has_gone_on_nowhere_is_no_fork() -> None:
     assert not broken(room)
     assert set(room.primaries()) == set(NAMES)
     assert room.facts("n3") == ["p(1)", "p(2)", "p(3)"]
+
+
+@pytest.mark.parametrize("newcomer", ["n0", "n4"])
+def test_a_newcomer_is_on_neither_side(newcomer: str) -> None:
+    room = copied()
+    go_on_alone(room, 5)
+    room.replicas |= Room(newcomer).replicas
+    room.disks |= Room(newcomer).disks
+    room.lives[newcomer] = 1
+    room.view(*NAMES, newcomer)
+    room.run()
+    assert list(broken(room)) == ["n3"]
+    room.view("n1", "n2", newcomer)
+    room.run()
+    assert set(room.primaries()) == {"n1", "n2", newcomer}
+
+
+def test_the_larger_part_goes_on_whoever_comes_first_by_name() -> None:
+    """By a wrong word {n3, n4, n5} went on, with later clocks than {n1, n2}."""
+    names = (*NAMES, "n4", "n5")
+    room = settled(*names)
+    room.view("n1", "n2", "n3")
+    room.run()
+    room.view("n1", "n2")
+    room.run()
+    room.submit("n1", "x", "q(1)")
+    room.run()
+    room.view("n3", "n4", "n5")
+    room.run()
+    forget(room, "n3", "n1", "n2")
+    room.run()
+    room.submit("n3", "y", "q(2)")
+    room.run()
+    assert not room.decided("x").kind
+    assert not room.decided("y").kind
+    room.view(*names)
+    room.run()
+    assert set(broken(room)) == {"n1", "n2"}
+    room.view("n3", "n4", "n5")
+    room.run()
+    assert set(room.primaries()) == {"n3", "n4", "n5"}
+    assert "q(2)" in room.facts("n5")
