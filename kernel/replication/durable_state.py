@@ -70,6 +70,11 @@ class DurableState:
             return self.formed.founding
         return self._founding or (self.attempts[0].founding if self.attempts else "")
 
+    @property
+    def is_founded(self) -> bool:
+        """Whether there is a cluster that this node belongs to, and not only an attempt."""
+        return self.formed is not None or bool(self._founding)
+
     def standing(self, view: ViewId, role: str) -> KbStanding:
         """Return where this node stands."""
         log = self.log

@@ -149,7 +149,7 @@ class ViewState:
         attempt = self.formation.attempt
         if attempt is None or self.formation.is_undecided:
             return  # undecided: another may have seen it agreed to in time, so it counts
-        if attempt.primary in self._state.attempts and self._state.formed is not None:
+        if attempt.primary in self._state.attempts and self._state.is_founded:
             # Not all voices were heard by the end of the view, so nobody has heard them all. (The
             # first attempt of all is kept: there is no primary before it that binds us together.)
             self._state.drop(attempt.primary)

@@ -7,6 +7,7 @@ import pytest
 from kb_operator import ABC, alone, forget, founding_cut_off, losses, recover, texts
 from kb_room import Room, settled
 
+from zactor.kernel import limits
 from zactor.kernel.ids import NodeId
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.limits import KB_EPOCHS_RECOVERED
@@ -223,3 +224,37 @@ def test_an_undecided_recovery_binds_who_recorded_it_in_the_old_cluster() -> Non
     room.view("n3", "n4", "n5")
     room.run()
     assert set(room.primaries()) == {"n3", "n4", "n5", "n1"}, "without n2's vote they are enough"
+
+
+def test_a_recovery_that_failed_binds_nobody_who_has_a_history_and_no_vote(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """n4 was being brought up when n1 was cut off with it; it alone records the attempt."""
+    monkeypatch.setattr(limits, "KB_PIECE_BYTES", 50)
+    room = settled(*ABC, facts=("p(1)", "p(2)", "p(3)", "p(4)"))
+    room.replicas |= Room("n4").replicas
+    room.disks |= Room("n4").disks
+    room.lives["n4"] = 1
+    room.view(*ABC, "n4")
+    while not room.replicas["n4"]._view_state._transfer.came():
+        assert room.step()
+    room.links.clear()
+    room.unlinked.add("n1")
+    room.stuck_disks |= {"n2", "n3"}
+    room.view("n1", "n4")
+    room.run()
+    assert room.disks["n4"].load().founding == "us"
+    assert room.disks["n4"].load().formed is None
+    room.unlinked.clear()
+    recover(room, "n1")
+    room.stuck_disks.add("n1")
+    room.run()
+    assert room.disks["n4"].attempts
+    for name in ("n2", "n3"):
+        room.restart(name)
+    room.stuck_disks = {"n1"}
+    room.die("n1")
+    room.links.clear()
+    room.view("n2", "n3", "n4")
+    room.run()
+    assert set(room.primaries()) == {"n2", "n3", "n4"}
