@@ -438,7 +438,9 @@ class ViewState:
         if message.view != self._view.id or sender not in self._view.members or self.is_broken:
             return
         if isinstance(message, KbBehind):
-            if self.formation.phase in (Phase.FORMING, Phase.PRIMARY):
+            if (
+                self.formation.phase is not Phase.EXCHANGING
+            ):  # a founder asked before it hears itself
                 self._compare(sender.name, message.clock, message.digest, asks=True)
                 self._stop_if_outvoted()
                 if not self._forks.is_contrary(sender.name):
