@@ -74,7 +74,8 @@ class Discovery:
         self._refused: dict[str, float] = {}  # endpoint -> loop time from which to ask again
         self._errors: dict[str, ZactorError] = {}  # endpoint -> how the last try there ended
         self._names: dict[str, str] = {}  # endpoint -> who was met there
-        self._unreached: dict[str, str] = {}  # who was met -> why one of us doesn't reach the other
+        # Who was met -> that life of it, and why one of us doesn't reach the other.
+        self._unreached: dict[str, tuple[Peer, str]] = {}
         self._looked: dict[str, float] = {}  # peer -> loop time of the last look at whom it knows
         self._knowing: set[str] = set()  # peers that knew somebody unmet when last looked at
         self._to_ask: set[str] = set()  # their endpoints, if they knew somebody before that too
@@ -138,13 +139,13 @@ class Discovery:
             refusals = [error for error in self._errors.values() if isinstance(error, Refused)]
             is_alone = not self._hub.peers and refusals
             return _with_patience(refusals[0]) if is_alone else None
-        names = {self._names.get(there, "") for there in join}
+        names = sorted({self._names.get(there, "") for there in join})
         if any(self._is_up(name) for name in names):
             return None
         errors = [self._errors[there] for there in join if there in self._errors]
         errors.sort(key=lambda error: not isinstance(error, Refused))
-        for name in names & self._unreached.keys():
-            return NotReachable(self._unreached[name]), 0.0
+        if reasons := list(filter(None, map(self.why_not, names))):
+            return NotReachable(reasons[0]), 0.0
         if errors:
             return _with_patience(errors[0])
         there = plain(join[0])
@@ -171,11 +172,12 @@ class Discovery:
 
     def on_unreached(self, peer: Peer, why: str) -> None:
         """One of us two doesn't reach the other."""
-        self._unreached[peer.node.name] = why
+        self._unreached[peer.node.name] = peer, why
 
     def why_not(self, name: str) -> str:
         """Return why that node, which was met, can't join; "" if nothing is known."""
-        return "" if self._is_up(name) else self._unreached.get(name, "")
+        peer, why = self._unreached.get(name, (None, ""))
+        return why if peer is not None and not peer.up and not peer.dead else ""
 
     async def _search(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -185,6 +187,8 @@ class Discovery:
             if self._refused.get(endpoint, 0.0) <= now
         }
         met = {peer.hello.endpoint for peer in self._hub.peers.values()}
+        # What we were told to join may be a name, or a mapped port: the node there says another.
+        met |= {there for there, name in self._names.items() if name in self._hub.peers}
         knowing, self._to_ask = self._to_ask, set()
         there = (endpoints - met) | knowing
         await asyncio.gather(*(self.try_meet(endpoint) for endpoint in sorted(there)))
