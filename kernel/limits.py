@@ -87,6 +87,7 @@ KEYS_WAITING_MAX = 1_024  # beyond it unknown keys are refused at once
 ENDPOINT_CHARS_MAX = 300  # tcp://, a host's name of 253, a port
 LOG_BURST_MS = 5_000  # refusals and failed handshakes: one line at once, then one for each of these
 LOG_LINES_BURST = 10  # of one event that others cause, in LOG_BURST_MS; the others are counted
+LOG_EVENTS_MAX = 1_024  # kinds of line that are counted at once
 LOG_VALUE_CHARS_MAX = 10_000  # of one value in a line of the log
 LOG_TRACE_CHARS_MAX = 100_000  # of a traceback: RecursionError has 1,000 frames
 

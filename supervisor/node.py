@@ -191,6 +191,7 @@ class Node(HubUser):
                 store=self.store,
                 begin_declaring=partial(DeclareNodeCall, around),
                 ask_node=self._ask_node,
+                policy=self.settings.payload,
             ),
             ways_out=WaysOut(self.me.name, self.kb, lambda: tuple(self.hub.peers)),
             reports=self._make_reports(),

@@ -24,7 +24,7 @@ from zactor.kernel.errors import AlreadyExists, ConfigError, ZactorError
 from zactor.kernel.ids import check_name
 from zactor.kernel.printable import printable
 from zactor.kernel.transport.keys import cluster_keys
-from zactor.kernel.transport.private_files import check_tree, open_private
+from zactor.kernel.transport.private_files import check_tree, open_private, write_no_core
 from zactor.kernel.transport.sockets import raise_open_files
 from zactor.supervisor.membership.run_directory import RunEntry, process_start, write_entry
 from zactor.supervisor.node import Node
@@ -203,7 +203,7 @@ def run_node(
     bind: str | None = None,
     join: tuple[str, ...] = (),
     advertise: str | None = None,
-    payload: str = "pickle",
+    payload: str | None = None,
     lifeline: int | None = None,
     json_logs: bool | None = None,
 ) -> int:
@@ -217,6 +217,7 @@ def run_node(
         ZactorError: it can't start, can't join whom it was to join, or can't keep its word.
     """
     configure_logs(json_logs)
+    write_no_core()
     raise_open_files()
     gc.set_threshold(*COLLECT_AFTER)
     settings = make_settings(
@@ -262,7 +263,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--home", type=Path)
     parser.add_argument("--bind")
     parser.add_argument("--advertise")
-    parser.add_argument("--payload", default="pickle", choices=["pickle", "data"])
+    parser.add_argument("--payload", choices=["pickle", "data"])
     parser.add_argument("--join", action="append", default=[])
     parser.add_argument("--lifeline", type=int)
     options = vars(parser.parse_args(arguments))

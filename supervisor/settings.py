@@ -10,6 +10,7 @@ from zactor.kernel.limits import NODE_PORT
 from zactor.kernel.transport.addresses import endpoint, is_loopback, parse_address
 from zactor.kernel.transport.own_address import is_here
 from zactor.kernel.transport.socket_context import LOOPBACK, Address
+from zactor.kernel.wire.payload import Policy, chosen_policy
 from zactor.supervisor.membership.run_directory import home_folder, read_entries
 from zactor.supervisor.operations.crash_points import CrashAt, crash_at
 
@@ -21,12 +22,12 @@ def make_settings(
     bind: str | None = None,
     join: tuple[str, ...] = (),
     advertise: str | None = None,
-    payload: str = "pickle",
+    payload: str | None = None,
 ) -> Settings:
     """Return the settings that these words of a command line mean.
 
     Raises:
-        ConfigError: an address is none, or ZACTOR_CRASH_AT no place.
+        ConfigError: an address is none, `payload` no policy, or ZACTOR_CRASH_AT no place.
     """
     folder = home_folder(home)
     host, port = parse_address(bind) if bind else (_host_beside(folder), None)
@@ -42,7 +43,7 @@ def make_settings(
             towards=joined,
         ),
         join=joined,
-        payload=payload,
+        payload=chosen_policy(payload),
         crash=crash_at(os.environ),
     )
 
@@ -74,5 +75,5 @@ class Settings:
     address: Address = LOOPBACK
     join: tuple[str, ...] = ()  # endpoints that it must join
     told: tuple[str, ...] = ()  # endpoints of who named it, and of whom that one knows
-    payload: str = "pickle"  # "pickle" | "data": what arguments may be
+    payload: Policy = "pickle"  # what arguments, answers and messages to groups may be
     crash: CrashAt | None = None  # where this process is to kill itself, for tests

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import resource
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,6 +42,17 @@ def private_folder(folder: Path, forbidden: int = WRITE) -> Iterator[int]:
         yield directory
     finally:
         os.close(directory)
+
+
+def write_no_core() -> None:
+    """Have no core file written if this process crashes: it would hold the keys, for who reads it.
+
+    What handles cores instead (systemd-coredump) is told the same. Children inherit it. Who needs
+    one says so from outside: `prlimit --core=unlimited --pid`.
+    """
+    with contextlib.suppress(OSError, ValueError):  # some sandboxes forbid it
+        _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
 def check_home(home: Path) -> None:

@@ -7,6 +7,7 @@ shell is plain data in either case. Only an actor's own thread may decode: unpic
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal
@@ -19,6 +20,11 @@ from zactor.kernel.wire import by_value
 from zactor.kernel.wire.bulky import Buffer
 
 Policy = Literal["pickle", "data"]
+
+
+VARIABLE: Final = "ZACTOR_PAYLOAD"
+
+"""Of the environment: the policy of nodes and clients that aren't told another."""
 
 
 PLAIN_MARK: Final = b"D"
@@ -69,6 +75,15 @@ def check_policy(policy: str) -> Policy:
     if policy == "data":
         return "data"
     raise ConfigError(f"payload={policy!r} is no policy: want 'pickle' or 'data'")
+
+
+def chosen_policy(given: str | None) -> Policy:
+    """Return the policy that was given, else that of $ZACTOR_PAYLOAD, else "pickle".
+
+    Raises:
+        ConfigError: it is none.
+    """
+    return check_policy(given or os.environ.get(VARIABLE) or "pickle")
 
 
 def encode(

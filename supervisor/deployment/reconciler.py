@@ -25,6 +25,7 @@ from zactor.kernel.messages.service import Service
 from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.directory import Place
 from zactor.kernel.runtime.envelope import PeerPort
+from zactor.kernel.wire.payload import Policy
 from zactor.supervisor.blocking_work import run_blocking
 from zactor.supervisor.deployment.bundle_fetch import BundleFetcher
 from zactor.supervisor.kb import facts
@@ -44,6 +45,11 @@ REASON_CHARS_MAX = 2_000  # of what user code raised: every node keeps it, and p
 
 class ActorHost(Protocol):
     """What runs the actors of this node, and knows where the others are."""
+
+    @property
+    def policy(self) -> Policy:
+        """What arguments may be."""
+        ...
 
     def spawn(self, blueprint: Blueprint) -> Future[None]:
         """Make an actor; done when it runs."""
@@ -178,7 +184,7 @@ class Reconciler:
                 name=row.name,
                 uid=row.uid,
                 type=row.type,
-                build=_builder(cls, row.arguments),
+                build=_builder(cls, row.arguments, self._runtime.policy),
                 options=options_of(cls),
             )
             await asyncio.wrap_future(self._runtime.spawn(blueprint))
@@ -289,9 +295,9 @@ def _drain_s(row: ActorRow) -> float | None:
     return float(drain) if drain != row.reason else None
 
 
-def _builder(cls: type[Actor], text: str) -> Callable[[], Actor]:
+def _builder(cls: type[Actor], text: str, policy: Policy) -> Callable[[], Actor]:
     def build() -> Actor:
-        return cls(**constructor_arguments.to_keywords(text))
+        return cls(**constructor_arguments.to_keywords(text, policy))
 
     return build
 

@@ -25,6 +25,7 @@ from zactor.supervisor.observe.sentences import SENTENCES
 
 OTHERS_CAUSE = frozenset(
     {
+        "action_failed",
         "announcement_failed",
         "another_cluster",
         "answers_dropped",
@@ -140,8 +141,8 @@ def _text(key: str, value: Any) -> Any:
 class LineLimit:
     """Leaves lines out that others cause too often, and counts them; a processor of structlog.
 
-    Of each such event LOG_LINES_BURST lines are written in LOG_BURST_MS; the first one after that
-    says how many were left out. Threads: any.
+    Of each such event, of each actor for itself, LOG_LINES_BURST lines are written in LOG_BURST_MS;
+    the first one after that says how many were left out. Threads: any.
     """
 
     def __init__(self) -> None:
@@ -160,7 +161,7 @@ class LineLimit:
         event = fields.get("event")
         if not isinstance(event, str) or event not in OTHERS_CAUSE:
             return fields
-        left_out = self.count(event, time.monotonic())
+        left_out = self.count(f"{event} {fields.get('actor', '')}", time.monotonic())
         if left_out is None:
             raise structlog.DropEvent
         return {**fields, "left_out": left_out} if left_out else fields
@@ -169,6 +170,9 @@ class LineLimit:
         """Count a line; return how many were left out before it, None if it is left out too."""
         with self._lock:
             left_out = 0
+            if event not in self._lines and len(self._lines) >= limits.LOG_EVENTS_MAX:
+                self._lines.clear()
+                self._since_s.clear()
             if now_s - self._since_s.get(event, -limits.LOG_BURST_MS) > limits.LOG_BURST_MS / 1000:
                 left_out = max(0, self._lines.get(event, 0) - limits.LOG_LINES_BURST)
                 self._since_s[event], self._lines[event] = now_s, 0

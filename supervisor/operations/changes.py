@@ -33,6 +33,7 @@ from zactor.kernel.messages.operations import (
     Wire,
 )
 from zactor.kernel.messages.service import Service
+from zactor.kernel.wire.payload import Policy
 from zactor.supervisor.blocking_work import run_blocking
 from zactor.supervisor.kb import facts
 from zactor.supervisor.kb.facts import ActorRow
@@ -76,12 +77,15 @@ class Changes:
         store: BundleStore,
         begin_declaring: Callable[[str, str], DeclareNodeCall],
         ask_node: Callable[[str, Operation], Awaitable[object]],
+        policy: Policy,
     ) -> None:
         """Ask other nodes by `ask_node`.
 
         Args:
             begin_declaring: gets the name and address of a node that is to be declared.
+            policy: of constructor arguments.
         """
+        self._policy = policy
         self._me = me
         self._kb = kb
         self._runner = runner
@@ -162,7 +166,7 @@ class Changes:
             name=op.name,
             node=op.node,
             bundle=bundle,
-            arguments=constructor_arguments.to_text(op.arguments),
+            arguments=constructor_arguments.to_text(op.arguments, self._policy),
         )
 
     async def destroy(self, op: DestroyActor, asked: Asked) -> object:

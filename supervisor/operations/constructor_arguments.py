@@ -14,24 +14,28 @@ from zactor.kernel.wire.unpickle import loads
 _PICKLED = "pickle:"
 
 
-def to_text(encoded: bytes) -> str:
+def to_text(encoded: bytes, policy: payload.Policy) -> str:
     """Return the text of a payload: JSON of its keyword arguments, or its pickle in base 64.
 
     Raises:
-        ConfigError: it is neither.
+        ConfigError: it is neither, or a pickle where policy is "data".
     """
+    if policy == "data":
+        _refuse_pickle(encoded[:1] != payload.PLAIN_MARK)
     if encoded[:1] != payload.PLAIN_MARK:
         return _PICKLED + base64.b64encode(encoded).decode()
     _, keywords = payload.decode(encoded, (), "data")
     return msgspec.json.encode(keywords).decode()
 
 
-def to_keywords(text: str) -> dict[str, Any]:
+def to_keywords(text: str, policy: payload.Policy) -> dict[str, Any]:
     """Return the keyword arguments; only in the actor runtime, since it may unpickle.
 
     Raises:
-        ConfigError: the text is none that `to_text` makes.
+        ConfigError: the text is none that `to_text` makes, or a pickle where policy is "data".
     """
+    if policy == "data":
+        _refuse_pickle(text.startswith(_PICKLED))
     if text.startswith(_PICKLED):
         encoded = base64.b64decode(text.removeprefix(_PICKLED))
         _, keywords = payload.decode(encoded, (), "pickle", loads)
@@ -40,3 +44,10 @@ def to_keywords(text: str) -> dict[str, Any]:
         return msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.MsgspecError as error:
         raise ConfigError(f"constructor arguments that can't be read: {error}") from None
+
+
+def _refuse_pickle(is_pickle: bool) -> None:
+    if is_pickle:
+        raise ConfigError(
+            "constructor arguments are a pickle: payload='data' lets only data travel"
+        )

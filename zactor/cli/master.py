@@ -40,11 +40,12 @@ def _master(
     bind: str | None,
     join: tuple[str, ...],
     advertise: str | None,
+    payload: str | None,
     stay: bool,
 ) -> None:
     context = click.get_current_context()
     given = settings(context)
-    place = Place(bind=bind, join=join, advertise=advertise)
+    place = Place(bind=bind, join=join, advertise=advertise, payload=payload)
     name = name or free_master_name(given.home_folder)
     sources = list(script_sources(script, lines))
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and script != "-"
@@ -80,6 +81,7 @@ def _foreground(name: str, given: Settings, place: Place) -> int:
         bind=place.bind,
         join=place.join,
         advertise=place.advertise,
+        payload=place.payload,
         lifeline=None,
         json_logs=None,
     )
@@ -129,6 +131,7 @@ def _master_node(name: str, given: Settings, place: Place) -> Iterator[str]:
             bind=place.bind,
             join=place.join,
             advertise=place.advertise,
+            payload=place.payload,
         ),
     )
     try:

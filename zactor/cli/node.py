@@ -11,11 +11,12 @@ from zactor.cli.common import CONTEXT, ShellCommand, settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a node listens and whom it joins, as the command line says it."""
+    """Where a node listens, whom it joins and what it takes, as the command line says it."""
 
     bind: str | None
     join: tuple[str, ...]
     advertise: str | None
+    payload: str | None
 
 
 def place_options() -> list[click.Parameter]:
@@ -38,6 +39,11 @@ def place_options() -> list[click.Parameter]:
             help="What other machines connect to, when it isn't the address of --bind: of several"
             " one, or a router's.",
         ),
+        click.Option(
+            ["--payload"],
+            type=click.Choice(["pickle", "data"]),
+            help="data: nothing that arrives is unpickled ($ZACTOR_PAYLOAD, pickle).",
+        ),
     ]
 
 
@@ -47,6 +53,7 @@ def _node(
     bind: str | None,
     join: tuple[str, ...],
     advertise: str | None,
+    payload: str | None,
     lifeline: int | None,
     logs: str | None,
 ) -> None:
@@ -61,6 +68,7 @@ def _node(
             bind=bind,
             join=join,
             advertise=advertise,
+            payload=payload,
             lifeline=lifeline,
             json_logs=None if logs is None else logs == "json",
         )

@@ -11,6 +11,7 @@ import click
 
 from zactor.cli.common import CONTEXT, Stopped, error_line, remote_traceback, say, shared_options
 from zactor.kernel.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, ZactorError
+from zactor.kernel.transport.private_files import write_no_core
 
 _OTHERS: Mapping[str, tuple[str, str]] = {  # name -> (module:attribute, help)
     "node": ("node:node", "Run a node in the foreground."),
@@ -111,6 +112,7 @@ Errors are one line on stderr, with --json too; stdout has the result or nothing
 def run_group(arguments: Sequence[str]) -> int:
     """Do what the command line says and return its exit code; errors are one line on stderr."""
     given = list(arguments) or ["-h"]
+    write_no_core()
     try:
         code = cli.main(args=given, prog_name="zactor", standalone_mode=False)
         sys.stdout.flush()

@@ -21,9 +21,15 @@ class BlockingMaster(Blocking[Master]):
     Threads: any, except an event loop's, which would stand still meanwhile.
     """
 
-    def __init__(self, connection: Connection, *, timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        timeout: float | None = None,
+        payload: str | None = None,
+    ) -> None:
         """As `Master`."""
-        super().__init__(Master(connection, timeout=timeout, blocking=True))
+        super().__init__(Master(connection, timeout=timeout, blocking=True, payload=payload))
         self.connection = connection
 
     declare_node = blocking(Master.declare_node)

@@ -10,6 +10,7 @@ from zactor.client.blocking_master import BlockingMaster
 from zactor.client.connection import Connection
 from zactor.client.master import Master, Row, wait_for
 from zactor.kernel.homes import at_home
+from zactor.kernel.wire.payload import chosen_policy
 
 __all__ = ["BlockingMaster", "Master", "Row", "connect"]
 
@@ -29,13 +30,17 @@ class connect:
         home: str | os.PathLike[str] | None = None,
         *,
         timeout: float | None = None,
+        payload: str | None = None,
     ) -> None:
         """`endpoint` is HOST or HOST:PORT of a node, None any node of `home`.
 
         Args:
             home: where the cluster's keys are; None: $ZACTOR_HOME or ~/.zactor.
             timeout: in s, for connecting and for each call; None: CLIENT_REQUEST_S.
+            payload: "data": arguments and answers are plain data, nothing is unpickled here;
+                "pickle": any object; None: $ZACTOR_PAYLOAD, else "pickle".
         """
+        self._payload = chosen_policy(payload)
         self._endpoint = endpoint
         self._home = home
         self._timeout = timeout
@@ -58,7 +63,7 @@ class connect:
         except BaseException:
             self._close()
             raise
-        return Master(connection, timeout=self._timeout)
+        return Master(connection, timeout=self._timeout, payload=self._payload)
 
     async def __aexit__(
         self,
@@ -75,7 +80,7 @@ class connect:
         except BaseException:
             self._close()
             raise
-        return BlockingMaster(connection, timeout=self._timeout)
+        return BlockingMaster(connection, timeout=self._timeout, payload=self._payload)
 
     def __exit__(
         self,

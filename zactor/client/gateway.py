@@ -24,16 +24,23 @@ class RemoteGateway:
     """Carries the calls of refs through a connection. Threads: any."""
 
     def __init__(
-        self, connection: Connection, timeout: float | None = None, *, blocking: bool = False
+        self,
+        connection: Connection,
+        timeout: float | None = None,
+        *,
+        blocking: bool = False,
+        policy: payload.Policy = "pickle",
     ) -> None:
         """`timeout` in s is for asks that bring none of their own; None: no limit.
 
         Args:
+            policy: what arguments and results may be.
             blocking: a call waits and returns what the action returns, for programs without a loop.
         """
         self.connection = connection
         self.timeout = timeout
         self._blocking = blocking
+        self._policy = policy
 
     def call(
         self,
@@ -48,7 +55,7 @@ class RemoteGateway:
         Raises:
             ConfigError: the arguments can't travel.
         """
-        reply = self._ask(actor, action, encode_call(args, kwargs), timeout)
+        reply = self._ask(actor, action, self.encode(args, kwargs), timeout)
         return reply.result() if self._blocking else reply
 
     def _ask(self, actor: str, action: str, arguments: bytes, timeout: float | None) -> Reply[Any]:
@@ -77,7 +84,7 @@ class RemoteGateway:
         Raises:
             ConfigError: the arguments can't travel. MailboxFull: too many requests wait.
         """
-        operation = TellActor(actor=actor, action=action, payload=encode_call(args, kwargs))
+        operation = TellActor(actor=actor, action=action, payload=self.encode(args, kwargs))
 
         def answered(future: Future[object]) -> None:
             error = future.exception()
@@ -85,6 +92,14 @@ class RemoteGateway:
                 log.warning("tell_failed", actor=actor, action=action, reason=str(error))
 
         self.connection.request(operation).add_done_callback(answered)
+
+    def encode(self, args: tuple[object, ...], kwargs: dict[str, object]) -> bytes:
+        """Return the arguments of a call as `encode_call` does.
+
+        Raises:
+            ConfigError: they can't travel.
+        """
+        return encode_call(args, kwargs, self._policy)
 
     def read(self, result: object) -> object:
         """Return what an action returned. It may be unpickled: only in the asking thread.
@@ -97,17 +112,19 @@ class RemoteGateway:
         if not isinstance(data, bytes) or not all(isinstance(part, bytes) for part in buffers):
             raise errors.RemoteProtocolError("the node's answer holds no result")
         with gateway_here(self):
-            return cast(object, payload.decode_value(data, buffers))
+            return cast(object, payload.decode_value(data, buffers, self._policy))
 
 
-def encode_call(args: tuple[object, ...], kwargs: dict[str, object]) -> bytes:
+def encode_call(
+    args: tuple[object, ...], kwargs: dict[str, object], policy: payload.Policy = "pickle"
+) -> bytes:
     """Return the arguments of a call as a payload: plain data where that loses nothing.
 
     Raises:
         ConfigError: they can't travel, or are longer than one request may be.
     """
     plain = is_plain(list(args)) and is_plain(kwargs)
-    encoded = payload.encode(args, kwargs, "data" if plain else "pickle")
+    encoded = payload.encode(args, kwargs, "data" if plain else policy)
     if isinstance(encoded, payload.Outsize):  # a request has no parts beside its body
         encoded = by_value.dumps([args, kwargs])
     if len(encoded) > limits.CLIENT_ARGUMENTS_BYTES_MAX:

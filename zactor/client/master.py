@@ -19,7 +19,7 @@ import msgspec
 from zactor.bundles.manifest import Bundle
 from zactor.client.connection import Connection
 from zactor.client.event_stream import EventStream, Seen
-from zactor.client.gateway import RemoteGateway, encode_call
+from zactor.client.gateway import RemoteGateway
 from zactor.kernel import errors, limits
 from zactor.kernel.actors.actor import Actor
 from zactor.kernel.actors.refs import Ref, make_ref
@@ -43,6 +43,7 @@ from zactor.kernel.messages.operations import (
     Wire,
 )
 from zactor.kernel.messages.service import Service
+from zactor.kernel.wire.payload import chosen_policy
 
 Row = dict[str, object]
 """One line of a listing, as plain data; its keys stand in `Master`'s methods."""
@@ -68,13 +69,24 @@ class Master:
     """
 
     def __init__(
-        self, connection: Connection, *, timeout: float | None = None, blocking: bool = False
+        self,
+        connection: Connection,
+        *,
+        timeout: float | None = None,
+        blocking: bool = False,
+        payload: str | None = None,
     ) -> None:
-        """`timeout` in s is every call's limit; None: CLIENT_REQUEST_S."""
+        """`timeout` in s is every call's limit; None: CLIENT_REQUEST_S.
+
+        Args:
+            payload: "pickle", or "data": nothing is unpickled here; None: $ZACTOR_PAYLOAD.
+        """
         self.connection = connection
         self.timeout = timeout
         self._blocking = blocking
-        self.gateway = RemoteGateway(connection, timeout, blocking=blocking)
+        self.gateway = RemoteGateway(
+            connection, timeout, blocking=blocking, policy=chosen_policy(payload)
+        )
 
     # -- machines ----------------------------------------------------------------------------
     async def declare_node(self, name: str, address: str) -> Row:
@@ -176,7 +188,7 @@ class Master:
             BundleRefused: its code can't run there. AlreadyExists, NoSuchThing: as they say.
         """
         named = type if isinstance(type, str) else await self._declare_class(type)
-        encoded = encode_call((), arguments)
+        encoded = self.gateway.encode((), arguments)
         operation = DeployActor(type=named, name=name, node=node, arguments=encoded)
         await self._ask(operation, self._patience(None))
         return self.ref(name) if isinstance(type, str) else self.ref(name, type)
@@ -222,13 +234,13 @@ class Master:
     # -- messages ----------------------------------------------------------------------------
     async def send_signal(self, actor: str, action: str, /, *args: object, **kwargs: object) -> int:
         """Make `actor` emit `action`; return how many actors react to it."""
-        payload = encode_call(args, kwargs)
+        payload = self.gateway.encode(args, kwargs)
         operation = EmitSignal(actor=actor, action=action, payload=payload)
         return cast(int, _row(await self._ask(operation))["reached"])
 
     async def tell(self, actor: str, action: str, /, *args: object, **kwargs: object) -> None:
         """Send one message; return as soon as it is accepted."""
-        payload = encode_call(args, kwargs)
+        payload = self.gateway.encode(args, kwargs)
         await self._ask(TellActor(actor=actor, action=action, payload=payload))
 
     async def ask(
@@ -250,7 +262,7 @@ class Master:
         Raises:
             RemoteActionError: the action raised. NotDelivered: it certainly wasn't done.
         """
-        payload = encode_call(args, kwargs)
+        payload = self.gateway.encode(args, kwargs)
         operation = AskActor(actor=actor, action=action, payload=payload, plain=plain)
         result = _row(await self._ask(operation, self._patience(timeout)))
         return result["value"] if plain else self.gateway.read(result)

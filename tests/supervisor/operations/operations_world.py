@@ -133,6 +133,8 @@ class FakeKnowledgeBase:
 class Stage:
     """The actors of one node: what their runtime would do with them."""
 
+    policy = "pickle"
+
     def __init__(self, world: World, node: Node) -> None:
         self._world = world
         self._node = node
@@ -224,6 +226,7 @@ class Node:
             store=SimpleNamespace(),  # type: ignore[arg-type]
             begin_declaring=_nothing,  # type: ignore[arg-type]
             ask_node=_nothing,
+            policy="pickle",
         )
         live = lambda: {name: (life, name) for name, (_, life) in self.roles.items()}  # noqa: E731
         self.registry = NodeRegistry(name, self.kb, live)  # type: ignore[arg-type]
