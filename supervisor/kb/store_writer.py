@@ -17,6 +17,7 @@ from zactor.kernel.replication.effects import Write
 from zactor.supervisor.kb.store import Store
 
 CLOSE_S = 5.0
+ASLEEP_S = 1.0  # a process that does nothing for longer was stopped
 LAZY_S = 0.05  # what nobody waits for is written after so long at the latest
 
 
@@ -37,6 +38,7 @@ class StoreWriter:
         self._queue: deque[Write] = deque()
         self._changed = threading.Condition()
         self._since = 0.0  # monotonic: the oldest that is waiting or being written; 0: none
+        self._looked_at = time.monotonic()
         self._is_closing = False
         self._thread: threading.Thread | None = None  # from the first write on
 
@@ -53,9 +55,18 @@ class StoreWriter:
             self._thread.start()
 
     def waiting_s(self) -> float:
-        """Return for how long the oldest write has been waiting; 0.0 if none is."""
-        since = self._since
-        return time.monotonic() - since if since else 0.0
+        """Return for how long the oldest write has been waiting; 0.0 if none is.
+
+        Call it again and again: who wasn't called for long was stopped itself (SIGSTOP, a laptop
+        that was shut), and doesn't blame the disk for that time.
+        """
+        now = time.monotonic()
+        slept_s = now - self._looked_at - ASLEEP_S
+        self._looked_at = now
+        with self._changed:
+            if self._since and slept_s > 0.0:
+                self._since = min(now, self._since + slept_s)
+            return now - self._since if self._since else 0.0
 
     def close(self) -> None:
         """Write what is left, and stop; a disk that doesn't answer is left alone after CLOSE_S."""

@@ -7,10 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
+import pytest
+
 from zactor.kernel.errors import ZactorError
 from zactor.kernel.messages.knowledge import Primary
 from zactor.kernel.replication import records
 from zactor.kernel.replication.effects import Write
+from zactor.supervisor.kb import store_writer as store_writer_module
 from zactor.supervisor.kb.store import Store
 from zactor.supervisor.kb.store_writer import StoreWriter
 
@@ -77,6 +80,23 @@ def test_what_comes_while_one_batch_is_written_is_the_next_one() -> None:
     assert store.batches == [[1], [2, 3, 4]]
     assert told.written == [1, 4]
     assert writer.waiting_s() == 0.0
+    writer.close()
+
+
+def test_who_was_stopped_itself_does_not_blame_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(store_writer_module.time, "monotonic", lambda: clock[0])
+    store, told = SlowStore(), Told()
+    writer = store_writer(store, told)
+    writer.put(write(1))
+    for _ in range(4):
+        clock[0] += 0.5
+        waited_s = writer.waiting_s()
+    assert waited_s == 2.0
+    clock[0] += 300.0
+    assert writer.waiting_s() == 2.0 + store_writer_module.ASLEEP_S
+    store.may_go_on.release()
+    told.wait()
     writer.close()
 
 
