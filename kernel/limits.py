@@ -155,6 +155,11 @@ KB_EPOCHS_RECOVERED = (
     1 << 12
 )  # by how much an operator's word raises the epoch: who was thought dead
 # would have to make so many primaries unseen before two changes had one clock
+LOST_KEPT = 10_000  # actors that went with their nodes and are remembered; then the oldest go
+LOST_ARGUMENTS_BYTES_MAX = (
+    400 << 10
+)  # of an actor's arguments: a change holds them twice when it is lost. Beyond, it is forgotten
+SWEPT_AT_ONCE = 50  # actors, or wires, of one transaction about a node: some ms of requirements
 KB_REFUSE_MS = 800  # what can't be ordered for so long is refused: NotPrimary within 1 s
 KB_FLIGHT_MAX = 256  # own transactions sent and not delivered; more wait here
 

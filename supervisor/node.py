@@ -135,7 +135,7 @@ class Node(HubUser):
         self.kb = self._make_knowledge_base()
         self.change_watch = ChangeWatch(self.me.name, self.kb, self.events.tell)
         self.groups.listen(KB_GROUP, self.kb)
-        self.registry = NodeRegistry(self.me.name, self.kb, self._citizens)
+        self.registry = NodeRegistry(self.me.name, self.kb, self._citizens, self.members.departure)
         self.discovery = Discovery(
             self.hub,
             home=self.settings.home,

@@ -194,7 +194,8 @@ class CheckBundle(Message, frozen=True, tag=59):
 
 
 class ForgetNode(Message, frozen=True, tag=120):
-    """An operator's word: the member `node` is dead for good, with its disk."""
+    """An operator's word: the member `node` is dead for good, with its disk, or is missed no more.
+    A lost actor of that name isn't wanted any more either."""
 
     node: str
     i_know: bool  # what may be lost by it
@@ -207,10 +208,17 @@ class RecoverPrimary(Message, frozen=True, tag=121):
     i_know: bool  # what may be lost by it
 
 
+class RestoreActors(Message, frozen=True, tag=122):
+    """Deploy lost actors again as they were ordered, wires and all."""
+
+    names: tuple[str, ...]  # (): all
+    node: str  # where; "": each on the node that it was on
+
+
 Handshakes = Hello | Waiting | Configure | Leave
 """Operations by which nodes meet, and part."""
 
-Changes = DeclareNode | DeclareFactory | DeployActor | DestroyActor | Wire | Unwire
+Changes = DeclareNode | DeclareFactory | DeployActor | RestoreActors | DestroyActor | Wire | Unwire
 """Operations that bear an id: when their node goes, another is asked, and they are done once. They
 are done to their end also when nobody waits any more."""
 

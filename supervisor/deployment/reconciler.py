@@ -10,6 +10,7 @@ import asyncio
 import traceback
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
@@ -18,7 +19,7 @@ from zactor.bundles.load import load_class
 from zactor.bundles.store import BundleStore
 from zactor.kernel.actors.actor import Actor, options_of
 from zactor.kernel.errors import NoSuchActor, ZactorError
-from zactor.kernel.ids import NodeId
+from zactor.kernel.ids import ORIGIN, Clock, NodeId
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.writer import format_term, quote_atom
 from zactor.kernel.messages.service import Service
@@ -28,12 +29,19 @@ from zactor.kernel.runtime.envelope import PeerPort
 from zactor.kernel.wire.payload import Policy
 from zactor.supervisor.blocking_work import run_blocking
 from zactor.supervisor.deployment.bundle_fetch import BundleFetcher
-from zactor.supervisor.kb import facts
+from zactor.supervisor.kb import facts, orders
 from zactor.supervisor.kb.changed_facts import ActorFact, ChangedFacts, FactoryFact, WireFact
 from zactor.supervisor.kb.fact_patterns import Requirement, forget_patterns, still
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
-from zactor.supervisor.observe.events import ActorStartFailed, ActorStopFailed, Tell
+from zactor.supervisor.membership.departures import RETURNED
+from zactor.supervisor.observe.events import (
+    ActorGivenUp,
+    ActorReturned,
+    ActorStartFailed,
+    ActorStopFailed,
+    Tell,
+)
 from zactor.supervisor.operations import constructor_arguments
 
 log = structlog.get_logger()
@@ -68,6 +76,15 @@ class ActorHost(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Hosted:
+    """What runs here, or is on its way."""
+
+    uid: int
+    runs: bool = False
+    confirmed: Clock = ORIGIN  # of the change that took it back, when it was said that it runs
+
+
 class Reconciler:
     """Watches the changes of the knowledge base for one node. Kernel thread only."""
 
@@ -94,7 +111,8 @@ class Reconciler:
         self._tell = tell
         self._port_of = port_of
         self._spawn_task = spawn_task
-        self._hosted: dict[str, int] = {}  # name -> uid of what runs here, or is on its way
+        self._hosted: dict[str, Hosted] = {}  # by name
+        self._over: dict[str, int] = {}  # name -> uid of what ended by itself
         self._stopping: dict[int, str] = {}  # uid -> how long it may go on, as the fact says it
         self._placed: set[str] = set()
         self._wired: set[tuple[str, str]] = set()
@@ -116,9 +134,15 @@ class Reconciler:
         theory = self._kb.theory
         names = self._placed | set(self._hosted) | {row.name for row in facts.actors(theory)}
         wires = self._wired | {(w.emitter, w.action) for w in facts.wires(theory)}
+        wires |= {(w.emitter, w.action) for w, _ in orders.down(theory)}
         self._compare(names, wires)
         for identity in facts.factories(theory).values():
             self._prefetch(identity)
+
+    def hosted(self, name: str) -> int | None:
+        """Return the uid of the actor of that name that runs here, or is on its way."""
+        here = self._hosted.get(name)
+        return None if here is None else here.uid
 
     def on_node(self, node: str) -> None:
         """A node came into the view, or is out of it: its actors are reached another way."""
@@ -128,7 +152,7 @@ class Reconciler:
     def _compare(self, names: Iterable[str], wires: Iterable[tuple[str, str]]) -> None:
         theory = self._kb.theory
         for name in sorted(names):
-            row = facts.actor(theory, name)
+            row = orders.standing(theory, name, self._me)
             self._host(name, row)
             self._place(name, row)
         for emitter, action in sorted(wires):
@@ -144,7 +168,10 @@ class Reconciler:
         self._placed.add(name)
 
     def _wire(self, theory: Theory, emitter: str, action: str) -> None:
-        wires = facts.wires(theory, emitter=emitter, action=action)
+        # A wire that is down leads to nobody, whose signals are dead letters then; or its ends are
+        # about to be taken back, and have heard each other all the while.
+        wires = [wire for wire, _ in orders.down(theory, emitter=emitter, action=action)]
+        wires += facts.wires(theory, emitter=emitter, action=action)
         reactors = {wire.reactor: wire.service for wire in wires}
         self._runtime.connect(emitter, action, reactors)
         if reactors:
@@ -155,16 +182,20 @@ class Reconciler:
     # -- actors of this node -----------------------------------------------------------------
     def _host(self, name: str, row: ActorRow | None) -> None:
         mine = row is not None and row.node == self._me.name
-        uid = self._hosted.get(name)
-        if uid is not None and (not mine or row is None or row.uid != uid):
-            del self._hosted[name]
-            self._stop(uid, "the knowledge base has it no more", drain_s=0.0)
-            uid = None
+        here = self._hosted.get(name)
+        if here is not None and (not mine or row is None or row.uid != here.uid):
+            self._give_up(name, here, row)
+            here = None
         if not mine or row is None:
+            self._over.pop(name, None)
             return
-        if uid is None and row.state == "starting":
-            self._hosted[name] = row.uid
+        if row.state == "starting" and self._over.get(name) == row.uid:
+            self._spawn_task(self._forget(row))  # it ended while the others missed this node
+        elif row.state == "starting" and here is None:
+            self._hosted[name] = Hosted(row.uid)
             self._spawn_task(self._start(row))
+        elif row.state == "starting" and here is not None:
+            self._confirm(row, here)
         elif row.state == "stopping" and row.uid not in self._stopping:
             self._stopping[row.uid] = row.reason
             self._spawn_task(self._finish(row))
@@ -172,13 +203,34 @@ class Reconciler:
             self._stopping[row.uid] = row.reason  # told again, with another limit
             self._stop(row.uid, "destroyed", _drain_s(row))
 
+    def _give_up(self, name: str, here: Hosted, row: ActorRow | None) -> None:
+        """End what runs here and should not: the cluster went on without this node."""
+        del self._hosted[name]
+        given = (
+            f"it was given to {row.node}" if row is not None else "it was forgotten or destroyed"
+        )
+        why = f"{given} while {self._me.name} was out of the primary"
+        self._stop(here.uid, why, drain_s=0.0)
+        self._tell(ActorGivenUp(name, here.uid, why))
+
+    def _confirm(self, row: ActorRow, here: Hosted) -> None:
+        """Say that an actor runs that was taken back; one on its way says so itself."""
+        if here.runs and row.reason == RETURNED and here.confirmed < row.since:
+            here.confirmed = row.since
+            self._tell(ActorReturned(row.name, row.uid))
+            self._spawn_task(self._report(row, "running", "", after="starting"))
+
+    def _is_hosted(self, row: ActorRow) -> bool:
+        here = self._hosted.get(row.name)
+        return here is not None and here.uid == row.uid
+
     async def _start(self, row: ActorRow) -> None:
         """Fetch the code, make the actor, report."""
         try:
             await self._fetcher.need(row.bundle)
             # User code is imported away from the kernel's thread: it may take its time.
             cls = await run_blocking(self._load, row)
-            if self._hosted.get(row.name) != row.uid:
+            if not self._is_hosted(row):
                 return  # it was destroyed before it began
             blueprint = Blueprint(
                 name=row.name,
@@ -189,7 +241,7 @@ class Reconciler:
             )
             await asyncio.wrap_future(self._runtime.spawn(blueprint))
         except Exception as error:  # whatever user code raises is the reason of the failure
-            if self._hosted.get(row.name) == row.uid:
+            if self._is_hosted(row):
                 del self._hosted[row.name]
             reason = f"{_stage(error)}{_reason(error)}"
             self._tell(ActorStartFailed(row.name, row.type, reason, error))
@@ -198,9 +250,10 @@ class Reconciler:
             await asyncio.sleep(UNDO_AFTER_S)
             await self._forget(row)
         else:
-            if self._hosted.get(row.name) != row.uid:
+            if not self._is_hosted(row):
                 self._stop(row.uid, "destroyed while it began", drain_s=0.0)
                 return
+            self._hosted[row.name].runs = True
             log.info("actor_started", actor=row.name, type=row.type, bundle=row.bundle)
             await self._report(row, "running", "", after="starting")
 
@@ -225,9 +278,10 @@ class Reconciler:
 
     def on_ended(self, name: str, uid: int) -> None:
         """An actor of this node stopped by itself."""
-        row = facts.actor(self._kb.theory, name)
-        if self._hosted.get(name) == uid and row is not None and row.uid == uid:
+        row = orders.standing(self._kb.theory, name, self._me)
+        if row is not None and row.uid == uid and self._is_hosted(row):
             del self._hosted[name]
+            self._over[name] = uid
             self._spawn_task(self._forget(row))
 
     def _stop(self, uid: int, reason: str, drain_s: float | None) -> Future[None]:

@@ -31,6 +31,7 @@ from zactor.kernel.transport.peer import Peer
 from zactor.kernel.wire import results
 from zactor.supervisor.asker import Asker
 from zactor.supervisor.door.client_sessions import SESSION_OPERATIONS, ClientSessions
+from zactor.supervisor.membership.members import said_goodbye
 from zactor.supervisor.membership.waiting_nodes import WaitingNodes
 
 log = structlog.get_logger()
@@ -103,7 +104,7 @@ class RequestServer:
         if isinstance(request.operation, Leave):
             # Not at once: the hub is in the middle of what this peer's link delivered.
             asyncio.get_running_loop().call_soon(
-                self._hub.drop_peer, peer.node.name, f"{peer.node.name} left"
+                self._hub.drop_peer, peer.node.name, said_goodbye(peer.node.name)
             )
             return
         _ = self._spawn(self._serve_peer(peer, request))

@@ -23,14 +23,14 @@ class NodeFact:
 
 @dataclass(frozen=True, slots=True)
 class ActorFact:
-    """actor/3, spec/4 or state/3: something about an actor."""
+    """actor/3, spec/4, born/2 or state/3, lost/4 or ordered/6: something about an actor."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class WireFact:
-    """reacts/4."""
+    """reacts/4, or down/4."""
 
     emitter: str
     action: str
@@ -121,7 +121,11 @@ _READERS: Mapping[tuple[str, int], Callable[..., ChangedFact]] = {
     ("actor", 3): _about_actor,
     ("spec", 4): _about_actor,
     ("state", 3): _about_actor,
+    ("born", 2): _about_actor,
+    ("lost", 4): _about_actor,
+    ("ordered", 6): _about_actor,
     ("reacts", 4): _wire,
+    ("down", 4): _wire,
     ("factory", 2): _factory,
     ("todo", 4): read_clause,
     ("errand", 4): read_errand,

@@ -19,19 +19,30 @@ def still(row: ActorRow) -> Requirement:
 
 def forget_patterns(name: str) -> tuple[str, ...]:
     """Return the patterns of every fact that mentions the actor `name`."""
+    return *actor_patterns(name), *reference_patterns(name)
+
+
+def actor_patterns(name: str) -> tuple[str, ...]:
+    """Return the patterns of every fact about the actor `name`, but for its wires."""
     actor = quote_atom(name)
     return (
         f"actor({actor}, _, _)",
         f"spec({actor}, _, _, _)",
         f"state({actor}, _, _)",
-        *reference_patterns(name),
+        f"born({actor}, _)",
     )
 
 
 def reference_patterns(name: str) -> tuple[str, ...]:
-    """Return the patterns of every wire of the actor `name`."""
+    """Return the patterns of every wire of the actor `name`, also of those that are down."""
     actor = quote_atom(name)
-    return f"reacts({actor}, _, _, _)", f"reacts(_, {actor}, _, _)"
+    return f"reacts({actor}, _, _, _)", f"reacts(_, {actor}, _, _)", *down_patterns(name)
+
+
+def down_patterns(name: str) -> tuple[str, ...]:
+    """Return the patterns of every wire of the actor `name` that is down."""
+    actor = quote_atom(name)
+    return f"down({actor}, _, _, _)", f"down(_, {actor}, _, _)"
 
 
 def no_actor(name: str) -> str:

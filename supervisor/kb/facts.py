@@ -5,7 +5,7 @@ Everything here reads a theory; nothing is kept, so a view is as new as the theo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from zactor.kernel.ids import ORIGIN, ActorUid, Clock, NodeId, actor_uid
@@ -35,6 +35,7 @@ class ActorRow:
     state: str  # starting | running | stopping | failed
     reason: str
     since: Clock  # of the change that brought it into that state
+    at: float  # of the same, in s since 1970, for people only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,7 @@ class NodeRow:
     name: str
     address: str
     incarnation: int
+    at: float  # since when, in s since 1970, for people only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,21 +92,25 @@ def actor(theory: Theory, name: str) -> ActorRow | None:
         bundle, arguments, deployment = "", "", ""
         for spec in _rows(theory, "spec", 4, name):
             _, bundle, arguments, deployment = _texts(spec)
-        state, reason, since = "starting", "", ORIGIN
+        uid = actor_uid(fact.clock)
+        for born in _rows(theory, "born", 2, name):
+            uid = ActorUid(int(_texts(born)[1]))
+        state, reason, since, at = "starting", "", ORIGIN, 0.0
         for row in _rows(theory, "state", 3, name):
             _, state, reason = _texts(row)
-            since = row.clock
+            since, at = row.clock, row.at
         return ActorRow(
             name=name,
             type=type_name,
             node=node,
-            uid=actor_uid(fact.clock),
+            uid=uid,
             bundle=bundle,
             arguments=arguments,
             deployment=deployment,
             state=state,
             reason=reason,
             since=since,
+            at=at,
         )
     return None
 
@@ -124,11 +130,23 @@ def wires(
     action: str | None = None,
 ) -> list[WireRow]:
     """Return the wires with these parts, sorted."""
+    rows = _rows(theory, "reacts", 4, reactor, emitter, action)
+    return [wire for wire, _ in read_wires(rows)]
+
+
+def wires_since(theory: Theory) -> list[tuple[WireRow, float]]:
+    """Return all wires, each with since when (s since 1970), sorted."""
+    return read_wires(_rows(theory, "reacts", 4))
+
+
+def read_wires(rows: Iterable[Fact]) -> list[tuple[WireRow, float]]:
+    """Return the wires that these facts are, each with since when, sorted."""
     found = []
-    for fact in _rows(theory, "reacts", 4, reactor, emitter, action):
+    for fact in rows:
         to, source, name, service = _texts(fact)
-        found.append(WireRow(reactor=to, emitter=source, action=name, service=Service(service)))
-    return sorted(found, key=lambda wire: (wire.emitter, wire.action, wire.reactor))
+        wire = WireRow(reactor=to, emitter=source, action=name, service=Service(service))
+        found.append((wire, fact.at))
+    return sorted(found, key=lambda one: (one[0].emitter, one[0].action, one[0].reactor))
 
 
 def reactors(theory: Theory, emitter: str, action: str) -> tuple[str, ...]:
@@ -189,5 +207,7 @@ def nodes(theory: Theory) -> dict[str, NodeRow]:
     found = {}
     for fact in _rows(theory, "node", 2):
         name, address = _texts(fact)
-        found[name] = NodeRow(name=name, address=address, incarnation=incarnations.get(name, 0))
+        found[name] = NodeRow(
+            name=name, address=address, incarnation=incarnations.get(name, 0), at=fact.at
+        )
     return dict(sorted(found.items()))

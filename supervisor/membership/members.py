@@ -23,6 +23,7 @@ from zactor.kernel.transport.addresses import plain
 from zactor.kernel.transport.door_call import why_unreached
 from zactor.kernel.transport.hub import Hub
 from zactor.kernel.transport.peer import Peer
+from zactor.supervisor.membership.departures import Departure
 from zactor.supervisor.observe.events import (
     NodeHeard,
     NodeOutOfView,
@@ -81,6 +82,8 @@ class Members:
         self._out_of_view: dict[NodeId, float] = {}  # peers, and the loop time since which
         self._dead: dict[str, int] = {}  # name -> the last of its lives that has ended
         self._why_dead: dict[NodeId, str] = {}  # members of a view that is about to change
+        self._masters: set[str] = set()  # of those who were ever met
+        self._went: dict[str, str] = {}  # name -> why it isn't there
         self._checked: set[Peer] = set()  # whether their processes live is being checked
         self._asked_why: set[Peer] = set()  # why they aren't reached is being found out, or said
         self._said: dict[str, float] = {}  # peer that isn't reached -> loop time when it was said
@@ -114,6 +117,12 @@ class Members:
             for hello in hellos
         }
 
+    def departure(self, name: str) -> Departure:
+        """Return why a node isn't there. A console comes and goes, and isn't missed."""
+        why = self._went.get(name, f"{name} is out of reach")
+        is_missed = name not in self._masters and why != said_goodbye(name)
+        return Departure(why=why, is_missed=is_missed)
+
     def all_in(self) -> bool:
         """Whether everybody who was met is a member."""
         return all(self._is_member(peer) for peer in self._hub.peers.values())
@@ -121,6 +130,10 @@ class Members:
     # -- from the hub ------------------------------------------------------------------------
     def on_peer_up(self, peer: Peer) -> None:
         """A link works both ways: the engine may hear of it."""
+        if peer.hello.role == "master":
+            self._masters.add(peer.node.name)
+        else:
+            self._masters.discard(peer.node.name)
         if peer.node.incarnation <= self._dead.get(peer.node.name, 0):
             # It lost its state folder, or has an old one, and counts its lives anew: the engine
             # would never take it in. It hears that it is dead, until it is past what we know.
@@ -144,6 +157,7 @@ class Members:
             self._why_dead[peer.node] = peer.dead
         if peer.up:
             name, incarnation = peer.node
+            self._went[name] = peer.dead
             self._dead[name] = max(incarnation, self._dead.get(name, 0))
             self._groups.dead(peer.node)
 
@@ -226,6 +240,7 @@ class Members:
             peer.out_of_view = f"{node.name} is out of reach"
             self._out_of_view[node] = self._hub.loop.time()
             self._user.on_out_of_view(peer)
+            self._went[node.name] = f"{node.name} is out of reach"
         self._tell(NodeOutOfView(node, self._why_gone(node)))
         self.clocks.pop(node.name, None)
         self.stuck.discard(node.name)
@@ -246,6 +261,7 @@ class Members:
 
     def _enter_view(self, peer: Peer) -> None:
         peer.out_of_view = ""
+        self._went.pop(peer.node.name, None)
         self._out_of_view.pop(peer.node, None)
         self._tell(NodeUp(peer.node, peer.hello.role))
         self._user.on_node(peer.node.name)
@@ -295,6 +311,11 @@ class Members:
             if now - since > limits.PEER_KEPT_S:
                 why = f"{node.name} has been out of the view for {limits.PEER_KEPT_S} s"
                 self._hub.drop_peer(node.name, why)
+
+
+def said_goodbye(name: str) -> str:
+    """Return why a node is dead that stopped in good order."""
+    return f"{name} left"
 
 
 Roles = Mapping[str, tuple[str, int]]

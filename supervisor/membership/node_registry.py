@@ -1,27 +1,22 @@
 """What the acting node does for all: the theory names exactly the nodes that are alive.
 
-A node that died takes with it everything that mentions it or its actors; a node that is there and
-named is written down. Both are transactions like any other, so doing them twice changes nothing.
+What is to be done says departures.py, which is pure. It is done by transactions like any other, so
+doing it twice changes nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import structlog
 
 from zactor.kernel.errors import ZactorError
-from zactor.kernel.knowledge.writer import quote_atom
-from zactor.supervisor.kb import facts
-from zactor.supervisor.kb.changed_facts import ChangedFacts, NodeFact
-from zactor.supervisor.kb.fact_patterns import forget_patterns, still
-from zactor.supervisor.kb.facts import ActorRow
+from zactor.supervisor.kb.changed_facts import ActorFact, ChangedFacts, NodeFact
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
+from zactor.supervisor.membership.departures import Departure, Live, next_sweep
 
 log = structlog.get_logger()
-
-Live = Mapping[str, tuple[int, str]]  # name -> (incarnation, address)
 
 RETRY_S = 0.2
 
@@ -29,11 +24,18 @@ RETRY_S = 0.2
 class NodeRegistry:
     """Sweeps whenever it is told that something changed. Kernel thread only."""
 
-    def __init__(self, me: str, kb: KnowledgeBase, live: Callable[[], Live]) -> None:
-        """`live` tells who is alive now, this node included."""
+    def __init__(
+        self,
+        me: str,
+        kb: KnowledgeBase,
+        live: Callable[[], Live],
+        departure: Callable[[str], Departure],
+    ) -> None:
+        """`live` tells who is alive now, this node included, `departure` why another isn't."""
         self._me = me
         self._kb = kb
         self._live = live
+        self._departure = departure
         self._due = asyncio.Event()
 
     def nudge(self) -> None:
@@ -44,6 +46,10 @@ class NodeRegistry:
         """These facts were taken away and brought, perhaps later than their node came or went."""
         if any(isinstance(fact, NodeFact) for fact in (*changed.retracted, *changed.asserted)):
             self.nudge()
+        elif self._kb.theory.facts("down", 4) and any(
+            isinstance(fact, ActorFact) for fact in changed.asserted
+        ):
+            self.nudge()  # both ends of a wire may be there again
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -60,54 +66,14 @@ class NodeRegistry:
                 self._due.set()
 
     async def _sweep(self) -> None:
-        known = facts.nodes(self._kb.theory)
-        live = self._live()
-        for name, row in known.items():
-            incarnation, _ = live.get(name, (0, ""))
-            if incarnation != row.incarnation:
-                await self._forget(name, row.incarnation)
-        known = facts.nodes(self._kb.theory)
-        for name, (incarnation, address) in sorted(live.items()):
-            if name not in known:
-                await self._write_down(name, incarnation, address)
-        theory = self._kb.theory
-        known = facts.nodes(theory)
-        for actor in facts.actors(theory):
-            if actor.node not in known:
-                await self._forget_stray(actor)
-
-    async def _forget(self, name: str, incarnation: int) -> None:
-        node = quote_atom(name)
-        patterns = [f"node({node}, _)", f"incarnation({node}, _)"]
-        for row in facts.actors(self._kb.theory, name):
-            patterns += forget_patterns(row.name)
-        await self._kb.commit(
-            f"node {name} is gone",
-            who=self._me,
-            require=(
-                (f"incarnation({node}, {incarnation})", "NoSuchThing", f"{name} went already"),
-            ),
-            retract=tuple(patterns),
-        )
-
-    async def _forget_stray(self, row: ActorRow) -> None:
-        """It was placed on a node while that one was being forgotten."""
-        node = quote_atom(row.node)
-        await self._kb.commit(
-            f"{row.name} was placed on node {row.node}, which is gone",
-            who=self._me,
-            require=(
-                still(row),
-                (f"\\+ node({node}, _)", "AlreadyExists", f"{row.node} is there again"),
-            ),
-            retract=tuple(forget_patterns(row.name)),
-        )
-
-    async def _write_down(self, name: str, incarnation: int, address: str) -> None:
-        node = quote_atom(name)
-        await self._kb.commit(
-            f"node {name} is here",
-            who=self._me,
-            require=((f"\\+ node({node}, _)", "AlreadyExists", f"{name} is there already"),),
-            assert_=(f"node({node}, {quote_atom(address)})", f"incarnation({node}, {incarnation})"),
-        )
+        while self._kb.acting:
+            due = next_sweep(self._kb.theory, self._live(), self._departure)
+            if due is None:
+                return
+            await self._kb.commit(
+                due.why,
+                who=self._me,
+                require=due.require,
+                retract=due.retract,
+                assert_=due.assert_,
+            )

@@ -236,6 +236,40 @@ class ActorStopFailed(NodeEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class ActorReturned(NodeEvent):
+    """An actor that went on here while the others missed this node is one of the cluster again."""
+
+    actor: str
+    uid: int
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        return "returned", {"actor": self.actor, "uid": self.uid}
+
+    def log_line(self) -> tuple[str, Line]:
+        """Return what operators read."""
+        return "info", ("actor_returned", {"actor": self.actor, "uid": self.uid})
+
+
+@dataclass(frozen=True, slots=True)
+class ActorGivenUp(NodeEvent):
+    """An actor that went on here while the others missed this node has to end."""
+
+    actor: str
+    uid: int
+    why: str
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        return "actor_given_up", {"actor": self.actor, "uid": self.uid, "why": self.why}
+
+    def log_line(self) -> tuple[str, Line]:
+        """Return what operators read."""
+        fields = {"actor": self.actor, "uid": self.uid, "why": self.why}
+        return "warning", ("actor_given_up", fields)
+
+
+@dataclass(frozen=True, slots=True)
 class ActionFailed(NodeEvent):
     """An action raised."""
 

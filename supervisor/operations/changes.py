@@ -8,6 +8,7 @@ once.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -29,13 +30,14 @@ from zactor.kernel.messages.operations import (
     DeployActor,
     DestroyActor,
     Operation,
+    RestoreActors,
     Unwire,
     Wire,
 )
 from zactor.kernel.messages.service import Service
 from zactor.kernel.wire.payload import Policy
 from zactor.supervisor.blocking_work import run_blocking
-from zactor.supervisor.kb import facts
+from zactor.supervisor.kb import facts, orders
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.operations import constructor_arguments, workflows
@@ -45,6 +47,8 @@ from zactor.supervisor.operations.todo_runner import TodoRunner
 from zactor.supervisor.operations.workflow_runner import WorkflowRunner
 
 HERE_S = 1.0  # in which what was decided is known here
+MENDED_S = 5.0  # in which wires are up again whose ends are
+RESTORED_AT_ONCE = 16  # more would only wait for each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,18 +131,7 @@ class Changes:
     # -- actors ------------------------------------------------------------------------------
     async def deploy(self, op: DeployActor, asked: Asked) -> object:
         """Create an actor, and wait until it runs."""
-        parameters = self._deployment(op, asked)
-
-        async def check() -> object:
-            check = CheckBundle(parameters.bundle, op.type)
-            return await self._ask_node(op.node, check)
-
-        done = await self._runner.run(
-            workflows.DEPLOY, parameters, who=asked.who, calls={"check": check}
-        )
-        outcome = done["start"]
-        assert isinstance(outcome, tuple), outcome
-        row = _running(op, outcome[0])
+        row = await self._start(self._deployment(op, asked), asked)
         return {
             "name": row.name,
             "uid": row.uid,
@@ -146,6 +139,18 @@ class Changes:
             "type": row.type,
             "bundle": row.bundle,
         }
+
+    async def _start(self, parameters: workflows.Deploy, asked: Asked) -> ActorRow:
+        async def check() -> object:
+            check = CheckBundle(parameters.bundle, parameters.type)
+            return await self._ask_node(parameters.node, check)
+
+        done = await self._runner.run(
+            workflows.DEPLOY, parameters, who=asked.who, calls={"check": check}
+        )
+        outcome = done["start"]
+        assert isinstance(outcome, tuple), outcome
+        return _running(parameters, outcome[0])
 
     def _deployment(self, op: DeployActor, asked: Asked) -> workflows.Deploy:
         check_name("actor", op.name)
@@ -168,6 +173,64 @@ class Changes:
             bundle=bundle,
             arguments=constructor_arguments.to_text(op.arguments, self._policy),
         )
+
+    async def restore(self, op: RestoreActors, asked: Asked) -> object:
+        """Deploy again what was lost, and wait until it runs and has its wires.
+
+        Returns rows of name, type, node and error, which says why one is lost still.
+        """
+        names = op.names or self._restorable(asked)
+        turns = asyncio.Semaphore(RESTORED_AT_ONCE)
+
+        async def one(name: str) -> dict[str, str]:
+            async with turns:
+                try:
+                    return await self._restore(name, op.node, asked)
+                except ZactorError as error:
+                    if len(op.names) == 1:
+                        raise
+                    row = orders.lost(self._kb.theory, name)
+                    known = (row.type, row.node) if row is not None else ("", "")
+                    return {"name": name, "type": known[0], "node": known[1], "error": str(error)}
+
+        rows = await asyncio.gather(*map(one, names))
+        kb = self._kb
+        await kb.until(lambda: None if orders.mendable(kb.theory) else True, MENDED_S)
+        return rows
+
+    def _restorable(self, asked: Asked) -> list[str]:
+        """Return what is lost, and what was while the same was asked for before."""
+        theory = self._kb.theory
+        actors, mine = facts.actors(theory), f"{asked.id} "
+        begun = {row.name for row in actors if row.deployment.startswith(mine)}
+        return sorted(begun | {row.name for row in orders.all_lost(theory)})
+
+    async def _restore(self, name: str, node: str, asked: Asked) -> dict[str, str]:
+        theory, id_ = self._kb.theory, f"{asked.id} {name}"
+        lost, begun = orders.lost(theory, name), facts.actor(theory, name)
+        if lost is None and (begun is None or begun.deployment != id_):
+            words = orders.absent(theory, name) if begun is None else f"{name} is there, not lost"
+            raise NoSuchThing(words)
+        row = lost.as_actor() if lost is not None else begun
+        assert row is not None
+        place = node or row.node
+        if place not in facts.nodes(theory):
+            known = ", ".join(facts.nodes(theory))
+            raise NoSuchThing(
+                f"no node {place} for {name} (there are: {known}): start it again, or"
+                f" `zactor restore {name} --on NODE`"
+            )
+        parameters = workflows.Deploy(
+            id=id_,
+            type=row.type,
+            name=name,
+            node=place,
+            bundle=facts.factory(theory, row.type) or row.bundle,
+            arguments=row.arguments,
+            lost=lost,
+        )
+        actor = await self._start(parameters, asked)
+        return {"name": name, "type": actor.type, "node": actor.node, "error": ""}
 
     async def destroy(self, op: DestroyActor, asked: Asked) -> object:
         """End an actor, and wait until it is gone."""
@@ -238,7 +301,7 @@ class Changes:
         return {}
 
 
-def _running(op: DeployActor, row: ActorRow | None) -> ActorRow:
+def _running(op: workflows.Deploy, row: ActorRow | None) -> ActorRow:
     """Return the actor that was deployed, if it runs."""
     if row is None:
         raise OutcomeUnknown(

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from zactor.kernel.ids import NodeId
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.writer import format_term, quote_atom
-from zactor.supervisor.kb import facts
+from zactor.supervisor.kb import facts, orders
 from zactor.supervisor.kb.fact_patterns import (
     TOO_LATE,
     Requirement,
-    no_actor,
+    down_patterns,
     reference_patterns,
     still,
 )
@@ -44,7 +44,7 @@ def _drop(parameters: Destroy, theory: Theory) -> Effect:
     return Transact(
         id=parameters.id,
         why=f"destroyActor({parameters.name})",
-        require=((f"actor({name}, _, _)", "NoSuchActor", no_actor(parameters.name)),),
+        require=((f"actor({name}, _, _)", "NoSuchActor", orders.absent(theory, parameters.name)),),
         retract=(*reference_patterns(parameters.name), f"state({name}, _, _)"),
         assert_=(f"state({name}, stopping, {format_term(parameters.drain)})",),
     )
@@ -105,7 +105,11 @@ def _write(parameters: DestroyTodo, theory: Theory) -> Effect | None:
         id=parameters.id,
         why=f"{_why(parameters)}: {parameters.assignee} is to finish it{parameters.remark}",
         require=(
-            (f"spec({name}, _, _, Deployment)", "NoSuchActor", no_actor(parameters.name)),
+            (
+                f"spec({name}, _, _, Deployment)",
+                "NoSuchActor",
+                orders.absent(theory, parameters.name),
+            ),
             (
                 f"\\+ todo(_, destroy_actor({name}), _, _)",
                 "AlreadyExists",
@@ -159,13 +163,21 @@ def _finish(parameters: DestroyTodo, theory: Theory) -> Effect:
 
 
 def _clear(parameters: DestroyTodo, theory: Theory) -> Effect | None:
-    if facts.todo(theory, parameters.id) is None:
+    clause = facts.todo(theory, parameters.id)
+    if clause is None:
         return None
     id_ = quote_atom(parameters.id)
+    lost = orders.lost(theory, parameters.name)
+    if lost is not None and lost.deployment != clause.deployment:
+        lost = None
+    require, gone = [_still_due(parameters)], list[str]()
+    if lost is not None:  # its node went meanwhile: it isn't wanted back
+        require.append(orders.still_lost(lost))
+        gone += [*orders.lost_patterns(lost.name), *down_patterns(lost.name)]
     return Transact(
         why=f"{_why(parameters)}: done",
-        require=(_still_due(parameters),),
-        retract=(f"todo({id_}, _, _, _)", f"errand({id_}, _, _, _)"),
+        require=tuple(require),
+        retract=(f"todo({id_}, _, _, _)", f"errand({id_}, _, _, _)", *gone),
         settled_by=TOO_LATE,
     )
 

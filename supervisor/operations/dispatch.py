@@ -32,6 +32,7 @@ from zactor.kernel.messages.operations import (
     PutPart,
     QueryFacts,
     RecoverPrimary,
+    RestoreActors,
     Subject,
     TellActor,
     Unwire,
@@ -41,8 +42,7 @@ from zactor.kernel.transport.door_clients import Client
 from zactor.kernel.transport.hub import Hub
 from zactor.supervisor.asker import Asker
 from zactor.supervisor.blocking_work import run_blocking
-from zactor.supervisor.kb import facts
-from zactor.supervisor.kb.fact_patterns import no_actor
+from zactor.supervisor.kb import facts, orders
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.membership.members import Members
@@ -110,6 +110,7 @@ class Dispatch:
             DeclareNode: changes.declare_node,
             DeclareFactory: changes.declare_factory,
             DeployActor: changes.deploy,
+            RestoreActors: changes.restore,
             DestroyActor: changes.destroy,
             Wire: changes.wire,
             Unwire: changes.unwire,
@@ -157,7 +158,7 @@ class Dispatch:
     def _actor(self, name: str) -> ActorRow:
         row = facts.actor(self._kb.theory, name)
         if row is None:
-            raise NoSuchActor(no_actor(name))
+            raise NoSuchActor(orders.absent(self._kb.theory, name))
         return row
 
     async def _emit_signal(self, op: EmitSignal, asker: Asker) -> object:
@@ -180,7 +181,7 @@ class Dispatch:
 
     # -- an operator's word ------------------------------------------------------------------
     async def _forget(self, op: ForgetNode, asker: Asker) -> object:
-        return await self._ways_out.forget(op)
+        return await self._ways_out.forget(op, asker.author)
 
     async def _recover(self, op: RecoverPrimary, asker: Asker) -> object:
         if op.node != self._me:

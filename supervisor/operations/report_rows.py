@@ -18,11 +18,12 @@ class NodeReport(Row, frozen=True, kw_only=True):
 
     name: str
     role: str  # "" while it can't be asked
-    state: str  # up | stuck | unreachable | unconfigured
+    state: str  # up | stuck | unreachable | gone | unconfigured
     address: str
     incarnation: int
     actors: int
     clock: Clock  # of the last change that it knows
+    since: float | None = None  # s since 1970: it came, or went
 
 
 class ActorReport(Row, frozen=True, kw_only=True):
@@ -31,10 +32,11 @@ class ActorReport(Row, frozen=True, kw_only=True):
     name: str
     type: str
     node: str
-    state: str  # starting | running | blocking | stopping | failed | unreachable
+    state: str  # starting | running | blocking | stopping | failed | unreachable | lost
     reason: str
     bundle: str
     uid: int
+    since: float | None = None  # s since 1970: it is in that state
 
 
 class WireReport(Row, frozen=True, kw_only=True):
@@ -44,6 +46,8 @@ class WireReport(Row, frozen=True, kw_only=True):
     action: str
     reactor: str
     service: str
+    state: str = "up"  # up | down
+    since: float | None = None  # s since 1970: it is in that state
 
 
 class FactoryReport(Row, frozen=True, kw_only=True):

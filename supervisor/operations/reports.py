@@ -24,7 +24,7 @@ from zactor.supervisor.membership.peer_calls import PeerCalls
 from zactor.supervisor.membership.waiting_nodes import WaitingNodes
 from zactor.supervisor.observe.events import Tell
 from zactor.supervisor.observe.journal import DeadLetterReport, FailureReport, Journal
-from zactor.supervisor.operations import health
+from zactor.supervisor.operations import health, missing
 from zactor.supervisor.operations.gathering import Gathering, Shared
 from zactor.supervisor.operations.report_rows import (
     ActorReport,
@@ -161,8 +161,10 @@ class Reports:
                     incarnation=row.incarnation,
                     actors=hosted.count(row.name),
                     clock=clock,
+                    since=row.at,
                 )
             )
+        rows += missing.gone_nodes(theory)
         for endpoint in self._waiting.endpoints():
             rows.append(
                 NodeReport(
@@ -180,7 +182,7 @@ class Reports:
     def actors(self) -> list[ActorReport]:
         """Return every actor, by name; one whose node is out of the view is "unreachable".
 
-        The primary forgets those. Elsewhere nobody can know whether they run.
+        The primary has those as lost, after the others. Elsewhere nobody can know whether they run.
         """
         there = self._members.roles()
         rows = []
@@ -195,21 +197,25 @@ class Reports:
                     reason=row.reason if is_here else f"node {row.node} is out of sight",
                     bundle=row.bundle,
                     uid=row.uid,
+                    since=row.at,
                 )
             )
-        return rows
+        return rows + missing.lost_actors(self._kb.theory)
 
     def wires(self) -> list[WireReport]:
-        """Return every wire."""
-        return [
+        """Return every wire, those that are down after the others."""
+        theory = self._kb.theory
+        up = [
             WireReport(
                 emitter=wire.emitter,
                 action=wire.action,
                 reactor=wire.reactor,
                 service=wire.service.value,
+                since=at,
             )
-            for wire in facts.wires(self._kb.theory)
+            for wire, at in facts.wires_since(theory)
         ]
+        return up + missing.down_wires(theory)
 
     def factories(self) -> list[FactoryReport]:
         """Return every type of actors."""
@@ -292,6 +298,7 @@ class Reports:
         if kb.is_settled and (why := kb.why_not()):
             old = f"the facts are those of {kb.clock}, {kb.age_s():.0f} s old"
             troubles += [f"no changes are taken here: {why}", old]
+        troubles += missing.sentences(theory)
         bad = [row for row in nodes if row.state in ("unreachable", "stuck")]
         return [*troubles, *kb.apart(), *(f"node {row.name} is {row.state}" for row in bad)]
 

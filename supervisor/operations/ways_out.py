@@ -8,10 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from zactor.kernel import limits
 from zactor.kernel.errors import MayLose, NoSuchThing, NotPrimary, Refused
 from zactor.kernel.ids import check_name
+from zactor.kernel.knowledge.writer import quote_atom
 from zactor.kernel.messages.operations import ForgetNode, RecoverPrimary
 from zactor.kernel.replication.losses import Losses
+from zactor.supervisor.kb import orders
+from zactor.supervisor.kb.fact_patterns import down_patterns
 from zactor.supervisor.kb.knowledge_base import NO_PRIMARY_S, KnowledgeBase
 
 
@@ -39,8 +43,11 @@ class WaysOut:
             raise Refused(f"{self._me} belongs to no cluster yet, so nothing of one is missing")
         return losses
 
-    async def forget(self, op: ForgetNode) -> object:
-        """Take the vote of a member that is gone for good; {"node", "primary", "waits"}.
+    async def forget(self, op: ForgetNode, who: str) -> object:
+        """Take the vote of a member that is gone for good; or forget what was ordered and is lost.
+
+        Returns {"node", "primary", "waits", "forgot"}: the last names the lost actors that aren't
+        wanted any more, of a node that is missed no more, or one by its name.
 
         Raises:
             Refused: it is up.
@@ -49,6 +56,8 @@ class WaysOut:
         """
         name = check_name("node", op.node)
         losses = await self._losses()
+        if losses is None and (forgot := await self._forget_orders(name, who)) is not None:
+            return self._forgotten(name, forgot)
         is_blank = losses is not None and name in losses.here and name not in losses.voters
         if (name == self._me or name in self._connected()) and not is_blank:
             raise Refused(f"{name} is up, as {self._me} sees it: only who is gone can be forgotten")
@@ -66,8 +75,35 @@ class WaysOut:
         await self._kb.forget(name)
         return self._forgotten(name)
 
-    def _forgotten(self, name: str) -> object:
-        return {"node": name, "primary": list(self._kb.primary), "waits": self._kb.why_not()}
+    async def _forget_orders(self, name: str, who: str) -> list[str] | None:
+        """Forget a gone node with what was lost with it, or one lost actor; None: there is none."""
+        node, forgot = quote_atom(name), []
+        one = orders.lost(self._kb.theory, name)
+        is_gone = any(row.name == name for row in orders.gone(self._kb.theory))
+        rows = orders.all_lost(self._kb.theory, name) + ([one] if one is not None else [])
+        if not rows and not is_gone:
+            return None
+        for first in range(0, max(len(rows), 1), limits.SWEPT_AT_ONCE):
+            batch = rows[first : first + limits.SWEPT_AT_ONCE]
+            retract = [f"gone({node}, _, _)"]
+            for row in batch:
+                retract += [*orders.lost_patterns(row.name), *down_patterns(row.name)]
+            await self._kb.commit(
+                f"forget({name})",
+                who=who,
+                require=tuple(map(orders.still_lost, batch)),
+                retract=tuple(retract),
+            )
+            forgot += [row.name for row in batch]
+        return sorted(forgot)
+
+    def _forgotten(self, name: str, forgot: Sequence[str] = ()) -> object:
+        return {
+            "node": name,
+            "primary": list(self._kb.primary),
+            "waits": self._kb.why_not(),
+            "forgot": list(forgot),
+        }
 
     async def recover(self, op: RecoverPrimary) -> object:
         """Go on with the view that this node is in; {"node", "primary", "missing", "clock"}.

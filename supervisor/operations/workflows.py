@@ -12,15 +12,17 @@ from typing import Any
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.writer import format_term, quote_atom
 from zactor.kernel.messages.service import Service
-from zactor.supervisor.kb import facts
+from zactor.supervisor.kb import facts, orders
 from zactor.supervisor.kb.fact_patterns import (
     TOO_LATE,
     Requirement,
+    actor_patterns,
+    down_patterns,
     forget_patterns,
-    no_actor,
     still,
 )
 from zactor.supervisor.kb.facts import ActorRow
+from zactor.supervisor.kb.orders import LostRow
 from zactor.supervisor.operations.destroy import DESTROY, DESTROY_TODO
 from zactor.supervisor.operations.workflow import (
     Effect,
@@ -46,10 +48,10 @@ class WireParameters:
     action: str
     service: Service = Service.FIFO
 
-    def fact(self, service: str) -> str:
+    def fact(self, service: str, functor: str = "reacts") -> str:
         """Return the wire as a fact, or as a pattern."""
         parts = map(quote_atom, (self.reactor, self.emitter, self.action))
-        return f"reacts({', '.join(parts)}, {service})"
+        return f"{functor}({', '.join(parts)}, {service})"
 
 
 def _wire(parameters: WireParameters, theory: Theory) -> Effect:
@@ -57,7 +59,7 @@ def _wire(parameters: WireParameters, theory: Theory) -> Effect:
     for name in dict.fromkeys((parameters.reactor, parameters.emitter)):
         actor = quote_atom(name)
         require += [
-            (f"actor({actor}, _, _)", "NoSuchActor", no_actor(name)),
+            (f"actor({actor}, _, _)", "NoSuchActor", orders.absent(theory, name)),
             (f"\\+ state({actor}, stopping, _)", "NoSuchActor", f"{name} is being destroyed"),
         ]
     return Transact(
@@ -72,11 +74,14 @@ def _wire(parameters: WireParameters, theory: Theory) -> Effect:
 
 def _unwire(parameters: WireParameters, theory: Theory) -> Effect:
     words = f"{parameters.reactor} doesn't react to {parameters.action} of {parameters.emitter}"
+    down = orders.down(theory, emitter=parameters.emitter, action=parameters.action)
+    is_down = any(wire.reactor == parameters.reactor for wire, _ in down)
+    functor = "down" if is_down else "reacts"
     return Transact(
         id=parameters.id,
         why=f"removeInteraction({parameters.reactor}, {parameters.emitter}, {parameters.action})",
-        require=((parameters.fact("_"), "NoSuchThing", words),),
-        retract=(parameters.fact("_"),),
+        require=((parameters.fact("_", functor), "NoSuchThing", words),),
+        retract=(parameters.fact("_", functor),),
     )
 
 
@@ -147,6 +152,7 @@ class Deploy:
     node: str
     bundle: str
     arguments: str  # as text, see constructor_arguments.py
+    lost: LostRow | None = None  # what it was, where it is restored
 
 
 def _check(parameters: Deploy, theory: Theory) -> Effect | None:
@@ -154,10 +160,11 @@ def _check(parameters: Deploy, theory: Theory) -> Effect | None:
 
 
 def _place(parameters: Deploy, theory: Theory) -> Effect:
-    name, node = quote_atom(parameters.name), quote_atom(parameters.node)
+    name, node, lost = quote_atom(parameters.name), quote_atom(parameters.node), parameters.lost
+    said = f"{parameters.type}, {parameters.name}, {parameters.node}"
     return Transact(
         id=parameters.id,
-        why=f"deployActor({parameters.type}, {parameters.name}, {parameters.node})",
+        why=f"deployActor({said})" if lost is None else f"restore({said})",
         require=(
             (
                 f"\\+ actor({name}, _, _)",
@@ -165,6 +172,12 @@ def _place(parameters: Deploy, theory: Theory) -> Effect:
                 f"actor {parameters.name} exists already",
             ),
             (f"node({node}, _)", "NoSuchThing", f"node {parameters.node} is gone"),
+            *((orders.still_lost(lost),) if lost is not None else ()),
+        ),
+        # What was lost under that name is ordered anew; its wires only if it is restored.
+        retract=(
+            *orders.lost_patterns(parameters.name),
+            *(down_patterns(parameters.name) if lost is None else ()),
         ),
         assert_=(
             f"actor({name}, {quote_atom(parameters.type)}, {node})",
@@ -193,10 +206,16 @@ def _undo(parameters: Deploy, theory: Theory) -> Effect | None:
     row = _deployed(parameters, theory)
     if row is None or row.state != "failed":
         return None
+    lost = parameters.lost
+    retract, assert_ = forget_patterns(parameters.name), tuple[str, ...]()
+    if lost is not None:  # it is lost as before, its wires are down still
+        retract = actor_patterns(lost.name)
+        assert_ = orders.lost_facts(lost, lost.life, lost.why)
     return Transact(
         why=f"deployActor({parameters.name}) failed",
         require=(still(row),),
-        retract=forget_patterns(parameters.name),
+        retract=retract,
+        assert_=assert_,
         settled_by=TOO_LATE,  # its node was quicker
     )
 

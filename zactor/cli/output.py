@@ -28,6 +28,9 @@ _COLOURS = {
     "failed": "red",
     "blocking": "red",
     "unreachable": "red",
+    "gone": "red",
+    "lost": "red",
+    "down": "red",
     "no": "red",
 }
 

@@ -26,7 +26,7 @@ _OTHERS: Mapping[str, tuple[str, str]] = {  # name -> (module:attribute, help)
     "keys": ("keys:keys", "Make, pass on and show the cluster's keys."),
 }
 _SECTIONS: Sequence[tuple[str, Sequence[str]]] = (
-    ("Nodes", ("node", "master", "up", "down", "demo", "forget", "recover")),
+    ("Nodes", ("node", "master", "up", "down", "demo", "forget", "recover", "restore")),
     ("What is there", ("nodes", "ps", "wires", "factories", "status")),
     ("Actors", ("declare-node", "declare-factory", "deploy", "destroy", "wire", "unwire")),
     ("Messages", ("signal", "tell", "ask", "group")),

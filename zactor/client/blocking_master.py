@@ -35,6 +35,7 @@ class BlockingMaster(Blocking[Master]):
     declare_node = blocking(Master.declare_node)
     forget = blocking(Master.forget)
     recover = blocking(Master.recover)
+    restore = blocking(Master.restore)
     declare_factory = blocking(Master.declare_factory)
     destroy_actor = blocking(Master.destroy_actor)
     react_interaction = blocking(Master.react_interaction)

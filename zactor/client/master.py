@@ -37,6 +37,7 @@ from zactor.kernel.messages.operations import (
     PutPart,
     QueryFacts,
     RecoverPrimary,
+    RestoreActors,
     Subject,
     TellActor,
     Unwire,
@@ -96,8 +97,11 @@ class Master:
     async def forget(self, node: str, i_know: bool = False) -> Row:
         """Say that a member is dead for good, its disk too, so that nothing waits for its vote.
 
-        Returns node, primary (the names of its members, [] if there is none still), and waits
-        (why there is none, or "").
+        Where changes are taken it is for what was ordered and is missing: a node that is gone, with
+        the actors that were lost with it, or one lost actor; `status` speaks of them no more.
+
+        Returns node, primary (the names of its members, [] if there is none still), waits
+        (why there is none, or ""), and forgot (the names of actors that aren't wanted any more).
 
         Args:
             i_know: what may be lost by it.
@@ -200,6 +204,21 @@ class Master:
         if declared.get(name) != bundle.identity:
             await self.declare_factory(name, bundle)
         return name
+
+    async def restore(self, *names: str, on: str = "") -> list[Row]:
+        """Deploy lost actors again: type, arguments and wires as they were ordered.
+
+        Returns name, type, node and error of each, the last "" unless it is lost still.
+
+        Args:
+            names: of the actors; none: all that are lost.
+            on: the node; "": for each the one that it was on.
+
+        Raises:
+            NoSuchThing: it isn't lost, or its node isn't there. As `deploy_actor`, if it is one.
+        """
+        operation = RestoreActors(names=names, node=on)
+        return _rows(await self._ask(operation, self._patience(None)))
 
     async def destroy_actor(
         self,

@@ -42,8 +42,8 @@ def declare_node(session: ConsoleSession, values: Values) -> object:
 
 
 def forget(session: ConsoleSession, values: Values) -> object:
-    """Take a dead member's vote; its name, and who is the primary now."""
-    return session.master.forget(_text(values, "node"), values.get("i_know") is True)
+    """Take a dead member's vote, or what was ordered; what, and who is the primary now."""
+    return session.master.forget(_text(values, "name"), values.get("i_know") is True)
 
 
 def recover(session: ConsoleSession, values: Values) -> object:
@@ -65,6 +65,16 @@ def deploy(session: ConsoleSession, values: Values) -> object:
     session.progress(f"deploying {name} on {node}")
     session.master.deploy_actor(kind, name, node, **given)
     return {"name": name, "type": kind, "node": node}
+
+
+def restore(session: ConsoleSession, values: Values) -> object:
+    """Deploy lost actors again; what became of each."""
+    names = [str(name) for name in cast("Iterable[object]", values.get("names", ()))]
+    if bool(names) == (values.get("all") is True):
+        raise ConfigError("restore what? say names of lost actors (`zactor ps`), or --all")
+    on = _text(values, "on") if "on" in values else ""
+    session.progress(f"deploying {', '.join(names) or 'all that is lost'} again")
+    return session.master.restore(*names, on=on)
 
 
 def destroy(session: ConsoleSession, values: Values) -> object:
@@ -290,9 +300,27 @@ def say_failure(row: Mapping[str, object]) -> str:
     return f"{cell('at', row['at'])}  {who} raised {row['error']}{where}"
 
 
+def say_restored(result: object) -> str:
+    """Each actor and where it runs, or why it doesn't."""
+    lines = [
+        f"{row['name']} is lost still: {row['error']}"
+        if row["error"]
+        else f"{row['name']}: {row['type']} on {row['node']}"
+        for row in _rows(result)
+    ]
+    return "\n".join(lines) or "nothing is lost"
+
+
+def lost_still(result: object) -> int:
+    """The exit code of a restoration."""
+    return EXIT_DEGRADED if any(row["error"] for row in _rows(result)) else 0
+
+
 def say_forgotten(result: object) -> str:
     """Who is forgotten, and whether that was enough."""
     row = _row(result)
+    if forgot := cast("list[str]", row["forgot"]):
+        return f"not wanted any more: {', '.join(forgot)}"
     primary = ", ".join(map(str, cast("list[object]", row["primary"])))
     then = f"changes are taken by {primary}" if primary else f"but {row['waits']}"
     return f"nothing waits for {row['node']}: {then}"

@@ -55,12 +55,17 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         words="forget",
-        help="Say that NODE is dead for good, its disk too: nothing waits for it any more.",
-        more="Where something may be lost by it this is told, with exit code 7, and nothing is "
-        "done without --i-know. Exit code 3: done, but changes aren't taken still.",
+        help="Say that NAME isn't wanted any more: a lost actor, or a node that is dead for good.",
+        more="Of a node its disk is dead too: nothing waits for it, and what was lost with it "
+        "isn't wanted either (`restore` it elsewhere before). Where something may be lost by it "
+        "this is told, with exit code 7, and nothing is done without --i-know. Exit code 3: done, "
+        "but changes aren't taken still.",
         act=actions.forget,
-        parameters=(Parameter(name="node", kind=Kind.NODE), _I_KNOW),
-        terms=(("forget", ("node", "i_know"), 1),),
+        parameters=(
+            Parameter(name="name", kind=Kind.ACTOR, help="of a lost actor, or of a node"),
+            _I_KNOW,
+        ),
+        terms=(("forget", ("name", "i_know"), 1),),
         say=actions.say_forgotten,
         exit_code=actions.still_waits,
     ),
@@ -105,6 +110,31 @@ COMMANDS: tuple[Command, ...] = (
         ),
         terms=(("deployActor", ("type", "name", "node", "arg"), 3),),
         say=actions.sentence("{name}: {type} on {node}"),
+    ),
+    Command(
+        words="restore",
+        help="Deploy lost actors again as they were ordered: type, arguments and wires.",
+        more="Exit code 3: some are lost still.",
+        act=actions.restore,
+        parameters=(
+            Parameter(name="names", kind=Kind.ACTOR, needed=False, many=True),
+            Parameter(
+                name="all",
+                kind=Kind.FLAG,
+                option="--all",
+                needed=False,
+                help="all that are lost",
+            ),
+            Parameter(
+                name="on",
+                kind=Kind.NODE,
+                option="--on",
+                needed=False,
+                help="where (each on the node that it was on)",
+            ),
+        ),
+        say=actions.say_restored,
+        exit_code=actions.lost_still,
     ),
     Command(
         words="destroy",
@@ -186,19 +216,19 @@ COMMANDS: tuple[Command, ...] = (
         words="nodes",
         help="The nodes, configured or not.",
         act=lambda session, values: session.master.nodes(),
-        columns=("name", "role", "state", "address", "incarnation", "actors", "clock"),
+        columns=("name", "role", "state", "address", "incarnation", "actors", "clock", "since"),
     ),
     Command(
         words="ps",
         help="The actors.",
         act=lambda session, values: session.master.actors(),
-        columns=("name", "type", "node", "state", "bundle", "reason"),
+        columns=("name", "type", "node", "state", "since", "bundle", "reason"),
     ),
     Command(
         words="wires",
         help="The interactions.",
         act=lambda session, values: session.master.wires(),
-        columns=("emitter", "action", "reactor", "service"),
+        columns=("emitter", "action", "reactor", "service", "state", "since"),
     ),
     Command(
         words="factories",

@@ -14,6 +14,7 @@ from zactor.kernel.messages.knowledge import Entry, Transaction
 from zactor.kernel.replication.log import Kept, Log
 from zactor.supervisor.kb.changed_facts import ChangedFacts
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
+from zactor.supervisor.membership.departures import Departure
 from zactor.supervisor.membership.node_registry import NodeRegistry
 from zactor.supervisor.operations.workflow import Transact, next_step
 from zactor.supervisor.operations.workflows import DEPLOY, Deploy
@@ -65,6 +66,10 @@ class FakeKnowledgeBase:
         return self._log.clock
 
 
+def _dead(name: str) -> Departure:
+    return Departure(why=f"the process of {name} is gone", is_missed=True)
+
+
 async def until_gone(kb: FakeKnowledgeBase, word: str) -> None:
     async with asyncio.timeout(SOON_S):
         while any(word in text for text in kb.texts()):
@@ -90,17 +95,23 @@ def test_an_actor_that_is_placed_while_its_node_is_forgotten_is_forgotten_too() 
         kb.order(placed(kb, "c1", "n1"))
         kb.order(placed(kb, "c2", "n2"))
         kb.before.append(placed(kb, "c3", "n2"))  # after the registry has been read
-        registry = NodeRegistry("n1", cast(KnowledgeBase, kb), lambda: {"n1": (1, "a")})
+        registry = NodeRegistry("n1", cast(KnowledgeBase, kb), lambda: {"n1": (1, "a")}, _dead)
         running = asyncio.create_task(registry.run())
         registry.nudge()
-        await until_gone(kb, "n2")
+        await until_gone(kb, "node(n2,")
         running.cancel()
         return kb.texts()
 
+    why = "the process of n2 is gone"
     assert asyncio.run(play()) == [
         "actor(c1,t,n1)",
+        f'gone(n2,1,"{why}")',
         "incarnation(n1,1)",
+        f'lost(c2,t,n2,"{why}")',
+        f'lost(c3,t,n2,"{why}")',
         "node(n1,a)",
+        "ordered(c2,b,\"{}\",'d-c2',1,1099511627780)",
+        "ordered(c3,b,\"{}\",'d-c3',1,1099511627781)",
         "spec(c1,b,\"{}\",'d-c1')",
         'state(c1,starting,"")',
     ]
@@ -112,14 +123,15 @@ def test_a_node_that_is_written_down_after_it_went_is_forgotten_too() -> None:
     async def play() -> list[str]:
         kb = FakeKnowledgeBase()
         await kb.commit("it is here", assert_=("node(n1, a)", "incarnation(n1, 1)"))
-        registry = NodeRegistry("n1", cast(KnowledgeBase, kb), lambda: {"n1": (1, "a")})
+        registry = NodeRegistry("n1", cast(KnowledgeBase, kb), lambda: {"n1": (1, "a")}, _dead)
         kb.on_change = registry.on_change
         running = asyncio.create_task(registry.run())
         registry.nudge()
         await asyncio.sleep(0)  # it sweeps, and finds nothing to do
         await kb.commit("n2 is here", assert_=("node(n2, a)", "incarnation(n2, 1)"))
-        await until_gone(kb, "n2")
+        await until_gone(kb, "node(n2,")
         running.cancel()
         return kb.texts()
 
-    assert asyncio.run(play()) == ["incarnation(n1,1)", "node(n1,a)"]
+    gone = 'gone(n2,1,"the process of n2 is gone")'
+    assert asyncio.run(play()) == [gone, "incarnation(n1,1)", "node(n1,a)"]

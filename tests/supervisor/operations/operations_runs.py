@@ -17,6 +17,7 @@ from zactor.kernel.errors import ZactorError
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.messages.operations import DeployActor, DestroyActor, Unwire, Wire
 from zactor.supervisor.kb import facts as theory_facts
+from zactor.supervisor.kb import orders
 from zactor.supervisor.operations import workflows
 from zactor.supervisor.operations.changes import Asked
 from zactor.supervisor.operations.crash_points import points
@@ -219,9 +220,15 @@ def _check_deploy(found: Run) -> None:
     assert row is None or row.state == "running", "it runs, or there is nothing of it"
     if row is None:
         about = [text for text in found.end.texts() if "new" in text]
-        assert about == []
+        lost = orders.lost(found.end, "new")
+        assert len(about) == (0 if lost is None else 2)
+        assert lost is None or lost.node in {node for node in ROLES if _is_dead(found, node)}
         stillborn = bool(found.world.stillborn)
         assert stillborn or found.world.died_at, "nobody died, and it isn't there"
+
+
+def _is_dead(found: Run, node: str) -> bool:
+    return not found.world.nodes[node].alive
 
 
 def _check_destroy(found: Run) -> None:
@@ -257,6 +264,7 @@ def _check_todo(found: Run) -> None:
         assert {text for text in found.before if "c1" in text} <= texts or not _all_live(world)
         return
     assert cleared is not None, "the clause was written, so it has to go"
+    assert orders.lost(found.end, "c1") is None, "what was to be destroyed isn't wanted back"
     if world.nodes[HOST].alive:
         _is_at_its_end(found)
         unwired = _first(world, lambda came, gone: any(t.startswith("reacts(") for t in gone))

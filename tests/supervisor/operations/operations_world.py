@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from zactor import Actor
-from zactor.kernel.errors import ZactorError
+from zactor.kernel.errors import NotPrimary, OutcomeUnknown, ZactorError
 from zactor.kernel.ids import Clock, NodeId
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.messages.knowledge import Change, Transaction
@@ -28,11 +28,13 @@ from zactor.supervisor.deployment import reconciler
 from zactor.supervisor.deployment.reconciler import Reconciler
 from zactor.supervisor.kb import facts
 from zactor.supervisor.kb.changed_facts import ChangedFacts
+from zactor.supervisor.membership.departures import Departure
 from zactor.supervisor.membership.node_registry import NodeRegistry
 from zactor.supervisor.observe.events import Event
 from zactor.supervisor.operations.changes import Changes
 from zactor.supervisor.operations.crash_points import CrashAt
 from zactor.supervisor.operations.todo_runner import TodoRunner
+from zactor.supervisor.operations.ways_out import WaysOut
 from zactor.supervisor.operations.workflow_runner import WorkflowRunner
 
 NOTICED_S = 0.05  # from a death until the others have another view
@@ -76,8 +78,14 @@ class FakeKnowledgeBase:
         self._changed = asyncio.Event()
 
     @property
+    def primary(self) -> tuple[str, ...]:
+        return () if self._node.is_out else tuple(sorted(self._node.roles))
+
+    @property
     def acting(self) -> bool:
         roles = self._node.roles
+        if self._node.is_out:
+            return False
         masters = [name for name, (role, _) in roles.items() if role == "master"]
         return min(masters or roles) == self._node.me.name
 
@@ -102,6 +110,8 @@ class FakeKnowledgeBase:
         transaction = Transaction(
             id or self.new_id(), who, why, tuple(require), tuple(retract), tuple(assert_)
         )
+        if self._node.is_out:
+            raise NotPrimary(f"{self._node.me} is out of the primary")
         ordered: asyncio.Future[Clock] = world.loop.create_future()
         world.send(self._node, transaction, ordered)  # it may arrive even if we die now
         clock = await ordered
@@ -118,6 +128,22 @@ class FakeKnowledgeBase:
         self._node.reconciler.on_change(changed)
         self._node.registry.on_change(changed)
         self._node.todos.on_change(changed)
+
+    def replace(self, history: Sequence[Change]) -> None:
+        """A snapshot of all these changes takes the place of what is here."""
+        for change in history[self.applied :]:
+            self.theory.apply(change)
+        self.applied = len(history)
+        self._changed.set()
+        self._node.reconciler.on_reset()
+        self._node.registry.nudge()
+        self._node.todos.nudge()
+
+    def losses(self) -> None:
+        """Nothing is missing where there is a primary."""
+
+    def why_not(self) -> str:
+        return ""
 
     async def until(self, find: Callable[[], Any], timeout_s: float | None) -> Any:
         try:
@@ -182,6 +208,13 @@ class Stage:
     def connect(self, emitter: str, action: str, reactors: object) -> None:
         pass
 
+    def end(self, uid: int) -> bool:
+        """An actor ends by itself; whether it could."""
+        if self._stops.get(uid, 1) is not None:
+            return False
+        del self._stops[uid]
+        return True
+
     @property
     def alive(self) -> set[int]:
         return set(self._stops)
@@ -194,6 +227,7 @@ class Node:
         self.world = world
         self.me = NodeId(name, 1)
         self.alive = True
+        self.is_out = False  # of the primary: its process goes on
         self.roles: dict[str, tuple[str, int]] = dict(world.roles)
         self.tasks: set[asyncio.Task[Any]] = set()
         self.kb = FakeKnowledgeBase(world, self)
@@ -217,6 +251,7 @@ class Node:
             port_of=lambda name: None,
             spawn_task=self.spawn,
         )
+        self.ways_out = WaysOut(name, self.kb, lambda: ())  # type: ignore[arg-type]
         self.changes = Changes(
             self.me,
             kb=self.kb,  # type: ignore[arg-type]
@@ -229,7 +264,7 @@ class Node:
             policy="pickle",
         )
         live = lambda: {name: (life, name) for name, (_, life) in self.roles.items()}  # noqa: E731
-        self.registry = NodeRegistry(name, self.kb, live)  # type: ignore[arg-type]
+        self.registry = NodeRegistry(name, self.kb, live, _dead)  # type: ignore[arg-type]
 
     def spawn(self, work: Coroutine[Any, Any, object]) -> None:
         if not self.alive:
@@ -293,6 +328,11 @@ class World:
         def arrive() -> None:
             if not node.alive and self.random.random() < 0.5:
                 return
+            if node.is_out:  # who was cut off with its change under way never hears of it
+                unknown = OutcomeUnknown(f"{node.me} is out of the primary")
+                node.later(self._hop(), lambda: end(lambda: ordered.set_exception(unknown)))
+                if self.random.random() < 0.5:
+                    return
             try:
                 clock = self.ids.get(transaction.id) or self._order(transaction)
             except ZactorError as error:
@@ -329,7 +369,7 @@ class World:
         return clock
 
     def _deliver(self, node: Node, index: int) -> None:
-        while node.kb.applied < index and node.alive:
+        while node.kb.applied < index and node.alive and not node.is_out:
             node.kb.apply(self.history[node.kb.applied])
 
     def _hop(self) -> float:
@@ -348,7 +388,58 @@ class World:
         for other in self.nodes.values():
             other.later(NOTICED_S + self._hop(), lambda other=other: self._miss(other, name))
 
+    def cut(self, name: str) -> None:
+        """The node is out of the primary, and goes on; the others notice it a little later."""
+        node = self.nodes[name]
+        if node.is_out or not node.alive:
+            return
+        node.is_out = True
+        self.tell("cut", name, None)
+        node.later(NOTICED_S + self._hop(), lambda: self._alone(node))
+        for other in self.nodes.values():
+            if other is not node:
+                other.later(NOTICED_S + self._hop(), lambda other=other: self._miss(other, name))
+
+    def _alone(self, node: Node) -> None:
+        if node.is_out:
+            node.roles = {node.me.name: self.roles[node.me.name]}
+            node.registry.nudge()
+            node.todos.nudge()
+
+    def heal(self, name: str) -> None:
+        """The node is a member again, and learns what was decided: the changes, or a snapshot."""
+        node = self.nodes[name]
+        if not node.is_out or not node.alive:
+            return
+        self.tell("healed", name, None)
+
+        def back() -> None:
+            node.is_out = False
+            if self.random.random() < 0.5:
+                node.kb.replace(self.history)
+            self._deliver(node, len(self.history))
+            there = [other for other in self.nodes.values() if other.alive and not other.is_out]
+            for other in there:
+                other.roles = {one.me.name: self.roles[one.me.name] for one in there}
+                other.registry.nudge()
+                other.todos.nudge()
+
+        # Who returns is seen to go first, as views follow each other.
+        node.later(2 * NOTICED_S + self._hop(), back)
+
+    def end_one(self, name: str) -> list[int]:
+        """The actor of that name ends by itself, wherever it runs; return its uids."""
+        ended = []
+        for node in self.live():
+            here = node.reconciler.hosted(name)
+            if here is not None and node.stage.end(here):
+                node.reconciler.on_ended(name, here)
+                ended.append(here)
+        return ended
+
     def _miss(self, node: Node, name: str) -> None:
+        if node.is_out or not (self.nodes[name].is_out or not self.nodes[name].alive):
+            return
         node.roles = {other: role for other, role in node.roles.items() if other != name}
         node.registry.nudge()
         node.todos.nudge()
@@ -360,6 +451,10 @@ class World:
         """Let all that happens happen."""
         await asyncio.sleep(seconds)
         assert not self.broken, self.broken
+
+
+def _dead(name: str) -> Departure:
+    return Departure(why=f"the process of {name} is gone", is_missed=True)
 
 
 async def _nothing(*_: object) -> None:

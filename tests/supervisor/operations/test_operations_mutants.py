@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,9 @@ from operations_runs import (
     check_all,
 )
 
+from zactor.supervisor.kb import orders
+from zactor.supervisor.kb.fact_patterns import still
+from zactor.supervisor.membership import departures
 from zactor.supervisor.operations import destroy, todo_runner
 from zactor.supervisor.operations.workflow import Step, Workflow
 
@@ -76,10 +80,12 @@ def _everybody_writes_that_it_is_done(patch: pytest.MonkeyPatch) -> None:
 
 
 def _forgetting_leaves_references(patch: pytest.MonkeyPatch) -> None:
-    def few(name: str) -> tuple[str, ...]:
-        return f"actor({name}, _, _)", f"spec({name}, _, _, _)", f"state({name}, _, _)"
+    patch.setattr(departures, "_wires_of", lambda theory, names: [])
+    patch.setattr(departures, "_require", lambda row: [still(row)])
 
-    patch.setattr("zactor.supervisor.membership.node_registry.forget_patterns", few)
+
+def _a_clause_leaves_what_is_lost(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(destroy, "orders", SimpleNamespace(lost=lambda *_: None, absent=orders.absent))
 
 
 MUTANTS = [
@@ -94,6 +100,7 @@ MUTANTS = [
     _assignee_is_the_host,
     _everybody_writes_that_it_is_done,
     _forgetting_leaves_references,
+    _a_clause_leaves_what_is_lost,
 ]
 
 

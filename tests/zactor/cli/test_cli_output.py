@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -23,22 +24,25 @@ def shown(words: str, result: object, *, as_json: bool = False) -> str:
     return "\n".join(said)
 
 
+NOON = time.mktime((*time.localtime()[:3], 12, 0, 0, 0, 0, -1))
+TODAY = "12:00:00"
+NAMES = ("emitter", "action", "reactor", "service", "state", "since")
 WIRES = [
-    {"emitter": "g1", "action": "inc", "reactor": "counter_of_all", "service": "fifo"},
-    {"emitter": "long_name", "action": "updateVal", "reactor": "g1", "service": "agreed"},
+    dict(zip(NAMES, ("g1", "inc", "counter_of_all", "fifo", "up", NOON), strict=True)),
+    dict(zip(NAMES, ("long_name", "updateVal", "g1", "agreed", "down", 1e9), strict=True)),
 ]
 
 
 def test_a_table_has_a_header_and_aligned_columns() -> None:
     assert shown("wires", WIRES).splitlines() == [
-        "EMITTER    ACTION     REACTOR         SERVICE",
-        "g1         inc        counter_of_all  fifo",
-        "long_name  updateVal  g1              agreed",
+        "EMITTER    ACTION     REACTOR         SERVICE  STATE  SINCE",
+        f"g1         inc        counter_of_all  fifo     up     {TODAY}",
+        "long_name  updateVal  g1              agreed   down   2001-09-09",
     ]
 
 
 def test_an_empty_table_is_its_header() -> None:
-    assert shown("wires", []) == "EMITTER  ACTION  REACTOR  SERVICE"
+    assert shown("wires", []) == "EMITTER  ACTION  REACTOR  SERVICE  STATE  SINCE"
 
 
 def test_json_is_one_document_with_everything_in_it() -> None:

@@ -250,9 +250,9 @@ def test_listings_have_the_columns_that_the_interface_names(m: BlockingMaster) -
     m.deploy_actor(Gui, g, "n2")
     m.react_interaction(c, g, "inc")
     rows = {
-        "nodes": (m.nodes(), "name role state address incarnation actors clock"),
-        "actors": (m.actors(), "name type node state reason bundle uid"),
-        "wires": (m.wires(), "emitter action reactor service"),
+        "nodes": (m.nodes(), "name role state address incarnation actors clock since"),
+        "actors": (m.actors(), "name type node state reason bundle uid since"),
+        "wires": (m.wires(), "emitter action reactor service state since"),
         "factories": (m.factories(), "type bundle"),
         "facts": (m.facts(), "fact functor args clock"),
         "log": (m.log(), "clock who why at asserted retracted"),
@@ -262,7 +262,8 @@ def test_listings_have_the_columns_that_the_interface_names(m: BlockingMaster) -
         assert listing, what
         assert set(columns.split()) <= set(listing[0]), what
     assert {"c", "g"} <= {str(row["name"])[:1] for row in m.actors()}
-    assert {"emitter": g, "action": "inc", "reactor": c, "service": "fifo"} in m.wires()
+    wire = {"emitter": g, "action": "inc", "reactor": c, "service": "fifo", "state": "up"}
+    assert any(wire.items() <= row.items() for row in m.wires())
     assert m.status()["nodes"] == 3
     assert {row["name"] for row in m.nodes()} == {"n1", "n2", "m1"}
 

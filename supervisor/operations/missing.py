@@ -1,0 +1,89 @@
+"""What was ordered and isn't there, as rows of reports and as sentences."""
+
+from __future__ import annotations
+
+import time
+
+from zactor.kernel.knowledge.theory import Theory
+from zactor.supervisor.kb import orders
+from zactor.supervisor.operations.report_rows import ActorReport, NodeReport, WireReport
+
+SENTENCES_MAX = 100  # about actors; a person reads no more, `zactor ps` has all
+WIRES_SHOWN = 5
+
+
+def gone_nodes(theory: Theory) -> list[NodeReport]:
+    """Return the nodes that went without a goodbye."""
+    return [
+        NodeReport(
+            name=row.name,
+            role="",
+            state="gone",
+            address="",
+            incarnation=row.life,
+            actors=0,
+            clock=(0, 0),
+            since=row.at,
+        )
+        for row in orders.gone(theory)
+    ]
+
+
+def lost_actors(theory: Theory) -> list[ActorReport]:
+    """Return the actors that went with their nodes."""
+    return [
+        ActorReport(
+            name=row.name,
+            type=row.type,
+            node=row.node,
+            state="lost",
+            reason=row.why,
+            bundle=row.bundle,
+            uid=row.uid,
+            since=row.at,
+        )
+        for row in orders.all_lost(theory)
+    ]
+
+
+def down_wires(theory: Theory) -> list[WireReport]:
+    """Return the wires of which an end isn't there."""
+    return [
+        WireReport(
+            emitter=wire.emitter,
+            action=wire.action,
+            reactor=wire.reactor,
+            service=wire.service.value,
+            state="down",
+            since=at,
+        )
+        for wire, at in orders.down(theory)
+    ]
+
+
+def sentences(theory: Theory) -> list[str]:
+    """Return a sentence for each thing that was ordered and isn't there, and how that ends."""
+    found = [
+        f"node {row.name} is gone since {_moment(row.at)} ({row.why}): start it again, or"
+        f" `zactor forget {row.name}`"
+        for row in orders.gone(theory)
+    ]
+    actors = orders.all_lost(theory)
+    found += [
+        f"{row.name} was lost with {row.node} at {_moment(row.at)}: `zactor restore {row.name}`"
+        for row in actors[:SENTENCES_MAX]
+    ]
+    if len(actors) > SENTENCES_MAX:
+        found.append(f"{len(actors) - SENTENCES_MAX} more actors are lost: `zactor restore --all`")
+    if wires := orders.down(theory):
+        shown = [f"{row.emitter}.{row.action} -> {row.reactor}" for row, _ in wires[:WIRES_SHOWN]]
+        more = [f"{len(wires) - WIRES_SHOWN} more"] if len(wires) > WIRES_SHOWN else []
+        many = "1 wire is" if len(wires) == 1 else f"{len(wires)} wires are"
+        found.append(f"{many} down until both ends run: {', '.join([*shown, *more])}")
+    return found
+
+
+def _moment(at: float) -> str:
+    """Return a wall clock time as this machine's people read it; of today only the hours."""
+    when, today = time.localtime(at), time.localtime()
+    return time.strftime("%H:%M:%S" if when[:3] == today[:3] else "%Y-%m-%d %H:%M:%S", when)
