@@ -1,4 +1,4 @@
-"""Health: what nodes say of themselves, as parts of a status and of lists, and in words."""
+"""Health: what nodes say of themselves and what is under way, as parts of a status and in words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from zactor.kernel.knowledge.theory import Theory
+from zactor.supervisor.kb import facts
 from zactor.supervisor.observe.journal import FailureReport
 from zactor.supervisor.operations.report_rows import ActorReport, BlockageReport, HealthReport
 
@@ -39,3 +41,18 @@ def with_blocking(actors: list[ActorReport], healths: Sequence[HealthReport]) ->
         else row
         for row in actors
     ]
+
+
+def under_way(theory: Theory) -> list[str]:
+    """Return what was begun and isn't at its end, each in words."""
+    promised = {todo.name: todo for todo in facts.todos(theory)}
+    found = [
+        f"{todo.name} is being destroyed for {todo.owner}, and {todo.assignee} watches"
+        for todo in promised.values()
+    ]
+    for row in facts.actors(theory):
+        if row.state == "starting":
+            found.append(f"{row.name} starts on {row.node}")
+        elif row.state == "stopping" and row.name not in promised:
+            found.append(f"{row.name} is being destroyed and finishes its work on {row.node}")
+    return sorted(found)

@@ -12,7 +12,6 @@ from zactor.bundles.store import BundleStore
 from zactor.kernel import limits
 from zactor.kernel.errors import NoSuchThing
 from zactor.kernel.groups.names import RESERVED
-from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.messages.operations import Subject
 from zactor.kernel.runtime.watchdog import Blockage
 from zactor.kernel.sessions.host import GroupHost
@@ -277,7 +276,7 @@ class Reports:
             actors=len(actors),
             running=len([row for row in actors if row.state == "running"]),
             wires=len(facts.wires(theory)),
-            under_way=under_way(theory),
+            under_way=health.under_way(theory),
             dead_letters=sum(each.dead_letters for each in healths),
             failed_actions=sum(each.failed_actions for each in healths),
             failures=health.last_failures(healths),
@@ -390,18 +389,3 @@ def _is_refusal(counter: str) -> bool:
 
 def _counts(counters: dict[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counters.items())
-
-
-def under_way(theory: Theory) -> list[str]:
-    """Return what was begun and isn't at its end, each in words."""
-    promised = {todo.name: todo for todo in facts.todos(theory)}
-    found = [
-        f"{todo.name} is being destroyed for {todo.owner}, and {todo.assignee} watches"
-        for todo in promised.values()
-    ]
-    for row in facts.actors(theory):
-        if row.state == "starting":
-            found.append(f"{row.name} starts on {row.node}")
-        elif row.state == "stopping" and row.name not in promised:
-            found.append(f"{row.name} is being destroyed and finishes its work on {row.node}")
-    return sorted(found)

@@ -29,13 +29,13 @@ _PLAIN = """
     name net network new no nobody not note open opened option ordering origin outgoing package pair
     parameter pause pending period phase pickler piece played port prepared printing process propose
     protocol proxy publish put query queue queued rang rare reach reachable reader readline ready
-    received receiver refusal refused regular remote replaced resume retired role row run runner
-    running runtime salvage scan screen script search send sender sent server setting share shared
-    shell sim snapshot socket source spec stability stage start status stop stopped store story
-    strike subject such summary surrounding sync table tail taken taker target thing thread throttle
-    tick timed to token trace transact transmit trigger turn unbound undecodable undecoded
-    undelivered unknown unpickler unread unreliably unstuck unwire user value var wait waiting walk
-    want watch watcher way welcome whole wired word world write writer zactor
+    received receiver refused regular remote replaced resume retired role row run runner running
+    runtime salvage scan screen script search send sender sent server setting share shared shell sim
+    snapshot socket source spec stability stage start status stop stopped store story strike subject
+    such summary surrounding sync table tail taken taker target thing thread throttle tick timed to
+    token trace transact transmit trigger turn unbound undecodable undecoded undelivered unknown
+    unpickler unread unreliably unstuck unwire user value var wait waiting walk want watch watcher
+    way welcome whole wired word world write writer zactor
 """
 PLAIN = frozenset(_PLAIN.split())
 
