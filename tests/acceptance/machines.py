@@ -12,6 +12,8 @@ from deadlines import DEADLINE_S, end, run_to_end
 
 from zactor.lab.lab import until
 from zactor.lab.namespaces import Network
+from zactor.supervisor.observe.trace_log import VARIABLE
+from zactor.testing.group_sim.history import Line, read_logs
 
 PORTS = "4810-4899"  # those of nodes, and of their heartbeats
 
@@ -106,11 +108,19 @@ class Machines:
         """How many lines of a node's log tell of `event`."""
         return self.shown(number).count(f'"event": "{event}"')
 
-    def knows(self, host: str, *names: str) -> bool:
-        """Whether the first node of a host says in its log that all of them are in the primary."""
-        number = next(number for number in self._running if number.startswith(f"{host}-"))
-        members = ", ".join(f'"{name}"' for name in sorted(names))
-        return f'"members": [{members}], "clock"' in self.shown(number)
+    def views(self) -> list[Line]:
+        """The views of all nodes, as their traces tell, oldest first."""
+        folder = self._folder / "trace"
+        lines = read_logs(folder) if folder.exists() else []
+        return [line for line in lines if line["k"] == "view"]
+
+    def knows(self, *names: str) -> bool:
+        """Whether all of these are in one view, which each of them has."""
+        last = {line["p"].partition("@")[0]: line["members"] for line in self.views()}
+        return all(
+            {member.partition("@")[0] for member in last.get(name, ())} == set(names)
+            for name in names
+        )
 
     def up(self, host: str) -> set[str]:
         """Who is up, as `zactor nodes` says on that host."""
@@ -144,4 +154,9 @@ class Machines:
         return self._folder / f"{number}.terminal"
 
     def _environment(self, host: str) -> dict[str, str]:
-        return {**os.environ, "ZACTOR_HOME": str(self.home(host)), "PYTHONUNBUFFERED": "1"}
+        return {
+            **os.environ,
+            "ZACTOR_HOME": str(self.home(host)),
+            VARIABLE: str(self._folder / "trace"),
+            "PYTHONUNBUFFERED": "1",
+        }

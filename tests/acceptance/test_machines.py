@@ -19,7 +19,6 @@ from slowness import Slowness
 
 from zactor.lab.lab import until
 from zactor.lab.namespaces import why_not
-from zactor.supervisor.observe.trace_log import VARIABLE
 from zactor.testing.group_sim.history import read_logs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,10 +103,8 @@ def test_who_falls_silent_is_missed_as_soon_by_one_port_as_by_two(
     machines: Machines,
     open_ports: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     slowness: Slowness,
 ) -> None:
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "trace"))
     here, there = machines.net.host("A"), machines.net.host("B")
     if open_ports == "4810":
         for host in "AB":
