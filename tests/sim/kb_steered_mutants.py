@@ -81,6 +81,7 @@ def _who_has_a_history_founds(monkeypatch: pytest.MonkeyPatch) -> None:
         return self.phase is Phase.WAITING and self.verdict is not None
 
     monkeypatch.setattr(Formation, "may_be_founded", property(may_be_founded))
+    monkeypatch.setattr(Formation, "_is_expected", lambda *_: True)  # else it would be dropped
 
 
 def _compares_at_equal_clocks_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,6 +200,19 @@ def _forgotten_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
         voting,
         "counted",
         lambda primary, forgotten: tuple(m for m in primary.members if m not in forgotten),
+    )
+    monkeypatch.setattr(
+        voting,
+        "forgotten_in",
+        lambda standings: dict(word for one in standings.values() for word in one.forgotten),
+    )
+
+
+def _a_word_is_never_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        voting,
+        "forgotten_in",
+        lambda standings: dict(word for one in standings.values() for word in one.forgotten),
     )
 
 
@@ -359,6 +373,11 @@ STEERED: dict[str, Steered] = {
         words="a name that was forgotten has no vote in later primaries either",
         patch=_forgotten_for_ever,
         test=lambda _: forgotten.test_a_word_is_said_of_what_was_known_then_and_of_nothing_later(),
+    ),
+    "a word is never settled": Steered(
+        words="who still has a word raises the number of each primary that follows",
+        patch=_a_word_is_never_settled,
+        test=lambda _: forgotten.test_a_newcomer_that_still_has_the_word_raises_no_more_numbers(),
     ),
     "a forgotten decider decides": Steered(
         words="half of those who are left goes on without the decider",

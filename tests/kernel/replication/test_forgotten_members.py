@@ -211,3 +211,27 @@ def test_nobody_is_forgotten_whom_nothing_waits_for() -> None:
     room.run()
     assert room.disks["n1"].load().forgotten == ()
     assert losses(room, "n1").missing == ("n2", "n3")
+
+
+@pytest.mark.parametrize("met", [("n1", "n2"), ABC])
+def test_where_both_sides_forget_the_other_it_is_loud_under_one_number_too(
+    met: tuple[str, ...],
+) -> None:
+    room = settled(*ABC)
+    room.die("n3")
+    for here, there in (("n1", "n2"), ("n2", "n1")):
+        room.view(here)
+        room.run()
+        forget(room, here, there, "n3")
+        room.run()
+        room.submit(here, f"by_{here}", f"by({here})")
+        room.run()
+        assert not room.decided(f"by_{here}").kind
+    last = {primary.epoch for name in ("n1", "n2") if (primary := room.replicas[name].last_primary)}
+    assert len(last) == 1
+    room.view(*met)
+    room.run()
+    assert not room.primaries().keys() & {*met}
+    for here in ("n1", "n2"):
+        assert room.replicas[here].forks
+        assert f"by({here})" in room.facts(here)
