@@ -94,6 +94,11 @@ def all_lost(theory: Theory, node: str | None = None) -> list[LostRow]:
     return [row for row in rows if row is not None]
 
 
+def is_any(theory: Theory) -> bool:
+    """Whether anything is lost or down; it takes no time."""
+    return bool(theory.candidates("lost", 4, []) or theory.candidates("down", 4, []))
+
+
 def standing(theory: Theory, name: str, me: NodeId) -> ActorRow | None:
     """Return the actor `name` as its own node sees it.
 

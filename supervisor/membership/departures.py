@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from zactor.kernel import limits
 from zactor.kernel.knowledge.theory import Theory
-from zactor.kernel.knowledge.writer import format_term, quote_atom
+from zactor.kernel.knowledge.writer import format_term, quote_atom, text_of
 from zactor.supervisor.kb import facts, orders
 from zactor.supervisor.kb.fact_patterns import (
     Requirement,
@@ -68,9 +68,8 @@ def _sweeps(theory: Theory, live: Live, departure: Callable[[str], Departure]) -
     for name, (incarnation, address) in sorted(live.items()):
         if name not in known:
             yield _arrive(name, incarnation, address)
-    for actor in facts.actors(theory):
-        if actor.node not in known:
-            yield _lose_stray(theory, actor)
+    for stray in _strays(theory, known):
+        yield _lose_stray(theory, stray)
     yield from _returns(theory, known)
     yield from _mend(theory)
     yield from _drop_oldest(theory)
@@ -142,6 +141,14 @@ def _cut(why: str, same: Requirement, wires: Sequence[WireRow]) -> Sweep:
         retract=tuple(up),
         assert_=tuple(orders.wire_fact("down", wire) for wire in wires),
     )
+
+
+def _strays(theory: Theory, known: Mapping[str, NodeRow]) -> Iterator[ActorRow]:
+    """Yield the actors that stand there without their node."""
+    for fact in theory.facts("actor", 3):
+        name, _, node = map(text_of, facts.arguments_of(fact.term))
+        if node not in known and (row := facts.actor(theory, name)) is not None:
+            yield row
 
 
 def _lose_stray(theory: Theory, row: ActorRow) -> Sweep:
@@ -243,7 +250,7 @@ def _mend(theory: Theory) -> Iterator[Sweep]:
 
 def _drop_oldest(theory: Theory) -> Iterator[Sweep]:
     """Yield how the oldest are given up where too much is lost."""
-    if len(theory.facts("lost", 4)) <= limits.LOST_KEPT:
+    if len(theory.candidates("lost", 4, [])) <= limits.LOST_KEPT:
         return
     rows = sorted(orders.all_lost(theory), key=lambda row: (row.since, row.name))
     oldest = rows[: min(len(rows) - limits.LOST_KEPT, limits.SWEPT_AT_ONCE)]

@@ -12,7 +12,8 @@ from collections.abc import Callable
 import structlog
 
 from zactor.kernel.errors import ZactorError
-from zactor.supervisor.kb.changed_facts import ActorFact, ChangedFacts, NodeFact
+from zactor.supervisor.kb import orders
+from zactor.supervisor.kb.changed_facts import ActorFact, ChangedFacts, NodeFact, WireFact
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.membership.departures import Departure, Live, next_sweep
 
@@ -46,10 +47,10 @@ class NodeRegistry:
         """These facts were taken away and brought, perhaps later than their node came or went."""
         if any(isinstance(fact, NodeFact) for fact in (*changed.retracted, *changed.asserted)):
             self.nudge()
-        elif self._kb.theory.facts("down", 4) and any(
-            isinstance(fact, ActorFact) for fact in changed.asserted
+        elif orders.is_any(self._kb.theory) and any(
+            isinstance(fact, ActorFact | WireFact) for fact in changed.asserted
         ):
-            self.nudge()  # both ends of a wire may be there again
+            self.nudge()  # both ends of a wire may be there, or it came late that one is lost
 
     async def run(self) -> None:
         """Sweep until cancelled."""

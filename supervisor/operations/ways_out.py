@@ -47,7 +47,8 @@ class WaysOut:
         """Take the vote of a member that is gone for good; or forget what was ordered and is lost.
 
         Returns {"node", "primary", "waits", "forgot"}: the last names the lost actors that aren't
-        wanted any more, of a node that is missed no more, or one by its name.
+        wanted any more, of a node that is missed no more, or one by its name; None if nothing of
+        that name was.
 
         Raises:
             Refused: it is up.
@@ -97,12 +98,12 @@ class WaysOut:
             forgot += [row.name for row in batch]
         return sorted(forgot)
 
-    def _forgotten(self, name: str, forgot: Sequence[str] = ()) -> object:
+    def _forgotten(self, name: str, forgot: Sequence[str] | None = None) -> object:
         return {
             "node": name,
             "primary": list(self._kb.primary),
             "waits": self._kb.why_not(),
-            "forgot": list(forgot),
+            "forgot": forgot,
         }
 
     async def recover(self, op: RecoverPrimary) -> object:

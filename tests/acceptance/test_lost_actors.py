@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from deadlines import run_to_end
 from slowness import Slowness
 
 from zactor import connect
@@ -24,6 +26,17 @@ WIRES = (
     ("k2", "s3", "other", "fifo"),
 )
 PROCESS_GONE = "the process of n3 is gone"
+SENTENCES = [
+    f"node n3 is gone since T ({PROCESS_GONE}): start it again, or `zactor forget n3`",
+    "k3 was lost with n3 at T: `zactor restore k3`",
+    "s3 was lost with n3 at T: `zactor restore s3`",
+    "z3 was lost with n3 at T: `zactor restore z3`",
+    "5 wires are down until both ends run: s2.number -> k3, s3.number -> k2, s3.number -> k3,"
+    " s3.other -> k2, s3.other -> k3",
+]
+NOWHERE = (
+    "no node n3 for {0} (there are: n1, n2): start it again, or `zactor restore {0} --on NODE`"
+)
 
 
 @pytest.fixture
@@ -72,14 +85,7 @@ def test_the_status_says_in_a_sentence_each_what_a_dead_node_took_along(
     kill_n3(lab, m)
     status = m.status()
     assert status["degraded"] is True
-    assert without_times(status["troubles"]) == [
-        f"node n3 is gone since T ({PROCESS_GONE}): start it again, or `zactor forget n3`",
-        "k3 was lost with n3 at T: `zactor restore k3`",
-        "s3 was lost with n3 at T: `zactor restore s3`",
-        "z3 was lost with n3 at T: `zactor restore z3`",
-        "5 wires are down until both ends run: s2.number -> k3, s3.number -> k2, s3.number -> k3,"
-        " s3.other -> k2, s3.other -> k3",
-    ]
+    assert without_times(status["troubles"]) == SENTENCES
     lost = {row["name"]: row for row in m.actors() if row["state"] == "lost"}
     assert set(lost) == {"k3", "s3", "z3"}
     for row in lost.values():
@@ -113,6 +119,50 @@ def test_one_command_has_all_again_as_before(
     until("both of them", lambda: m.ask("k3", "report")["count"] == 5)
     assert m.restore() == []
     assert slowness.quiet_s(took_s) < 1.0
+
+
+def test_the_shell_says_it_with_exit_code_3_and_has_it_again_by_one_command(
+    lab: Lab, m: BlockingMaster
+) -> None:
+    def zactor(*words: str) -> tuple[int, list[str], str]:
+        where = ["--home", str(lab.home), "--endpoint", lab.endpoint("n1")]
+        done = run_to_end([sys.executable, "-m", "zactor", *words, *where])
+        return done.returncode, done.stdout.splitlines(), done.stderr
+
+    kill_n3(lab, m)
+    code, lines, _ = zactor("status")
+    assert code == 3
+    assert without_times([line.strip() for line in lines])[-4:] == SENTENCES[1:]
+    assert without_times(lines)[-5].endswith(SENTENCES[0])
+    assert any(line.split()[:4] == ["k3", "sink", "n3", "lost"] for line in zactor("ps")[1])
+    code, lines, _ = zactor("restore", "--all")
+    assert (code, lines[0]) == (3, "k3 is lost still: " + NOWHERE.format("k3"))
+    assert zactor("restore", "k3")[::2] == (5, f"zactor: {NOWHERE.format('k3')}\n")
+    assert zactor("restore")[0] == 2
+    assert zactor("restore", "--all", "--on", "n1")[:2] == (
+        0,
+        ["k3: sink on n1", "s3: source on n1", "z3: sleeper on n1"],
+    )
+    assert zactor("status")[0] == 3, "the node is missed still"
+    assert zactor("forget", "n3")[:2] == (0, ["n3 is missed no more"])
+    assert zactor("status")[0] == 0
+
+
+def test_after_the_death_of_all_there_is_a_command_that_has_all_again(
+    lab: Lab, m: BlockingMaster
+) -> None:
+    before = parts(m, "ps", "wires")
+    nodes = ("n1", "n2", "n3")
+    for node in nodes:
+        lab.kill(node)
+    for node in nodes:
+        lab.start(node)
+    with connect(lab.endpoint("n1"), home=lab.home) as again:
+        until("all are back", lambda: lab.names_up("n1") == set(nodes))
+        until("all are lost", lambda: {row["state"] for row in again.actors()} == {"lost"})
+        assert len(again.restore()) == 5
+        assert parts(again, "ps", "wires") == before
+        assert again.status()["troubles"] == []
 
 
 def test_one_is_restored_elsewhere_and_what_is_not_wanted_is_forgotten(

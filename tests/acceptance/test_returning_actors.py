@@ -147,6 +147,38 @@ def test_whose_name_was_given_to_another_or_forgotten_is_ended_and_told_why(thre
         until("the new one hears", lambda: heard(m, "k3") == BURST)
 
 
+@pytest.mark.parametrize("stall_s", [0.7, pytest.param(3.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("nodes", [("n1", "n2"), NODES])
+def test_who_acts_for_the_cluster_comes_back_with_his_own_too(
+    lab: Lab, nodes: tuple[str, ...], stall_s: float
+) -> None:
+    """Of two, the other one waits for him; of three, the others go on without him."""
+    for node in nodes:
+        lab.start(node)
+    for at in nodes:
+        until(f"all meet at {at}", lambda at=at: lab.names_up(at) == set(nodes))
+    with connect(lab.endpoint("n2"), home=lab.home) as m:
+        for kind, name, node in (
+            ("source", "s1", "n1"),
+            ("sink", "k1", "n1"),
+            ("sink", "k2", "n2"),
+        ):
+            m.declare_factory(kind, ACTORS)
+            m.deploy_actor(kind, name, node)
+        for reactor in ("k1", "k2"):
+            m.react_interaction(reactor, "s1", "number")
+        emitted(m, "s1")
+        until("all is heard", lambda: heard(m, "k1") == heard(m, "k2") == BURST)
+        before = standing(m)
+        lab.freeze("n1")
+        lasts(stall_s)
+        lab.thaw("n1")
+        until("all are members", lambda: lab.names_up("n1") == lab.names_up("n2") == set(nodes))
+        until("it is as before", lambda: m.status()["troubles"] == [] and standing(m) == before)
+        emitted(m, "s1")
+        until("all is heard", lambda: heard(m, "k1") == heard(m, "k2") == 2 * BURST)
+
+
 def given_up(m: BlockingMaster) -> dict[str, str]:
     rows = [row for row in m.events() if row["event"] == "actor_given_up"]
     return {str(row["actor"]): str(row["why"]) for row in rows}

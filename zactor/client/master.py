@@ -101,7 +101,8 @@ class Master:
         the actors that were lost with it, or one lost actor; `status` speaks of them no more.
 
         Returns node, primary (the names of its members, [] if there is none still), waits
-        (why there is none, or ""), and forgot (the names of actors that aren't wanted any more).
+        (why there is none, or ""), and forgot (the names of actors that
+        aren't wanted any more, None if nothing of that name was missing).
 
         Args:
             i_know: what may be lost by it.

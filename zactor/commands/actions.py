@@ -319,8 +319,12 @@ def lost_still(result: object) -> int:
 def say_forgotten(result: object) -> str:
     """Who is forgotten, and whether that was enough."""
     row = _row(result)
-    if forgot := cast("list[str]", row["forgot"]):
-        return f"not wanted any more: {', '.join(forgot)}"
+    if row["forgot"] is not None:
+        forgot = [str(name) for name in cast("list[object]", row["forgot"])]
+        if forgot == [row["node"]]:
+            return f"{row['node']} isn't wanted any more"
+        along = f", and not wanted any more: {', '.join(forgot)}" if forgot else ""
+        return f"{row['node']} is missed no more{along}"
     primary = ", ".join(map(str, cast("list[object]", row["primary"])))
     then = f"changes are taken by {primary}" if primary else f"but {row['waits']}"
     return f"nothing waits for {row['node']}: {then}"

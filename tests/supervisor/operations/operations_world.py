@@ -86,8 +86,7 @@ class FakeKnowledgeBase:
         roles = self._node.roles
         if self._node.is_out:
             return False
-        masters = [name for name, (role, _) in roles.items() if role == "master"]
-        return min(masters or roles) == self._node.me.name
+        return min(roles) == self._node.me.name
 
     @property
     def clock(self) -> Clock:
@@ -397,8 +396,9 @@ class World:
         self.tell("cut", name, None)
         node.later(NOTICED_S + self._hop(), lambda: self._alone(node))
         for other in self.nodes.values():
-            if other is not node:
-                other.later(NOTICED_S + self._hop(), lambda other=other: self._miss(other, name))
+            if other is not node:  # perhaps only when it is about to come back
+                after_s = NOTICED_S * self.random.uniform(1.0, 3.0)
+                other.later(after_s, lambda other=other: self._miss(other, name))
 
     def _alone(self, node: Node) -> None:
         if node.is_out:
@@ -417,7 +417,9 @@ class World:
             node.is_out = False
             if self.random.random() < 0.5:
                 node.kb.replace(self.history)
-            self._deliver(node, len(self.history))
+            if self.random.random() < 0.5:  # it may act before it knows all
+                self._deliver(node, len(self.history))
+            node.later(self._hop(), lambda: self._deliver(node, len(self.history)))
             there = [other for other in self.nodes.values() if other.alive and not other.is_out]
             for other in there:
                 other.roles = {one.me.name: self.roles[one.me.name] for one in there}

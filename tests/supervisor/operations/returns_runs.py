@@ -21,8 +21,9 @@ from zactor.kernel.messages.operations import DeployActor, DestroyActor, ForgetN
 from zactor.supervisor.kb import facts, orders
 from zactor.supervisor.operations.changes import Asked
 
-ROLES = {"m1": "master", "n1": "node", "n2": "node", "n3": "node"}
+ROLES = {"z1": "master", "n1": "node", "n2": "node", "n3": "node"}
 HOSTS = ("n1", "n2", "n3")
+# The console is the last by name, so that each of the others may act for the cluster.
 PLACES = {"a1": "n1", "b1": "n1", "a2": "n2", "b2": "n2", "a3": "n3", "b3": "n3"}
 WIRES = (("a1", "b1"), ("a1", "b2"), ("b2", "a3"), ("a3", "b3"), ("a2", "b3"), ("b3", "a1"))
 STEPS = 12
@@ -69,14 +70,14 @@ def run(seed: int) -> Story:
 
 async def _begin(world: World) -> None:
     """Six actors and their wires."""
-    m1 = world.nodes["m1"]
+    z1 = world.nodes["z1"]
     await world.settle(1.0)
-    await m1.kb.commit("factory", who="test", assert_=("factory(counter, b)",))
+    await z1.kb.commit("factory", who="test", assert_=("factory(counter, b)",))
     for name, node in PLACES.items():
-        await m1.changes.deploy(_deploy(name, node), Asked("client", f"first {name}"))
+        await z1.changes.deploy(_deploy(name, node), Asked("client", f"first {name}"))
     for reactor, emitter in WIRES:
         fact = f"reacts({reactor}, {emitter}, inc, fifo)"
-        await m1.kb.commit("wire", who="test", assert_=(fact,))
+        await z1.kb.commit("wire", who="test", assert_=(fact,))
 
 
 def _deploy(name: str, node: str) -> DeployActor:
@@ -108,21 +109,21 @@ _ASKS = ("destroy", "destroy_todo", "deploy", "restore", "restore", "forget")
 
 
 async def _ask(story: Story, what: str, name: str, node: str, id_: str) -> None:
-    """Have m1 do it; what was refused for certain is no cause of anything."""
+    """Have z1 do it; what was refused for certain is no cause of anything."""
     world, noted = story.world, story.note(what, name)
-    m1, asked = world.nodes["m1"], Asked("client", f"asked {id_}")
+    z1, asked = world.nodes["z1"], Asked("client", f"asked {id_}")
     try:
         async with asyncio.timeout(QUIET_S):
             if what.startswith("destroy"):
                 todo = what.endswith("todo")
-                await m1.changes.destroy(DestroyActor(name=name, todo=todo, drain_s=-1.0), asked)
+                await z1.changes.destroy(DestroyActor(name=name, todo=todo, drain_s=-1.0), asked)
             elif what == "deploy":
-                await m1.changes.deploy(_deploy(name, node), asked)
+                await z1.changes.deploy(_deploy(name, node), asked)
             elif what == "restore":
-                await m1.changes.restore(RestoreActors(names=(name,), node=node), asked)
+                await z1.changes.restore(RestoreActors(names=(name,), node=node), asked)
             else:
-                said = await m1.ways_out.forget(ForgetNode(node=name, i_know=False), "client")
-                if not cast("dict[str, object]", said)["forgot"]:
+                said = await z1.ways_out.forget(ForgetNode(node=name, i_know=False), "client")
+                if cast("dict[str, object]", said)["forgot"] is None:
                     story.done.remove(noted)
     except (NoSuchThing, AlreadyExists):
         story.done.remove(noted)

@@ -223,7 +223,7 @@ def test_a_node_that_nothing_waits_for_is_forgotten_already(zactor: Zactor) -> N
         "node": "n9",
         "primary": ["n1"],
         "waits": "",
-        "forgot": [],
+        "forgot": None,
     }
 
 
