@@ -5,18 +5,21 @@ Each first tells what may be lost, and changes nothing, unless the operator says
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 
 from zactor.kernel import limits
-from zactor.kernel.errors import MayLose, NoSuchThing, NotPrimary, Refused
+from zactor.kernel.errors import MayLose, NoSuchThing, NotPrimary, Refused, ZactorError
 from zactor.kernel.ids import check_name
 from zactor.kernel.knowledge.writer import quote_atom
 from zactor.kernel.messages.operations import ForgetNode, RecoverPrimary
 from zactor.kernel.replication.losses import Losses
-from zactor.supervisor.kb import orders
+from zactor.supervisor.kb import facts, orders
 from zactor.supervisor.kb.fact_patterns import down_patterns
 from zactor.supervisor.kb.knowledge_base import NO_PRIMARY_S, KnowledgeBase
+
+SWEPT_S = 2.0  # in which a dead node's facts are taken out once there is a primary
 
 
 class WaysOut:
@@ -74,7 +77,20 @@ class WaysOut:
                 f" `zactor forget {name} --i-know`"
             )
         await self._kb.forget(name)
+        await self._miss_no_more(name, who)
         return self._forgotten(name)
+
+    async def _miss_no_more(self, name: str, who: str) -> None:
+        """Whose vote was taken isn't missed as a node; its actors may be restored elsewhere."""
+        kb = self._kb
+
+        def swept() -> bool | None:
+            return None if name in facts.nodes(kb.theory) else True
+
+        if bool(kb.primary) and await kb.until(swept, SWEPT_S):
+            with contextlib.suppress(ZactorError):  # the word counts, status may speak of it still
+                gone = f"gone({quote_atom(name)}, _, _)"
+                await kb.commit(f"forget({name})", who=who, retract=(gone,))
 
     async def _forget_orders(self, name: str, who: str) -> list[str] | None:
         """Forget a gone node with what was lost with it, or one lost actor; None: there is none."""

@@ -186,7 +186,7 @@ def test_members_that_died_for_good_are_forgotten_and_the_rest_goes_on(
     assert declared(lab, "n3") == {"counter", "later"}
     code, out, err = zactor("n3", "forget", "n2", "--json")
     assert (code, err) == (0, "")
-    assert json.loads(out) == {"node": "n2", "primary": ["n1", "n3"], "waits": ""}
+    assert json.loads(out) == {"node": "n2", "primary": ["n1", "n3"], "waits": "", "forgot": None}
     assert zactor("n3", "forget", "n1", "--i-know")[0] == 6, "it is up"
 
 
