@@ -15,7 +15,7 @@ import msgspec
 from zactor.bundles.load import check
 from zactor.bundles.store import BundleStore
 from zactor.kernel import limits
-from zactor.kernel.errors import NoSuchActor, NoSuchThing, Refused
+from zactor.kernel.errors import NoSuchActor, NoSuchThing, NotReachable, Refused
 from zactor.kernel.messages.operations import (
     AskActor,
     CheckBundle,
@@ -40,6 +40,7 @@ from zactor.kernel.messages.operations import (
 )
 from zactor.kernel.transport.door_clients import Client
 from zactor.kernel.transport.hub import Hub
+from zactor.kernel.transport.peer import Peer
 from zactor.supervisor.asker import Asker
 from zactor.supervisor.blocking_work import run_blocking
 from zactor.supervisor.kb import facts, orders
@@ -159,6 +160,8 @@ class Dispatch:
         row = facts.actor(self._kb.theory, name)
         if row is None:
             raise NoSuchActor(orders.absent(self._kb.theory, name))
+        if row.node in self._hub.peers:
+            self._reach(row.node)
         return row
 
     async def _emit_signal(self, op: EmitSignal, asker: Asker) -> object:
@@ -244,10 +247,22 @@ class Dispatch:
         """Carry out `operation` at `node`, which may be this one."""
         if node == self._me:
             return await self.run(operation, Asker.node_called(node))
+        return await self._calls.ask(self._reach(node), operation, limits.HELLO_MS / 1000 * 30)
+
+    def _reach(self, node: str) -> Peer:
+        """Return the link of a node that can answer.
+
+        Raises:
+            NoSuchThing: it isn't there. NotReachable: it is out of the view.
+        """
         peer = self._hub.peers.get(node)
         if peer is None:
             raise NoSuchThing(f"node {node} is not connected to {self._me}")
-        return await self._calls.ask(peer, operation, limits.HELLO_MS / 1000 * 30)
+        if peer.out_of_view:  # nothing would end it: who asks there was told when it left the view
+            raise NotReachable(
+                f"node {node} is out of reach ({peer.out_of_view}): ask again when it is back"
+            )
+        return peer
 
 
 def _client(asker: Asker) -> Client:
