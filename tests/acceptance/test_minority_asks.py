@@ -100,6 +100,7 @@ def test_every_ask_of_a_minority_ends(lab: Lab, slowness: Slowness) -> None:
         lab.thaw("n3")
 
 
+@pytest.mark.slow
 def test_an_ask_for_one_who_is_cut_off_ends_at_the_majority_too(
     lab: Lab, slowness: Slowness
 ) -> None:
