@@ -121,6 +121,7 @@ def test_one_command_has_all_again_as_before(
     assert slowness.quiet_s(took_s) < 1.0
 
 
+@pytest.mark.slow
 def test_the_shell_says_it_with_exit_code_3_and_has_it_again_by_one_command(
     lab: Lab, m: BlockingMaster
 ) -> None:
@@ -148,6 +149,7 @@ def test_the_shell_says_it_with_exit_code_3_and_has_it_again_by_one_command(
     assert zactor("status")[0] == 0
 
 
+@pytest.mark.slow
 def test_after_the_death_of_all_there_is_a_command_that_has_all_again(
     lab: Lab, m: BlockingMaster
 ) -> None:
@@ -165,6 +167,7 @@ def test_after_the_death_of_all_there_is_a_command_that_has_all_again(
         assert again.status()["troubles"] == []
 
 
+@pytest.mark.slow
 def test_one_is_restored_elsewhere_and_what_is_not_wanted_is_forgotten(
     lab: Lab, m: BlockingMaster
 ) -> None:
@@ -189,6 +192,7 @@ def test_one_is_restored_elsewhere_and_what_is_not_wanted_is_forgotten(
     assert [row["name"] for row in m.nodes()] == ["n1", "n2"]
 
 
+@pytest.mark.slow
 def test_what_a_lost_wire_swallows_is_counted_and_a_name_that_is_given_anew_is_lost_no_more(
     lab: Lab, m: BlockingMaster
 ) -> None:
@@ -203,6 +207,7 @@ def test_what_a_lost_wire_swallows_is_counted_and_a_name_that_is_given_anew_is_l
     assert m.ask("k3", "report")["count"] == 0
 
 
+@pytest.mark.slow
 def test_who_stops_in_good_order_is_not_missed_but_his_actors_are(
     lab: Lab, m: BlockingMaster
 ) -> None:

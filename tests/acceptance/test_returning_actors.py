@@ -75,12 +75,12 @@ def three(lab: Lab) -> Lab:
 
 
 STALLS_S = (
-    0.3,
+    pytest.param(0.3, marks=pytest.mark.slow),
     0.7,
     pytest.param(2.0, marks=pytest.mark.slow),
     pytest.param(4.0, marks=pytest.mark.slow),
     pytest.param(30.0, marks=pytest.mark.slow),
-    pytest.param(300.0, marks=[pytest.mark.slow, pytest.mark.limit(600)]),
+    pytest.param(300.0, marks=[pytest.mark.soak, pytest.mark.limit(600)]),
 )
 
 
@@ -110,6 +110,7 @@ def out(m: BlockingMaster, node: str) -> bool:
     return bool(m.query(f"lost(k{node[1:]}, _, _, _)"))
 
 
+@pytest.mark.slow
 def test_it_says_who_came_back(three: Lab) -> None:
     with connect(three.endpoint("n1"), home=three.home) as m:
         begin(three, m)
@@ -147,7 +148,8 @@ def test_whose_name_was_given_to_another_or_forgotten_is_ended_and_told_why(thre
         until("the new one hears", lambda: heard(m, "k3") == BURST)
 
 
-@pytest.mark.parametrize("stall_s", [0.7, pytest.param(3.0, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("stall_s", [0.7, 3.0])
 @pytest.mark.parametrize("nodes", [("n1", "n2"), NODES])
 def test_who_acts_for_the_cluster_comes_back_with_his_own_too(
     lab: Lab, nodes: tuple[str, ...], stall_s: float

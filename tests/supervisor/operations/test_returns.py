@@ -14,7 +14,7 @@ from zactor.supervisor.kb import facts, orders
 from zactor.supervisor.kb.fact_patterns import still
 from zactor.supervisor.membership import departures
 
-FAST = 25
+FAST = 10
 SLOW = 400
 
 
