@@ -174,6 +174,7 @@ def judge(me: str, standings: Standings) -> Verdict:
     camps = camps_of(standings)
     founding = camps[me]
     camps |= {name: f"{camps[name]}, out of reach" for name in out_of_reach(standings)}
+    founding = founding or camps[me]  # who is out of reach founds none either
     camp = frozenset(name for name in camps if camps[name] == camps[me])
     strangers = tuple(sorted(name for name in camps if name not in camp))
     gone_back = went_back({name: standings[name] for name in camp})

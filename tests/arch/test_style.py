@@ -28,6 +28,7 @@ ONE_IDEA: dict[str, str] = {
     "kernel/transport/hub.py": "one owner of all sockets",
     "supervisor/kb/knowledge_base.py": "one interface to replication",
     "supervisor/node.py": "one list of what a node is made of",
+    "tests/sim/kb_steered_mutants.py": "one table",
     "tests/supervisor/operations/operations_world.py": "one world",
     "zactor/testing/replica_sim/checkers.py": "one judge",
     "zactor/client/master.py": "one class, an operation each method",

@@ -179,6 +179,7 @@ def test_a_newcomer_that_names_an_epoch_out_of_reach_is_a_stranger() -> None:
         assert verdict.strangers == ("c",)
         assert verdict.epoch < far
         assert judge("c", states).camp == {"c"}, "all judge alike"
+        assert judge("c", states).founding, "nor does it found a cluster"
     assert judge("a", with_cluster).source == "a"
 
 
