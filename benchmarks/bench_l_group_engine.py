@@ -77,7 +77,7 @@ class Trio:
                     pass
         if handed:
             self.delivered[node] += handed
-            self.step(node, events.Consumed(handed, handed_bytes))
+            self.step(node, events.Consumed((("s", handed, handed_bytes),)))
 
     def turn(self) -> None:
         """One turn of each node's loop."""

@@ -212,11 +212,24 @@ GROUP_QUEUE_SOFT = 1_024  # messages waiting for credit: beyond it submitters ar
 GROUP_QUEUE_SOFT_BYTES = 16 << 20  # the same in bytes: two windows; more is only memory
 GROUP_QUEUE_HARD = 65_536  # beyond it MailboxFull at the submitter's line
 GROUP_QUEUE_HARD_BYTES = 256 << 20
-GROUP_BACKLOG_MESSAGES = 4_096  # delivered and not consumed: beyond it a member withholds credit
-GROUP_BACKLOG_BYTES = 16 << 20  # the same in bytes: two windows; each sender may add one on top
+GROUP_BACKLOG_MESSAGES = 4_096  # delivered to a session and not consumed: beyond it it is behind,
+# until it is down to half; on top come a queue and a window of each node that sends to its groups
+GROUP_BACKLOG_BYTES = 16 << 20  # the same in bytes: two windows
+GROUP_BACKLOG_ALL_MESSAGES = 65_536  # the same of all sessions of a node: sixteen sleepers, and …
+GROUP_BACKLOG_ALL_BYTES = 256 << 20  # … then a session with more than a share is behind too, until
+# they are down to half together
+GROUP_BACKLOG_SHARE_MESSAGES = 256  # two packets: who reads well has fewer
+GROUP_BACKLOG_SHARE_BYTES = 1 << 20  # the same in bytes: a message of the greatest length
+GROUP_HELD_SOFT = 256  # messages of one session that are held: beyond it its actor is paused
+GROUP_HELD_SOFT_BYTES = 4 << 20  # the same in bytes
+GROUP_HELD_HARD = 65_536  # beyond it MailboxFull at its line; room for an answer to all that a
+# session which is behind still has to read, from six nodes
+GROUP_HELD_HARD_BYTES = 64 << 20  # the same in bytes
+GROUP_HELD_ALL = 262_144  # of all sessions of a node together: MailboxFull, for who is held
+GROUP_HELD_ALL_BYTES = 256 << 20  # the same in bytes
 GROUP_STALL_MS = 30_000  # a member that acknowledges nothing for so long while we wait has failed
-GROUP_ACTOR_STALL_MS = 20_000  # an actor that handles nothing while senders wait for its node: they
-# wait no more for it, below GROUP_STALL_MS, or the others would give up its whole node
+GROUP_ACTOR_STALL_MS = 20_000  # an actor that handles nothing while it is behind: nobody waits for
+# it any more
 GROUP_ACK_MESSAGES = 512  # so many arrivals are acknowledged at once: a sixteenth of a window
 GROUP_ACK_DELAY_MS = 20  # fewer wait so long, unless a SAFE message waits for them
 GROUP_ACK_DIRECT_MEMBERS_MAX = 8  # larger views acknowledge through the coordinator
@@ -246,6 +259,6 @@ GROUP_OUTGOING_MESSAGES = 1_024  # queued in a client; then `multicast` waits
 GROUP_OUTGOING_BYTES = 4 << 20  # the same in bytes (one message may overshoot)
 GROUP_REQUESTS_MAX = 16  # requests of a client that wait for their turn in its node
 GROUP_CHANGES_MAX = 4_096  # membership messages that a client hasn't taken; then it is closed
-GROUP_CLIENT_STALL_MS = 20_000  # a client that takes nothing while senders wait for its node is
-# closed after so long: below GROUP_STALL_MS, or the others would give up its whole node
-GROUP_LOOK_MS = 1_000  # how often a node looks for such a client, while it is far behind
+GROUP_CLIENT_STALL_MS = 20_000  # a client that takes nothing while it is behind is closed after so
+# long: who sends to its groups would wait for ever
+GROUP_LOOK_MS = 1_000  # how often a node looks for such a client

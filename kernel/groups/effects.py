@@ -135,6 +135,10 @@ class Resume(msgspec.Struct, frozen=True):
     """Submitters may go on."""
 
 
+class CreditGiven(msgspec.Struct, frozen=True):
+    """A group that was full may be full no more: let those who are held try again."""
+
+
 Effect = (
     Send
     | SendUnreliably
@@ -148,5 +152,6 @@ Effect = (
     | GroupLeft
     | Pause
     | Resume
+    | CreditGiven
     | Trace
 )

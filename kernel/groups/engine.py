@@ -16,6 +16,7 @@ from typing import assert_never
 from zactor.kernel.errors import RemoteProtocolError
 from zactor.kernel.groups import events
 from zactor.kernel.groups.attempt import with_own
+from zactor.kernel.groups.credit import SessionCredit
 from zactor.kernel.groups.effects import Effect, Publish, Send, ViewInstalled
 from zactor.kernel.groups.failure_detector import FailureDetector
 from zactor.kernel.groups.flow_control import FlowControl
@@ -32,6 +33,7 @@ from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.groups import (
     Accept,
     AckSummary,
+    BehindSessions,
     Departed,
     EngineMessage,
     GroupAck,
@@ -67,8 +69,15 @@ class Engine:
         self.detector = FailureDetector(me, self.settings, now_ms)
         self._sessions = Sessions(self.settings)
         self._flow = FlowControl(self.settings)
+        self.credit = SessionCredit(me, view, self.settings)
         self.multicast = ViewMulticast(
-            me, view, self.settings, now_ms, sessions=self._sessions, flow=self._flow
+            me,
+            view,
+            self.settings,
+            now_ms,
+            sessions=self._sessions,
+            flow=self._flow,
+            credit=self.credit,
         )
         self._links = LinkProgress(me)
         self._pieces = Pieces()
@@ -164,8 +173,7 @@ class Engine:
             case events.Join() | events.Leave() | events.SessionOpened() | events.SessionClosed():
                 self.multicast.session(event)
             case events.Consumed():
-                is_frozen = self.agreement.is_frozen
-                self._add(self.multicast.consumed(event, self._now_ms, is_frozen))
+                self.credit.backlogs.consumed(event.taken)
             case events.LinkUp():
                 self.detector.link(event.peer, True)
                 self._hurry()  # it can hear us now
@@ -186,6 +194,7 @@ class Engine:
         while not self._has_stopped:
             self._add(self.multicast.pump(self._now_ms, self.agreement.is_frozen))
             if not self._own:
+                self._add(self.credit.look(self.agreement.is_frozen))
                 return
             self._receive(self.me, self._own.popleft())
 
@@ -231,7 +240,7 @@ class Engine:
         self._heartbeat_ms = min(self._heartbeat_ms, max(soon_ms, self._now_ms))
 
     def _blame_laggard(self) -> None:
-        """A slow member slows us; one that takes nothing at all for long has failed."""
+        """A slow node slows us; one that takes nothing at all for long has failed."""
         laggard = self.multicast.laggard(self._now_ms)
         if laggard is not None and not self._links.is_on_way(laggard):
             self._effects.append(Trace("member_stalled", {"peer": str(laggard)}))
@@ -241,7 +250,7 @@ class Engine:
     def _publish(self) -> None:
         now_ms = self._now_ms
         self._heartbeat_number += 1
-        line, streams, consumed = self.multicast.standing()
+        line, streams = self.multicast.standing()
         detector = self.detector
         self._told = (detector.alive, detector.hears(), self.view.id, self.agreement.promised)
         is_leader = detector.leader == self.me
@@ -256,7 +265,6 @@ class Engine:
             lag_ms=self._lag_ms,
             line=line,
             streams=streams,
-            consumed=consumed,
             leads=detector.followers(self.view.members) if is_leader else (),
             arrived=self._links.counts(detector.hears()),
         )
@@ -274,15 +282,7 @@ class Engine:
         self._links.heard(heartbeat)
         self._judge()
         if heartbeat.view == self.view.id and not self.agreement.is_frozen:
-            self._add(
-                self.multicast.on_heartbeat(
-                    heartbeat.sender,
-                    heartbeat.line,
-                    heartbeat.streams,
-                    heartbeat.consumed,
-                    self._now_ms,
-                )
-            )
+            self._add(self.multicast.on_heartbeat(heartbeat, self._now_ms))
 
     def _lose(self, node: NodeId) -> None:
         if node == self.me or self.detector.is_gone(node):
@@ -291,6 +291,7 @@ class Engine:
         self._refused.pop(node, None)
         self._links.gone(node)
         self._pieces.gone(node)
+        self.credit.gone(node)
         self._effects.append(Trace("peer_gone", {"peer": str(node)}))
         self._consider()
 
@@ -337,6 +338,8 @@ class Engine:
             case GroupPiece():
                 if (whole := self._pieces.take(peer, message)) is not None:
                     self._receive(peer, whole)
+            case BehindSessions():
+                self.credit.hear(peer, message)
             case Departed():
                 self._lose(peer)
             case _:

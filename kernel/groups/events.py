@@ -93,10 +93,9 @@ class Leave(msgspec.Struct, frozen=True):
 
 
 class Consumed(msgspec.Struct, frozen=True):
-    """The sessions have got through `count` more deliveries (items of Deliver with sessions)."""
+    """Sessions have got through more of what was delivered to them."""
 
-    count: int
-    size: int  # bytes of their payloads
+    taken: tuple[tuple[str, int, int], ...]  # session, messages, bytes of their payloads
 
 
 class Stop(msgspec.Struct, frozen=True):

@@ -2,10 +2,10 @@
 
 What waits is packed: messages that queue up behind each other share a place, so that under load
 the work for a place is done once for many. A sender may be so many messages and bytes ahead of the
-stable line of its own stream; then the rest waits here. A member that doesn't get through its
-deliveries withholds acknowledgements, so the slowest member sets the pace and nobody is thrown out.
-Order in the queue is order in the stream, but RELIABLE doesn't wait for tickets. Source: packing
-as in Totem (Amir et al., ACM TOCS 13(4), 1995) and Spread.
+stable line of its own stream; then the rest waits here. The slowest node sets that pace, however
+its sessions read: what has to wait for a reader doesn't get here before (credit.py). Order in the
+queue is order in the stream, but RELIABLE doesn't wait for tickets. Source: packing as in Totem
+(Amir et al., ACM TOCS 13(4), 1995) and Spread.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import assert_never
 
 from zactor.kernel.errors import LocalProtocolError
 from zactor.kernel.groups import events
+from zactor.kernel.groups.credit import SessionCredit
 from zactor.kernel.groups.effects import (
     Deliver,
     Effect,
@@ -37,6 +38,7 @@ from zactor.kernel.messages.groups import (
     AckSummary,
     CohortGroups,
     GroupAck,
+    GroupHeartbeat,
     GroupPacket,
     Kind,
     Sync,
@@ -60,16 +62,15 @@ class ViewMulticast:
         *,
         sessions: Sessions,
         flow: FlowControl,
+        credit: SessionCredit,
     ) -> None:
         """Begin in `view`; what `sessions` submit is put into `flow` by the engine."""
         self.me = me
         self._settings = settings
         self._sessions = sessions
         self._flow = flow
+        self._credit = credit
         self.groups = ProcessGroups(me, view.id)  # the map of this node; to look at only
-        self._unconsumed = 0  # deliveries that the sessions haven't got through
-        self._unconsumed_bytes = 0  # of their payloads
-        self._consumed = 0  # over this node's life
         self._begin_view(view, now_ms)
 
     def _begin_view(self, view: View, now_ms: int) -> None:
@@ -81,7 +82,6 @@ class ViewMulticast:
         self._gaps = Gaps(self._order, self._stability, self._settings)
         self._granted = 0  # as coordinator: the last ticket given away
         self._given: deque[tuple[int, NodeId]] = deque()  # lots not all used: last ticket, whose
-        self._told_streams = self._order.prefixes()
         self._repeats = {
             member: DuplicateFilter(self._settings.repeats_seen) for member in view.members
         }
@@ -104,6 +104,10 @@ class ViewMulticast:
         """Messages in this view's buffers."""
         return self._order.held_count
 
+    def is_full(self, groups: tuple[str, ...]) -> bool:
+        """Whether who would send to these groups must wait for a reader (O8b)."""
+        return self._credit.is_full(groups, self.groups)
+
     def laggard(self, now_ms: int) -> NodeId | None:
         """A member for which our messages have waited too long, with no sign of progress."""
         return self._stability.laggard(now_ms) if self._flow.in_flight else None
@@ -121,11 +125,11 @@ class ViewMulticast:
             given.popleft()
         return given[0][1] if len(given) > 1 else None
 
-    def standing(self) -> tuple[int, tuple[int, ...], int]:
-        """(line, streams, consumed) for the heartbeat; our own entry is what we have sent."""
-        streams = list(self._streams_to_tell())
+    def standing(self) -> tuple[int, tuple[int, ...]]:
+        """(line, streams) for the heartbeat; our own entry is what we have sent."""
+        streams = list(self._order.prefixes())
         streams[self._place] = self._order.streams[self.me].tip
-        return self._order.line, tuple(streams), self._consumed
+        return self._order.line, tuple(streams)
 
     # -- events of sessions ------------------------------------------------------------------
     def session(
@@ -140,33 +144,12 @@ class ViewMulticast:
         if isinstance(event, events.Join) and self.groups.size >= most:
             raise LocalProtocolError(f"the groups have {most} members together, the maximum")
         change = self._sessions.apply(event)
+        if isinstance(event, events.SessionClosed):
+            self._credit.backlogs.closed(event.session)
         self.groups.forget_routes()
         if change is not None:
             kind, item = change
             self._flow.add(item, kind)
-
-    def consumed(self, event: events.Consumed, now_ms: int, is_frozen: bool) -> list[Effect]:
-        """More was got through. Raises LocalProtocolError: it is more than was delivered."""
-        count, size = event.count, event.size
-        if not (0 <= count <= self._unconsumed and 0 <= size <= self._unconsumed_bytes):
-            left = f"{self._unconsumed} ({self._unconsumed_bytes} bytes)"
-            raise LocalProtocolError(f"{count} ({size} bytes) consumed, {left} are under way")
-        was_slow = self.is_slow()
-        self._unconsumed -= count
-        self._unconsumed_bytes -= size
-        self._consumed += count
-        if was_slow and not self.is_slow() and not is_frozen:
-            self._stability.arrived(0, True, now_ms)
-            return self._note_own(now_ms)
-        return []
-
-    def is_slow(self) -> bool:
-        """Whether the sessions are so far behind that the senders get no credit."""
-        settings = self._settings
-        return (
-            self._unconsumed > settings.backlog_messages
-            or self._unconsumed_bytes > settings.backlog_bytes
-        )
 
     # -- sending -----------------------------------------------------------------------------
     def pump(self, now_ms: int, is_frozen: bool) -> list[Effect]:
@@ -294,28 +277,20 @@ class ViewMulticast:
         self._gaps.check(sender, now_ms)
         return effects + self._note_own(now_ms)
 
-    def on_heartbeat(
-        self, peer: NodeId, line: int, streams: Sequence[int], consumed: int, now_ms: int
-    ) -> list[Effect]:
+    def on_heartbeat(self, heartbeat: GroupHeartbeat, now_ms: int) -> list[Effect]:
         """A member's heartbeat repeats its acknowledgement, and tells what it has sent."""
+        peer, streams = heartbeat.sender, heartbeat.streams
         if peer not in self._repeats or len(streams) != len(self.view.members):
             return []
         self._order.hear_tips(streams)
         for member in self._others:
             self._gaps.check(member, now_ms)
-        self._stability.hear_consumed(peer, consumed, now_ms)
-        self._stability.hear(peer, line, streams, now_ms)
+        self._stability.hear(peer, heartbeat.line, streams, now_ms)
         return self._settle()
 
     # -- acknowledging -----------------------------------------------------------------------
-    def _streams_to_tell(self) -> tuple[int, ...]:
-        """What we acknowledge: nothing new while our sessions are too far behind."""
-        if not self.is_slow():
-            self._told_streams = self._order.prefixes()
-        return self._told_streams
-
     def _note_own(self, now_ms: int) -> list[Effect]:
-        self._stability.hear(self.me, self._order.line, self._streams_to_tell(), now_ms)
+        self._stability.hear(self.me, self._order.line, self._order.prefixes(), now_ms)
         return self._settle()
 
     def _settle(self) -> list[Effect]:
@@ -332,7 +307,7 @@ class ViewMulticast:
             return []
         stability.due_ms = None
         effects: list[Effect] = []
-        line, streams = self._order.line, self._streams_to_tell()
+        line, streams = self._order.line, self._order.prefixes()
         if stability.coordinates:
             summary = stability.summarise()
             if summary is not None:
@@ -364,16 +339,15 @@ class ViewMulticast:
     # -- giving to sessions ------------------------------------------------------------------
     def _give(self, ready: Sequence[GroupPacket], transitional: bool) -> list[Effect]:
         effects: list[Effect] = []
+        is_open = self._sessions.is_open
         for packet in ready:
-            sessions = self.groups.recipients(packet, self._sessions.is_open)
-            for item, names in zip(packet.items, sessions, strict=True):
-                if names:
-                    self._unconsumed += 1
-                    self._unconsumed_bytes += len(item.payload)
+            sessions = self.groups.recipients(packet, is_open)
+            sessions = self._credit.backlogs.deliver(packet, sessions, is_open)
             effects.append(Deliver(packet, transitional, sessions))
             if packet.kind is Kind.DATA:
                 continue
             effects += self.groups.apply(packet)
+            self._credit.groups_changed()
             if packet.kind is Kind.DISCONNECT and packet.sender == self.me:
                 self._sessions.gone(packet.items[0].session)
         return effects
@@ -396,4 +370,6 @@ class ViewMulticast:
         """Begin anew in `view`; what waits in the queue is sent there."""
         self._flow.new_view()
         self._begin_view(view, now_ms)
-        return list(self.groups.install(view.id, cohorts))
+        effects: list[Effect] = list(self.groups.install(view.id, cohorts))
+        self._credit.enter_view(view)
+        return effects

@@ -9,8 +9,8 @@ from zactor.kernel.errors import ConfigError
 from zactor.kernel.limits import GROUP_DESTINATIONS_MAX, GROUP_NAME_CHARS_MAX
 
 URGENT = "zactor.kb"
-"""The session whose messages wait for no credit: a slow client shall not hold up the changes of the
-knowledge base, by which it could be ended. They are few, see KB_FLIGHT_MAX."""
+"""The session whose messages wait for no window: a member that hangs shall not hold up the changes
+of the knowledge base, by which it could be ended. They are few, see KB_FLIGHT_MAX."""
 
 RESERVED = "zactor."
 """Groups and sessions whose names begin so are zactor's own."""

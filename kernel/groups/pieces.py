@@ -16,6 +16,7 @@ from zactor.kernel.groups.validation import require
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.groups import (
     Accept,
+    BehindSessions,
     EngineMessage,
     GroupPiece,
     Install,
@@ -24,7 +25,7 @@ from zactor.kernel.messages.groups import (
     Want,
 )
 
-Long = Accept | Sync | Ready | Install | Want
+Long = Accept | Sync | Ready | Install | Want | BehindSessions
 _LONG = frozenset(get_args(Long))
 
 _encoder = msgspec.msgpack.Encoder()

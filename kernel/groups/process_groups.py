@@ -70,6 +70,11 @@ class ProcessGroups:
         found = self._groups.get(group)
         return tuple(sorted(found.members)) if found is not None else ()
 
+    def has_any(self, group: str, sessions: frozenset[SessionId]) -> bool:
+        """Whether one of these is a member of that group."""
+        found = self._groups.get(group)
+        return found is not None and not found.members.isdisjoint(sessions)
+
     def recipients(
         self, packet: GroupPacket, is_open: Callable[[str], bool]
     ) -> tuple[tuple[str, ...], ...]:

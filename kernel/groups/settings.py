@@ -42,6 +42,10 @@ class Settings:
     queue_hard_bytes: int = limits.GROUP_QUEUE_HARD_BYTES
     backlog_messages: int = limits.GROUP_BACKLOG_MESSAGES
     backlog_bytes: int = limits.GROUP_BACKLOG_BYTES
+    backlog_all_messages: int = limits.GROUP_BACKLOG_ALL_MESSAGES
+    backlog_all_bytes: int = limits.GROUP_BACKLOG_ALL_BYTES
+    backlog_share_messages: int = limits.GROUP_BACKLOG_SHARE_MESSAGES
+    backlog_share_bytes: int = limits.GROUP_BACKLOG_SHARE_BYTES
     stall_ms: int = limits.GROUP_STALL_MS
     ack_messages: int = limits.GROUP_ACK_MESSAGES
     ack_delay_ms: int = limits.GROUP_ACK_DELAY_MS

@@ -24,7 +24,6 @@ class Stability:
         self._lines = [0] * count
         self._rows = [[0] * count for _ in range(count)]
         self._moved_ms = [now_ms] * count  # when each member last acknowledged something new
-        self._consumed = [0] * count
         self.line = 0  # every member holds every ticket up to it
         self.streams = [0] * count  # every member has taken each stream up to it
         self.is_direct = count <= settings.ack_direct_members_max
@@ -54,13 +53,6 @@ class Stability:
                 self.streams[column] = max(self.streams[column], lowest)
         if self.coordinates and self._summary() != self._summed:
             self._by(now_ms + self._settings.ack_delay_ms)
-
-    def hear_consumed(self, member: NodeId, consumed: int, now_ms: int) -> None:
-        """A member's sessions move, however slowly."""
-        index = self._index[member]
-        if consumed > self._consumed[index]:
-            self._consumed[index] = consumed
-            self._moved_ms[index] = now_ms
 
     def restart_clocks(self, now_ms: int) -> None:
         """Nothing was on its way, now something is: from now on members can be late."""

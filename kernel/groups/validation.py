@@ -12,8 +12,10 @@ from itertools import pairwise
 
 from zactor.kernel import limits
 from zactor.kernel.errors import RemoteProtocolError
+from zactor.kernel.groups.settings import Settings
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.groups import (
+    BehindSessions,
     GroupPacket,
     Kind,
     Propose,
@@ -101,3 +103,11 @@ def check_request(me: NodeId, request: TicketRequest, tickets_max: int) -> None:
     """A request for tickets to who gives them, for no more than one may have."""
     require(request.view.coordinator == me, "tickets are asked of the coordinator")
     require(1 <= request.count <= tickets_max, "too many tickets")
+
+
+def check_behind(message: BehindSessions, settings: Settings) -> None:
+    """No more sessions than a node has, each with a name."""
+    require(len(message.sessions) <= settings.sessions_max, "more sessions than a node may have")
+    most = settings.name_chars_max
+    are_names = all(0 < len(name) <= most for name in message.sessions)
+    require(are_names, "a session without a name")

@@ -34,7 +34,6 @@ class GroupHeartbeat(Message, frozen=True, tag=100):
     lag_ms: Count  # how late its loop was
     line: Count  # as in GroupAck, for `view`: repairs an acknowledgement that was lost
     streams: tuple[Count, ...]  # as in GroupAck; the sender's own entry is what it has sent
-    consumed: Count  # deliveries its sessions have got through, over its life: it isn't stuck
     leads: tuple[
         NodeId, ...
     ] = ()  # whom it would have in a view of its own; (): it follows another
@@ -111,6 +110,12 @@ class AckSummary(Message, frozen=True, tag=105):
     view: ViewId
     line: Count
     streams: tuple[Count, ...]
+
+
+class BehindSessions(Message, frozen=True, tag=123):
+    """Node to the members of its view: these of my sessions are behind, and no others."""
+
+    sessions: tuple[str, ...]
 
 
 class Want(Message, frozen=True, tag=106):
@@ -211,7 +216,7 @@ class Install(Message, frozen=True, tag=111):
 
 
 class GroupPiece(Message, frozen=True, tag=120):
-    """A part of an Accept, Sync, Ready, Install or Want that is long: of its encoding."""
+    """A part of an Accept, Sync, Ready, Install, Want or BehindSessions that is long: encoded."""
 
     number: Count  # 0, 1 …
     more: bool  # others follow
@@ -236,6 +241,7 @@ EngineMessage = (
     | Install
     | Departed
     | GroupPiece
+    | BehindSessions
 )
 
 """What the engine sends over links; GroupHeartbeat and UNRELIABLE data go beside them."""

@@ -193,10 +193,9 @@ class Member(QueuedSessionUser):
             raise ConfigError(f"a group message of {len(payload)} bytes: the limit is {most}")
         self._session.put(Submit(cell.name, service, names, payload, discard))
         reply: Reply[None] = self._shared.promise(cell.name, "multicast")
-        session_queue = self._shared.session_queue
-        session_queue.when_free(partial(reply.set_result, None))
+        self._session.when_free(partial(reply.set_result, None))
         if not reply.done():
-            cell.mute_until(session_queue)  # who doesn't await it pauses after this message
+            cell.mute_until(self._session)  # who doesn't await it pauses after this message
         return reply
 
     def close(self) -> None:
@@ -213,7 +212,7 @@ class Member(QueuedSessionUser):
     # -- from the host -----------------------------------------------------------------------
     def on_message(self, data: GroupData, transitional: bool) -> None:
         """A message to a group of the actor, or to itself."""
-        self._shared.session_queue.recheck()
+        self._session.recheck()
         if self._cell.is_leaving:
             self._session.consumed(1)
             return

@@ -83,7 +83,7 @@ class OrderedSignals(QueuedSessionUser, Listener):
     @property
     def congested(self) -> bool:
         """Whether senders should wait. Threads: any."""
-        return self._groups.session_queue.congested
+        return self._session.congested
 
     def make(
         self,
@@ -142,7 +142,7 @@ class OrderedSignals(QueuedSessionUser, Listener):
 
     def on_message(self, message: GroupData, transitional: bool) -> None:
         """A signal, of any node, at its place in the order."""
-        self._groups.session_queue.recheck()
+        self._session.recheck()
         origin = self._origins.get(message.sender)
         if origin is None:
             origin = self._origins[message.sender] = _Origin(self, message.sender)

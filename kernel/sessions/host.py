@@ -28,7 +28,7 @@ from zactor.kernel.messages.groups import (
     Kind,
 )
 from zactor.kernel.messages.views import SessionId, View
-from zactor.kernel.sessions.session import Listener, Session, SessionUser, Share
+from zactor.kernel.sessions.session import Listener, Session, SessionUser
 
 log = structlog.get_logger()
 
@@ -133,9 +133,9 @@ class GroupHost:
         self._changed = asyncio.Event()  # a pause ended, or a session is gone
         self._timer: asyncio.TimerHandle | None = None
         self.consumed = 0  # deliveries that the sessions got through, over this life
-        self._consumed = 0  # of them, not told to the engine yet
-        self._consumed_bytes = 0  # of these
-        self._consumed_due = False
+        self._taken: dict[str, tuple[int, int]] = {}  # of them, not told to the engine yet, with
+        # their bytes
+        self._when_credit: list[Callable[[], None]] = []
         self._drained_due = False
         self._together: tuple[NodeId, ...] = (self.me,)
         self._links: dict[NodeId, bool] = {}  # what the engine was told of connections
@@ -178,6 +178,7 @@ class GroupHost:
     def drop_session(self, session: Session) -> None:
         """Close it (the session's call)."""
         del self._sessions[session.name]
+        self._taken.pop(session.name, None)
         if session.groups:
             self._closing.add(session.name)
         self.step(events.SessionClosed(session.name))
@@ -195,9 +196,17 @@ class GroupHost:
         return self._engine.multicast.groups.names
 
     @property
-    def is_behind(self) -> bool:
-        """Whether senders get no credit from this node, since its sessions consume too slowly."""
-        return self._engine.multicast.is_slow()
+    def behind(self) -> frozenset[str]:
+        """The sessions of this node that are behind (O8a). Threads: any."""
+        return self._engine.credit.backlogs.behind
+
+    def is_full(self, groups: tuple[str, ...]) -> bool:
+        """Whether who sends to these groups is held: a member of one is behind (O8b)."""
+        return self._engine.multicast.is_full(groups)
+
+    def on_credit(self, call: Callable[[], None]) -> None:
+        """Have `call()` done, soon, each time that a group may have become full no more."""
+        self._when_credit.append(call)
 
     @property
     def stable_line(self) -> int:
@@ -218,20 +227,17 @@ class GroupHost:
         self._changed.clear()
         await self._changed.wait()
 
-    def note_consumed(self, count: int, size: int) -> None:
+    def note_consumed(self, session: str, count: int, size: int) -> None:
         """Deliveries were got through (the sessions' call); the engine hears it once a turn."""
-        self._consumed += count
-        self._consumed_bytes += size
-        if not self._consumed_due:
-            self._consumed_due = True
+        if not self._taken:
             self._loop.call_soon(self._tell_consumed)
+        before, before_bytes = self._taken.get(session, (0, 0))
+        self._taken[session] = before + count, before_bytes + size
+        self.consumed += count
 
     def _tell_consumed(self) -> None:
-        self._consumed_due = False
-        count, self._consumed = self._consumed, 0
-        self.consumed += count
-        size, self._consumed_bytes = self._consumed_bytes, 0
-        self.step(events.Consumed(count, size))
+        taken, self._taken = self._taken, {}
+        self.step(events.Consumed(tuple((name, *took) for name, took in taken.items())))
 
     # -- what happens ------------------------------------------------------------------------
     def step(self, event: events.Event) -> None:
@@ -368,6 +374,9 @@ class GroupHost:
             case out.Resume():
                 self.paused = False
                 self._changed.set()
+            case out.CreditGiven():
+                for call in self._when_credit:
+                    self._loop.call_soon(call)
             case Trace():
                 self._user.on_group_trace(effect.event, dict(effect.fields))
             case out.Sent():
@@ -413,19 +422,14 @@ class GroupHost:
             if listener is not None:
                 _shielded(listener.on_delivery, message, transitional)
         size = len(message.payload)
-        share = Share(len(names)) if len(names) > 1 else None
         for name in names:
             session = self._sessions.get(name)
             if session is not None:
-                session.owe(share, size)
+                session.owe(size)
                 try:  # not _shielded: this is done for every message
                     session.user.on_message(message, transitional)
                 except Exception:
                     log.exception("group_message_failed", session=name)
-            elif share is None or share.left == 1:
-                self.note_consumed(1, size)
-            else:
-                share.left -= 1
 
     def _tell(self, effect: out.GroupView | out.GroupTransitional | out.GroupLeft) -> None:
         names = (effect.session,) if isinstance(effect, out.GroupLeft) else effect.sessions

@@ -71,22 +71,13 @@ class SessionHost(Protocol):
         """Queue a message."""
         ...
 
-    def note_consumed(self, count: int, size: int) -> None:
-        """So many deliveries, of so many bytes, were got through."""
+    def note_consumed(self, session: str, count: int, size: int) -> None:
+        """So many of its deliveries, of so many bytes, were got through."""
         ...
 
     def drop_session(self, session: Session) -> None:
         """Close it."""
         ...
-
-
-class Share:
-    """One delivery that several sessions of this node have to get through."""
-
-    __slots__ = ("left",)
-
-    def __init__(self, left: int) -> None:
-        self.left = left
 
 
 class Session:
@@ -99,9 +90,7 @@ class Session:
         self.groups: set[str] = set()  # that it has asked to be in
         self.is_open = True
         self._host = host
-        self._owed: deque[tuple[Share | None, int]] = deque()  # deliveries with their bytes;
-        # without a Share it is this session's alone
-        self.owed_bytes = 0  # of their payloads
+        self._owed: deque[int] = deque()  # bytes of the payload of each delivery
 
     def join(self, group: str) -> None:
         """Enter a group; `on_group_view` tells when that has happened.
@@ -151,30 +140,20 @@ class Session:
         """Messages that were handed over and not got through."""
         return len(self._owed)
 
-    def owe(self, share: Share | None, size: int) -> None:
+    def owe(self, size: int) -> None:
         """One more delivery, of so many bytes, was handed over (the host's call)."""
-        self._owed.append((share, size))
-        self.owed_bytes += size
+        self._owed.append(size)
 
     def consumed(self, count: int) -> None:
         """Say that `count` more messages were got through, oldest first."""
-        done = done_bytes = 0
-        for _ in range(min(count, len(self._owed))):
-            share, size = self._owed.popleft()
-            self.owed_bytes -= size
-            if share is not None:
-                share.left -= 1
-                if share.left:
-                    continue
-            done += 1
-            done_bytes += size
-        if done:
-            self._host.note_consumed(done, done_bytes)
+        sizes = [self._owed.popleft() for _ in range(min(count, len(self._owed)))]
+        if sizes:
+            self._host.note_consumed(self.name, len(sizes), sum(sizes))
 
     def close(self) -> None:
         """End it: its groups see it go. A second call does nothing."""
         if not self.is_open:
             return
         self.is_open = False
+        self._owed.clear()
         self._host.drop_session(self)
-        self.consumed(len(self._owed))

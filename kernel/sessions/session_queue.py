@@ -1,15 +1,15 @@
 """SessionQueue: what sessions of this node want of the group engine, from any thread, in order.
 
 What a thread puts is queued here and handed to the engine's shell in one go, at the next turn of
-that shell's thread, the host's thread. The rule a reader must not break: nobody waits here for
-credit that only he can bring. While this node is so far behind that it withholds credit from all,
-its own senders aren't muted by the soft limit.
+that shell's thread, the host's thread. A session whose next message is for a full group is held,
+with what it puts after it, and counted apart: nobody else waits for that reader. The rule a reader
+must not break: nobody waits here for credit that only he can bring. Who is held while he is behind
+himself isn't muted.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, assert_never
@@ -19,6 +19,7 @@ import structlog
 from zactor.kernel import limits
 from zactor.kernel.errors import LocalProtocolError, MailboxFull, NotDelivered, ZactorError
 from zactor.kernel.groups.events import Join, Leave, SessionClosed, SessionOpened, Submit
+from zactor.kernel.messages.service import Service
 from zactor.kernel.sessions.session import Session, SessionUser
 
 if TYPE_CHECKING:
@@ -51,13 +52,16 @@ class QueuedSession:
 
     __slots__ = (
         "_session_queue",
+        "callers",
         "excused",
+        "is_held",
         "is_over",
         "moved_s",
         "name",
         "opened",
         "user",
         "waiting",
+        "waiting_bytes",
     )
 
     def __init__(self, session_queue: SessionQueue, name: str, user: QueuedSessionUser) -> None:
@@ -66,6 +70,9 @@ class QueuedSession:
         self.user = user
         self.opened: Session | None = None
         self.waiting: deque[SessionCommand] = deque()
+        self.waiting_bytes = 0
+        self.is_held = False  # the first of `waiting` is for a full group
+        self.callers: deque[Callable[[], None]] = deque()  # see `when_free`
         self.is_over = False  # it was closed, and is never opened again
         self.moved_s = 0.0  # when something was got through last, in the loop's time
         self.excused = 0  # messages that nobody waits for any more: see SessionQueue._excuse
@@ -83,6 +90,30 @@ class QueuedSession:
     def consumed(self, count: int) -> None:
         """So many messages were got through, or dropped. Threads: any."""
         self._session_queue.consumed(self, count)
+
+    @property
+    def congested(self) -> bool:
+        """Whether who sends by it should wait before it sends more. Threads: any."""
+        return self._session_queue.is_congested(self)
+
+    def when_free(self, call: Callable[[], None]) -> None:
+        """Have `call()` done as soon as it isn't congested: perhaps now. Threads: any."""
+        self._session_queue.when_free(self, call)
+
+    def recheck(self) -> None:
+        """Something came in: it may be behind, and then nobody may wait to send by it."""
+        if self.callers:
+            self._session_queue.recheck(self)
+
+
+class _Waiting:
+    """Commands that wait, and the bytes of their payloads."""
+
+    __slots__ = ("count", "size")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.size = 0
 
 
 class SessionQueue:
@@ -112,51 +143,72 @@ class SessionQueue:
         self._handled: deque[tuple[QueuedSession, int]] = deque()
         self._busy: dict[QueuedSession, None] = {}  # something waits: in the order to serve
         self._taken: dict[str, QueuedSession] = {}  # names that are open, or about to be
-        self._waiting = 0  # commands in the sessions
-        self._waiting_bytes = 0
-        self._when_free: deque[Callable[[], None]] = deque()  # calls to those who await room
-        self._behind_s = math.inf  # since when this node withholds credit; never: it doesn't
+        self._held: dict[QueuedSession, None] = {}
+        self._waiting = _Waiting()  # in the sessions that aren't held
+        self._waiting_held = _Waiting()  # in those that are
+        self._callers: dict[QueuedSession, None] = {}  # by whom somebody waits to send
+        self._behind_s: dict[str, float] = {}  # since when each session is seen to be behind
         self._budget = 0  # messages that may be submitted before the engine is looked at again
         self._resting = False  # a task waits until the engine takes more
 
     # -- any thread --------------------------------------------------------------------------
-    @property
-    def congested(self) -> bool:
-        """Whether senders should wait before they put more. Threads: any."""
+    def is_congested(self, session: QueuedSession) -> bool:
+        """See QueuedSession.congested. Threads: any."""
         host = self._host
         if host is None:
             return False
-        is_full = host.paused or len(self._outbox) + self._waiting > limits.GROUP_QUEUE_SOFT
-        return is_full and not host.is_behind
+        if session.is_held:
+            is_full = (
+                len(session.waiting) > limits.GROUP_HELD_SOFT
+                or session.waiting_bytes > limits.GROUP_HELD_SOFT_BYTES
+            )
+            return is_full and session.name not in host.behind
+        return host.paused or len(self._outbox) + self._waiting.count > limits.GROUP_QUEUE_SOFT
 
     def put(self, session: QueuedSession, command: SessionCommand) -> None:
         """See QueuedSession.put. Threads: any."""
         if type(command) is Submit:
-            waiting = len(self._outbox) + self._waiting
-            too_long = self._waiting_bytes >= limits.GROUP_QUEUE_HARD_BYTES
-            if waiting >= limits.GROUP_QUEUE_HARD or too_long:
-                raise MailboxFull(
-                    f"{waiting} messages to groups wait for credit: send less, or await multicast"
-                )
+            self._check_room(session, command)
         self._outbox.append((session, command))
         self._wake()
+
+    def _check_room(self, session: QueuedSession, command: Submit) -> None:
+        waiting = len(self._outbox) + self._waiting.count
+        too_long = self._waiting.size >= limits.GROUP_QUEUE_HARD_BYTES
+        if waiting >= limits.GROUP_QUEUE_HARD or (too_long and not session.is_held):
+            raise MailboxFull(
+                f"{waiting} messages to groups wait for credit: send less, or await multicast"
+            )
+        held = self._waiting_held
+        if session.is_held and (
+            len(session.waiting) >= limits.GROUP_HELD_HARD
+            or session.waiting_bytes >= limits.GROUP_HELD_HARD_BYTES
+            or held.count >= limits.GROUP_HELD_ALL
+            or held.size >= limits.GROUP_HELD_ALL_BYTES
+        ):
+            raise MailboxFull(
+                f"{len(session.waiting)} messages of {session.name} wait for a slow member of "
+                f"{' '.join(command.groups)[:200]}, or of a group before: send less, or await "
+                "multicast"
+            )
 
     def consumed(self, session: QueuedSession, count: int) -> None:
         """See QueuedSession.consumed. Threads: any."""
         self._handled.append((session, count))
         self._wake()
 
-    def when_free(self, call: Callable[[], None]) -> None:
-        """Have `call()` done as soon as senders need not wait: perhaps now. Threads: any."""
-        if not self.congested:
+    def when_free(self, session: QueuedSession, call: Callable[[], None]) -> None:
+        """See QueuedSession.when_free. Threads: any."""
+        if not self.is_congested(session):
             call()
             return
-        self._when_free.append(call)
+        session.callers.append(call)
+        self._callers[session] = None
         self._wake()  # it may end just now, and nobody else would look
 
     def is_idle(self) -> bool:
         """Whether nothing waits here. Threads: any."""
-        return not (self._outbox or self._handled or self._due or self._busy)
+        return not (self._outbox or self._handled or self._due or self._busy or self._held)
 
     def _wake(self) -> None:
         if not self._due:
@@ -168,14 +220,12 @@ class SessionQueue:
             self._post(self.turn)
 
     # -- a turn ------------------------------------------------------------------------------
-    def recheck(self) -> None:
-        """Something came in: this node may be behind, and then nobody may wait for room."""
-        if self._when_free and not self.congested:
-            self._release()
-
-    def _release(self) -> None:
-        while self._when_free:
-            self._when_free.popleft()()
+    def recheck(self, session: QueuedSession) -> None:
+        """Tell those who wait to send by it, if they need not."""
+        if not self.is_congested(session):
+            self._callers.pop(session, None)
+            while session.callers:
+                session.callers.popleft()()
 
     def turn(self) -> None:
         """Take what was put. A call now and then helps where it was put off for too long."""
@@ -185,11 +235,17 @@ class SessionQueue:
         for _ in range(len(self._outbox)):
             session, command = self._outbox.popleft()
             session.waiting.append(command)
-            self._waiting += 1
-            if type(command) is Submit:
-                self._waiting_bytes += len(command.payload)
-            self._busy[session] = None
+            self._count(session, 1, len(command.payload) if type(command) is Submit else 0)
+            if not session.is_held:
+                self._busy[session] = None
         self._work()
+
+    def _count(self, session: QueuedSession, count: int, size: int) -> None:
+        """So many more commands wait in the session, with so many bytes; below 0: fewer."""
+        session.waiting_bytes += size
+        waiting = self._waiting_held if session.is_held else self._waiting
+        waiting.count += count
+        waiting.size += size
 
     def _settle(self) -> None:
         """Hand over what was got through, and excuse who gets through nothing."""
@@ -201,23 +257,24 @@ class SessionQueue:
             session.excused -= late
             if session.opened is not None:
                 session.opened.consumed(count - late)
-        if not self._get_host().is_behind:
-            self._behind_s = math.inf
-        elif self._behind_s == math.inf:
-            self._behind_s = now_s
-        else:
+        behind = self._get_host().behind
+        if behind or self._behind_s:
+            self._behind_s = {name: self._behind_s.get(name, now_s) for name in behind}
             self._excuse(now_s - limits.GROUP_ACTOR_STALL_MS / 1000)
 
     def _excuse(self, since_s: float) -> None:
-        """Let the others not wait for an actor that is stuck, or they give up its whole node.
+        """Let the others not wait for an actor that is stuck: it would be for ever.
 
         What it hasn't handled stays in its mailbox, whose own limit holds from now on.
         """
-        for session in self._taken.values():
-            opened = session.opened
-            if opened is None or not opened.owed or max(session.moved_s, self._behind_s) > since_s:
+        for name, behind_s in self._behind_s.items():
+            session = self._taken.get(name)
+            opened = session.opened if session is not None else None
+            if session is None or opened is None or not opened.owed:
                 continue
-            log.error("group_member_stuck", session=session.name, waiting=opened.owed)
+            if max(session.moved_s, behind_s) > since_s:
+                continue
+            log.error("group_member_stuck", session=name, waiting=opened.owed)
             session.excused += opened.owed
             opened.consumed(opened.owed)
 
@@ -229,9 +286,10 @@ class SessionQueue:
                 self._refuse(session, NotDelivered(f"{session.name} has stopped"))
             elif session.opened is not None or self._is_opened(session):
                 self._serve(session)
-        self.recheck()
-        if self._when_free:
-            self._rest(self._get_host())
+        for session in list(self._callers):
+            self.recheck(session)
+        if any(not session.is_held for session in self._callers):
+            self._rest(self._get_host())  # who is held waits for a reader
 
     def _serve(self, session: QueuedSession) -> None:
         waiting = session.waiting
@@ -241,6 +299,9 @@ class SessionQueue:
             command = waiting[0]
             try:
                 if type(command) is Submit:
+                    if command.service is not Service.UNRELIABLE and host.is_full(command.groups):
+                        self._hold(session)
+                        return
                     if host.paused or not self._budget:
                         raise MailboxFull("not now")
                     self._budget -= 1
@@ -260,6 +321,29 @@ class SessionQueue:
                 self._refuse(session, NotDelivered(f"{session.name} has stopped"))
         self._busy.pop(session, None)
 
+    def _hold(self, session: QueuedSession) -> None:
+        """Its next message is for a full group: it waits for that, and for nothing else."""
+        self._busy.pop(session, None)
+        self._held[session] = None
+        self._set_held(session, True)
+
+    def _let_go(self) -> None:
+        """Some group may be full no more: who was held tries again."""
+        held, self._held = self._held, {}
+        for session in held:
+            self._set_held(session, False)
+            self._busy[session] = None
+        self._work()
+
+    def _set_held(self, session: QueuedSession, is_held: bool) -> None:
+        count, size = len(session.waiting), session.waiting_bytes
+        sign = 1 if is_held else -1
+        session.is_held = is_held
+        self._waiting_held.count += sign * count
+        self._waiting_held.size += sign * size
+        self._waiting.count -= sign * count
+        self._waiting.size -= sign * size
+
     def _refuse(self, session: QueuedSession, error: ZactorError) -> None:
         self._busy.pop(session, None)
         while session.waiting:
@@ -267,9 +351,7 @@ class SessionQueue:
 
     def _drop(self, session: QueuedSession) -> SessionCommand:
         command = session.waiting.popleft()
-        self._waiting -= 1
-        if type(command) is Submit:
-            self._waiting_bytes -= len(command.payload)
+        self._count(session, -1, -len(command.payload) if type(command) is Submit else 0)
         return command
 
     def _do(self, session: QueuedSession, command: SessionCommand) -> None:
@@ -298,6 +380,7 @@ class SessionQueue:
     def _get_host(self) -> GroupHost:
         if self._host is None:
             self._host = self._find_host()
+            self._host.on_credit(self._let_go)
         return self._host
 
     # -- waiting -----------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from zactor.kernel.groups.membership_messages import News, SessionNames
 from zactor.kernel.messages.client_sessions import MembershipMessage, RegularMessage
 from zactor.kernel.messages.groups import GroupData
 from zactor.kernel.messages.operations import Request
-from zactor.kernel.messages.service import Service
 from zactor.kernel.sessions.session import Session, SessionUser
 from zactor.kernel.transport.door_clients import Client
 
@@ -52,20 +51,13 @@ class ClientSession(SessionUser):
         self.changes = 0  # membership messages among `waiting`
         self.owed = 0  # regular messages that the program hasn't taken
         self.given = 0  # of these, those that the client has
+        self.behind_s: float | None = None  # loop time since which it is seen to be behind
         self.moved_s = 0.0  # loop time at which it took something last, or had nothing to take
         self.is_due = False
         self._keeper = keeper
 
     def on_message(self, message: GroupData, transitional: bool) -> None:
         """Keep a message for the client."""
-        assert self.session is not None, "only who is open gets something"
-        is_far_behind = (
-            self.owed >= limits.GROUP_BACKLOG_MESSAGES
-            or self.session.owed_bytes > limits.GROUP_BACKLOG_BYTES
-        )
-        if is_far_behind and message.service is Service.UNRELIABLE:
-            self.session.consumed(1)  # no credit slows these: dropped, as they may be
-            return
         self.owed += 1
         if self.owed == 1:
             self._keeper.watch_progress(self)

@@ -1,10 +1,10 @@
 """Sessions of programs that are no actors: one for each connection at the door that wants one.
 
-What a client asks is done in the order in which it asks; what waits for room holds up what that
-client asks after it, but nobody else. What is delivered waits here until the client has room, and
-counts as consumed when its program has taken it, so a program that reads slowly slows those who
-send to it. What a node holds for a client is bounded by the engine, which withholds credit beyond
-GROUP_BACKLOG_MESSAGES; membership messages have no credit and are bounded here.
+What a client asks is done in the order in which it asks; what waits for room, or for a reader that
+is behind, holds up what that client asks after it, but nobody else. What is delivered waits here
+until the client has room, and counts as consumed when its program has taken it, so a program that
+reads slowly slows those who send to its groups. Membership messages have no credit and are bounded
+here.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from zactor.kernel.messages.client_sessions import (
     SessionOperation,
 )
 from zactor.kernel.messages.operations import Answer, Operation, Problem, Request
+from zactor.kernel.messages.service import Service
 from zactor.kernel.sessions.host import GroupHost
 from zactor.kernel.sessions.session import Session
 from zactor.kernel.transport.door_clients import Client
@@ -74,9 +75,10 @@ class ClientSessions:
         self._stalled: deque[ClientSession] = (
             deque()
         )  # have something to send, and there is no room
+        self._held: dict[ClientSession, None] = {}  # have something to send to a full group
         self._is_resuming = False
         self._check: asyncio.TimerHandle | None = None
-        self._behind_s: float | None = None  # loop time since which this node is behind
+        host.on_credit(self._let_go)
 
     # -- what clients ask --------------------------------------------------------------------
     def take(self, client: Client, request: Request) -> None:
@@ -156,7 +158,8 @@ class ClientSessions:
                 self._say_later(client_session, results.problem(request.number, error))
             else:
                 if not is_done:
-                    self._wait_for_room(client_session)
+                    if client_session not in self._held:
+                        self._wait_for_room(client_session)
                     return
                 self._say_later(client_session, *results.answers(request.number, {}))
             client_session.done = 0
@@ -177,7 +180,7 @@ class ClientSessions:
             self._hub.answer(client, outbound)
 
     def _perform(self, client_session: ClientSession, operation: Operation) -> bool:
-        """Return False where there is no room for the rest of it."""
+        """Return False where the rest of it has to wait."""
         session = client_session.session
         assert session is not None, "the session is open"
         match operation:
@@ -199,9 +202,12 @@ class ClientSessions:
     ) -> bool:
         host = self._host
         for message in outgoing[client_session.done :]:
+            groups = check_destinations(message.groups)
+            if message.service is not Service.UNRELIABLE and host.is_full(groups):
+                self._held[client_session] = None
+                return False
             if host.paused:
                 return False
-            groups = check_destinations(message.groups)
             try:
                 session.submit(
                     message.service, groups, message.payload, message.discard, message.mess_type
@@ -217,6 +223,12 @@ class ClientSessions:
         if not self._is_resuming:
             self._is_resuming = True
             self._spawn(self._resume())
+
+    def _let_go(self) -> None:
+        """Some group may be full no more: who was held tries again."""
+        held, self._held = self._held, {}
+        for client_session in held:
+            self._wait_for_room(client_session)
 
     async def _resume(self) -> None:
         """Let those who wait go on, one after the other: who stalls again stands last."""
@@ -295,6 +307,7 @@ class ClientSessions:
         client_session.requests.clear()
         client_session.waiting.clear()
         client_session.changes = client_session.owed = client_session.given = 0
+        self._held.pop(client_session, None)
         if client_session in self._stalled:
             self._stalled.remove(client_session)
 
@@ -327,32 +340,29 @@ class ClientSessions:
             self._check = self._loop.call_later(limits.GROUP_LOOK_MS / 1000, self._check_progress)
 
     def _check_progress(self) -> None:
-        """Close the client that lets others wait for too long, or they give up this node.
-
-        The one that holds most goes first: perhaps then nobody else has to.
-        """
+        """Close the clients that let others wait for too long: who takes nothing, never will."""
         self._check = None
         holding = [
             client_session for client_session in self._sessions.values() if client_session.owed
         ]
         if not holding:
-            self._behind_s = None
             return
         now_s = self._loop.time()
         self._check = self._loop.call_later(limits.GROUP_LOOK_MS / 1000, self._check_progress)
-        if not self._host.is_behind:
-            self._behind_s = None
-            return
-        since_s = self._behind_s = self._behind_s if self._behind_s is not None else now_s
         long_s = limits.GROUP_CLIENT_STALL_MS / 1000
-        stuck = [
-            client_session
-            for client_session in holding
-            if now_s - max(client_session.moved_s, since_s) >= long_s
-        ]
-        if stuck:
-            most = max(stuck, key=lambda client_session: client_session.owed)
-            self.expel_soon(most, f"took nothing for {long_s:g} s while others waited for it")
+        for client_session in holding:
+            if not self._is_behind(client_session):
+                client_session.behind_s = None
+                continue
+            if client_session.behind_s is None:
+                client_session.behind_s = now_s
+            if now_s - max(client_session.moved_s, client_session.behind_s) >= long_s:
+                why = f"took nothing for {long_s:g} s while others waited for it"
+                self.expel_soon(client_session, why)
+
+    def _is_behind(self, client_session: ClientSession) -> bool:
+        session = client_session.session
+        return session is not None and session.name in self._host.behind
 
     def close(self) -> None:
         """The node stops: check nobody any more."""

@@ -1,5 +1,7 @@
 """The actors of the tests of group order, shipped to the nodes in a bundle."""
 
+import time
+
 from zactor import Actor, GroupMessage, MembershipMessage, Service, action, signal
 
 
@@ -70,3 +72,13 @@ class Guest(Actor):
     @action
     def all(self) -> list[tuple[object, ...]]:
         return self.seen
+
+
+class Sleeper(Actor, dispatcher="thread"):
+    """A member of a room that sleeps over the first message."""
+
+    async def on_start(self) -> None:
+        await self.join("room")
+
+    def on_message(self, message: GroupMessage) -> None:
+        time.sleep(60)

@@ -25,6 +25,7 @@ ONE_IDEA: dict[str, str] = {
     "kernel/runtime/runtime.py": "one face of its parts",
     "kernel/replication/view_state.py": "one view of one replica",
     "kernel/sessions/host.py": "one shell round one engine",
+    "kernel/sessions/session_queue.py": "one queue with its sessions",
     "kernel/transport/hub.py": "one owner of all sockets",
     "supervisor/kb/knowledge_base.py": "one interface to replication",
     "supervisor/node.py": "one list of what a node is made of",

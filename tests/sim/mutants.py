@@ -309,7 +309,7 @@ MUTANTS: dict[str, Mutant] = {
         words="SAFE is delivered like AGREED",
         caught_by=("G8",),
         patch=_safe_too_early,
-        seeds=range(24),
+        seeds=range(24, 48),
     ),
     "cut_dropped": Mutant(
         words="what recovery brought is all delivered after the signal",

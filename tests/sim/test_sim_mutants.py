@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import pytest
+from flow_mutants import FLOW_MUTANTS
 from mutants import ALSO, MUTANTS
 from slow_marks import all_slow_but, slow_after
 
 from zactor.testing.group_sim.checkers import CHECKERS, check_all
 from zactor.testing.group_sim.run import play_storm
 
+ALONE = {**MUTANTS, **FLOW_MUTANTS}
 # Those that are caught in the first runs.
-FAST = {"delivered_twice", "wrong_configuration"}
+FAST = {"delivered_twice", "wrong_configuration", "all_groups_full", "no_group_full"}
 
 
-@pytest.mark.parametrize("name", all_slow_but(FAST, MUTANTS))
+@pytest.mark.parametrize("name", all_slow_but(FAST, ALONE))
 def test_a_mutant_is_caught_by_its_checker_and_by_no_other(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mutant = MUTANTS[name]
+    mutant = ALONE[name]
     mutant.patch(monkeypatch)
     assert mutant.caught() == set(mutant.caught_by)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("name", sorted(MUTANTS))
+@pytest.mark.parametrize("name", sorted(ALONE))
 def test_no_other_checker_catches_it_in_any_of_its_runs(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mutant = MUTANTS[name]
+    mutant = ALONE[name]
     mutant.patch(monkeypatch)
     assert mutant.caught(in_all=True) == set(mutant.caught_by)
 
@@ -41,7 +43,7 @@ def test_a_known_weak_place_is_watched(name: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_every_checker_has_a_mutant_of_its_own() -> None:
-    alone = {mutant.caught_by for mutant in MUTANTS.values()}
+    alone = {mutant.caught_by for mutant in ALONE.values()}
     assert alone == {(name,) for name in CHECKERS}
 
 

@@ -45,7 +45,7 @@ def test_the_fixed_seeds_meet_every_kind_of_fault() -> None:
     plans = [draw_plan(seed).faults for seed in range(100)]
     kinds = ("loss", "duplication", "reordering", "breaks", "crashes", "stops", "pauses", "hangs")
     kinds += ("partitions", "one_way_cuts", "bridges", "clock_rates", "slow_members", "spike")
-    kinds += ("grabs", "bytes_per_ms")
+    kinds += ("grabs", "bytes_per_ms", "sleepers")
     assert all(any(getattr(faults, kind) for faults in plans) for kind in kinds)
 
 

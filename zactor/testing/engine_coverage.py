@@ -22,6 +22,7 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.groups import (
     AckSummary,
+    BehindSessions,
     GroupAck,
     GroupHeartbeat,
     GroupPacket,
@@ -82,6 +83,9 @@ class _Watcher:
         _around(agreement, "_are_due", self._are_due)
         _around(detector, "accuse", self._accuse)
         _around(engine._flow, "_has_credit", self._has_credit)
+        _around(engine.multicast, "is_full", functools.partial(self._judged, "O8b held", True))
+        has_room = functools.partial(self._judged, "O8b dropped", False)
+        _around(engine.credit.backlogs, "has_room", has_room)
 
     # -- in place of methods -----------------------------------------------------------------
     def _submit(self, real: Callable[[events.Submit], None], event: events.Submit) -> None:
@@ -121,6 +125,12 @@ class _Watcher:
         found = real(*args)
         if found:
             self._why.add(key)
+        return found
+
+    def _judged(self, key: str, hit: bool, real: Callable[..., bool], *args: Any) -> bool:
+        found = real(*args)
+        if found is hit:
+            self._hit(key)
         return found
 
     def _are_due(
@@ -186,6 +196,8 @@ class _Watcher:
                 self._leads()
             case out.Pause():
                 self._hit("O8 paused")
+            case out.CreditGiven():
+                self._hit("O8b let go")
             case out.Deliver(packet=packet):
                 if packet.kind is not Kind.DATA:
                     self._hit("G1 in the order")
@@ -256,6 +268,8 @@ class _Watcher:
                 self._hit("O5 to all" if is_direct else "O5 to the coordinator")
             case AckSummary():
                 self._hit("O5 the minimum")
+            case BehindSessions(sessions=sessions):
+                self._hit("O8a told" if sessions else "O8a caught up")
             case TicketGrant(count=count):
                 if count > 1:
                     self._hit("O2 a lot")
@@ -292,7 +306,7 @@ class _Watcher:
 
     def _stands(self, event: events.Event) -> None:
         engine = self._engine
-        multicast, flow = engine.multicast, engine._flow
+        flow = engine._flow
         if self._gave_up > 0:
             self._hit("V1 own attempt given up")
         attempt = engine.agreement._attempt
@@ -300,8 +314,10 @@ class _Watcher:
             self._hit("V2 several cohorts")
         if flow.asked and any(not draft.is_ticketed for draft in flow._queue):
             self._hit("O3 waits behind")
-        if multicast.is_slow():
-            self._hit("O8 withheld")
+        if engine.credit.backlogs.behind:
+            self._hit("O8a behind")
+            if engine.credit.backlogs._is_crowded:
+                self._hit("O8a crowded")
         if isinstance(event, events.Received) and isinstance(event.message, GroupPacket):
             self._packet_stands(event.message)
 

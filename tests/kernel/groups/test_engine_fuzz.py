@@ -20,6 +20,7 @@ from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.groups import (
     Accept,
     AckSummary,
+    BehindSessions,
     CohortGroups,
     Departed,
     EngineMessage,
@@ -112,6 +113,7 @@ messages = st.one_of(
     st.builds(Ready, views, _tuples(states)),
     st.builds(Install, views, _tuples(st.builds(CohortGroups, members, _tuples(states)))),
     st.builds(Departed),
+    st.builds(BehindSessions, _tuples(st.sampled_from(["s", "t", "", "x" * 999]))),
 )
 heartbeats = st.builds(
     GroupHeartbeat,
@@ -125,7 +127,6 @@ heartbeats = st.builds(
     counts,
     counts,
     rows,
-    counts,
 )
 
 

@@ -33,7 +33,6 @@ def beat(
         lag_ms=0,
         line=0,
         streams=(0,),
-        consumed=0,
         leads=leads,
     )
 

@@ -238,14 +238,14 @@ def test_holders_begin_with_the_sender() -> None:
     assert known.holders(A, 1) == []
 
 
-def test_who_neither_acknowledges_nor_consumes_for_long_is_a_laggard() -> None:
+def test_who_acknowledges_nothing_for_long_is_a_laggard() -> None:
     known = stability(stall_ms=1_000)
     known.restart_clocks(0)
     known.hear(A, 0, (3, 0, 0), 0)
     known.hear(C, 0, (3, 0, 0), 0)
-    known.hear_consumed(B, 1, 500)
+    known.hear(B, 0, (1, 0, 0), 500)
     assert known.laggard(1_400) is None
-    known.hear_consumed(B, 1, 1_400)
+    known.hear(B, 0, (1, 0, 0), 1_400)
     assert known.laggard(1_501) == B
 
 

@@ -19,7 +19,7 @@ def tell(links: LinkProgress, node: NodeId, **arrived: int) -> None:
     """A heartbeat of `node`: so much has come there."""
     hears = tuple(NodeId(name, 1) for name in arrived)
     heartbeat = GroupHeartbeat(
-        node, 1, VIEW, VIEW, node, hears, (), 0, 0, (), 0, (), tuple(arrived.values())
+        node, 1, VIEW, VIEW, node, hears, (), 0, 0, (), (), tuple(arrived.values())
     )
     links.heard(heartbeat)
 

@@ -31,12 +31,21 @@ from zactor.supervisor.node import open_session_queue
 
 PATIENCE_S = 30.0
 HELD = (
-    limits.GROUP_BACKLOG_MESSAGES + limits.GROUP_WINDOW_MESSAGES + 2 * limits.GROUP_PACKET_MESSAGES
+    limits.GROUP_BACKLOG_MESSAGES
+    + limits.GROUP_WINDOW_MESSAGES
+    + 2 * limits.GROUP_QUEUE_SOFT
+    + 2 * limits.GROUP_PACKET_MESSAGES
 )
-"""What a member that takes nothing lets come of one sender: limits, and a packet beyond each."""
+"""What a member that takes nothing lets come of one sender: its backlog, then what was in the
+sender's queue, with a turn of it, and in its window."""
 BURST = 100
 MANY = 2 * (HELD + 2 * limits.GROUP_QUEUE_SOFT) // BURST * BURST
 """More than the member, the engine's queue and what waits before it hold."""
+
+
+def is_muted(node: Node, name: str) -> bool:
+    """Whether a session there is held for a reader, and who sends by it has to wait."""
+    return any(each.name == name and each.congested for each in node.session_queue._held)
 
 
 class Node:

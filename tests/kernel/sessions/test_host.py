@@ -151,7 +151,7 @@ def test_a_link_carries_no_heartbeat_in_the_name_of_another(tmp_path: Path) -> N
             liar, victim = two.hub.me, three.hub.me
             far = ViewId(99, victim)
             lie = GroupHeartbeat(
-                victim, 1 << 40, far, far, victim, (), (), 0, 0, (0,), 0
+                victim, 1 << 40, far, far, victim, (), (), 0, 0, (0,)
             )  # n3 hears nobody, and leads: n1 would put it out
             two.hub.send(two.hub.peers["n1"], lie)
             await until(lambda: one.hub.refusals()["heartbeats_refused"] == 1)
@@ -171,7 +171,7 @@ def test_what_is_heard_of_a_peer_without_a_link_leads_to_nothing(tmp_path: Path)
             known = one.groups._engine.detector.peer(sender)
             assert known is not None
             said = GroupHeartbeat(
-                sender, 1 << 40, one.groups.view.id, one.groups.view.id, sender, (), (), 0, 0, (), 0
+                sender, 1 << 40, one.groups.view.id, one.groups.view.id, sender, (), (), 0, 0, ()
             )
             for connected in (False, True):
                 peer.connected = connected
@@ -245,7 +245,7 @@ def test_an_answer_from_within_a_delivery_keeps_the_log_in_order(tmp_path: Path)
     asyncio.run(story())
 
 
-def test_what_two_sessions_share_is_consumed_once_whoever_closes_first(tmp_path: Path) -> None:
+def test_what_two_sessions_share_each_has_to_get_through_until_it_closes(tmp_path: Path) -> None:
     async def story() -> None:
         async with running(tmp_path, "n1") as nodes:
             quick, slow = Box(), Box(greedy=False)
@@ -256,12 +256,19 @@ def test_what_two_sessions_share_is_consumed_once_whoever_closes_first(tmp_path:
             for _ in range(3):
                 quick.session.submit(Service.FIFO, ("room",), b"x")
             await until(lambda: len(slow.texts) == 3)
+            backlogs = nodes[0].groups._engine.credit.backlogs._of
+            await until(lambda: (backlogs["quick"].count, backlogs["slow"].count) == (0, 3))
+            slow.session.consumed(1)
+            await until(lambda: (backlogs["slow"].count, backlogs["slow"].size) == (2, 2))
             slow.session.consumed(1)
             slow.session.close()
             slow.session.close()
+            slow.session.consumed(1)
             quick.session.submit(Service.FIFO, ("room",), b"y")
             await until(lambda: quick.texts[-1:] == ["y"])
-            await until(lambda: nodes[0].groups.consumed == 4)
+            await until(
+                lambda: {name: each.count for name, each in backlogs.items()} == {"quick": 0}
+            )
 
     asyncio.run(story())
 
@@ -314,7 +321,7 @@ def test_a_session_that_fails_takes_nothing_away_from_those_after_it(tmp_path: P
             boxes["b"].session.submit(Service.FIFO, ("room",), b"x")
             await until(lambda: far.texts == ["x"])
             await until(lambda: all(box.texts == ["x"] for box in boxes.values()))
-            await until(lambda: nodes[0].groups.consumed == 1)
+            await until(lambda: nodes[0].groups.consumed == 4)
             nodes[1].groups.close()
             await until(lambda: len(boxes["d"].members()) == 4)
             assert len(boxes["b"].members()) == 4

@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from session_nodes import BURST, HELD, MANY, PATIENCE_S, Node, cell_of, running, until, warm_up
+from session_nodes import (
+    BURST,
+    HELD,
+    MANY,
+    PATIENCE_S,
+    Node,
+    cell_of,
+    is_muted,
+    running,
+    until,
+    warm_up,
+)
 
 from zactor import Actor, Service, action, signal
 
@@ -93,7 +104,7 @@ def test_a_slow_reactor_slows_the_emitter(tmp_path: Path) -> None:
             try:
                 for first in range(0, MANY, BURST):
                     teller.burst.tell(first, BURST)
-                await until(lambda: nodes[0].groups.paused and nodes[0].session_queue.congested)
+                await until(lambda: is_muted(nodes[0], "zactor.wires"))
                 assert len(cell_of(nodes[1], "h2").mailbox) <= HELD
             finally:
                 gate.set()
@@ -139,7 +150,7 @@ def test_what_was_on_its_way_to_a_node_that_is_lost_is_not_silent(tmp_path: Path
             await until(lambda: hearers[0].heard)
             first.lose(second)
             await until(lambda: len(hearers[0].heard) == count)
-            await until(lambda: not first.session_queue.congested)
+            await until(lambda: not first.runtime.in_order().congested)
             there = Counter(number for _, number in hearers[1].heard)
             accepted = [sig for sig, to in first.traced("accept") if to == "h2"]
             dead = {sig for sig, to in first.traced("deadletter") if to == "h2"}

@@ -24,7 +24,7 @@ from zactor.kernel.transport.socket_context import Address
 
 def first_heartbeat(me: NodeId) -> GroupHeartbeat:
     view = ViewId(0, me)
-    return GroupHeartbeat(me, 1, view, view, me, (), (), 0, 0, (0,), 0)
+    return GroupHeartbeat(me, 1, view, view, me, (), (), 0, 0, (0,))
 
 
 class Recorder:

@@ -112,7 +112,7 @@ def test_buffers_are_sliced_and_not_copied() -> None:
 
 def a_heartbeat() -> Heartbeat:
     me, view = NodeId("n1", 3), ViewId(7, NodeId("n1", 3))
-    group = GroupHeartbeat(me, 1, view, view, me, (NodeId("n2", 1),), (), 4, 5, (6, 7), 8)
+    group = GroupHeartbeat(me, 1, view, view, me, (NodeId("n2", 1),), (), 4, 5, (6, 7))
     return Heartbeat((1, 2), ("n2@1",), ("n3",), group)
 
 

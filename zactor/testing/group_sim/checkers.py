@@ -1,4 +1,4 @@
-"""The invariants of the groups, G1 to G12, and liveness, checked over event logs.
+"""The invariants of the groups, G1 to G12, liveness and flow, checked over event logs.
 
 One function for each, named by CHECKERS; it returns a line for every violation. Nothing of
 the engine is imported. Each function looks at its own invariant only: a message that is delivered
@@ -272,6 +272,60 @@ def check_liveness(history: History) -> list[str]:
     return wrong
 
 
+def _readers(
+    snapshot: Mapping[str, Line], sender: str, groups: Iterable[str]
+) -> list[tuple[str, str]]:
+    """The sessions in the sender's view, each with its process, that a message there is for."""
+    return [
+        (process, session)
+        for process, line in snapshot.items()
+        if process in snapshot[sender]["members"]
+        for session, joined in line["joined"].items()
+        if not set(groups).isdisjoint((*joined, f"#{session}#{split_process(process)[0]}"))
+    ]
+
+
+def _behind(line: Line, part: float) -> set[tuple[str, str]]:
+    """The sessions of a process with more unread than this part of what they may have."""
+    unread = line["unread"]
+    is_crowded = sum(unread.values()) > part * line["all"]
+    most = part * min(line["backlog"], line["share"] if is_crowded else line["backlog"])
+    return {(line["p"], session) for session, count in unread.items() if count > most}
+
+
+def check_flow(history: History) -> list[str]:
+    """Who sends to a group of which a member is behind is held; nobody else, and not for ever.
+
+    In a healed network, so all know who is behind: more unread than it may have. It is behind until
+    half of that is left, so between the two both are right.
+    """
+    wrong = []
+    moments: dict[int, dict[str, Line]] = {}
+    for line in history.flows:
+        moments.setdefault(line["t"], {})[line["p"]] = line
+    full_before: set[tuple[str, str]] = set()
+    began = 0
+    for t, snapshot in sorted(moments.items()):
+        maybe = {reader for line in snapshot.values() for reader in _behind(line, 0.5)}
+        full = {reader for line in snapshot.values() for reader in _behind(line, 1)}
+        for process, line in snapshot.items():
+            wrong += [
+                f"{session} of {process} is held, all of {groups} read"
+                for session, groups in line["held"].items()
+                if maybe.isdisjoint(_readers(snapshot, process, groups))
+            ]
+        for mid, line in history.submits.items():
+            if line["p"] not in snapshot or not began <= line["t"] < t:
+                continue
+            if mid not in history.sends or history.sends[mid]["t"] > t:
+                wrong.append(f"{mid} isn't held, and isn't sent")
+            readers = _readers(snapshot, line["p"], line.get("groups", ()))
+            if full_before.intersection(full, readers):
+                wrong.append(f"{mid} is submitted to {line['groups']}, which are full")
+        full_before, began = full, t
+    return wrong
+
+
 CHECKERS: Mapping[str, Checker] = {
     "G1": check_views,
     "G2": check_integrity,
@@ -286,6 +340,7 @@ CHECKERS: Mapping[str, Checker] = {
     "G11": check_group_views,
     "G12": check_weak_services,
     "live": check_liveness,
+    "flow": check_flow,
 }
 """All checks by the name of their invariant."""
 

@@ -24,14 +24,20 @@ from zactor.kernel.groups.settings import Settings
 from zactor.kernel.groups.trace import lines_of
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.groups import EngineMessage, GroupHeartbeat, GroupPacket
+from zactor.kernel.messages.service import Service
 from zactor.testing.group_sim.faults import Faults
 from zactor.testing.group_sim.history import Line
 from zactor.testing.group_sim.network import Network
 
 _GRAIN_MS = 0.2  # a Tick that is due already comes so much later
+_PAUSED_MS = 50.0  # how often a paused process is looked at again
 _LINK_SILENCE_MS = 600.0  # ZMTP's heartbeats need so long to notice a cut
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(EngineMessage | GroupHeartbeat)
+
+
+Asked = events.Join | events.Leave | events.Submit | events.SessionClosed
+"""What an open session asks for."""
 
 
 def _over_the_wire(message: EngineMessage | GroupHeartbeat) -> EngineMessage | GroupHeartbeat:
@@ -43,8 +49,10 @@ class SimNode:
     """One simulated process."""
 
     __slots__ = (
+        "asleep",
         "born_ms",
         "engine",
+        "held",
         "id",
         "inbox",
         "is_linked",
@@ -66,8 +74,10 @@ class SimNode:
         self.inbox: list[events.Event] = []  # while it is paused
         self.wake_ms: float | None = None  # a Tick is scheduled
         self.reads_per_s: float = 0.0  # of its sessions; 0: at once
-        self.unread: deque[int] = deque()  # bytes of each delivery its sessions haven't read
-        self.reading = False
+        self.held: dict[str, deque[Asked]] = {}  # session -> what waits for a reader
+        self.asleep: set[str] = set()  # sessions that read nothing
+        self.unread: dict[str, deque[int]] = {}  # session -> bytes of each delivery
+        self.reading: set[str] = set()  # sessions that will; "": those that do so at once
 
 
 class Cluster:
@@ -84,6 +94,7 @@ class Cluster:
         self.settings = settings if settings is not None else Settings()
         self.chance = chance
         self.watch: Callable[[Engine], None] = lambda engine: None  # told of each that begins
+        self.pass_on: Callable[[SimNode, Asked], None] = self.step  # what isn't held any more
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._scheduled = 0
         self.network = Network(chance, faults, self.after, self._arrive, self._arrive_cast)
@@ -237,6 +248,10 @@ class Cluster:
 
     def step(self, node: SimNode, event: events.Event) -> None:
         """One step of one engine. Raises what the engine raises."""
+        if isinstance(event, events.SessionOpened):
+            node.unread[event.session] = deque()
+        elif isinstance(event, events.SessionClosed):
+            node.unread.pop(event.session, None)
         effects = node.engine.step(event, self.local_ms(node))
         self._carry(node, effects)
         due_ms = (node.engine.deadline_ms - self.local_ms(node)) / node.rate
@@ -246,6 +261,35 @@ class Cluster:
         """Queue a message for the node's next step, as a shell does. Raises: as step."""
         node.engine.submit(event)
         self._schedule(node, _GRAIN_MS)
+
+    def ask(self, node: SimNode, event: Asked) -> None:
+        """A session asks: held behind what it asked before, or for a reader, as shells do (O8b)."""
+        if event.session in node.held:
+            node.held[event.session].append(event)
+        elif self._must_wait(node, event):
+            node.held[event.session] = deque([event])
+        else:
+            self.pass_on(node, event)
+
+    @staticmethod
+    def _must_wait(node: SimNode, event: Asked) -> bool:
+        if not isinstance(event, events.Submit) or event.service is Service.UNRELIABLE:
+            return False
+        return node.engine.multicast.is_full(event.groups)
+
+    def _let_go(self, node: SimNode) -> None:
+        """Some group may be full no more."""
+        if self.nodes.get(node.id.name) is not node:
+            return
+        if node.paused:
+            self.after(_PAUSED_MS, lambda: self._let_go(node))
+            return
+        for session in sorted(node.held):
+            waiting = node.held[session]
+            while waiting and not self._must_wait(node, waiting[0]):
+                self.pass_on(node, waiting.popleft())
+            if not waiting:
+                del node.held[session]
 
     def _schedule(self, node: SimNode, ms: float) -> None:
         wake_ms = self.now_ms + ms
@@ -278,8 +322,10 @@ class Cluster:
                         self.network.cast(node.id, self.nodes[name].id, heartbeat)
             elif isinstance(effect, out.Deliver):
                 for item, sessions in zip(effect.packet.items, effect.sessions, strict=True):
-                    if sessions:
-                        self._read(node, len(item.payload))
+                    for session in sessions:
+                        self._read(node, session, len(item.payload))
+            elif isinstance(effect, out.CreditGiven) and node.held:
+                self.after(0.0, lambda: self._let_go(node))
 
     def _send(self, node: SimNode, effect: out.Send) -> None:
         message = _over_the_wire(effect.message)
@@ -290,24 +336,49 @@ class Cluster:
         for peer in effect.to:
             self.network.send(node.id, peer, message)
 
-    def _read(self, node: SimNode, size: int) -> None:
-        """The node's sessions get through one more delivery: at once, or at their pace."""
-        node.unread.append(size)
-        if node.reading:
+    def _read(self, node: SimNode, session: str, size: int) -> None:
+        """A session gets through one more delivery: at once, at its node's pace, or never."""
+        if session in node.unread:
+            node.unread[session].append(size)
+            self._read_soon(node, session)
+
+    def wake_up(self, node: SimNode, session: str) -> None:
+        """A session that read nothing reads from now on."""
+        node.asleep.discard(session)
+        self._read_soon(node, session)
+
+    def _read_soon(self, node: SimNode, session: str) -> None:
+        key = session if node.reads_per_s else ""
+        if session in node.asleep or key in node.reading:
             return
-        node.reading = True
+        node.reading.add(key)
 
         def read() -> None:
+            node.reading.discard(key)
             if self.nodes.get(node.id.name) is not node:
                 return
-            count = 1 if node.reads_per_s else len(node.unread)
-            read_bytes = sum(node.unread.popleft() for _ in range(count))
-            node.reading = bool(node.unread)
-            if node.reading:
-                self.after(1_000 / node.reads_per_s if node.reads_per_s else 0.0, read)
-            self.hand_in(node, events.Consumed(count, read_bytes))
+            if key and node.reads_per_s:
+                taken = self._take(node, key, 1)
+                if node.unread.get(key):
+                    self._read_soon(node, key)
+            else:
+                taken = tuple(
+                    took
+                    for name in node.unread
+                    if name not in node.asleep
+                    for took in self._take(node, name, len(node.unread[name]))
+                )
+            if taken:
+                self.hand_in(node, events.Consumed(taken))
 
         self.after(1_000 / node.reads_per_s if node.reads_per_s else 0.0, read)
+
+    @staticmethod
+    def _take(node: SimNode, session: str, count: int) -> tuple[tuple[str, int, int], ...]:
+        unread = node.unread.get(session)
+        if not unread or session in node.asleep:
+            return ()
+        return ((session, count, sum(unread.popleft() for _ in range(count))),)
 
     def _arrive(self, source: NodeId, target: NodeId, message: object) -> None:
         node = self.nodes.get(target.name)

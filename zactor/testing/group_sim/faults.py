@@ -37,7 +37,8 @@ class Faults:
 
     # -- the nodes
     clock_rates: float = 0.0  # clocks run up to so much faster or slower
-    slow_members: float = 0.0  # share of nodes whose sessions read 20 messages/s
+    slow_members: float = 0.0  # share of nodes whose sessions read 20 messages/s each
+    sleepers: float = 0.0  # share of sessions that read nothing, until long after all is healed
 
     @property
     def any_cut(self) -> float:

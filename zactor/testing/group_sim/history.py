@@ -60,6 +60,7 @@ class History:
         self.sends: dict[str, Line] = {}  # by message id
         self.sent_at: dict[str, int] = {}  # place in the log
         self.submits: dict[str, Line] = {}
+        self.flows: list[Line] = []  # who is held and what is unread, at some moments
         self.places: dict[str, dict[str, int]] = {}  # process -> message id -> place of delivery
         self.down: set[str] = set()
         self.repeated: list[Line] = []  # deliveries that were not the first at their process
@@ -86,6 +87,8 @@ class History:
             periods[-1].sent.append(line)
         elif kind == "submit":
             self.submits[line["mid"]] = line
+        elif kind == "flow":
+            self.flows.append(line)
         elif kind == "trans":
             periods[-1].transitional = tuple(line["members"])
         elif kind == "deliver":

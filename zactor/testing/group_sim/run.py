@@ -13,12 +13,13 @@ from zactor.kernel.groups.settings import Settings
 from zactor.kernel.groups.trace import message_id
 from zactor.kernel.messages.service import Service
 from zactor.testing.engine_coverage import EngineCoverage
-from zactor.testing.group_sim.cluster import Cluster, SimNode
+from zactor.testing.group_sim.cluster import Asked, Cluster, SimNode
 from zactor.testing.group_sim.faults import Faults, draw_faults
 from zactor.testing.group_sim.faulty_run import FaultyRun
 from zactor.testing.group_sim.history import Line
 
 HEALED_MS = 14_000.0  # hold-down of the simulated nodes, then ALONE and a few attempts
+_SETTLED_MS = 3_000.0  # then a message that isn't held has been sent
 _GROUPS = ("red", "green", "blue")
 _SERVICES = (
     Service.UNRELIABLE,
@@ -76,7 +77,13 @@ def draw_plan(seed: int) -> Plan:
     chance = random.Random(seed * 7_919 + 2)
     grabs = round(chance.uniform(0, 0.3), 3) if chance.random() < 0.3 else 0.0
     thin = round(chance.uniform(15, 150), 1) if chance.random() < 0.2 else 0.0
-    return replace(plan, faults=replace(plan.faults, grabs=grabs, bytes_per_ms=thin))
+    plan = replace(plan, faults=replace(plan.faults, grabs=grabs, bytes_per_ms=thin))
+    chance = random.Random(seed * 7_919 + 3)
+    sleepers = round(chance.uniform(0, 0.5), 3) if chance.random() < 0.4 else 0.0
+    few = chance.random() < 0.3  # that all sessions of a node may be behind with
+    limits = {"backlog_all_messages": 12, "backlog_share_messages": 2} if few else {}
+    settings = replace(plan.settings, **limits)
+    return replace(plan, faults=replace(plan.faults, sleepers=sleepers), settings=settings)
 
 
 class Run(FaultyRun[Cluster]):
@@ -89,6 +96,8 @@ class Run(FaultyRun[Cluster]):
         super().__init__(cluster, names, chance, plan.faults, plan.sends_per_s)
         self.plan = plan
         self._sessions: dict[str, dict[str, set[str]]] = {}  # node -> session -> groups
+        self._joined: dict[str, dict[str, set[str]]] = {}  # the same, as the engine was told
+        cluster.pass_on = self._pass_on
         self._counter = itertools.count(1)
 
     def play(self) -> list[Line]:
@@ -96,10 +105,36 @@ class Run(FaultyRun[Cluster]):
         cluster = self.cluster
         self._play_faults(self.plan.faulty_ms)
         cluster.run_ms(HEALED_MS / 2)
+        self._note_flow()
         for name in cluster.live:
             self._act(cluster.nodes[name])
-        cluster.run_ms(HEALED_MS / 2)
+        cluster.run_ms(_SETTLED_MS)
+        self._note_flow()
+        for name in cluster.live:
+            node = cluster.nodes[name]
+            for session in sorted(node.asleep):
+                cluster.wake_up(node, session)
+        cluster.run_ms(HEALED_MS / 2 - _SETTLED_MS)
+        self._note_flow()
         return cluster.lines
+
+    def _note_flow(self) -> None:
+        """A line for each node: who is held, by what, and how much each session has to read."""
+        settings = self.plan.settings
+        for name in self.cluster.live:
+            node = self.cluster.nodes[name]
+            held = node.held
+            line = {
+                "k": "flow",
+                "members": [str(member) for member in node.engine.view.members],
+                "backlog": settings.backlog_messages,
+                "all": settings.backlog_all_messages,
+                "share": settings.backlog_share_messages,
+                "held": {s: list(getattr(held[s][0], "groups", ())) for s in sorted(held)},
+                "joined": {s: sorted(groups) for s, groups in self._joined[name].items()},
+                "unread": {s: len(unread) for s, unread in node.unread.items()},
+            }
+            self.cluster.log(node, line)
 
     def _start(self, name: str) -> None:
         cluster = self.cluster
@@ -109,6 +144,7 @@ class Run(FaultyRun[Cluster]):
         if self._chance.random() < self.plan.faults.slow_members:
             node.reads_per_s = 20.0
         self._sessions[name] = {}
+        self._joined[name] = {}
         self._workload(node)
 
     # -- faults ------------------------------------------------------------------------------
@@ -132,7 +168,7 @@ class Run(FaultyRun[Cluster]):
         if not name or self.cluster.nodes[name].paused or not self._sessions[name]:
             return
         node, session = self.cluster.nodes[name], min(self._sessions[name])
-        self._submit(node, events.Submit(session, Service.AGREED, _GROUPS[:1], b""))
+        self.cluster.ask(node, events.Submit(session, Service.AGREED, _GROUPS[:1], b""))
         self.cluster.step(node, events.Tick())
         self._freeze(self.cluster.hang, name)
 
@@ -148,6 +184,10 @@ class Run(FaultyRun[Cluster]):
         if not sessions or (len(sessions) < 3 and chance.random() < 0.1):
             session = f"s{next(self._counter)}"
             sessions[session] = set()
+            self._joined[node.id.name][session] = set()
+            sleepers = self.plan.faults.sleepers
+            if sleepers and chance.random() < sleepers:
+                node.asleep.add(session)
             self.cluster.step(node, events.SessionOpened(session))
             return
         session = chance.choice(sorted(sessions))
@@ -156,22 +196,22 @@ class Run(FaultyRun[Cluster]):
             dice = 1.0
         if dice < 0.1 and group not in joined:
             joined.add(group)
-            self._submit(node, events.Join(session, group))
+            self.cluster.ask(node, events.Join(session, group))
         elif dice < 0.15 and group in joined:
             joined.remove(group)
-            self._submit(node, events.Leave(session, group))
+            self.cluster.ask(node, events.Leave(session, group))
         elif dice < 0.17:
             del sessions[session]
-            self._submit(node, events.SessionClosed(session))
+            self.cluster.ask(node, events.SessionClosed(session))
         else:
             groups = tuple(sorted(chance.sample(_GROUPS, chance.choice((1, 1, 2)))))
             if chance.random() < 0.1:
                 groups = (*groups, f"#{session}#{node.id.name}")
             service, discard = chance.choice(_SERVICES), chance.random() < 0.2
             payload = b"x" * chance.randint(0, 20)
-            self._submit(node, events.Submit(session, service, groups, payload, discard))
+            self.cluster.ask(node, events.Submit(session, service, groups, payload, discard))
 
-    def _submit(self, node: SimNode, event: events.Event) -> None:
+    def _pass_on(self, node: SimNode, event: Asked) -> None:
         before = node.engine.last_number
         try:
             # The line stands before what the step leads to, so the number is foreseen.
@@ -182,13 +222,26 @@ class Run(FaultyRun[Cluster]):
                 self.cluster.step(node, event)
         except (MailboxFull, LocalProtocolError):
             return
+        self._note_joined(node, event)
         if node.engine.last_number > before and not (
             isinstance(event, events.Submit) and event.service is Service.UNRELIABLE
         ):
             mid = message_id(node.id, node.engine.last_number)
             t = int(self.cluster.now_ms * 1e6)
             line = {"t": t, "p": str(node.id), "k": "submit", "mid": mid}
+            if isinstance(event, events.Submit):
+                line["groups"] = list(event.groups)
             self.cluster.lines.insert(place, line)
+
+    def _note_joined(self, node: SimNode, event: Asked) -> None:
+        joined = self._joined[node.id.name]
+        match event:
+            case events.Join():
+                joined[event.session].add(event.group)
+            case events.Leave():
+                joined[event.session].discard(event.group)
+            case events.SessionClosed():
+                del joined[event.session]
 
 
 def play(

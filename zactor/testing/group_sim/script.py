@@ -126,19 +126,19 @@ class Script:
         self.cluster.step(self._node(name), events.SessionOpened(session))
 
     def _do_close(self, name: str, session: str) -> None:
-        self.cluster.step(self._node(name), events.SessionClosed(session))
+        self.cluster.ask(self._node(name), events.SessionClosed(session))
 
     def _do_join(self, name: str, session: str, group: str) -> None:
-        self.cluster.step(self._node(name), events.Join(session, group))
+        self.cluster.ask(self._node(name), events.Join(session, group))
 
     def _do_leave(self, name: str, session: str, group: str) -> None:
-        self.cluster.step(self._node(name), events.Leave(session, group))
+        self.cluster.ask(self._node(name), events.Leave(session, group))
 
     def _do_send(self, name: str, session: str, service: str, *rest: str) -> None:
         groups, count = (rest[:-2], int(rest[-1])) if "x" in rest else (rest, 1)
         event = events.Submit(session, Service.parse(service), groups, b"")
         for _ in range(count):
-            self.cluster.step(self._node(name), event)
+            self.cluster.ask(self._node(name), event)
 
     def _do_slow(self, name: str, reads_per_s: str) -> None:
         self._node(name).reads_per_s = float(reads_per_s)

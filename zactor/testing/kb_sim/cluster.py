@@ -219,8 +219,8 @@ class KbCluster(Cluster):
                             self.network.cast(node.id, self.nodes[name].id, heartbeat)
                 case out.Deliver():
                     for message, sessions in effect.messages:
-                        if sessions:
-                            self._read(node, len(message.payload))
+                        for session in sessions:
+                            self._read(node, session, len(message.payload))
                         if GROUP in message.groups:
                             said = _ORDERED.decode(message.payload)
                             self._deliver(one, message.sender, said, effect.transitional)
