@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
+import zmq
 from deadlines import DEADLINE_S, join
 
 from zactor.client.connection import Connection
@@ -54,8 +56,15 @@ class Porter:
                 self.seen.append(request.operation)
                 self.ids.append(request.id)
                 for outbound in self.answer(request):
-                    self._door.send_multipart([routing_id, *codec.encode_outbound(outbound)])
+                    self._send(routing_id, outbound)
         self._door.close()
+
+    def _send(self, routing_id: bytes, outbound: Answer | Problem) -> None:
+        try:
+            self._door.send_multipart([routing_id, *codec.encode_outbound(outbound)])
+        except zmq.ZMQError as error:
+            if error.errno != errno.EHOSTUNREACH:  # who asked is gone
+                raise
 
     def close(self) -> None:
         if not self._stopping:
