@@ -88,6 +88,7 @@ def test_three_nodes_lose_one_then_another_and_the_last_takes_changes(
     until("all know all", lambda: all(declared(lab, at) == wanted for at in ("n1", "n2", "n3")))
 
 
+@pytest.mark.slow
 def test_the_half_without_the_decider_refuses_within_a_second_and_says_why(
     lab: Lab, slowness: Slowness
 ) -> None:

@@ -60,6 +60,7 @@ def ends(slowness: Slowness, ask: Callable[[], object]) -> str:
     return f"{type(caught.value).__name__}: {caught.value}"
 
 
+@pytest.mark.slow
 def test_every_ask_of_a_minority_ends(lab: Lab, slowness: Slowness) -> None:
     """Frozen, not killed: nothing proves that the others are dead."""
     begin(lab)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from slow_marks import slow_after
 
 from zactor import connect
 from zactor.lab.lab import Lab, until
@@ -51,7 +52,7 @@ def agree(heard: list[list[Any]]) -> bool:
     return all(log == heard[0] for log in heard)
 
 
-@pytest.mark.parametrize("service", ["agreed", "safe"])
+@pytest.mark.parametrize("service", slow_after(1, ["agreed", "safe"]))
 def test_all_reactors_hear_two_emitters_in_one_order(lab: Lab, service: str) -> None:
     with started(lab) as m:
         wire(m, service)

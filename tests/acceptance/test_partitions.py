@@ -89,7 +89,8 @@ def test_both_sides_of_a_split_go_on_and_become_one_group_when_it_heals(net: Net
     assert {name: words for name, words in check_all(lines).items() if words} == {}
 
 
-@pytest.mark.parametrize("cut_s", [1.0, pytest.param(6.0, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("cut_s", [1.0, 6.0])
 def test_one_view_is_there_two_seconds_after_healing_however_long_the_cut_was(
     net: NetLab, cut_s: float, slowness: Slowness
 ) -> None:

@@ -126,6 +126,7 @@ def test_it_says_who_came_back(three: Lab) -> None:
         assert "actor_given_up" not in dict(told)
 
 
+@pytest.mark.slow
 def test_whose_name_was_given_to_another_or_forgotten_is_ended_and_told_why(three: Lab) -> None:
     with connect(three.endpoint("n1"), home=three.home) as m:
         begin(three, m)

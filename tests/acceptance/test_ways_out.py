@@ -106,6 +106,7 @@ def two_of_three_lost(lab: Lab) -> str:
     return str(caught.value)
 
 
+@pytest.mark.slow
 def test_two_of_three_are_lost_for_good_and_the_last_goes_on_by_an_operators_word(
     lab: Lab, zactor: Zactor
 ) -> None:

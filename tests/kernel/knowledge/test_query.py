@@ -145,6 +145,7 @@ def test_no_query_works_for_long_at_a_stretch(name: str, slowness: Slowness) -> 
     assert slowness.quiet_s(longest_step_s(LONG[name], FIFTY)) < ATOMIC_S
 
 
+@pytest.mark.slow
 def test_nor_does_one_that_looks_at_many_facts(slowness: Slowness) -> None:
     for goal in ("p(X,_)", "p(X,_), nope", "\\+ p(_,c)", "p(X,_), p(X,Y), Y == c"):
         assert slowness.quiet_s(longest_step_s(goal, MANY)) < ATOMIC_S, goal

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from link_world import FATES, WINDOW, World, run_with_fates, run_with_seed
 
 
+@pytest.mark.slow
 def test_all_arrives_once_and_in_order_whatever_befalls_the_first_frames() -> None:
     for fates in itertools.product(FATES, repeat=5):
         run_with_fates(fates).finish()

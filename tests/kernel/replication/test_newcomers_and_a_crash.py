@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from kb_room import Room, settled
+from slow_marks import slow_after
 
 from zactor.kernel.replication.effects import Broken, Decided
 
@@ -29,7 +30,9 @@ def expect_work(room: Room, names: tuple[str, ...], step: int) -> None:
     assert {tuple(sorted(room.facts(name))) for name in names} == {("after(1)", "p(1)")}, at
 
 
-@pytest.mark.parametrize("newcomers", [("n2",), ("n0",), ("n2", "n3"), ("n0", "n2", "n3", "n4")])
+@pytest.mark.parametrize(
+    "newcomers", slow_after(3, [("n2",), ("n0",), ("n2", "n3"), ("n0", "n2", "n3", "n4")])
+)
 @pytest.mark.parametrize("dying", ["who was there", "the newcomers", "all"])
 def test_whoever_dies_while_others_join_they_go_on(newcomers: tuple[str, ...], dying: str) -> None:
     """n0 would decide: it is the first host."""

@@ -139,6 +139,7 @@ def test_a_cell_that_comes_while_the_loop_falls_asleep_is_seen(until: Any) -> No
         runtime.close()
 
 
+@pytest.mark.slow
 def test_actors_that_never_rest_leave_the_loop_its_time(world: Any) -> None:
     class Restless(Actor):
         @action

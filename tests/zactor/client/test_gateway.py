@@ -22,6 +22,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(args=st.lists(JSON), kwargs=st.dictionaries(st.text(), JSON))
 def test_json_data_travels_as_plain_data_and_arrives_as_it_was(
