@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import structlog
 
-from zactor.kernel.errors import ZactorError
+from zactor.kernel.errors import AlreadyExists, NoSuchThing, ZactorError
 from zactor.supervisor.kb import orders
 from zactor.supervisor.kb.changed_facts import ActorFact, ChangedFacts, NodeFact, WireFact
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
@@ -62,7 +62,8 @@ class NodeRegistry:
             try:
                 await self._sweep()
             except ZactorError as error:
-                log.warning("sweep_refused", why=str(error))
+                overtaken = isinstance(error, AlreadyExists | NoSuchThing)  # others sweep as well
+                (log.debug if overtaken else log.warning)("sweep_refused", why=str(error))
                 await asyncio.sleep(RETRY_S)
                 self._due.set()
 
