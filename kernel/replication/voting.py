@@ -195,6 +195,9 @@ def judge(me: str, standings: Standings) -> Verdict:
         shortfall = Shortfall(me, voters, camp, frozenset(strangers), forgotten)
         is_formed = any(standings[name].formed in blocking[:1] for name in camp)
         reason = shortfall.words(blocking[0], is_formed) if blocking else ""
+    if forgotten and not reason:  # what the dead alone had decided may be with who has no vote
+        citizens = (name for name in camp if founding_of(standings[name]))
+        voters = tuple(sorted({*voters, *citizens} - gone_back))
     return Verdict(
         camp=camp,
         founding=founding,

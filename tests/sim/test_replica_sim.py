@@ -99,6 +99,20 @@ def test_the_adversary_exercises_every_rule_that_can_be() -> None:
     assert set(coverage.never()) <= set(NOT_HERE)
 
 
+_FOUND = {
+    50440: "a primary that none of its members lived to be in",
+    74466: "the same",
+    70383: "what a dead node decided alone is with a newcomer, who has no vote",
+    71998: "the same",
+}
+"""Seeds of many thousands that showed something."""
+
+
+@pytest.mark.parametrize("seed", sorted(_FOUND))
+def test_what_many_thousand_runs_showed_holds(seed: int) -> None:
+    assert not play_seed(seed).found, _FOUND[seed]
+
+
 def test_one_run_under_the_adversary_is_told() -> None:
     done = CliRunner().invoke(replica_sim.main, ["--seed", "3"])
     assert done.exit_code == 0

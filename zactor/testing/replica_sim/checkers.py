@@ -48,6 +48,8 @@ class Judge:
         self.at: dict[bytes, int] = {NOTHING: 0}
         self.asked: dict[str, Asked] = {}
         self.formed: dict[tuple[str, int], Formed] = {}  # by founding and epoch
+        self._known: dict[tuple[str, int], Formed] = {}  # formed, as anybody has written
+        self._recorded: dict[tuple[str, int], set[str]] = {}  # who has an attempt on its disk
         self.ordered: dict[tuple[str, int], str] = {}  # the view an epoch orders in
         self.blank: set[tuple[str, int, str]] = set()  # who agreed without what it had known
         self.had: dict[str, set[str]] = {}  # id -> on whose disks it ever was
@@ -101,9 +103,20 @@ class Judge:
                 if node.is_blank:
                     self.blank.add((record.primary.founding, record.primary.epoch, name))
                 node.is_blank = False
+                self._note(name, record.primary, view, type(record).__name__ == "PutPrimary")
         if len(put) == 1 and type(put[0]).__name__ == "PutEntries":
             for entry in put[0].entries:
                 self._orders(founding, entry.epoch, view, name)
+
+    def _note(self, name: str, primary: Any, view: str, is_formed: bool) -> None:
+        """A primary was formed also where none of its members lived to be in it."""
+        key = (primary.founding, primary.epoch)
+        if is_formed:
+            voices = tuple(sorted(self._recorded.get(key, ())))
+            new = Formed(primary.epoch, primary.members, primary.decider, voices, view)
+            self._known.setdefault(key, new)
+        else:
+            self._recorded.setdefault(key, set()).add(name)
 
     def _orders(self, founding: str, epoch: int, view: str, name: str) -> None:
         before = self.ordered.setdefault((founding, epoch), view)
@@ -277,11 +290,12 @@ class Judge:
         self.nodes[name].inside = 0
 
     def _check_majorities(self, founding: str, new: Formed) -> None:
-        epochs = sorted(epoch for known, epoch in self.formed if known == founding)
+        formed = self._known | self.formed
+        epochs = sorted(epoch for known, epoch in formed if known == founding)
         place = epochs.index(new.epoch)
         for pair in (epochs[max(0, place - 1) : place + 1], epochs[place : place + 2]):
             if len(pair) == 2:
-                old, next_ = self.formed[founding, pair[0]], self.formed[founding, pair[1]]
+                old, next_ = formed[founding, pair[0]], formed[founding, pair[1]]
                 blank = {
                     name for name in next_.voices if (founding, next_.epoch, name) in self.blank
                 }
