@@ -79,7 +79,7 @@ STALLS_S = (
     0.7,
     pytest.param(2.0, marks=pytest.mark.slow),
     pytest.param(4.0, marks=pytest.mark.slow),
-    pytest.param(30.0, marks=pytest.mark.slow),
+    pytest.param(30.0, marks=pytest.mark.soak),
     pytest.param(300.0, marks=[pytest.mark.soak, pytest.mark.limit(600)]),
 )
 
@@ -250,7 +250,7 @@ def count(net: NetLab, at: str, sink: str) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cut_s", [1.0, 8.0, 60.0])
+@pytest.mark.parametrize("cut_s", [1.0, 8.0, pytest.param(60.0, marks=pytest.mark.soak)])
 def test_a_minority_works_on_and_keeps_its_actors_when_the_network_heals(
     net: NetLab, cut_s: float
 ) -> None:
