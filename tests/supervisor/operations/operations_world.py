@@ -478,7 +478,8 @@ def no_threads() -> Iterator[None]:
             SimpleNamespace(info=_mute, warning=_mute),
         )
         patch.setattr(
-            "zactor.supervisor.membership.node_registry.log", SimpleNamespace(warning=_mute)
+            "zactor.supervisor.membership.node_registry.log",
+            SimpleNamespace(debug=_mute, warning=_mute),
         )
         yield
 
