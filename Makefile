@@ -36,11 +36,16 @@ demo: $(VENV)/.test
 	$(BIN)/zactor demo 4
 	$(BIN)/zactor demo 4 --fail
 
+# Tests start some thousand processes: where Python is told to write no bytecode, each would compile all modules.
+COMPILE := $(BIN)/python -m compileall -q kernel supervisor zactor bundles demos tests
+
 # Who names some tests wants those, the slow ones among them too.
 test: $(VENV)/.test
+	@$(COMPILE)
 	$(BIN)/python -m pytest $(or $(ARGS),-m 'not slow and not soak')
 
 test-all: $(VENV)/.test
+	@$(COMPILE)
 	$(BIN)/python -m pytest $(ARGS)
 
 soak: $(VENV)/.test
