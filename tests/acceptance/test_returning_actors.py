@@ -99,7 +99,7 @@ def test_actors_of_a_stopped_process_go_on_when_it_goes_on(
         three.thaw(node)
         until("it is as before", lambda: m.status()["troubles"] == [] and standing(m) == before)
         until("it is a member", lambda: three.names_up("n1") == set(NODES))
-        assert standing(m) == before
+        until("nobody is out of reach any more", lambda: standing(m) == before)
         assert heard(m, "k2") == heard(m, "k3") == 2 * BURST
         emitted(m, "s2", "s3")
         until("all is heard", lambda: heard(m, "k2") == heard(m, "k3") == 4 * BURST)
