@@ -262,3 +262,17 @@ GROUP_CHANGES_MAX = 4_096  # membership messages that a client hasn't taken; the
 GROUP_CLIENT_STALL_MS = 20_000  # a client that takes nothing while it is behind is closed after so
 # long: who sends to its groups would wait for ever
 GROUP_LOOK_MS = 1_000  # how often a node looks for such a client
+
+# -- the port for programs of Spread ----------------------------------------------------------
+SPREAD_PORT = 4_803  # where libraries of Spread look for a daemon
+SPREAD_CLIENTS_MAX = 4_000  # connections; sessions of a node are GROUP_SESSIONS_MAX in all
+SPREAD_GREETING_S = 10.0  # for the handshake: who is silent so long is cut off
+SPREAD_GREETING_BYTES = 4_096  # of a client whose handshake isn't done
+SPREAD_REQUEST_BYTES = (
+    40 << 20
+)  # of one client that wait for room: it isn't read any more. Programs
+# of Spread send 200 messages of 100,000 bytes before they read the first
+SPREAD_REQUEST_ALL_BYTES = 256 << 20  # the same of all: then who has more than a share isn't read
+SPREAD_REQUEST_SHARE_BYTES = 1 << 20
+SPREAD_REQUEST_COST = 256  # what one takes beside its payload
+SPREAD_WRITE_BYTES = 256 << 10  # what a connection takes over before its program reads

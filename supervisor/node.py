@@ -69,6 +69,7 @@ from zactor.supervisor.operations.todo_runner import TodoRunner
 from zactor.supervisor.operations.ways_out import WaysOut
 from zactor.supervisor.operations.workflow_runner import WorkflowRunner
 from zactor.supervisor.settings import Settings
+from zactor.supervisor.spread.port import SpreadPort
 
 log = structlog.get_logger()
 
@@ -202,6 +203,7 @@ class Node(HubUser):
             calls=self.calls,
         )
         self.client_sessions = ClientSessions(self.groups, self.hub, self.spawn)
+        self.spread: SpreadPort | None = None
         self.requests = RequestServer(
             self.hub,
             runner=self.dispatch,
@@ -270,6 +272,9 @@ class Node(HubUser):
         Raises:
             NotReachable, Refused: it was to join others, and can't.
         """
+        if self.settings.spread is not None:
+            self.spread = SpreadPort(self.groups, self.spawn)
+            await self.spread.open(*self.settings.spread)
         await self.kb.open(self.groups)
         for work in (
             self._keep(),
@@ -297,6 +302,8 @@ class Node(HubUser):
         await self.kb.retire(RETIRE_S)
         bundles.detach(self.store)
         self.client_sessions.close()
+        if self.spread is not None:
+            self.spread.close()
         self.groups.close()
         for peer in self.hub.peers.values():
             self.hub.send(peer, Request(0, Leave(*self.me)))

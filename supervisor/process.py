@@ -204,12 +204,14 @@ def run_node(
     join: tuple[str, ...] = (),
     advertise: str | None = None,
     payload: str | None = None,
+    spread: str | None = None,
     lifeline: int | None = None,
     json_logs: bool | None = None,
 ) -> int:
     """Run a node in the foreground until SIGTERM, SIGINT or the end of its lifeline; return 0.
 
     Args:
+        spread: HOST[:PORT] of a port for programs of Spread; "": at its usual place.
         lifeline: the read end of a pipe; when its other end is closed the node stops, so that it
             never outlives who started it, however that one ended.
 
@@ -221,7 +223,13 @@ def run_node(
     raise_open_files()
     gc.set_threshold(*COLLECT_AFTER)
     settings = make_settings(
-        role=role, home=home, bind=bind, join=join, advertise=advertise, payload=payload
+        role=role,
+        home=home,
+        bind=bind,
+        join=join,
+        advertise=advertise,
+        payload=payload,
+        spread=spread,
     )
     thread = NodeThread(name, settings)
     told = threading.Event()
@@ -264,6 +272,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--bind")
     parser.add_argument("--advertise")
     parser.add_argument("--payload", choices=["pickle", "data"])
+    parser.add_argument("--spread")
     parser.add_argument("--join", action="append", default=[])
     parser.add_argument("--lifeline", type=int)
     options = vars(parser.parse_args(arguments))

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from zactor.kernel.limits import NODE_PORT
+from zactor.kernel.limits import NODE_PORT, SPREAD_PORT
 from zactor.kernel.transport.addresses import endpoint, is_loopback, parse_address
 from zactor.kernel.transport.own_address import is_here
 from zactor.kernel.transport.socket_context import LOOPBACK, Address
@@ -23,6 +23,7 @@ def make_settings(
     join: tuple[str, ...] = (),
     advertise: str | None = None,
     payload: str | None = None,
+    spread: str | None = None,
 ) -> Settings:
     """Return the settings that these words of a command line mean.
 
@@ -44,6 +45,7 @@ def make_settings(
         ),
         join=joined,
         payload=chosen_policy(payload),
+        spread=None if spread is None else _spread_address(spread),
         crash=crash_at(os.environ),
     )
 
@@ -61,6 +63,12 @@ def _host_beside(home: Path) -> str:
     return LOOPBACK.host
 
 
+def _spread_address(text: str) -> tuple[str, int]:
+    """Return where to listen for programs of Spread; "" is their port, for this machine only."""
+    host, port = parse_address(text) if text else (LOOPBACK.host, None)
+    return host, port or SPREAD_PORT
+
+
 def _endpoint(address: str) -> str:
     host, port = parse_address(address.removeprefix("tcp://"))
     return endpoint(host, port or NODE_PORT)
@@ -76,4 +84,5 @@ class Settings:
     join: tuple[str, ...] = ()  # endpoints that it must join
     told: tuple[str, ...] = ()  # endpoints of who named it, and of whom that one knows
     payload: Policy = "pickle"  # what arguments, answers and messages to groups may be
+    spread: tuple[str, int] | None = None  # address of the port for programs of Spread
     crash: CrashAt | None = None  # where this process is to kill itself, for tests

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from zactor.kernel.groups.effects import GroupTransitional, GroupView
 from zactor.kernel.ids import NodeId
+from zactor.kernel.messages.base import plain_mess_type
 from zactor.kernel.messages.client_sessions import (
     MembershipCause,
     MembershipMessage,
@@ -86,7 +87,7 @@ class SessionNames:
             message.payload,
             message.service,
             message.discard,
-            message.mess_type,
+            plain_mess_type(message.mess_type),
             transitional,
             texts.get(sender) or self._text(sender),
             message.number,

@@ -119,7 +119,7 @@ class Sessions:
         if len(event.payload) > settings.payload_bytes_max:
             most = settings.payload_bytes_max
             raise LocalProtocolError(f"a payload has up to {most} bytes, not {len(event.payload)}")
-        if not -(1 << 15) <= event.mess_type < 1 << 15:
+        if not -(1 << 15) <= event.mess_type < 1 << 18:
             raise LocalProtocolError(f"mess_type {event.mess_type} has more than 16 bits")
         self.number += 1
         return GroupItem(

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import msgspec
 
-WIRE_VERSION = 7
+WIRE_VERSION = 8
 """Nodes with different versions refuse each other in the handshake."""
 
 
@@ -36,3 +36,12 @@ Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 
 MessType = Annotated[int, msgspec.Meta(ge=-(1 << 15), lt=1 << 15)]
 """Spread's type of a message: the application's own, a signed integer of 16 bits."""
+
+MarkedMessType = Annotated[int, msgspec.Meta(ge=-(1 << 15), lt=1 << 18)]
+"""A MessType as it travels between nodes. What a program of Spread sent has its 16 bits unsigned,
+and above them two marks that only such programs see: its byte order, and a flush library's."""
+
+
+def plain_mess_type(marked: int) -> int:
+    """Return the MessType in what travels."""
+    return ((marked & 0xFFFF) ^ 0x8000) - 0x8000

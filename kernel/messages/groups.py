@@ -7,7 +7,7 @@ import enum
 import msgspec
 
 from zactor.kernel.ids import NodeId
-from zactor.kernel.messages.base import Count, Message, MessType
+from zactor.kernel.messages.base import Count, MarkedMessType, Message
 from zactor.kernel.messages.service import Service
 from zactor.kernel.messages.views import GroupId, SessionId, ViewId
 
@@ -63,7 +63,7 @@ class GroupItem(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
     session: str  # of the sender's node
     groups: tuple[str, ...]
     discard: bool  # not to be given to `session` itself
-    mess_type: MessType  # the application's own, 0 where it has none
+    mess_type: MarkedMessType  # the application's own, 0 where it has none
     payload: bytes
 
 

@@ -45,7 +45,7 @@ FLOORS = (
         "zactor.supervisor.observe",
     ),
     ("zactor.supervisor.membership",),
-    ("zactor.supervisor.door", "zactor.supervisor.operations"),
+    ("zactor.supervisor.door", "zactor.supervisor.operations", "zactor.supervisor.spread"),
     ("zactor.supervisor.deployment", "zactor.supervisor.settings"),
     ("zactor.supervisor.node", "zactor.supervisor.unconfigured_node"),
     ("zactor.supervisor.process",),

@@ -54,6 +54,7 @@ def _node(
     join: tuple[str, ...],
     advertise: str | None,
     payload: str | None,
+    spread: str | None,
     lifeline: int | None,
     logs: str | None,
 ) -> None:
@@ -69,6 +70,7 @@ def _node(
             join=join,
             advertise=advertise,
             payload=payload,
+            spread=spread,
             lifeline=lifeline,
             json_logs=None if logs is None else logs == "json",
         )
@@ -83,6 +85,13 @@ node = ShellCommand(
     params=[
         click.Option(["--name"], metavar="N", help="Its name; it is the same node next time."),
         *place_options(),
+        click.Option(
+            ["--spread"],
+            is_flag=False,
+            flag_value="",
+            metavar="[HOST[:PORT]]",
+            help="Serve programs written for Spread (at 127.0.0.1:4803 and the socket /tmp/4803).",
+        ),
         click.Option(
             ["--logs"],
             type=click.Choice(["json", "text"]),

@@ -1,0 +1,350 @@
+"""One client of the port: from its hello to its end, a session of the group engine.
+
+What it asks is done in the order in which it asks; what waits for room waits here, and beyond
+SPREAD_REQUEST_BYTES its connection isn't read. What is delivered counts as consumed when it is
+handed to the connection, which takes SPREAD_WRITE_BYTES: so a program that doesn't read slows those
+who send to its groups, and nobody is cut off for being slow. Kernel's loop only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Protocol, cast
+
+import structlog
+
+from zactor.kernel import limits
+from zactor.kernel.errors import LocalProtocolError
+from zactor.kernel.groups import effects
+from zactor.kernel.messages.groups import GroupData
+from zactor.kernel.sessions.session import Session, SessionUser
+from zactor.supervisor.spread import frames, handshake
+from zactor.supervisor.spread.deliveries import Deliveries
+from zactor.supervisor.spread.destinations import destinations, may_join
+from zactor.supervisor.spread.handshake import Hello, Refusal, SpreadRefusedError
+from zactor.supervisor.spread.turns import Turns
+
+log = structlog.get_logger()
+
+
+class Port(Protocol):
+    """Where clients come in."""
+
+    @property
+    def deliveries(self) -> Deliveries:
+        """Makes the frames."""
+        ...
+
+    @property
+    def turns(self) -> Turns:
+        """Sends, or says that there is no room."""
+        ...
+
+    waiting_bytes: int  # of all requests that wait for room
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods of authentication that a client may choose from."""
+        ...
+
+    def admits(self, methods: tuple[str, ...], address: str) -> bool:
+        """Whether who has chosen these, from this address, may begin."""
+        ...
+
+    def begin(self, client: SpreadClient, hello: Hello) -> None:
+        """Open a session for a client: `on_session` or `refuse` is called soon."""
+
+    def flush_soon(self, client: SpreadClient) -> None:
+        """Call its `flush` when this turn of the loop is over."""
+
+    def drop(self, client: SpreadClient) -> None:
+        """Its connection is over."""
+
+
+class SpreadClient(SessionUser, asyncio.Protocol):
+    """One connection, and its session as soon as it has one."""
+
+    def __init__(self, port: Port, address: str) -> None:
+        """`address` is the client's IP address; "" on the Unix socket."""
+        self.address = address
+        self.is_due = False
+        self.is_over = False  # its connection is closed, or about to be
+        self.session: Session | None = None
+        self._port = port
+        self._transport: asyncio.Transport | None = None
+        self._hello: Hello | None = None
+        self._received = bytearray()  # before the first frame
+        self._reader: frames.FrameReader | None = None
+        self._requests: deque[frames.Asked] = deque()
+        self._request_bytes = 0
+        self._is_working = False
+        self._waiting: deque[tuple[bytes, bool]] = deque()  # frames, and whether they have credit
+        self._changes = 0  # those that have none
+        self._is_choked = False  # the connection takes no more
+        self._is_read = True
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the handshake is done."""
+        return self._reader is not None
+
+    # -- the connection ----------------------------------------------------------------------
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A program has connected."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=limits.SPREAD_WRITE_BYTES)
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes came."""
+        if self.is_over:
+            return
+        if self._reader is None:
+            self._received += data
+            self._greet()
+        else:
+            self._read(data)
+
+    def eof_received(self) -> bool:
+        """The program sends no more: for Spread it has left."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is over: the session ends when what it had sent is on its way."""
+        self.is_over = True
+        self._waiting.clear()
+        self._port.drop(self)
+        if self.session is not None:
+            self.session.consumed(self.session.owed)
+        if not self._requests:
+            self._end()
+
+    def pause_writing(self) -> None:
+        """The connection takes no more for now."""
+        self._is_choked = True
+
+    def resume_writing(self) -> None:
+        """It takes more."""
+        self._is_choked = False
+        self.flush()
+
+    def close(self) -> None:
+        """End the connection; the session ends as if the program had left."""
+        self.is_over = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _cut_off(self, why: str) -> None:
+        name = self.session.name if self.session is not None else "?"
+        log.warning("spread_client_cut_off", session=name, why=why)
+        self._give_up_requests()
+        self.close()
+
+    # -- the handshake -----------------------------------------------------------------------
+    def _greet(self) -> None:
+        try:
+            if self._hello is None:
+                found = handshake.read_hello(bytes(self._received))
+                if found is None:
+                    return
+                self._hello, length = found
+                del self._received[:length]
+                self._port.begin(self, self._hello)
+            elif self.session is not None and len(self._received) >= handshake.CHOICE_BYTES:
+                chosen = handshake.read_choice(bytes(self._received[: handshake.CHOICE_BYTES]))
+                del self._received[: handshake.CHOICE_BYTES]
+                self._choose(chosen)
+            elif len(self._received) > limits.SPREAD_GREETING_BYTES:
+                raise SpreadRefusedError(Refusal.AUTH)
+        except SpreadRefusedError as error:
+            self.refuse(error.refusal)
+
+    def on_session(self, session: Session) -> None:
+        """The name was free."""
+        self.session = session
+        if self.is_over:
+            self._end()
+            return
+        assert self._hello is not None, "it has said hello"
+        assert self._transport is not None, "it is connected"
+        if self._hello.chooses:
+            self._transport.write(handshake.method_list(self._port.methods))
+            self._greet()
+            return
+        first = "IP" if "IP" in self._port.methods else "NULL"
+        try:
+            self._choose((first,))
+        except SpreadRefusedError as error:
+            self.refuse(error.refusal)
+
+    def _choose(self, methods: tuple[str, ...]) -> None:
+        assert self._hello is not None, "it has said hello"
+        assert self.session is not None, "its name was free"
+        assert self._transport is not None, "it is connected"
+        if not self._port.admits(methods, self.address):
+            raise SpreadRefusedError(Refusal.AUTH)
+        own = self._port.deliveries.shown(self.session.private_group)
+        self._transport.write(handshake.accepted(self._hello.version, own))
+        self._reader = frames.FrameReader(own)
+        rest = bytes(self._received)
+        self._received.clear()
+        if rest:
+            self._read(rest)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Send the client away with one byte."""
+        log.info("spread_client_refused", why=refusal.name, address=self.address or "unix")
+        self.is_over = True
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(handshake.refusal_byte(refusal))
+            self._transport.close()
+        self._end()
+
+    # -- what it asks ------------------------------------------------------------------------
+    def _read(self, data: bytes) -> None:
+        assert self._reader is not None, "the handshake is done"
+        try:
+            asked = self._reader.feed(data)
+        except frames.FrameError as error:
+            self._cut_off(f"what it sent is no request: {error}")
+            return
+        for each in asked:
+            self._requests.append(each)
+            self._count(_size(each))
+        if asked:
+            self.go_on()
+        if self._is_read and self._is_full(1):
+            self._set_read(False)
+
+    def _count(self, size: int) -> None:
+        self._request_bytes += size
+        self._port.waiting_bytes += size
+
+    def _is_full(self, part: int) -> bool:
+        """Whether more waits here than a `part` of what may."""
+        limit = limits.SPREAD_REQUEST_BYTES
+        if self._port.waiting_bytes > limits.SPREAD_REQUEST_ALL_BYTES:
+            limit = limits.SPREAD_REQUEST_SHARE_BYTES
+        return self._request_bytes > limit // part
+
+    def _give_up_requests(self) -> None:
+        self._requests.clear()
+        self._count(-self._request_bytes)
+
+    def _set_read(self, is_read: bool) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._is_read = is_read
+            (self._transport.resume_reading if is_read else self._transport.pause_reading)()
+
+    def go_on(self) -> None:
+        """Do what was asked, in order, as far as there is room."""
+        while self._requests and self.session is not None:
+            asked = self._requests[0]
+            try:
+                if not self._perform(self.session, asked):
+                    return
+            except LocalProtocolError as error:
+                log.debug("spread_request_refused", session=self.session.name, why=str(error))
+            self._requests.popleft()
+            self._count(-_size(asked))
+        if not self._is_read and not self._is_full(2):
+            self._set_read(True)
+        if self.is_over:
+            self._end()
+
+    def _perform(self, session: Session, asked: frames.Asked) -> bool:
+        """Return False where it has to wait.
+
+        Raises:
+            LocalProtocolError: the engine doesn't do that, as to join twice; Spread is silent then.
+        """
+        match asked:
+            case frames.Data():
+                groups = destinations(asked.groups, self._port.deliveries.meant)
+                return not groups or self._port.turns.submit(
+                    self,
+                    session,
+                    asked.service,
+                    groups,
+                    asked.payload,
+                    asked.discard,
+                    asked.mess_type,
+                )
+            case frames.Join():
+                if not may_join(asked.group):
+                    self._cut_off(f"it joins {asked.group}: such groups are zactor's own")
+                    return False
+                session.join(asked.group)
+            case frames.Leave():
+                session.leave(asked.group)
+            case frames.Disconnect():
+                self._give_up_requests()
+                self.close()
+                return False
+        return True
+
+    # -- what it gets ------------------------------------------------------------------------
+    def on_message(self, message: GroupData, transitional: bool) -> None:
+        """A message for it."""
+        if self.is_over:
+            if self.session is not None:
+                self.session.consumed(1)
+            return
+        self._keep(self._port.deliveries.data(message), has_credit=True)
+
+    def on_group_view(self, change: effects.GroupView) -> None:
+        """A group of it has another membership."""
+        if self._wants_membership:
+            self._keep(self._port.deliveries.view(change), has_credit=False)
+
+    def on_group_transitional(self, change: effects.GroupTransitional) -> None:
+        """A group of it loses members."""
+        if self._wants_membership:
+            self._keep(self._port.deliveries.transitional(change), has_credit=False)
+
+    def on_group_left(self, group: str) -> None:
+        """It is out of a group, as it wished."""
+        if self._wants_membership:
+            self._keep(self._port.deliveries.left(group), has_credit=False)
+
+    @property
+    def _wants_membership(self) -> bool:
+        return not self.is_over and self._hello is not None and self._hello.wants_membership
+
+    def _keep(self, frame: bytes, *, has_credit: bool) -> None:
+        self._waiting.append((frame, has_credit))
+        if not has_credit:
+            self._changes += 1
+            if self._changes > limits.GROUP_CHANGES_MAX:
+                self._cut_off(f"it has not taken {limits.GROUP_CHANGES_MAX} changes of its groups")
+                return
+        if not self.is_due and not self._is_choked:
+            self._port.flush_soon(self)
+
+    def flush(self) -> None:
+        """Hand over to the connection what it takes."""
+        waiting = self._waiting
+        while waiting and not self._is_choked and self._transport is not None:
+            batch: list[bytes] = []
+            size = count = 0
+            while waiting and size < limits.SPREAD_WRITE_BYTES:
+                frame, has_credit = waiting.popleft()
+                batch.append(frame)
+                size += len(frame)
+                if has_credit:
+                    count += 1
+                else:
+                    self._changes -= 1
+            self._transport.write(b"".join(batch) if len(batch) > 1 else batch[0])
+            if count and self.session is not None:
+                self.session.consumed(count)
+
+    # -- its end -----------------------------------------------------------------------------
+    def _end(self) -> None:
+        if self.session is not None and self.session.is_open:
+            self.session.close()
+
+
+def _size(asked: frames.Asked) -> int:
+    """Return about what a request takes while it waits."""
+    return limits.SPREAD_REQUEST_COST + (len(asked.payload) if type(asked) is frames.Data else 0)

@@ -1,0 +1,204 @@
+"""Port where programs written for Spread connect: a TCP address and a Unix socket of a node."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import stat
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from zactor.kernel import limits
+from zactor.kernel.errors import AlreadyExists, ConfigError, ZactorError
+from zactor.kernel.groups.names import check_group_name
+from zactor.kernel.sessions.host import GroupHost
+from zactor.supervisor.spread.client import SpreadClient
+from zactor.supervisor.spread.deliveries import Deliveries
+from zactor.supervisor.spread.handshake import PRIVATE_NAME_CHARS_MAX, Hello, Refusal
+from zactor.supervisor.spread.turns import Turns
+
+log = structlog.get_logger()
+
+UNIX_FOLDER = Path("/tmp")
+"""Where libraries of Spread look for `PORT`, the Unix socket of a daemon of this machine."""
+
+_BACKLOG = 128  # a burst of connections: those beyond wait a second for their SYN to be repeated
+_MODE = 0o666  # any user of this machine may connect, as to Spread's daemon
+
+
+class SpreadPort:
+    """The clients of one node. Kernel's loop only."""
+
+    def __init__(
+        self,
+        host: GroupHost,
+        spawn: Callable[[Coroutine[Any, Any, object]], None],
+    ) -> None:
+        self.deliveries = Deliveries()
+        self.turns = Turns(host, spawn)
+        self.methods: tuple[str, ...] = ("NULL",)
+        self.waiting_bytes = 0
+        self._host = host
+        self._spawn = spawn
+        self._loop = asyncio.get_running_loop()
+        self._servers: list[asyncio.Server] = []
+        self._clients: dict[SpreadClient, asyncio.TimerHandle | None] = {}
+        self._due: list[SpreadClient] = []
+        self._number = 0
+        self._path: Path | None = None
+
+    # -- life --------------------------------------------------------------------------------
+    async def open(self, address: str, port: int) -> None:
+        """Listen at a TCP address and at the Unix socket that goes with its port.
+
+        Raises:
+            ZactorError: the address is in use, or none of this machine.
+        """
+        try:
+            server = await self._loop.create_server(self._make, address, port, backlog=_BACKLOG)
+        except OSError as error:
+            why = os.strerror(error.errno) if error.errno else str(error)
+            raise ConfigError(f"no port for Spread at {address}:{port}: {why}") from None
+        self._servers.append(server)
+        await self._open_unix(UNIX_FOLDER / str(port))
+        log.info("spread_port_open", endpoint=f"{address}:{port}", path=str(self._path or ""))
+
+    async def _open_unix(self, path: Path) -> None:
+        """Listen there too, unless another does: its clients reach that one, as they want."""
+        if not _is_free(path):
+            log.warning("spread_unix_socket_taken", path=str(path))
+            return
+        try:
+            server = await self._loop.create_unix_server(self._make, str(path), backlog=_BACKLOG)
+            os.chmod(path, _MODE)
+        except OSError as error:
+            log.warning("spread_unix_socket_taken", path=str(path), why=str(error))
+            return
+        self._path = path
+        self._servers.append(server)
+
+    def close(self) -> None:
+        """End all connections; sessions go with the node."""
+        for server in self._servers:
+            server.close()
+        if self._path is not None:
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+        for client in list(self._clients):
+            client.close()
+
+    def _make(self) -> SpreadClient:
+        return _Accepted(self)
+
+    def greet(self, client: SpreadClient) -> None:
+        """A program has connected: it has a while for its handshake."""
+        if len(self._clients) >= limits.SPREAD_CLIENTS_MAX:
+            client.refuse(Refusal.QUOTA)
+            return
+        self._clients[client] = self._loop.call_later(
+            limits.SPREAD_GREETING_S, self._give_up, client
+        )
+
+    def _give_up(self, client: SpreadClient) -> None:
+        if client in self._clients and not client.is_open:
+            log.info("spread_client_silent", address=client.address or "unix")
+            client.close()
+
+    def drop(self, client: SpreadClient) -> None:
+        """A connection is over."""
+        timer = self._clients.pop(client, None)
+        if timer is not None:
+            timer.cancel()
+        if client.is_due:
+            self._due.remove(client)
+            client.is_due = False
+
+    # -- for clients -------------------------------------------------------------------------
+    def admits(self, methods: tuple[str, ...], address: str) -> bool:
+        """Whether who has chosen these methods may begin."""
+        return bool(methods) and all(method in self.methods for method in methods)
+
+    def begin(self, client: SpreadClient, hello: Hello) -> None:
+        """Open a session for a client."""
+        self._spawn(self._begin(client, hello.name))
+
+    async def _begin(self, client: SpreadClient, name: str) -> None:
+        try:
+            if name:
+                check_group_name("session", name)
+            while True:
+                try:
+                    session = await self._host.open_session(name or self._made_up(), client)
+                    break
+                except AlreadyExists:
+                    if name:
+                        raise
+        except AlreadyExists:
+            client.refuse(Refusal.NOT_UNIQUE)
+        except ConfigError:
+            client.refuse(Refusal.ILLEGAL_NAME)
+        except ZactorError:
+            client.refuse(Refusal.QUOTA)
+        else:
+            client.on_session(session)
+
+    def _made_up(self) -> str:
+        self._number += 1
+        return f"r{self._number}"[:PRIVATE_NAME_CHARS_MAX]
+
+    def flush_soon(self, client: SpreadClient) -> None:
+        """Something waits for a client: it leaves when this turn of the loop is over."""
+        client.is_due = True
+        if not self._due:
+            self._loop.call_soon(self._flush)
+        self._due.append(client)
+
+    def _flush(self) -> None:
+        due, self._due = self._due, []
+        for client in due:
+            client.is_due = False
+        for client in due:
+            client.flush()
+
+
+class _Accepted(SpreadClient):
+    """A client that knows where it comes from as soon as it is connected."""
+
+    def __init__(self, port: SpreadPort) -> None:
+        super().__init__(port, "")
+        self._greeter = port
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A program has connected."""
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple):
+            self.address = str(peer[0])
+            made: socket.socket = transport.get_extra_info("socket")
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._greeter.greet(self)
+
+
+def _is_free(path: Path) -> bool:
+    """Whether we may listen at `path`: nothing is there, or what a dead daemon has left there."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return True
+    if not stat.S_ISSOCK(mode):
+        return False
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            return True
+        except OSError:
+            return False
+    return False
