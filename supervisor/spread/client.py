@@ -9,6 +9,7 @@ who send to its groups, and nobody is cut off for being slow. Kernel's loop only
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
 from typing import Protocol, cast
 
@@ -48,6 +49,9 @@ class Port(Protocol):
         """The methods of authentication that a client may choose from."""
         ...
 
+    def greet(self, client: SpreadClient) -> None:
+        """A program has connected."""
+
     def admits(self, methods: tuple[str, ...], address: str) -> bool:
         """Whether who has chosen these, from this address, may begin."""
         ...
@@ -65,9 +69,8 @@ class Port(Protocol):
 class SpreadClient(SessionUser, asyncio.Protocol):
     """One connection, and its session as soon as it has one."""
 
-    def __init__(self, port: Port, address: str) -> None:
-        """`address` is the client's IP address; "" on the Unix socket."""
-        self.address = address
+    def __init__(self, port: Port) -> None:
+        self.address = ""  # its IP address; none on the Unix socket
         self.is_due = False
         self.is_over = False  # its connection is closed, or about to be
         self.session: Session | None = None
@@ -94,6 +97,12 @@ class SpreadClient(SessionUser, asyncio.Protocol):
         """A program has connected."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=limits.SPREAD_WRITE_BYTES)
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple):
+            self.address = str(peer[0])
+            made: socket.socket = transport.get_extra_info("socket")
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._port.greet(self)
 
     def data_received(self, data: bytes) -> None:
         """Some bytes came."""

@@ -93,7 +93,7 @@ class SpreadPort:
             client.close()
 
     def _make(self) -> SpreadClient:
-        return _Accepted(self)
+        return SpreadClient(self)
 
     def greet(self, client: SpreadClient) -> None:
         """A program has connected: it has a while for its handshake."""
@@ -164,24 +164,6 @@ class SpreadPort:
             client.is_due = False
         for client in due:
             client.flush()
-
-
-class _Accepted(SpreadClient):
-    """A client that knows where it comes from as soon as it is connected."""
-
-    def __init__(self, port: SpreadPort) -> None:
-        super().__init__(port, "")
-        self._greeter = port
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A program has connected."""
-        super().connection_made(transport)
-        peer = transport.get_extra_info("peername")
-        if isinstance(peer, tuple):
-            self.address = str(peer[0])
-            made: socket.socket = transport.get_extra_info("socket")
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._greeter.greet(self)
 
 
 def _is_free(path: Path) -> bool:
