@@ -27,7 +27,7 @@ _PLAIN = """
     installed join judge keeper kept kernel key kind lab lazy leave left liar life limit listener
     living loader local look loop lose made may membership message mirror module monitor multicast
     name net network new no nobody not note open opened option ordering origin outgoing package pair
-    parameter pause pending period phase pickler piece played port prepared printing process propose
+    parameter pause pending period phase pickler piece played prepared printing process propose
     protocol proxy publish put query queue queued rang rare reach reachable reader readline ready
     received receiver refused regular remote replaced resume retired role row run runner running
     runtime salvage scan screen script search send sender sent server setting shared shell sim
