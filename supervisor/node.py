@@ -273,8 +273,8 @@ class Node(HubUser):
             NotReachable, Refused: it was to join others, and can't.
         """
         if self.settings.spread is not None:
-            self.spread = SpreadPort(self.groups, self.spawn)
-            await self.spread.open(*self.settings.spread)
+            self.spread = SpreadPort(self.groups, self.spawn, self.settings.spread)
+            await self.spread.open()
         await self.kb.open(self.groups)
         for work in (
             self._keep(),

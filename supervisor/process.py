@@ -30,6 +30,7 @@ from zactor.supervisor.membership.run_directory import RunEntry, process_start, 
 from zactor.supervisor.node import Node
 from zactor.supervisor.observe.log_format import configure_logs
 from zactor.supervisor.settings import Settings, make_settings
+from zactor.supervisor.spread.spread_settings import SpreadSettings
 from zactor.supervisor.unconfigured_node import UnconfiguredNode
 
 log = structlog.get_logger()
@@ -204,7 +205,8 @@ def run_node(
     join: tuple[str, ...] = (),
     advertise: str | None = None,
     payload: str | None = None,
-    spread: str | None = None,
+    spread: str | SpreadSettings | None = None,
+    told: tuple[str, ...] = (),
     lifeline: int | None = None,
     json_logs: bool | None = None,
 ) -> int:
@@ -212,6 +214,7 @@ def run_node(
 
     Args:
         spread: HOST[:PORT] of a port for programs of Spread; "": at its usual place.
+        told: addresses of nodes that it joins when they are there.
         lifeline: the read end of a pipe; when its other end is closed the node stops, so that it
             never outlives who started it, however that one ended.
 
@@ -230,20 +233,21 @@ def run_node(
         advertise=advertise,
         payload=payload,
         spread=spread,
+        told=told,
     )
     thread = NodeThread(name, settings)
-    told = threading.Event()
+    to_stop = threading.Event()
     previous = {
-        number: signal.signal(number, lambda *_: told.set())
+        number: signal.signal(number, lambda *_: to_stop.set())
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     if lifeline is not None:
         threading.Thread(
-            target=_hold_lifeline, args=(lifeline, told), name="zactor-lifeline", daemon=True
+            target=_hold_lifeline, args=(lifeline, to_stop), name="zactor-lifeline", daemon=True
         ).start()
     try:
         thread.start()
-        while not told.wait(0.2):  # a signal's handler runs only between two bytecodes of ours
+        while not to_stop.wait(0.2):  # a signal's handler runs only between two bytecodes of ours
             if thread.wait(0):
                 break
         thread.stop()

@@ -13,6 +13,7 @@ from zactor.kernel.transport.socket_context import LOOPBACK, Address
 from zactor.kernel.wire.payload import Policy, chosen_policy
 from zactor.supervisor.membership.run_directory import home_folder, read_entries
 from zactor.supervisor.operations.crash_points import CrashAt, crash_at
+from zactor.supervisor.spread.spread_settings import SpreadSettings
 
 
 def make_settings(
@@ -23,7 +24,8 @@ def make_settings(
     join: tuple[str, ...] = (),
     advertise: str | None = None,
     payload: str | None = None,
-    spread: str | None = None,
+    spread: str | SpreadSettings | None = None,
+    told: tuple[str, ...] = (),
 ) -> Settings:
     """Return the settings that these words of a command line mean.
 
@@ -45,7 +47,8 @@ def make_settings(
         ),
         join=joined,
         payload=chosen_policy(payload),
-        spread=None if spread is None else _spread_address(spread),
+        spread=_spread_settings(spread) if isinstance(spread, str) else spread,
+        told=tuple(_endpoint(address) for address in told),
         crash=crash_at(os.environ),
     )
 
@@ -63,10 +66,10 @@ def _host_beside(home: Path) -> str:
     return LOOPBACK.host
 
 
-def _spread_address(text: str) -> tuple[str, int]:
-    """Return where to listen for programs of Spread; "" is their port, for this machine only."""
+def _spread_settings(text: str) -> SpreadSettings:
+    """Return a port at HOST[:PORT]; "" is Spread's, for this machine only."""
     host, port = parse_address(text) if text else (LOOPBACK.host, None)
-    return host, port or SPREAD_PORT
+    return SpreadSettings(addresses=((host, port or SPREAD_PORT),))
 
 
 def _endpoint(address: str) -> str:
@@ -84,5 +87,5 @@ class Settings:
     join: tuple[str, ...] = ()  # endpoints that it must join
     told: tuple[str, ...] = ()  # endpoints of who named it, and of whom that one knows
     payload: Policy = "pickle"  # what arguments, answers and messages to groups may be
-    spread: tuple[str, int] | None = None  # address of the port for programs of Spread
+    spread: SpreadSettings | None = None  # a port for programs of Spread
     crash: CrashAt | None = None  # where this process is to kill itself, for tests

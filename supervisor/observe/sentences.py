@@ -7,6 +7,8 @@ from collections.abc import Mapping
 SENTENCES: Mapping[str, str] = {
     "node_started": "{name} runs, at {endpoint}",
     "node_up": "{name} is up",
+    "spread_port_open": "programs of Spread may connect at {endpoint} and {path}",
+    "spread_client_cut_off": "the program {session} was cut off: {why}",
     "node_gone": "{name} is gone: {why}",
     "node_stuck": "{name} is stuck: its process runs, but says nothing",
     "node_unstuck": "{name} goes on",

@@ -52,6 +52,10 @@ class Port(Protocol):
     def greet(self, client: SpreadClient) -> None:
         """A program has connected."""
 
+    def private_group(self, session: Session) -> str:
+        """How that session is called."""
+        ...
+
     def admits(self, methods: tuple[str, ...], address: str) -> bool:
         """Whether who has chosen these, from this address, may begin."""
         ...
@@ -192,7 +196,7 @@ class SpreadClient(SessionUser, asyncio.Protocol):
         assert self._transport is not None, "it is connected"
         if not self._port.admits(methods, self.address):
             raise SpreadRefusedError(Refusal.AUTH)
-        own = self._port.deliveries.shown(self.session.private_group)
+        own = self._port.private_group(self.session)
         self._transport.write(handshake.accepted(self._hello.version, own))
         self._reader = frames.FrameReader(own)
         rest = bytes(self._received)

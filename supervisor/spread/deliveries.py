@@ -17,6 +17,7 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.groups import GroupData
 from zactor.kernel.messages.views import GroupId, SessionId
 from zactor.supervisor.spread import frames
+from zactor.supervisor.spread.spread_settings import node_name
 
 _SHOWN_BYTES = frames.NAME_BYTES - 1
 _HASH_DIGITS = 8
@@ -58,7 +59,11 @@ def group_id(id: GroupId) -> bytes:
 class Deliveries:
     """Makes the frames for the clients of one node; each frame is made once for all of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, daemons: tuple[str, ...] = ()) -> None:
+        """`daemons` are the names of nodes as programs know them, in the order of memberships."""
+        self._daemon_of = {node_name(daemon): daemon for daemon in daemons}
+        self._node_of = {daemon: node for node, daemon in self._daemon_of.items()}
+        self._place = {node: place for place, node in enumerate(self._daemon_of)}
         self._packed: dict[tuple[NodeId, str], bytes] = {}
         self._groups: dict[tuple[str, ...], bytes] = {}
         self._meant: dict[str, str] = {}  # what shortened names stand for
@@ -76,7 +81,21 @@ class Deliveries:
 
     def meant(self, shown: str) -> str:
         """Return the name that a client means."""
-        return self._meant.get(shown, shown)
+        meant = self._meant.get(shown)
+        if meant is not None:
+            return meant
+        if shown.startswith("#"):
+            session, _, daemon = shown[1:].rpartition("#")
+            return f"#{session}#{self._node_of.get(daemon, daemon)}"
+        return shown
+
+    def private_group(self, session: str, node: str) -> str:
+        """Return how a session is shown."""
+        name = f"#{session}#{self._daemon_of.get(node, node)}"
+        short = self.shown(name)
+        if short is not name:
+            self._meant[short] = f"#{session}#{node}"
+        return short
 
     def data(self, message: GroupData) -> bytes:
         """Return a message to groups."""
@@ -98,7 +117,7 @@ class Deliveries:
         if self._last_view is not None and self._last_view[0] is change:
             return self._last_view[1]
         if change.changed is not None:
-            sets: tuple[tuple[str, ...], ...] = ((self.shown(str(change.changed)),),)
+            sets: tuple[tuple[str, ...], ...] = (self._texts((change.changed,)),)
             own = 0
         else:
             sets, own = tuple(map(self._texts, change.sets)), max(change.own, 0)
@@ -121,17 +140,30 @@ class Deliveries:
         """Return what tells a client that it is out of a group by its own wish."""
         return frames.self_leave_frame(self.shown(group))
 
+    def _destination(self, group: str) -> str:
+        if group.startswith("#"):
+            session, _, node = group[1:].rpartition("#")
+            return self.private_group(session, node)
+        return self.shown(group)
+
     def _texts(self, members: Iterable[SessionId]) -> tuple[str, ...]:
-        return tuple(self.shown(str(member)) for member in members)
+        if self._place:
+            last = len(self._place)
+            members = sorted(members, key=lambda m: (self._place.get(m.node.name, last), m))
+        return tuple(self.private_group(each.session, each.node.name) for each in members)
 
     def _remember_sender(self, sender: SessionId) -> bytes:
         if len(self._packed) >= _KEPT:
             self._packed.clear()
-        made = self._packed[sender.node, sender.session] = frames.packed(self.shown(str(sender)))
+        made = self._packed[sender.node, sender.session] = frames.packed(
+            self.private_group(sender.session, sender.node.name)
+        )
         return made
 
     def _remember_groups(self, groups: tuple[str, ...]) -> bytes:
         if len(self._groups) >= _KEPT:
             self._groups.clear()
-        made = self._groups[groups] = b"".join(frames.packed(self.shown(each)) for each in groups)
+        made = self._groups[groups] = b"".join(
+            frames.packed(self._destination(each)) for each in groups
+        )
         return made

@@ -17,9 +17,11 @@ from zactor.kernel import limits
 from zactor.kernel.errors import AlreadyExists, ConfigError, ZactorError
 from zactor.kernel.groups.names import check_group_name
 from zactor.kernel.sessions.host import GroupHost
+from zactor.kernel.sessions.session import Session
 from zactor.supervisor.spread.client import SpreadClient
 from zactor.supervisor.spread.deliveries import Deliveries
 from zactor.supervisor.spread.handshake import PRIVATE_NAME_CHARS_MAX, Hello, Refusal
+from zactor.supervisor.spread.spread_settings import SpreadSettings
 from zactor.supervisor.spread.turns import Turns
 
 log = structlog.get_logger()
@@ -38,10 +40,12 @@ class SpreadPort:
         self,
         host: GroupHost,
         spawn: Callable[[Coroutine[Any, Any, object]], None],
+        settings: SpreadSettings,
     ) -> None:
-        self.deliveries = Deliveries()
+        self.deliveries = Deliveries(settings.daemons)
+        self._settings = settings
         self.turns = Turns(host, spawn)
-        self.methods: tuple[str, ...] = ("NULL",)
+        self.methods = settings.methods
         self.waiting_bytes = 0
         self._host = host
         self._spawn = spawn
@@ -50,23 +54,32 @@ class SpreadPort:
         self._clients: dict[SpreadClient, asyncio.TimerHandle | None] = {}
         self._due: list[SpreadClient] = []
         self._number = 0
-        self._path: Path | None = None
+        self._paths: list[Path] = []
 
     # -- life --------------------------------------------------------------------------------
-    async def open(self, address: str, port: int) -> None:
-        """Listen at a TCP address and at the Unix socket that goes with its port.
+    async def open(self) -> None:
+        """Listen at each address, and at the Unix sockets that go with the ports.
 
         Raises:
-            ZactorError: the address is in use, or none of this machine.
+            ConfigError: an address is in use, or none of this machine.
         """
+        for address, port in self._settings.addresses:
+            await self._open_tcp(address, port)
+        for port in dict.fromkeys(port for _, port in self._settings.addresses):
+            await self._open_unix(UNIX_FOLDER / str(port))
+        log.info(
+            "spread_port_open",
+            endpoint=", ".join(f"{host}:{port}" for host, port in self._settings.addresses),
+            path=", ".join(map(str, self._paths)) or "no Unix socket",
+        )
+
+    async def _open_tcp(self, address: str, port: int) -> None:
         try:
             server = await self._loop.create_server(self._make, address, port, backlog=_BACKLOG)
         except OSError as error:
             why = os.strerror(error.errno) if error.errno else str(error)
             raise ConfigError(f"no port for Spread at {address}:{port}: {why}") from None
         self._servers.append(server)
-        await self._open_unix(UNIX_FOLDER / str(port))
-        log.info("spread_port_open", endpoint=f"{address}:{port}", path=str(self._path or ""))
 
     async def _open_unix(self, path: Path) -> None:
         """Listen there too, unless another does: its clients reach that one, as they want."""
@@ -79,16 +92,16 @@ class SpreadPort:
         except OSError as error:
             log.warning("spread_unix_socket_taken", path=str(path), why=str(error))
             return
-        self._path = path
+        self._paths.append(path)
         self._servers.append(server)
 
     def close(self) -> None:
         """End all connections; sessions go with the node."""
         for server in self._servers:
             server.close()
-        if self._path is not None:
+        for path in self._paths:
             with contextlib.suppress(OSError):
-                self._path.unlink()
+                path.unlink()
         for client in list(self._clients):
             client.close()
 
@@ -120,8 +133,15 @@ class SpreadPort:
 
     # -- for clients -------------------------------------------------------------------------
     def admits(self, methods: tuple[str, ...], address: str) -> bool:
-        """Whether who has chosen these methods may begin."""
-        return bool(methods) and all(method in self.methods for method in methods)
+        """Whether who has chosen these methods may begin: all of them pass, and those required."""
+        tried = (*methods, *self._settings.required)
+        if not methods or any(method not in self.methods for method in tried):
+            return False
+        return "IP" not in tried or self._settings.access.admits(address)
+
+    def private_group(self, session: Session) -> str:
+        """How a session is called."""
+        return self.deliveries.private_group(session.name, self._host.me.name)
 
     def begin(self, client: SpreadClient, hello: Hello) -> None:
         """Open a session for a client."""

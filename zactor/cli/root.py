@@ -18,6 +18,7 @@ _OTHERS: Mapping[str, tuple[str, str]] = {  # name -> (module:attribute, help)
     "master": ("master:master", "Run a master with a script, or with the console."),
     "up": ("up:up", "Start a whole cluster on this machine."),
     "down": ("up:down", "Stop all nodes of this home on this machine."),
+    "spread": ("spread:spread", "Run a daemon for programs written for Spread."),
     "demo": ("demo:demo", "Run one of the demos, with real processes."),
     "kb": ("kb:kb", "Look into the knowledge base."),
     "events": ("events:events", "What happened; -f: what happens."),
@@ -26,7 +27,7 @@ _OTHERS: Mapping[str, tuple[str, str]] = {  # name -> (module:attribute, help)
     "keys": ("keys:keys", "Make, pass on and show the cluster's keys."),
 }
 _SECTIONS: Sequence[tuple[str, Sequence[str]]] = (
-    ("Nodes", ("node", "master", "up", "down", "demo", "forget", "recover", "restore")),
+    ("Nodes", ("node", "master", "up", "down", "spread", "demo", "forget", "recover", "restore")),
     ("What is there", ("nodes", "ps", "wires", "factories", "status")),
     ("Actors", ("declare-node", "declare-factory", "deploy", "destroy", "wire", "unwire")),
     ("Messages", ("signal", "tell", "ask", "group")),

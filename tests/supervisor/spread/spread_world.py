@@ -12,6 +12,7 @@ from typing import Any
 from zactor.kernel.ids import NodeId
 from zactor.kernel.sessions.single_node import solo_host
 from zactor.supervisor.spread.port import SpreadPort
+from zactor.supervisor.spread.spread_settings import SpreadSettings
 
 DEADLINE_S = 30
 
@@ -42,11 +43,11 @@ def solo_port(node: str = "n1") -> Iterator[tuple[str, int]]:
             task.add_done_callback(tasks.discard)
 
         host = solo_host(NodeId(node, 1))
-        port = SpreadPort(host, spawn)
+        port = SpreadPort(host, spawn, SpreadSettings(addresses=(at,)))
         end = asyncio.Event()
         ends.append(end)
         try:
-            await port.open(*at)
+            await port.open()
             begun.set()
             await end.wait()
         finally:

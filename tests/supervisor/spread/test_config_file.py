@@ -1,0 +1,121 @@
+"""Spread's configuration file, case by case as its daemons read it."""
+
+from __future__ import annotations
+
+import pytest
+
+from zactor.kernel.errors import ConfigError
+from zactor.supervisor.spread.config_file import Interface, SpreadConfig, read_config
+
+LAB = """# the lab
+Spread_Segment  192.168.70.255:4803 {
+	m1	192.168.70.1   # the first
+	m2	192.168.70.2 { D 192.168.70.2
+		C 10.0.0.2 }
+	m3.lab {
+		192.168.70.3
+	}
+}
+Spread_Segment 225.0.1.1
+{ far 10.1.1.1 }
+DebugFlags = { PRINT EXIT !EVENTS }
+EventPriority = INFO
+EventLogFile = testlog.out
+EventTimeStamp = "[%a %d %b %Y %H:%M:%S]"
+EventPreciseTimeStamp
+DangerousMonitor = true
+MaxSessionMessages = 5000
+AllowedAuthMethods = "NULL IP"
+"""
+
+
+def read(text: str) -> SpreadConfig:
+    return read_config(text, "spread.conf")
+
+
+def test_a_whole_file() -> None:
+    config = read(LAB)
+    assert [(d.name, d.host, d.port) for d in config.daemons] == [
+        ("m1", "192.168.70.1", 4803),
+        ("m2", "192.168.70.2", 4803),
+        ("m3.lab", "m3.lab", 4803),
+        ("far", "10.1.1.1", 4803),
+    ]
+    assert config.daemons[1].interfaces == (
+        Interface("192.168.70.2", "D"),
+        Interface("10.0.0.2", "C"),
+    )
+    assert config.daemons[2].interfaces == (Interface("192.168.70.3", "DCM"),)
+    assert config.methods == ("NULL", "IP")
+    assert set(config.unused) == {
+        "DebugFlags",
+        "EventPriority",
+        "EventLogFile",
+        "EventTimeStamp",
+        "EventPreciseTimeStamp",
+        "DangerousMonitor",
+        "MaxSessionMessages",
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Spread_Segment 1.2.3.255 { a 1.2.3.4 }",
+        "Spread_Segment 1.2.3.255\n{\na 1.2.3.4\n}\n",
+        "Spread_Segment 1.2.3.255 {\r\n a 1.2.3.4\r\n}\r\n",
+        "Spread_Segment 1.2.3.255{a 1.2.3.4}#the end",
+        "Spread_Segment 1.2.3.4:4803 { a#1 }\n1.2.3.4 }",  # a comment begins within a word
+        "Spread_Segment 0.0.0.0 { a 1.2.3.4 VirtualID = 7 }",
+    ],
+)
+def test_what_is_read_alike(text: str) -> None:
+    daemons = read(text).daemons
+    assert [(d.name, d.host, d.port) for d in daemons] == [("a", "1.2.3.4", 4803)]
+
+
+def test_addresses_of_spread_5() -> None:
+    config = read("Spread_Segment [ff02::5]:3333 10.0.0.255 { a 2001:db8::1 b fe80::1%eth2 }")
+    assert [(d.name, d.host, d.port) for d in config.daemons] == [
+        ("a", "2001:db8::1", 3333),
+        ("b", "fe80::1%eth2", 3333),
+    ]
+
+
+SEGMENT = "Spread_Segment 1.2.3.255:4803 {\n a 1.2.3.4\n}\n"
+WRONG = {
+    "no blanks": (SEGMENT + "EventPriority=INFO", 4, "syntax error at 'EventPriority=INFO'"),
+    "lower case": (SEGMENT + "eventpriority = INFO", 4, "syntax error"),
+    "unknown": (SEGMENT + "\nWhatever = 1", 5, "syntax error at 'Whatever'"),
+    "two of one name": (SEGMENT.replace("}", "a 1.2.3.5 }"), 3, "Name not unique"),
+    "two of one address": (SEGMENT.replace("}", "b 1.2.3.4 }"), 3, "one address"),
+    "no address": (SEGMENT.replace("1.2.3.4", "300.0.0.1"), 2, "Invalid IP '300.0.0.1'"),
+    "a far port": (SEGMENT.replace("4803", "70000"), 1, "port '70000'"),
+    "one timeout": (SEGMENT + "TokenTimeout = 100", 4, "all nine timeouts or none"),
+    "an end too early": ("Spread_Segment 1.2.3.255 {\n a 1.2.3.4", 2, "the file ends"),
+    "no end of a block": (SEGMENT + "DebugFlags = { ALL", 4, "the file ends"),
+    "a segment without an address": ("Spread_Segment { a 1.2.3.4 }", 1, "without an address"),
+    "too many": (
+        "Spread_Segment 1.2.3.255 {\n" + "\n".join(f"d{n} 1.2.{n}.1" for n in range(129)) + "}",
+        130,
+        "more than 128 daemons",
+    ),
+}
+
+
+@pytest.mark.parametrize("why", WRONG)
+def test_what_is_wrong_is_said_with_its_line(why: str) -> None:
+    text, line, what = WRONG[why]
+    with pytest.raises(ConfigError) as raised:
+        read(text)
+    assert str(raised.value).startswith(f"spread.conf:{line}: ")
+    assert what in str(raised.value)
+
+
+def test_a_name_of_19_characters_and_one_of_20() -> None:
+    config = read(f"Spread_Segment 1.2.3.255 {{ {'a' * 19} 1.2.3.4 {'b' * 20} 1.2.3.5 }}")
+    assert config.daemon("a" * 19).host == "1.2.3.4"
+    with pytest.raises(ConfigError, match="too long"):
+        config.daemon("b" * 20)
+    with pytest.raises(ConfigError, match="there is no daemon 'c'"):
+        config.daemon("c")
