@@ -221,10 +221,7 @@ def run_node(
     Raises:
         ZactorError: it can't start, can't join whom it was to join, or can't keep its word.
     """
-    configure_logs(json_logs)
-    write_no_core()
-    raise_open_files()
-    gc.set_threshold(*COLLECT_AFTER)
+    _prepare_process(json_logs)
     settings = make_settings(
         role=role,
         home=home,
@@ -257,6 +254,13 @@ def run_node(
     if isinstance(thread.error, ZactorError):
         raise thread.error
     return 0 if thread.error is None else 1
+
+
+def _prepare_process(json_logs: bool | None) -> None:
+    configure_logs(json_logs)
+    write_no_core()
+    raise_open_files()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 def _hold_lifeline(lifeline: int, told: threading.Event) -> None:

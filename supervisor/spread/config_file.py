@@ -122,10 +122,10 @@ def read_config(text: str, file: str) -> SpreadConfig:
     Raises:
         ConfigError: "FILE:LINE: what is wrong".
     """
-    return _Parser(text, file).read()
+    return _ConfigReader(text, file).read()
 
 
-class _Parser:
+class _ConfigReader:
     def __init__(self, text: str, file: str) -> None:
         self._file = file
         self._words = list(_words(text))
