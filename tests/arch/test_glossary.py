@@ -17,8 +17,8 @@ FOLDERS = ("kernel", "supervisor", "bundles", "zactor", "demos")
 
 # Plain English, Python's words and the field's everyday ones, in the singular.
 _PLAIN = """
-    accept ack acting address adversary aim already applied asked asking at atom became blocked
-    blocking broken buried by cause changed channel check client close closed command commit
+    accept ack acting address adversary aim already applied asked asking async at atom became
+    blocked blocking broken buried by cause changed channel check client close closed command commit
     compiled compound condition config configuration configure congestible connect connection
     console context control counter coverage crash cut cutting data decided declare delivered
     departed deploy destroy detector deviation dispatch done draft drained drop emit ending error

@@ -1,0 +1,46 @@
+"""`zactor spuser`: Spread's program to try groups by hand, at any daemon of Spread."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+
+import click
+
+from zactor.cli.common import CONTEXT, ShellCommand
+
+_RANDOM_NAME_BYTES = 4  # as hexadecimal digits they are 8 characters of a name's 10
+
+
+def _spuser(user: str, is_random: bool, daemon: str) -> None:
+    from zactor.spread.connection import SpreadConnection
+    from zactor.spread.user import SpreadUser
+
+    name = secrets.token_hex(_RANDOM_NAME_BYTES) if is_random else user
+    with SpreadConnection(daemon, name) as connection:
+        print(
+            f"User: connected to {daemon} with private group {connection.private_group}",
+            flush=True,
+        )
+        sys.exit(SpreadUser(connection).run())
+
+
+spuser = ShellCommand(
+    "spuser",
+    callback=_spuser,
+    help="Join groups of Spread, send to them, and see what comes; the keys and texts of Spread's"
+    " own program.\n\nIt connects to any daemon of Spread, this one's or the original's.",
+    params=[
+        click.Option(
+            ["-u", "user"], metavar="NAME", default="user", help="Its name, up to 10 characters."
+        ),
+        click.Option(["-r", "is_random"], is_flag=True, help="A random name."),
+        click.Option(
+            ["-s", "daemon"],
+            metavar="PORT[@HOST]",
+            default="4803",
+            help="The daemon (4803); without a host by the Unix socket of this machine.",
+        ),
+    ],
+    context_settings=CONTEXT,
+)

@@ -1,0 +1,23 @@
+"""Programs at the port of a daemon of Spread, theirs or zactor's: plain sockets, no node's door."""
+
+from zactor.spread.client_frames import (
+    Cause,
+    SpreadLeft,
+    SpreadMembership,
+    SpreadMessage,
+    SpreadNews,
+    SpreadTransitional,
+)
+from zactor.spread.connection import AsyncSpreadConnection, SpreadConnection, spread_address
+
+__all__ = [
+    "AsyncSpreadConnection",
+    "Cause",
+    "SpreadConnection",
+    "SpreadLeft",
+    "SpreadMembership",
+    "SpreadMessage",
+    "SpreadNews",
+    "SpreadTransitional",
+    "spread_address",
+]

@@ -1,0 +1,148 @@
+"""The session of a program at a daemon of Spread, without its socket: bytes in, news out."""
+
+from __future__ import annotations
+
+from zactor.kernel.errors import AlreadyExists, ConfigError, Refused, RemoteProtocolError
+from zactor.kernel.messages.service import Service
+from zactor.spread.client_frames import (
+    BIT_OF,
+    SpreadNews,
+    check_spread_group,
+    frame_size,
+    read_frame,
+    request_frame,
+)
+from zactor.supervisor.spread import frames
+from zactor.supervisor.spread.handshake import (
+    ANNOUNCED,
+    CHOICE_BYTES,
+    PRIVATE_NAME_CHARS_MAX,
+    Refusal,
+)
+
+DELIVERY_BYTES_MAX = 16 << 20  # of one frame of a daemon: a membership of 250,000 has 8 MB
+
+_WORDS = {
+    Refusal.QUOTA: "it has too many programs",
+    Refusal.ILLEGAL_NAME: "that is no name for a program",
+    Refusal.NOT_UNIQUE: "another program there has that name",
+    Refusal.VERSION: "it wants another version of the library",
+    Refusal.AUTH: "it wants another method of authentication",
+}
+
+
+class SpreadSession:
+    """One session, from its hello to its end."""
+
+    def __init__(self, name: str, wants_membership: bool) -> None:
+        """`name` "": the daemon makes one up.
+
+        Raises:
+            ConfigError: no program can be called so.
+        """
+        if len(name) > PRIVATE_NAME_CHARS_MAX or not all("$" <= each <= "~" for each in name):
+            raise ConfigError(
+                f"{name[:40]!r} is no name for a program of Spread: want up to"
+                f" {PRIVATE_NAME_CHARS_MAX} characters from $ to ~"
+            )
+        self.private_group = ""  # as soon as it is open
+        self._name = name
+        self._flags = 1 if wants_membership else 0
+        self._buffer = bytearray()
+        self._has_list = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the daemon has let it in."""
+        return bool(self.private_group)
+
+    def hello(self) -> bytes:
+        """Return what is to be sent first."""
+        return bytes((*ANNOUNCED, self._flags, len(self._name))) + self._name.encode()
+
+    def feed(self, data: bytes) -> tuple[bytes, list[SpreadNews]]:
+        """Return what is to be sent now, and what there is to receive.
+
+        Raises:
+            AlreadyExists, Refused: the daemon doesn't let it in. RemoteProtocolError: it doesn't
+                speak Spread's protocol.
+        """
+        buffer = self._buffer
+        buffer += data
+        out = b""
+        if not self._has_list and buffer:
+            _check_byte(buffer[0])
+            end = 1 + buffer[0]
+            if len(buffer) < end:
+                return b"", []
+            methods = bytes(buffer[1:end]).decode("ascii", "replace").split()
+            del buffer[:end]
+            self._has_list = True
+            if "NULL" not in methods:
+                raise Refused(f"the daemon wants one of the methods {' '.join(methods)[:60]!r}")
+            out = b"NULL".ljust(CHOICE_BYTES, b"\0")
+        if self._has_list and not self.is_open and buffer:
+            if buffer[0] != 1:
+                _check_byte(buffer[0])
+                raise RemoteProtocolError("the daemon says what is no answer of Spread")
+            if len(buffer) < 5 or len(buffer) < 5 + buffer[4]:
+                return out, []
+            end = 5 + buffer[4]
+            self.private_group = bytes(buffer[5:end]).decode("utf-8", "replace")
+            del buffer[:end]
+        return out, self._news() if self.is_open else []
+
+    def _news(self) -> list[SpreadNews]:
+        found = []
+        at = 0
+        buffer = self._buffer
+        while len(buffer) - at >= frames.HEAD_BYTES:
+            size = frame_size(bytes(buffer[at : at + frames.HEAD_BYTES]))
+            if size > DELIVERY_BYTES_MAX:
+                raise RemoteProtocolError(f"the daemon sends a frame of {size} bytes")
+            if len(buffer) - at < size:
+                break
+            found.append(read_frame(bytes(buffer[at : at + size]), self.private_group))
+            at += size
+        del buffer[:at]
+        return found
+
+    # -- requests ----------------------------------------------------------------------------
+    def join(self, group: str) -> bytes:
+        """Return what enters a group."""
+        return request_frame(frames.JOIN, self.private_group, (check_spread_group(group),))
+
+    def leave(self, group: str) -> bytes:
+        """Return what leaves a group."""
+        return request_frame(frames.LEAVE, self.private_group, (check_spread_group(group),))
+
+    def multicast(
+        self,
+        groups: tuple[str, ...],
+        payload: bytes,
+        service: Service,
+        mess_type: int,
+        discard: bool,
+    ) -> bytes:
+        """Return what sends a message."""
+        if not -(1 << 15) <= mess_type < 1 << 16:
+            raise ConfigError(f"mess_type {mess_type} has more than 16 bits")
+        kind = BIT_OF[service] | (frames.SELF_DISCARD if discard else 0)
+        return request_frame(kind, self.private_group, groups, payload, mess_type)
+
+    def disconnect(self) -> bytes:
+        """Return what ends the session."""
+        return request_frame(frames.KILL, self.private_group, (self.private_group,))
+
+
+def _check_byte(byte: int) -> None:
+    """Raise what a refusal means, if that byte is one."""
+    if byte < 0x80:
+        return
+    try:
+        refusal = Refusal(byte - 0x100)
+    except ValueError:
+        raise Refused(f"the daemon refuses this program ({byte - 0x100})") from None
+    if refusal is Refusal.NOT_UNIQUE:
+        raise AlreadyExists(f"the daemon refuses this program: {_WORDS[refusal]}")
+    raise Refused(f"the daemon refuses this program: {_WORDS[refusal]}")

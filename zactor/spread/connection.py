@@ -1,0 +1,309 @@
+"""A program's session at a daemon of Spread, theirs or ours: over the port, without a node's door.
+
+`SpreadConnection` blocks, `AsyncSpreadConnection` awaits. Both speak the session protocol over a
+plain socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections import deque
+from types import TracebackType
+from typing import Self
+
+from zactor.kernel.errors import ConfigError, NotReachable, TimedOut
+from zactor.kernel.limits import SPREAD_PORT
+from zactor.kernel.messages.service import Service
+from zactor.spread.client_frames import SpreadNews
+from zactor.spread.client_session import SpreadSession
+
+CONNECT_S = 5.0  # as Spread's own programs
+_READ_BYTES = 256 << 10
+
+
+def spread_address(daemon: str) -> tuple[str, int] | str:
+    """Return where a daemon is, as Spread's programs name it: PORT, PORT@HOST or "".
+
+    Without a host it is the Unix socket of that port on this machine; "" is port 4803.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    port, at, host = (daemon or str(SPREAD_PORT)).partition("@")
+    if not port.isdecimal() or not 1 <= int(port) <= 65_535 or (at and not host):
+        raise ConfigError(f"{daemon!r} is no daemon: want PORT or PORT@HOST")
+    return (host, int(port)) if at else f"/tmp/{int(port)}"
+
+
+def _groups(groups: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (groups,) if isinstance(groups, str) else tuple(groups)
+
+
+class SpreadConnection:
+    """Blocking. Threads: one receives, others send."""
+
+    def __init__(
+        self,
+        daemon: str = "",
+        name: str = "",
+        *,
+        membership: bool = True,
+        timeout: float | None = CONNECT_S,
+    ) -> None:
+        """Connect.
+
+        Args:
+            daemon: see `spread_address`. name: of the session, up to 10 characters; "": the daemon
+                makes one up. membership: whether memberships are received. timeout: of the
+                handshake, in s.
+
+        Raises:
+            NotReachable: nobody answers there. AlreadyExists: the name is in use there.
+            Refused, ConfigError: as they say. TimedOut: it took too long.
+        """
+        self._machine = SpreadSession(name, membership)
+        self._waiting: deque[SpreadNews] = deque()
+        self._sending = threading.Lock()
+        address = spread_address(daemon)
+        family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+        where = address if isinstance(address, str) else "{}:{}".format(*address)
+        self._where = where
+        try:
+            if isinstance(address, str):
+                self.socket = socket.socket(family)
+                self.socket.settimeout(timeout)
+                self.socket.connect(address)
+            else:
+                self.socket = socket.create_connection(address, timeout)
+                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as error:
+            if hasattr(self, "socket"):
+                self.socket.close()
+            raise NotReachable(f"no daemon of Spread answers at {where}: {error}") from None
+        try:
+            self.socket.sendall(self._machine.hello())
+            while not self._machine.is_open:
+                self._read(timeout)
+        except BaseException:
+            self.socket.close()
+            raise
+
+    @property
+    def private_group(self) -> str:
+        """The name by which others reach this session, like "#alice#d1"."""
+        return self._machine.private_group
+
+    def fileno(self) -> int:
+        """The socket's descriptor, for select and its like; see `pending`."""
+        return self.socket.fileno()
+
+    @property
+    def pending(self) -> int:
+        """What is received already and wasn't taken."""
+        return len(self._waiting)
+
+    def join(self, group: str) -> None:
+        """Enter a group: a membership says when that has happened."""
+        self._send(self._machine.join(group))
+
+    def leave(self, group: str) -> None:
+        """Leave a group: SpreadLeft says when that has happened."""
+        self._send(self._machine.leave(group))
+
+    def multicast(
+        self,
+        groups: str | tuple[str, ...],
+        payload: bytes,
+        service: Service = Service.AGREED,
+        *,
+        mess_type: int = 0,
+        discard: bool = False,
+    ) -> None:
+        """Send to groups and private groups; waits while the daemon takes no more.
+
+        Raises:
+            NotReachable: the daemon went away. ConfigError: it can't be sent.
+        """
+        made = self._machine.multicast(_groups(groups), payload, service, mess_type, discard)
+        self._send(made)
+
+    def receive(self, timeout: float | None = None) -> SpreadNews:
+        """Return the next message or membership.
+
+        Raises:
+            NotReachable: the daemon went away. TimedOut: nothing came in `timeout` s.
+        """
+        while not self._waiting:
+            self._read(timeout)
+        return self._waiting.popleft()
+
+    def close(self) -> None:
+        """Say goodbye and end; a second call does nothing."""
+        if self.socket.fileno() >= 0:
+            with contextlib.suppress(NotReachable):  # it is over anyway
+                self._send(self._machine.disconnect())
+            self.socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _send(self, data: bytes) -> None:
+        with self._sending:
+            try:
+                self.socket.settimeout(None)
+                self.socket.sendall(data)
+            except OSError as error:
+                raise NotReachable(
+                    f"the daemon at {self._where} went away: {error.strerror}"
+                ) from None
+
+    def _read(self, timeout: float | None) -> None:
+        try:
+            self.socket.settimeout(timeout)
+            data = self.socket.recv(_READ_BYTES)
+        except TimeoutError:
+            raise TimedOut(f"nothing from {self._where} in {timeout:g} s") from None
+        except OSError as error:
+            raise NotReachable(f"the daemon at {self._where} went away: {error.strerror}") from None
+        if not data:
+            raise NotReachable(f"the daemon at {self._where} has closed the connection")
+        out, news = self._machine.feed(data)
+        self._waiting += news
+        if out:
+            self.socket.sendall(out)
+
+
+class AsyncSpreadConnection:
+    """Awaits: `async with AsyncSpreadConnection("4803@host", "alice") as session`."""
+
+    def __init__(
+        self,
+        daemon: str = "",
+        name: str = "",
+        *,
+        membership: bool = True,
+        timeout: float | None = CONNECT_S,
+    ) -> None:
+        """As SpreadConnection, which connects when the block is entered."""
+        self._address = spread_address(daemon)
+        self._timeout = timeout
+        self._machine = SpreadSession(name, membership)
+        self._waiting: deque[SpreadNews] = deque()
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    @property
+    def private_group(self) -> str:
+        """The name by which others reach this session, like "#alice#d1"."""
+        return self._machine.private_group
+
+    async def __aenter__(self) -> Self:
+        address = self._address
+        try:
+            async with asyncio.timeout(self._timeout):
+                if isinstance(address, str):
+                    self._reader, self._writer = await asyncio.open_unix_connection(address)
+                else:
+                    self._reader, self._writer = await asyncio.open_connection(*address)
+                self._writer.write(self._machine.hello())
+                while not self._machine.is_open:
+                    await self._read()
+        except TimeoutError:
+            self._abort()
+            raise TimedOut(f"no daemon of Spread at {address} in {self._timeout} s") from None
+        except OSError as error:
+            raise NotReachable(f"no daemon of Spread answers at {address}: {error}") from None
+        except BaseException:
+            self._abort()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __aiter__(self) -> Self:
+        """Receive until the daemon goes away."""
+        return self
+
+    async def __anext__(self) -> SpreadNews:
+        try:
+            return await self.receive()
+        except NotReachable:
+            raise StopAsyncIteration from None
+
+    async def join(self, group: str) -> None:
+        """Enter a group: a membership says when that has happened."""
+        await self._send(self._machine.join(group))
+
+    async def leave(self, group: str) -> None:
+        """Leave a group: SpreadLeft says when that has happened."""
+        await self._send(self._machine.leave(group))
+
+    async def multicast(
+        self,
+        groups: str | tuple[str, ...],
+        payload: bytes,
+        service: Service = Service.AGREED,
+        *,
+        mess_type: int = 0,
+        discard: bool = False,
+    ) -> None:
+        """Send to groups and private groups; waits while the daemon takes no more."""
+        made = self._machine.multicast(_groups(groups), payload, service, mess_type, discard)
+        await self._send(made)
+
+    async def receive(self) -> SpreadNews:
+        """Return the next message or membership. NotReachable: the daemon went away."""
+        while not self._waiting:
+            await self._read()
+        return self._waiting.popleft()
+
+    async def close(self) -> None:
+        """Say goodbye and end; a second call does nothing."""
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(self._machine.disconnect())
+            self._writer.close()
+            with contextlib.suppress(OSError):  # the daemon closes first
+                await self._writer.wait_closed()
+
+    def _abort(self) -> None:
+        if self._writer is not None:
+            self._writer.transport.abort()
+
+    async def _send(self, data: bytes) -> None:
+        assert self._writer is not None, "the block is entered"
+        try:
+            self._writer.write(data)
+            await self._writer.drain()
+        except OSError as error:
+            raise NotReachable(f"the daemon went away: {error.strerror}") from None
+
+    async def _read(self) -> None:
+        assert self._reader is not None, "the block is entered"
+        assert self._writer is not None, "the block is entered"
+        try:
+            data = await self._reader.read(_READ_BYTES)
+        except OSError as error:
+            raise NotReachable(f"the daemon went away: {error.strerror}") from None
+        if not data:
+            raise NotReachable("the daemon has closed the connection")
+        out, news = self._machine.feed(data)
+        self._waiting += news
+        if out:
+            self._writer.write(out)
