@@ -65,6 +65,7 @@ RECONNECT_MS = 20  # first retry of a lost connection; doubles …
 RECONNECT_MS_MAX = 100  # … up to here
 SOCKETS_MAX = 16_384  # of the context: DEALER, SUB and two monitors for each peer
 LINK_SEND_FRAMES = 32  # frames libzmq holds for a peer; the Link machine holds the rest
+UNREACHED_KEPT = 256  # pairs of nodes of which one says that it doesn't reach the other
 LINK_UNREACHED_MS = 1_000  # a peer that was met isn't reached for so long: both are told why
 LINK_ASIDE_MAX = 4  # connections to one peer that were dialled again and aren't closed yet
 # Frames of one peer that libzmq holds here while our loop is stuck, or this process was stopped.

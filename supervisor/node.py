@@ -50,6 +50,7 @@ from zactor.supervisor.membership.discovery import Discovery
 from zactor.supervisor.membership.members import Members
 from zactor.supervisor.membership.node_registry import NodeRegistry
 from zactor.supervisor.membership.peer_calls import PeerCalls
+from zactor.supervisor.membership.unreached import Unreached
 from zactor.supervisor.membership.waiting_nodes import WaitingNodes
 from zactor.supervisor.observe.events import (
     ActionFailed,
@@ -125,6 +126,12 @@ class Node(HubUser):
             tell=self.events.tell,
             spawn=self.spawn,
         )
+        self.unreached = Unreached(
+            self.hub,
+            is_member=lambda name: self.members.peer(name) is not None,
+            tell=self.events.tell,
+            spawn=self.spawn,
+        )
         self.waiting = WaitingNodes(self.hub, settings.home)
         self._make_knowledge()
         self._make_deployment(BundleStore(state / "bundles"))
@@ -143,6 +150,7 @@ class Node(HubUser):
             join=self.settings.join,
             told=self.settings.told,
             kb=self.kb,
+            unreached=self.unreached,
             all_in=self.members.all_in,
             on_ready=self.registry.nudge,
             on_buried=self.on_buried,
@@ -176,7 +184,11 @@ class Node(HubUser):
             tell=self.events.tell,
         )
         around = Surroundings(
-            hub=self.hub, kb=self.kb, waiting=self.waiting, discovery=self.discovery
+            hub=self.hub,
+            kb=self.kb,
+            waiting=self.waiting,
+            discovery=self.discovery,
+            unreached=self.unreached,
         )
         self.dispatch = Dispatch(
             self.hub,
@@ -221,6 +233,7 @@ class Node(HubUser):
             groups=self.groups,
             kb=self.kb,
             members=self.members,
+            unreached=self.unreached,
             waiting=self.waiting,
             calls=self.calls,
             journal=self.journal,
@@ -362,6 +375,7 @@ class Node(HubUser):
         while True:
             self.hub.clock = self.kb.clock
             self.members.keep()
+            self.unreached.keep()
             self.kb.tick(self.hub.now_ms())
             self.change_watch.keep()
             self.hub.keep()
@@ -411,10 +425,9 @@ class Node(HubUser):
         self.members.on_heartbeat(heartbeat)
         self.discovery.hear(heartbeat)
 
-    def on_unreached(self, peer: Peer, why: str) -> None:
-        """A peer was met, and one of us two doesn't reach the other."""
-        self.members.on_unreached(peer, why)
-        self.discovery.on_unreached(peer, why)
+    def on_unreached(self, peer: Peer, whom: str, why: str) -> None:
+        """A peer says whom it doesn't reach."""
+        self.unreached.hear(peer, whom, why)
 
     # -- from the group engine ---------------------------------------------------------------
     def on_view(self, old: View, view: View, together: tuple[NodeId, ...]) -> None:

@@ -417,7 +417,8 @@ class Hub:
             elif isinstance(outbound, Problem) and outbound.kind == Buried.__name__:
                 self.user.on_buried(outbound.message)
             elif isinstance(outbound, Problem) and outbound.kind == NotReachable.__name__:
-                self.user.on_unreached(peer, outbound.message)
+                whom = outbound.fields.get("whom", self.me.name)
+                self.user.on_unreached(peer, whom, outbound.message)
         self.frames_out += peer.flush()
 
     def answer(self, client: Client, outbound: Answer | Problem) -> None:
@@ -433,10 +434,11 @@ class Hub:
             if not peer.up and not peer.connected and peer.dealer and peer.dialled_ms < since
         ]
 
-    def tell_unreached(self, peer: Peer, why: str) -> None:
-        """Tell a peer that we don't reach it, over its own connection to us, if there is one."""
+    def tell_unreached(self, peer: Peer, whom: str, why: str) -> None:
+        """Tell a peer that we don't reach `whom`, over its connection to us, if there is one."""
         if peer.back:
-            self.answer(Client(peer.back), results.problem(0, NotReachable(why)))
+            problem = Problem(0, NotReachable.__name__, why, {"whom": whom})
+            self.answer(Client(peer.back), problem)
 
     # -- heartbeats --------------------------------------------------------------------------
     def beat(self, group: GroupHeartbeat) -> None:
@@ -513,8 +515,8 @@ class HubUser:
     def on_buried(self, reason: str) -> None:
         """A peer refuses this incarnation: it counts as dead there."""
 
-    def on_unreached(self, peer: Peer, why: str) -> None:
-        """We reach a peer, and it doesn't reach us."""
+    def on_unreached(self, peer: Peer, whom: str, why: str) -> None:
+        """A peer that we reach doesn't reach `whom`: us, or another."""
 
     def on_late_item(self, peer: Peer, item: object) -> None:
         """Something was put for a peer that is dead; any thread."""

@@ -22,9 +22,9 @@ from zactor.kernel.messages.frames import Heartbeat
 from zactor.kernel.transport.addresses import numbers_of, parse_address, plain
 from zactor.kernel.transport.hub import Hub
 from zactor.kernel.transport.own_address import is_here
-from zactor.kernel.transport.peer import Peer
 from zactor.supervisor.kb.knowledge_base import NO_PRIMARY_S, KnowledgeBase
 from zactor.supervisor.membership.run_directory import near, read_entries
+from zactor.supervisor.membership.unreached import Unreached
 
 log = structlog.get_logger()
 
@@ -47,6 +47,7 @@ class Discovery:
         join: tuple[str, ...],
         told: tuple[str, ...],
         kb: KnowledgeBase,
+        unreached: Unreached,
         all_in: Callable[[], bool],
         on_ready: Callable[[], None],
         on_buried: Callable[[str], None],
@@ -56,6 +57,7 @@ class Discovery:
         Args:
             join: of these one at least must be met, or this node doesn't begin; see `run`.
             told: who named this node, and whom that one knows.
+            unreached: hears of whom we don't reach, and knows what others say.
             all_in: whether everybody who was met is a member.
             on_ready: the first search is over, and `kb` knows it.
             on_buried: this incarnation counts as dead somewhere, and why.
@@ -74,8 +76,7 @@ class Discovery:
         self._refused: dict[str, float] = {}  # endpoint -> loop time from which to ask again
         self._errors: dict[str, ZactorError] = {}  # endpoint -> how the last try there ended
         self._names: dict[str, str] = {}  # endpoint -> who was met there
-        # Who was met -> that life of it, and why one of us doesn't reach the other.
-        self._unreached: dict[str, tuple[Peer, str]] = {}
+        self._unreached = unreached
         self._looked: dict[str, float] = {}  # peer -> loop time of the last look at whom it knows
         self._knowing: set[str] = set()  # peers that knew somebody unmet when last looked at
         self._to_ask: set[str] = set()  # their endpoints, if they knew somebody before that too
@@ -144,7 +145,7 @@ class Discovery:
             return None
         errors = [self._errors[there] for there in join if there in self._errors]
         errors.sort(key=lambda error: not isinstance(error, Refused))
-        if reasons := list(filter(None, map(self.why_not, names))):
+        if reasons := list(filter(None, map(self._unreached.why_not, names))):
             return NotReachable(reasons[0]), 0.0
         if errors:
             return _with_patience(errors[0])
@@ -169,15 +170,6 @@ class Discovery:
         with contextlib.suppress(OSError):  # then it is no address of ours
             host = numbers_of(host)
         return port == self._hub.port and (endpoint == self._hub.endpoint or is_here(host))
-
-    def on_unreached(self, peer: Peer, why: str) -> None:
-        """One of us two doesn't reach the other."""
-        self._unreached[peer.node.name] = peer, why
-
-    def why_not(self, name: str) -> str:
-        """Return why that node, which was met, can't join; "" if nothing is known."""
-        peer, why = self._unreached.get(name, (None, ""))
-        return why if peer is not None and not peer.up and not peer.dead else ""
 
     async def _search(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -230,14 +222,20 @@ class Discovery:
         welcome = await self._hub.introduce(endpoint)
         self._names[endpoint] = welcome.hello.name
         strangers = [hello for hello in welcome.others if hello.name not in self._hub.peers]
-        await asyncio.gather(*(self.try_meet(hello.endpoint) for hello in strangers))
+        await asyncio.gather(*(self.try_meet(hello.endpoint, hello.name) for hello in strangers))
 
-    async def try_meet(self, endpoint: str) -> None:
-        """Introduce this node at `endpoint`; a refusal is logged once and tried again later."""
+    async def try_meet(self, endpoint: str, name: str = "") -> None:
+        """Introduce this node at `endpoint`; a refusal is logged once and tried again later.
+
+        Args:
+            name: who is there, as the node says that told us of it; "" where nobody did.
+        """
         try:
             await self.meet(endpoint)
         except NotReachable as error:
             self._errors[endpoint] = error
+            if name and name not in self._hub.peers:
+                self._unreached.found(name, f": {error}; all nodes must reach each other")
             self._wait(endpoint)
         except Buried as error:
             self._on_buried(str(error))

@@ -19,8 +19,6 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.frames import Heartbeat
 from zactor.kernel.messages.views import View
 from zactor.kernel.sessions.host import GroupHost
-from zactor.kernel.transport.addresses import plain
-from zactor.kernel.transport.door_call import why_unreached
 from zactor.kernel.transport.hub import Hub
 from zactor.kernel.transport.peer import Peer
 from zactor.supervisor.membership.departures import Departure
@@ -40,8 +38,6 @@ log = structlog.get_logger()
 _LOST = "peer_gone"
 _SUSPECTED = frozenset({"peer_suspected", _LOST})
 
-UNREACHED_SAID_S = 10.0  # a line for a peer that isn't reached, each so often
-
 _STUCK, _WELL = "peer_stuck", "peer_alive"
 
 
@@ -56,9 +52,6 @@ class MembershipUser(Protocol):
 
     def on_out_of_view(self, peer: Peer) -> None:
         """Nothing may go on waiting for this peer."""
-
-    def on_unreached(self, peer: Peer, why: str) -> None:
-        """A peer was met, and one of us two doesn't reach the other."""
 
 
 class Members:
@@ -85,8 +78,6 @@ class Members:
         self._masters: set[str] = set()  # of those who were ever met
         self._went: dict[str, str] = {}  # name -> why it isn't there
         self._checked: set[Peer] = set()  # whether their processes live is being checked
-        self._asked_why: set[Peer] = set()  # why they aren't reached is being found out, or said
-        self._said: dict[str, float] = {}  # peer that isn't reached -> loop time when it was said
         self.stuck: set[str] = set()  # nodes whose process lives and whose loop is silent
         self.lag_ms = 0  # how late our own loop was when it was last measured
         self.clocks: dict[str, tuple[int, int]] = {}
@@ -192,24 +183,6 @@ class Members:
         writer.close()
         return True
 
-    async def _find_out(self, peer: Peer) -> None:
-        """Say why a peer isn't reached: here, and there, where its people look."""
-        why = await why_unreached(peer.hello.endpoint)
-        if peer.connected or peer.dead:
-            return
-        me, name = self._hub.me.name, peer.node.name
-        there = plain(peer.hello.endpoint)
-        text = f"{me} can't reach {name} at {there}: {why}; or --advertise what leads there"
-        self._hub.tell_unreached(peer, text)
-        self._user.on_unreached(peer, text)
-
-    def on_unreached(self, peer: Peer, why: str) -> None:
-        """One of two doesn't reach the other: said now and then, for as long as that is so."""
-        now, name = self._hub.loop.time(), peer.node.name
-        if now - self._said.get(name, -UNREACHED_SAID_S) >= UNREACHED_SAID_S:
-            self._said[name] = now
-            log.warning("peer_unreached", peer=str(peer.node), why=why)
-
     def on_heartbeat(self, heartbeat: Heartbeat) -> None:
         """A peer's loop is alive."""
         sender = heartbeat.group.sender
@@ -301,11 +274,6 @@ class Members:
                 self._groups.linked(peer.node, peer.node.name not in broken)
                 if peer.node.name in broken:
                     self._hub.probe(peer)
-        for peer in self._hub.unreached():
-            if peer not in self._asked_why:
-                self._asked_why.add(peer)
-                self._spawn(self._find_out(peer))
-        self._asked_why.intersection_update(self._hub.peers.values())
         now = self._hub.loop.time()
         for node, since in list(self._out_of_view.items()):
             if now - since > limits.PEER_KEPT_S:

@@ -166,6 +166,23 @@ class NodeUnstuck(NodeEvent):
         return "info", self.journal_line()
 
 
+@dataclass(frozen=True, slots=True)
+class PeerUnreached(NodeEvent):
+    """A node doesn't reach another: this one finds so, or a peer says so."""
+
+    who: str
+    whom: str
+    why: str  # a sentence
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        return "peer_unreached", {"who": self.who, "whom": self.whom, "why": self.why}
+
+    def log_line(self) -> tuple[str, Line]:
+        """Return what operators read."""
+        return "warning", self.journal_line()
+
+
 # -- whether changes are taken -----------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class ChangesRefused(NodeEvent):

@@ -41,6 +41,7 @@ OTHERS_CAUSE = frozenset(
         "operation_failed",
         "peer_dropped",
         "peer_put_out",
+        "peer_unreached",
         "prefetch_failed",
         "signal_malformed",
         "unexpected_item",

@@ -12,6 +12,7 @@ SENTENCES: Mapping[str, str] = {
     "node_gone": "{name} is gone: {why}",
     "node_stuck": "{name} is stuck: its process runs, but says nothing",
     "node_unstuck": "{name} goes on",
+    "peer_unreached": "{why}",
     "changes_refused": "no changes are taken at {node}: {why}",
     "changes_taken": "changes are taken again, by {members}",
     "actor_started": "{actor} runs",

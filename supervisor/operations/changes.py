@@ -18,8 +18,10 @@ from zactor.bundles.store import BundleStore
 from zactor.kernel.errors import (
     AlreadyExists,
     NoSuchThing,
+    NotReachable,
     OutcomeUnknown,
     RemoteActionError,
+    TimedOut,
     ZactorError,
 )
 from zactor.kernel.ids import Clock, NodeId, actor_uid, check_name
@@ -103,12 +105,17 @@ class Changes:
     async def declare_node(self, op: DeclareNode, asked: Asked) -> object:
         """Name a node, or meet one that has that name."""
         call = self._begin_declaring(op.name, op.address)
-        done = await self._runner.run(
-            workflows.DECLARE_NODE,
-            workflows.DeclareNode(name=op.name),
-            who=asked.who,
-            calls={"find": call.find, "name": call.name},
-        )
+        try:
+            done = await self._runner.run(
+                workflows.DECLARE_NODE,
+                workflows.DeclareNode(name=op.name),
+                who=asked.who,
+                calls={"find": call.find, "name": call.name},
+            )
+        except TimedOut:
+            if why := call.why_not():  # it came to be known late
+                raise NotReachable(why) from None
+            raise
         return call.result(done["appear"])
 
     async def declare_factory(self, op: DeclareFactory, asked: Asked) -> object:

@@ -18,11 +18,12 @@ from zactor.supervisor.kb import facts
 from zactor.supervisor.kb.facts import NodeRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.membership.discovery import Discovery
+from zactor.supervisor.membership.unreached import Unreached
 from zactor.supervisor.membership.waiting_nodes import WaitingNodes
 
 APPEAR_S = 1.5  # for a process that starts, and for the announcements of one that waits
 APPEAR_POLL_S = 0.02
-LINKED_S = 2.5  # for the link with a node that has its name; then the knowledge base is waited for
+LINKED_S = 4.0  # in which it is known who doesn't reach whom (HELLO_MS); then the rest is waited for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class Surroundings:
     kb: KnowledgeBase
     waiting: WaitingNodes
     discovery: Discovery
+    unreached: Unreached
 
 
 class DeclareNodeCall:
@@ -114,11 +116,15 @@ class DeclareNodeCall:
         loop = asyncio.get_running_loop()
         until = loop.time() + LINKED_S
         while loop.time() < until and self._name not in facts.nodes(self._around.kb.theory):
-            if why := self._around.discovery.why_not(self._name):
+            if why := self.why_not():
                 raise NotReachable(why)
             if self._name in self._around.kb.strangers:
                 raise Refused(" ".join(self._around.kb.apart()))
             await asyncio.sleep(APPEAR_POLL_S)
+
+    def why_not(self) -> str:
+        """Return who doesn't reach whom, if that is why it isn't there; "" if nothing is known."""
+        return self._around.unreached.why_not(self._name)
 
     def result(self, row: object) -> dict[str, str]:
         """Return {"name", "address"} of the node that is in the knowledge base now.

@@ -131,6 +131,7 @@ class HealthReport(Row, frozen=True, kw_only=True):
     failed_actions: int
     failures: list[FailureReport]  # the last few
     blocking: list[BlockageReport]  # none, or one
+    unreached: list[str]  # who doesn't reach whom, a sentence each
 
 
 class StatusReport(Row, frozen=True, kw_only=True):

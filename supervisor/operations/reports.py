@@ -20,6 +20,7 @@ from zactor.supervisor.kb import facts
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.membership.members import Members, is_there
 from zactor.supervisor.membership.peer_calls import PeerCalls
+from zactor.supervisor.membership.unreached import Unreached
 from zactor.supervisor.membership.waiting_nodes import WaitingNodes
 from zactor.supervisor.observe.events import Tell
 from zactor.supervisor.observe.journal import DeadLetterReport, FailureReport, Journal
@@ -83,6 +84,7 @@ class Reports:
         groups: GroupHost,
         kb: KnowledgeBase,
         members: Members,
+        unreached: Unreached,
         waiting: WaitingNodes,
         calls: PeerCalls,
         journal: Journal,
@@ -95,6 +97,7 @@ class Reports:
         self._groups = groups
         self._kb = kb
         self._members = members
+        self._unreached = unreached
         self._waiting = waiting
         self._gathering = Gathering(members, calls, tell)
         self._journal = journal
@@ -255,6 +258,7 @@ class Reports:
             failed_actions=self._journal.failed_count,
             failures=self._journal.failures()[-health.FAILURES_SHOWN :],
             blocking=self._blocking(),
+            unreached=self._unreached.troubles(),
         )
 
     def status(self, healths: list[HealthReport]) -> StatusReport:
@@ -264,6 +268,7 @@ class Reports:
         actors = facts.actors(theory)
         troubles = self._troubles(nodes)
         troubles += [health.blocking_words(row) for each in healths for row in each.blocking]
+        troubles += sorted({text for each in healths for text in each.unreached})
         return StatusReport(
             cluster=self._hub.keys.cluster,
             node=self._hub.me.name,

@@ -72,6 +72,31 @@ def test_ten_machines_are_declared_one_after_the_other(machines: Machines) -> No
 
 
 @pytest.mark.slow
+def test_whoever_is_asked_says_that_two_of_three_do_not_reach_each_other(
+    machines: Machines,
+) -> None:
+    address = {host: machines.net.host(host) for host in "ABC"}
+    machines.net.close_ports_between("B", "C", PORTS)
+    machines.share_key("A", "B", "C")
+    machines.node("A", "--name", "n1", "--bind", address["A"])
+    machines.node("B", "--name", "n2", "--bind", address["B"], "--join", address["A"])
+    until("two are together", lambda: machines.up("A") == {"n1", "n2"})
+    terminal = machines.node("C", "--name", "n3", "--bind", address["C"], "--join", address["A"])
+    until("its terminal says so", lambda: "n3 can't reach n2: no node" in machines.shown(terminal))
+    for host in "ABC":
+
+        def says(host: str = host) -> bool:
+            done = machines.run(host, "status")
+            return done.returncode == 3 and "n3 can't reach n2: no node" in done.stdout
+
+        until(f"the status on {host} says so", says)
+    assert "n3 can't reach n2: no node" in machines.run("A", "events").stdout
+    machines.net.open_ports_between("B", "C", PORTS)
+    until("they are together", lambda: machines.up("A") == machines.up("C") == {"n1", "n2", "n3"})
+    assert machines.run("A", "status").returncode == 0, "and it is said no more"
+
+
+@pytest.mark.slow
 def test_the_readmes_block_for_more_machines_runs_as_written(machines: Machines) -> None:
     for host, address in (("here", "192.168.70.38"), ("there", "192.168.70.39")):
         machines.net.bare_host(host)

@@ -24,6 +24,7 @@ _AS_SEEN_HERE = frozenset(
         "node_gone",
         "node_stuck",
         "node_unstuck",
+        "peer_unreached",
         "look_failed",
         "changes_refused",
         "changes_taken",

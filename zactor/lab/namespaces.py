@@ -157,6 +157,21 @@ class Network:
                 *("ipproto", "tcp", "sport", ports, "blackhole"),
             )
 
+    def close_ports_between(self, one: str, other: str, ports: str) -> None:
+        """Let neither of two hosts reach these TCP ports of the other, which others still do."""
+        self._rule_between(one, other, "add", ports)
+
+    def open_ports_between(self, one: str, other: str, ports: str) -> None:
+        """Take the rule away again."""
+        self._rule_between(one, other, "del", ports)
+
+    def _rule_between(self, one: str, other: str, word: str, ports: str) -> None:
+        for here, there in ((one, other), (other, one)):
+            self._in(
+                *(self._namespace(here), "rule", word, "to", self.host(there)),
+                *("ipproto", "tcp", "sport", ports, "blackhole"),
+            )
+
     def open_ports(self, name: str, ports: str) -> None:
         """Take the rule away again."""
         for family in ("-4", "-6"):

@@ -37,7 +37,7 @@ class Recorder:
         self.buried: list[str] = []
         self.beats: list[str] = []
         self.late: list[object] = []
-        self.unreached: list[str] = []
+        self.unreached: list[tuple[str, str]] = []
         self.disconnected = 0
         self.news = asyncio.Event()
 
@@ -68,8 +68,8 @@ class Recorder:
         self.buried.append(reason)
         self.news.set()
 
-    def on_unreached(self, peer: Peer, why: str) -> None:
-        self.unreached.append(why)
+    def on_unreached(self, peer: Peer, whom: str, why: str) -> None:
+        self.unreached.append((whom, why))
         self.news.set()
 
     def on_late_item(self, peer: Peer, item: object) -> None:

@@ -62,7 +62,7 @@ def test_without_need_nobody_has_a_direct_connection(
 
 
 def test_who_reaches_us_is_told_that_we_do_not_reach_it(tmp_path: Path) -> None:
-    async def story() -> list[str]:
+    async def story() -> list[tuple[str, str]]:
         async with hub(tmp_path, "n1") as (one, here), hub(tmp_path, "n2") as (two, _):
             one.endpoint = NOWHERE  # what n1 tells of itself
             await one.introduce(two.endpoint)
@@ -71,11 +71,11 @@ def test_who_reaches_us_is_told_that_we_do_not_reach_it(tmp_path: Path) -> None:
                 while not here.unreached:
                     peer.dialled_ms = min(peer.dialled_ms, 1)  # long ago
                     for each in two.unreached():
-                        two.tell_unreached(each, "n2 can't reach n1")
+                        two.tell_unreached(each, "n1", "n2 can't reach n1")
                     await asyncio.sleep(0.01)
             return here.unreached
 
-    assert set(asyncio.run(story())) == {"n2 can't reach n1"}
+    assert set(asyncio.run(story())) == {("n1", "n2 can't reach n1")}
 
 
 # -- machines --------------------------------------------------------------------------------
