@@ -16,6 +16,9 @@ from zactor.kernel.transport.socket_context import SocketContext
 from zactor.kernel.wire import codec
 from zactor.kernel.wire.request_table import RequestTable
 
+NO_NODE = "what listens there is no node of this cluster, or is stopped"
+"""What seems to be wrong where there is a connection, and no answer."""
+
 _CUT_OFF = (
     zmq.EVENT_DISCONNECTED
     | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
@@ -156,7 +159,7 @@ async def why_unreached(endpoint: str) -> str:
     writer.close()
     with contextlib.suppress(OSError):
         await writer.wait_closed()
-    return "what listens there is no node of this cluster, or is stopped"
+    return NO_NODE
 
 
 async def _resolved(endpoint: str) -> str:

@@ -235,7 +235,7 @@ class Discovery:
         except NotReachable as error:
             self._errors[endpoint] = error
             if name and name not in self._hub.peers:
-                self._unreached.found(name, f": {error}; all nodes must reach each other")
+                self._unreached.found(name, f": {error}")
             self._wait(endpoint)
         except Buried as error:
             self._on_buried(str(error))

@@ -110,7 +110,7 @@ class Members:
 
     def departure(self, name: str) -> Departure:
         """Return why a node isn't there. A console comes and goes, and isn't missed."""
-        why = self._went.get(name, f"{name} is out of reach")
+        why = self._went.get(name, out_of_reach(name))
         is_missed = name not in self._masters and why != said_goodbye(name)
         return Departure(why=why, is_missed=is_missed)
 
@@ -210,10 +210,10 @@ class Members:
     def _leave_view(self, node: NodeId) -> None:
         peer = self._hub.peers.get(node.name)
         if peer is not None and peer.node == node:
-            peer.out_of_view = f"{node.name} is out of reach"
+            peer.out_of_view = out_of_reach(node.name)
             self._out_of_view[node] = self._hub.loop.time()
             self._user.on_out_of_view(peer)
-            self._went[node.name] = f"{node.name} is out of reach"
+            self._went[node.name] = out_of_reach(node.name)
         self._tell(NodeOutOfView(node, self._why_gone(node)))
         self.clocks.pop(node.name, None)
         self.stuck.discard(node.name)
@@ -284,6 +284,11 @@ class Members:
 def said_goodbye(name: str) -> str:
     """Return why a node is dead that stopped in good order."""
     return f"{name} left"
+
+
+def out_of_reach(name: str) -> str:
+    """Return why a node isn't there of whose end there is no proof."""
+    return f"{name} is out of reach"
 
 
 Roles = Mapping[str, tuple[str, int]]

@@ -17,7 +17,7 @@ from zactor.kernel.errors import ConfigError
 from zactor.kernel.ids import check_name
 from zactor.kernel.printable import shortened
 from zactor.kernel.transport.addresses import plain
-from zactor.kernel.transport.door_call import why_unreached
+from zactor.kernel.transport.door_call import NO_NODE, why_unreached
 from zactor.kernel.transport.hub import Hub
 from zactor.kernel.transport.peer import Peer
 from zactor.supervisor.observe.events import PeerUnreached, Tell
@@ -28,12 +28,16 @@ SAID_AGAIN_S = 10.0  # as long as it is so: to the others, and in the log
 BELIEVED_S = 2.5 * SAID_AGAIN_S  # without being said again
 
 
-@dataclass(frozen=True, slots=True)
+_NEVER = float("-inf")
+
+
+@dataclass(slots=True)
 class _Said:
     """What is known of one node that doesn't reach another."""
 
     why: str  # a sentence
-    at_s: float  # loop time
+    at_s: float  # loop time when it was said last
+    told_s: float  # when it was told to people
 
 
 class Unreached:
@@ -53,20 +57,40 @@ class Unreached:
         self._tell = tell
         self._spawn = spawn
         self._said: dict[tuple[str, str], _Said] = {}  # (who, whom)
-        self._asked: set[Peer] = set()  # why they aren't reached is being found out, or said
+        self._due: dict[Peer, float] = {}  # loop time from which to find out why it isn't reached
 
     # -- what comes to be known --------------------------------------------------------------
     def keep(self) -> None:
-        """Look whether a peer isn't reached; every HOUSEKEEPING_MS."""
-        for peer in self._hub.unreached():
-            if peer not in self._asked:
-                self._asked.add(peer)
+        """Look who isn't reached, and say what keeps somebody out; every HOUSEKEEPING_MS."""
+        now, broken = self._hub.loop.time(), self._hub.broken()
+        cut_off = [peer for peer in self._hub.peers.values() if self._is_cut_off(peer, broken)]
+        due = dict.fromkeys(cut_off, now + limits.LINK_UNREACHED_MS / 1000)
+        due |= dict.fromkeys(self._hub.unreached(), now)
+        self._due = {peer: self._due.get(peer, at_s) for peer, at_s in due.items()}
+        for peer, at_s in self._due.items():
+            if at_s <= now:
+                self._due[peer] = now + SAID_AGAIN_S
                 self._spawn(self._find_out(peer))
-        self._asked.intersection_update(self._hub.peers.values())
+        for (who, whom), said in self._present():
+            if now - said.told_s >= SAID_AGAIN_S:
+                self._say(who, whom, said.why, is_news=said.told_s == _NEVER)
+                said.told_s = now
+
+    def _is_cut_off(self, peer: Peer, broken: set[str]) -> bool:
+        """Whether it was a member, or could have been one, and its connection is broken."""
+        name = peer.node.name
+        return peer.up and name in broken and not self._is_member(name)
+
+    def _say(self, who: str, whom: str, why: str, *, is_news: bool) -> None:
+        if is_news:
+            self._tell(PeerUnreached(who, whom, why))
+        else:
+            log.warning("peer_unreached", who=who, whom=whom, why=why)
 
     async def _find_out(self, peer: Peer) -> None:
         why = await why_unreached(peer.hello.endpoint)
-        if not peer.connected and not peer.dead:
+        is_reached = why == NO_NODE if peer.up else peer.connected
+        if not (is_reached or peer.dead or self._is_member(peer.node.name)):
             at = plain(peer.hello.endpoint)
             self.found(peer.node.name, f" at {at}: {why}; or --advertise what leads there")
 
@@ -77,10 +101,10 @@ class Unreached:
             why: where, and what is to be done, as the end of a sentence.
         """
         me = self._hub.me.name
-        text = f"{me} can't reach {whom}{why}"
-        if self._note(me, whom, text):
-            for peer in self._hub.peers.values():
-                self._hub.tell_unreached(peer, whom, text)
+        text = f"{me} can't reach {whom}{why}; all nodes must reach each other"
+        self._note(me, whom, text)
+        for peer in self._hub.peers.values():
+            self._hub.tell_unreached(peer, whom, text)
 
     def hear(self, peer: Peer, whom: str, why: str) -> None:
         """A peer doesn't reach `whom`, as it says, in its words."""
@@ -91,33 +115,25 @@ class Unreached:
             return
         self._note(peer.node.name, whom, shortened(why, limits.LOG_VALUE_CHARS_MAX))
 
-    def _note(self, who: str, whom: str, why: str) -> bool:
-        """Keep it; return whether it is time to say so."""
+    def _note(self, who: str, whom: str, why: str) -> None:
+        before = self._said.pop((who, whom), None)
         now = self._hub.loop.time()
-        before = self._said.get((who, whom))
-        if before is not None and now - before.at_s < SAID_AGAIN_S:
-            return False
-        is_news = before is None or now - before.at_s >= BELIEVED_S
-        self._said.pop((who, whom), None)
-        self._said[who, whom] = _Said(why, now)
+        is_old = before is not None and now - before.at_s < BELIEVED_S
+        told_s = before.told_s if before is not None and is_old else _NEVER
+        self._said[who, whom] = _Said(why, now, told_s)
         while len(self._said) > limits.UNREACHED_KEPT:
             del self._said[next(iter(self._said))]
-        if is_news:
-            self._tell(PeerUnreached(who, whom, why))
-        else:
-            log.warning("peer_unreached", who=who, whom=whom, why=why)
-        return True
 
     # -- what follows ------------------------------------------------------------------------
     def why_not(self, name: str) -> str:
         """Return why that node, which was met, can't be a member; "" if nothing is known."""
-        return next((why for pair, why in self._present() if name in pair), "")
+        return next((said.why for pair, said in self._present() if name in pair), "")
 
     def troubles(self) -> list[str]:
         """Return in a sentence each what keeps nodes that we are linked with out of our view."""
-        return [why for _, why in self._present()]
+        return [said.why for _, said in self._present()]
 
-    def _present(self) -> list[tuple[tuple[str, str], str]]:
+    def _present(self) -> list[tuple[tuple[str, str], _Said]]:
         """Return what was said of late, and still keeps somebody out.
 
         Of a host that is off others say so as well; there nobody who is reached is kept out.
@@ -127,7 +143,7 @@ class Unreached:
         if kept_out:  # we may be the one who is out
             kept_out.add(self._hub.me.name)
         return [
-            (pair, said.why)
+            (pair, said)
             for pair, said in self._said.items()
             if said.at_s > since and not kept_out.isdisjoint(pair)
         ]

@@ -23,7 +23,7 @@ from zactor.supervisor.membership.waiting_nodes import WaitingNodes
 
 APPEAR_S = 1.5  # for a process that starts, and for the announcements of one that waits
 APPEAR_POLL_S = 0.02
-LINKED_S = 4.0  # in which it is known who doesn't reach whom (HELLO_MS); then the rest is waited for
+LINKED_S = 4.0  # in which it is known who doesn't reach whom; then the knowledge base is waited for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,8 @@ import time
 
 from zactor.kernel.knowledge.theory import Theory
 from zactor.supervisor.kb import orders
+from zactor.supervisor.kb.orders import GoneRow
+from zactor.supervisor.membership.members import out_of_reach
 from zactor.supervisor.operations.report_rows import ActorReport, NodeReport, WireReport
 
 SENTENCES_MAX = 100  # about actors; a person reads no more, `zactor ps` has all
@@ -63,11 +65,7 @@ def down_wires(theory: Theory) -> list[WireReport]:
 
 def sentences(theory: Theory) -> list[str]:
     """Return a sentence for each thing that was ordered and isn't there, and how that ends."""
-    found = [
-        f"node {row.name} is gone since {_moment(row.at)} ({row.why}): start it again, or"
-        f" `zactor forget {row.name}`"
-        for row in orders.gone(theory)
-    ]
+    found = [_of_node(row) for row in orders.gone(theory)]
     actors = orders.all_lost(theory)
     found += [
         f"{row.name} was lost with {row.node} at {_moment(row.at)}: `zactor restore {row.name}`"
@@ -81,6 +79,19 @@ def sentences(theory: Theory) -> list[str]:
         many = "1 wire is" if len(wires) == 1 else f"{len(wires)} wires are"
         found.append(f"{many} down until both ends run: {', '.join([*shown, *more])}")
     return found
+
+
+def _of_node(row: GoneRow) -> str:
+    since = _moment(row.at)
+    if row.why == out_of_reach(row.name):
+        return (
+            f"node {row.name} is out of reach since {since}: it is back when it is reached again;"
+            f" if it has ended, start it again, or `zactor forget {row.name}`"
+        )
+    return (
+        f"node {row.name} is gone since {since} ({row.why}): start it again, or"
+        f" `zactor forget {row.name}`"
+    )
 
 
 def _moment(at: float) -> str:

@@ -94,6 +94,13 @@ def test_whoever_is_asked_says_that_two_of_three_do_not_reach_each_other(
     machines.net.open_ports_between("B", "C", PORTS)
     until("they are together", lambda: machines.up("A") == machines.up("C") == {"n1", "n2", "n3"})
     assert machines.run("A", "status").returncode == 0, "and it is said no more"
+    machines.net.close_ports_between("B", "C", "1-65534")
+
+    def tells_of_the_cut() -> bool:
+        lines = machines.run("A", "status").stdout
+        return "n2 can't reach n3 at" in lines or "n3 can't reach n2 at" in lines
+
+    until("n1 says who doesn't reach whom", tells_of_the_cut)
 
 
 @pytest.mark.slow
