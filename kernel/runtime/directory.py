@@ -77,17 +77,25 @@ class Directory(Generic[CellT]):
         self._routes: dict[tuple[str, str], list[CompiledRoute]] = {}
         self._users: dict[str, set[CompiledRoute]] = {}  # routes by the reactors they lead to
         self._names: dict[int, str] = {}
+        self._absent: dict[str, str] = {}  # name that leads nowhere -> why, where that is known
         self._lock = threading.Lock()
 
-    def place(self, name: str, place: Place | None) -> None:
-        """From now on the actor is there; None: nowhere."""
+    def place(self, name: str, place: Place | None, absent: str = "") -> None:
+        """From now on the actor is there; None: nowhere, and `absent` says why, if it is known."""
         with self._lock:
+            self._absent.pop(name, None)
             if place is None:
                 self.places.pop(name, None)
+                if absent:
+                    self._absent[name] = absent
             else:
                 self.places[name] = place
                 self._name(place.uid, name)
             self._touch(name)
+
+    def absent(self, name: str) -> str:
+        """Return why a name leads nowhere."""
+        return self._absent.get(name) or f"no such actor: {name}"
 
     def connect(self, emitter: str, action: str, reactors: Mapping[str, Service]) -> None:
         """From now on exactly these react to that signal."""
@@ -159,7 +167,7 @@ class Directory(Generic[CellT]):
         for name, service in names.items():
             place = self.places.get(name)
             if place is None:
-                missing.append((name, f"no such actor: {name}"))
+                missing.append((name, self.absent(name)))
             elif service > Service.FIFO and (place.port is not None or place.uid in self.cells):
                 node = self._node if place.port is None else place.port.node.name
                 targets, reached = ordered.setdefault(service, ({}, []))

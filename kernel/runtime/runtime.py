@@ -223,9 +223,9 @@ class Runtime:
         return lifecycle.request_end(cell, reason, at_once=False, until=time.monotonic() + drain_s)
 
     # -- what the knowledge base says --------------------------------------------------------
-    def place(self, name: str, place: Place | None) -> None:
-        """From now on the actor is there; None: nowhere."""
-        self.directory.place(name, place)
+    def place(self, name: str, place: Place | None, absent: str = "") -> None:
+        """From now on the actor is there; None: nowhere, and `absent` says why, if it is known."""
+        self.directory.place(name, place, absent)
 
     def connect(
         self, emitter: str, action: str, reactors: Sequence[str] | Mapping[str, Service]
@@ -276,7 +276,7 @@ class Runtime:
         """
         place = self.directory.places.get(actor)
         if place is None:
-            raise NoSuchActor(f"no such actor: {actor}")
+            raise NoSuchActor(self.directory.absent(actor))
         if place.port is not None:
             if done is None:
                 self.remoting.tell(place, action, payload, (), sender, "")
@@ -324,7 +324,7 @@ class Runtime:
         reply = self.promise(actor, action, timeout)
         place = self.directory.places.get(actor)
         if place is None:
-            reply.set_error(NotDelivered(f"no such actor: {actor}"))
+            reply.set_error(NotDelivered(self.directory.absent(actor)))
         elif sender is not None and place.uid == sender.uid:
             why = f"{actor} asked itself, and would wait for itself: call the method, or tell"
             reply.set_error(NotDelivered(why))
@@ -375,7 +375,7 @@ class Runtime:
         message = Envelope(action, args, kwargs, sender=name, sig=sig)
         if place is None:
             outcomes.trace_accept(sig, name, actor)
-            outcomes.dead(name, actor, action, f"no such actor: {actor}", sig=sig)
+            outcomes.dead(name, actor, action, self.directory.absent(actor), sig=sig)
         else:
             self._put_here(place, message, sender)
 

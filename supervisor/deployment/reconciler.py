@@ -67,8 +67,8 @@ class ActorHost(Protocol):
         """End an actor when its work is done, at the latest after `drain_s`; done when it ended."""
         ...
 
-    def place(self, name: str, place: Place | None) -> None:
-        """From now on messages to `name` go there; None: nowhere."""
+    def place(self, name: str, place: Place | None, absent: str = "") -> None:
+        """From now on messages to `name` go there; None: nowhere, and why."""
         ...
 
     def connect(self, emitter: str, action: str, reactors: Mapping[str, Service]) -> None:
@@ -114,7 +114,7 @@ class Reconciler:
         self._hosted: dict[str, Hosted] = {}  # by name
         self._over: dict[str, int] = {}  # name -> uid of what ended by itself
         self._stopping: dict[int, str] = {}  # uid -> how long it may go on, as the fact says it
-        self._placed: set[str] = set()
+        self._placed: set[str] = set()  # names that lead somewhere, or it was said why not
         self._wired: set[tuple[str, str]] = set()
 
     # -- what changed ------------------------------------------------------------------------
@@ -133,6 +133,7 @@ class Reconciler:
         """All may be different: a snapshot took the place of what was here."""
         theory = self._kb.theory
         names = self._placed | set(self._hosted) | {row.name for row in facts.actors(theory)}
+        names |= {row.name for row in orders.all_lost(theory)}
         wires = self._wired | {(w.emitter, w.action) for w in facts.wires(theory)}
         wires |= {(w.emitter, w.action) for w, _ in orders.down(theory)}
         self._compare(names, wires)
@@ -154,18 +155,24 @@ class Reconciler:
         for name in sorted(names):
             row = orders.standing(theory, name, self._me)
             self._host(name, row)
-            self._place(name, row)
+            self._place(theory, name, row)
         for emitter, action in sorted(wires):
             self._wire(theory, emitter, action)
 
-    def _place(self, name: str, row: ActorRow | None) -> None:
+    def _place(self, theory: Theory, name: str, row: ActorRow | None) -> None:
         port = None if row is None or row.node == self._me.name else self._port_of(row.node)
-        if row is None or (port is None and row.node != self._me.name):
-            self._runtime.place(name, None)
+        absent, place = "", None
+        if row is None:
+            absent = orders.lost_words(theory, name)
+        elif port is None and row.node != self._me.name:
+            absent = f"{name} is on {row.node}, which is out of reach"
+        else:
+            place = Place(name=name, uid=row.uid, type=row.type, port=port)
+        self._runtime.place(name, place, absent)
+        if place is not None or absent:
+            self._placed.add(name)
+        else:
             self._placed.discard(name)
-            return
-        self._runtime.place(name, Place(name=name, uid=row.uid, type=row.type, port=port))
-        self._placed.add(name)
 
     def _wire(self, theory: Theory, emitter: str, action: str) -> None:
         # A wire that is down leads to nobody, whose signals are dead letters then; or its ends are

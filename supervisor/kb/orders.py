@@ -12,6 +12,7 @@ from zactor.kernel.ids import ActorUid, Clock, NodeId
 from zactor.kernel.knowledge.theory import Fact, Theory
 from zactor.kernel.knowledge.values import Atom
 from zactor.kernel.knowledge.writer import format_term, quote_atom, text_of
+from zactor.kernel.moment import moment
 from zactor.supervisor.kb import facts
 from zactor.supervisor.kb.fact_patterns import Requirement, no_actor
 from zactor.supervisor.kb.facts import ActorRow, WireRow
@@ -178,7 +179,15 @@ def still_lost(row: LostRow) -> Requirement:
 
 def absent(theory: Theory, name: str) -> str:
     """Return the words for an actor that isn't there, perhaps since it is lost."""
+    return lost_words(theory, name) or no_actor(name)
+
+
+def lost_words(theory: Theory, name: str) -> str:
+    """Return what is to be said of a lost actor to whoever wants it; "": it isn't lost."""
     row = lost(theory, name)
     if row is None:
-        return no_actor(name)
-    return f"{name} was lost with {row.node}: `zactor restore {name}`, or `zactor forget {name}`"
+        return ""
+    return (
+        f"{name} was lost with {row.node} at {moment(row.at)} ({row.why}):"
+        f" `zactor restore {name}`, or `zactor forget {name}`"
+    )

@@ -39,6 +39,11 @@ NOWHERE = (
 )
 
 
+LOST = r"k3 was lost with n3 at [-\d]+ [\d:.]+[-+][\d:]+ " + re.escape(
+    f"({PROCESS_GONE}): `zactor restore k3`, or `zactor forget k3`"
+)
+
+
 @pytest.fixture
 def m(lab: Lab) -> Iterator[BlockingMaster]:
     """Three nodes; three actors and both ends of five wires are n3's."""
@@ -174,7 +179,7 @@ def test_one_is_restored_elsewhere_and_what_is_not_wanted_is_forgotten(
     kill_n3(lab, m)
     with pytest.raises(NoSuchThing, match=r"no node n3 for k3 .*--on NODE"):
         m.restore("k3")
-    with pytest.raises(NoSuchActor, match="k3 was lost with n3: `zactor restore k3`"):
+    with pytest.raises(NoSuchActor, match=LOST):
         m.ask("k3", "report")
     m.restore("k3", on="n1")
     assert m.query("reacts(k3, s2, number, fifo)"), "the end that is here is wired again"
@@ -200,6 +205,12 @@ def test_what_a_lost_wire_swallows_is_counted_and_a_name_that_is_given_anew_is_l
     m.ask("s2", "burst", 4)
     until("four dead letters", lambda: len(m.dead_letters()) == 4)
     assert {(row["sender"], row["target"]) for row in m.dead_letters()} == {("s2", "k3")}
+
+    def says_that_it_is_lost() -> bool:
+        m.ask("s2", "burst", 1)
+        return re.match(LOST, m.dead_letters()[-1]["reason"]) is not None
+
+    until("n2 knows as well", says_that_it_is_lost)
     m.deploy_actor("sink", "k3", "n1")
     assert {row["name"] for row in m.actors() if row["state"] == "lost"} == {"s3", "z3"}
     assert m.query("down(k3, _, _, _)") == [], "who deploys it says what it is wired to"

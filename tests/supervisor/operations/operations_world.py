@@ -201,7 +201,7 @@ class Stage:
         self._node.later(WORK_S if drain_s is None else drain_s, end)
         return stopped
 
-    def place(self, name: str, place: object) -> None:
+    def place(self, name: str, place: object, absent: str = "") -> None:
         pass
 
     def connect(self, emitter: str, action: str, reactors: object) -> None:
