@@ -332,4 +332,9 @@ class Shortfall:
     def _what_helps(self, primary: Primary, here: Sequence[str], missing: Sequence[str]) -> str:
         if 2 * len(here) == len(here) + len(missing) and primary.decider in missing:
             return f"of two halves the one with {primary.decider} takes changes, bring it back"
-        return f"changes wait until more than half are there (missing: {', '.join(missing)})"
+        needed = (len(here) + len(missing)) // 2 + 1 - len(here)
+        which = f"{needed} of them" if needed < len(missing) else "them" if needed > 1 else "it"
+        return (
+            f"changes wait until more than half are there (missing: {', '.join(missing)}):"
+            f" start {which} again, or mend the way there"
+        )

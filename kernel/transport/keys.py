@@ -25,6 +25,7 @@ from zactor.kernel.transport.private_files import (
     check_private,
     private_folder,
     unfit,
+    written_to,
 )
 
 CLUSTER_FILE = "cluster.key"
@@ -96,7 +97,7 @@ def join(home: Path, token: str) -> str:
     check_home(home)
     folder = home / "keys"
     with private_folder(folder, ALL) as directory:
-        if _publish(directory, CLUSTER_FILE, _encode(_CLUSTER_PREFIX, secret)):
+        if _publish(folder, directory, CLUSTER_FILE, _encode(_CLUSTER_PREFIX, secret)):
             return cluster_id(secret)
         present = _read(directory, folder / CLUSTER_FILE, _CLUSTER_PREFIX)
     if not hmac.compare_digest(present, secret):
@@ -206,7 +207,7 @@ def _make_or_read(folder: Path, name: str, prefix: str, forbidden: int) -> bytes
         try:
             return _read(directory, folder / name, prefix)
         except FileNotFoundError:
-            _publish(directory, name, _encode(prefix, os.urandom(_SECRET_BYTES)))
+            _publish(folder, directory, name, _encode(prefix, os.urandom(_SECRET_BYTES)))
         return _read(directory, folder / name, prefix)
 
 
@@ -233,7 +234,7 @@ def _read(directory: int, file: Path, prefix: str) -> bytes:
     return secret
 
 
-def _publish(directory: int, name: str, line: str) -> bool:
+def _publish(folder: Path, directory: int, name: str, line: str) -> bool:
     """Put the key into the folder whole, unless there is one; return whether it is ours.
 
     A link instead of writing to the name itself: nobody ever sees half a key, also after a crash.
@@ -244,8 +245,9 @@ def _publish(directory: int, name: str, line: str) -> bool:
     try:
         try:
             os.fchmod(descriptor, 0o600)  # whatever the umask says
-            os.write(descriptor, line.encode() + b"\n")
-            os.fsync(descriptor)
+            with written_to(folder / name):
+                os.write(descriptor, line.encode() + b"\n")
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
         try:

@@ -126,6 +126,16 @@ def open_private(file: Path, *, append: bool = False) -> int:
     return descriptor
 
 
+@contextlib.contextmanager
+def written_to(file: Path | str) -> Iterator[None]:
+    """Have the OSError of a write say which file: the system says it of opening only."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or os.fspath(file)
+        raise
+
+
 def check_private(path: Path, status: os.stat_result, forbidden: int, mode: str) -> None:
     """Raise ConfigError if it is another user's or has a bit of `forbidden`; advises `mode`."""
     if status.st_uid != os.geteuid():

@@ -77,7 +77,10 @@ def sentences(theory: Theory) -> list[str]:
         shown = [f"{row.emitter}.{row.action} -> {row.reactor}" for row, _ in wires[:WIRES_SHOWN]]
         more = [f"{len(wires) - WIRES_SHOWN} more"] if len(wires) > WIRES_SHOWN else []
         many = "1 wire is" if len(wires) == 1 else f"{len(wires)} wires are"
-        found.append(f"{many} down until both ends run: {', '.join([*shown, *more])}")
+        found.append(
+            f"{many} down until both ends run (`zactor restore --all`):"
+            f" {', '.join([*shown, *more])}"
+        )
     return found
 
 

@@ -31,8 +31,8 @@ SENTENCES = [
     "k3 was lost with n3 at T: `zactor restore k3`",
     "s3 was lost with n3 at T: `zactor restore s3`",
     "z3 was lost with n3 at T: `zactor restore z3`",
-    "5 wires are down until both ends run: s2.number -> k3, s3.number -> k2, s3.number -> k3,"
-    " s3.other -> k2, s3.other -> k3",
+    "5 wires are down until both ends run (`zactor restore --all`): s2.number -> k3,"
+    " s3.number -> k2, s3.number -> k3, s3.other -> k2, s3.other -> k3",
 ]
 NOWHERE = (
     "no node n3 for {0} (there are: n1, n2): start it again, or `zactor restore {0} --on NODE`"

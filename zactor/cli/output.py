@@ -68,7 +68,8 @@ def show(
         say(table(command.columns, result, colour=use_colour()))
     elif command.say is not None:
         if text := command.say(result):
-            say(printable(text, keep="\n"))
+            told = text if command.verdict is None else short_digests(text)
+            say(printable(told, keep="\n"))
     elif isinstance(result, Mapping) and command.words == "status":
         say(record(_status(result)))
     else:

@@ -114,6 +114,8 @@ Errors are one line on stderr, with --json too; stdout has the result or nothing
 def run_group(arguments: Sequence[str]) -> int:
     """Do what the command line says and return its exit code; errors are one line on stderr."""
     given = list(arguments) or ["-h"]
+    if given[0] == "help":  # as git, docker and the console have it
+        given = [*given[1:], "-h"]
     write_no_core()
     try:
         code = cli.main(args=given, prog_name="zactor", standalone_mode=False)

@@ -8,7 +8,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -23,7 +24,10 @@ from zactor.cli.common import (
     tell_progress,
 )
 from zactor.cluster.processes import Processes
-from zactor.kernel.errors import TimedOut
+from zactor.kernel.errors import ScriptError, TimedOut
+
+if TYPE_CHECKING:
+    from zactor.commands.command import ConsoleSession
 
 NODES = 3
 """How many nodes `up` starts when nobody says: the fewest of which one may fail."""
@@ -31,6 +35,7 @@ NODES_MAX = 200
 UP_S = 30.0  # until all nodes know each other; much, for busy machines
 DOWN_S = 15.0  # until all are gone after SIGTERM
 POLL_S = 0.02
+LOST_SHOWN = 5  # `zactor ps` has all
 
 
 # -- up --------------------------------------------------------------------------------------
@@ -46,17 +51,64 @@ def _up(file: str | None, nodes: int, detach: bool) -> None:
         keep = False
         try:
             endpoint = _start(given, started, names)
+            keep = detach
             if sources:
                 run_sources(given, endpoint, sources, threading.Event())
-            keep = detach
+            _tell_lost(given, endpoint)
             if not detach:
                 with contextlib.suppress(KeyboardInterrupt, Stopped):
-                    say("Ctrl-C stops it", err=True)
+                    _tell_end(started.spawned, names)
                     _watch(started)
+        except ScriptError:
+            _tell_fate(started.spawned, file, detach)
+            raise
         finally:
             if not keep:
                 started.stop(*started.names, timeout=DOWN_S)
                 started.close()
+
+
+def _tell_lost(given: Settings, endpoint: str) -> None:
+    """Say what ran when these nodes were stopped, and runs no more."""
+    from zactor.cli.from_catalogue import open_session
+
+    with deadline(given.timeout or UP_S), open_session(given, endpoint) as session:
+        lost = [row for row in session.master.actors() if row["state"] == "lost"]
+        down = [row for row in session.master.wires() if row["state"] == "down"]
+    if not lost:
+        return
+    shown = [f"{row['name']} on {row['node']}" for row in lost[:LOST_SHOWN]]
+    more = [f"{len(lost) - LOST_SHOWN} more"] if len(lost) > LOST_SHOWN else []
+    wires = f", {_counted(len(down), 'wire')} down" if down else ""
+    say(
+        f"{_counted(len(lost), 'actor')} lost ({', '.join([*shown, *more])}){wires}:"
+        " `zactor restore --all` has them again, `zactor forget NAME` ends it",
+        err=True,
+    )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"1 {what} is" if count == 1 else f"{count} {what}s are"
+
+
+def _tell_end(spawned: Sequence[str], names: Sequence[str]) -> None:
+    others = [name for name in names if name not in spawned]
+    ran = f"{', '.join(others)} ran already and will go on" if others else ""
+    if spawned:
+        say(f"Ctrl-C stops {', '.join(spawned)}{f'; {ran}' if ran else ''}", err=True)
+    else:
+        say(f"{ran}: Ctrl-C ends this command only", err=True)
+
+
+def _tell_fate(spawned: Sequence[str], file: str | None, detach: bool) -> None:
+    """Say what becomes of the nodes when a line of the script has failed."""
+    nodes = ", ".join(spawned)
+    if spawned and detach:
+        again = f"`zactor master {file}` runs it again" if file not in (None, "-") else "mend it"
+        stay, them = ("goes", "it") if len(spawned) == 1 else ("go", "them")
+        say(f"{nodes} {stay} on: {again}, `zactor down` stops {them}", err=True)
+    elif spawned:
+        say(f"stopping {nodes}: --detach leaves them", err=True)
 
 
 def _start(given: Settings, started: Processes, names: Sequence[str]) -> str:
@@ -93,10 +145,17 @@ def _meet(
     with open_session(given, endpoint) as session:
         while True:
             rows = session.master.nodes()
-            if set(names) <= {row["name"] for row in rows if row["state"] == "up"}:
+            lives = [f"{row['name']}@{row['incarnation']}" for row in rows if row["state"] == "up"]
+            up = {life.partition("@")[0] for life in lives}
+            # Until the knowledge base knows these lives it may say what the last ones did.
+            if set(names) <= up and set(lives) <= set(_members(session)):
                 return rows
             started.check()
             time.sleep(POLL_S)
+
+
+def _members(session: ConsoleSession) -> Iterable[str]:
+    return cast("list[str]", session.master.status()["members"])
 
 
 def _watch(started: Processes) -> None:

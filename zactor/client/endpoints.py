@@ -26,6 +26,16 @@ def parse_endpoint(address: str) -> str:
     return addresses.endpoint(host, port or limits.NODE_PORT)
 
 
+def why_nobody(endpoint: str) -> str:
+    """Return why there is no connection to be had."""
+    host, _ = addresses.parse_address(endpoint)
+    try:
+        addresses.numbers_of(host)
+    except OSError as error:
+        return f"there is no host {host!r}: {error.strerror or error}"
+    return "nobody listens there"
+
+
 def unopened(endpoint: str, why: str) -> errors.ZactorError:
     """The error of a door that didn't open."""
     return errors.NotReachable(

@@ -23,7 +23,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from zactor.client.author import author
-from zactor.client.endpoints import find_endpoints, parse_endpoint, unopened
+from zactor.client.endpoints import find_endpoints, parse_endpoint, unopened, why_nobody
 from zactor.client.pending_request import PendingRequest
 from zactor.kernel import errors, limits
 from zactor.kernel.messages.operations import (
@@ -374,7 +374,7 @@ class RequestLoop:
             elif event & _CUT_OFF:
                 self._cut_off(door)
             elif not door.open and not door.cuts:
-                self._lose(door, "nobody listens there")
+                self._lose(door, why_nobody(door.endpoint))
 
     def _cut_off(self, door: _Door) -> None:
         self._read(door)  # what came before the end still counts

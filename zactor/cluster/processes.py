@@ -221,14 +221,17 @@ class Processes:
         for name in self.spawned if names is None else names:
             code = self._children[name].poll()
             if code is not None:
-                said = self.output(name)[-_OUTPUT_SHOWN_CHARS:].strip() or "nothing"
-                last = said.splitlines()[-1]
+                said = self.output(name)[-_OUTPUT_SHOWN_CHARS:].strip()
+                end = f"ends with: {said.splitlines()[-1]}" if said else f"is empty{self._full()}"
                 error = NotReachable(
-                    f"node {name} ended with {code}, its log {str(self.output_file(name))!r} "
-                    f"ends with: {last}"
+                    f"node {name} ended with {code}, its log {str(self.output_file(name))!r} {end}"
                 )
                 error.add_note(f"the end of the log of {name}:\n{said}")
                 raise error
+
+    def _full(self) -> str:
+        """Say so if what a node had to say found no room."""
+        return "" if shutil.disk_usage(self.home).free else ", since the disk is full"
 
     def wait_for(
         self, names: Sequence[str], timeout: float, go_on: Callable[[], bool] = lambda: True

@@ -20,9 +20,10 @@ from zactor.kernel.replication.log import Kept, Log
 
 def test_a_refusal_names_the_command_that_helps() -> None:
     room = alone()
-    assert "(missing: n2, n3); if n2, n3 won't come back: `zactor recover n1`" in (
-        room.replicas["n1"].reason()
-    )
+    assert (
+        "(missing: n2, n3): start 1 of them again, or mend the way there;"
+        " if n2, n3 won't come back: `zactor recover n1`"
+    ) in room.replicas["n1"].reason()
     room = founding_cut_off()
     assert room.replicas["n2"].reason().endswith("if n3 won't come back: `zactor forget n3`")
 

@@ -60,7 +60,8 @@ def test_a_minority_refuses_in_time_and_says_why() -> None:
     assert decided.kind == "NotPrimary"
     assert decided.message == (
         "n3 sees 1 of 3 members of the last primary view (n1, n2, n3): changes wait until more"
-        " than half are there (missing: n1, n2); if n1, n2 won't come back: `zactor recover n3`"
+        " than half are there (missing: n1, n2): start 1 of them again, or mend the way there;"
+        " if n1, n2 won't come back: `zactor recover n3`"
     )
 
 

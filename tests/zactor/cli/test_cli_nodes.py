@@ -347,7 +347,7 @@ def test_a_cluster_in_the_foreground_ends_with_its_command(
     command = [*ZACTOR, "up", "-n", "2", "--home", str(tmp_path)]
     with running(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
         assert child.stderr is not None
-        assert child.stderr.readline() == b"Ctrl-C stops it\n"
+        assert child.stderr.readline() == b"Ctrl-C stops n1, n2\n"
         entries = read_entries(tmp_path)
         assert len(entries) == 2
         child.send_signal(ending)
@@ -362,8 +362,38 @@ def test_a_failing_script_takes_the_cluster_down(
     script = tmp_path / "bad.zs"
     script.write_text("nodes\nfly(x).\n")
     assert run(["up", str(script), "-n", "1", "--home", str(tmp_path)]) == 1
-    assert capsys.readouterr().err == f"{script}:2: fly/1 is no operation: `help` lists them\n"
+    wrong = f"{script}:2: fly/1 is no operation: `help` lists them\n"
+    assert capsys.readouterr().err == f"stopping n1: --detach leaves them\n{wrong}"
     assert read_entries(tmp_path) == []
+
+
+def test_a_failing_script_leaves_nodes_that_were_to_stay_and_the_next_start_tells_what_is_lost(
+    tmp_path: Path, folder: Path
+) -> None:
+    script = folder / "half.zs"
+    script.write_text(
+        "declareFactory(counter, 'parts/counter.py').\ndeploy counter c1 n1\nfly(x)\n"
+    )
+    home = ("--home", str(tmp_path))
+    up = [*ZACTOR, "up", "-n", "1", "--detach", *home]
+    try:
+        done = run_to_end([*up, str(script)])
+        assert done.returncode == 1
+        first, second = done.stderr.splitlines()
+        assert (
+            first == f"n1 goes on: `zactor master {script}` runs it again, `zactor down` stops it"
+        )
+        assert second.startswith(f"{script}:3: fly/1 is no operation")
+        assert run(["ask", "c1", "inc", *home]) == 0
+        assert run(["down", *home]) == 0
+        done = run_to_end(up)
+        assert (done.returncode, done.stderr) == (
+            0,
+            "1 actor is lost (c1 on n1): `zactor restore --all` has them again,"
+            " `zactor forget NAME` ends it\n",
+        )
+    finally:
+        assert run(["down", *home]) == 0
 
 
 def test_following_events_ends_when_nobody_reads_them(home: Path) -> None:
