@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zactor.kernel.ids import ActorUid, Clock, NodeId
+from zactor.kernel.ids import ActorUid, NodeId
 from zactor.kernel.knowledge.theory import Fact, Theory
 from zactor.kernel.knowledge.values import Atom
 from zactor.kernel.knowledge.writer import format_term, quote_atom, text_of
@@ -19,36 +19,13 @@ from zactor.supervisor.kb.facts import ActorRow, WireRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LostRow:
-    """An actor that went with its node. If that life of the node comes back, so does the actor."""
+class LostRow(ActorRow):
+    """An actor that went with its node, in the state `lost`; the reason says why.
 
-    name: str
-    type: str
-    node: str
-    why: str
-    bundle: str
-    arguments: str
-    deployment: str
+    If that life of the node comes back, so does the actor.
+    """
+
     life: int  # incarnation of its node
-    uid: ActorUid
-    since: Clock
-    at: float  # s since 1970, for people only
-
-    def as_actor(self) -> ActorRow:
-        """Return it as the actor that it was."""
-        return ActorRow(
-            name=self.name,
-            type=self.type,
-            node=self.node,
-            uid=self.uid,
-            bundle=self.bundle,
-            arguments=self.arguments,
-            deployment=self.deployment,
-            state="lost",
-            reason=self.why,
-            since=self.since,
-            at=self.at,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +52,8 @@ def lost(theory: Theory, name: str) -> LostRow | None:
                 name=name,
                 type=type_name,
                 node=node,
-                why=why,
+                state="lost",
+                reason=why,
                 bundle=bundle,
                 arguments=arguments,
                 deployment=deployment,
@@ -110,7 +88,7 @@ def standing(theory: Theory, name: str, me: NodeId) -> ActorRow | None:
     if row is None:
         gone = lost(theory, name)
         if gone is not None and NodeId(gone.node, gone.life) == me:
-            return gone.as_actor()
+            return gone
     return row
 
 
@@ -142,7 +120,7 @@ def gone(theory: Theory) -> list[GoneRow]:
 
 
 # -- as facts --------------------------------------------------------------------------------
-def lost_facts(row: ActorRow | LostRow, life: int, why: str) -> tuple[str, str]:
+def lost_facts(row: ActorRow, life: int, why: str) -> tuple[str, str]:
     """Return the facts that say that it went with that life of its node."""
     name = quote_atom(row.name)
     parts = (
@@ -188,6 +166,6 @@ def lost_words(theory: Theory, name: str) -> str:
     if row is None:
         return ""
     return (
-        f"{name} was lost with {row.node} at {moment(row.at)} ({row.why}):"
+        f"{name} was lost with {row.node} at {moment(row.at)} ({row.reason}):"
         f" `zactor restore {name}`, or `zactor forget {name}`"
     )

@@ -74,9 +74,8 @@ class Members:
         self._spawn = spawn
         self._out_of_view: dict[NodeId, float] = {}  # peers, and the loop time since which
         self._dead: dict[str, int] = {}  # name -> the last of its lives that has ended
-        self._why_dead: dict[NodeId, str] = {}  # members of a view that is about to change
         self._masters: set[str] = set()  # of those who were ever met
-        self._went: dict[str, str] = {}  # name -> why it isn't there
+        self._went: dict[str, tuple[int, str]] = {}  # name -> which life isn't there, and why
         self._checked: set[Peer] = set()  # whether their processes live is being checked
         self.stuck: set[str] = set()  # nodes whose process lives and whose loop is silent
         self.lag_ms = 0  # how late our own loop was when it was last measured
@@ -110,7 +109,7 @@ class Members:
 
     def departure(self, name: str) -> Departure:
         """Return why a node isn't there. A console comes and goes, and isn't missed."""
-        why = self._went.get(name, out_of_reach(name))
+        _, why = self._went.get(name, (0, out_of_reach(name)))
         is_missed = name not in self._masters and why != said_goodbye(name)
         return Departure(why=why, is_missed=is_missed)
 
@@ -144,11 +143,10 @@ class Members:
     def on_peer_dead(self, peer: Peer) -> None:
         """A peer is dead for certain."""
         self._out_of_view.pop(peer.node, None)
-        if peer.node in self._groups.view.members:
-            self._why_dead[peer.node] = peer.dead
+        name, incarnation = peer.node
+        if peer.up or peer.node in self._groups.view.members:
+            self._went[name] = incarnation, peer.dead
         if peer.up:
-            name, incarnation = peer.node
-            self._went[name] = peer.dead
             self._dead[name] = max(incarnation, self._dead.get(name, 0))
             self._groups.dead(peer.node)
 
@@ -213,24 +211,18 @@ class Members:
             peer.out_of_view = out_of_reach(node.name)
             self._out_of_view[node] = self._hub.loop.time()
             self._user.on_out_of_view(peer)
-            self._went[node.name] = out_of_reach(node.name)
-        self._tell(NodeOutOfView(node, self._why_gone(node)))
+        why = self._why_gone(node)
+        if not why:  # there is no proof of anything
+            self._went[node.name] = node.incarnation, out_of_reach(node.name)
+        self._tell(NodeOutOfView(node, _in_words(node.name, why, node.name in self.stuck)))
         self.clocks.pop(node.name, None)
         self.stuck.discard(node.name)
         self._user.on_node(node.name)
 
     def _why_gone(self, node: NodeId) -> str:
-        """Return why it left the view, as the end of a sentence about it."""
-        dead = self._why_dead.pop(node, "")
-        if not dead and node.name in self.stuck:
-            return "its process runs, but says nothing"
-        known = {
-            "": "it is out of reach",
-            f"the process of {node.name} is gone": "its process ended",
-            f"{node.name} left": "it was stopped",
-            f"{node.name} was restarted": "it was restarted",
-        }
-        return known.get(dead, dead)
+        """Return the proof that this life has ended; "" if there is none."""
+        life, why = self._went.get(node.name, (0, ""))
+        return why if life == node.incarnation else ""
 
     def _enter_view(self, peer: Peer) -> None:
         peer.out_of_view = ""
@@ -262,8 +254,8 @@ class Members:
     def _on_lost(self, peer: str) -> None:
         """The engine is certain: by a proof of ours, which is known here, or by a farewell."""
         for node in self._groups.view.members:
-            if str(node) == peer:
-                self._why_dead.setdefault(node, f"{node.name} left")
+            if str(node) == peer and not self._why_gone(node):
+                self._went[node.name] = node.incarnation, said_goodbye(node.name)
 
     # -- time --------------------------------------------------------------------------------
     def keep(self) -> None:
@@ -279,6 +271,19 @@ class Members:
             if now - since > limits.PEER_KEPT_S:
                 why = f"{node.name} has been out of the view for {limits.PEER_KEPT_S} s"
                 self._hub.drop_peer(node.name, why)
+
+
+def _in_words(name: str, why: str, is_stuck: bool) -> str:
+    """Return why a node left the view, as the end of a sentence about it."""
+    if not why and is_stuck:
+        return "its process runs, but says nothing"
+    known = {
+        "": "it is out of reach",
+        f"the process of {name} is gone": "its process ended",
+        said_goodbye(name): "it was stopped",
+        f"{name} was restarted": "it was restarted",
+    }
+    return known.get(why, why)
 
 
 def said_goodbye(name: str) -> str:

@@ -10,12 +10,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from zactor.kernel import limits
 from zactor.supervisor.observe.events import Event
+
+ReportT = TypeVar("ReportT")
 
 
 class DeadLetterReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +42,28 @@ class FailureReport(msgspec.Struct, frozen=True, kw_only=True):
     at: float  # s since 1970
 
 
+class _Last(Generic[ReportT]):
+    """The last reports of a kind, and how many there were; any thread."""
+
+    def __init__(self, kept: int) -> None:
+        self.count = 0
+        self._rows: deque[ReportT] = deque(maxlen=kept)
+        self._lock = threading.Lock()
+
+    def keep(self, row: ReportT) -> ReportT | None:
+        """Keep one more; returns the one before it."""
+        with self._lock:
+            before = self._rows[-1] if self._rows else None
+            self.count += 1
+            self._rows.append(row)
+        return before
+
+    def rows(self) -> list[ReportT]:
+        """Return those that are kept, oldest first."""
+        with self._lock:
+            return list(self._rows)
+
+
 class Journal:
     """Events, dead letters and failures of one node; any thread may record them."""
 
@@ -47,11 +71,9 @@ class Journal:
         """`node` is written into every entry; its numbers go on where its last life's can't be."""
         self.node = node
         self.is_joining: Callable[[], bool] = lambda: False  # what it learns now is old to others
-        self.dead_count = 0
-        self.failed_count = 0  # actions that raised
         self._events: deque[dict[str, Any]] = deque(maxlen=limits.EVENTS_KEPT)
-        self._dead: deque[DeadLetterReport] = deque(maxlen=limits.DEAD_LETTERS_KEPT)
-        self._failures: deque[FailureReport] = deque(maxlen=limits.FAILURES_KEPT)
+        self._dead: _Last[DeadLetterReport] = _Last(limits.DEAD_LETTERS_KEPT)
+        self._failures: _Last[FailureReport] = _Last(limits.FAILURES_KEPT)
         self._last = incarnation * limits.EVENTS_OF_A_LIFE_MAX
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -81,46 +103,43 @@ class Journal:
 
     def keep_dead_letter(self, *, sender: str, target: str, action: str, reason: str) -> bool:
         """Keep a dead letter; returns whether it is the first of a burst, which is worth a line."""
-        now = time.time()
-        with self._lock:
-            first = not self._dead or now - self._dead[-1].at > 1.0
-            self.dead_count += 1
-            self._dead.append(
-                DeadLetterReport(
-                    sender=sender,
-                    target=target,
-                    action=action,
-                    reason=reason,
-                    node=self.node,
-                    at=now,
-                )
-            )
-        return first
+        letter = DeadLetterReport(
+            sender=sender,
+            target=target,
+            action=action,
+            reason=reason,
+            node=self.node,
+            at=time.time(),
+        )
+        before = self._dead.keep(letter)
+        return before is None or letter.at - before.at > 1.0
 
     def dead_letters(self) -> list[DeadLetterReport]:
         """Return those that are kept, oldest first."""
-        with self._lock:
-            return list(self._dead)
+        return self._dead.rows()
+
+    @property
+    def dead_count(self) -> int:
+        """How many there were."""
+        return self._dead.count
 
     def keep_failure(self, *, actor: str, action: str, error: str, where: str) -> None:
         """Keep that an action raised."""
-        with self._lock:
-            self.failed_count += 1
-            self._failures.append(
-                FailureReport(
-                    actor=actor,
-                    action=action,
-                    error=error,
-                    where=where,
-                    node=self.node,
-                    at=time.time(),
-                )
+        at = time.time()
+        self._failures.keep(
+            FailureReport(
+                actor=actor, action=action, error=error, where=where, node=self.node, at=at
             )
+        )
 
     def failures(self) -> list[FailureReport]:
         """Return those that are kept, oldest first."""
-        with self._lock:
-            return list(self._failures)
+        return self._failures.rows()
+
+    @property
+    def failed_count(self) -> int:
+        """How many actions raised."""
+        return self._failures.count
 
     def events(self, after: int) -> list[dict[str, Any]]:
         """Return the events with a number above `after` that are kept, oldest first."""

@@ -218,7 +218,7 @@ class Changes:
         if lost is None and (begun is None or begun.deployment != id_):
             words = orders.absent(theory, name) if begun is None else f"{name} is there, not lost"
             raise NoSuchThing(words)
-        row = lost.as_actor() if lost is not None else begun
+        row = lost if lost is not None else begun
         assert row is not None
         place = node or row.node
         if place not in facts.nodes(theory):

@@ -33,34 +33,12 @@ def gone_nodes(theory: Theory) -> list[NodeReport]:
 
 def lost_actors(theory: Theory) -> list[ActorReport]:
     """Return the actors that went with their nodes."""
-    return [
-        ActorReport(
-            name=row.name,
-            type=row.type,
-            node=row.node,
-            state="lost",
-            reason=row.why,
-            bundle=row.bundle,
-            uid=row.uid,
-            since=row.at,
-        )
-        for row in orders.all_lost(theory)
-    ]
+    return [ActorReport.of(row) for row in orders.all_lost(theory)]
 
 
 def down_wires(theory: Theory) -> list[WireReport]:
     """Return the wires of which an end isn't there."""
-    return [
-        WireReport(
-            emitter=wire.emitter,
-            action=wire.action,
-            reactor=wire.reactor,
-            service=wire.service.value,
-            state="down",
-            since=at,
-        )
-        for wire, at in orders.down(theory)
-    ]
+    return [WireReport.of(wire, at, "down") for wire, at in orders.down(theory)]
 
 
 def sentences(theory: Theory) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from zactor.supervisor.kb.facts import ActorRow, WireRow
 from zactor.supervisor.observe.journal import FailureReport
 
 Clock = tuple[int, int]
@@ -38,6 +39,20 @@ class ActorReport(Row, frozen=True, kw_only=True):
     uid: int
     since: float | None = None  # s since 1970: it is in that state
 
+    @classmethod
+    def of(cls, row: ActorRow) -> ActorReport:
+        """Return what is told of an actor."""
+        return cls(
+            name=row.name,
+            type=row.type,
+            node=row.node,
+            state=row.state,
+            reason=row.reason,
+            bundle=row.bundle,
+            uid=row.uid,
+            since=row.at,
+        )
+
 
 class WireReport(Row, frozen=True, kw_only=True):
     """A wire."""
@@ -48,6 +63,18 @@ class WireReport(Row, frozen=True, kw_only=True):
     service: str
     state: str = "up"  # up | down
     since: float | None = None  # s since 1970: it is in that state
+
+    @classmethod
+    def of(cls, wire: WireRow, at: float, state: str) -> WireReport:
+        """Return what is told of a wire that is in that state since `at`."""
+        return cls(
+            emitter=wire.emitter,
+            action=wire.action,
+            reactor=wire.reactor,
+            service=wire.service.value,
+            state=state,
+            since=at,
+        )
 
 
 class FactoryReport(Row, frozen=True, kw_only=True):

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import msgspec
+
 from zactor.bundles.store import BundleStore
 from zactor.kernel import limits
 from zactor.kernel.errors import NoSuchThing
@@ -187,36 +189,22 @@ class Reports:
         The primary has those as lost, after the others. Elsewhere nobody can know whether they run.
         """
         there = self._members.roles()
-        rows = []
-        for row in facts.actors(self._kb.theory):
-            is_here = row.node in there
-            rows.append(
-                ActorReport(
-                    name=row.name,
-                    type=row.type,
-                    node=row.node,
-                    state=row.state if is_here else "unreachable",
-                    reason=row.reason if is_here else f"node {row.node} is out of sight",
-                    bundle=row.bundle,
-                    uid=row.uid,
-                    since=row.at,
-                )
+        rows = [
+            ActorReport.of(row)
+            if row.node in there
+            else msgspec.structs.replace(
+                ActorReport.of(row),
+                state="unreachable",
+                reason=f"node {row.node} is out of sight",
             )
+            for row in facts.actors(self._kb.theory)
+        ]
         return rows + missing.lost_actors(self._kb.theory)
 
     def wires(self) -> list[WireReport]:
         """Return every wire, those that are down after the others."""
         theory = self._kb.theory
-        up = [
-            WireReport(
-                emitter=wire.emitter,
-                action=wire.action,
-                reactor=wire.reactor,
-                service=wire.service.value,
-                since=at,
-            )
-            for wire, at in facts.wires_since(theory)
-        ]
+        up = [WireReport.of(wire, at, "up") for wire, at in facts.wires_since(theory)]
         return up + missing.down_wires(theory)
 
     def factories(self) -> list[FactoryReport]:

@@ -210,7 +210,7 @@ def _undo(parameters: Deploy, theory: Theory) -> Effect | None:
     retract, assert_ = forget_patterns(parameters.name), tuple[str, ...]()
     if lost is not None:  # it is lost as before, its wires are down still
         retract = actor_patterns(lost.name)
-        assert_ = orders.lost_facts(lost, lost.life, lost.why)
+        assert_ = orders.lost_facts(lost, lost.life, lost.reason)
     return Transact(
         why=f"deployActor({parameters.name}) failed",
         require=(still(row),),
