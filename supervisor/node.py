@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import structlog
 
@@ -30,21 +29,23 @@ from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.envelope import DeadLetter
 from zactor.kernel.runtime.runtime import Runtime
 from zactor.kernel.sessions.host import GROUP_ITEMS, GroupHost
-from zactor.kernel.sessions.session_queue import SessionQueue
 from zactor.kernel.transport.addresses import is_loopback
 from zactor.kernel.transport.door_clients import Client
 from zactor.kernel.transport.hub import Hub, HubUser
 from zactor.kernel.transport.keys import ClusterKeys, KeyPair, node_keys
 from zactor.kernel.transport.peer import Peer
 from zactor.kernel.wire.bulky import Bulky
+from zactor.supervisor.actors_queue import open_session_queue
 from zactor.supervisor.deployment.bundle_fetch import BundleFetcher
 from zactor.supervisor.deployment.reconciler import Reconciler
 from zactor.supervisor.door.client_sessions import ClientSessions
 from zactor.supervisor.door.requests import RequestServer
+from zactor.supervisor.item_owners import ItemOwners, one_by_one
 from zactor.supervisor.kb.changed_facts import ChangedFacts
 from zactor.supervisor.kb.group_channel import GROUP as KB_GROUP
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.kb.store import Store
+from zactor.supervisor.life_tasks import VITAL, LifeTasks
 from zactor.supervisor.membership.change_watch import ChangeWatch
 from zactor.supervisor.membership.discovery import Discovery
 from zactor.supervisor.membership.members import Members
@@ -78,11 +79,6 @@ log = structlog.get_logger()
 ACTOR_ITEMS = frozenset((Signal, Ask, Reply, Failure, Undelivered, Bulky))
 """Types of the items of a link that are actors' messages."""
 
-Owner = Callable[[Peer, Sequence[Any]], None]
-"""Takes items of a link, in order."""
-
-VITAL = "vital"  # tasks without which a node isn't one
-
 RETIRE_S = 1.0  # the others go on without us by agreement; if they are stuck, without it
 
 GOODBYE_MS = 300  # a peer that is stuck doesn't keep us
@@ -100,7 +96,7 @@ class Node(HubUser):
         self.me = NodeId(name, self.kb_store.next_incarnation())
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[str] = self._loop.create_future()
-        self._tasks: set[asyncio.Task[object]] = set()
+        self.tasks = LifeTasks(self.fail)
         self.journal = Journal(name, self.me.incarnation)
         self.journal.attach(self._loop)
         self._trace = trace_log(self.me)
@@ -124,13 +120,13 @@ class Node(HubUser):
             self.groups,
             user=self,
             tell=self.events.tell,
-            spawn=self.spawn,
+            spawn=self.tasks.spawn,
         )
         self.unreached = Unreached(
             self.hub,
             is_member=lambda name: self.members.peer(name) is not None,
             tell=self.events.tell,
-            spawn=self.spawn,
+            spawn=self.tasks.spawn,
         )
         self.waiting = WaitingNodes(self.hub, settings.home)
         self._make_knowledge()
@@ -169,7 +165,7 @@ class Node(HubUser):
             fetcher=self.fetcher,
             tell=self.events.tell,
             port_of=self.members.peer,
-            spawn_task=self.spawn,
+            spawn_task=self.tasks.spawn,
         )
 
     def _make_operations(self) -> None:
@@ -180,7 +176,7 @@ class Node(HubUser):
             kb=self.kb,
             runner=self.runner,
             roles=self.members.roles,
-            spawn=self.spawn,
+            spawn=self.tasks.spawn,
             tell=self.events.tell,
         )
         around = Surroundings(
@@ -214,14 +210,14 @@ class Node(HubUser):
             fetcher=self.fetcher,
             calls=self.calls,
         )
-        self.client_sessions = ClientSessions(self.groups, self.hub, self.spawn)
+        self.client_sessions = ClientSessions(self.groups, self.hub, self.tasks.spawn)
         self.spread: SpreadPort | None = None
         self.requests = RequestServer(
             self.hub,
             runner=self.dispatch,
             sessions=self.client_sessions,
             waiting=self.waiting,
-            spawn=self.make_task,
+            spawn=self.tasks.make,
         )
 
     async def _ask_node(self, node: str, operation: Operation) -> object:
@@ -274,7 +270,9 @@ class Node(HubUser):
         """Bind the sockets, start the runtime, and return the door's endpoint."""
         endpoint = self.hub.open(self.settings.address)
         self.groups.open()
-        self.session_queue = open_session_queue(self.runtime, self.groups, self.hub, self.spawn)
+        self.session_queue = open_session_queue(
+            self.runtime, self.groups, self.hub, self.tasks.spawn
+        )
         self.runtime.start()
         bundles.attach(self.store)  # what a message holds may be of any bundle that is here
         return endpoint
@@ -286,7 +284,7 @@ class Node(HubUser):
             NotReachable, Refused: it was to join others, and can't.
         """
         if self.settings.spread is not None:
-            self.spread = SpreadPort(self.groups, self.spawn, self.settings.spread)
+            self.spread = SpreadPort(self.groups, self.tasks.spawn, self.settings.spread)
             await self.spread.open()
         await self.kb.open(self.groups)
         for work in (
@@ -295,7 +293,7 @@ class Node(HubUser):
             self.todos.run(),
             self._discover(),
         ):
-            self.spawn(work, VITAL)
+            self.tasks.spawn(work, VITAL)
         log.info(
             "node_started",
             node=str(self.me),
@@ -321,9 +319,7 @@ class Node(HubUser):
         for peer in self.hub.peers.values():
             self.hub.send(peer, Request(0, Leave(*self.me)))
         await self._acknowledged()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.tasks.end()
         self.hub.close()
         await asyncio.to_thread(self.kb.close)
         self.kb_store.close()
@@ -350,26 +346,6 @@ class Node(HubUser):
         except ZactorError as error:
             if not self.ended.done():
                 self.ended.set_exception(error)
-
-    def spawn(self, work: Coroutine[Any, Any, object], name: str | None = None) -> None:
-        """Run a coroutine as long as this life lasts; an error of ours is logged, loudly."""
-        _ = self.make_task(work, name)
-
-    def make_task(
-        self, work: Coroutine[Any, Any, object], name: str | None = None
-    ) -> asyncio.Task[object]:
-        """The same, for who may want to cancel it."""
-        task = self._loop.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._task_done)
-        return task
-
-    def _task_done(self, task: asyncio.Task[object]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("task_failed", exc_info=task.exception())
-            if task.get_name() == VITAL:
-                self.fail(f"a part without which it can't go on failed: {task.exception()!r}")
 
     async def _keep(self) -> None:
         while True:
@@ -445,32 +421,18 @@ class Node(HubUser):
             self.ended.set_result(f"buried: {reason}")
 
     def _make_owners(self) -> None:
-        """Say whose the items of links are.
-
-        Each owner gets what is his in the order in which it came; of what came together, actors
-        get theirs first.
-        """
-        owners: tuple[tuple[Iterable[type], Owner], ...] = (
+        """Say whose the items of links are: actors get theirs first."""
+        self._owners = ItemOwners(
             (ACTOR_ITEMS, self.runtime.remoting.deliver),
             (GROUP_ITEMS, self.groups.receive),
             (get_args(KbLinked), self._receive_knowledge),
-            ((Answer, Problem), _one_by_one(self.calls.take)),
-            ((Request,), _one_by_one(self.requests.peer)),
+            ((Answer, Problem), one_by_one(self.calls.take)),
+            ((Request,), one_by_one(self.requests.peer)),
         )
-        self._owners = tuple(owner for _, owner in owners)
-        self._owner_of = {
-            kind: number for number, (kinds, _) in enumerate(owners) for kind in kinds
-        }
 
     def on_items(self, peer: Peer, items: Sequence[object]) -> None:
-        """Give what a link delivered to its owners, to each of them all of his at once."""
-        parts: dict[int, list[object]] = {}
-        for item in items:
-            owner = self._owner_of.get(type(item))
-            if owner is not None:
-                parts.setdefault(owner, []).append(item)
-        for owner in sorted(parts):
-            self._owners[owner](peer, parts[owner])
+        """Give what a link delivered to its owners."""
+        self._owners.give(peer, items)
 
     def _receive_knowledge(self, peer: Peer, items: Sequence[KbLinked]) -> None:
         for item in items:
@@ -524,42 +486,3 @@ class Node(HubUser):
             self.events.tell(
                 DeadLetters(letter.sender, letter.target, letter.action, letter.reason)
             )
-
-
-def _one_by_one(take: Callable[[Peer, Any], None]) -> Owner:
-    def take_each(peer: Peer, items: Sequence[Any]) -> None:
-        for item in items:
-            take(peer, item)
-
-    return take_each
-
-
-Spawn = Callable[[Coroutine[Any, Any, object]], None]
-
-
-def open_session_queue(runtime: Runtime, groups: GroupHost, hub: Hub, spawn: Spawn) -> SessionQueue:
-    """Let the actors of `runtime` use `groups`; in the kernel thread, once `groups` is open.
-
-    What actors of one turn put goes over together, as what they send to other nodes. Signals in
-    group order have their session before any other node is met.
-    """
-    loop = asyncio.get_running_loop()
-
-    def post(call: Callable[[], None]) -> None:
-        with suppress(RuntimeError):  # the loop is closed: this life is over
-            loop.call_soon_threadsafe(call)
-
-    def port_of(node: NodeId) -> Peer | None:
-        peer = hub.peers.get(node.name)
-        return peer if peer is not None and peer.node == node else None
-
-    session_queue = runtime.open_groups(
-        hub.me,
-        host=lambda: groups,
-        post=post,
-        spawn=spawn,
-        port_of=port_of,
-        coalesce=runtime.shared.at_slice_end,
-    )
-    session_queue.turn()
-    return session_queue

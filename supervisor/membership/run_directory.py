@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from zactor.kernel.errors import ConfigError
-from zactor.kernel.transport.private_files import open_private, private_folder, written_to
+from zactor.kernel.transport.private_files import open_private, private_folder
 
 ENTRY_BYTES_MAX = 4_096  # of one file: two names and an address
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -56,7 +56,7 @@ def write_entry(home: Path, entry: RunEntry) -> Path:
     draft = target.with_suffix(".new")
     with private_folder(folder):
         draft.unlink(missing_ok=True)
-        with written_to(target), os.fdopen(open_private(draft), "wb") as file:
+        with os.fdopen(open_private(draft), "wb") as file:
             file.write(msgspec.json.encode(entry))
     draft.replace(target)
     return target

@@ -32,7 +32,7 @@ _NEVER = float("-inf")
 
 
 @dataclass(slots=True)
-class _Said:
+class _Heard:
     """What is known of one node that doesn't reach another."""
 
     why: str  # a sentence
@@ -56,7 +56,7 @@ class Unreached:
         self._is_member = is_member
         self._tell = tell
         self._spawn = spawn
-        self._said: dict[tuple[str, str], _Said] = {}  # (who, whom)
+        self._said: dict[tuple[str, str], _Heard] = {}  # (who, whom)
         self._due: dict[Peer, float] = {}  # loop time from which to find out why it isn't reached
 
     # -- what comes to be known --------------------------------------------------------------
@@ -120,7 +120,7 @@ class Unreached:
         now = self._hub.loop.time()
         is_old = before is not None and now - before.at_s < BELIEVED_S
         told_s = before.told_s if before is not None and is_old else _NEVER
-        self._said[who, whom] = _Said(why, now, told_s)
+        self._said[who, whom] = _Heard(why, now, told_s)
         while len(self._said) > limits.UNREACHED_KEPT:
             del self._said[next(iter(self._said))]
 
@@ -133,7 +133,7 @@ class Unreached:
         """Return in a sentence each what keeps nodes that we are linked with out of our view."""
         return [said.why for _, said in self._present()]
 
-    def _present(self) -> list[tuple[tuple[str, str], _Said]]:
+    def _present(self) -> list[tuple[tuple[str, str], _Heard]]:
         """Return what was said of late, and still keeps somebody out.
 
         Of a host that is off others say so as well; there nobody who is reached is kept out.

@@ -42,7 +42,7 @@ class FailureReport(msgspec.Struct, frozen=True, kw_only=True):
     at: float  # s since 1970
 
 
-class _Last(Generic[ReportT]):
+class _Kept(Generic[ReportT]):
     """The last reports of a kind, and how many there were; any thread."""
 
     def __init__(self, kept: int) -> None:
@@ -72,8 +72,8 @@ class Journal:
         self.node = node
         self.is_joining: Callable[[], bool] = lambda: False  # what it learns now is old to others
         self._events: deque[dict[str, Any]] = deque(maxlen=limits.EVENTS_KEPT)
-        self._dead: _Last[DeadLetterReport] = _Last(limits.DEAD_LETTERS_KEPT)
-        self._failures: _Last[FailureReport] = _Last(limits.FAILURES_KEPT)
+        self._dead: _Kept[DeadLetterReport] = _Kept(limits.DEAD_LETTERS_KEPT)
+        self._failures: _Kept[FailureReport] = _Kept(limits.FAILURES_KEPT)
         self._last = incarnation * limits.EVENTS_OF_A_LIFE_MAX
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -39,9 +39,12 @@ FLOORS = (
     ("zactor.kernel",),
     ("zactor.bundles", "zactor.testing"),
     (
+        "zactor.supervisor.actors_queue",
         "zactor.supervisor.asker",
         "zactor.supervisor.blocking_work",
+        "zactor.supervisor.item_owners",
         "zactor.supervisor.kb",
+        "zactor.supervisor.life_tasks",
         "zactor.supervisor.observe",
     ),
     ("zactor.supervisor.membership",),

@@ -27,7 +27,7 @@ from zactor.kernel.transport.hub import Hub
 from zactor.kernel.transport.keys import cluster_keys, node_keys
 from zactor.kernel.transport.peer import Peer
 from zactor.kernel.transport.socket_context import Address
-from zactor.supervisor.node import open_session_queue
+from zactor.supervisor.actors_queue import open_session_queue
 
 PATIENCE_S = 30.0
 HELD = (

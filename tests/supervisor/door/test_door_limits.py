@@ -119,7 +119,7 @@ async def at_doors(home: Path, tmp_path: Path) -> AsyncIterator[tuple[Node, Node
 def waiting(node: Node) -> int:
     """How many asks of others the node has in hand, at its doors and in its runtime."""
     tasks = ("_serve_client", "_serve_peer", "ask_actor")
-    held = [task for task in node._tasks if any(name in repr(task) for name in tasks)]
+    held = [task for task in node.tasks._tasks if any(name in repr(task) for name in tasks)]
     return len(held) + len(node.runtime.remoting._pending) + node.requests._under_way
 
 
