@@ -44,6 +44,7 @@ from zactor.supervisor.operations.report_rows import (
 )
 
 BUSY_S = 10.0  # an action under way for longer is worth a word
+TROUBLES_SHOWN = 3  # by a check: a status has all
 FRESH_S = 1.0  # a change younger than this may not be everywhere yet
 
 KNOWLEDGE = frozenset(
@@ -309,6 +310,7 @@ class Reports:
         return [
             self._check_actors(),
             self._check_knowledge(),
+            self._check_cluster(),
             self._check("history", not self._kb.forks, "; ".join(self._kb.forks) or "one"),
             self._check("loop", lag_ms < limits.GROUP_SILENCE_MS_MIN // 2, f"{lag_ms} ms late"),
             self._check("links", all(peer.connected for peer in peers.values()), waiting or "none"),
@@ -323,6 +325,13 @@ class Reports:
                 _counts(frames),
             ),
         ]
+
+    def _check_cluster(self) -> CheckReport:
+        found = self._troubles(self.nodes())
+        shown = "; ".join(found[:TROUBLES_SHOWN])
+        more = len(found) - TROUBLES_SHOWN
+        words = f"{shown}; {more} more, see `zactor status`" if more > 0 else shown
+        return self._check("cluster", not found, words or "nothing is missing")
 
     def _check_actors(self) -> CheckReport:
         rows = self.runtime()

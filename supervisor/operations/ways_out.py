@@ -54,7 +54,7 @@ class WaysOut:
         that name was.
 
         Raises:
-            Refused: it is up.
+            Refused: it is up, or an actor that is there.
             NoSuchThing: nothing waits for it.
             MayLose: it may have known what nobody here does; says so.
         """
@@ -62,6 +62,8 @@ class WaysOut:
         losses = await self._losses()
         if losses is None and (forgot := await self._forget_orders(name, who)) is not None:
             return self._forgotten(name, forgot)
+        if losses is None and (actor := facts.actor(self._kb.theory, name)) is not None:
+            raise Refused(f"{name} is there, on {actor.node}: `zactor destroy {name}` ends it")
         is_blank = losses is not None and name in losses.here and name not in losses.voters
         if (name == self._me or name in self._connected()) and not is_blank:
             raise Refused(f"{name} is up, as {self._me} sees it: only who is gone can be forgotten")

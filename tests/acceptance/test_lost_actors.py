@@ -141,6 +141,19 @@ def test_the_shell_says_it_with_exit_code_3_and_has_it_again_by_one_command(
     assert without_times([line.strip() for line in lines])[-4:] == SENTENCES[1:]
     assert without_times(lines)[-5].endswith(SENTENCES[0])
     assert any(line.split()[:4] == ["k3", "sink", "n3", "lost"] for line in zactor("ps")[1])
+    assert re.match(
+        rf"k3 is lost: it was a sink on n3 until .* \({PROCESS_GONE}\); `zactor restore k3`",
+        zactor("why", "k3")[1][0],
+    )
+    assert re.match(
+        rf"n3 is missed since .* \({PROCESS_GONE}\): start it again, or `zactor forget n3`",
+        zactor("why", "n3")[1][0],
+    )
+    code, lines, _ = zactor("doctor")
+    assert code == 3
+    assert " checks at 2 nodes failed, the first at n1: cluster: node n3" in lines[0]
+    refused = "zactor: k2 is there, on n2: `zactor destroy k2` ends it\n"
+    assert zactor("forget", "k2")[::2] == (6, refused)
     code, lines, _ = zactor("restore", "--all")
     assert (code, lines[0]) == (3, "k3 is lost still: " + NOWHERE.format("k3"))
     assert zactor("restore", "k3")[::2] == (5, f"zactor: {NOWHERE.format('k3')}\n")

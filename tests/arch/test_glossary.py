@@ -32,8 +32,9 @@ _PLAIN = """
     received receiver refused regular remote replaced resume retired role row run runner running
     runtime salvage scan screen script search send sender sent server setting shared shell sim
     snapshot socket source spec stability stage start status stop stopped store story strike subject
-    such summary surrounding sync table tail taken taker target task thing thread throttle tick timed
-    to token trace transact transmit trigger turn unbound undecodable undecoded undelivered unknown
+    such summary surrounding sync table tail taken taker target task thing thread throttle tick
+    timed to token trace transact transmit trigger turn unbound undecodable undecoded undelivered
+    unknown
     unpickler unread unreliably unstuck unwire user value var wait waiting walk want watch watcher
     way welcome whole wired word world write writer zactor
 """

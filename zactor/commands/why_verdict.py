@@ -13,6 +13,13 @@ Row = Mapping[str, object]
 
 def of_why(rows: Sequence[Row], name: str) -> str:
     """What a name is, or what became of it; of rows that are oldest first."""
+    for functor, say in _MISSING.items():
+        for row in rows:
+            term = parse_term(str(row["fact"]))
+            if not row["present"] or not isinstance(term, Compound):
+                continue
+            if (term.functor, _said(term, 0)) == (functor, name):
+                return say(term, row)
     for functor in ("actor", "node", "factory"):
         for row in reversed(rows):
             term = parse_term(str(row["fact"]))
@@ -20,6 +27,26 @@ def of_why(rows: Sequence[Row], name: str) -> str:
                 return _present(term, row, rows) if row["present"] else _gone(term, row)
     there = sum(1 for row in rows if row["present"])
     return f"{name} is mentioned by {there} facts, and was by {len(rows) - there} that are gone"
+
+
+def _lost(term: Compound, row: Row) -> str:
+    name, kind, node, why = (_said(term, place) for place in range(4))
+    return (
+        f"{name} is lost: it was a {kind} on {node} until {cell('at', row['at'])} ({why});"
+        f" `zactor restore {name}`, or `zactor forget {name}`"
+    )
+
+
+def _node_gone(term: Compound, row: Row) -> str:
+    name, _, why = (_said(term, place) for place in range(3))
+    return (
+        f"{name} is missed since {cell('at', row['at'])} ({why}): start it again, or"
+        f" `zactor forget {name}`"
+    )
+
+
+_MISSING = {"lost": _lost, "gone": _node_gone}
+"""What is said of what was ordered and isn't there, by the functor of its fact."""
 
 
 def _present(term: Compound, row: Row, rows: Sequence[Row]) -> str:
