@@ -43,7 +43,10 @@ def down_wires(theory: Theory) -> list[WireReport]:
 
 def sentences(theory: Theory) -> list[str]:
     """Return a sentence for each thing that was ordered and isn't there, and how that ends."""
-    found = [_of_node(row) for row in orders.gone(theory)]
+    found = [
+        _of_node(row) + (" with what was lost with it" * bool(orders.all_lost(theory, row.name)))
+        for row in orders.gone(theory)
+    ]
     actors = orders.all_lost(theory)
     found += [
         f"{row.name} was lost with {row.node} at {_moment(row.at)}: `zactor restore {row.name}`"

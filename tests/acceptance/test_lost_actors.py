@@ -27,7 +27,8 @@ WIRES = (
 )
 PROCESS_GONE = "the process of n3 is gone"
 SENTENCES = [
-    f"node n3 is gone since T ({PROCESS_GONE}): start it again, or `zactor forget n3`",
+    f"node n3 is gone since T ({PROCESS_GONE}): start it again, or `zactor forget n3` with what was"
+    " lost with it",
     "k3 was lost with n3 at T: `zactor restore k3`",
     "s3 was lost with n3 at T: `zactor restore s3`",
     "z3 was lost with n3 at T: `zactor restore z3`",
@@ -202,7 +203,7 @@ def test_one_is_restored_elsewhere_and_what_is_not_wanted_is_forgotten(
     assert len([row for row in m.wires() if row["state"] == "down"]) == 3
     assert m.forget("s3")["forgot"] == ["s3"]
     assert without_times(m.status()["troubles"]) == [
-        f"node n3 is gone since T ({PROCESS_GONE}): start it again, or `zactor forget n3`",
+        SENTENCES[0],
         "z3 was lost with n3 at T: `zactor restore z3`",
     ]
     assert m.forget("n3")["forgot"] == ["z3"]
