@@ -24,7 +24,9 @@ _CUT_OFF = (
     | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 )
-_WATCHED = _CUT_OFF | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+_WATCHED = (
+    zmq.EVENT_CONNECTED | _CUT_OFF | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
 _LOOK_S = limits.PROCESS_CHECK_MS / 1000  # of the time is for finding out why there's no answer
 _KNOCK_S = limits.HANDSHAKE_MS / 1000 * 0.8  # who is cut off sooner has another key
 
@@ -50,7 +52,9 @@ async def call_door(
     shared.monitor.watch(
         socket,
         _WATCHED,
-        lambda event, _value, _there: loop.call_soon_threadsafe(call.on_connection, event),
+        lambda event, _value, _there: loop.call_soon_threadsafe(
+            call.on_connection, event, loop.time()
+        ),
     )
     loop.add_reader(socket.fileno(), call.read, socket)
     try:
@@ -76,17 +80,19 @@ class _Call:
         )
         self._is_open = False  # the handshake is through: it has our key
         self._cuts = 0  # handshakes that were cut off at once
-        self._begun = asyncio.get_running_loop().time()  # of the handshake that goes on
+        self._begun: float | None = None  # loop time since which a handshake goes on
 
-    def on_connection(self, event: int) -> None:
-        """The monitor tells of the connection."""
-        now = asyncio.get_running_loop().time()
-        is_sudden, self._begun = now - self._begun < _KNOCK_S, now
-        if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+    def on_connection(self, event: int, at_s: float) -> None:
+        """The monitor tells of the connection, and when that was."""
+        if event == zmq.EVENT_CONNECTED:
+            self._begun = at_s
+        elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             self._is_open = True
         elif not self._is_open:
             # Who is stopped or stuck is silent; who has another key cuts us off at once, always.
-            self._cuts += is_sudden
+            # One end may be told twice, as a handshake that failed and as a connection that broke.
+            begun, self._begun = self._begun, None
+            self._cuts += begun is not None and at_s - begun < _KNOCK_S
             is_foreign = event == zmq.EVENT_HANDSHAKE_FAILED_AUTH
             if is_foreign or self._cuts >= limits.CLIENT_KNOCKS_MAX:
                 self._fail(addresses.foreign(self._endpoint))

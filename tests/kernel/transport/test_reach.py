@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 
 import pytest
 from hubs import first_heartbeat, hub, linked
 
 from zactor.kernel import limits
-from zactor.kernel.errors import Refused
+from zactor.kernel.errors import NotReachable, Refused
 from zactor.kernel.messages.operations import Hello
+from zactor.kernel.transport.door_call import NO_NODE
 from zactor.kernel.transport.peer_table import PeerTable
 
 NOWHERE = "tcp://127.0.0.1:1"
@@ -76,6 +78,18 @@ def test_who_reaches_us_is_told_that_we_do_not_reach_it(tmp_path: Path) -> None:
             return here.unreached
 
     assert set(asyncio.run(story())) == {("n1", "n2 can't reach n1")}
+
+
+def test_who_is_stopped_is_not_taken_for_another_cluster(tmp_path: Path) -> None:
+    async def story() -> str:
+        with socket.create_server(("127.0.0.1", 0)) as stopped:  # the system answers, and nobody
+            there = f"tcp://127.0.0.1:{stopped.getsockname()[1]}"
+            async with hub(tmp_path, "n1") as (one, _):
+                with pytest.raises(NotReachable) as caught:
+                    await one.introduce(there)
+        return str(caught.value)
+
+    assert asyncio.run(story()).endswith(NO_NODE)
 
 
 # -- machines --------------------------------------------------------------------------------
