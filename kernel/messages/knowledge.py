@@ -70,6 +70,7 @@ class KbStanding(Message, frozen=True, tag=32):
     applied_chain: bytes = b""  # … and the digest of all entries up to that one
     founding: str = ""  # whose history it has taken over, with a vote or not
     forgotten: tuple[tuple[str, int], ...] = ()  # who has no vote up to which number
+    has_room: bool = True  # its disk takes what it must write
 
 
 class KbAttempt(Message, frozen=True, tag=33):
@@ -112,6 +113,8 @@ class NoteKind(enum.Enum):
     FORKED = "forked"  # the history of `id` is another than mine (AGREED)
     RECOVER = "recover"  # an operator: go on without a quorum, under the founding `id` (AGREED)
     FORGET = "forget"  # an operator: the member `id` is gone for good (AGREED)
+    CRAMPED = "cramped"  # my disk has no room: go on without me, don't wait for it (SAFE)
+    ROOMY = "roomy"  # it has room again, and all that I had to write (SAFE)
     READ = "read"  # nothing: who sees it delivered has seen all that was decided before (SAFE)
 
 
@@ -133,6 +136,7 @@ class KbBehind(Message, frozen=True, tag=38):
     piece: int
     clock: tuple[int, int]
     digest: bytes  # of the changes that I have applied
+    way: int = 0  # number of the way, in this view; its pieces bear it
 
 
 class KbPiece(Message, frozen=True, tag=39):
@@ -152,6 +156,7 @@ class KbPiece(Message, frozen=True, tag=39):
     number: int
     chain: bytes
     epoch: int  # as in KbStanding
+    way: int = 0  # as in KbBehind
 
 
 KbOrdered = KbStanding | KbAttempt | KbAttempted | KbSubmission | KbDurable | KbNote

@@ -21,6 +21,8 @@ from zactor.kernel.replication.log import Kept, Log, Outcome
 from zactor.kernel.replication.records import Record
 from zactor.kernel.replication.state_transfer import TransferTarget
 
+_OF_LOG = (records.PutEntries, records.PutApplied, records.CutTail, records.PutSnapshot)
+
 
 class PendingWrites:
     """Numbers the writes of one replica."""
@@ -62,6 +64,10 @@ class DurableState:
         self._founding = kept.founding  # of the log, where it was taken over
         self.forks: dict[str, str] = {}  # who was seen with another history, in words; not on disk
         self._out = out
+        self.no_room = ""  # why the disk doesn't take what it must have, in words for people
+        self._held: list[Record] | None = None  # while it has none: what it must have beside a log
+        self._handed = self.log.digest  # of the changes that were handed to it
+        self._returning = 0  # number of the write after which it has all again
 
     @property
     def founding(self) -> str:
@@ -93,12 +99,62 @@ class DurableState:
             applied_chain=log.chain,
             founding=self._founding,
             forgotten=self.forgotten,
+            has_room=not self.no_room,
         )
 
+    # -- the disk ----------------------------------------------------------------------------
     def _write(self, *put: records.Record, is_urgent: bool = True) -> int:
         write = self.writes.write(self.log.end, *put, is_urgent=is_urgent)
-        self._out.append(write)
+        if self._held is None:
+            self._out.append(write)
+            self._handed = self.log.digest
+        else:
+            self._hold(put)
         return write.number
+
+    def _hold(self, put: Sequence[Record]) -> None:
+        """Keep what can't be told from the log; so this stays short, however long it lasts."""
+        assert self._held is not None, "the disk has no room"
+        for record in put:
+            if isinstance(record, records.PutPrimary):  # it settles what was before it
+                self._held = [one for one in self._held if isinstance(one, records.PutFounding)]
+            elif isinstance(record, records.PutFounding | records.PutForgotten):
+                self._held = [one for one in self._held if type(one) is not type(record)]
+            if not isinstance(record, _OF_LOG):
+                self._held.append(record)
+
+    def run_out(self, why: str) -> None:
+        """The disk has no room. Nothing more is handed to it."""
+        self.no_room = why
+        if self._held is None:
+            self._held, self._returning = [], 0
+
+    def make_room(self) -> None:
+        """The disk has taken all that was handed to it; it gets the rest.
+
+        It is brought up like a member: by the changes that it lacks, if they are kept, else by
+        the whole theory.
+        """
+        held, self._held = self._held, None
+        if held is None:
+            return
+        log = self.log
+        changes = log.history.after(self._handed)
+        place = (log.number, log.chain, log.epoch)
+        put: list[Record] = [*held, records.CutTail()]
+        if changes is None:
+            facts, ids = log.theory.snapshot(), log.history.ids()
+            put.append(records.PutSnapshot(facts, ids, log.clock, log.digest, *place))
+        else:
+            put.append(records.PutApplied(changes, *place))
+        put.append(records.PutEntries(log.tail))
+        self._returning = self._write(*put)
+
+    def confirm(self, number: int) -> None:
+        """All writes up to `number` are done."""
+        self.writes.confirm(number)
+        if 0 < self._returning <= number:
+            self._returning, self.no_room = 0, ""
 
     # -- the log -----------------------------------------------------------------------------
     def order(self, entry: Entry) -> None:

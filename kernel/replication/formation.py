@@ -26,9 +26,15 @@ from zactor.kernel.replication.voting import (
 )
 
 
-def first_attempt(verdict: Verdict, standings: Standings, log: Log, founding: str) -> KbAttempt:
-    """Return what is proposed by the proposer of a view, or by who founds a cluster."""
-    members = _near(verdict, standings, log) if verdict.voters else verdict.camp
+def first_attempt(
+    verdict: Verdict, standings: Standings, log: Log, founding: str, cramped: Collection[str]
+) -> KbAttempt:
+    """Return what is proposed by the proposer of a view, or by who founds a cluster.
+
+    Args:
+        cramped: whose disks have no room.
+    """
+    members = _near(verdict, standings, log) if verdict.voters else verdict.camp.difference(cramped)
     return KbAttempt(
         primary=make_primary(verdict.epoch, standings, members, founding),
         voices=tuple(sorted({*members, *verdict.voters})),
@@ -54,14 +60,25 @@ def _near(verdict: Verdict, standings: Standings, log: Log) -> Collection[str]:
 
 
 def next_attempt(
-    primary: Primary, members: Collection[str], standings: Standings, log: Log
+    primary: Primary,
+    members: Collection[str],
+    standings: Standings,
+    log: Log,
+    *,
+    counted: Collection[str],
+    epoch: int,
 ) -> KbAttempt | None:
-    """Return the attempt that makes `members` those of the primary; None if they are, or nobody."""
-    if not members or set(members) == set(primary.members):
+    """Return the attempt that makes `members` those of the primary; None if they are, or nobody.
+
+    Args:
+        counted: of the primary: whose disks have room. It can't be if these don't decide it.
+        epoch: its number.
+    """
+    if not members or set(members) == set(primary.members) or not decides(primary, counted):
         return None
     return KbAttempt(
-        primary=make_primary(primary.epoch + 1, standings, members, primary.founding),
-        voices=tuple(sorted({*members, *primary.members})),
+        primary=make_primary(epoch, standings, members, primary.founding),
+        voices=tuple(sorted({*members, *counted})),
         number=log.end,
         chain=log.end_chain,
         log_epoch=log.epoch,
@@ -141,7 +158,11 @@ class Formation:
         self.primary: Primary | None = None  # the last one formed here
         self.joining: set[str] = set()  # who said that it is ready to be a member
         self.leaving: set[str] = set()  # who said that it stops
+        self.cramped: set[str] = set()  # who said that its disk has no room
         self.is_proposing = False  # what we proposed isn't formed yet
+        self._is_frozen = False  # the attempt can't be agreed to any more, nor be given up yet
+        self._is_outdated = False  # other disks have room than when we proposed
+        self._used = 0  # the highest number of an attempt that was given up here
         self._recovering = ""  # the founding of what an operator recovers
         self._said: set[str] = set()
         self._me = me
@@ -159,6 +180,7 @@ class Formation:
         if standing.view != self.view.id or self.phase is not Phase.EXCHANGING:
             return False  # of an earlier view: it waited in its sender's queue
         self.standings[name] = standing
+        (self.cramped.discard if standing.has_room else self.cramped.add)(name)
         if self.standings.keys() != self._names:
             return False
         self.standings = settled(self.standings)
@@ -166,7 +188,7 @@ class Formation:
         return True
 
     def _judge(self) -> Verdict:
-        self.verdict = verdict = judge(self._me, self.standings)
+        self.verdict = verdict = judge(self._me, self.standings, self.cramped)
         self.proposer = verdict.source
         self._move(Step.QUORUM if verdict.source else Step.NO_QUORUM)
         return verdict
@@ -186,16 +208,61 @@ class Formation:
             self.standings[member] = told
         return self._judge()
 
+    def cramp(self, name: str, *, transitional: bool) -> KbAttempt | None:
+        """The disk of `name` has no room. Return the attempt that is given up, as it waits for it.
+
+        After the signal it is only frozen: who goes on in the view may not have heard of this.
+        """
+        self.cramped.add(name)
+        self._is_outdated = self.is_proposing
+        if self.primary is not None and name in self.primary.members:
+            self.joining.add(name)  # it has all, so it is let in again as soon as it has room
+        attempt = self.attempt
+        if attempt is None or name not in attempt.voices or self.is_undecided:
+            return None
+        if transitional:
+            self._is_frozen = True
+            return None
+        self.attempt, self.is_proposing, self._is_outdated = None, False, False
+        self._used = attempt.primary.epoch
+        return attempt
+
+    def uncramp(self, name: str) -> None:
+        """The disk of `name` has room again."""
+        self.cramped.discard(name)
+        self._is_outdated = self.is_proposing
+
+    def begin_anew(self) -> Formation:
+        """Return the formation in which those of our cluster are to be heard once more."""
+        assert self.verdict is not None, "all have been heard"
+        anew = Formation(self._me, self.view)
+        apart = self.verdict.strangers  # they have their own, and needn't begin it anew
+        anew.standings = {name: self.standings[name] for name in apart}
+        anew.cramped = self.cramped & {*apart}
+        return anew
+
+    @property
+    def waits_for_room(self) -> tuple[str, ...]:
+        """Of whose disks the primary of this view needs one, to go on; () if it goes on."""
+        if self.primary is None:
+            return ()
+        full = self.cramped.intersection(self.primary.members)
+        able = {*self.primary.members} - full
+        return () if not full or decides(self.primary, able) else tuple(sorted(full))
+
     def recover(self, founding: str) -> bool:
         """An operator's word: go on without a quorum, as `founding`. False: it isn't time."""
         verdict = self.verdict
-        if verdict is None or not verdict.founding or not self._move(Step.RECOVERED):
+        if verdict is None or not verdict.founding or self.phase is not Phase.WAITING:
             return False
         citizens = {
             name: self.standings[name]
             for name in sorted(verdict.camp)
-            if founding_of(self.standings[name])
+            if founding_of(self.standings[name]) and name not in self.cramped
         }
+        if not citizens:
+            return False
+        self._move(Step.RECOVERED)
         self.verdict = replace(
             verdict,
             voters=tuple(citizens),
@@ -230,16 +297,26 @@ class Formation:
         """As the proposer, or as who founds a cluster: return what to propose."""
         assert self.verdict is not None, "all have said where they stand"
         self.is_proposing = True
-        return first_attempt(self.verdict, self.standings, log, founding)
+        return first_attempt(self.verdict, self.standings, log, founding, self.cramped)
 
     def next_attempt(self, log: Log) -> KbAttempt | None:
         """As the proposer: return how to let members in and out, None if it isn't time."""
         if self.primary is None or self.proposer != self._me or self.is_proposing:
             return None
-        members = {*self.primary.members, *self.joining} - self.leaving
-        attempt = next_attempt(self.primary, members, self.standings, log)
+        members = {*self.primary.members, *self.joining} - self.leaving - self.cramped
+        attempt = next_attempt(
+            self.primary,
+            members,
+            self.standings,
+            log,
+            counted={*self.primary.members} - self.cramped,
+            epoch=self._next_epoch(self.primary),
+        )
         self.is_proposing = attempt is not None
         return attempt
+
+    def _next_epoch(self, primary: Primary) -> int:
+        return max(primary.epoch, self._used) + 1
 
     def propose(self, name: str, attempt: KbAttempt) -> bool:
         """Take up what the proposer wants; False: it isn't its turn, or its number's."""
@@ -248,6 +325,8 @@ class Formation:
         is_founder = self.may_be_founded
         is_turn = name == self.proposer and self.phase in (Phase.FORMING, Phase.PRIMARY)
         if not (is_founder or is_turn) or not self._is_expected(name, attempt):
+            if name == self._me and self._is_outdated:
+                self.is_proposing = self._is_outdated = False
             return False
         if is_founder:
             self.proposer = name
@@ -261,13 +340,15 @@ class Formation:
         before, standing, verdict = self.primary, self.standings[name], self.verdict
         assert verdict is not None, "all stand"
         if before is None:
-            number, counted = verdict.epoch, verdict.voters
-            able = {*(verdict.voters or verdict.camp)}
+            number, counted = verdict.epoch, {*verdict.voters}
+            able = {*(verdict.voters or verdict.camp)} - self.cramped
             founding = self._recovering or verdict.founding or attempt.primary.founding
             end = (standing.number, standing.chain, standing.epoch)
         else:
-            number, counted = before.epoch + 1, before.members
-            able = {*before.members, *self.joining}
+            number, counted = self._next_epoch(before), {*before.members} - self.cramped
+            able = {*before.members, *self.joining} - self.cramped
+            if not decides(before, counted):
+                return False
             founding = before.founding
             end = (attempt.number, attempt.chain, min(attempt.log_epoch, before.epoch))
         members = {*attempt.primary.members}
@@ -281,7 +362,7 @@ class Formation:
 
     def say(self, name: str, epoch: int) -> bool:
         """A voice has recorded the attempt; True when all have."""
-        if self.attempt is None or epoch != self.attempt.primary.epoch:
+        if self.attempt is None or self._is_frozen or epoch != self.attempt.primary.epoch:
             return False
         self._said.add(name)
         return self._said >= set(self.attempt.voices)

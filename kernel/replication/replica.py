@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from zactor.kernel.errors import NotPrimary
 from zactor.kernel.ids import Clock, NodeId
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.messages.knowledge import (
@@ -29,7 +30,6 @@ from zactor.kernel.messages.service import Service
 from zactor.kernel.messages.views import View, ViewId
 from zactor.kernel.replication.durable_state import DurableState
 from zactor.kernel.replication.effects import Decided, Effect, Retired
-from zactor.kernel.replication.formation import Phase
 from zactor.kernel.replication.log import Kept
 from zactor.kernel.replication.losses import Losses
 from zactor.kernel.replication.submissions import Submissions, read_note, refusal
@@ -54,13 +54,15 @@ class Replica:
         self._out: list[Effect] = []
         self._state = DurableState(kept, self._out)
         self._open = Submissions(me.name)
-        self._now_ms = 0
         self._is_held = is_held
+        self._ways = 0  # how often the view was begun anew
+        self._told_room: bool | None = None  # whether the disk has room; None: not in this view
         self._view: ViewId | None = None  # None: the group engine has installed none yet
         self._view_state = self._enter(View(id=ViewId(0, me), members=(me,)))
 
     def _enter(self, view: View) -> ViewState:
-        return ViewState(self.me, view, self._state, self._open, self._out)
+        way = self._ways
+        return ViewState(self.me, view, self._state, self._open, self._out, way=way)
 
     # -- what others may ask -----------------------------------------------------------------
     @property
@@ -117,7 +119,17 @@ class Replica:
     @property
     def is_settled(self) -> bool:
         """Whether it is clear if there is a primary here."""
-        return self.is_primary or self._view_state.formation.phase is Phase.WAITING
+        return self._view_state.is_settled
+
+    @property
+    def no_room(self) -> str:
+        """Why this node's disk doesn't take what it must have, in words; "" if it does."""
+        return self._state.no_room
+
+    @property
+    def cramped(self) -> tuple[str, ...]:
+        """Members of this view that say that their disks have no room."""
+        return tuple(sorted(self._view_state.formation.cramped))
 
     @property
     def is_written(self) -> bool:
@@ -127,7 +139,7 @@ class Replica:
     @property
     def may_be_founded(self) -> bool:
         """Whether `found` would found a cluster now: nobody in this view knows of one."""
-        return self._view_state.formation.may_be_founded
+        return self._view_state.formation.may_be_founded and not self.no_room
 
     def changes(self) -> tuple[Change, ...]:
         """Return the last changes, oldest first (at most HISTORY_KEPT)."""
@@ -150,14 +162,22 @@ class Replica:
         clock = self._state.log.history.took_place(transaction.id)
         if clock is not None and not self.is_primary:  # asked again, and it is known how it ended
             return [Decided(id=transaction.id, clock=clock)]
+        if self._waits_for_room and not self._open.has(transaction.id):  # it may last for days
+            why = self.reason()
+            return [Decided(id=transaction.id, kind=NotPrimary.__name__, message=why)]
         return self._add(transaction.id, KbSubmission(transaction, at))
+
+    @property
+    def _waits_for_room(self) -> bool:
+        waits = self._view_state.formation.waits_for_room or self.no_room
+        return bool(waits) and not self.is_primary
 
     def read(self, id_: str) -> list[Effect]:
         """A `Decided` with this id comes when all is applied here that was decided anywhere."""
         return self._add(id_, read_note(id_))
 
     def _add(self, id_: str, message: KbSubmission | KbNote) -> list[Effect]:
-        decided = self._open.add(id_, message, self._now_ms)
+        decided = self._open.add(id_, message)
         if decided is not None:
             return [decided]
         self._view_state.send_open()
@@ -201,15 +221,40 @@ class Replica:
 
     def tick(self, now_ms: int) -> list[Effect]:
         """Some time has passed (monotonic): refuse what has waited too long."""
-        self._now_ms = now_ms
+        self._open.now_ms = now_ms
         if not self.is_primary:
-            self._out += self._open.overdue(now_ms, self.reason())
+            self._out += self._open.overdue(self.reason())
         return self._finish()
 
     def written(self, number: int) -> list[Effect]:
         """All Writes up to `number` are on disk."""
         self._view_state.written(number)
+        self._tell_room()
         return self._finish()
+
+    def run_out(self, why: str) -> list[Effect]:
+        """The disk has no room for a Write, which the shell keeps and tries again.
+
+        Until `make_room` there are no more of them.
+        """
+        self._state.run_out(why)
+        self._tell_room()
+        return self._finish()
+
+    def make_room(self) -> list[Effect]:
+        """The disk has taken all Writes so far: it has room again for what it lacks."""
+        self._state.make_room()
+        return self._finish()
+
+    def _tell_room(self) -> None:
+        """Let the others know if it is otherwise than they were told in this view."""
+        has_room, view_state = not self._state.no_room, self._view_state
+        if self._told_room in (None, has_room) or (has_room and view_state.is_leaving):
+            return
+        self._told_room = has_room
+        kind = NoteKind.ROOMY if has_room else NoteKind.CRAMPED
+        view_state.has_asked |= has_room and self.me in view_state.formation.joining
+        view_state.say(Service.SAFE, KbNote(kind, ""))
 
     def failed(self, why: str) -> list[Effect]:
         """A write failed: this node can't keep its word."""
@@ -219,13 +264,15 @@ class Replica:
     # -- what the group engine gives ---------------------------------------------------------
     def on_view(self, view: View, together: Sequence[NodeId]) -> list[Effect]:
         """The node works in `view` now; `together` came with it (nothing depends on them)."""
-        self._view_state.leave(self._now_ms)
-        is_broken, is_leaving = self._view_state.is_broken, self._view_state.is_leaving
-        self._view = view.id
-        self._view_state = self._enter(view)
-        self._view_state.is_broken, self._view_state.is_leaving = is_broken, is_leaving
+        self._view_state.leave()
+        self._view, self._told_room, self._ways = view.id, None, 0
+        self._change(self._enter(view))
         self._stand()
         return self._finish()
+
+    def _change(self, new: ViewState) -> None:
+        before, self._view_state = self._view_state, new
+        new.is_broken, new.is_leaving = before.is_broken, before.is_leaving
 
     def begin(self) -> list[Effect]:
         """This node has met whom it can find; from now on it has its say.
@@ -240,6 +287,7 @@ class Replica:
 
     def _stand(self) -> None:
         if self._view is not None and not self._is_held:
+            self._told_room = not self._state.no_room
             self._view_state.say(Service.AGREED, self._state.standing(self._view, self._role))
 
     def on_transitional(self, view: ViewId, members: Sequence[NodeId]) -> list[Effect]:
@@ -250,7 +298,17 @@ class Replica:
     def on_delivery(self, sender: NodeId, message: KbOrdered, transitional: bool) -> list[Effect]:
         """A message to the group of the knowledge base, at its place in the order."""
         self._view_state.deliver(sender.name, message, transitional)
+        if self._view_state.is_to_begin_anew:
+            self._begin_anew()
         return self._finish()
+
+    def _begin_anew(self) -> None:
+        before = self._view_state
+        before.begin_anew()
+        self._ways += 1
+        self._change(self._enter(before.formation.view))
+        self._view_state.formation = before.formation.begin_anew()
+        self._stand()
 
     def on_link(self, sender: NodeId, message: KbLinked) -> list[Effect]:
         """A message of a member's link."""

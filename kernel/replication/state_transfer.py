@@ -193,9 +193,14 @@ class Whole(NamedTuple):
 class StateTransfer:
     """Ends with its view; whoever is behind asks anew in the next, from where it is then."""
 
-    def __init__(self, view: ViewId, log: Log, out: list[Effect]) -> None:
-        """`log` is this node's; effects go to `out`."""
+    def __init__(self, view: ViewId, log: Log, out: list[Effect], way: int) -> None:
+        """`log` is this node's; effects go to `out`.
+
+        Args:
+            way: tells what is asked for here from what was before, in the same view.
+        """
         self._view = view
+        self._way = way
         self._log = log
         self._out = out
         self._source: NodeId | None = None
@@ -216,7 +221,7 @@ class StateTransfer:
         assert self._target is not None, "something is on its way"
         assert self._source is not None, "from somebody"
         number, log = self._target.next_piece, self._log
-        message = KbBehind(self._view, number, log.clock, log.digest)
+        message = KbBehind(self._view, number, log.clock, log.digest, self._way)
         self._out.append(SendTo(node=self._source, message=message))
 
     def serve(self, sender: NodeId, message: KbBehind) -> None:
@@ -226,7 +231,7 @@ class StateTransfer:
         source = self._sources.get(sender)
         if source is None or source.next_piece != message.piece:
             return  # of a way that was given up
-        piece = source.take()
+        piece = msgspec.structs.replace(source.take(), way=message.way)
         if piece.last:
             del self._sources[sender]
         self._out.append(SendTo(node=sender, message=piece))
@@ -238,7 +243,7 @@ class StateTransfer:
             RemoteProtocolError: it doesn't fit.
         """
         target = self._target
-        if target is None or sender != self._source:
+        if target is None or sender != self._source or piece.way != self._way:
             return None
         target.add(piece)
         if not piece.last:

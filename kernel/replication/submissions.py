@@ -53,11 +53,12 @@ class Submissions:
         self._reads: dict[str, int] = {}  # ORDERED: number of the log that they wait for
         self._applied: dict[str, Decided] = {}  # APPLIED: how they end
         self._flying = 0  # SENT
+        self.now_ms = 0  # monotonic
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, id_: str, message: KbSubmission | KbNote, now_ms: int) -> Decided | None:
+    def add(self, id_: str, message: KbSubmission | KbNote) -> Decided | None:
         """Take it on; if there are too many already, how it ends."""
         if id_ in self._open:
             return None
@@ -66,9 +67,13 @@ class Submissions:
             return Decided(
                 id=id_, kind=MailboxFull.__name__, message=f"{words}: submit fewer at once"
             )
-        self._open[id_] = _Open(message, now_ms)
+        self._open[id_] = _Open(message, self.now_ms)
         self._idle[id_] = None
         return None
+
+    def has(self, id_: str) -> bool:
+        """Whether it was submitted, and hasn't ended."""
+        return id_ in self._open
 
     def to_send(self) -> Iterator[Multicast]:
         """What may go out now that this node is in the primary."""
@@ -142,18 +147,18 @@ class Submissions:
             self._forget(id_)
             yield id_
 
-    def lost(self, now_ms: int) -> None:
-        """This node isn't in the primary any more."""
+    def lost(self) -> None:
+        """This node isn't in a primary that works any more."""
         for one in self._open.values():
-            one.since_ms = now_ms
+            one.since_ms = self.now_ms
         for id_ in self._reads:
             self._rest(id_, self._open[id_])
         self._reads.clear()
 
-    def overdue(self, now_ms: int, reason: str) -> Iterator[Decided]:
+    def overdue(self, reason: str) -> Iterator[Decided]:
         """This node isn't in the primary: end what has waited too long."""
         for id_, one in list(self._open.items()):
-            if now_ms - one.since_ms < limits.KB_REFUSE_MS:
+            if self.now_ms - one.since_ms < limits.KB_REFUSE_MS:
                 continue
             if one.stage is Stage.APPLIED:
                 yield self._end(id_, self._applied[id_])  # nobody is in a primary with us

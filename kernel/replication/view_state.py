@@ -44,15 +44,27 @@ from zactor.kernel.replication.formation import Formation, Phase, founding_chang
 from zactor.kernel.replication.losses import Losses
 from zactor.kernel.replication.state_transfer import StateTransfer, Whole
 from zactor.kernel.replication.submissions import Submissions
+from zactor.kernel.replication.voting import MAKE_ROOM, room_words
 
 
 class ViewState:
     """What a replica does in one view."""
 
     def __init__(
-        self, me: str, view: View, state: DurableState, submissions: Submissions, out: list[Effect]
+        self,
+        me: str,
+        view: View,
+        state: DurableState,
+        submissions: Submissions,
+        out: list[Effect],
+        *,
+        way: int,
     ) -> None:
-        """`state` and `submissions` outlive the view; effects go to `out`."""
+        """`state` and `submissions` outlive the view; effects go to `out`.
+
+        Args:
+            way: how often it was begun anew.
+        """
         self.me = me
         self.formation = Formation(me, view)
         self.is_transitional = False  # the view's guarantees have ended
@@ -66,7 +78,7 @@ class ViewState:
         self._disk_quorum = DiskQuorum()
         self._forks = ForkCheck(me)
         self._seen: dict[str, Clock] = {}  # what others say to have applied
-        self._transfer = StateTransfer(view.id, state.log, out)
+        self._transfer = StateTransfer(view.id, state.log, out, way)
         self._order_epoch = 0  # what is delivered now is ordered in it; 0: it is dropped
         self._line = 0  # number of the last entry that was ordered in this view
         self._sure_line = 0  # … before the attempt: all its voices have up to there on disk
@@ -76,12 +88,28 @@ class ViewState:
         self._readying = 0  # … that we are ready to be a member
         self.has_asked = False  # it was said: the next primary may have us in it
         self._marking = 0  # … that puts the primary on disk: before it we claim nothing in it
+        self._voices: tuple[str, ...] = ()  # of the primary
+        self._is_told = False  # those at this node know that changes are taken here
+        self.is_to_begin_anew = False  # in the same view: other disks have room than was said
         self._founded_at = 0.0  # wall clock, for people: of a cluster's first change
 
     # -- what the replica asks ---------------------------------------------------------------
     @property
     def is_primary(self) -> bool:
         """Whether changes are taken here now."""
+        return self._is_in and not self.formation.waits_for_room
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is clear if changes are taken here: by whom, or why not."""
+        formation = self.formation
+        waits = bool(formation.waits_for_room)
+        is_out = bool(self._state.no_room) and formation.primary is not None
+        return self.is_primary or waits or is_out or formation.phase is Phase.WAITING
+
+    @property
+    def _is_in(self) -> bool:
+        """Whether this node is one of the primary, be it that this waits for room on a disk."""
         is_member = self._is_member(self.formation.primary)
         return is_member and not (self.is_transitional or self.is_broken)
 
@@ -99,6 +127,10 @@ class ViewState:
         """Return why no changes are taken here, in words for people."""
         if self.is_broken:
             return f"{self.me} can't keep the knowledge base any more"
+        if self._state.no_room:
+            return f"{self.me} takes no changes: {self._state.no_room}: {MAKE_ROOM}"
+        if full := self.formation.waits_for_room:
+            return f"changes wait: {room_words(full)}"
         if self.formation.primary is not None and not self._is_member(self.formation.primary):
             return f"{self.me} is being brought up by {self.formation.proposer}"
         return self._forks.reason() or self.formation.reason()
@@ -136,16 +168,17 @@ class ViewState:
 
     def found(self, founding: str, at: float) -> None:
         """Found a cluster, if nobody here knows of one."""
-        if self.formation.may_be_founded and not self.formation.is_proposing:
+        formation = self.formation
+        if formation.may_be_founded and not self._state.no_room and not formation.is_proposing:
             self._founded_at = at
             self._propose(founding)
 
-    def leave(self, now_ms: int) -> None:
+    def leave(self) -> None:
         """The view is over, and with it what was under way in it."""
         self._keep_what_came()
         if self._is_member(self.formation.primary):
-            self._open.lost(now_ms)
-            self._out.append(LostPrimary(reason=f"the view of {self.me} has changed"))
+            self._open.lost()
+            self._lose(f"the view of {self.me} has changed")
         attempt = self.formation.attempt
         if attempt is None or self.formation.is_undecided:
             return  # undecided: another may have seen it agreed to in time, so it counts
@@ -158,7 +191,7 @@ class ViewState:
     def written(self, number: int) -> None:
         """All writes up to `number` are on disk."""
         before = self._state.writes.durable
-        self._state.writes.confirm(number)
+        self._state.confirm(number)
         if self._saying and self._saying <= number:
             self._saying = 0
             attempt = self.formation.attempt
@@ -178,7 +211,7 @@ class ViewState:
     def _claim(self) -> None:
         """Tell what is on disk here, and applied."""
         primary, log = self.formation.primary, self._state.log
-        if self.is_primary and primary is not None and not self._marking:
+        if self._is_in and primary is not None and not self._marking:
             durable = self._state.writes.durable
             self.say(Service.FIFO, KbDurable(primary.epoch, durable, log.clock, log.digest))
 
@@ -187,6 +220,10 @@ class ViewState:
         if isinstance(message, KbStanding):
             if not transitional and self.formation.stands(name, message):
                 self._judge()
+        elif isinstance(message, KbNote) and message.kind is NoteKind.CRAMPED:
+            self._cramp(name, transitional)  # who has stood counts, before all have
+        elif isinstance(message, KbNote) and message.kind is NoteKind.ROOMY:
+            self._uncramp(name, transitional)
         elif self.formation.is_ours(name):
             self._dispatch(name, message, transitional)
         elif name == self.me:  # nobody has said yet who is with whom: all drop it
@@ -203,6 +240,8 @@ class ViewState:
                 if not transitional and self.formation.propose(name, message):
                     self._sure_line = self._line
                     self._record()
+                elif name == self.me:
+                    self._reshape()
             case KbAttempted():
                 if self.formation.say(name, message.epoch):
                     self._agreed(transitional)
@@ -318,7 +357,7 @@ class ViewState:
         if self._is_member(primary):
             self._begin_primary(attempt)
         elif was_member:
-            self._out.append(LostPrimary(reason=f"{self.me} is leaving"))
+            self._lose(f"{self.me} is leaving" if self.is_leaving else self.reason())
         elif before is None:
             if self.is_leaving:
                 self._out.append(Retired())
@@ -327,10 +366,8 @@ class ViewState:
 
     def _begin_primary(self, attempt: KbAttempt) -> None:
         primary, log = attempt.primary, self._state.log
-        epoch, members, voices = primary.epoch, primary.members, attempt.voices
-        self._out.append(
-            BecamePrimary(view=self._view.id, epoch=epoch, members=members, voices=voices)
-        )
+        self._voices = attempt.voices
+        self._be_primary(primary)
         self._open.settle(log.history, {entry.transaction.id for entry in log.tail})
         self._advance()
         if self.is_leaving:
@@ -340,6 +377,18 @@ class ViewState:
             if first is not None:
                 self.say(Service.SAFE, KbSubmission(first, self._founded_at))
         self.send_open()
+
+    def _be_primary(self, primary: Primary) -> None:
+        self._is_told = True
+        epoch, members, voices = primary.epoch, primary.members, self._voices
+        self._out.append(
+            BecamePrimary(view=self._view.id, epoch=epoch, members=members, voices=voices)
+        )
+
+    def _lose(self, reason: str) -> None:
+        if self._is_told:
+            self._is_told = False
+            self._out.append(LostPrimary(reason=reason))
 
     def _note(self, name: str, note: KbNote, transitional: bool) -> None:
         match note.kind:
@@ -371,6 +420,8 @@ class ViewState:
                 self.formation.leaving.add(name)
                 self._reshape()
                 self._retire()
+            case NoteKind.CRAMPED | NoteKind.ROOMY:
+                raise AssertionError("it is for members of all clusters")
             case _:
                 assert_never(note.kind)
 
@@ -386,6 +437,56 @@ class ViewState:
         self._state.forget(tuple(sorted(verdict.forgotten.items())))
         self._trace("kb_judged", source=verdict.source, why=verdict.reason)
         self._go_on(verdict.founding)
+
+    # -- disks without room ------------------------------------------------------------------
+    def _cramp(self, name: str, transitional: bool) -> None:
+        """The disk of `name` has no room: it is no voice any more, as it can't record anything."""
+        formation, was_primary = self.formation, self.is_primary
+        if name == self.me:
+            self.has_asked = False
+        if not transitional and self._begins_anew(name):
+            return
+        given_up = formation.cramp(name, transitional=transitional)
+        if given_up is not None:
+            self._saying = 0
+            if given_up.primary in self._state.attempts:
+                self._state.drop(given_up.primary)
+        if transitional or formation.primary is None:
+            return
+        if was_primary and not self.is_primary:
+            self._open.lost()
+            self._lose(self.reason())
+        self._reshape()
+        self._advance()
+
+    def _uncramp(self, name: str, transitional: bool) -> None:
+        """It has room again: it counts, and if it was a member, it is one again."""
+        formation, waited = self.formation, self._is_in and not self.is_primary
+        if not transitional and self._begins_anew(name):
+            return
+        formation.uncramp(name)
+        primary = formation.primary
+        if transitional or primary is None:
+            return
+        if waited and self.is_primary:
+            self._be_primary(primary)
+            self._claim()
+            self.send_open()
+        self._reshape()
+
+    def _begins_anew(self, name: str) -> bool:
+        """Whether all say once more where they stand: no primary works here, one may now."""
+        formation = self.formation
+        is_open = formation.phase in (Phase.WAITING, Phase.FORMING)
+        self.is_to_begin_anew = is_open and formation.is_ours(name)
+        return self.is_to_begin_anew
+
+    def begin_anew(self) -> None:
+        """Nobody works in the view yet; its members know where they stand by what they say next."""
+        self._keep_what_came()
+        attempt = self.formation.attempt
+        if attempt is not None and attempt.primary in self._state.attempts:
+            self._state.drop(attempt.primary)
 
     def _retire(self) -> None:
         """Go when those who stay have formed their primary, or they might miss us for ever."""

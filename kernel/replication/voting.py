@@ -23,6 +23,7 @@ from zactor.kernel.messages.knowledge import KbStanding, Primary
 
 Standings = Mapping[str, KbStanding]  # by name: what every member of a view said
 Forgotten = Mapping[str, int]  # by name: up to which number an operator's word takes its vote
+MAKE_ROOM = "make room there, it goes on by itself"
 NOBODY: Forgotten = MappingProxyType({})
 
 
@@ -43,6 +44,14 @@ def decides(primary: Primary, present: Collection[str], forgotten: Forgotten = N
     if 2 * count == len(members):
         return primary.decider in present and primary.decider in members
     return 2 * count > len(members)
+
+
+def room_words(names: Collection[str]) -> str:
+    """Return what to do about disks without room, in words for people."""
+    whose = ", ".join(sorted(names))
+    disks = "the disk" if len(names) == 1 else "the disks"
+    have = "has" if len(names) == 1 else "have"
+    return f"{disks} of {whose} {have} no space left: {MAKE_ROOM}"
 
 
 def make_primary(
@@ -160,17 +169,22 @@ class Verdict:
     epoch: int  # of the next attempt
     forgotten: Forgotten  # by an operator's word
     blocking: tuple[Primary, ...]  # what may have been formed, and isn't decided here
+    cramped: frozenset[str]  # of the camp: who has memory, and a disk without room
     reason: str  # why there can be none, "" if there can
 
     @property
     def missing(self) -> frozenset[str]:
         """Who would have to come back, or to be forgotten."""
         members = {name for primary in self.blocking for name in counted(primary, self.forgotten)}
-        return frozenset(members - {*self.voters})
+        return frozenset(members - {*self.voters} - self.cramped)  # they are here
 
 
-def judge(me: str, standings: Standings) -> Verdict:
-    """Return what the view of `standings` (of every member) means for `me`."""
+def judge(me: str, standings: Standings, cramped: Collection[str] = ()) -> Verdict:
+    """Return what the view of `standings` (of every member) means for `me`.
+
+    Args:
+        cramped: whose disks have no room. They can't record an attempt, so they aren't counted.
+    """
     camps = camps_of(standings)
     founding = camps[me]
     camps |= {name: f"{camps[name]}, out of reach" for name in out_of_reach(standings)}
@@ -178,11 +192,10 @@ def judge(me: str, standings: Standings) -> Verdict:
     camp = frozenset(name for name in camps if camps[name] == camps[me])
     strangers = tuple(sorted(name for name in camps if name not in camp))
     gone_back = went_back({name: standings[name] for name in camp})
-    voters = tuple(
-        sorted(name for name in camp if has_memory(standings[name]) and name not in gone_back)
-    )
+    able = {name for name in camp if has_memory(standings[name]) and name not in gone_back}
+    voters = tuple(sorted(able.difference(cramped)))
     numbers = [max(standings[name].epoch, standings[name].used) for name in camp]
-    for name in voters:
+    for name in sorted(able):
         numbers += [primary.epoch for primary in _known([standings[name]])]
     known = max(numbers, default=0)
     forgotten = forgotten_in({name: standings[name] for name in camp})
@@ -190,14 +203,15 @@ def judge(me: str, standings: Standings) -> Verdict:
     reason = f"{me} belongs to no cluster yet, and nobody it sees does"
     if founding:
         reason = f"{me} has no vote yet in its cluster, {founding}, and sees nobody who has"
-    if voters:
+    if able:
         blocking = _blocking(voters, forgotten, [standings[name] for name in camp])
-        shortfall = Shortfall(me, voters, camp, frozenset(strangers), forgotten)
+        waits = frozenset(able.intersection(cramped))
+        shortfall = Shortfall(me, voters, camp, frozenset(strangers), forgotten, waits)
         is_formed = any(standings[name].formed in blocking[:1] for name in camp)
         reason = shortfall.words(blocking[0], is_formed) if blocking else ""
     if forgotten and not reason:  # what the dead alone had decided may be with who has no vote
         citizens = (name for name in camp if founding_of(standings[name]))
-        voters = tuple(sorted({*voters, *citizens} - gone_back))
+        voters = tuple(sorted({*voters, *citizens} - gone_back - {*cramped}))
     return Verdict(
         camp=camp,
         founding=founding,
@@ -208,6 +222,7 @@ def judge(me: str, standings: Standings) -> Verdict:
         epoch=known + 1 + (limits.KB_EPOCHS_RECOVERED if forgotten else 0),
         forgotten=forgotten,
         blocking=blocking,
+        cramped=frozenset(able.intersection(cramped)),
         reason=reason,
     )
 
@@ -308,6 +323,7 @@ class Shortfall:
     camp: Collection[str]
     strangers: Collection[str]
     forgotten: Forgotten
+    cramped: Collection[str]
 
     def words(self, primary: Primary, is_formed: bool) -> str:
         """Return why nothing follows `primary`, which was formed or may have been."""
@@ -322,6 +338,11 @@ class Shortfall:
         plural = "member" if len(members) == 1 else "members"
         words = f"{self.me} sees {len(here)} of {len(members)} {plural} of {what}"
         words += f" ({', '.join(members)}): {self._what_helps(primary, here, missing)}"
+        if full := [name for name in missing if name in self.cramped]:
+            words += f"; {room_words(full)}"
+        missing = [name for name in missing if name not in self.cramped]
+        if not missing:
+            return words
         if blank := [name for name in missing if name in self.camp]:
             words += f"; {', '.join(blank)} came without what was on its disk"
         if apart := [name for name in missing if name in self.strangers]:
@@ -330,6 +351,8 @@ class Shortfall:
         return f"{words}; if {', '.join(missing)} won't come back: {command}"
 
     def _what_helps(self, primary: Primary, here: Sequence[str], missing: Sequence[str]) -> str:
+        if {*missing} <= {*self.cramped}:
+            return "changes wait"
         if 2 * len(here) == len(here) + len(missing) and primary.decider in missing:
             return f"of two halves the one with {primary.decider} takes changes, bring it back"
         needed = (len(here) + len(missing)) // 2 + 1 - len(here)

@@ -123,7 +123,7 @@ def _both_halves_decide(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _waits_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Submissions, "overdue", lambda self, now_ms, reason: iter(()))
+    monkeypatch.setattr(Submissions, "overdue", lambda self, reason: iter(()))
 
 
 def _reads_locally(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,8 +250,8 @@ MUTANTS: dict[str, Mutant] = {
         patch=_answers_at_once,
     ),
     "goes on without its disk": Mutant(
-        words="a full disk is overlooked",
-        catcher="K8 torn or full",
+        words="a failed disk is overlooked",
+        catcher="K8 torn or failed",
         patch=_goes_on_without_disk,
     ),
     "hides a change": Mutant(

@@ -6,7 +6,7 @@ Those of `kb_mutants` break the same machines; here they run without engine, clo
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import kb_mutants
@@ -16,7 +16,7 @@ import pytest
 from zactor.kernel.errors import NotPrimary, OutcomeUnknown
 from zactor.kernel.ids import ORIGIN, Clock
 from zactor.kernel.knowledge.theory import Theory
-from zactor.kernel.replication import voting
+from zactor.kernel.replication import formation, voting
 from zactor.kernel.replication.durable_state import DurableState
 from zactor.kernel.replication.effects import Applied, Decided, Replaced
 from zactor.kernel.replication.formation import Formation
@@ -55,8 +55,8 @@ def _calls_everything_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who may have its change ordered is told that it certainly wasn't."""
     real = Submissions.overdue
 
-    def overdue(self: Submissions, now_ms: int, reason: str) -> Any:
-        for one in real(self, now_ms, reason):
+    def overdue(self: Submissions, reason: str) -> Any:
+        for one in real(self, reason):
             if one.kind == OutcomeUnknown.__name__:
                 yield Decided(id=one.id, kind=NotPrimary.__name__, message=one.message)
             else:
@@ -160,6 +160,41 @@ def _facts_vanish(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Replica, "__init__", init)
 
 
+def _waits_for_who_has_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose disk has no room is a voice still: its attempts wait for it, and are never given up."""
+    monkeypatch.setattr(Formation, "cramp", lambda self, name, transitional: None)
+
+
+def _few_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those with room go on without the others, however few they are."""
+    real = formation.next_attempt
+
+    def next_attempt(*args: Any, counted: Any, **more: Any) -> Any:
+        with monkeypatch.context() as patched:
+            patched.setattr(formation, "decides", lambda *_: True)
+            return real(*args, counted=counted, **more)
+
+    monkeypatch.setattr(formation, "next_attempt", next_attempt)
+    monkeypatch.setattr(Formation, "_is_expected", lambda *_: True)  # else it would be dropped
+
+
+def _counts_what_waits_for_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What found no room counts as if it were on disk."""
+    monkeypatch.setattr(Replica, "run_out", lambda self, why: self.written(1 << 60))
+
+
+def _brings_the_disk_up_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When there is room the disk gets what was applied, and not what is ordered only."""
+    real = DurableState.make_room
+
+    def make_room(self: DurableState) -> None:
+        real(self)
+        write = self._out[-1]
+        self._out[-1] = replace(write, records=write.records[:-1])
+
+    monkeypatch.setattr(DurableState, "make_room", make_room)
+
+
 def _of(name: str) -> Patch:
     return kb_mutants.MUTANTS[name].patch
 
@@ -198,6 +233,14 @@ MUTANTS: dict[str, Mutant] = {
         catcher="K11 an epoch names one attempt", patch=_numbers_stand_still
     ),
     "founds with a history": Mutant(catcher="P8 histories never mix", patch=_founds_with_a_history),
+    "waits for who has no room": Mutant(catcher="liveness", patch=_waits_for_who_has_no_room),
+    "few go on": Mutant(catcher="K3 one primary", patch=_few_go_on, is_alone=False),
+    "counts what waits for room": Mutant(
+        catcher="K7 durable", patch=_counts_what_waits_for_room, is_alone=False
+    ),
+    "brings the disk up in part": Mutant(
+        catcher="K4 newest wins", patch=_brings_the_disk_up_in_part, is_alone=False
+    ),
     "fails on standing": Mutant(catcher="nobody breaks", patch=_fails_on_standing),
     "facts vanish": Mutant(catcher="convergence", patch=_facts_vanish),
     "nobody is let in": Mutant(catcher="liveness", patch=_of("nobody is let in")),

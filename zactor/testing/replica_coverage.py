@@ -21,6 +21,7 @@ from zactor.kernel.messages.knowledge import (
     KbStanding,
     KbSubmission,
     NoteKind,
+    Primary,
 )
 from zactor.kernel.replication import effects
 from zactor.kernel.replication.formation import Formation, Phase, Step
@@ -40,6 +41,7 @@ class _Look(NamedTuple):
     formation: Formation
     attempt: KbAttempt | None
     is_undecided: bool
+    primary: Primary | None
     attempts: int
     end: int
     durable: int
@@ -66,6 +68,7 @@ class ReplicaCoverage(Coverage):
             formation=formation,
             attempt=formation.attempt,
             is_undecided=formation.is_undecided,
+            primary=formation.primary,
             attempts=len(state.attempts),
             end=state.log.end,
             durable=state.writes.durable,
@@ -110,7 +113,9 @@ class ReplicaCoverage(Coverage):
             case KbDurable():
                 self._claimed(before, replica)
             case KbNote():
-                if said.kind is NoteKind.READY:
+                if said.kind in (NoteKind.CRAMPED, NoteKind.ROOMY):
+                    self._roomed(before, replica, sender, said.kind, transitional)
+                elif said.kind is NoteKind.READY:
                     self.hit("T2 ready")
                 elif said.kind is NoteKind.FORKED and said.id == replica.me:
                     self.hit("D10 told of a fork")
@@ -282,7 +287,28 @@ class ReplicaCoverage(Coverage):
                 self.hit("P5 settles an attempt")
             if before.phase is Phase.PRIMARY:
                 gone = set(attempt.voices) - set(attempt.primary.members)
+                out = formation.cramped.difference(attempt.primary.members)
+                if before.primary is not None and out.intersection(before.primary.members):
+                    self.hit("P14 let out")
                 self.hit("P7 let out" if gone else "P7 let in")
+
+    def _roomed(
+        self, before: _Look, replica: Replica, sender: str, kind: NoteKind, transitional: bool
+    ) -> None:
+        formation, now = before.formation, replica._view_state.formation
+        if now is not formation:
+            self.hit("P14 begun anew")
+        if kind is NoteKind.ROOMY:
+            primary = formation.primary
+            if primary is not None and sender in formation.joining.difference(primary.members):
+                self.hit("P14 let in again")
+            return
+        if before.attempt is not None and now.attempt is None:
+            self.hit("P14 given up")
+        if formation._is_frozen and transitional:
+            self.hit("P14 frozen")
+        if formation.waits_for_room:
+            self.hit("P14 the primary waits")
 
     def _submitted(self, before: _Look, replica: Replica, transitional: bool) -> None:
         if not before.order_epoch:

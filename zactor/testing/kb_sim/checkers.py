@@ -255,17 +255,17 @@ def check_durable(knowledge: Knowledge) -> list[str]:
 
 
 def check_disks(knowledge: Knowledge) -> list[str]:
-    """K8: whose disk is full acknowledges nothing any more, and starts from what is whole."""
+    """K8: whose disk failed acknowledges nothing any more, and starts from what is whole."""
     wrong = []
-    full: set[str] = set()
+    failed: set[str] = set()
     for line in knowledge.lines:
         if line["k"] == "up":
-            full.discard(line["p"])  # a life whose folder was lost had that number too
-        elif line["k"] == "kb_full":
-            full.add(line["p"])
-        elif line["p"] in full and line["k"] in ("kb_decided", "kb_apply", "primary"):
+            failed.discard(line["p"])  # a life whose folder was lost had that number too
+        elif line["k"] == "kb_failed":
+            failed.add(line["p"])
+        elif line["p"] in failed and line["k"] in ("kb_decided", "kb_apply", "primary"):
             if line.get("kind", "") == "":
-                wrong.append(f"{line['p']} goes on though its disk is full: {line['k']}")
+                wrong.append(f"{line['p']} goes on though its disk has failed: {line['k']}")
         elif line["k"] == "kb_start" and clock_of(line) != (0, 0):
             at_start = {knowledge.ids[c] for c in knowledge.clocks if c <= clock_of(line)}
             missing = at_start - set(line["ids"])
@@ -321,7 +321,7 @@ CHECKERS: dict[str, Checker] = {
     "K6 linearisable": check_linearisable,
     "K6 seen everywhere": check_everywhere,
     "K7 durable": check_durable,
-    "K8 torn or full": check_disks,
+    "K8 torn or failed": check_disks,
     "K9 watchers": check_watchers,
     "P11 within reach": check_reach,
     "convergence": check_convergence,
@@ -334,7 +334,7 @@ FORKED = {
     "K2 nothing acknowledged is lost",
     "K4 newest wins",
     "K6 linearisable",
-    "K8 torn or full",
+    "K8 torn or failed",
     "K9 watchers",
     "convergence",
     "liveness",

@@ -25,11 +25,12 @@ from zactor.kernel.replication.replica import Replica
 from zactor.testing.group_sim.cluster import Cluster, SimNode
 from zactor.testing.group_sim.faults import Faults
 from zactor.testing.group_sim.history import Line
-from zactor.testing.kb_sim.disk import Disk, DiskFull
+from zactor.testing.kb_sim.disk import Disk, DiskFailed
 from zactor.testing.replica_coverage import ReplicaCoverage
 
 GROUP = "zactor.kb"
 TICK_MS = 100.0
+_AGAIN_MS = 20.0  # where there was no room
 _LAZY_SYNC_MS = 60.0  # what nobody waits for
 _ENCODER = msgspec.msgpack.Encoder()
 _ORDERED = msgspec.msgpack.Decoder(KbOrdered)
@@ -50,6 +51,8 @@ class KbNode:
         self.is_open = False
         self.inbox: list[Callable[[], None]] = []  # while the process is paused
         self.is_syncing = False
+        self.kept: list[kb.Write] = []  # the disk had no room for them: they are tried again
+        self.returning = 0  # the last of them, which is being written
         self.skew_s = 0.0  # of its wall clock
         self.is_waiting_for: dict[str, Callable[[kb.Decided], None]] = {}
 
@@ -354,15 +357,46 @@ class KbCluster(Cluster):
 
     # -- disks -------------------------------------------------------------------------------
     def _write(self, one: KbNode, effect: kb.Write) -> None:
+        if one.kept or one.disk.is_full:
+            one.kept.append(effect)
+            if len(one.kept) == 1:
+                self.log(one.sim, {"k": "kb_full"})
+                self.coverage.hit("P14 no room")
+                self._try_again(one)
+                self.carry(one, one.replica.run_out("no space left on device"))
+            return
         try:
             one.disk.write(effect.number, effect.records)
-        except DiskFull:
-            self.log(one.sim, {"k": "kb_full"})
+        except DiskFailed:
+            self.log(one.sim, {"k": "kb_failed"})
             self.coverage.hit("D9 failed disk")
             self.carry(one, one.replica.failed("no space left on device"))
             return
         if not one.is_syncing:
             self._sync(one, effect.is_urgent)
+
+    def _try_again(self, one: KbNode) -> None:
+        def again() -> None:
+            if not self._runs(one):
+                return
+            if one.disk.is_full or one.returning:
+                self._try_again(one)
+                return
+            kept, one.kept = one.kept, []
+            one.returning = kept[-1].number
+            for effect in kept:
+                self._write(one, effect)
+
+        self.after(_AGAIN_MS, again)
+
+    def _written(self, one: KbNode, number: int) -> None:
+        self.carry(one, one.replica.written(number))
+        if self._runs(one) and 0 < one.returning <= number:
+            one.returning = 0
+            if not one.kept:
+                self.log(one.sim, {"k": "kb_room"})
+                self.coverage.hit("P14 the disk is brought up")
+                self.carry(one, one.replica.make_room())
 
     def _sync(self, one: KbNode, is_urgent: bool) -> None:
         one.is_syncing = True
@@ -377,7 +411,7 @@ class KbCluster(Cluster):
             if one.disk.has_waiting:
                 self._sync(one, True)
             if last:
-                self._soon(one, lambda: self.carry(one, one.replica.written(last)))
+                self._soon(one, lambda: self._written(one, last))
 
         self.after(ms, done)
 

@@ -54,8 +54,8 @@ def put_of(record: records.Record) -> Put:
     return Put(type(record).__name__, **fields)
 
 
-class DiskFull(Exception):
-    """There is no room for the write."""
+class DiskFailed(Exception):
+    """The write can't be done, now or ever."""
 
 
 class Disk:
@@ -63,6 +63,7 @@ class Disk:
 
     def __init__(self) -> None:
         self.is_full = False
+        self.is_failing = False
         self._has_failed = False  # this process has a gap in what it wrote: no more of it counts
         self._data = bytearray()  # synced
         self._state = State()  # of it
@@ -80,10 +81,10 @@ class Disk:
         return bool(self._data)
 
     def write(self, number: int, put: tuple[records.Record, ...]) -> None:
-        """Queue one write. Raises: DiskFull."""
-        if self.is_full or self._has_failed:
+        """Queue one write, for which there is room. Raises: DiskFailed."""
+        if self.is_failing or self._has_failed:
             self._has_failed = True
-            raise DiskFull
+            raise DiskFailed
         body = _ENCODER.encode([put_of(record) for record in put])
         head = len(body).to_bytes(4, "big") + zlib.crc32(body).to_bytes(4, "big")
         self._waiting.append((number, head + body))
@@ -123,7 +124,7 @@ class Disk:
         self._data.clear()
         self._waiting.clear()
         self._state = State()
-        self.is_full = False
+        self.is_full = self.is_failing = False
 
     def older(self, share: float) -> Disk:
         """Return an older copy. Args: `share` of what is synced that it has."""

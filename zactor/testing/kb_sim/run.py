@@ -1,7 +1,7 @@
 """One run of knowledge bases from one seed: faults under load, then healing, then all must be one.
 
 Faults beyond those of the groups' simulator: power goes from all nodes at once, writes are torn,
-disks fill up, are slow, and one of them may be lost with its node.
+disks fill up, fail, are slow, and one of them may be lost with its node.
 """
 
 from __future__ import annotations
@@ -109,6 +109,7 @@ class KbRun(FaultyRun[KbCluster]):
         super().__init__(cluster, list(plan.roles), chance, plan.faults, plan.changes_per_s)
         self.plan = plan
         self.cluster.on_broken = self._broken
+        self._rooms = random.Random(plan.seed * 6_151 + 9)
         self._counter = itertools.count(1)
         self._held: dict[str, str] = {}  # key -> a value that was seen
         self._has_lost_disk = False
@@ -161,7 +162,7 @@ class KbRun(FaultyRun[KbCluster]):
         cluster = self.cluster
         cluster.sync_ms = (0.5, 5.0)
         for disk in cluster.disks.values():
-            disk.is_full = False
+            disk.is_full = disk.is_failing = False
         super()._heal()
         for name in self._names:
             self._start(name)
@@ -210,10 +211,13 @@ class KbRun(FaultyRun[KbCluster]):
     def _fill(self) -> None:
         if name := self._some():
             disk = self.cluster.disks[name]
-            disk.is_full = True
+            if self._rooms.random() < 0.3:
+                disk.is_failing = True
+            else:
+                disk.is_full = True
 
             def free() -> None:
-                disk.is_full = False
+                disk.is_full = disk.is_failing = False
 
             self.cluster.after(self._chance.uniform(100, 2_000), free)
 

@@ -24,6 +24,8 @@ WORDS = {
     "begin": "{who} has met whom it can find",
     "lose": "{who} gets a new disk",
     "back": "{who} gets an older copy of its disk, without the last {count} writes",
+    "fill": "the disk of {who} has no room any more",
+    "room": "the disk of {who} has room again",
     "fail": "the disk of {who} fails",
     "found": "{who} founds a cluster",
     "forget": "an operator tells {who} that {other} is gone for good",

@@ -26,6 +26,7 @@ class Adversary:
         self.plan = plan
         self.actions: list[Action] = []
         self._chance = random.Random(plan.seed * 7_927 + 5)
+        self._rooms = random.Random(plan.seed * 6_151 + 9)
         self._lost = plan.lost_disks
         self._old = plan.old_copies
         self._ids = 0
@@ -50,6 +51,7 @@ class Adversary:
         self._begin()
         weights = [weight for weight, _ in self._moves]
         for _ in range(self.plan.episodes):
+            self._fill(0.4)
             self._clients()
             self._flow(self._chance.choice((0, 5, 12, 25)))
             if any(is_newborn(node) for node in self.world.live()) and self._chance.random() < 0.4:
@@ -139,6 +141,7 @@ class Adversary:
         """Trouble in the middle of an attempt."""
         chance = self._chance
         self._eagerness = chance.choice((0.0, 0.3, 1.0))
+        self._fill(0.6)
         if chance.random() < 0.6:
             self._favour()
         else:
@@ -175,6 +178,7 @@ class Adversary:
         idle = 0
         while steps > 0 and nodes and idle < 30:
             steps -= 1
+            self._fill(0.03)
             node = chance.choice(nodes)
             if self._step(node, node.name in deaf, node.name in stuck):
                 idle = 0
@@ -360,6 +364,8 @@ class Adversary:
         chance = self._chance
         for node in self.world.nodes.values():
             if node.replica is None and chance.random() < 0.6:
+                if self._rooms.random() < 0.8:
+                    self._do(Action("room", node.name))
                 if node.name in self.plan.gone and node.life and chance.random() < 0.5:
                     continue
                 self._swap_disk(node)
@@ -382,6 +388,21 @@ class Adversary:
             self._do(Action("retire", self._chance.choice(live).name))
             if self._await_attempt():
                 self._strike()
+
+    def _fill(self, share: float) -> None:
+        """Room comes and goes, now and then with most at once; it is seen when somebody writes."""
+        chance = self._rooms
+        if not self.plan.fills or chance.random() >= share:
+            return
+        full = [node for node in self.world.nodes.values() if not node.has_room]
+        live = [node for node in self.world.live() if node.has_room]
+        if full and chance.random() < 0.6:
+            self._do(Action("room", chance.choice(full).name))
+        elif live:
+            for node in chance.sample(live, min(len(live), chance.choice((1, 1, 1, 2, 3)))):
+                self._do(Action("fill", node.name))
+                if node.journal.waiting and chance.random() < 0.7:
+                    self._do(Action("sync", node.name, count=ALL))
 
     def _fail(self) -> None:
         live = self.world.live()

@@ -49,13 +49,14 @@ class Judge:
         self.asked: dict[str, Asked] = {}
         self.formed: dict[tuple[str, int], Formed] = {}  # by founding and epoch
         self._known: dict[tuple[str, int], Formed] = {}  # formed, as anybody has written
+        self._agreed: dict[tuple[str, int, tuple[str, ...]], set[str]] = {}  # on whose disk it is
         self._recorded: dict[tuple[str, int], set[str]] = {}  # who has an attempt on its disk
         self.ordered: dict[tuple[str, int], str] = {}  # the view an epoch orders in
         self.blank: set[tuple[str, int, str]] = set()  # who agreed without what it had known
         self.had: dict[str, set[str]] = {}  # id -> on whose disks it ever was
         self.refused: dict[str, str] = {}
         self.by_id: dict[str, bytes] = {}
-        self.forgotten: set[str] = set()  # gone for good, as an operator said
+        self.forgotten: dict[str, int] = {}  # gone for good, as an operator said; up to an epoch
         self._told = 0  # how much of the history clients were told of
 
     def complain(self, invariant: str, words: str) -> None:
@@ -130,6 +131,11 @@ class Judge:
         """A write is on disk."""
         disk = self.nodes[name].disk
         disk.fold(put)
+        for record in put:
+            if type(record).__name__ == "PutAttempt":
+                primary = record.primary
+                key = (primary.founding, primary.epoch, primary.members)
+                self._agreed.setdefault(key, set()).add(name)
         for id_ in _ids(put):
             self.had.setdefault(id_, set()).add(name)
 
@@ -157,7 +163,9 @@ class Judge:
 
     def forgets(self, name: str, *, is_up: bool) -> None:
         """An operator says that a node is gone for good. With it goes what only it had."""
-        self.forgotten |= {name, *(one.name for one in self.nodes.values() if one.is_blank)}
+        last = max((epoch for _, epoch in self._known | self.formed), default=0)
+        for one in (name, *(one.name for one in self.nodes.values() if one.is_blank)):
+            self.forgotten.setdefault(one, last)  # later words change nothing
         if not is_up:
             self.disk_is(name, (), is_lost=True)
 
@@ -170,7 +178,7 @@ class Judge:
             if epoch == made.epoch
         }
         left = [node.digest for name, node in self.nodes.items() if name not in self.forgotten]
-        if 2 * len(members & self.forgotten) > len(members):
+        if 2 * len(members & self.forgotten.keys()) > len(members):
             return not any(self._lies_before(made.digest, digest) for digest in left)
         return not self._is_anywhere(made.id)
 
@@ -277,6 +285,7 @@ class Judge:
         before = self.formed.setdefault((founding, new.epoch), new)
         if before is new:
             self._check_majorities(founding, new)
+            self._check_voices(founding, new)
             mine = self.made.get(node.digest)
             if mine is not None and mine.founding not in ("", founding):
                 words = f"{name} founds {founding} with the history of {mine.founding}"
@@ -284,6 +293,12 @@ class Judge:
         elif before.members != new.members:
             self.complain("K3 one primary", f"epoch {new.epoch} has two primaries")
         self._check_history(node, founding, new.epoch)
+
+    def _check_voices(self, founding: str, new: Formed) -> None:
+        agreed = self._agreed.get((founding, new.epoch, new.members), set())
+        if missing := sorted({*new.voices} - agreed):
+            words = f"epoch {new.epoch} is formed, and isn't on the disks of {', '.join(missing)}"
+            self.complain("K3 one primary", words)
 
     def left_primary(self, name: str) -> None:
         """A node is in no primary any more."""
@@ -300,7 +315,8 @@ class Judge:
                     name for name in next_.voices if (founding, next_.epoch, name) in self.blank
                 }
                 voices = [name for name in next_.voices if name not in blank]
-                if not old.decided_by(voices, self.forgotten):
+                gone = [name for name, last in self.forgotten.items() if last >= old.epoch]
+                if not old.decided_by(voices, gone):
                     lost = f" ({', '.join(sorted(blank))} with a new disk)" if blank else ""
                     self.complain(
                         "K3 one primary",

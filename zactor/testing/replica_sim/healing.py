@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from zactor.kernel import limits
 from zactor.kernel.messages.knowledge import Primary
 from zactor.kernel.replication.losses import Losses
 from zactor.kernel.replication.records import PutAttempt
+from zactor.kernel.replication.voting import decides
 from zactor.testing.quorum import undecided
 from zactor.testing.replica_sim.actions import Action
 from zactor.testing.replica_sim.order import ALL
@@ -26,11 +28,56 @@ def rest(world: World) -> bool:
     return False
 
 
+def _run_out(world: World, names: Collection[str]) -> list[str]:
+    """Some disks fill, and have room again; return the changes that took place meanwhile.
+
+    Those who decide without them go on, at once, and else all are refused; nobody ends by it.
+    """
+    replica = world.nodes[min(names)].replica
+    primary = replica.primary if replica is not None else None
+    if primary is None or {*primary.members} != {*names}:
+        return []
+    # By the number of the primary, since chance is the adversary's.
+    full = [name for at, name in enumerate(sorted(names)) if (primary.epoch >> at) & 1]
+    able = [name for name in names if name not in full]
+    for name in full:
+        world.do(Action("fill", name))
+    done = _ask(world, names, "wake")  # it is seen when somebody writes
+    must_work = decides(primary, able)
+    first = _ask(world, able, "cramped")
+    if bool(full) and not must_work and first:
+        world.judge.complain("K7 durable", f"{first} took place though {full} have no room")
+    if must_work and len(first) < len(able):
+        world.judge.complain("liveness", f"{able} don't go on while {full} have no room")
+    for name in full:
+        world.do(Action("room", name))
+    rest(world)
+    last = _ask(world, names, "roomy")
+    if len(last) < len(names):
+        world.judge.complain("liveness", f"only {last} take place though {full} have room again")
+    return [*done, *first, *last]
+
+
+def _ask(world: World, names: Collection[str], what: str) -> list[str]:
+    """Have a change asked for at each of these; return those that took place."""
+    for name in names:
+        world.do(Action("submit", name, f"{what}_{name}"))
+    rest(world)
+    for _ in range(2):  # who isn't in the primary refuses after some time
+        for name in names:
+            world.do(Action("tick", name, count=limits.KB_REFUSE_MS))
+        rest(world)
+    asked = world.judge.asked
+    return [id_ for id_ in (f"{what}_{name}" for name in names) if asked[id_].ended == ""]
+
+
 def heal(world: World, gone: Collection[str] = ()) -> None:
     """Bring all back but `gone`, ask for changes everywhere, and judge the end."""
     names = tuple(name for name in world.names if name not in gone)
     for name in gone:
         world.do(Action("crash", name))
+    for name in world.names:
+        world.do(Action("room", name))
     for name in names:
         if world.nodes[name].is_leaving:  # who wants to stop does, and starts anew
             world.do(Action("crash", name, count=ALL))
@@ -58,6 +105,9 @@ def heal(world: World, gone: Collection[str] = ()) -> None:
         for id_ in sorted(set(probes) - set(done)):
             why = asked[id_].ended or "nothing"
             world.judge.complain("liveness", f"{id_} ends as {why}, though enough are back")
+    if done and len(done) == len(probes):
+        done = [*done, *_run_out(world, probes.values())]
+        probes |= dict.fromkeys(done, "")
     facts = {}
     for name in names:
         replica = world.nodes[name].replica

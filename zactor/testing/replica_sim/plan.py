@@ -15,6 +15,7 @@ class Plan:
     late: tuple[str, ...]  # come when the cluster is founded
     gone: tuple[str, ...]  # never return at the end
     lost_disks: int
+    fills: bool  # disks run out of room, and get it again, at any moment
     old_copies: int  # disks that go back: beyond what the protocol promises to bear
     episodes: int
     founds_roughly: bool  # the founding itself is disturbed
@@ -25,7 +26,8 @@ class Plan:
         return (
             f"{', '.join(self.names)}; late: {', '.join(self.late) or 'nobody'}; gone at the end:"
             f" {', '.join(self.gone) or 'nobody'}; lost disks: {self.lost_disks}; older copies:"
-            f" {self.old_copies}; {self.episodes} episodes; {self.limits}"
+            f" {self.old_copies}; disks fill: {self.fills}; {self.episodes} episodes;"
+            f" {self.limits}"
         )
 
 
@@ -45,6 +47,7 @@ def draw_plan(seed: int, old_copies: int = 0) -> Plan:
         late=tuple(late),
         gone=tuple(chance.sample(names, chance.choice((0, 0, 0, 1, 2)))),
         lost_disks=chance.choice((0, 0, 0, 1, 1, 2)),
+        fills=random.Random(seed * 101 + 3).random() < 0.5,
         old_copies=old_copies,
         episodes=chance.randint(3, 9),
         founds_roughly=chance.random() < 0.15,

@@ -29,6 +29,8 @@ class Node:
         self.life = 0
         self.journal = Journal()
         self.has_lost_disk = False
+        self.has_room = True
+        self.is_cramped = False  # its disk had no room for a write, which is tried again
         self.replica: Replica | None = None
         self.view: Configuration | None = None
         self.outbox: deque[tuple[Service, KbOrdered]] = deque()
@@ -174,7 +176,7 @@ class Shell:
         if node.view is not None:
             node.view.active.discard(node.name)
         node.replica, node.view, node.is_muted = None, None, False
-        node.is_held = node.is_leaving = node.has_retired = False
+        node.is_held = node.is_leaving = node.has_retired = node.is_cramped = False
         node.outbox.clear()
         node.open.clear()
         self.judge.ended(node.name)
@@ -185,6 +187,7 @@ class Shell:
             (
                 node.past,
                 node.replica is not None,
+                node.has_room,
                 node.is_muted,
                 len(node.journal.waiting),
                 self.views.index(node.view) if node.view is not None else -1,

@@ -39,7 +39,10 @@ class World(Shell):
         disks = [
             node
             for node in self.nodes.values()
-            if node.replica is not None and node.journal.waiting and node.name not in stuck
+            if node.replica is not None
+            and node.journal.waiting
+            and node.name not in stuck
+            and (node.has_room or not node.is_cramped)
         ]
         for node in [*(one for one in disks if one.journal.is_awaited), *disks][:1]:
             return Action("sync", node.name, count=len(node.journal.waiting))
@@ -113,13 +116,42 @@ class World(Shell):
         node = self._running(action.who)
         if node is None or not node.journal.waiting:
             return False
-        count = min(action.count, len(node.journal.waiting))
+        replica = node.replica
+        assert replica is not None
+        if not node.has_room:
+            return self._run_out(node, replica)
+        waiting = len(node.journal.waiting)
+        count = waiting if node.is_cramped else min(action.count, waiting)
         for _, _, put in node.journal.waiting[:count]:
             self.judge.synced(node.name, put)
         number = node.journal.sync(count)
-        replica = node.replica
-        assert replica is not None
-        self._call(node, ("sync", count), lambda: replica.written(number))
+        if self._call(node, ("sync", count), lambda: replica.written(number)) and node.is_cramped:
+            node.is_cramped = False
+            self.coverage.hit("P14 the disk is brought up")
+            self._call(node, ("make room",), replica.make_room)
+        return True
+
+    def _run_out(self, node: Node, replica: Replica) -> bool:
+        """A write finds no room: the shell keeps it, and tries again when there is some."""
+        if node.is_cramped:
+            return False
+        node.is_cramped = True
+        self.coverage.hit("P14 no room")
+        self._call(node, ("run out",), lambda: replica.run_out("no space left on device"))
+        return True
+
+    def _do_fill(self, action: Action) -> bool:
+        node = self.nodes.get(action.who)
+        if node is None or not node.has_room:
+            return False
+        node.has_room = False
+        return True
+
+    def _do_room(self, action: Action) -> bool:
+        node = self.nodes.get(action.who)
+        if node is None or node.has_room:
+            return False
+        node.has_room = True
         return True
 
     def _do_mute(self, action: Action) -> bool:
@@ -202,7 +234,7 @@ class World(Shell):
         node = self._running(action.who)
         if node is None:
             return False
-        count = min(action.count, len(node.journal.waiting))
+        count = min(action.count, len(node.journal.waiting)) if node.has_room else 0
         for _, _, put in node.journal.waiting[:count]:
             self.judge.synced(node.name, put)
         node.journal.crash(count)
@@ -217,8 +249,8 @@ class World(Shell):
 
     def _start(self, action: Action, *, is_held: bool) -> bool:
         node = self.nodes.get(action.who)
-        if node is None or node.replica is not None:
-            return False
+        if node is None or node.replica is not None or not node.has_room:
+            return False  # it couldn't note which life it is
         node.life += 1
         node.is_held = is_held
         kept = node.journal.load()
