@@ -15,6 +15,7 @@ from pathlib import Path
 from zactor.bundles.manifest import Bundle, check_head, decode, hex_of
 from zactor.kernel import limits
 from zactor.kernel.errors import BundleRefused, NoSuchThing
+from zactor.kernel.room import is_full
 
 
 class BundleStore:
@@ -155,19 +156,36 @@ class BundleStore:
 
     def _append(self, partial: Path, data: bytes) -> None:
         if not partial.exists():
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._make_folder()
             self._make_room()
         hashed = self._hash_of(partial)
         # A link that someone laid there must not lead the bytes elsewhere.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(partial, flags, 0o600), "ab") as file:
-            file.write(data)
-            file.flush()
-            # Piece by piece: all at the end would take as long as the whole transfer at once.
-            os.fdatasync(file.fileno())
-            held = os.fstat(file.fileno()).st_size
+        try:
+            with os.fdopen(os.open(partial, flags, 0o600), "ab") as file:
+                file.write(data)
+                file.flush()
+                # Piece by piece: all at the end would take as long as the whole transfer at once.
+                os.fdatasync(file.fileno())
+                held = os.fstat(file.fileno()).st_size
+        except OSError as error:
+            if not is_full(error):
+                raise
+            partial.unlink(missing_ok=True)  # others need the room
+            self._running.pop(partial, None)
+            raise BundleRefused(f"{partial}: no space left on device: make room there") from error
         hashed.update(data)
         self._running[partial] = (held, hashed)
+
+    def _make_folder(self) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            raise BundleRefused(
+                f"{self._folder}: no space left on device: make room there"
+            ) from error
 
     def _hash_of(self, partial: Path) -> hashlib._Hash:
         held, hashed = self._running.get(partial, (-1, hashlib.sha256()))

@@ -23,9 +23,11 @@ import structlog
 from zactor.kernel.errors import AlreadyExists, ConfigError, ZactorError
 from zactor.kernel.ids import check_name
 from zactor.kernel.printable import printable
+from zactor.kernel.room import NoRoom, room_for
 from zactor.kernel.transport.keys import cluster_keys
 from zactor.kernel.transport.private_files import check_tree, open_private, write_no_core
 from zactor.kernel.transport.sockets import raise_open_files
+from zactor.supervisor.kb.store_writer import AGAIN_MAX_S, AGAIN_S
 from zactor.supervisor.membership.run_directory import RunEntry, process_start, write_entry
 from zactor.supervisor.node import Node
 from zactor.supervisor.observe.log_format import configure_logs
@@ -133,7 +135,9 @@ class NodeThread:
                 self.name = named.name
                 settings = dataclasses.replace(settings, told=named.join)
             with _lock_state(settings.home, self.name) as state:
-                node = Node(self.name, settings, self.keys, state)
+                node = await self._begin(settings, state)
+                if node is None:
+                    return
                 with self._opened(node, settings) as settings:
                     telling = asyncio.create_task(self._tell_begun(node))
                     try:
@@ -166,15 +170,42 @@ class NodeThread:
             pid=pid,
             started=process_start(pid),
         )
-        file = write_entry(settings.home, entry)
+        file = self._write_entry(settings.home, entry)
         self._endpoint = door
         self._started.set()
         try:
             address = settings.address._replace(first=part.hub.port)
             yield dataclasses.replace(settings, address=address)
         finally:
-            with contextlib.suppress(FileNotFoundError):
-                file.unlink()
+            if file is not None:
+                file.unlink(missing_ok=True)
+
+    def _write_entry(self, home: Path, entry: RunEntry) -> Path | None:
+        try:
+            return write_entry(home, entry)
+        except NoRoom as error:
+            if not self._started.is_set():
+                raise
+            log.error("entry_missing", why=str(error))  # it runs, and others know where
+            return None
+
+    async def _begin(self, settings: Settings, state: Path) -> Node | None:
+        """Return the next life; where there is no room to note its number, wait until there is.
+
+        None: it is to stop. The first life says so instead.
+        """
+        pause_s = 0.0
+        while not self._stopping:
+            try:
+                return Node(self.name, settings, self.keys, state)
+            except NoRoom as error:
+                if not self._started.is_set():
+                    raise
+                if not pause_s:
+                    log.error("disk_full", name=self.name, why=str(error))
+            pause_s = min(AGAIN_MAX_S, 2 * pause_s or AGAIN_S)
+            await asyncio.sleep(pause_s)
+        return None
 
 
 @contextlib.contextmanager
@@ -183,10 +214,13 @@ def _lock_state(home: Path, name: str) -> Iterator[Path]:
 
     Raises:
         ConfigError: another user may change it, or has. AlreadyExists: another process has it.
+        NoRoom: the disk is full.
     """
     state = home / "state" / name
-    check_tree(state)
-    with os.fdopen(open_private(state / "lock"), "w") as lock:
+    with room_for(state):
+        check_tree(state)
+        descriptor = open_private(state / "lock")
+    with os.fdopen(descriptor, "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -27,6 +27,7 @@ from zactor.kernel.replication import effects
 from zactor.kernel.replication.formation import founding_fact
 from zactor.kernel.replication.losses import Losses
 from zactor.kernel.replication.replica import Replica
+from zactor.kernel.replication.voting import MAKE_ROOM, room_words
 from zactor.kernel.sessions.host import GroupHost
 from zactor.kernel.sessions.session import Listener
 from zactor.supervisor.kb.changed_facts import ChangedFacts
@@ -104,8 +105,10 @@ class KnowledgeBase(Listener):
         loop = asyncio.get_running_loop()
         self._writer = StoreWriter(
             store,
-            written=lambda number: _tell(loop, self._safely, lambda: replica.written(number)),
+            written=lambda number: _tell(loop, self._wrote, number),
             failed=lambda why: _tell(loop, self._safely, lambda: replica.failed(why)),
+            run_out=lambda why: _tell(loop, self._ran_out, why),
+            has_room=lambda: _tell(loop, self._safely, replica.make_room),
         )
 
     # -- what there is -----------------------------------------------------------------------
@@ -166,6 +169,23 @@ class KnowledgeBase(Listener):
     def why_not(self) -> str:
         """Return why no changes are taken here, "" if they are."""
         return "" if self._replica.is_primary else self._replica.reason()
+
+    @property
+    def no_room(self) -> str:
+        """Why the disk of this node doesn't take what it must have, in words; "" if it does."""
+        return self._replica.no_room
+
+    def without_room(self) -> dict[str, str]:
+        """Return the members whose disks have no room, each with what somebody must know of it."""
+        words = {
+            name: f"{name} takes no part in changes: {room_words((name,))}"
+            for name in self._replica.cramped
+        }
+        if self.no_room:
+            words[self._me.name] = (
+                f"{self._me.name} takes no part in changes: {self.no_room}: {MAKE_ROOM}"
+            )
+        return words
 
     def losses(self) -> Losses | None:
         """Return what is missing where an operator could say to go on; None where not."""
@@ -395,6 +415,19 @@ class KnowledgeBase(Listener):
     def receive(self, sender: NodeId, message: KbLinked) -> None:
         """A replica's message came over the link to `sender`."""
         self._safely(lambda: self._replica.on_link(sender, message))
+
+    # -- the disk ----------------------------------------------------------------------------
+    def _wrote(self, number: int) -> None:
+        had_none = bool(self.no_room)
+        self._safely(lambda: self._replica.written(number))
+        if had_none and not self.no_room:
+            self._trace.has_room(self._me.name)
+
+    def _ran_out(self, why: str) -> None:
+        had_room = not self.no_room
+        self._safely(lambda: self._replica.run_out(why))
+        if had_room:
+            self._trace.ran_out(self._me.name, why)
 
     # -- inside ------------------------------------------------------------------------------
     def _safely(self, step: Callable[[], Sequence[effects.Effect]]) -> None:

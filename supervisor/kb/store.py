@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NoReturn, TypeVar, assert_never
@@ -24,6 +25,7 @@ from zactor.kernel.messages.knowledge import Change, Entry, Primary
 from zactor.kernel.replication import records
 from zactor.kernel.replication.effects import Write
 from zactor.kernel.replication.log import NO_DIGEST, Kept
+from zactor.kernel.room import NoRoom, is_full
 
 SCHEMA_VERSION = 3
 
@@ -44,6 +46,7 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 _FACT = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?)"
 _TRANSACTION = "INSERT INTO transactions (id, epoch, position) VALUES (?, ?, ?)"
 _ASIDE = "kb-fork-"  # begins the names of copies of stores whose history isn't the others'
+_PROBE_BYTES = 64 << 10  # as much as a small batch takes
 _PRUNE_EVERY = 1_000  # changes: the log may be longer than HISTORY_KEPT by as much
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -122,8 +125,9 @@ class Store:
         """Put these on disk, in this order, all of them or none.
 
         Raises:
-            ZactorError: they couldn't be kept: the disk is full, failing or gone, the file is
-                damaged. What was there before is there still.
+            NoRoom: the disk is full.
+            ZactorError: they couldn't be kept: the disk is failing or gone, the file is damaged.
+                What was there before is there still.
         """
         with self._careful(), self._whole():
             for write in writes:
@@ -341,14 +345,35 @@ class Store:
                 raise Refused(
                     f"{self.file} is in use by another process: is this node already running?"
                 ) from None
+            if is_full(error) or _says_full(error) or (_may_be_full(error) and self._is_full()):
+                raise NoRoom(f"{self.file}: no space left on device") from error
             raise ZactorError(
                 f"{self.file} can't be used ({error}): is the disk full, is the folder writable?"
             ) from error
         except (sqlite3.Error, msgspec.MsgspecError, TermError, ValueError, OverflowError) as error:
             self._damaged(str(error))
 
+    def _is_full(self) -> bool:
+        """SQLite doesn't say that a quota is used up: ask the disk itself."""
+        try:
+            with tempfile.TemporaryFile(dir=self.file.parent) as probe:
+                probe.write(bytes(_PROBE_BYTES))
+                probe.flush()
+                os.fsync(probe.fileno())
+        except OSError as error:
+            return is_full(error)
+        return False
+
     def _damaged(self, why: str) -> NoReturn:
         raise ZactorError(
             f"{self.file} is damaged ({why}): move it away and start the node again,"
             " it takes the knowledge base from the other nodes"
         )
+
+
+def _says_full(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
+
+
+def _may_be_full(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR

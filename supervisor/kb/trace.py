@@ -139,6 +139,37 @@ class LostPrimary(KbEvent):
         return "debug", ("kb_primary_lost", {"why": self.why})
 
 
+@dataclass(frozen=True, slots=True)
+class RanOutOfRoom(KbEvent):
+    """The disk of this node is full."""
+
+    name: str
+    why: str
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        return "disk_full", {"name": self.name, "why": self.why}
+
+    def log_line(self) -> tuple[str, Line]:
+        """Return what operators read."""
+        return "error", self.journal_line()
+
+
+@dataclass(frozen=True, slots=True)
+class HasRoom(KbEvent):
+    """It has room again, and all that was to be on it."""
+
+    name: str
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        return "disk_roomy", {"name": self.name}
+
+    def log_line(self) -> tuple[str, Line]:
+        """Return what operators read."""
+        return "info", self.journal_line()
+
+
 class KbTrace:
     """Tells what a replica does."""
 
@@ -176,3 +207,11 @@ class KbTrace:
     def lost(self, effect: effects.LostPrimary) -> None:
         """It isn't any more."""
         self._tell(LostPrimary(effect.reason))
+
+    def ran_out(self, name: str, why: str) -> None:
+        """The disk is full."""
+        self._tell(RanOutOfRoom(name, why))
+
+    def has_room(self, name: str) -> None:
+        """It isn't any more."""
+        self._tell(HasRoom(name))

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from zactor.kernel.errors import ConfigError
+from zactor.kernel.room import room_for
 from zactor.kernel.transport.private_files import open_private, private_folder
 
 ENTRY_BYTES_MAX = 4_096  # of one file: two names and an address
@@ -50,13 +51,17 @@ def process_start(pid: int) -> str:
 
 
 def write_entry(home: Path, entry: RunEntry) -> Path:
-    """Put `entry` into run/ whole or not at all, and return its file."""
+    """Put `entry` into run/ whole or not at all, and return its file.
+
+    Raises:
+        NoRoom: the disk is full.
+    """
     folder = home / "run"
     target = folder / f"{entry.pid}-{entry.endpoint.rpartition(':')[2]}.json"
     draft = target.with_suffix(".new")
     with private_folder(folder):
         draft.unlink(missing_ok=True)
-        with os.fdopen(open_private(draft), "wb") as file:
+        with room_for(target), os.fdopen(open_private(draft), "wb") as file:
             file.write(msgspec.json.encode(entry))
     draft.replace(target)
     return target

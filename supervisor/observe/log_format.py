@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 import time
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -82,9 +82,37 @@ def configure_logs(as_json: bool | None = None) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, RoomyStream(sys.stderr))),
         cache_logger_on_first_use=True,
     )
+
+
+class RoomyStream:
+    """A stream whose lines may find no room on the disk that it goes to: they are left out.
+
+    Whoever logs is told nothing of that. The next line that fits is preceded by how many are
+    missing. Threads: any.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        """Nothing was left out yet."""
+        self._stream = stream
+        self._lost = 0
+
+    def write(self, text: str) -> int:
+        """Write it, if there is room."""
+        try:
+            if self._lost:
+                self._stream.write(f"\n({self._lost} lines are missing: there was no room)\n")
+            self._stream.write(text)
+            self._stream.flush()
+            self._lost = 0
+        except OSError:
+            self._lost += text.count("\n") or 1
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing waits."""
 
 
 def stamped(logger: structlog.typing.WrappedLogger, name: str, fields: Fields) -> Fields:

@@ -15,6 +15,8 @@ SENTENCES: Mapping[str, str] = {
     "peer_unreached": "{why}",
     "changes_refused": "no changes are taken at {node}: {why}",
     "changes_taken": "changes are taken again, by {members}",
+    "disk_full": "{name} takes no part in changes until there is room: {why}; what runs goes on",
+    "disk_roomy": "{name} has room on its disk again, and takes part in changes",
     "actor_started": "{actor} runs",
     "returned": "{actor} is back: it ran on while its node was missed",
     "actor_returned": "{actor} is back: it ran on while this node was missed",

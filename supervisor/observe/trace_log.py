@@ -32,6 +32,7 @@ class TraceLog:
         self._me = str(me)
         self._file = (folder / f"{me}.jsonl").open("ab", buffering=0)
         self._encoder = msgspec.json.Encoder()
+        self._torn = b""  # ends what is left of a line that was cut
         self._lock = threading.Lock()
 
     def __call__(self, kind: str, fields: dict[str, Any]) -> None:
@@ -39,7 +40,15 @@ class TraceLog:
         with self._lock:
             if not self._file.closed:
                 line = {"t": time.monotonic_ns(), "k": kind, "p": self._me} | fields
-                self._file.write(self._encoder.encode(line) + b"\n")
+                self._write(self._encoder.encode(line) + b"\n")
+
+    def _write(self, line: bytes) -> None:
+        """A line that finds no room is left out, or cut: the next one begins anew."""
+        try:
+            wanted = self._torn + line
+            self._torn = b"" if self._file.write(wanted) == len(wanted) else b"\n"
+        except OSError:
+            self._torn = self._torn or b""
 
     def take(self, event: Event) -> None:
         """Write an event, if it has words for checkers."""

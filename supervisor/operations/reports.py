@@ -150,12 +150,14 @@ class Reports:
         """Return every node that is known: configured, and waiting for a name."""
         theory = self._kb.theory
         hosted = [row.node for row in facts.actors(theory)]
+        full = self._kb.without_room()
         rows = []
         for row in facts.nodes(theory).values():
             peer = self._members.peer(row.name)
             mine = row.name == self._hub.me.name
             known = self._hub.hello() if mine else peer.hello if peer else None
-            state = "stuck" if row.name in self._members.stuck else "up"
+            state = "disk full" if row.name in full else "up"
+            state = "stuck" if row.name in self._members.stuck else state
             clock = self._kb.clock if mine else self._members.clocks.get(row.name, (0, 0))
             rows.append(
                 NodeReport(
@@ -265,7 +267,7 @@ class Reports:
             clock=kb.clock,
             view=str(view.id),
             members=[str(member) for member in view.members],
-            nodes=len([row for row in nodes if row.state in ("up", "stuck")]),
+            nodes=len([row for row in nodes if row.state in ("up", "stuck", "disk full")]),
             unconfigured=len([row for row in nodes if row.state == "unconfigured"]),
             actors=len(actors),
             running=len([row for row in actors if row.state == "running"]),
@@ -291,6 +293,8 @@ class Reports:
         if kb.is_settled and (why := kb.why_not()):
             old = f"the facts are those of {kb.clock}, {kb.age_s():.0f} s old"
             troubles += [f"no changes are taken here: {why}", old]
+        else:
+            troubles += kb.without_room().values()
         troubles += missing.sentences(theory)
         bad = [row for row in nodes if row.state in ("unreachable", "stuck")]
         return [*troubles, *kb.apart(), *(f"node {row.name} is {row.state}" for row in bad)]

@@ -1,8 +1,10 @@
-"""Declares factories one after the other at whatever node answers, and prints each that is done.
+"""Declares factories one after the other at a node, and prints each that is done.
+
+Without an address it is whatever node answers.
 
 It ends when its standard input does.
 
-python kb_committer.py HOME PREFIX
+python kb_committer.py HOME PREFIX [HOST:PORT]
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ AGAIN_S = 0.02
 
 def main() -> None:
     home, prefix = Path(sys.argv[1]), sys.argv[2]
+    endpoint = sys.argv[3] if len(sys.argv) > 3 else None
     is_over = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), is_over.set()), daemon=True).start()
     source = home / f"{prefix}.py"
@@ -32,7 +35,7 @@ def main() -> None:
     number = 0
     while not is_over.is_set():
         try:
-            with connect(home=home, timeout=5) as m:
+            with connect(endpoint, home=home, timeout=5) as m:
                 while not is_over.is_set():
                     number += 1  # whatever becomes of it, it isn't asked for again
                     m.declare_factory(f"{prefix}_{number}", source)

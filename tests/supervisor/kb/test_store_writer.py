@@ -13,6 +13,7 @@ from zactor.kernel.errors import ZactorError
 from zactor.kernel.messages.knowledge import Primary
 from zactor.kernel.replication import records
 from zactor.kernel.replication.effects import Write
+from zactor.kernel.room import NoRoom
 from zactor.supervisor.kb import store_writer as store_writer_module
 from zactor.supervisor.kb.store import Store
 from zactor.supervisor.kb.store_writer import StoreWriter
@@ -48,6 +49,7 @@ class Told:
     def __init__(self) -> None:
         self.written: list[int] = []
         self.failed: list[str] = []
+        self.room: list[str] = []
         self.news = threading.Semaphore(0)
 
     def on_written(self, number: int) -> None:
@@ -58,12 +60,26 @@ class Told:
         self.failed.append(why)
         self.news.release()
 
+    def on_run_out(self, why: str) -> None:
+        self.room.append(why)
+        self.news.release()
+
+    def on_room(self) -> None:
+        self.room.append("")
+        self.news.release()
+
     def wait(self) -> None:
         assert self.news.acquire(timeout=DEADLINE_S)
 
 
 def store_writer(store: SlowStore | Store, told: Told) -> StoreWriter:
-    return StoreWriter(cast(Store, store), told.on_written, told.on_failed)
+    return StoreWriter(
+        cast(Store, store),
+        written=told.on_written,
+        failed=told.on_failed,
+        run_out=told.on_run_out,
+        has_room=told.on_room,
+    )
 
 
 def test_what_comes_while_one_batch_is_written_is_the_next_one() -> None:
@@ -117,15 +133,49 @@ def test_what_nobody_waits_for_goes_along_with_what_somebody_does() -> None:
 
 def test_a_disk_that_fails_is_told_once_and_nothing_follows() -> None:
     store, told = SlowStore(), Told()
-    store.error = ZactorError("the disk is full")
+    store.error = ZactorError("the disk is gone")
     store.may_go_on.release(5)
     writer = store_writer(store, told)
     writer.put(write(1))
     told.wait()
     writer.put(write(2))
     writer.close()
-    assert (told.written, told.failed) == ([], ["the disk is full"])
+    assert (told.written, told.failed) == ([], ["the disk is gone"])
     assert store.batches == [[1]]
+
+
+def test_what_finds_a_full_disk_is_kept_and_written_before_what_follows() -> None:
+    store, told = SlowStore(), Told()
+    store.error = NoRoom("kb.sqlite: no space left on device")
+    writer = store_writer(store, told)
+    writer.put(write(1))
+    store.may_go_on.release()
+    told.wait()
+    assert (told.written, told.room) == ([], ["kb.sqlite: no space left on device"])
+    writer.put(write(2))
+    store.may_go_on.release()  # it is tried again, and says so no more
+    for _ in range(3):
+        assert store.has_begun.acquire(timeout=DEADLINE_S)
+    assert (told.written, told.room) == ([], ["kb.sqlite: no space left on device"])
+    assert writer.waiting_s() == 0.0, "a full disk isn't a stuck one"
+    store.error = None
+    store.may_go_on.release(3)
+    for _ in range(3):
+        told.wait()
+    assert (told.written, told.room[1:], told.failed) == ([1, 2], [""], [])
+    assert store.batches == [[1], [1], [1], [2]]
+    writer.close()
+
+
+def test_a_full_disk_keeps_nobody_from_closing() -> None:
+    store, told = SlowStore(), Told()
+    store.error = NoRoom("kb.sqlite: no space left on device")
+    store.may_go_on.release(100)
+    writer = store_writer(store, told)
+    writer.put(write(1))
+    told.wait()
+    writer.close()
+    assert told.written == []
 
 
 def test_what_is_left_is_written_before_it_closes(tmp_path: Path) -> None:
