@@ -127,6 +127,10 @@ class BundleRefused(Refused):
     """The code can't run on that node, or isn't what its hash says."""
 
 
+class NoRoom(ZactorError):
+    """The disk is full, or a quota is used up: what was to be written isn't there."""
+
+
 class NoSuchThing(ZactorError):
     """What was named isn't there."""
 

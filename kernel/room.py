@@ -7,11 +7,7 @@ import errno
 from collections.abc import Iterator
 from pathlib import Path
 
-from zactor.kernel.errors import ZactorError
-
-
-class NoRoom(ZactorError):
-    """The disk is full, or a quota is used up: what was to be written isn't there."""
+from zactor.kernel.errors import NoRoom
 
 
 def is_full(error: BaseException) -> bool:

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import structlog
 
-from zactor.kernel.errors import AlreadyExists, ConfigError, ZactorError
+from zactor.kernel.errors import AlreadyExists, ConfigError, NoRoom, ZactorError
 from zactor.kernel.ids import check_name
 from zactor.kernel.printable import printable
-from zactor.kernel.room import NoRoom, room_for
+from zactor.kernel.room import room_for
 from zactor.kernel.transport.keys import cluster_keys
 from zactor.kernel.transport.private_files import check_tree, open_private, write_no_core
 from zactor.kernel.transport.sockets import raise_open_files

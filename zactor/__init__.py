@@ -77,7 +77,8 @@ _HOMES: dict[str, str] = {
 would put the module in its place."""
 
 _INNER_ERRORS = """
-    Buried LocalProtocolError NoSuchAction ProtocolError RemoteProtocolError TermError Unconfigured
+    Buried LocalProtocolError NoRoom NoSuchAction ProtocolError RemoteProtocolError TermError
+    Unconfigured
 """
 
 _PICKLED: dict[str, str] = {

@@ -18,14 +18,14 @@ from typing import NoReturn, TypeVar, assert_never
 import msgspec
 
 from zactor.kernel import limits
-from zactor.kernel.errors import Refused, TermError, ZactorError
+from zactor.kernel.errors import NoRoom, Refused, TermError, ZactorError
 from zactor.kernel.ids import Clock
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.messages.knowledge import Change, Entry, Primary
 from zactor.kernel.replication import records
 from zactor.kernel.replication.effects import Write
 from zactor.kernel.replication.log import NO_DIGEST, Kept
-from zactor.kernel.room import NoRoom, is_full
+from zactor.kernel.room import is_full
 
 SCHEMA_VERSION = 3
 

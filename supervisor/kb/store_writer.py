@@ -13,9 +13,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from zactor.kernel.errors import ZactorError
+from zactor.kernel.errors import NoRoom, ZactorError
 from zactor.kernel.replication.effects import Write
-from zactor.kernel.room import NoRoom
 from zactor.supervisor.kb.store import Store
 
 CLOSE_S = 5.0

@@ -140,7 +140,7 @@ class LostPrimary(KbEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class RanOutOfRoom(KbEvent):
+class Cramped(KbEvent):
     """The disk of this node is full."""
 
     name: str
@@ -156,7 +156,7 @@ class RanOutOfRoom(KbEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class HasRoom(KbEvent):
+class Roomy(KbEvent):
     """It has room again, and all that was to be on it."""
 
     name: str
@@ -210,8 +210,8 @@ class KbTrace:
 
     def ran_out(self, name: str, why: str) -> None:
         """The disk is full."""
-        self._tell(RanOutOfRoom(name, why))
+        self._tell(Cramped(name, why))
 
     def has_room(self, name: str) -> None:
         """It isn't any more."""
-        self._tell(HasRoom(name))
+        self._tell(Roomy(name))

@@ -43,7 +43,7 @@ class SmallDisks(Lab):
         for name in names:
             self.folder(name).mkdir(mode=0o700)
             words = ["mount", "-t", "tmpfs", "-o", DISK, "tmpfs", str(self.folder(name))]
-            done = subprocess.run(words, check=False, capture_output=True, text=True)
+            done = run_to_end(words)
             if done.returncode:
                 pytest.skip(f"no small disk can be had here: {done.stderr.strip()}")
             self._mounted.append(self.folder(name))
@@ -62,7 +62,7 @@ class SmallDisks(Lab):
     def close(self) -> None:
         super().close()
         for folder in self._mounted:
-            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+            run_to_end(["umount", "--lazy", folder], check=True)
 
 
 @pytest.fixture

@@ -31,6 +31,8 @@ ONE_IDEA: dict[str, str] = {
     "supervisor/node.py": "one list of what a node is made of",
     "tests/sim/kb_steered_mutants.py": "one table",
     "tests/supervisor/operations/operations_world.py": "one world",
+    "zactor/testing/kb_sim/cluster.py": "one cluster on virtual time",
+    "zactor/testing/replica_sim/adversary.py": "one adversary",
     "zactor/testing/replica_sim/checkers.py": "one judge",
     "zactor/client/master.py": "one class, an operation each method",
 }

@@ -9,11 +9,10 @@ from typing import cast
 
 import pytest
 
-from zactor.kernel.errors import ZactorError
+from zactor.kernel.errors import NoRoom, ZactorError
 from zactor.kernel.messages.knowledge import Primary
 from zactor.kernel.replication import records
 from zactor.kernel.replication.effects import Write
-from zactor.kernel.room import NoRoom
 from zactor.supervisor.kb import store_writer as store_writer_module
 from zactor.supervisor.kb.store import Store
 from zactor.supervisor.kb.store_writer import StoreWriter
