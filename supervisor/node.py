@@ -43,6 +43,7 @@ from zactor.supervisor.door.requests import RequestServer
 from zactor.supervisor.item_owners import ItemOwners, one_by_one
 from zactor.supervisor.kb.changed_facts import ChangedFacts
 from zactor.supervisor.kb.group_channel import GROUP as KB_GROUP
+from zactor.supervisor.kb.home_founding import HomeFounding
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.kb.store import Store
 from zactor.supervisor.life_tasks import VITAL, LifeTasks
@@ -246,6 +247,7 @@ class Node(HubUser):
             send=self._send_kb,
             all_in=self.members.all_in,
             is_eager=self.settings.role == "master" or is_loopback(self.settings.address.host),
+            home=HomeFounding(self.settings.home),
             on_change=self._on_change,
             on_reset=self._on_reset,
             on_primary=self._on_primary,

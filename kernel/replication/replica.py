@@ -42,12 +42,15 @@ class Replica:
     Threads: one at a time. Every call returns effects to be carried out in their order.
     """
 
-    def __init__(self, me: NodeId, role: str, kept: Kept, *, is_held: bool = False) -> None:
+    def __init__(
+        self, me: NodeId, role: str, kept: Kept, *, is_held: bool = False, founds_no: str = ""
+    ) -> None:
         """Begin with what this node has on disk (`Store.load`).
 
         Args:
             role: node or master.
             is_held: it has no say in any view before `begin`.
+            founds_no: why it founds no cluster, in words for people; "" if it may.
         """
         self.me = me.name
         self._role = role
@@ -55,6 +58,7 @@ class Replica:
         self._state = DurableState(kept, self._out)
         self._open = Submissions(me.name)
         self._is_held = is_held
+        self._founds_no = founds_no
         self._ways = 0  # how often the view was begun anew
         self._told_room: bool | None = None  # whether the disk has room; None: not in this view
         self._view: ViewId | None = None  # None: the group engine has installed none yet
@@ -147,6 +151,8 @@ class Replica:
 
     def reason(self) -> str:
         """Return why no changes are taken here, in words for people."""
+        if self.may_be_founded and self._founds_no:
+            return self._founds_no
         return self._view_state.reason()
 
     # -- what happens at this node -----------------------------------------------------------
@@ -188,7 +194,8 @@ class Replica:
 
         The caller knows that there is no other; what it knew in an earlier view isn't enough.
         """
-        self._view_state.found(founding, at)
+        if not self._founds_no:
+            self._view_state.found(founding, at)
         return self._finish()
 
     def losses(self) -> Losses | None:

@@ -33,6 +33,7 @@ from zactor.kernel.sessions.session import Listener
 from zactor.supervisor.kb.changed_facts import ChangedFacts
 from zactor.supervisor.kb.fact_patterns import Requirement
 from zactor.supervisor.kb.group_channel import GroupChannel
+from zactor.supervisor.kb.home_founding import HomeFounding
 from zactor.supervisor.kb.provenance import ChangeReport
 from zactor.supervisor.kb.store import Store
 from zactor.supervisor.kb.store_writer import StoreWriter
@@ -62,6 +63,7 @@ class KnowledgeBase(Listener):
         send: Callable[[NodeId, KbLinked], None],
         all_in: Callable[[], bool],
         is_eager: bool,
+        home: HomeFounding,
         on_change: Callable[[ChangedFacts], None],
         on_reset: Callable[[], None],
         on_primary: Callable[[], None],
@@ -74,6 +76,7 @@ class KnowledgeBase(Listener):
             send: gives a message to the link to a member.
             all_in: whether everybody who was met is a member of the view.
             is_eager: found a cluster also if nobody asks for anything.
+            home: remembers which cluster its nodes belong to.
             on_change: gets the facts that a change took away and brought; on_reset: all may be
                 different.
             on_primary: this node is in another primary, or in none.
@@ -101,7 +104,12 @@ class KnowledgeBase(Listener):
         self._group = GroupChannel()
         self._retired = asyncio.Event()
         self._store = store
-        self._replica = replica = Replica(me, role, store.load(), is_held=True)
+        self._home = home
+        kept = store.load()
+        is_new = not (kept.formed or kept.attempts or kept.founding)
+        self._founds_no = home.bars(me.name) if is_new else ""
+        self._replica = replica = Replica(me, role, kept, is_held=True, founds_no=self._founds_no)
+        self._note_founding()
         loop = asyncio.get_running_loop()
         self._writer = StoreWriter(
             store,
@@ -444,7 +452,13 @@ class KnowledgeBase(Listener):
         """
         alone = len(self._view.members) == 1
         waits = alone and not (self._is_eager or self._is_wanted)
-        return self._is_ready and self._all_in() and not waits
+        return self._is_ready and self._all_in() and not (waits or self._founds_no)
+
+    def _note_founding(self) -> None:
+        """Who is in a primary, or was, belongs to its cluster, and so does the home."""
+        primary = self._replica.last_primary
+        if primary is not None:
+            self._home.note(primary.founding)
 
     def _consider_founding(self) -> None:
         if self._replica.may_be_founded and self._may_found():
@@ -506,6 +520,7 @@ class KnowledgeBase(Listener):
                 self._on_reset()
                 self._note_change()
             case effects.BecamePrimary():
+                self._note_founding()
                 self._trace.primary(effect, self.clock)
                 self._changed.set()
                 self._on_primary()

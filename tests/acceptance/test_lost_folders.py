@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from rude_clients import COUNTER, DONE_S, Unmet, demand
 
-from zactor import ZactorError, connect
+from zactor import NotPrimary, ZactorError, connect
 from zactor.lab.lab import Lab, until
 
 NAMES = ("n1", "n2", "n3")
@@ -83,6 +84,92 @@ def test_a_node_without_its_folder_does_what_it_is_asked_when_all_come_back(lab:
             raise Unmet(f"at n3: {error}") from error
         demand(answer == 1, f"the actor answers {answer!r}")
         demand(m.actors() == [], "it is destroyed")
+
+
+def _store_deleted(home: Path) -> None:
+    shutil.rmtree(home / "state" / "n1")
+
+
+def _run_deleted_too(home: Path) -> None:
+    shutil.rmtree(home / "state" / "n1")
+    shutil.rmtree(home / "run")
+
+
+def _store_emptied(home: Path) -> None:
+    for file in (home / "state" / "n1").glob("kb.sqlite-*"):
+        file.unlink()
+    (home / "state" / "n1" / "kb.sqlite").write_bytes(b"")
+
+
+def _key_only(home: Path) -> None:
+    folder = home / "state" / "n1"
+    for file in folder.iterdir():
+        if file.name.startswith("kb.sqlite") or file.name == "incarnation":
+            file.unlink()
+
+
+def _nothing(home: Path) -> None:
+    """The store is whole; another name is given."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("damage", "name"),
+    [
+        (_store_deleted, "n1"),
+        (_run_deleted_too, "n1"),
+        (_store_emptied, "n1"),
+        (_key_only, "n1"),
+        (_nothing, "n9"),
+    ],
+)
+def test_who_lost_its_store_founds_no_cluster_and_joins_its_own(
+    lab: Lab, damage: Callable[[Path], None], name: str
+) -> None:
+    start(lab, *NAMES)
+    declare(lab, "n1", "counter")
+    for one in NAMES:
+        lab.kill(one)
+    damage(lab.home)
+    lab.start(name)
+    with connect(lab.endpoint(name), home=lab.home, timeout=20) as m:
+        file = lab.home / "keys" / "founding"
+        said = f"{name} has a new store, and its home belongs to the cluster n.*remove {file}"
+        with pytest.raises(NotPrimary, match=said):
+            m.declare_factory("other", lab.home / "counter.py")
+        assert m.status()["primary"] == []
+        assert any(re.search(said, trouble) for trouble in m.status()["troubles"])
+    for one in ("n2", "n3"):
+        lab.start(one)
+    until("it takes changes", lambda: takes_changes(lab, name, "other"))
+    assert "counter" in declared(lab, name)
+
+
+@pytest.mark.slow
+def test_a_home_begins_anew_when_its_word_is_taken_away(lab: Lab) -> None:
+    start(lab, "n1")
+    declare(lab, "n1", "counter")
+    lab.kill("n1")
+    shutil.rmtree(lab.home / "state")
+    (lab.home / "keys" / "founding").unlink()
+    lab.start("n1")
+    until("it takes changes", lambda: takes_changes(lab, "n1", "other"))
+    assert declared(lab, "n1") == {"other"}
+
+
+@pytest.mark.slow
+def test_a_copied_home_without_its_state_founds_no_cluster(lab: Lab, tmp_path: Path) -> None:
+    start(lab, "n1")
+    declare(lab, "n1", "counter")
+    lab.kill("n1")
+    copy = tmp_path / "copy"
+    shutil.copytree(lab.home, copy, ignore=shutil.ignore_patterns("state", "run"))
+    other = Lab(copy)
+    try:
+        other.start("n1")
+        assert not takes_changes(other, "n1", "other")
+    finally:
+        other.close()
 
 
 @pytest.mark.slow

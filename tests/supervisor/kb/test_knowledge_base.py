@@ -9,6 +9,7 @@ from pathlib import Path
 from zactor.kernel import limits
 from zactor.kernel.errors import NotPrimary
 from zactor.kernel.ids import NodeId
+from zactor.supervisor.kb.home_founding import HomeFounding
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.kb.store import Store
 
@@ -25,6 +26,7 @@ def alone(folder: Path, told: Callable[..., None]) -> tuple[KnowledgeBase, Store
         send=told,
         all_in=lambda: False,
         is_eager=False,
+        home=HomeFounding(folder),
         on_change=told,
         on_reset=told,
         on_primary=told,
