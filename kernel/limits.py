@@ -205,8 +205,10 @@ GROUP_VIEW_MEMBERS_MAX = 128  # as Spread's
 
 # -- groups: order and flow -------------------------------------------------------------------
 GROUP_TICKETS_MAX = 256  # tickets in one grant: what one sender may leave open for the others
-GROUP_PACKET_MESSAGES = 128  # that share a place: the work for one (~50 us) is below 1 us for each
+GROUP_PACKET_MESSAGES = 512  # that share a place: two parcels; the work for one is ~50 us
 GROUP_PACKET_BYTES = 64 << 10  # of them; a single larger message goes alone
+GROUP_PARCEL_MESSAGES = 256  # packed into one item: what a client asks for at least, so it has room
+GROUP_PARCEL_BYTES = 64 << 10  # of the whole; a packet has no more
 GROUP_WINDOW_MESSAGES = 8_192  # own messages beyond the stable line: 40 ms at 200,000/s
 GROUP_WINDOW_BYTES = 8 << 20  # the same in bytes; 10 members hold at most 80 MiB for each other
 GROUP_QUEUE_SOFT = 1_024  # messages waiting for credit: beyond it submitters are paused
@@ -219,7 +221,7 @@ GROUP_BACKLOG_BYTES = 16 << 20  # the same in bytes: two windows
 GROUP_BACKLOG_ALL_MESSAGES = 65_536  # the same of all sessions of a node: sixteen sleepers, and …
 GROUP_BACKLOG_ALL_BYTES = 256 << 20  # … then a session with more than a share is behind too, until
 # they are down to half together
-GROUP_BACKLOG_SHARE_MESSAGES = 256  # two packets: who reads well has fewer
+GROUP_BACKLOG_SHARE_MESSAGES = 256  # a parcel: who reads well has fewer
 GROUP_BACKLOG_SHARE_BYTES = 1 << 20  # the same in bytes: a message of the greatest length
 GROUP_HELD_SOFT = 256  # messages of one session that are held: beyond it its actor is paused
 GROUP_HELD_SOFT_BYTES = 4 << 20  # the same in bytes

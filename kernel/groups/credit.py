@@ -72,7 +72,7 @@ class SessionBacklogs:
             if names is not before:  # neighbours in one go: this is done for every message
                 self._deliver(before, count, size, is_open)
                 before, count, size = names, 0, 0
-            count += 1
+            count += item.count
             size += len(item.payload)
         self._deliver(before, count, size, is_open)
         return sessions

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from zactor.kernel.groups.parcels import opened
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.base import Trace
 from zactor.kernel.messages.groups import (
@@ -63,14 +64,19 @@ class Deliver(msgspec.Struct, frozen=True):
 
     @property
     def messages(self) -> Iterator[tuple[GroupData, tuple[str, ...]]]:
-        """Each message with its sessions."""
+        """Each message with its sessions, parcels opened.
+
+        Raises:
+            RemoteProtocolError: one that is none.
+        """
         packet = self.packet
         for item, sessions in zip(packet.items, self.sessions, strict=True):
-            yield message_of(packet, item), sessions
+            for message in opened(message_of(packet, item)):
+                yield message, sessions
 
 
 def message_of(packet: GroupPacket, item: GroupItem) -> GroupData:
-    """A message as it is delivered."""
+    """A message, or a parcel, as it is delivered."""
     return GroupData(
         packet.view,
         packet.sender,
@@ -83,6 +89,7 @@ def message_of(packet: GroupPacket, item: GroupItem) -> GroupData:
         item.discard,
         item.mess_type,
         item.payload,
+        item.count,
     )
 
 

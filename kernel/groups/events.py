@@ -76,6 +76,7 @@ class Submit(msgspec.Struct, frozen=True):
     payload: bytes
     discard: bool = False  # the sender wants no copy of its own
     mess_type: int = 0  # the application's own: signed, 16 bits
+    count: int = 1  # above 1: a parcel of so many messages (parcels.py)
 
 
 class Join(msgspec.Struct, frozen=True):

@@ -27,10 +27,11 @@ def size_of(item: GroupItem) -> int:
 class Draft:
     """A packet without its place."""
 
-    __slots__ = ("bytes", "is_ticketed", "is_urgent", "items", "kind", "service")
+    __slots__ = ("bytes", "count", "is_ticketed", "is_urgent", "items", "kind", "service")
 
     def __init__(self, item: GroupItem, kind: Kind, size: int) -> None:
         self.items = [item]
+        self.count = item.count  # messages: an item may be a parcel
         self.kind = kind
         self.service = item.service  # the strongest
         self.is_ticketed = item.service in TICKETED
@@ -38,12 +39,12 @@ class Draft:
         self.bytes = size
 
     def takes(self, item: GroupItem, size: int, settings: Settings) -> bool:
-        """Take one more message in if it fits."""
+        """Take one more item in if it fits."""
         service = item.service
         if (
             self.kind is not Kind.DATA
             or self.is_urgent is not (item.session == URGENT)
-            or len(self.items) >= settings.packet_messages
+            or self.count + item.count > settings.packet_messages
             or self.bytes + size > settings.packet_bytes
         ):
             return False
@@ -52,6 +53,7 @@ class Draft:
                 return False
             self.service = max(self.service, service)
         self.items.append(item)
+        self.count += item.count
         self.bytes += size
         return True
 
@@ -81,7 +83,7 @@ class FlowControl:
         """Put a message behind the others.
 
         Raises:
-            MailboxFull: too much waits already; nothing changed. Joins, leaves and
+            MailboxFull: too much would wait; nothing changed. Joins, leaves and
                 disconnects, which are bounded otherwise, are always taken.
         """
         if item.service is Service.UNRELIABLE:
@@ -94,13 +96,16 @@ class FlowControl:
             self._put_first(item, kind, size)
         elif kind is not Kind.DATA:
             queue.append(Draft(item, kind, size))
-        elif self.waiting < settings.queue_hard and self._bytes + size <= settings.queue_hard_bytes:
+        elif (
+            self.waiting + item.count <= settings.queue_hard
+            and self._bytes + size <= settings.queue_hard_bytes
+        ):
             self._put(queue, item, size)
         else:
             raise MailboxFull(
                 f"{self.waiting} messages ({self._bytes} bytes) wait for credit: send more slowly"
             )
-        self.waiting += 1
+        self.waiting += item.count
         self._bytes += size
         self.has_news = True
 
@@ -138,9 +143,8 @@ class FlowControl:
 
     def sent(self, draft: Draft) -> None:
         """A packet left: it takes credits until it is stable."""
-        count = len(draft.items)
-        self._sizes.append((count, draft.bytes))
-        self.in_flight += count
+        self._sizes.append((draft.count, draft.bytes))
+        self.in_flight += draft.count
         self._flight_bytes += draft.bytes
 
     def stable(self, sequence: int) -> None:
@@ -182,7 +186,7 @@ class FlowControl:
             is_far = messages >= settings.window_messages or size >= settings.window_bytes
             if is_far and not draft.is_urgent:
                 break
-            messages += len(draft.items)
+            messages += draft.count
             size += draft.bytes
             if draft.is_ticketed:
                 self.asked += 1
@@ -206,6 +210,6 @@ class FlowControl:
         draft = queue.popleft()
         if queue is self._queue and self._urgent_end:
             self._urgent_end -= 1
-        self.waiting -= len(draft.items)
+        self.waiting -= draft.count
         self._bytes -= draft.bytes
         return draft

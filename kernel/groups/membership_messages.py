@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from zactor.kernel.groups.effects import GroupTransitional, GroupView
+from zactor.kernel.groups.parcels import payloads_of
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.base import plain_mess_type
 from zactor.kernel.messages.client_sessions import (
     MembershipCause,
     MembershipMessage,
+    Parcel,
     RegularMessage,
 )
 from zactor.kernel.messages.groups import GroupData
@@ -57,7 +59,24 @@ def _message(
     )
 
 
-News = RegularMessage | MembershipMessage
+News = RegularMessage | Parcel | MembershipMessage
+
+
+def regular_messages(parcel: Parcel) -> list[RegularMessage]:
+    """Return the messages of a parcel.
+
+    Raises:
+        RemoteProtocolError: it is none of so many.
+    """
+    sender, groups, service = parcel.sender, parcel.groups, parcel.service
+    discard, mess_type, transitional = parcel.discard, parcel.mess_type, parcel.transitional
+    origin, view = parcel.origin, parcel.view
+    return [
+        RegularMessage(
+            sender, groups, payload, service, discard, mess_type, transitional, origin, number, view
+        )
+        for number, payload in enumerate(payloads_of(parcel.payload, parcel.count), parcel.number)
+    ]
 
 
 _TEXTS_MAX = 4_096  # names remembered as text; beyond it all are forgotten, which only costs time
@@ -96,6 +115,24 @@ class SessionNames:
         self._last = message, found
         return found
 
+    def parcel(self, parcel: GroupData, transitional: bool) -> Parcel:
+        """Return what the sessions of this node get for a parcel."""
+        texts = self._texts
+        sender = parcel.sender
+        return Parcel(
+            texts.get((sender, parcel.session)) or self._name(sender, parcel.session),
+            parcel.groups,
+            parcel.payload,
+            parcel.service,
+            parcel.discard,
+            parcel.mess_type,
+            transitional,
+            texts.get(sender) or self._text(sender),
+            parcel.number,
+            texts.get(parcel.view) or self._text(parcel.view),
+            parcel.count,
+        )
+
     def view(self, change: GroupView) -> MembershipMessage:
         """Return a new membership."""
         return membership(change, self._member)
@@ -118,7 +155,7 @@ class SessionNames:
 
 def size_of(news: News) -> int:
     """About how many bytes it takes on its way to the client."""
-    if type(news) is RegularMessage:
+    if type(news) is RegularMessage or type(news) is Parcel:
         return _HEAD_BYTES + len(news.payload)
-    assert isinstance(news, MembershipMessage), "there are two kinds"
+    assert isinstance(news, MembershipMessage), "there are three kinds"
     return _HEAD_BYTES + _NAME_BYTES * (len(news.members) + sum(map(len, news.vs_sets)))

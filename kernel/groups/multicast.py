@@ -27,6 +27,7 @@ from zactor.kernel.groups.flow_control import Draft, FlowControl
 from zactor.kernel.groups.flush import Flush
 from zactor.kernel.groups.gaps import DuplicateFilter, Gaps
 from zactor.kernel.groups.ordering import Ordering
+from zactor.kernel.groups.parcels import weight
 from zactor.kernel.groups.process_groups import ProcessGroups
 from zactor.kernel.groups.sessions import Sessions
 from zactor.kernel.groups.settings import Settings
@@ -200,7 +201,7 @@ class ViewMulticast:
     def _cast(self, draft: Draft, is_frozen: bool) -> list[Effect]:
         """Send UNRELIABLE messages, or drop them if that would have to wait."""
         if is_frozen or self._flow.paused:
-            fields = {"count": len(draft.items), "service": "unreliable"}
+            fields = {"count": draft.count, "service": "unreliable"}
             return [Trace("messages_dropped", fields)]
         packet = self._packet(draft, 0, 0)
         effects: list[Effect] = [Sent(packet)]
@@ -273,7 +274,7 @@ class ViewMulticast:
         effects = self._give(self._order.take(packet), False)
         if peer == sender:  # from a holder it may be old: then it says nothing new
             self._stability.hear(peer, packet.line, (), now_ms)
-        self._stability.arrived(len(packet.items), packet.service is Service.SAFE, now_ms)
+        self._stability.arrived(weight(packet), packet.service is Service.SAFE, now_ms)
         self._gaps.check(sender, now_ms)
         return effects + self._note_own(now_ms)
 

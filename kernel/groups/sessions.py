@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from zactor.kernel.errors import LocalProtocolError
+from zactor.kernel.errors import LocalProtocolError, RemoteProtocolError
 from zactor.kernel.groups import events
+from zactor.kernel.groups.parcels import payloads_of
 from zactor.kernel.groups.settings import Settings
 from zactor.kernel.messages.groups import GroupItem, Kind
 from zactor.kernel.messages.service import Service
@@ -104,7 +105,7 @@ class Sessions:
 
         Raises:
             LocalProtocolError: the session isn't open; no group, too many, or too much payload;
-                a mess_type that isn't an integer of 16 bits.
+                a mess_type that isn't an integer of 16 bits; a parcel that is none.
         """
         settings = self._settings
         if event.session not in self._joined:
@@ -121,16 +122,34 @@ class Sessions:
             raise LocalProtocolError(f"a payload has up to {most} bytes, not {len(event.payload)}")
         if not -(1 << 15) <= event.mess_type < 1 << 18:
             raise LocalProtocolError(f"mess_type {event.mess_type} has more than 16 bits")
-        self.number += 1
+        if event.count != 1:
+            self._check_parcel(event)
+        number = self.number + 1
+        self.number += event.count
         return GroupItem(
-            self.number,
+            number,
             event.service,
             event.session,
             event.groups,
             event.discard,
             event.mess_type,
             event.payload,
+            event.count,
         )
+
+    def _check_parcel(self, event: events.Submit) -> None:
+        most, most_bytes = self._settings.parcel_messages, self._settings.parcel_bytes
+        if not 1 < event.count <= most:
+            raise LocalProtocolError(f"a parcel has 2 to {most} messages, not {event.count}")
+        if len(event.payload) > most_bytes:
+            size = len(event.payload)
+            raise LocalProtocolError(f"a parcel has up to {most_bytes} bytes, not {size}")
+        if event.service is Service.UNRELIABLE:
+            raise LocalProtocolError("messages that are unreliable travel in no parcel")
+        try:
+            payloads_of(event.payload, event.count)
+        except RemoteProtocolError as error:
+            raise LocalProtocolError(str(error)) from None
 
     def _groups_of(self, session: str) -> set[str]:
         if session not in self._joined:

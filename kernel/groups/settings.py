@@ -34,6 +34,8 @@ class Settings:
     tickets_max: int = limits.GROUP_TICKETS_MAX
     packet_messages: int = limits.GROUP_PACKET_MESSAGES
     packet_bytes: int = limits.GROUP_PACKET_BYTES
+    parcel_messages: int = limits.GROUP_PARCEL_MESSAGES
+    parcel_bytes: int = limits.GROUP_PARCEL_BYTES
     window_messages: int = limits.GROUP_WINDOW_MESSAGES
     window_bytes: int = limits.GROUP_WINDOW_BYTES
     queue_soft: int = limits.GROUP_QUEUE_SOFT

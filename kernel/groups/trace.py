@@ -30,9 +30,9 @@ def message_id(node: NodeId, number: int) -> str:
     return f"{node}#{number}"
 
 
-def _message(packet: GroupPacket, item: GroupItem) -> Line:
+def _message(packet: GroupPacket, item: GroupItem, place: int) -> Line:
     return {
-        "mid": message_id(packet.sender, item.number),
+        "mid": message_id(packet.sender, item.number + place),
         "v": view_of(packet.view),
         "service": item.service.value,
         "groups": list(item.groups),
@@ -47,17 +47,22 @@ def lines_of(effect: out.Effect) -> list[Line]:
     match effect:
         case out.Sent():
             packet = effect.packet
-            return [{"k": "send", **_message(packet, item)} for item in packet.items]
+            return [
+                {"k": "send", **_message(packet, item, place)}
+                for item in packet.items
+                for place in range(item.count)
+            ]
         case out.Deliver():
             packet = effect.packet
             return [
                 {
                     "k": "deliver",
-                    **_message(packet, item),
+                    **_message(packet, item, place),
                     "trans": effect.transitional,
                     "to": list(sessions),
                 }
                 for item, sessions in zip(packet.items, effect.sessions, strict=True)
+                for place in range(item.count)
             ]
         case _:
             line = _line_of(effect)

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from zactor.kernel import limits
 from zactor.kernel.errors import RemoteProtocolError
+from zactor.kernel.groups.parcels import weight
 from zactor.kernel.groups.settings import Settings
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.groups import (
@@ -96,7 +97,9 @@ def check_packet(me: NodeId, packet: GroupPacket) -> None:
     require((packet.ticket > 0) is (packet.service in TICKETED), "a ticket its service has not")
     if packet.kind is not Kind.DATA:
         require(packet.ticket > 0, "a change of groups without a ticket")
-        require(len(packet.items) == 1, "a change of groups in company")
+        require(weight(packet) == 1, "a change of groups in company")
+    if not is_placed:
+        require(weight(packet) == len(packet.items), "a parcel that may be dropped")
 
 
 def check_request(me: NodeId, request: TicketRequest, tickets_max: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 
 from zactor.kernel.homes import at_home
-from zactor.kernel.messages.base import Message, MessType
+from zactor.kernel.messages.base import Count, Message, MessType
 from zactor.kernel.messages.service import Service
 
 
@@ -32,13 +32,14 @@ class LeaveGroup(Message, frozen=True, tag=63):
 
 
 class Outgoing(Message, frozen=True, tag=64, gc=False):
-    """One message of a Multicast."""
+    """One message of a Multicast, or a parcel of them."""
 
     groups: tuple[str, ...]  # `#session#node` is one session's private group
     payload: bytes
     service: Service
     discard: bool  # no copy for the sender itself
     mess_type: MessType  # the program's own, 0 where it has none
+    count: Count = 1  # above 1: of a parcel, `payload` the msgpack array of theirs
 
 
 class Multicast(Message, frozen=True, tag=65):
@@ -73,6 +74,22 @@ class RegularMessage(Message, frozen=True, tag=67, gc=False):
     def id(self) -> str:
         """The message's name, unique in the cluster, as event logs have it."""
         return f"{self.origin}#{self.number}"
+
+
+class Parcel(Message, frozen=True, tag=130, gc=False):
+    """Several RegularMessages, one after the other, that are alike but for payload and number."""
+
+    sender: str  # this and the rest as in RegularMessage
+    groups: tuple[str, ...]
+    payload: bytes  # the msgpack array of theirs
+    service: Service
+    discard: bool
+    mess_type: int
+    transitional: bool
+    origin: str
+    number: int  # of the first; the others' follow
+    view: str
+    count: int
 
 
 @at_home

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import enum
+from typing import Annotated
 
 import msgspec
 
+from zactor.kernel import limits
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.base import Count, MarkedMessType, Message
 from zactor.kernel.messages.service import Service
 from zactor.kernel.messages.views import GroupId, SessionId, ViewId
+
+Weight = Annotated[int, msgspec.Meta(ge=1, le=limits.GROUP_PARCEL_MESSAGES)]
+"""How many messages an item is."""
 
 
 class Kind(enum.Enum):
@@ -56,7 +61,7 @@ class TicketGrant(Message, frozen=True, tag=102):
 
 
 class GroupItem(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
-    """One message in a packet: what its sender wrote."""
+    """One message in a packet, or a parcel of them: what its sender wrote."""
 
     number: Count  # grows over the sender's life; (sender, number) names the message
     service: Service
@@ -65,6 +70,7 @@ class GroupItem(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
     discard: bool  # not to be given to `session` itself
     mess_type: MarkedMessType  # the application's own, 0 where it has none
     payload: bytes
+    count: Weight = 1  # above 1: a parcel, `payload` the array of theirs, `number` the first one's
 
 
 class GroupPacket(Message, frozen=True, tag=103):
@@ -81,7 +87,7 @@ class GroupPacket(Message, frozen=True, tag=103):
 
 
 class GroupData(msgspec.Struct, frozen=True, gc=False):
-    """One message as it is delivered: an item with what it has from its packet."""
+    """One message as it is delivered, or a parcel: an item with what it has from its packet."""
 
     view: ViewId
     sender: NodeId
@@ -94,6 +100,7 @@ class GroupData(msgspec.Struct, frozen=True, gc=False):
     discard: bool
     mess_type: int
     payload: bytes
+    count: int = 1
 
 
 class GroupAck(Message, frozen=True, tag=104):

@@ -13,10 +13,11 @@ from typing import Any, Protocol, get_args
 
 import structlog
 
-from zactor.kernel.errors import AlreadyExists
+from zactor.kernel.errors import AlreadyExists, RemoteProtocolError
 from zactor.kernel.groups import effects as out
 from zactor.kernel.groups import events
 from zactor.kernel.groups.engine import Engine
+from zactor.kernel.groups.parcels import opened
 from zactor.kernel.groups.trace import lines_of
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.base import Trace
@@ -132,7 +133,7 @@ class GroupHost:
         self._is_carrying = False
         self._changed = asyncio.Event()  # a pause ended, or a session is gone
         self._timer: asyncio.TimerHandle | None = None
-        self.consumed = 0  # deliveries that the sessions got through, over this life
+        self.consumed = 0  # messages that the sessions got through, over this life
         self._taken: dict[str, tuple[int, int]] = {}  # of them, not told to the engine yet, with
         # their bytes
         self._when_credit: list[Callable[[], None]] = []
@@ -228,7 +229,7 @@ class GroupHost:
         await self._changed.wait()
 
     def note_consumed(self, session: str, count: int, size: int) -> None:
-        """Deliveries were got through (the sessions' call); the engine hears it once a turn."""
+        """Messages were got through (the sessions' call); the engine hears it once a turn."""
         if not self._taken:
             self._loop.call_soon(self._tell_consumed)
         before, before_bytes = self._taken.get(session, (0, 0))
@@ -413,7 +414,8 @@ class GroupHost:
             self._changed.set()
         for item, names in zip(packet.items, effect.sessions, strict=True):
             if names or (self._listeners and not self._listeners.keys().isdisjoint(item.groups)):
-                self._hand_over(out.message_of(packet, item), names, effect.transitional)
+                give = self._hand_over if item.count == 1 else self._hand_parcel
+                give(out.message_of(packet, item), names, effect.transitional)
 
     def _hand_over(self, message: GroupData, names: tuple[str, ...], transitional: bool) -> None:
         """Give one message to the listeners and to the sessions that it is for."""
@@ -430,6 +432,35 @@ class GroupHost:
                     session.user.on_message(message, transitional)
                 except Exception:
                     log.exception("group_message_failed", session=name)
+
+    def _hand_parcel(self, parcel: GroupData, names: tuple[str, ...], transitional: bool) -> None:
+        """Give a parcel to the sessions that take it whole, its messages to all others."""
+        opening: list[Session] = []
+        for name in names:
+            session = self._sessions.get(name)
+            if session is None:
+                continue
+            session.owe(len(parcel.payload), parcel.count)
+            if session.user.takes_parcels:
+                _shielded(session.user.on_parcel, parcel, transitional)
+            else:
+                opening.append(session)
+        listeners = [self._listeners[name] for name in parcel.groups if name in self._listeners]
+        if not (opening or listeners):
+            return
+        try:
+            messages = opened(parcel)
+        except RemoteProtocolError as error:  # a bug at its sender's node, which has looked at it
+            log.error("group_parcel_malformed", node=str(parcel.sender), why=str(error))
+            for session in opening:
+                session.consumed(parcel.count)
+            return
+        for message in messages:
+            for listener in listeners:
+                _shielded(listener.on_delivery, message, transitional)
+            for session in opening:
+                if session.is_open:
+                    _shielded(session.user.on_message, message, transitional)
 
     def _tell(self, effect: out.GroupView | out.GroupTransitional | out.GroupLeft) -> None:
         names = (effect.session,) if isinstance(effect, out.GroupLeft) else effect.sessions

@@ -26,8 +26,15 @@ class SessionUser:
 
     __slots__ = ()
 
+    takes_parcels = False
+    """Whether parcels come to `on_parcel`; else they are opened, for `on_message`."""
+
     def on_message(self, message: GroupData, transitional: bool) -> None:
         """A message for this session; `Session.consumed` says when it was got through."""
+        raise NotImplementedError
+
+    def on_parcel(self, parcel: GroupData, transitional: bool) -> None:
+        """The messages of a parcel, unopened; each of them is to be got through."""
         raise NotImplementedError
 
     def on_group_view(self, change: GroupView) -> None:
@@ -72,7 +79,7 @@ class SessionHost(Protocol):
         ...
 
     def note_consumed(self, session: str, count: int, size: int) -> None:
-        """So many of its deliveries, of so many bytes, were got through."""
+        """So many of its messages, of so many bytes, were got through."""
         ...
 
     def drop_session(self, session: Session) -> None:
@@ -90,7 +97,9 @@ class Session:
         self.groups: set[str] = set()  # that it has asked to be in
         self.is_open = True
         self._host = host
-        self._owed: deque[int] = deque()  # bytes of the payload of each delivery
+        self.owed = 0  # messages that were handed over and not got through
+        self._owed: deque[tuple[int, int]] = deque()  # messages and bytes of each delivery
+        self._ahead = 0  # messages of the first that were got through
 
     def join(self, group: str) -> None:
         """Enter a group; `on_group_view` tells when that has happened.
@@ -119,36 +128,46 @@ class Session:
         payload: bytes,
         discard: bool = False,
         mess_type: int = 0,
+        count: int = 1,
     ) -> None:
         """Send to groups, of which the session need not be a member.
 
         Args: `discard`: no copy for this session. `mess_type`: the application's own, 16 bits.
+            `count`: above 1, `payload` is a parcel of so many messages (kernel/groups/parcels.py).
 
         Raises:
-            LocalProtocolError: no group, too many, too long, or the session is closed.
+            LocalProtocolError: no group, too many, too long, no parcel, or the session is closed.
             MailboxFull: the hard limit of what may wait for credit is reached.
         """
         self._check()
-        self._host.submit(events.Submit(self.name, service, groups, payload, discard, mess_type))
+        submit = events.Submit(self.name, service, groups, payload, discard, mess_type, count)
+        self._host.submit(submit)
 
     def _check(self) -> None:
         if not self.is_open:  # another of the same name may be open by now
             raise LocalProtocolError(f"session {self.name!r} is closed")
 
-    @property
-    def owed(self) -> int:
-        """Messages that were handed over and not got through."""
-        return len(self._owed)
-
-    def owe(self, size: int) -> None:
-        """One more delivery, of so many bytes, was handed over (the host's call)."""
-        self._owed.append(size)
+    def owe(self, size: int, count: int = 1) -> None:
+        """A message, or a parcel of several, of so many bytes was handed over (the host's call)."""
+        self._owed.append((count, size))
+        self.owed += count
 
     def consumed(self, count: int) -> None:
-        """Say that `count` more messages were got through, oldest first."""
-        sizes = [self._owed.popleft() for _ in range(min(count, len(self._owed)))]
-        if sizes:
-            self._host.note_consumed(self.name, len(sizes), sum(sizes))
+        """Say that `count` more messages were got through, oldest first.
+
+        Bytes of a parcel count with its last one.
+        """
+        count = min(count, self.owed)
+        if count <= 0:
+            return
+        self.owed -= count
+        left, size, owed = self._ahead + count, 0, self._owed
+        while owed and owed[0][0] <= left:
+            messages, its_size = owed.popleft()
+            left -= messages
+            size += its_size
+        self._ahead = left
+        self._host.note_consumed(self.name, count, size)
 
     def close(self) -> None:
         """End it: its groups see it go. A second call does nothing."""
@@ -156,4 +175,5 @@ class Session:
             return
         self.is_open = False
         self._owed.clear()
+        self.owed = 0
         self._host.drop_session(self)

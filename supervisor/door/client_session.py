@@ -6,14 +6,19 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+import structlog
+
 from zactor.kernel import limits
+from zactor.kernel.errors import RemoteProtocolError
 from zactor.kernel.groups import effects, membership_messages
 from zactor.kernel.groups.membership_messages import News, SessionNames
-from zactor.kernel.messages.client_sessions import MembershipMessage, RegularMessage
+from zactor.kernel.messages.client_sessions import MembershipMessage, Parcel
 from zactor.kernel.messages.groups import GroupData
 from zactor.kernel.messages.operations import Request
 from zactor.kernel.sessions.session import Session, SessionUser
 from zactor.kernel.transport.door_clients import Client
+
+log = structlog.get_logger()
 
 
 class SessionKeeper(Protocol):
@@ -56,12 +61,22 @@ class ClientSession(SessionUser):
         self.is_due = False
         self._keeper = keeper
 
+    takes_parcels = True
+
     def on_message(self, message: GroupData, transitional: bool) -> None:
         """Keep a message for the client."""
         self.owed += 1
         if self.owed == 1:
             self._keeper.watch_progress(self)
         self.waiting.append(self._keeper.wording.regular(message, transitional))
+        self._keeper.has_news(self)
+
+    def on_parcel(self, parcel: GroupData, transitional: bool) -> None:
+        """Keep a parcel for the client, unopened."""
+        if not self.owed:
+            self._keeper.watch_progress(self)
+        self.owed += parcel.count
+        self.waiting.append(self._keeper.wording.parcel(parcel, transitional))
         self._keeper.has_news(self)
 
     def on_group_view(self, change: effects.GroupView) -> None:
@@ -86,16 +101,35 @@ class ClientSession(SessionUser):
             )
         self._keeper.has_news(self)
 
+    def _open(self, parcel: Parcel) -> None:
+        """Put the messages of a parcel in front, for a client that has room for some of them."""
+        try:
+            self.waiting.extendleft(reversed(membership_messages.regular_messages(parcel)))
+        except RemoteProtocolError as error:  # a bug at its sender's node, which has looked at it
+            log.error("group_parcel_malformed", node=parcel.origin, why=str(error))
+            assert self.session is not None, "only who is open gets something"
+            self.owed -= parcel.count
+            self.session.consumed(parcel.count)
+
     def take(self, room: int) -> list[News]:
         """Return what comes next for the client: at most `room`, and about BATCH_BYTES_MAX."""
         batch: list[News] = []
-        size = 0
-        while self.waiting and len(batch) < room and size < limits.BATCH_BYTES_MAX:
+        count = size = 0
+        while self.waiting and count < room and size < limits.BATCH_BYTES_MAX:
             news = self.waiting.popleft()
+            weight = news.count if type(news) is Parcel else 1
+            if count + weight > room:
+                if batch:
+                    self.waiting.appendleft(news)
+                    break
+                assert type(news) is Parcel, "a single message has room"
+                self._open(news)
+                continue
+            count += weight
             size += membership_messages.size_of(news)
-            if type(news) is RegularMessage:
-                self.given += 1
-            else:
+            if isinstance(news, MembershipMessage):
                 self.changes -= 1
+            else:
+                self.given += weight
             batch.append(news)
         return batch

@@ -210,7 +210,12 @@ class ClientSessions:
                 return False
             try:
                 session.submit(
-                    message.service, groups, message.payload, message.discard, message.mess_type
+                    message.service,
+                    groups,
+                    message.payload,
+                    message.discard,
+                    message.mess_type,
+                    message.count,
                 )
             except MailboxFull:
                 return False  # very many clients in one turn: it will say soon that it is paused

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from flow_mutants import FLOW_MUTANTS
 from mutants import ALSO, MUTANTS
+from parcel_mutants import PARCEL_MUTANTS
 from slow_marks import all_slow_but, slow_after
 
 from zactor.testing.group_sim.checkers import CHECKERS, check_all
@@ -40,6 +41,15 @@ def test_a_known_weak_place_is_watched(name: str, monkeypatch: pytest.MonkeyPatc
     mutant = ALSO[name]
     mutant.patch(monkeypatch)
     assert set(mutant.caught_by) & mutant.caught()
+
+
+@pytest.mark.parametrize("name", all_slow_but({"one_number", "one_acknowledged"}, PARCEL_MUTANTS))
+def test_a_parcel_that_weighs_too_little_anywhere_is_found(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutant = PARCEL_MUTANTS[name]
+    mutant.patch(monkeypatch)
+    assert set(mutant.caught_by) <= mutant.caught()
 
 
 def test_every_checker_has_a_mutant_of_its_own() -> None:

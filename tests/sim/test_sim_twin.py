@@ -8,7 +8,7 @@ import pytest
 from slow_marks import slow_after
 from twin import Member, Told, Twin
 
-from zactor.kernel.groups import events
+from zactor.kernel.groups import events, parcels
 from zactor.kernel.groups.trace import message_id
 from zactor.kernel.messages.service import Service
 from zactor.testing.group_sim.cluster import Cluster
@@ -84,9 +84,13 @@ class _Both:
         if chance.random() < 0.3:
             groups = (*groups, f"#{to[1]}#{self.nodes[to[0]].id.name}")
         discard, service = chance.random() < 0.3, chance.choice(list(Service))
-        self._do(index, events.Submit(session, service, groups, b"", discard))
-        mid = message_id(node.id, node.engine.last_number)
-        self.twin.send(str(node.id), session, mid, groups, discard)
+        count = 1 if service is Service.UNRELIABLE else chance.choice((1, 1, 2, 7))
+        body = b"" if count == 1 else parcels.pack([b""] * count)
+        self._do(index, events.Submit(session, service, groups, body, discard, 0, count))
+        last = node.engine.last_number
+        for number in range(last - count + 1, last + 1):
+            mid = message_id(node.id, number)
+            self.twin.send(str(node.id), session, mid, groups, discard)
 
     def _do(self, index: int, event: events.Event) -> None:
         self.cluster.step(self.nodes[index], event)

@@ -19,6 +19,7 @@ import msgspec
 
 from zactor.client.connection import Connection
 from zactor.kernel import errors
+from zactor.kernel.groups.membership_messages import News, regular_messages
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.client_sessions import (
     CloseSession,
@@ -27,6 +28,7 @@ from zactor.kernel.messages.client_sessions import (
     Multicast,
     OpenSession,
     Outgoing,
+    Parcel,
     RegularMessage,
 )
 from zactor.kernel.messages.operations import Operation
@@ -34,7 +36,7 @@ from zactor.kernel.transport.addresses import plain
 from zactor.mailbox.windows import Asked, Inbox, Message, Outbox
 from zactor.supervisor.observe.trace_log import TraceLog, trace_log
 
-_decoder = msgspec.msgpack.Decoder(list[Message])
+_decoder = msgspec.msgpack.Decoder(list[News])
 _Batch = tuple[list[Message], int]  # and its size in bytes
 
 
@@ -297,9 +299,16 @@ def process_name(opened: Opened) -> NodeId:
 
 def _read_batch(body: bytes) -> _Batch:
     try:
-        return _decoder.decode(body), len(body)
+        found = _decoder.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise errors.RemoteProtocolError(f"messages that can't be read: {error}") from None
+    batch: list[Message] = []
+    for news in found:
+        if type(news) is Parcel:
+            batch += regular_messages(news)
+        else:
+            batch.append(cast(Message, news))
+    return batch, len(body)
 
 
 def _read_opened(body: bytes) -> Opened:

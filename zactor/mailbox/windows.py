@@ -12,6 +12,7 @@ from collections import deque
 from concurrent.futures import Future
 
 from zactor.kernel import limits
+from zactor.kernel.groups import parcels
 from zactor.kernel.messages.client_sessions import (
     CloseSession,
     JoinGroup,
@@ -22,6 +23,7 @@ from zactor.kernel.messages.client_sessions import (
     ReceiveGroup,
     RegularMessage,
 )
+from zactor.kernel.messages.service import Service
 
 Message = RegularMessage | MembershipMessage
 
@@ -102,20 +104,63 @@ class Inbox:
         return lot or now_s - self._told_s >= limits.GROUP_TELL_MS / 1000
 
 
+class _OutgoingParcel:
+    """Messages that queued up behind each other and are alike: one, or a parcel."""
+
+    __slots__ = ("bytes", "first", "payloads")
+
+    def __init__(self, first: Outgoing, size: int) -> None:
+        self.first = first
+        self.payloads = [first.payload]
+        self.bytes = size
+
+    def takes(self, message: Outgoing, size: int) -> bool:
+        """Take one more in if it is alike and fits."""
+        first = self.first
+        if (
+            message.groups != first.groups
+            or message.service is not first.service
+            or message.service is Service.UNRELIABLE
+            or message.discard is not first.discard
+            or message.mess_type != first.mess_type
+            or len(self.payloads) >= limits.GROUP_PARCEL_MESSAGES
+            or self.bytes + size > limits.GROUP_PARCEL_BYTES
+        ):
+            return False
+        self.payloads.append(message.payload)
+        self.bytes += size
+        return True
+
+    def packed(self) -> Outgoing:
+        """Return it as one item."""
+        first, payloads = self.first, self.payloads
+        if len(payloads) == 1:
+            return first
+        return Outgoing(
+            first.groups,
+            parcels.pack(payloads),
+            first.service,
+            first.discard,
+            first.mess_type,
+            len(payloads),
+        )
+
+
 class Outbox:
     """What is to be sent, in order, and how much of it is under way."""
 
     def __init__(self) -> None:
         """Empty."""
         self.under_way = 0  # requests
-        self._queue: deque[Outgoing | Asked] = deque()
-        self._bytes = 0
+        self._queue: deque[_OutgoingParcel | Asked] = deque()
+        self._count = 0  # messages in it
+        self._bytes = 0  # of them
 
     @property
     def is_full(self) -> bool:
         """Whether the program has to wait before it sends more."""
         return (
-            len(self._queue) >= limits.GROUP_OUTGOING_MESSAGES
+            self._count >= limits.GROUP_OUTGOING_MESSAGES
             or self._bytes >= limits.GROUP_OUTGOING_BYTES
         )
 
@@ -130,10 +175,17 @@ class Outbox:
         return not self._queue and not self.under_way
 
     def put(self, item: Outgoing | Asked) -> None:
-        """Queue something; look whether it `is_full` first."""
-        self._queue.append(item)
-        if type(item) is Outgoing:
-            self._bytes += _size_of(item)
+        """Queue something; look whether it `is_full` first. A message is one, no parcel."""
+        queue = self._queue
+        if not isinstance(item, Outgoing):
+            queue.append(item)
+            return
+        size = len(item.payload) + _size_of_names(item.groups)
+        last = queue[-1] if queue else None
+        if type(last) is not _OutgoingParcel or not last.takes(item, size):
+            queue.append(_OutgoingParcel(item, size))
+        self._count += 1
+        self._bytes += size
 
     def next_request(self) -> Multicast | Asked | None:
         """Return what is to be sent now: as many messages as one request holds, or what was asked.
@@ -141,24 +193,30 @@ class Outbox:
         Nothing as long as GROUP_SENDS_MAX requests are under way: what comes meanwhile goes
         together.
         """
-        if not self._queue or not self.is_ready:
+        queue = self._queue
+        if not queue or not self.is_ready:
             return None
         self.under_way += 1
-        first = self._queue[0]
-        if not isinstance(first, Outgoing):
-            self._queue.popleft()
+        first = queue[0]
+        if not isinstance(first, _OutgoingParcel):
+            queue.popleft()
             return first
-        lot: list[Outgoing] = []
-        size = 0
-        while self._queue and len(lot) < limits.BATCH_ITEMS_MAX and size < limits.BATCH_BYTES_MAX:
-            item = self._queue[0]
-            if not isinstance(item, Outgoing):
+        packed: list[Outgoing] = []
+        count = size = 0
+        while queue and size < limits.BATCH_BYTES_MAX:
+            lot = queue[0]
+            if (
+                not isinstance(lot, _OutgoingParcel)
+                or count + len(lot.payloads) > limits.BATCH_ITEMS_MAX
+            ):
                 break
-            self._queue.popleft()
-            lot.append(item)
-            size += _size_of(item)
+            queue.popleft()
+            packed.append(lot.packed())
+            count += len(lot.payloads)
+            size += lot.bytes
+        self._count -= count
         self._bytes -= size
-        return Multicast(tuple(lot))
+        return Multicast(tuple(packed))
 
     def answered(self) -> None:
         """One of the requests was answered."""
@@ -166,14 +224,10 @@ class Outbox:
 
     def give_up(self) -> list[Future[object]]:
         """Forget everything; return the futures of what was asked and not sent."""
-        futures = [item[1] for item in self._queue if not isinstance(item, Outgoing)]
+        futures = [item[1] for item in self._queue if not isinstance(item, _OutgoingParcel)]
         self._queue.clear()
-        self._bytes = 0
+        self._count = self._bytes = 0
         return futures
-
-
-def _size_of(item: Outgoing) -> int:
-    return len(item.payload) + _size_of_names(item.groups)
 
 
 @functools.lru_cache(1024)  # programs send to the same few groups all the time

@@ -279,6 +279,8 @@ class _Watcher:
     def _sent(self, packet: GroupPacket) -> None:
         if len(packet.items) > 1:
             self._hit("O0 packed")
+        if any(item.count > 1 for item in packet.items):
+            self._hit("O0a a parcel" if len(packet.items) == 1 else "O0a in company")
         if len({item.service for item in packet.items}) > 1:
             self._hit("O0 the strongest")
         if self._engine._flow.asked and packet.service in (Service.RELIABLE, Service.UNRELIABLE):

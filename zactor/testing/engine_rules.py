@@ -22,6 +22,8 @@ PROPOSER_ROWS = {
 RULES = {
     "O0 packed": "several messages share a place",
     "O0 the strongest": "of several services",
+    "O0a a parcel": "alone in its packet",
+    "O0a in company": "with others, or messages",
     "O1 a hole": "what is behind it waits",
     "O2 a lot": "more than one ticket in a grant",
     "O3 overtakes": "RELIABLE or UNRELIABLE, while tickets are asked for",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from zactor.kernel import limits
@@ -43,6 +44,10 @@ def packet(
     return GroupPacket(OLD, sender, sequence, ticket, service, kind, 0, (ITEM,) * count)
 
 
+def parcel(packet: GroupPacket) -> GroupPacket:
+    return msgspec.structs.replace(packet, items=(msgspec.structs.replace(ITEM, count=2),))
+
+
 def streams(*senders: NodeId, places: tuple[int, ...] = ()) -> tuple[StreamState, ...]:
     held = tuple(Held(place, 0, Service.FIFO, A) for place in places)
     return tuple(StreamState(sender, 0, held) for sender in senders)
@@ -71,10 +76,15 @@ GOOD: list[Callable[[], object]] = [
     lambda: validation.check_packet(B, packet(1, 1, kind=Kind.JOIN)),
     lambda: validation.check_packet(B, packet(0, 0, Service.UNRELIABLE)),
     lambda: validation.check_packet(B, packet(1, 0, Service.FIFO, count=2)),
+    lambda: validation.check_packet(B, parcel(packet(1, 0, Service.FIFO))),
     lambda: validation.check_request(A, TicketRequest(OLD, 3), 3),
 ]
 
 BAD: dict[str, Callable[[], object]] = {
+    "that may be dropped": lambda: validation.check_packet(
+        B, parcel(packet(0, 0, Service.UNRELIABLE))
+    ),
+    "groups in company": lambda: validation.check_packet(B, parcel(packet(1, 1, kind=Kind.JOIN))),
     "isn't its own": lambda: validation.check_ballot(B, NEW),
     "out of reach": lambda: validation.check_reach(
         ViewId(6 + limits.GROUP_BALLOTS_AHEAD_MAX, A), 5

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 from door_world import N1, DoorNode, ask, opened, payloads, until
 
 from zactor import AlreadyExists, ConfigError, Service
 from zactor.client.connection import Connection
+from zactor.kernel import limits
 from zactor.kernel.errors import LocalProtocolError, NoSuchThing
-from zactor.kernel.groups import effects, events, membership_messages
-from zactor.kernel.groups.membership_messages import SessionNames
+from zactor.kernel.groups import effects, events, membership_messages, parcels
+from zactor.kernel.groups.membership_messages import News, SessionNames, regular_messages
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.client_sessions import (
     JoinGroup,
@@ -21,6 +23,8 @@ from zactor.kernel.messages.client_sessions import (
     Multicast,
     OpenSession,
     Outgoing,
+    Parcel,
+    ReceiveGroup,
     RegularMessage,
 )
 from zactor.kernel.messages.groups import GroupData, Kind
@@ -162,6 +166,82 @@ def test_a_message_that_cannot_be_sent_is_told_at_the_next_call_and_the_rest_goe
             await a.multicast("room", b"fine")
             await a.flush()
             assert await payloads(a, 1) == [b"fine"]
+
+    asyncio.run(story())
+
+
+# -- parcels ---------------------------------------------------------------------------------
+def test_a_parcel_that_is_none_is_an_error_of_its_client_alone(home: Path) -> None:
+    async def story() -> None:
+        async with opened(home) as clients, clients.box("a") as a:
+            await a.join("room")
+            line = Connection(clients.hub.endpoint, home=home)
+            await ask(line, OpenSession("liar"))
+            good = Outgoing(("room",), parcels.pack([b"1", b"2"]), Service.FIFO, False, 0, 2)
+            for wrong, words in (
+                (msgspec.structs.replace(good, count=3), "a parcel of 2 messages that says 3"),
+                (msgspec.structs.replace(good, count=0), "2 to 256 messages, not 0"),
+                (msgspec.structs.replace(good, payload=b"12"), "a parcel that can't be read"),
+                (msgspec.structs.replace(good, service=Service.UNRELIABLE), "no parcel"),
+            ):
+                with pytest.raises(LocalProtocolError, match=words):
+                    await ask(line, Multicast((good, wrong, good)))
+            await a.multicast("room", b"mine")
+            assert await payloads(a, 9) == [b"1", b"2"] * 4 + [b"mine"]
+            line.close()
+
+    asyncio.run(story())
+
+
+def test_who_asks_for_fewer_messages_than_a_parcel_has_gets_them_one_by_one(home: Path) -> None:
+    async def story() -> None:
+        async with opened(home) as clients:
+            line = Connection(clients.hub.endpoint, home=home)
+            await ask(line, OpenSession("a"))
+            bodies = [b"%d" % number for number in range(7)]
+            sent = Outgoing(("#a#n1",), parcels.pack(bodies), Service.FIFO, False, 0, 7)
+            await ask(line, Multicast((sent, sent)))
+            (session,) = clients.clients._sessions.values()
+            await until(lambda: session.owed == 14)
+            found: list[RegularMessage] = []
+            for room, count in ((3, 3), (5, 4), (9, 7)):
+                batch = await ask(line, ReceiveGroup(0, room))
+                news = msgspec.convert(batch, list[News])
+                assert sum(one.count if isinstance(one, Parcel) else 1 for one in news) == count
+                assert session.given == len(found) + count
+                for one in news:
+                    assert not isinstance(one, MembershipMessage)
+                    found += regular_messages(one) if isinstance(one, Parcel) else [one]
+            assert [message.payload for message in found] == bodies * 2
+            assert [message.number for message in found] == list(range(1, 15))
+            await ask(line, ReceiveGroup(10, 0))
+            assert (session.owed, session.given) == (4, 4)
+            assert session.session is not None
+            assert session.session.owed == 4
+            line.close()
+
+    asyncio.run(story())
+
+
+def test_a_program_that_sends_much_sends_parcels_and_reads_messages(home: Path) -> None:
+    async def story() -> None:
+        async with opened(home) as clients, clients.box("a") as a:
+            weights: list[int] = []
+            submit = clients.host.submit
+
+            def submit_noted(event: events.Submit) -> None:
+                weights.append(event.count)
+                submit(event)
+
+            clients.host.submit = submit_noted  # type: ignore[method-assign]  # watched, not changed
+            for number in range(2_000):
+                service = Service.SAFE if number // 300 % 2 else Service.AGREED
+                await a.multicast("#a#n1", b"%d" % number, service=service)
+            assert await payloads(a, 2_000) == [b"%d" % number for number in range(2_000)]
+            assert sum(weights) == 2_000
+            assert max(weights) == limits.GROUP_PARCEL_MESSAGES
+            await until(lambda: not clients.host._engine.credit.backlogs._all.count)
+            assert clients.host._engine.credit.backlogs._all.size == 0
 
     asyncio.run(story())
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 from concurrent.futures import Future
 
+import msgspec
 import pytest
 
 from zactor.kernel import limits
+from zactor.kernel.groups.parcels import payloads_of
 from zactor.kernel.messages.client_sessions import (
     JoinGroup,
     MembershipCause,
@@ -33,6 +35,16 @@ def regular(number: int, payload: bytes = b"x") -> RegularMessage:
 
 def outgoing(payload: bytes = b"x") -> Outgoing:
     return Outgoing(("g",), payload, Service.AGREED, False, 0)
+
+
+def parcel(*payloads: bytes) -> Multicast:
+    packed = msgspec.msgpack.encode(payloads)
+    return Multicast((Outgoing(("g",), packed, Service.AGREED, False, 0, len(payloads)),))
+
+
+def counts(request: object) -> list[int]:
+    assert isinstance(request, Multicast)
+    return [one.count for one in request.messages]
 
 
 def polls(inbox: Inbox, now_s: float = 0.0) -> list[ReceiveGroup]:
@@ -161,7 +173,7 @@ def test_the_first_leave_alone_and_what_comes_meanwhile_goes_together() -> None:
         lots.append(outbox.next_request())
     assert lots == [Multicast((outgoing(b"0"),)), Multicast((outgoing(b"1"),)), *[None] * 8]
     outbox.answered()
-    assert outbox.next_request() == Multicast(tuple(outgoing(b"%d" % n) for n in range(2, 10)))
+    assert outbox.next_request() == parcel(*(b"%d" % n for n in range(2, 10)))
     assert outbox.next_request() is None
     assert not outbox.is_quiet
     outbox.answered()
@@ -173,17 +185,51 @@ def test_a_request_holds_so_many_messages_and_bytes_at_most() -> None:
     outbox = Outbox()
     for _ in range(LOT + 1):
         outbox.put(outgoing())
-    first, second = outbox.next_request(), outbox.next_request()
-    assert isinstance(first, Multicast)
-    assert isinstance(second, Multicast)
-    assert (len(first.messages), len(second.messages)) == (LOT, 1)
+    most = limits.GROUP_PARCEL_MESSAGES
+    assert 2 * most == LOT
+    assert counts(outbox.next_request()) == [most, most]
+    assert counts(outbox.next_request()) == [1]
     outbox = Outbox()
     for _ in range(3):
         outbox.put(outgoing(b"x" * (limits.BATCH_BYTES_MAX // 2)))
-    first, second = outbox.next_request(), outbox.next_request()
-    assert isinstance(first, Multicast)
-    assert isinstance(second, Multicast)
-    assert (len(first.messages), len(second.messages)) == (2, 1)
+    assert counts(outbox.next_request()) == [1, 1]
+    assert counts(outbox.next_request()) == [1]
+
+
+def test_only_what_is_alike_and_stands_together_is_packed() -> None:
+    first = outgoing(b"1")
+    for other in (
+        Outgoing(("h",), b"2", Service.AGREED, False, 0),
+        Outgoing(("g",), b"2", Service.SAFE, False, 0),
+        Outgoing(("g",), b"2", Service.AGREED, True, 0),
+        Outgoing(("g",), b"2", Service.AGREED, False, 1),
+    ):
+        outbox = Outbox()
+        for one in (first, other, first, first):
+            outbox.put(one)
+        lot = outbox.next_request()
+        assert lot == Multicast((first, other, *parcel(b"1", b"1").messages))
+    unreliable = Outgoing(("g",), b"1", Service.UNRELIABLE, False, 0)
+    outbox = Outbox()
+    for _ in range(2):
+        outbox.put(unreliable)
+    assert outbox.next_request() == Multicast((unreliable, unreliable))
+
+
+def test_a_parcel_holds_so_many_bytes_at_most_and_a_request_whole_parcels() -> None:
+    outbox = Outbox()
+    for number in range(600):
+        outbox.put(outgoing(b"%d" % number * 300))
+    found: list[bytes] = []
+    while (request := outbox.next_request()) is not None:
+        outbox.answered()
+        assert isinstance(request, Multicast)
+        assert sum(counts(request)) <= LOT
+        for one in request.messages:
+            assert len(one.payload) <= limits.GROUP_PARCEL_BYTES
+            found += payloads_of(one.payload, one.count) if one.count > 1 else [one.payload]
+    assert found == [b"%d" % number * 300 for number in range(600)]
+    assert not outbox.is_full
 
 
 def test_long_names_count_too_or_a_request_would_not_fit_its_frame() -> None:

@@ -76,7 +76,7 @@ class SimNode:
         self.reads_per_s: float = 0.0  # of its sessions; 0: at once
         self.held: dict[str, deque[Asked]] = {}  # session -> what waits for a reader
         self.asleep: set[str] = set()  # sessions that read nothing
-        self.unread: dict[str, deque[int]] = {}  # session -> bytes of each delivery
+        self.unread: dict[str, deque[int]] = {}  # session -> bytes of each message
         self.reading: set[str] = set()  # sessions that will; "": those that do so at once
 
 
@@ -323,7 +323,7 @@ class Cluster:
             elif isinstance(effect, out.Deliver):
                 for item, sessions in zip(effect.packet.items, effect.sessions, strict=True):
                     for session in sessions:
-                        self._read(node, session, len(item.payload))
+                        self._read(node, session, item.count, len(item.payload))
             elif isinstance(effect, out.CreditGiven) and node.held:
                 self.after(0.0, lambda: self._let_go(node))
 
@@ -336,10 +336,10 @@ class Cluster:
         for peer in effect.to:
             self.network.send(node.id, peer, message)
 
-    def _read(self, node: SimNode, session: str, size: int) -> None:
-        """A session gets through one more delivery: at once, at its node's pace, or never."""
+    def _read(self, node: SimNode, session: str, count: int, size: int) -> None:
+        """A session gets through its messages one by one: at once, at its node's pace, or never."""
         if session in node.unread:
-            node.unread[session].append(size)
+            node.unread[session].extend([*[0] * (count - 1), size])  # as Session counts bytes
             self._read_soon(node, session)
 
     def wake_up(self, node: SimNode, session: str) -> None:

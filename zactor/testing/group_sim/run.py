@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass, replace
 
 from zactor.kernel.errors import LocalProtocolError, MailboxFull
-from zactor.kernel.groups import events
+from zactor.kernel.groups import events, parcels
 from zactor.kernel.groups.settings import Settings
 from zactor.kernel.groups.trace import message_id
 from zactor.kernel.messages.service import Service
@@ -65,6 +65,7 @@ def draw_plan(seed: int) -> Plan:
             window_messages=window_messages,
             tickets_max=chance.choice((1, 3, 256)),
             packet_messages=chance.choice((1, 3, min(window_messages, 128))),
+            parcel_messages=8,
             backlog_messages=chance.choice((4, 64)),
             ack_messages=chance.choice((1, 4)),
             ack_direct_members_max=chance.choice((2, 8, 8)),
@@ -99,6 +100,7 @@ class Run(FaultyRun[Cluster]):
         self._joined: dict[str, dict[str, set[str]]] = {}  # the same, as the engine was told
         cluster.pass_on = self._pass_on
         self._counter = itertools.count(1)
+        self._weights = random.Random(plan.seed * 7_919 + 4)  # apart, as above
 
     def play(self) -> list[Line]:
         """The whole run; returns its log."""
@@ -208,8 +210,16 @@ class Run(FaultyRun[Cluster]):
             if chance.random() < 0.1:
                 groups = (*groups, f"#{session}#{node.id.name}")
             service, discard = chance.choice(_SERVICES), chance.random() < 0.2
-            payload = b"x" * chance.randint(0, 20)
-            self.cluster.ask(node, events.Submit(session, service, groups, payload, discard))
+            payload, count = b"x" * chance.randint(0, 20), self._draw_weight(service)
+            if count > 1:
+                payload = parcels.pack([payload] * count)
+            event = events.Submit(session, service, groups, payload, discard, 0, count)
+            self.cluster.ask(node, event)
+
+    def _draw_weight(self, service: Service) -> int:
+        """How many messages: one, or a parcel of some, up to the greatest there is."""
+        weight = self._weights.choice((1, 1, 1, 2, 5, self.plan.settings.parcel_messages))
+        return 1 if service is Service.UNRELIABLE else weight
 
     def _pass_on(self, node: SimNode, event: Asked) -> None:
         before = node.engine.last_number
@@ -226,12 +236,15 @@ class Run(FaultyRun[Cluster]):
         if node.engine.last_number > before and not (
             isinstance(event, events.Submit) and event.service is Service.UNRELIABLE
         ):
-            mid = message_id(node.id, node.engine.last_number)
             t = int(self.cluster.now_ms * 1e6)
-            line = {"t": t, "p": str(node.id), "k": "submit", "mid": mid}
-            if isinstance(event, events.Submit):
-                line["groups"] = list(event.groups)
-            self.cluster.lines.insert(place, line)
+            lines: list[Line] = []
+            for number in range(before + 1, node.engine.last_number + 1):
+                mid = message_id(node.id, number)
+                line = {"t": t, "p": str(node.id), "k": "submit", "mid": mid}
+                if isinstance(event, events.Submit):
+                    line["groups"] = list(event.groups)
+                lines.append(line)
+            self.cluster.lines[place:place] = lines
 
     def _note_joined(self, node: SimNode, event: Asked) -> None:
         joined = self._joined[node.id.name]

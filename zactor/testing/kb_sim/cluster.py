@@ -223,7 +223,7 @@ class KbCluster(Cluster):
                 case out.Deliver():
                     for message, sessions in effect.messages:
                         for session in sessions:
-                            self._read(node, session, len(message.payload))
+                            self._read(node, session, 1, len(message.payload))
                         if GROUP in message.groups:
                             said = _ORDERED.decode(message.payload)
                             self._deliver(one, message.sender, said, effect.transitional)
