@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 
 def report(row: str, value: float, unit: str, raw: float, **more: object) -> None:
@@ -22,6 +24,15 @@ def best_rate(work: Callable[[], int], rounds: int = 5) -> float:
         count = work()
         best = max(best, count / (time.perf_counter() - start))
     return best
+
+
+def cpu_s(pids: Iterable[int]) -> float:
+    """What processes have taken of the processor, all their threads together."""
+    ticks = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])  # proc(5): utime, stime
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def raw_ready_queue(count: int) -> int:

@@ -1,6 +1,7 @@
-"""One client of bench_j_groups.py: `rate` sends and receives COUNT messages of each, `trip` times.
+"""One client of bench_j_groups.py: `rate` sends and receives COUNT messages of each, `batch`
+the same with batch calls, `trip` times.
 
-python _group_client.py HOME ENDPOINT NAME CLIENTS COUNT SERVICE rate|trip
+python _group_client.py HOME ENDPOINT NAME CLIENTS COUNT SERVICE rate|batch|trip SIZE NODE_PIDS…
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ import sys
 import time
 from statistics import quantiles
 
+from _common import cpu_s
+
 from zactor import Mailbox, MembershipMessage, Service
 
 PAYLOAD = b"x" * 100
+LOT = 256
 
 
 async def everybody(box: Mailbox, clients: int) -> None:
@@ -25,21 +29,44 @@ async def everybody(box: Mailbox, clients: int) -> None:
             return
 
 
-async def rate(box: Mailbox, clients: int, count: int, service: Service) -> dict[str, float]:
-    """Messages delivered here in a second."""
+async def send(box: Mailbox, payload: bytes, count: int, service: Service) -> None:
+    """One by one."""
+    for _ in range(count):
+        await box.multicast("room", payload, service=service)
 
-    async def send() -> None:
-        for _ in range(count):
-            await box.multicast("room", PAYLOAD, service=service)
 
-    began = time.perf_counter()
-    sending = asyncio.create_task(send())
-    left = count * clients
+async def send_many(box: Mailbox, payload: bytes, count: int, service: Service) -> None:
+    """The same with batch calls."""
+    for first in range(0, count, LOT):
+        lot = [payload] * min(LOT, count - first)
+        await box.multicast_many("room", lot, service=service)
+
+
+async def receive(box: Mailbox, left: int) -> None:
+    """So many messages, one by one."""
     while left:
         left -= not isinstance(await box.receive(), MembershipMessage)
-    took = time.perf_counter() - began
+
+
+async def receive_many(box: Mailbox, left: int) -> None:
+    """The same with batch calls."""
+    while left:
+        for message in await box.receive_many():
+            left -= not isinstance(message, MembershipMessage)
+
+
+async def rate(
+    box: Mailbox, clients: int, count: int, service: Service, is_batch: bool, payload: bytes
+) -> dict[str, float]:
+    """Messages delivered here in a second, and what that took of the processor."""
+    pids = [int(pid) for pid in sys.argv[9:]]
+    began, cpu, nodes = time.perf_counter(), time.process_time(), cpu_s(pids)
+    work = send_many if is_batch else send
+    sending = asyncio.create_task(work(box, payload, count, service))
+    await (receive_many if is_batch else receive)(box, count * clients)
+    took, cpu = time.perf_counter() - began, time.process_time() - cpu
     await sending
-    return {"rate": count * clients / took}
+    return {"rate": count * clients / took, "cpu_s": cpu, "nodes_s": cpu_s(pids) - nodes}
 
 
 async def trip(box: Mailbox, count: int, service: Service) -> dict[str, float]:
@@ -57,12 +84,14 @@ async def trip(box: Mailbox, count: int, service: Service) -> dict[str, float]:
 
 async def main() -> None:
     """Do one of the two and print a line."""
-    home, endpoint, name, clients, count, level, what = sys.argv[1:]
+    home, endpoint, name, clients, count, level, what, size = sys.argv[1:9]
     service = Service(level)
     async with Mailbox(name, endpoint, home=home) as box:
         await everybody(box, int(clients))
-        if what == "rate":
-            found = await rate(box, int(clients), int(count), service)
+        if what != "trip":
+            payload = PAYLOAD * (int(size) // len(PAYLOAD))
+            is_batch = what == "batch"
+            found = await rate(box, int(clients), int(count), service, is_batch, payload)
         elif name == "c1":
             found = await trip(box, int(count), service)
             await box.multicast("room", b"end", service=service)

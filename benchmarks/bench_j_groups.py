@@ -1,9 +1,12 @@
 """Row J: 100 B to a group of three clients at three nodes, AGREED and SAFE, all processes here.
 
-Delivered per receiver and second while all three send, and what one client waits for its own
-message. The raw limit of the rate is what one core needs to encode a message for two peers and a
-client and to decode it again, in batches, without an engine; of the trip, what two round trips over
-sockets like those of a client and a link take.
+Delivered per receiver and second while all three send, with single calls and with batch calls, and
+what one client waits for its own message. With `--cpu` what a message took of the processor, in us,
+at the three nodes and at the three clients: read that where others use the machine.
+
+The raw limit of the rate is what one core needs to encode a message for two peers and a client and
+to decode it again, in batches, without an engine; of the trip, what two round trips over sockets
+like those of a client and a link take.
 """
 
 from __future__ import annotations
@@ -30,14 +33,19 @@ CLIENT = Path(__file__).with_name("_group_client.py")
 NODES = ("n1", "n2", "n3")
 BATCH = 128
 
+Cpu = dict[str, float]
 
-def clients(lab: Lab, count: int, service: str, what: str) -> list[dict[str, float]]:
+
+def clients(
+    lab: Lab, count: int, service: str, what: str, size: int = 100
+) -> list[dict[str, float]]:
     """Run one client at each node and return what they printed."""
     children = [
         subprocess.Popen(
             [
                 *(sys.executable, str(CLIENT), str(lab.home), lab.endpoint(node)),
-                *(f"c{number}", str(len(NODES)), str(count), service, what),
+                *(f"c{number}", str(len(NODES)), str(count), service, what, str(size)),
+                *(str(lab.pid(name)) for name in NODES),
             ],
             stdout=subprocess.PIPE,
         )
@@ -48,6 +56,17 @@ def clients(lab: Lab, count: int, service: str, what: str) -> list[dict[str, flo
         out, _ = child.communicate(timeout=300)
         found.append(json.loads(out))
     return found
+
+
+def rate(lab: Lab, options: argparse.Namespace, service: str, what: str) -> tuple[float, Cpu]:
+    """What the slowest receiver got in a second, and what each message cost, in us."""
+    found = clients(lab, options.count, service, what, options.size)
+    messages = options.count * len(NODES)
+    cpu = {
+        "cpu_us_nodes": round(max(one["nodes_s"] for one in found) / messages * 1e6, 2),
+        "cpu_us_clients": round(sum(one["cpu_s"] for one in found) / messages * 1e6, 2),
+    }
+    return min(one["rate"] for one in found), cpu if options.cpu else {}
 
 
 def raw_coding() -> int:
@@ -86,9 +105,12 @@ def raw_trip() -> float:
 
 
 def main() -> None:
-    """Print four rows."""
+    """Print six rows."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=30_000)
+    parser.add_argument("--size", type=int, default=100, help="bytes of a message, of rates")
+    parser.add_argument("--cpu", action="store_true")
+    parser.add_argument("--what", default="rate,batch,trip")
     options = parser.parse_args()
     coding, wire = best_rate(raw_coding), raw_trip()
     with tempfile.TemporaryDirectory() as home:
@@ -97,10 +119,14 @@ def main() -> None:
             for name in NODES:
                 lab.start(name)
             for service in ("agreed", "safe"):
-                rates = [found["rate"] for found in clients(lab, options.count, service, "rate")]
-                report(f"J {service} rate", min(rates), "msgs/s per receiver", coding)
-                found = clients(lab, 2_000, service, "trip")[0]
-                report(f"J {service} trip", found["p50"], "us", wire, p99=round(found["p99"]))
+                for what in options.what.split(","):
+                    if what == "trip":
+                        found = clients(lab, 2_000, service, what)[0]
+                        p99 = round(found["p99"])
+                        report(f"J {service} trip", found["p50"], "us", wire, p99=p99)
+                    else:
+                        best, cpu = rate(lab, options, service, what)
+                        report(f"J {service} {what}", best, "msgs/s per receiver", coding, **cpu)
         finally:
             lab.close()
 

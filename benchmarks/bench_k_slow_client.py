@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -26,7 +25,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from _common import report
+from _common import cpu_s, report
 
 from zactor import Mailbox, ZactorError
 from zactor.lab.lab import Lab
@@ -145,20 +144,12 @@ def count(child: subprocess.Popen[str]) -> int:
     return int(child.stdout.readline())
 
 
-def cpu_s(lab: Lab) -> float:
-    """What the nodes have taken of the processor."""
-    ticks = 0
-    for node in ("n1", "n2"):
-        fields = Path(f"/proc/{lab.pid(node)}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])  # proc(5): utime, stime
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
 def play_round(lab: Lab, reader: subprocess.Popen[str]) -> Round:
     """Let it read for a while."""
-    before, cpu_before, began = count(reader), cpu_s(lab), time.monotonic()
+    pids = [lab.pid(node) for node in ("n1", "n2")]
+    before, cpu_before, began = count(reader), cpu_s(pids), time.monotonic()
     time.sleep(ROUND_S)
-    read, cpu = count(reader) - before, cpu_s(lab) - cpu_before
+    read, cpu = count(reader) - before, cpu_s(pids) - cpu_before
     return Round(read / (time.monotonic() - began), cpu / read * 1e6)
 
 

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from types import TracebackType
 from typing import TypeVar
@@ -172,9 +172,45 @@ class Mailbox:
             mess_type = _checked_mess_type(mess_type)
         outgoing = Outgoing(groups, payload, level, discard, mess_type)
         if not client.put(outgoing):
-            limit = _Limit(f"no room for a message to {' '.join(groups)}", self._timeout)
+            limit = self._room_limit(groups)
             while not client.put(outgoing):
                 await self._ended(client.room(), limit)
+
+    async def multicast_many(
+        self,
+        group: str | Sequence[str],
+        payloads: Sequence[bytes | bytearray | memoryview],
+        *,
+        service: Service | str = Service.AGREED,
+        discard: bool = False,
+        mess_type: int = 0,
+    ) -> None:
+        """Send several messages, one after the other: as many calls of `multicast`, but cheaper.
+
+        Each is a message of its own, and others may come between them. If it raises, or is
+        cancelled, some of them may have been sent, from the first on.
+
+        Args:
+            payloads: of each message, as for `multicast`; so are the others, which all share.
+
+        Raises:
+            As `multicast`. A ConfigError: none was sent.
+        """
+        client = self._client or self._open_client()
+        groups = check_destinations(group)
+        like = Outgoing(groups, b"", _level(service), discard, _checked_mess_type(mess_type))
+        if isinstance(payloads, bytes | bytearray | memoryview | str):
+            raise errors.ConfigError(f"payloads are several, not one {type(payloads).__name__}")
+        most = limits.GROUP_PAYLOAD_BYTES_MAX
+        bodies = [
+            one if type(one) is bytes and len(one) <= most else _bytes_of(one) for one in payloads
+        ]
+        sent = client.put_many(like, bodies)
+        if sent < len(bodies):
+            limit = self._room_limit(groups)
+            while sent < len(bodies):
+                await self._ended(client.room(), limit)
+                sent += client.put_many(like, bodies[sent:])
 
     async def flush(self) -> None:
         """Wait until the node has taken over all that was sent: it will reach those who live.
@@ -198,16 +234,45 @@ class Mailbox:
             NotReachable: the node went away, and all that had arrived was read; or the mailbox is
                 closed. TimedOut: nothing came.
         """
-        client = self._open_client()
+        client = self._client or self._open_client()
         message = client.take()
-        if message is None:
-            limit = _Limit(f"no message for {self.name!r}", timeout)
-            while message is None:
-                await self._ended(client.arrival(), limit)
-                message = client.take()
-                if message is None and client.broken is not None:
-                    client.check()
-        return message
+        return await self._arrived(client.take, timeout) if message is None else message
+
+    async def receive_many(self, timeout: float | None = None) -> list[Message]:
+        """Return the next messages and memberships, as many as came together: one at least.
+
+        They count as taken, all of them. One call of this is cheaper than as many of `receive`.
+
+        Args:
+            timeout: as for `receive`.
+
+        Raises:
+            As `receive`.
+        """
+        client = self._client or self._open_client()
+        return client.take_many() or await self._arrived(client.take_many, timeout)
+
+    async def _arrived(self, take: Callable[[], T | None], timeout: float | None) -> T:
+        """Wait until there is something to take, and return it."""
+        client = self._open_client()
+        limit = _Limit(f"no message for {self.name!r}", timeout)
+        while True:
+            await self._ended(client.arrival(), limit)
+            if found := take():
+                return found
+            if client.broken is not None:
+                client.check()
+
+    async def batches(self) -> AsyncIterator[list[Message]]:
+        """Receive until the mailbox is closed, what came together in one list: `receive_many`."""
+        while True:
+            try:
+                batch = await self.receive_many()
+            except errors.NotReachable:
+                if self._open_client().is_closed:
+                    return
+                raise
+            yield batch
 
     def __aiter__(self) -> Mailbox:
         """Receive until the mailbox is closed."""
@@ -290,6 +355,9 @@ class Mailbox:
             raise errors.NotReachable("a mailbox is open within its `async with` or `with`")
         return self._client
 
+    def _room_limit(self, groups: Sequence[str]) -> _Limit:
+        return _Limit(f"no room for a message to {' '.join(groups)}", self._timeout)
+
     def _answer_limit(self) -> _Limit:
         seconds = limits.CLIENT_REQUEST_S if self._timeout is None else self._timeout
         return _Limit("no answer from the node", seconds)
@@ -328,9 +396,15 @@ class BlockingMailbox(Blocking[Mailbox]):
     join = blocking(Mailbox.join)
     leave = blocking(Mailbox.leave)
     multicast = blocking(Mailbox.multicast)
+    multicast_many = blocking(Mailbox.multicast_many)
     flush = blocking(Mailbox.flush)
     receive = blocking(Mailbox.receive)
+    receive_many = blocking(Mailbox.receive_many)
     close = blocking(Mailbox.close)
+
+    def batches(self) -> Iterator[list[Message]]:
+        """Receive until the mailbox is closed, what came together in one list: `receive_many`."""
+        return iterate(self.awaiting.batches())
 
     def __iter__(self) -> Iterator[Message]:
         """Receive until the mailbox is closed."""

@@ -7,8 +7,10 @@ senders wait for that.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future
 
 from zactor.kernel import limits
@@ -35,19 +37,31 @@ _CHARACTER_BYTES = 4  # the longest of UTF-8
 
 
 class Inbox:
-    """What has arrived and isn't taken, and what is to be asked for next."""
+    """What has arrived and isn't taken, and what is to be asked for next.
+
+    Whoever uses it has a lock, except that any thread may pop from `ready`, in one step; who took
+    the last one asks for `next_poll` then.
+    """
 
     def __init__(self) -> None:
         """Nothing is asked for yet: `next_poll` says what to ask first."""
-        self.unread = 0
+        self.ready: list[Message] = []  # the next one last
         self.unread_bytes = 0
-        self._batch: list[Message] = []  # being taken, the next one last
+        self._rest: list[Message] = []  # of the batch that `ready` is of, the next one last
         self._batch_bytes = 0
         self._batches: deque[tuple[list[Message], int]] = deque()
+        self._unready = 0  # messages in the three above, but for `ready`
+        self._changes = 0  # membership messages that were in `ready` at first
+        self._regular = 0  # regular messages that were there when they were counted last
         self._polls = 0  # under way
         self._asked = 0  # their room in all
         self._untold = 0  # regular messages taken and not told
-        self._told_s = 0.0
+        self.told_s = 0.0  # when something was told last
+
+    @property
+    def unread(self) -> int:
+        """Messages that have arrived and aren't taken."""
+        return len(self.ready) + self._unready
 
     def arrived(self, batch: list[Message], size: int, room: int) -> None:
         """A poll that asked for `room` messages was answered with `batch`, of `size` bytes."""
@@ -56,22 +70,52 @@ class Inbox:
         if batch:
             batch.reverse()
             self._batches.append((batch, size))
-            self.unread += len(batch)
+            self._unready += len(batch)
             self.unread_bytes += size
 
     def take(self) -> Message | None:
         """Return the next message, None where there is none."""
-        if not self._batch:
+        while True:
+            try:
+                return self.ready.pop()
+            except IndexError:
+                if not self._refill():
+                    return None
+
+    def take_many(self) -> list[Message]:
+        """Return the next messages, as many as are ready together; [] where there are none."""
+        found: list[Message] = []
+        while not found and (self.ready or self._refill()):
+            with contextlib.suppress(IndexError):
+                while True:
+                    found.append(self.ready.pop())  # others may do the same
+        return found
+
+    def _refill(self) -> bool:
+        """Make the next messages ready, no more than are told at once; False: there are none."""
+        self._count()
+        if not self._rest:
             self.unread_bytes -= self._batch_bytes
             self._batch_bytes = 0
             if not self._batches:
-                return None
-            self._batch, self._batch_bytes = self._batches.popleft()
-        message = self._batch.pop()
-        self.unread -= 1
-        if type(message) is RegularMessage:
-            self._untold += 1
-        return message
+                return False
+            self._rest, self._batch_bytes = self._batches.popleft()
+        ready = self._rest[-limits.GROUP_TELL_MESSAGES :]
+        del self._rest[-limits.GROUP_TELL_MESSAGES :]
+        self._unready -= len(ready)
+        self._changes = sum([type(message) is not RegularMessage for message in ready])
+        self._regular = len(ready) - self._changes
+        self.ready = ready
+        return True
+
+    def _count(self) -> None:
+        """See how many were taken of what was ready."""
+        ready = self.ready
+        left = len(ready)
+        if self._changes:
+            left = sum([type(message) is RegularMessage for message in ready])
+        self._untold += self._regular - left
+        self._regular = left
 
     def next_poll(self, now_s: float) -> ReceiveGroup | None:
         """Return what is to be asked now, if anything; ask again after each `arrived` and `take`.
@@ -81,11 +125,12 @@ class Inbox:
         """
         if self._polls >= limits.GROUP_POLLS_MAX:
             return None
+        self._count()
         room = self._room() if self._polls == 0 or self.unread == 0 else 0
         if not room and not self._has_to_tell(now_s):
             return None
         consumed, self._untold = self._untold, 0
-        self._told_s = now_s
+        self.told_s = now_s
         self._polls += 1
         self._asked += room
         return ReceiveGroup(consumed, room)
@@ -101,28 +146,29 @@ class Inbox:
         if not self._untold:
             return False
         lot = self._untold >= limits.GROUP_TELL_MESSAGES or not self.unread
-        return lot or now_s - self._told_s >= limits.GROUP_TELL_MS / 1000
+        return lot or now_s - self.told_s >= limits.GROUP_TELL_MS / 1000
 
 
 class _OutgoingParcel:
-    """Messages that queued up behind each other and are alike: one, or a parcel."""
+    """Messages that queued up behind each other and are alike: one, or several."""
 
-    __slots__ = ("bytes", "first", "payloads")
+    __slots__ = ("bytes", "like", "payloads")
 
-    def __init__(self, first: Outgoing, size: int) -> None:
-        self.first = first
-        self.payloads = [first.payload]
+    def __init__(self, like: Outgoing, payloads: list[bytes], size: int) -> None:
+        """All are like that one, but for their payloads."""
+        self.like = like
+        self.payloads = payloads
         self.bytes = size
 
     def takes(self, message: Outgoing, size: int) -> bool:
         """Take one more in if it is alike and fits."""
-        first = self.first
+        like = self.like
         if (
-            message.groups != first.groups
-            or message.service is not first.service
+            message.groups != like.groups
+            or message.service is not like.service
             or message.service is Service.UNRELIABLE
-            or message.discard is not first.discard
-            or message.mess_type != first.mess_type
+            or message.discard is not like.discard
+            or message.mess_type != like.mess_type
             or len(self.payloads) >= limits.GROUP_PARCEL_MESSAGES
             or self.bytes + size > limits.GROUP_PARCEL_BYTES
         ):
@@ -133,17 +179,10 @@ class _OutgoingParcel:
 
     def packed(self) -> Outgoing:
         """Return it as one item."""
-        first, payloads = self.first, self.payloads
-        if len(payloads) == 1:
-            return first
-        return Outgoing(
-            first.groups,
-            parcels.pack(payloads),
-            first.service,
-            first.discard,
-            first.mess_type,
-            len(payloads),
-        )
+        like, payloads = self.like, self.payloads
+        count = len(payloads)
+        body = payloads[0] if count == 1 else parcels.pack(payloads)
+        return Outgoing(like.groups, body, like.service, like.discard, like.mess_type, count)
 
 
 class Outbox:
@@ -183,9 +222,29 @@ class Outbox:
         size = len(item.payload) + _size_of_names(item.groups)
         last = queue[-1] if queue else None
         if type(last) is not _OutgoingParcel or not last.takes(item, size):
-            queue.append(_OutgoingParcel(item, size))
+            queue.append(_OutgoingParcel(item, [item.payload], size))
         self._count += 1
         self._bytes += size
+
+    def put_many(self, like: Outgoing, payloads: Sequence[bytes]) -> int:
+        """Queue messages like that one, but with these payloads, until it `is_full`.
+
+        Returns: how many there was room for.
+        """
+        names_bytes = _size_of_names(like.groups)
+        most = 1 if like.service is Service.UNRELIABLE else limits.GROUP_PARCEL_MESSAGES
+        taken = 0
+        while taken < len(payloads) and not self.is_full:
+            room = limits.GROUP_OUTGOING_MESSAGES - self._count
+            some = list(payloads[taken : taken + min(room, most)])
+            size = sum(map(len, some)) + names_bytes * len(some)
+            while size > limits.GROUP_PARCEL_BYTES and len(some) > 1:
+                size -= len(some.pop()) + names_bytes
+            self._queue.append(_OutgoingParcel(like, some, size))
+            taken += len(some)
+            self._count += len(some)
+            self._bytes += size
+        return taken
 
     def next_request(self) -> Multicast | Asked | None:
         """Return what is to be sent now: as many messages as one request holds, or what was asked.

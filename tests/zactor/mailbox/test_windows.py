@@ -164,7 +164,65 @@ def test_whatever_happens_all_that_was_taken_is_told_and_never_too_much_asked() 
         assert told == taken, f"seed {seed}"
 
 
+def test_a_batch_is_ready_in_lots_and_each_is_taken_at_once() -> None:
+    inbox = Inbox()
+    polls(inbox)
+    batch: list[Message] = [regular(1), JOINED, *(regular(n) for n in range(2, LOT))]
+    inbox.arrived(list(batch), 30, LOT)
+    first = inbox.take_many()
+    assert first == batch[: limits.GROUP_TELL_MESSAGES]
+    assert inbox.unread == LOT - len(first)
+    assert inbox.take() == batch[len(first)]
+    assert inbox.take_many() == batch[len(first) + 1 :]
+    assert inbox.take_many() == []
+    assert polls(inbox) == [ReceiveGroup(LOT - 1, LOT)]
+
+
+def test_what_another_thread_takes_of_what_is_ready_is_told_too() -> None:
+    inbox = Inbox()
+    polls(inbox)
+    inbox.arrived([regular(1), JOINED, regular(2), regular(3)], 30, LOT)
+    assert inbox.take() == regular(1)
+    assert [inbox.ready.pop() for _ in range(2)] == [JOINED, regular(2)]
+    assert inbox.unread == 1
+    assert polls(inbox, now_s=9.0) == [ReceiveGroup(2, 0)]
+    inbox.arrived([], 1, 0)
+    inbox.ready.pop()
+    assert polls(inbox, now_s=9.0) == [ReceiveGroup(1, LOT)]
+
+
 # -- sending ---------------------------------------------------------------------------------
+def test_many_at_once_are_packed_at_once_as_far_as_there_is_room() -> None:
+    outbox = Outbox()
+    payloads = [b"%d" % number for number in range(limits.GROUP_OUTGOING_MESSAGES + 300)]
+    assert outbox.put_many(outgoing(), payloads) == limits.GROUP_OUTGOING_MESSAGES
+    assert outbox.is_full
+    assert outbox.put_many(outgoing(), payloads) == 0
+    found: list[bytes] = []
+    while (request := outbox.next_request()) is not None:
+        outbox.answered()
+        assert isinstance(request, Multicast)
+        assert counts(request) == [limits.GROUP_PARCEL_MESSAGES] * 2
+        for one in request.messages:
+            found += payloads_of(one.payload, one.count)
+    assert found == payloads[: limits.GROUP_OUTGOING_MESSAGES]
+    assert outbox.put_many(outgoing(), payloads[-300:]) == 300
+    assert counts(outbox.next_request()) == [256, 44]
+
+
+def test_many_at_once_are_bounded_in_bytes_and_unreliable_ones_are_alone() -> None:
+    outbox = Outbox()
+    assert outbox.put_many(outgoing(), [b"x" * 30_000] * 5) == 5
+    assert counts(outbox.next_request()) == [2, 2, 1]
+    outbox.answered()
+    big = [b"x" * (1 << 20)] * 9
+    assert outbox.put_many(outgoing(), big) == limits.GROUP_OUTGOING_BYTES >> 20
+    outbox = Outbox()
+    like = Outgoing(("g",), b"", Service.UNRELIABLE, False, 0)
+    assert outbox.put_many(like, [b"1", b"2"]) == 2
+    assert counts(outbox.next_request()) == [1, 1]
+
+
 def test_the_first_leave_alone_and_what_comes_meanwhile_goes_together() -> None:
     outbox = Outbox()
     lots = []
