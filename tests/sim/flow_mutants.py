@@ -82,7 +82,7 @@ FLOW_MUTANTS: dict[str, Mutant] = {
         words="who comes into the view isn't told who is behind",
         caught_by=("flow",),
         patch=_not_told_again,
-        seeds=range(24),
+        seeds=range(24, 48),
     ),
     "readers_acknowledge": Mutant(
         words="a node with a session that is behind acknowledges no streams",

@@ -303,6 +303,7 @@ def check_flow(history: History) -> list[str]:
     moments: dict[int, dict[str, Line]] = {}
     for line in history.flows:
         moments.setdefault(line["t"], {})[line["p"]] = line
+    before: dict[str, Line] = {}
     full_before: set[tuple[str, str]] = set()
     began = 0
     for t, snapshot in sorted(moments.items()):
@@ -319,10 +320,14 @@ def check_flow(history: History) -> list[str]:
                 continue
             if mid not in history.sends or history.sends[mid]["t"] > t:
                 wrong.append(f"{mid} isn't held, and isn't sent")
-            readers = _readers(snapshot, line["p"], line.get("groups", ()))
+            if line["p"] not in before:
+                continue
+            to = line["p"], line.get("groups", ())
+            # Who joined since then may have done so after this was submitted.
+            readers = set(_readers(before, *to)).intersection(_readers(snapshot, *to))
             if full_before.intersection(full, readers):
                 wrong.append(f"{mid} is submitted to {line['groups']}, which are full")
-        full_before, began = full, t
+        before, full_before, began = snapshot, full, t
     return wrong
 
 
