@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -164,16 +165,12 @@ class Mailbox:
             MailboxFull: this mailbox was closed, see the class.
         """
         client = self._client or self._open_client()
-        groups = check_destinations(group)
-        level = service if type(service) is Service else _level(service)
+        like = _like(group, service, discard, mess_type)
         if type(payload) is not bytes or len(payload) > limits.GROUP_PAYLOAD_BYTES_MAX:
             payload = _bytes_of(payload)
-        if type(mess_type) is not int or mess_type:
-            mess_type = _checked_mess_type(mess_type)
-        outgoing = Outgoing(groups, payload, level, discard, mess_type)
-        if not client.put(outgoing):
-            limit = self._room_limit(groups)
-            while not client.put(outgoing):
+        if not client.put(like, payload):
+            limit = self._room_limit(like)
+            while not client.put(like, payload):
                 await self._ended(client.room(), limit)
 
     async def multicast_many(
@@ -197,8 +194,7 @@ class Mailbox:
             As `multicast`. A ConfigError: none was sent.
         """
         client = self._client or self._open_client()
-        groups = check_destinations(group)
-        like = Outgoing(groups, b"", _level(service), discard, _checked_mess_type(mess_type))
+        like = _like(group, service, discard, mess_type)
         if isinstance(payloads, bytes | bytearray | memoryview | str):
             raise errors.ConfigError(f"payloads are several, not one {type(payloads).__name__}")
         most = limits.GROUP_PAYLOAD_BYTES_MAX
@@ -207,7 +203,7 @@ class Mailbox:
         ]
         sent = client.put_many(like, bodies)
         if sent < len(bodies):
-            limit = self._room_limit(groups)
+            limit = self._room_limit(like)
             while sent < len(bodies):
                 await self._ended(client.room(), limit)
                 sent += client.put_many(like, bodies[sent:])
@@ -355,8 +351,8 @@ class Mailbox:
             raise errors.NotReachable("a mailbox is open within its `async with` or `with`")
         return self._client
 
-    def _room_limit(self, groups: Sequence[str]) -> _Limit:
-        return _Limit(f"no room for a message to {' '.join(groups)}", self._timeout)
+    def _room_limit(self, like: Outgoing) -> _Limit:
+        return _Limit(f"no room for a message to {' '.join(like.groups)}", self._timeout)
 
     def _answer_limit(self) -> _Limit:
         seconds = limits.CLIENT_REQUEST_S if self._timeout is None else self._timeout
@@ -411,6 +407,27 @@ class BlockingMailbox(Blocking[Mailbox]):
         return iterate(self.awaiting)
 
 
+def _said(
+    group: str | Sequence[str], service: Service | str, discard: bool, mess_type: int
+) -> Outgoing:
+    """Return a message with nothing in it, after a look at what is said of it."""
+    level = service if isinstance(service, Service) else Service.parse(service)
+    groups, own_type = check_destinations(group), _checked_mess_type(mess_type)
+    return Outgoing(groups, b"", level, bool(discard), own_type)
+
+
+_said_before = functools.lru_cache(1024, typed=True)(_said)  # most messages are like one before
+
+
+def _like(
+    group: str | Sequence[str], service: Service | str, discard: bool, mess_type: int
+) -> Outgoing:
+    try:
+        return _said_before(group, service, discard, mess_type)
+    except TypeError:  # a list of groups, for one: it has no hash
+        return _said(group, service, discard, mess_type)
+
+
 def _bytes_of(payload: bytes | bytearray | memoryview) -> bytes:
     if not isinstance(payload, bytes | bytearray | memoryview):
         raise errors.ConfigError(f"a payload is bytes, not {type(payload).__name__}")
@@ -428,7 +445,3 @@ def _checked_mess_type(mess_type: int) -> int:
     if not -_MESS_TYPE_MAX - 1 <= mess_type <= _MESS_TYPE_MAX:
         raise errors.ConfigError(f"mess_type {mess_type} has more than 16 bits")
     return int(mess_type)  # of a bool or an IntEnum
-
-
-def _level(service: Service | str) -> Service:
-    return service if isinstance(service, Service) else Service.parse(service)

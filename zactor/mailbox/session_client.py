@@ -221,8 +221,8 @@ class SessionClient:
         trace("deliver", fields)
 
     # -- sending -----------------------------------------------------------------------------
-    def put(self, message: Outgoing) -> bool:
-        """Queue a message; return False, having done nothing, where there is no room.
+    def put(self, like: Outgoing, payload: bytes) -> bool:
+        """Queue a message like that one, with this payload; False: nothing done, there is no room.
 
         Raises:
             ZactorError: what went wrong since the last call, or that the mailbox is at its end.
@@ -231,12 +231,10 @@ class SessionClient:
         with self._lock:
             if self.fault is not None or self.broken is not None:
                 self.check()
-            if outbox.is_full:
-                return False
-            outbox.put(message)
+            is_put = outbox.put(like, payload)
             if outbox.is_ready:
                 self._send()
-        return True
+        return is_put
 
     def put_many(self, like: Outgoing, payloads: Sequence[bytes]) -> int:
         """Queue messages like that one, but with these payloads, as many as there is room for.
@@ -257,7 +255,7 @@ class SessionClient:
         future: Future[object] = Future()
         with self._lock:
             self.check()
-            self._outbox.put((operation, future))
+            self._outbox.ask((operation, future))
             if isinstance(operation, CloseSession):
                 self._is_leaving = True
                 self._drop()

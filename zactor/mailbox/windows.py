@@ -8,7 +8,6 @@ senders wait for that.
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -152,30 +151,38 @@ class Inbox:
 class _OutgoingParcel:
     """Messages that queued up behind each other and are alike: one, or several."""
 
-    __slots__ = ("bytes", "like", "payloads")
+    __slots__ = ("_names_bytes", "bytes", "like", "payloads")
 
-    def __init__(self, like: Outgoing, payloads: list[bytes], size: int) -> None:
-        """All are like that one, but for their payloads."""
+    def __init__(self, like: Outgoing) -> None:
+        """Empty yet. All are like that one, but for their payloads."""
         self.like = like
-        self.payloads = payloads
-        self.bytes = size
+        self.payloads: list[bytes] = []
+        self.bytes = 0
+        self._names_bytes = _HEAD_BYTES + _CHARACTER_BYTES * sum(map(len, like.groups))
 
-    def takes(self, message: Outgoing, size: int) -> bool:
-        """Take one more in if it is alike and fits."""
-        like = self.like
-        if (
-            message.groups != like.groups
-            or message.service is not like.service
-            or message.service is Service.UNRELIABLE
-            or message.discard is not like.discard
-            or message.mess_type != like.mess_type
-            or len(self.payloads) >= limits.GROUP_PARCEL_MESSAGES
+    def take(self, payload: bytes) -> int:
+        """Take one more in if it fits, as the first does; return its bytes, or 0."""
+        payloads = self.payloads
+        size = len(payload) + self._names_bytes
+        if payloads and (
+            len(payloads) >= limits.GROUP_PARCEL_MESSAGES
             or self.bytes + size > limits.GROUP_PARCEL_BYTES
+            or self.like.service is Service.UNRELIABLE
         ):
-            return False
-        self.payloads.append(message.payload)
+            return 0
+        payloads.append(payload)
         self.bytes += size
-        return True
+        return size
+
+    def fill(self, payloads: Sequence[bytes]) -> int:
+        """Take as many of these as fit into it while it is empty; return how many."""
+        most = 1 if self.like.service is Service.UNRELIABLE else limits.GROUP_PARCEL_MESSAGES
+        own = list(payloads[:most])
+        size = sum(map(len, own)) + self._names_bytes * len(own)
+        while size > limits.GROUP_PARCEL_BYTES and len(own) > 1:
+            size -= len(own.pop()) + self._names_bytes
+        self.payloads, self.bytes = own, size
+        return len(own)
 
     def packed(self) -> Outgoing:
         """Return it as one item."""
@@ -213,37 +220,41 @@ class Outbox:
         """Whether everything has been answered."""
         return not self._queue and not self.under_way
 
-    def put(self, item: Outgoing | Asked) -> None:
-        """Queue something; look whether it `is_full` first. A message is one, no parcel."""
+    def ask(self, asked: Asked) -> None:
+        """Queue what is asked behind what was sent before."""
+        self._queue.append(asked)
+
+    def put(self, like: Outgoing, payload: bytes) -> bool:
+        """Queue a message like that one, but with this payload, unless it `is_full`."""
+        if self.is_full:
+            return False
         queue = self._queue
-        if not isinstance(item, Outgoing):
-            queue.append(item)
-            return
-        size = len(item.payload) + _size_of_names(item.groups)
         last = queue[-1] if queue else None
-        if type(last) is not _OutgoingParcel or not last.takes(item, size):
-            queue.append(_OutgoingParcel(item, [item.payload], size))
+        size = 0
+        if type(last) is _OutgoingParcel and (last.like is like or last.like == like):
+            size = last.take(payload)
+        if not size:
+            last = _OutgoingParcel(like)
+            queue.append(last)
+            size = last.take(payload)
         self._count += 1
         self._bytes += size
+        return True
 
     def put_many(self, like: Outgoing, payloads: Sequence[bytes]) -> int:
         """Queue messages like that one, but with these payloads, until it `is_full`.
 
         Returns: how many there was room for.
         """
-        names_bytes = _size_of_names(like.groups)
-        most = 1 if like.service is Service.UNRELIABLE else limits.GROUP_PARCEL_MESSAGES
         taken = 0
         while taken < len(payloads) and not self.is_full:
+            parcel = _OutgoingParcel(like)
             room = limits.GROUP_OUTGOING_MESSAGES - self._count
-            some = list(payloads[taken : taken + min(room, most)])
-            size = sum(map(len, some)) + names_bytes * len(some)
-            while size > limits.GROUP_PARCEL_BYTES and len(some) > 1:
-                size -= len(some.pop()) + names_bytes
-            self._queue.append(_OutgoingParcel(like, some, size))
-            taken += len(some)
-            self._count += len(some)
-            self._bytes += size
+            count = parcel.fill(payloads[taken : taken + room])
+            self._queue.append(parcel)
+            taken += count
+            self._count += count
+            self._bytes += parcel.bytes
         return taken
 
     def next_request(self) -> Multicast | Asked | None:
@@ -287,8 +298,3 @@ class Outbox:
         self._queue.clear()
         self._count = self._bytes = 0
         return futures
-
-
-@functools.lru_cache(1024)  # programs send to the same few groups all the time
-def _size_of_names(groups: tuple[str, ...]) -> int:
-    return _HEAD_BYTES + _CHARACTER_BYTES * sum(map(len, groups))

@@ -160,7 +160,7 @@ def test_a_message_that_cannot_be_sent_is_told_at_the_next_call_and_the_rest_goe
             await a.join("room")
             assert a._client is not None
             wrong = Outgoing(("zactor.kb",), b"", Service.FIFO, False, 0)
-            a._client.put(wrong)  # a program that checks nothing
+            a._client.put(wrong, b"")  # a program that checks nothing
             with pytest.raises(ConfigError, match="zactor's own"):
                 await a.flush()
             await a.multicast("room", b"fine")

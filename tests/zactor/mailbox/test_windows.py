@@ -37,6 +37,9 @@ def outgoing(payload: bytes = b"x") -> Outgoing:
     return Outgoing(("g",), payload, Service.AGREED, False, 0)
 
 
+LIKE = outgoing(b"")
+
+
 def parcel(*payloads: bytes) -> Multicast:
     packed = msgspec.msgpack.encode(payloads)
     return Multicast((Outgoing(("g",), packed, Service.AGREED, False, 0, len(payloads)),))
@@ -195,9 +198,9 @@ def test_what_another_thread_takes_of_what_is_ready_is_told_too() -> None:
 def test_many_at_once_are_packed_at_once_as_far_as_there_is_room() -> None:
     outbox = Outbox()
     payloads = [b"%d" % number for number in range(limits.GROUP_OUTGOING_MESSAGES + 300)]
-    assert outbox.put_many(outgoing(), payloads) == limits.GROUP_OUTGOING_MESSAGES
+    assert outbox.put_many(LIKE, payloads) == limits.GROUP_OUTGOING_MESSAGES
     assert outbox.is_full
-    assert outbox.put_many(outgoing(), payloads) == 0
+    assert outbox.put_many(LIKE, payloads) == 0
     found: list[bytes] = []
     while (request := outbox.next_request()) is not None:
         outbox.answered()
@@ -206,17 +209,17 @@ def test_many_at_once_are_packed_at_once_as_far_as_there_is_room() -> None:
         for one in request.messages:
             found += payloads_of(one.payload, one.count)
     assert found == payloads[: limits.GROUP_OUTGOING_MESSAGES]
-    assert outbox.put_many(outgoing(), payloads[-300:]) == 300
+    assert outbox.put_many(LIKE, payloads[-300:]) == 300
     assert counts(outbox.next_request()) == [256, 44]
 
 
 def test_many_at_once_are_bounded_in_bytes_and_unreliable_ones_are_alone() -> None:
     outbox = Outbox()
-    assert outbox.put_many(outgoing(), [b"x" * 30_000] * 5) == 5
+    assert outbox.put_many(LIKE, [b"x" * 30_000] * 5) == 5
     assert counts(outbox.next_request()) == [2, 2, 1]
     outbox.answered()
     big = [b"x" * (1 << 20)] * 9
-    assert outbox.put_many(outgoing(), big) == limits.GROUP_OUTGOING_BYTES >> 20
+    assert outbox.put_many(LIKE, big) == limits.GROUP_OUTGOING_BYTES >> 20
     outbox = Outbox()
     like = Outgoing(("g",), b"", Service.UNRELIABLE, False, 0)
     assert outbox.put_many(like, [b"1", b"2"]) == 2
@@ -227,7 +230,7 @@ def test_the_first_leave_alone_and_what_comes_meanwhile_goes_together() -> None:
     outbox = Outbox()
     lots = []
     for number in range(10):
-        outbox.put(outgoing(b"%d" % number))
+        outbox.put(LIKE, b"%d" % number)
         lots.append(outbox.next_request())
     assert lots == [Multicast((outgoing(b"0"),)), Multicast((outgoing(b"1"),)), *[None] * 8]
     outbox.answered()
@@ -242,14 +245,14 @@ def test_the_first_leave_alone_and_what_comes_meanwhile_goes_together() -> None:
 def test_a_request_holds_so_many_messages_and_bytes_at_most() -> None:
     outbox = Outbox()
     for _ in range(LOT + 1):
-        outbox.put(outgoing())
+        outbox.put(LIKE, b"x")
     most = limits.GROUP_PARCEL_MESSAGES
     assert 2 * most == LOT
     assert counts(outbox.next_request()) == [most, most]
     assert counts(outbox.next_request()) == [1]
     outbox = Outbox()
     for _ in range(3):
-        outbox.put(outgoing(b"x" * (limits.BATCH_BYTES_MAX // 2)))
+        outbox.put(LIKE, b"x" * (limits.BATCH_BYTES_MAX // 2))
     assert counts(outbox.next_request()) == [1, 1]
     assert counts(outbox.next_request()) == [1]
 
@@ -264,20 +267,20 @@ def test_only_what_is_alike_and_stands_together_is_packed() -> None:
     ):
         outbox = Outbox()
         for one in (first, other, first, first):
-            outbox.put(one)
+            outbox.put(msgspec.structs.replace(one, payload=b""), one.payload)
         lot = outbox.next_request()
         assert lot == Multicast((first, other, *parcel(b"1", b"1").messages))
     unreliable = Outgoing(("g",), b"1", Service.UNRELIABLE, False, 0)
     outbox = Outbox()
     for _ in range(2):
-        outbox.put(unreliable)
+        outbox.put(unreliable, b"1")
     assert outbox.next_request() == Multicast((unreliable, unreliable))
 
 
 def test_a_parcel_holds_so_many_bytes_at_most_and_a_request_whole_parcels() -> None:
     outbox = Outbox()
     for number in range(600):
-        outbox.put(outgoing(b"%d" % number * 300))
+        outbox.put(LIKE, b"%d" % number * 300)
     found: list[bytes] = []
     while (request := outbox.next_request()) is not None:
         outbox.answered()
@@ -294,7 +297,7 @@ def test_long_names_count_too_or_a_request_would_not_fit_its_frame() -> None:
     outbox = Outbox()
     groups = tuple(f"{n:03}" + "ü" * 125 for n in range(100))
     for _ in range(100):
-        outbox.put(Outgoing(groups, b"", Service.FIFO, False, 0))
+        outbox.put(Outgoing(groups, b"", Service.FIFO, False, 0), b"")
     lot = outbox.next_request()
     assert isinstance(lot, Multicast)
     assert 0 < len(lot.messages) * 100 * 253 < limits.FRAME_BYTES_MAX
@@ -310,7 +313,7 @@ def test_it_is_full_by_messages_or_by_bytes_and_not_when_they_are_sent(
     outbox = Outbox()
     for number in range(count):
         assert not outbox.is_full, number
-        outbox.put(outgoing(payload))
+        outbox.put(LIKE, payload)
     assert outbox.is_full
     outbox.next_request()
     assert not outbox.is_full
@@ -320,9 +323,9 @@ def test_what_is_asked_keeps_its_place_among_the_messages() -> None:
     outbox = Outbox()
     asked: tuple[JoinGroup, Future[object]] = (JoinGroup("g"), Future())
     outbox.under_way = limits.GROUP_SENDS_MAX
-    outbox.put(outgoing(b"1"))
-    outbox.put(asked)
-    outbox.put(outgoing(b"2"))
+    outbox.put(LIKE, b"1")
+    outbox.ask(asked)
+    outbox.put(LIKE, b"2")
     requests = []
     for _ in range(3):
         outbox.answered()
@@ -334,8 +337,8 @@ def test_who_gives_up_gets_back_what_was_asked_and_not_sent() -> None:
     outbox = Outbox()
     asked: tuple[JoinGroup, Future[object]] = (JoinGroup("g"), Future())
     outbox.under_way = limits.GROUP_SENDS_MAX
-    outbox.put(outgoing(b"1"))
-    outbox.put(asked)
+    outbox.put(LIKE, b"1")
+    outbox.ask(asked)
     assert outbox.give_up() == [asked[1]]
     outbox.under_way = 0
     assert outbox.next_request() is None
