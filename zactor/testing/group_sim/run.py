@@ -301,6 +301,6 @@ def play_storm(
         faulty_ms=8_000.0,
         sends_per_s=15.0,
         burst_max=2,
-        settings=Settings(hold_down_ms=100, hold_down_ms_max=400, want_ms=2_000),
+        settings=Settings(hold_down_ms=100, hold_down_ms_max=400, want_ms=2_000, parcel_messages=8),
     )
     return _counted(plan, coverage)
