@@ -125,7 +125,7 @@ class SessionNames:
             parcel.payload,
             parcel.service,
             parcel.discard,
-            parcel.mess_type,
+            plain_mess_type(parcel.mess_type),
             transitional,
             texts.get(sender) or self._text(sender),
             parcel.number,

@@ -259,6 +259,11 @@ def test_what_the_engine_says_comes_in_names() -> None:
     )
     assert said.id == "n2@1#44"
     assert wording.regular(data, True) is said  # the next session of this node gets the same value
+    packed = msgspec.structs.replace(
+        data, mess_type=0x1FFFB, payload=parcels.pack([b"hi", b"ho"]), count=2
+    )
+    both = regular_messages(wording.parcel(packed, True))
+    assert both == [said, msgspec.structs.replace(said, payload=b"ho", number=45)]
     change = effects.GroupView(
         group="g",
         id=GroupId(view, 0),
