@@ -32,6 +32,9 @@ class SessionKeeper(Protocol):
     def has_news(self, client_session: ClientSession) -> None:
         """Something waits for a client."""
 
+    def work(self, client_session: ClientSession) -> None:
+        """Do what the client has asked, as far as there is room."""
+
     def watch_progress(self, client_session: ClientSession) -> None:
         """A client has something to take that it may never take."""
 
@@ -62,6 +65,10 @@ class ClientSession(SessionUser):
         self._keeper = keeper
 
     takes_parcels = True
+
+    def go_on(self) -> None:
+        """There may be room again for what the client sends."""
+        self._keeper.work(self)
 
     def on_message(self, message: GroupData, transitional: bool) -> None:
         """Keep a message for the client."""

@@ -10,7 +10,6 @@ here.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -37,9 +36,9 @@ from zactor.kernel.messages.client_sessions import (
     SessionOperation,
 )
 from zactor.kernel.messages.operations import Answer, Operation, Problem, Request
-from zactor.kernel.messages.service import Service
 from zactor.kernel.sessions.host import GroupHost
 from zactor.kernel.sessions.session import Session
+from zactor.kernel.sessions.turns import Turns
 from zactor.kernel.transport.door_clients import Client
 from zactor.kernel.transport.hub import Hub
 from zactor.kernel.wire import results
@@ -64,6 +63,7 @@ class ClientSessions:
     ) -> None:
         """`hub` brings the answers; `spawn` runs what has to wait."""
         self.wording = SessionNames()
+        self._turns = Turns(host, spawn)
         self._host = host
         self._hub = hub
         self._spawn = spawn
@@ -72,13 +72,7 @@ class ClientSessions:
         self._number = 0  # of the last session
         self._said: list[tuple[Client, Answer | Problem]] = []  # to be sent yet
         self._due: list[ClientSession] = []  # have news, and polls that wait for news
-        self._stalled: deque[ClientSession] = (
-            deque()
-        )  # have something to send, and there is no room
-        self._held: dict[ClientSession, None] = {}  # have something to send to a full group
-        self._is_resuming = False
         self._check: asyncio.TimerHandle | None = None
-        host.on_credit(self._let_go)
 
     # -- what clients ask --------------------------------------------------------------------
     def take(self, client: Client, request: Request) -> None:
@@ -113,7 +107,7 @@ class ClientSessions:
             )
         client_session.requests.append(request)
         if len(client_session.requests) == 1:
-            self._work(client_session)
+            self.work(client_session)
 
     async def _open(self, client_session: ClientSession, number: int, name: str) -> None:
         try:
@@ -148,7 +142,7 @@ class ClientSessions:
             except AlreadyExists:
                 continue  # somebody called itself so; there are GROUP_SESSIONS_MAX at most
 
-    def _work(self, client_session: ClientSession) -> None:
+    def work(self, client_session: ClientSession) -> None:
         """Do what the client has asked, in order, as far as there is room."""
         while client_session.requests:
             request = client_session.requests[0]
@@ -158,8 +152,6 @@ class ClientSessions:
                 self._say_later(client_session, results.problem(request.number, error))
             else:
                 if not is_done:
-                    if client_session not in self._held:
-                        self._wait_for_room(client_session)
                     return
                 self._say_later(client_session, *results.answers(request.number, {}))
             client_session.done = 0
@@ -200,51 +192,21 @@ class ClientSessions:
     def _submit(
         self, client_session: ClientSession, session: Session, outgoing: tuple[Outgoing, ...]
     ) -> bool:
-        host = self._host
         for message in outgoing[client_session.done :]:
-            groups = check_destinations(message.groups)
-            if message.service is not Service.UNRELIABLE and host.is_full(groups):
-                self._held[client_session] = None
+            is_sent = self._turns.submit(
+                client_session,
+                session,
+                message.service,
+                check_destinations(message.groups),
+                message.payload,
+                message.discard,
+                message.mess_type,
+                message.count,
+            )
+            if not is_sent:
                 return False
-            if host.paused:
-                return False
-            try:
-                session.submit(
-                    message.service,
-                    groups,
-                    message.payload,
-                    message.discard,
-                    message.mess_type,
-                    message.count,
-                )
-            except MailboxFull:
-                return False  # very many clients in one turn: it will say soon that it is paused
             client_session.done += 1
         return True
-
-    # -- room --------------------------------------------------------------------------------
-    def _wait_for_room(self, client_session: ClientSession) -> None:
-        self._stalled.append(client_session)
-        if not self._is_resuming:
-            self._is_resuming = True
-            self._spawn(self._resume())
-
-    def _let_go(self) -> None:
-        """Some group may be full no more: who was held tries again."""
-        held, self._held = self._held, {}
-        for client_session in held:
-            self._wait_for_room(client_session)
-
-    async def _resume(self) -> None:
-        """Let those who wait go on, one after the other: who stalls again stands last."""
-        try:
-            while self._stalled:
-                await asyncio.sleep(0)  # what was submitted leaves at the end of a turn
-                await self._host.room()
-                if self._stalled:  # or who waited has left meanwhile
-                    self._work(self._stalled.popleft())
-        finally:
-            self._is_resuming = False
 
     # -- what clients get --------------------------------------------------------------------
     def _receive(self, client_session: ClientSession, number: int, asked: ReceiveGroup) -> None:
@@ -312,9 +274,7 @@ class ClientSessions:
         client_session.requests.clear()
         client_session.waiting.clear()
         client_session.changes = client_session.owed = client_session.given = 0
-        self._held.pop(client_session, None)
-        if client_session in self._stalled:
-            self._stalled.remove(client_session)
+        self._turns.forget(client_session)
 
     def expel_soon(self, client_session: ClientSession, why: str) -> None:
         """End a session that holds up others, when what is being delivered is delivered."""

@@ -20,11 +20,11 @@ from zactor.kernel.errors import LocalProtocolError
 from zactor.kernel.groups import effects
 from zactor.kernel.messages.groups import GroupData
 from zactor.kernel.sessions.session import Session, SessionUser
+from zactor.kernel.sessions.turns import Turns
 from zactor.supervisor.spread import frames, handshake
 from zactor.supervisor.spread.deliveries import Deliveries
 from zactor.supervisor.spread.destinations import destinations, may_join
 from zactor.supervisor.spread.handshake import Hello, Refusal, SpreadRefusedError
-from zactor.supervisor.spread.turns import Turns
 
 log = structlog.get_logger()
 

@@ -18,11 +18,11 @@ from zactor.kernel.errors import AlreadyExists, ConfigError, ZactorError
 from zactor.kernel.groups.names import check_group_name
 from zactor.kernel.sessions.host import GroupHost
 from zactor.kernel.sessions.session import Session
+from zactor.kernel.sessions.turns import Turns
 from zactor.supervisor.spread.client import SpreadClient
 from zactor.supervisor.spread.deliveries import Deliveries
 from zactor.supervisor.spread.handshake import PRIVATE_NAME_CHARS_MAX, Hello, Refusal
 from zactor.supervisor.spread.spread_settings import SpreadSettings
-from zactor.supervisor.spread.turns import Turns
 
 log = structlog.get_logger()
 

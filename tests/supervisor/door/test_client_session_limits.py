@@ -29,7 +29,9 @@ def test_what_a_program_has_not_taken_is_not_consumed_and_bounded_on_both_sides(
             await reader.join("room")
             await reader.receive(10)
             sending = asyncio.create_task(send(sender))
-            await until(lambda: clients.host.behind == {"reader"} and bool(clients.clients._held))
+            await until(
+                lambda: clients.host.behind == {"reader"} and bool(clients.clients._turns.held)
+            )
             (client_session,) = [s for s in clients.clients._sessions.values() if s.owed]
             assert client_session.owed <= limits.GROUP_BACKLOG_MESSAGES + UNDER_WAY_MAX
             assert reader._client is not None
@@ -61,7 +63,7 @@ def test_who_sends_to_another_group_is_not_held_with_who_waits_for_a_reader(home
             await other.join("hall")
             await other.receive(10)
             sending = asyncio.create_task(send(sender))
-            await until(lambda: bool(clients.clients._held))
+            await until(lambda: bool(clients.clients._turns.held))
             joining = asyncio.create_task(sender.join("hall"))
             await other.multicast(("hall", "#other#n1"), b"mine")
             assert await payloads(other, 1) == [b"mine"]

@@ -133,7 +133,7 @@ def test_when_there_is_room_again_those_who_wait_go_on_in_turn(home: Path) -> No
                 ]
                 sent.append(ask(line, Multicast(tuple(lot))))
                 lines.append(line)
-                await until(lambda: len(clients.clients._stalled) == len(lines))
+                await until(lambda: len(clients.clients._turns.stalled) == len(lines))
             making_room = asyncio.create_task(make_room(clients))
             bodies = await payloads(c, 6)
             for each in sent:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any, Protocol
 
 from zactor.kernel.errors import MailboxFull
@@ -40,9 +40,10 @@ class Turns:
         groups: tuple[str, ...],
         payload: bytes,
         discard: bool,
-        mess_type: int,
+        mess_type: int = 0,
+        count: int = 1,
     ) -> bool:
-        """Send one message; False: `sender.go_on` is called when it may be tried again.
+        """Send one message, or a parcel; False: `sender.go_on` is called when to try again.
 
         Raises:
             LocalProtocolError: as Session.submit.
@@ -52,13 +53,23 @@ class Turns:
             return False
         if not self._host.paused:
             try:
-                session.submit(service, groups, payload, discard, mess_type)
+                session.submit(service, groups, payload, discard, mess_type, count)
             except MailboxFull:
                 pass  # very many in one turn: it will say soon that it is paused
             else:
                 return True
         self._wait(sender)
         return False
+
+    @property
+    def held(self) -> Collection[Sender]:
+        """Those whose next message is for a full group."""
+        return self._held.keys()
+
+    @property
+    def stalled(self) -> Collection[Sender]:
+        """Those for whom there is no room at all."""
+        return self._stalled.keys()
 
     def forget(self, sender: Sender) -> None:
         """It has nothing to send any more."""
