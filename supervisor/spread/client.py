@@ -11,14 +11,17 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
+from itertools import islice
 from typing import Protocol, cast
 
 import structlog
 
 from zactor.kernel import limits
-from zactor.kernel.errors import LocalProtocolError
+from zactor.kernel.errors import LocalProtocolError, RemoteProtocolError
 from zactor.kernel.groups import effects
+from zactor.kernel.groups.parcels import pack
 from zactor.kernel.messages.groups import GroupData
+from zactor.kernel.messages.service import Service
 from zactor.kernel.sessions.session import Session, SessionUser
 from zactor.kernel.sessions.turns import Turns
 from zactor.supervisor.spread import frames, handshake
@@ -27,6 +30,8 @@ from zactor.supervisor.spread.destinations import destinations, may_join
 from zactor.supervisor.spread.handshake import Hello, Refusal, SpreadRefusedError
 
 log = structlog.get_logger()
+
+_PARCEL_BYTES_EACH = 5  # what a payload takes in a parcel beside itself
 
 
 class Port(Protocol):
@@ -73,6 +78,8 @@ class Port(Protocol):
 class SpreadClient(SessionUser, asyncio.Protocol):
     """One connection, and its session as soon as it has one."""
 
+    takes_parcels = True
+
     def __init__(self, port: Port) -> None:
         self.address = ""  # its IP address; none on the Unix socket
         self.is_due = False
@@ -85,8 +92,9 @@ class SpreadClient(SessionUser, asyncio.Protocol):
         self._reader: frames.FrameReader | None = None
         self._requests: deque[frames.Asked] = deque()
         self._request_bytes = 0
-        self._is_working = False
-        self._waiting: deque[tuple[bytes, bool]] = deque()  # frames, and whether they have credit
+        self._waiting: deque[tuple[bytes, int]] = (
+            deque()
+        )  # frames; messages with credit
         self._changes = 0  # those that have none
         self._is_choked = False  # the connection takes no more
         self._is_read = True
@@ -253,80 +261,113 @@ class SpreadClient(SessionUser, asyncio.Protocol):
         """Do what was asked, in order, as far as there is room."""
         while self._requests and self.session is not None:
             asked = self._requests[0]
+            done = 1
             try:
-                if not self._perform(self.session, asked):
-                    return
+                done = self._perform(self.session, asked)
             except LocalProtocolError as error:
                 log.debug("spread_request_refused", session=self.session.name, why=str(error))
-            self._requests.popleft()
-            self._count(-_size(asked))
+            if not done:
+                return
+            for _ in range(done):
+                self._count(-_size(self._requests.popleft()))
         if not self._is_read and not self._is_full(2):
             self._set_read(True)
         if self.is_over:
             self._end()
 
-    def _perform(self, session: Session, asked: frames.Asked) -> bool:
-        """Return False where it has to wait.
+    def _perform(self, session: Session, asked: frames.Asked) -> int:
+        """Return how many requests are done; 0 where this one has to wait.
 
         Raises:
             LocalProtocolError: the engine doesn't do that, as to join twice; Spread is silent then.
         """
         match asked:
             case frames.Data():
-                groups = destinations(asked.groups, self._port.deliveries.meant)
-                return not groups or self._port.turns.submit(
-                    self,
-                    session,
-                    asked.service,
-                    groups,
-                    asked.payload,
-                    asked.discard,
-                    asked.mess_type,
-                )
+                return self._send(session, asked)
             case frames.Join():
                 if not may_join(asked.group):
                     self._cut_off(f"it joins {asked.group}: such groups are zactor's own")
-                    return False
+                    return 0
                 session.join(asked.group)
             case frames.Leave():
                 session.leave(asked.group)
             case frames.Disconnect():
                 self._give_up_requests()
                 self.close()
-                return False
-        return True
+                return 0
+        return 1
+
+    def _send(self, session: Session, first: frames.Data) -> int:
+        """Send a message, and those behind it that are alike, as one parcel."""
+        groups = destinations(first.groups, self._port.deliveries.meant)
+        if not groups:
+            return 1
+        payloads = self._alike(first)
+        is_sent = self._port.turns.submit(
+            self,
+            session,
+            first.service,
+            groups,
+            first.payload if len(payloads) == 1 else pack(payloads),
+            first.discard,
+            first.mess_type,
+            len(payloads),
+        )
+        return len(payloads) if is_sent else 0
+
+    def _alike(self, first: frames.Data) -> list[bytes]:
+        """Return the payloads of a message and of those behind it that fit into one parcel."""
+        payloads = [first.payload]
+        if first.service is Service.UNRELIABLE:
+            return payloads
+        size = len(first.payload) + _PARCEL_BYTES_EACH
+        for asked in islice(self._requests, 1, limits.GROUP_PARCEL_MESSAGES):
+            if type(asked) is not frames.Data or not asked.is_like(first):
+                break
+            size += len(asked.payload) + _PARCEL_BYTES_EACH
+            if size > limits.GROUP_PARCEL_BYTES:
+                break
+            payloads.append(asked.payload)
+        return payloads
 
     # -- what it gets ------------------------------------------------------------------------
     def on_message(self, message: GroupData, transitional: bool) -> None:
         """A message for it."""
-        if self.is_over:
-            if self.session is not None:
-                self.session.consumed(1)
-            return
-        self._keep(self._port.deliveries.data(message), has_credit=True)
+        self.on_parcel(message, transitional)
+
+    def on_parcel(self, parcel: GroupData, transitional: bool) -> None:
+        """Messages for it."""
+        if not self.is_over:
+            try:
+                self._keep(self._port.deliveries.data(parcel), parcel.count)
+                return
+            except RemoteProtocolError as error:  # a bug at its sender's node, which has looked
+                log.error("group_parcel_malformed", node=str(parcel.sender), why=str(error))
+        if self.session is not None:
+            self.session.consumed(parcel.count)
 
     def on_group_view(self, change: effects.GroupView) -> None:
         """A group of it has another membership."""
         if self._wants_membership:
-            self._keep(self._port.deliveries.view(change), has_credit=False)
+            self._keep(self._port.deliveries.view(change))
 
     def on_group_transitional(self, change: effects.GroupTransitional) -> None:
         """A group of it loses members."""
         if self._wants_membership:
-            self._keep(self._port.deliveries.transitional(change), has_credit=False)
+            self._keep(self._port.deliveries.transitional(change))
 
     def on_group_left(self, group: str) -> None:
         """It is out of a group, as it wished."""
         if self._wants_membership:
-            self._keep(self._port.deliveries.left(group), has_credit=False)
+            self._keep(self._port.deliveries.left(group))
 
     @property
     def _wants_membership(self) -> bool:
         return not self.is_over and self._hello is not None and self._hello.wants_membership
 
-    def _keep(self, frame: bytes, *, has_credit: bool) -> None:
-        self._waiting.append((frame, has_credit))
-        if not has_credit:
+    def _keep(self, frame: bytes, count: int = 0) -> None:
+        self._waiting.append((frame, count))
+        if not count:
             self._changes += 1
             if self._changes > limits.GROUP_CHANGES_MAX:
                 self._cut_off(f"it has not taken {limits.GROUP_CHANGES_MAX} changes of its groups")
@@ -341,12 +382,11 @@ class SpreadClient(SessionUser, asyncio.Protocol):
             batch: list[bytes] = []
             size = count = 0
             while waiting and size < limits.SPREAD_WRITE_BYTES:
-                frame, has_credit = waiting.popleft()
+                frame, messages = waiting.popleft()
                 batch.append(frame)
                 size += len(frame)
-                if has_credit:
-                    count += 1
-                else:
+                count += messages
+                if not messages:
                     self._changes -= 1
             self._transport.write(b"".join(batch) if len(batch) > 1 else batch[0])
             if count and self.session is not None:

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterable
 
 from zactor.kernel.groups.effects import Cause, GroupTransitional, GroupView
+from zactor.kernel.groups.parcels import payloads_of
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.groups import GroupData
 from zactor.kernel.messages.views import GroupId, SessionId
@@ -98,7 +99,11 @@ class Deliveries:
         return short
 
     def data(self, message: GroupData) -> bytes:
-        """Return a message to groups."""
+        """Return a message to groups, or those of a parcel, one behind the other.
+
+        Raises:
+            RemoteProtocolError: it is a parcel that can't be read.
+        """
         if self._last is not None and self._last[0] is message:
             return self._last[1]  # another client of this node got it a moment ago
         sender = message.sender, message.session
@@ -106,8 +111,15 @@ class Deliveries:
         groups = self._groups.get(message.groups)
         if groups is None:
             groups = self._remember_groups(message.groups)
-        made = frames.data_frame(
-            name, groups, message.service, message.discard, message.mess_type, message.payload
+        made = frames.data_frames(
+            name,
+            groups,
+            message.service,
+            message.discard,
+            message.mess_type,
+            (message.payload,)
+            if message.count == 1
+            else payloads_of(message.payload, message.count),
         )
         self._last = message, made
         return made

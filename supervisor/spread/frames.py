@@ -9,6 +9,7 @@ programs and daemons are seen to behave.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from zactor.kernel.messages.service import Service
@@ -59,6 +60,15 @@ class Data:
     groups: tuple[str, ...]
     mess_type: int  # unsigned, with the marks above
     payload: bytes
+
+    def is_like(self, other: Data) -> bool:
+        """Whether only the payloads differ."""
+        return (
+            self.groups == other.groups
+            and self.service is other.service
+            and self.discard is other.discard
+            and self.mess_type == other.mess_type
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,12 +215,17 @@ def packed(name: str) -> bytes:
     return raw.ljust(NAME_BYTES, b"\0")
 
 
-def data_frame(
-    sender: bytes, groups: bytes, service: Service, discard: bool, mess_type: int, payload: bytes
+def data_frames(
+    sender: bytes,
+    groups: bytes,
+    service: Service,
+    discard: bool,
+    mess_type: int,
+    payloads: Iterable[bytes],
 ) -> bytes:
-    """Return a message of `sender` as a client gets it; names are packed.
+    """Return messages of `sender` that are alike but for their payloads, as a client gets them.
 
-    `mess_type` has the marks that it had at its sender, or none; it may be signed.
+    Names are packed. `mess_type` has the marks that it had at its sender, or none and a sign.
     """
     kind = _BIT_OF[service] | MARK
     if discard:
@@ -220,9 +235,11 @@ def data_frame(
     plain = mess_type & 0xFFFF
     is_big = mess_type >= 0 and mess_type & BIG_ENDIAN
     hint = (plain << 8).to_bytes(4, "big") if is_big else (plain << 8 | MARK).to_bytes(4, "little")
-    head = _HEAD_WORDS.pack(kind, sender)
-    counts = _INT.pack(len(groups) // NAME_BYTES) + hint + _INT.pack(len(payload))
-    return b"".join((head, counts, groups, payload))
+    head = _HEAD_WORDS.pack(kind, sender) + _INT.pack(len(groups) // NAME_BYTES) + hint
+    parts: list[bytes] = []
+    for payload in payloads:
+        parts += (head, _INT.pack(len(payload)), groups, payload)
+    return b"".join(parts)
 
 
 def membership_frame(
