@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
-from itertools import islice
 from typing import Protocol, cast
 
 import structlog
@@ -21,7 +20,6 @@ from zactor.kernel.errors import LocalProtocolError, RemoteProtocolError
 from zactor.kernel.groups import effects
 from zactor.kernel.groups.parcels import pack
 from zactor.kernel.messages.groups import GroupData
-from zactor.kernel.messages.service import Service
 from zactor.kernel.sessions.session import Session, SessionUser
 from zactor.kernel.sessions.turns import Turns
 from zactor.supervisor.spread import frames, handshake
@@ -30,8 +28,6 @@ from zactor.supervisor.spread.destinations import destinations, may_join
 from zactor.supervisor.spread.handshake import Hello, Refusal, SpreadRefusedError
 
 log = structlog.get_logger()
-
-_PARCEL_BYTES_EACH = 5  # what a payload takes in a parcel beside itself
 
 
 class Port(Protocol):
@@ -92,9 +88,7 @@ class SpreadClient(SessionUser, asyncio.Protocol):
         self._reader: frames.FrameReader | None = None
         self._requests: deque[frames.Asked] = deque()
         self._request_bytes = 0
-        self._waiting: deque[tuple[bytes, int]] = (
-            deque()
-        )  # frames; messages with credit
+        self._waiting: deque[tuple[bytes, int]] = deque()  # frames; messages with credit
         self._changes = 0  # those that have none
         self._is_choked = False  # the connection takes no more
         self._is_read = True
@@ -302,7 +296,9 @@ class SpreadClient(SessionUser, asyncio.Protocol):
         groups = destinations(first.groups, self._port.deliveries.meant)
         if not groups:
             return 1
-        payloads = self._alike(first)
+        payloads = frames.alike(
+            self._requests, limits.GROUP_PARCEL_MESSAGES, limits.GROUP_PARCEL_BYTES
+        )
         is_sent = self._port.turns.submit(
             self,
             session,
@@ -314,21 +310,6 @@ class SpreadClient(SessionUser, asyncio.Protocol):
             len(payloads),
         )
         return len(payloads) if is_sent else 0
-
-    def _alike(self, first: frames.Data) -> list[bytes]:
-        """Return the payloads of a message and of those behind it that fit into one parcel."""
-        payloads = [first.payload]
-        if first.service is Service.UNRELIABLE:
-            return payloads
-        size = len(first.payload) + _PARCEL_BYTES_EACH
-        for asked in islice(self._requests, 1, limits.GROUP_PARCEL_MESSAGES):
-            if type(asked) is not frames.Data or not asked.is_like(first):
-                break
-            size += len(asked.payload) + _PARCEL_BYTES_EACH
-            if size > limits.GROUP_PARCEL_BYTES:
-                break
-            payloads.append(asked.payload)
-        return payloads
 
     # -- what it gets ------------------------------------------------------------------------
     def on_message(self, message: GroupData, transitional: bool) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from zactor.kernel.messages.service import Service
 
@@ -91,6 +92,27 @@ class Disconnect:
 
 
 Asked = Data | Join | Leave | Disconnect
+
+
+_PARCEL_BYTES_EACH = 5  # what a payload takes in a parcel beside itself
+
+
+def alike(requests: Iterable[Asked], count_max: int, bytes_max: int) -> list[bytes]:
+    """Return the payloads of the first, which is Data, and of those behind it in one parcel."""
+    payloads: list[bytes] = []
+    first: Data | None = None
+    size = 0
+    for asked in islice(requests, count_max):
+        if type(asked) is not Data or not asked.is_like(first or asked):
+            break
+        size += len(asked.payload) + _PARCEL_BYTES_EACH
+        if payloads and size > bytes_max:
+            break
+        payloads.append(asked.payload)
+        first = asked
+        if asked.service is Service.UNRELIABLE:
+            break  # each is lost or not by itself
+    return payloads
 
 
 class FrameReader:
