@@ -108,10 +108,13 @@ class KnowledgeBase(Listener):
         kept = store.load()
         is_new = not (kept.formed or kept.attempts or kept.founding)
         self._founds_no = home.bars(me.name) if is_new else ""
-        self._replica = replica = Replica(me, role, kept, is_held=True, founds_no=self._founds_no)
+        self._replica = Replica(me, role, kept, is_held=True, founds_no=self._founds_no)
         self._note_founding()
-        loop = asyncio.get_running_loop()
-        self._writer = StoreWriter(
+        self._writer = self._make_writer(store)
+
+    def _make_writer(self, store: Store) -> StoreWriter:
+        loop, replica = asyncio.get_running_loop(), self._replica
+        return StoreWriter(
             store,
             written=lambda number: _tell(loop, self._wrote, number),
             failed=lambda why: _tell(loop, self._safely, lambda: replica.failed(why)),
