@@ -295,7 +295,7 @@ MUTANTS: dict[str, Mutant] = {
         words="beyond a gap everything is delivered, whoever sent it",
         caught_by=("G6",),
         patch=_everyone_obliged,
-        seeds=range(24),
+        seeds=range(16, 40),
         storm=True,
         changes_groups=False,
     ),
