@@ -165,6 +165,7 @@ def test_clusters_founded_apart_do_not_mix_and_lose_nothing(lab: Lab) -> None:
     started(lab, "n1")
     declare(lab, "n1", "ours")
     lab.kill("n1")
+    (lab.home / "keys" / "founding").unlink()  # as if their homes had been two
     started(lab, "n2")
     declare(lab, "n2", "theirs")
     lab.start("n1")

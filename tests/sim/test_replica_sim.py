@@ -136,8 +136,8 @@ def test_a_promise_that_the_adversary_broke_is_told_as_a_short_story(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kb_mutants.MUTANTS["anybody decides"].patch(monkeypatch)
-    done = CliRunner().invoke(replica_sim.main, ["--seed", "15"])
+    done = CliRunner().invoke(replica_sim.main, ["--seed", "0"])
     assert done.exit_code == 1
     assert "made short to" in done.output
     assert "!!! K3 one primary: " in done.output
-    assert "replay: python -m zactor.testing.replica_sim --seed 15" in done.output
+    assert "replay: python -m zactor.testing.replica_sim --seed 0" in done.output
