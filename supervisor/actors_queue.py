@@ -18,16 +18,19 @@ Spawn = Callable[[Coroutine[Any, Any, object]], None]
 
 
 def open_session_queue(runtime: Runtime, groups: GroupHost, hub: Hub, spawn: Spawn) -> SessionQueue:
-    """Let the actors of `runtime` use `groups`; in the kernel thread, once `groups` is open.
+    """Let the actors of `runtime` use `groups`; in the kernel's loop, once `groups` is open.
 
     What actors of one turn put goes over together, as what they send to other nodes. Signals in
     group order have their session before any other node is met.
     """
     loop = asyncio.get_running_loop()
 
+    baton = runtime.shared.baton
+
     def post(call: Callable[[], None]) -> None:
-        with suppress(RuntimeError):  # the loop is closed: this life is over
-            loop.call_soon_threadsafe(call)
+        if baton is None or not baton.express(call):
+            with suppress(RuntimeError):  # the loop is closed: this life is over
+                loop.call_soon_threadsafe(call)
 
     def port_of(node: NodeId) -> Peer | None:
         peer = hub.peers.get(node.name)

@@ -12,7 +12,7 @@ Owner = Callable[[Peer, Sequence[Any]], None]
 
 
 class ItemOwners:
-    """A table of types of items. Kernel thread only.
+    """A table of types of items. Kernel's loop only.
 
     Each owner gets what is his in the order in which it came, all of it at once; of what came
     together, the first of the table get theirs first.
@@ -27,6 +27,11 @@ class ItemOwners:
 
     def give(self, peer: Peer, items: Sequence[object]) -> None:
         """Give what a link delivered to its owners."""
+        if len(items) == 1:  # what a lone message needn't wait for
+            owner = self._owner_of.get(type(items[0]))
+            if owner is not None:
+                self._owners[owner](peer, items)
+            return
         parts: dict[int, list[object]] = {}
         for item in items:
             owner = self._owner_of.get(type(item))

@@ -14,7 +14,7 @@ VITAL = "vital"  # name of tasks without which a node isn't one
 
 
 class LifeTasks:
-    """The tasks of one life, on the running loop. Kernel thread only."""
+    """The tasks of one life, on the running loop. Kernel's loop only."""
 
     def __init__(self, fail: Callable[[str], None]) -> None:
         """`fail` ends this life, and hears why, where a vital task fails."""

@@ -1,6 +1,6 @@
 """One life of one configured node: everything that runs on it, put together.
 
-Threads: all of this is the kernel thread's, on its asyncio loop, but `on_late_item` and what the
+Threads: all of this runs in the kernel's loop, but `on_late_item` and what the
 actor runtime calls. User code never runs here.
 """
 
@@ -25,6 +25,7 @@ from zactor.kernel.messages.frames import Heartbeat
 from zactor.kernel.messages.knowledge import KbLinked
 from zactor.kernel.messages.operations import Answer, Leave, Operation, Problem, Request
 from zactor.kernel.messages.views import View
+from zactor.kernel.runtime.baton import Baton
 from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.envelope import DeadLetter
 from zactor.kernel.runtime.runtime import Runtime
@@ -90,8 +91,18 @@ GOODBYE_POLL_S = 0.002
 class Node(HubUser):
     """One incarnation of a named node."""
 
-    def __init__(self, name: str, settings: Settings, keys: ClusterKeys, state: Path) -> None:
-        """`state` is this node's own folder, locked by the caller."""
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        keys: ClusterKeys,
+        state: Path,
+        baton: Baton | None = None,
+    ) -> None:
+        """Args:
+        state: this node's own folder, locked by the caller.
+        baton: of the running loop, which actors' threads may run too.
+        """
         self.settings = settings
         self.kb_store = Store(state)
         self.me = NodeId(name, self.kb_store.next_incarnation())
@@ -113,6 +124,7 @@ class Node(HubUser):
             blocked=lambda b: self.events.tell(LoopBlocked(b.actor, b.action, b.where)),
             unblocked=lambda b: self.events.tell(LoopFree(b.actor, b.lasts_s())),
         )
+        self.baton = self.runtime.shared.baton = baton
         self.hub = self._make_hub(keys, node_keys(state))
         self.calls = PeerCalls(self.hub.send)
         self.groups = GroupHost(self.hub, self, self._trace)
@@ -265,6 +277,7 @@ class Node(HubUser):
             node_key=node_key,
             user=self,
             coalesce=self.runtime.shared.at_slice_end,
+            short=self.baton,
         )
 
     # -- life --------------------------------------------------------------------------------
@@ -305,7 +318,7 @@ class Node(HubUser):
         return await self.ended
 
     def stop(self) -> None:
-        """End this life in good order; kernel thread."""
+        """End this life in good order; kernel's loop."""
         if not self.ended.done():
             self.ended.set_result("stop")
 

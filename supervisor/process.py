@@ -1,7 +1,8 @@
 """A node as a process, or as a thread of the process that has the console.
 
-`NodeThread` is the kernel thread: it runs one life after another (a node that was declared dead by
-mistake comes back as a new incarnation) until it is told to stop.
+`NodeThread` is the kernel's loop with its keeper, the thread "zactor-kernel": it runs one life
+after another (a node that was declared dead by mistake comes back as a new incarnation) until it is
+told to stop.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ import structlog
 
 from zactor.kernel.errors import AlreadyExists, ConfigError, NoRoom, ZactorError
 from zactor.kernel.ids import check_name
+from zactor.kernel.loops import GuestLoop
 from zactor.kernel.printable import printable
 from zactor.kernel.room import room_for
+from zactor.kernel.runtime.baton import Baton
 from zactor.kernel.transport.keys import cluster_keys
 from zactor.kernel.transport.private_files import check_tree, open_private, write_no_core
 from zactor.kernel.transport.sockets import raise_open_files
@@ -42,7 +45,7 @@ COLLECT_AFTER = (20_000, 20, 20)  # objects, then generations: queues of message
 
 
 class NodeThread:
-    """The kernel thread of this process."""
+    """The kernel's loop of this process, and the thread that keeps it."""
 
     def __init__(self, name: str | None, settings: Settings) -> None:
         """`name` None: unconfigured until somebody names it.
@@ -104,8 +107,11 @@ class NodeThread:
 
     def _run(self) -> None:
         try:
-            with asyncio.Runner() as runner:
-                runner.run(self._lives())
+            loop = GuestLoop()
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                runner.get_loop()
+                baton = Baton(loop)
+                baton.run(self._lives(baton))
         except BaseException as error:  # the thread's last words: start() or the log has them
             self.error = error
             if not self._started.is_set():
@@ -119,7 +125,7 @@ class NodeThread:
             self._begun.set()
             self._on_end.set()
 
-    async def _lives(self) -> None:
+    async def _lives(self, baton: Baton) -> None:
         self._loop = asyncio.get_running_loop()
         settings = self.settings
         while not self._stopping:
@@ -135,7 +141,7 @@ class NodeThread:
                 self.name = named.name
                 settings = dataclasses.replace(settings, told=named.join)
             with _lock_state(settings.home, self.name) as state:
-                node = await self._begin(settings, state)
+                node = await self._begin(settings, state, baton)
                 if node is None:
                     return
                 with self._opened(node, settings) as settings:
@@ -189,7 +195,7 @@ class NodeThread:
             log.error("entry_missing", why=str(error))  # it runs, and others know where
             return None
 
-    async def _begin(self, settings: Settings, state: Path) -> Node | None:
+    async def _begin(self, settings: Settings, state: Path, baton: Baton) -> Node | None:
         """Return the next life; where there is no room to note its number, wait until there is.
 
         None: it is to stop. The first life says so instead.
@@ -197,7 +203,7 @@ class NodeThread:
         pause_s = 0.0
         while not self._stopping:
             try:
-                return Node(self.name, settings, self.keys, state)
+                return Node(self.name, settings, self.keys, state, baton)
             except NoRoom as error:
                 if not self._started.is_set():
                     raise

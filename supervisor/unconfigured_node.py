@@ -26,7 +26,7 @@ ANNOUNCE_MS = 300
 
 
 class UnconfiguredNode(HubUser):
-    """Waits for a Configure. Kernel thread only."""
+    """Waits for a Configure. Kernel's loop only."""
 
     def __init__(self, settings: Settings, keys: ClusterKeys) -> None:
         """It has no identity yet, so it presents the door's key and no own."""

@@ -6,13 +6,13 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 import structlog
 
 from zactor.kernel.errors import TimedOut
 from zactor.kernel.homes import at_home
+from zactor.kernel.loops import Waiter
 
 R = TypeVar("R")
 
@@ -69,7 +69,16 @@ class Reply(Generic[R]):
 
     def __await__(self) -> Generator[Any, None, R]:
         if not self._ends:
-            yield from self._settled().__await__()
+            loop = asyncio.get_running_loop()
+            timer = None
+            if self._deadline is not None:
+                delay = max(0.0, self._deadline - time.monotonic())
+                timer = loop.call_later(delay, self._expire)
+            try:
+                yield Waiter(loop, self.add_done_callback)
+            finally:
+                if timer is not None:
+                    timer.cancel()
         return self._outcome()
 
     def result(self, timeout: float | None = None) -> R:
@@ -144,29 +153,6 @@ class Reply(Generic[R]):
             self._ends[0] = (value, None, None)
         result: R = value
         return result
-
-    def _settled(self) -> asyncio.Future[None]:
-        """A future of the running loop that is done when this is."""
-        loop = asyncio.get_running_loop()
-        future = loop.create_future()
-
-        def settle() -> None:
-            if not future.done():
-                future.set_result(None)
-
-        def listen(_: Reply[Any]) -> None:
-            if asyncio._get_running_loop() is loop:
-                settle()
-            else:
-                with suppress(RuntimeError):  # that loop is closed: nobody waits there any more
-                    loop.call_soon_threadsafe(settle)
-
-        if self._deadline is not None:
-            delay = max(0.0, self._deadline - time.monotonic())
-            timer = loop.call_later(delay, self._expire)
-            future.add_done_callback(lambda _: timer.cancel())
-        self.add_done_callback(listen)
-        return future
 
     def _expire(self) -> None:
         self.set_error(self._timed_out())

@@ -87,7 +87,7 @@ _NAME_BYTES = 64  # of one name in a membership: most are shorter, and a batch i
 
 
 class SessionNames:
-    """Makes the messages for clients. Kernel thread only."""
+    """Makes the messages for clients. Kernel's loop only."""
 
     def __init__(self) -> None:
         """Names come back often: each is put together once."""

@@ -1,6 +1,6 @@
 """Directory: who is where and who reacts to whom, as the knowledge base says.
 
-Threads: changes come from the kernel's thread, compiling happens in actors' threads; one lock
+Threads: changes come from the kernel's loop, compiling happens in actors' threads; one lock
 serves both, since both are rare. Between two changes an emission reads its route and nothing else.
 """
 

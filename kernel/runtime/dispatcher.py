@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from queue import SimpleQueue
+from contextvars import Context
 from typing import Any, Protocol
 
 import structlog
@@ -18,6 +18,8 @@ from zactor.kernel import limits
 from zactor.kernel.actors.refs import GATEWAY, Gateway
 from zactor.kernel.actors.user_errors import trace_of
 from zactor.kernel.errors import said
+from zactor.kernel.loops import HostLoop, Resumption, Waiter
+from zactor.kernel.runtime.baton import Baton, Seat
 
 log = structlog.get_logger()
 
@@ -84,12 +86,17 @@ class SharedLoop:
     def __init__(self, pulse: Callable[[], object] = lambda: None) -> None:
         """Args: pulse: called now and then by who drives or watches the loop."""
         self.pulse = pulse
-        self.loop = asyncio.new_event_loop()
+        self.baton: Baton | None = None  # of the kernel's loop, which this one may have as guest
+        self.seat: Seat | None = None
+        self.loop = HostLoop()
         self.slice_end = 0.0
         self.running: TurnTaker | None = None  # whose turn it is; read by the watchdog
         self.thread: threading.Thread | None = None
         self._ready: deque[TurnTaker] = deque()
+        self._resumed: deque[tuple[Context, Resumption, Waiter]] = deque()  # tasks that go on
+        self.loop.resume = self._resume
         self._at_end: list[Callable[[], None]] = []  # see at_slice_end
+        self._send_by = 0.0
         self._muted: dict[TurnTaker, None] = {}
         self._polling = False
         # True while a slice runs or is going to: only then need a producer not ask for one.
@@ -106,6 +113,16 @@ class SharedLoop:
             self._awake = True
             self.post(self._slice)
 
+    def _resume(self, context: Context, callback: Resumption, waiter: Waiter) -> None:
+        """Have a task go on in the slice that runs, or in the next. Threads: the loop's.
+
+        Not at once: an answer to an answer to an answer would recurse.
+        """
+        self._resumed.append((context, callback, waiter))
+        if not self._awake:
+            self._awake = True
+            self.post(self._slice)
+
     def post(self, call: Callable[[], object]) -> None:
         """Have `call()` done on the loop. Threads: called by any."""
         if asyncio._get_running_loop() is self.loop:
@@ -117,12 +134,42 @@ class SharedLoop:
     def at_slice_end(self, call: Callable[[], None]) -> None:
         """Do `call()` once the slice that runs is over; at once where none runs in this thread.
 
-        So what the actors of one slice send to other nodes leaves together. Threads: any.
+        So what the actors of one slice send to other nodes leaves together. Where this thread has
+        the baton, or may have it, it is done before the loop sleeps, and every SEND_WITHIN_S while
+        it doesn't. Threads: any.
         """
-        if self.running is None or asyncio._get_running_loop() is not self.loop:
+        seat = self.seat
+        if asyncio._get_running_loop() is not self.loop or (self.running is None and seat is None):
             call()
-        elif call not in self._at_end:
+            return
+        if call not in self._at_end:
             self._at_end.append(call)
+
+    def send_off(self) -> None:
+        """See Sender."""
+        calls = self._at_end
+        while calls:
+            try:
+                call = calls.pop(0)
+            except IndexError:  # another thread did it
+                return
+            call()
+
+    def send_before_sleep(self) -> None:
+        """See Sender."""
+        if self._at_end and not self._sends_on():
+            self.send_off()
+
+    def _sends_on(self) -> bool:
+        """Whether actors go on, so that frames get longer if they wait a little."""
+        goes_on = self._ready or self._resumed
+        if not goes_on or self.seat is None or not self.seat.has_baton:
+            return False
+        now = time.perf_counter()
+        if now < self._send_by:
+            return True
+        self._send_by = now + limits.SEND_WITHIN_S
+        return False
 
     def later(self, delay_s: float, call: Callable[[], object]) -> None:
         """Have `call()` done on the loop after a while. Threads: called by any."""
@@ -132,38 +179,51 @@ class SharedLoop:
         """Whether the caller runs inside this loop."""
         return asyncio._get_running_loop() is self.loop
 
+    def is_with_kernel(self) -> bool:
+        """Whether its thread sleeps, or runs the kernel's loop: no action. Threads: any."""
+        return self.seat is not None and self.seat.inside
+
+    def is_kernel_at_work(self) -> bool:
+        """Whether its thread, or the keeper's, runs the kernel's loop just now. Threads: any."""
+        return self.baton is not None and self.baton.is_at_work()
+
     def has_ready(self) -> bool:
         """Whether a cell waits for its turn."""
-        return bool(self._ready)
+        return bool(self._ready or self._resumed)
 
     def _slice(self) -> None:
         ready = self._ready
+        resumed = self._resumed
         clock = time.perf_counter
         end = self.slice_end = clock() + limits.TURN_SLICE_S
+        cell: TurnTaker | None = None
         try:
-            while ready:
-                cell = ready.popleft()
-                self.running = cell
-                GATEWAY.set(cell)
-                cell.turn()
-                if clock() >= end and ready:
+            while ready or resumed:
+                if resumed:
+                    context, callback, waiter = resumed.popleft()
+                    self.running = cell = None
+                    context.run(callback, waiter)
+                if ready:
+                    cell = ready.popleft()
+                    self.running = cell
+                    GATEWAY.set(cell)
+                    cell.turn()
+                if clock() >= end and (ready or resumed):
                     self.loop.call_soon(self._slice)
                     return
             self._awake = False
-            if ready and not self._awake:
+            if (ready or resumed) and not self._awake:
                 self._awake = True
                 self.loop.call_soon(self._slice)
         except BaseException:
             # Ctrl-C in an action, where somebody drives the loop: that turn goes on later.
-            ready.append(cell)
+            if cell is not None:
+                ready.append(cell)
             self.loop.call_soon(self._slice)
             raise
         finally:
             self.running = None
-            if self._at_end:
-                calls, self._at_end = self._at_end, []
-                for call in calls:
-                    call()
+            self.send_before_sleep()
             if self._stirred is not None:
                 self._stirred.set()
 
@@ -241,9 +301,12 @@ class SharedLoop:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
+        self.loop.belongs_to(threading.get_ident())
+        if self.baton is not None:
+            self.seat = self.baton.attach(self.loop, self)
         try:
             while not self._closing:
-                _outlive(self.loop.run_forever)
+                outlive(self.loop.run_forever)
                 if not self._closing:
                     log.error("actors_loop_ended", advice="it goes on: an actor ended what all use")
         except BaseException as error:
@@ -251,7 +314,11 @@ class SharedLoop:
             log.critical("actors_thread_died", error=said(error), exception=trace, advice="restart")
             raise
         finally:
-            self._clear()
+            try:
+                self._clear()
+            finally:
+                if self.baton is not None and self.seat is not None:
+                    self.baton.detach(self.seat)
 
     def drive(self, is_done: Callable[[], bool], timeout: float | None) -> bool:
         """Run the loop here until `is_done()`; False: it wasn't within `timeout` seconds."""
@@ -321,78 +388,9 @@ async def _last_words(tasks: set[asyncio.Task[Any]]) -> None:
         log.warning("tasks_stuck", count=len(stuck), reason="they take no cancellation")
 
 
-def _outlive(run: Callable[[], object]) -> None:
+def outlive(run: Callable[[], object]) -> None:
     """Run a loop; what asyncio lets through from a task that a user made ends only this round."""
     try:
         run()
     except (KeyboardInterrupt, SystemExit) as error:
         log.error("task_failed", error=said(error), exception=trace_of(error))
-
-
-class ActorThread:
-    """A thread for one actor, which may block in it. Async actions run in a loop of its own."""
-
-    def __init__(self, cell: TurnTaker, on_turn: Callable[[], None]) -> None:
-        self.slice_end = math.inf
-        self._cell = cell
-        self._on_turn = on_turn
-        self._tokens: SimpleQueue[TurnTaker | None] = SimpleQueue()
-        self._unmuted = threading.Event()
-        self.driven = False
-        self._runner: asyncio.Runner | None = None
-        self.thread: threading.Thread | None = None
-
-    def start_cell(self, begin: Callable[[], None]) -> None:
-        """Start the thread, which makes the actor by `begin`."""
-        name = f"zactor-actor-{self._cell.name}"
-        self.thread = threading.Thread(target=self._run, args=(begin,), name=name, daemon=True)
-        self.thread.start()
-
-    def _run(self, begin: Callable[[], None]) -> None:
-        GATEWAY.set(self._cell)
-        try:
-            begin()
-            self._on_turn()
-            while (cell := self._tokens.get()) is not None:
-                if not cell.carried:
-                    cell.busy_since = time.monotonic()
-                try:
-                    cell.turn()
-                except BaseException as error:  # not of an action: those fail by themselves
-                    log.error("turn_failed", error=said(error), exception=trace_of(error))
-                    self.ready(cell)
-                cell.busy_since = 0.0
-                self._on_turn()
-        finally:
-            if self._runner is not None:
-                self._runner.close()
-
-    def ready(self, cell: TurnTaker) -> None:
-        """Give the cell a turn. Threads: called by any."""
-        self._tokens.put(cell)
-
-    def carry(self, cell: TurnTaker, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run it here and now."""
-        if self._runner is None:
-            self._runner = asyncio.Runner()
-        loop = self._runner.get_loop()
-        task = loop.create_task(coroutine, name=f"actor {cell.name}")
-        task.add_done_callback(lambda _: loop.stop())
-        while not task.done():
-            _outlive(loop.run_forever)
-        task.result()
-
-    def pause(self, cell: TurnTaker) -> None:
-        """Wait until nothing mutes the cell any more."""
-        while cell.is_muted() and not cell.is_stopping_at_once():
-            self._unmuted.wait(limits.MUTED_POLL_S)
-            self._unmuted.clear()
-        self.ready(cell)
-
-    def unmute(self) -> None:
-        """Look again at whether the cell is muted. Threads: called by any."""
-        self._unmuted.set()
-
-    def gone(self, cell: TurnTaker | None) -> None:
-        """The thread may end."""
-        self._tokens.put(None)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from types import CodeType, TracebackType
 from typing import Any
 
-_BORDERS = ("zactor.kernel.runtime.", "asyncio.")
+_BORDERS = ("zactor.kernel.runtime.", "zactor.kernel.loops", "asyncio.")
 """Modules that call actions: an action's own calls end there."""
 
 _Step = tuple[CodeType, int, dict[str, Any]]

@@ -32,11 +32,12 @@ from zactor.kernel.errors import (
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.service import Service
 from zactor.kernel.runtime import lifecycle
+from zactor.kernel.runtime.actor_thread import ActorThread
 from zactor.kernel.runtime.backpressure import Sender
 from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.directory import Directory, Place
-from zactor.kernel.runtime.dispatcher import ActorThread, SharedLoop
+from zactor.kernel.runtime.dispatcher import SharedLoop
 from zactor.kernel.runtime.envelope import Envelope, PeerPort, SharedPayload
 from zactor.kernel.runtime.group_member import ActorGroups, Member
 from zactor.kernel.runtime.lifecycle import LivingCell, Phase

@@ -81,10 +81,16 @@ class Watchdog:
             asked = time.monotonic()
             self._shared.post(self._beaten.set)
             self._pulse()
+            is_told = False
             while not self._beaten.wait(period) and not self._closed.is_set():
                 self._pulse()
-                if self.blockage is None and time.monotonic() - asked >= self._warning_s:
+                if is_told or time.monotonic() - asked < self._warning_s:
+                    continue
+                is_told = True
+                if not self._shared.is_with_kernel():
                     self._begin(asked)
+                elif self._shared.is_kernel_at_work():  # else it sleeps: the machine is busy
+                    self._blame_kernel(asked)
             self._end()
 
     def _pulse(self) -> None:
@@ -92,6 +98,12 @@ class Watchdog:
             self._shared.pulse()
         except Exception:  # it reaches into the rest of the node; and the watch must go on
             log.exception("pulse_failed")
+
+    def _blame_kernel(self, since: float) -> None:
+        """It isn't an action that holds the loop's thread, but the node's own work."""
+        work, where = place_of_thread(self._shared.thread)
+        seconds = round(time.monotonic() - since, 2)
+        log.warning("kernel_slow", work=work, where=where, seconds=seconds)
 
     def _begin(self, since: float) -> None:
         cell = self._culprit()

@@ -1,7 +1,7 @@
 """GroupHost, the shell of the group engine: its links, its clock, its sessions.
 
 It carries out effects in the order in which the engine made them, also when whoever is called back
-submits something new. Kernel thread only.
+submits something new. Kernel's loop only.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class Network(Protocol):
 
 
 class GroupUser(Protocol):
-    """What the node does with news of the engine; called in the kernel thread."""
+    """What the node does with news of the engine; called in the kernel's loop."""
 
     def on_view(self, old: View, view: View, together: tuple[NodeId, ...]) -> None:
         """The node works in `view` now; of `old` only `together` came along with it."""

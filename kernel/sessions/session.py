@@ -1,6 +1,6 @@
 """Session of the group engine, as its owner sees it: an actor, a client, the node itself.
 
-All of it belongs to the kernel thread.
+All of it belongs to the kernel's loop.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from zactor.kernel.messages.views import View, ViewId
 
 
 class SessionUser:
-    """Who owns a session. Called in the kernel thread, in the order of delivery.
+    """Who owns a session. Called in the kernel's loop, in the order of delivery.
 
     What is asked for only of members of groups does nothing here.
     """

@@ -14,13 +14,14 @@ import zmq
 
 from zactor.kernel import limits
 from zactor.kernel.errors import RemoteProtocolError
-from zactor.kernel.messages.frames import Inbound
+from zactor.kernel.messages.frames import Inbound, LinkFrame
 from zactor.kernel.messages.operations import Answer, Problem, Request
 from zactor.kernel.transport import sockets
 from zactor.kernel.transport.door_clients import Client, ClientWatch
 from zactor.kernel.transport.keys import KeyPair
 from zactor.kernel.transport.log_throttle import LogThrottle
 from zactor.kernel.transport.monitor import HandshakeCounter
+from zactor.kernel.transport.short_way import LongWay, ShortWay
 from zactor.kernel.transport.socket_context import Address, SocketContext
 from zactor.kernel.transport.unread_answers import Body, UnreadAnswers
 from zactor.kernel.wire import codec
@@ -35,7 +36,7 @@ _NOTHING = codec.encode_outbound(Answer(0, False, b"\xc0"))  # no request has th
 
 
 class Door:
-    """One node's door. Kernel thread only."""
+    """One node's door. Kernel's loop only."""
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class Door:
         server: KeyPair,
         take: Callable[[bytes, str, Inbound, str], None],
         after: Callable[[], None],
+        short: ShortWay | None = None,
     ) -> None:
         """Bind in the running loop.
 
@@ -53,6 +55,7 @@ class Door:
                 came, and for a request the address it comes from, in numbers. It may raise
                 RemoteProtocolError, which is counted.
             after: called when what was there has been taken.
+            short: how what is there is read; None: by the loop.
 
         Raises:
             ConfigError: the address isn't ours, or taken.
@@ -63,10 +66,12 @@ class Door:
         self._take = take
         self._after = after
         self._refused = LogThrottle()
+        self._is_lone = False  # what was read last is a frame with one item
         self._look_due = False
         self._unread: dict[bytes, UnreadAnswers] = {}  # by client
         self._retry: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
+        self._short = short or LongWay(self._loop)
         self.clients = ClientWatch(self._reaches)
         self.handshakes = HandshakeCounter(self.clients.somebody_went)
         self._socket, self.endpoint = sockets.bind_door(
@@ -79,14 +84,14 @@ class Door:
         )
         self.port = int(self.endpoint.rpartition(":")[2])
         shared.monitor.watch(self._socket, self.handshakes.events, self.handshakes)
-        self._loop.add_reader(self._socket.fileno(), self._read)
+        self._short.watch(self._socket.fileno(), self._read)
 
     def close(self) -> None:
         """Close it; the monitor must have been closed before."""
         if self._retry is not None:
             self._retry.cancel()
         self.clients.close()
-        self._loop.remove_reader(self._socket.fileno())
+        self._short.unwatch(self._socket.fileno())
         self._socket.close()
 
     def counters(self) -> dict[str, int]:
@@ -196,30 +201,56 @@ class Door:
 
     def _read(self) -> None:
         self._look_due = False
+        if not self._socket.closed and not self._read_some(is_first=True):
+            self._after()
+
+    def _read_rest(self) -> None:
+        """Read what came beside a lone message: the descriptor needn't tell of it again."""
         if self._socket.closed:
             return
-        for _ in range(FRAMES_A_TURN):
+        if self._has_more():
+            self._read_some(is_first=False)
+        self._after()
+
+    def _has_more(self) -> bool:
+        return bool(int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+
+    def _read_some(self, *, is_first: bool) -> bool:
+        """Read up to FRAMES_A_TURN frames; whether the rest waits until an actor has its slice."""
+        for count in range(FRAMES_A_TURN):
+            # After a first one look: a read in vain costs 20 µs when caches are cold, a look 6.
+            # In a burst read on, which costs less than looks do.
+            if count == 1 and not self._has_more():
+                return False
             try:
                 parts = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
-                break
+                return False
             self.frames_in += 1
+            self._is_lone = False
             try:
                 self._take_one(parts)
             except RemoteProtocolError as error:
                 self._refuse(error)
             except Exception:  # of whoever it was for: the frames behind it are others'
                 log.exception("frame_failed")
-        else:
-            self._look_again()
-        self._after()
+            # After a lone one its actor first, then the look for more, timers and backlog figures.
+            is_lone = is_first and not count and self._is_lone
+            if is_lone and self._short.after_actors(self._read_rest):
+                return True
+        self._look_again()
+        return False
 
     def _take_one(self, parts: list[zmq.Frame]) -> None:
         if len(parts) < 2:
             raise RemoteProtocolError("a frame without a body")
         key = sockets.user_id(parts[1])
-        inbound = decode_arrived([part.buffer for part in parts[1:]])
+        if len(parts) == 2 and len(parts[1]) <= limits.FRAME_COPIED_BYTES:
+            inbound = decode_arrived((parts[1].bytes,))
+        else:
+            inbound = decode_arrived([part.buffer for part in parts[1:]])
         host = sockets.peer_host(parts[1]) if type(inbound) is Request else ""
+        self._is_lone = type(inbound) is LinkFrame and len(inbound.items) == 1
         self._take(parts[0].bytes, key, inbound, host)
 
     def _refuse(self, error: RemoteProtocolError) -> None:

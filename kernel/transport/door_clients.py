@@ -21,7 +21,7 @@ LOOKS_AFTER_S = (0.0, 0.002, 0.02, 0.1, 0.5)  # after a disconnection; mostly th
 
 
 class ClientWatch:
-    """The watched clients of one door. Kernel thread only, but for `somebody_went`."""
+    """The watched clients of one door. Kernel's loop only, but for `somebody_went`."""
 
     def __init__(self, reaches: Callable[[bytes], bool]) -> None:
         """`reaches` tries a client's connection and returns whether it is there."""

@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 class Heartbeats:
-    """One node's PUB, and its SUB for each peer. Kernel thread only."""
+    """One node's PUB, and its SUB for each peer. Kernel's loop only."""
 
     def __init__(
         self,

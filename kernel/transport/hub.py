@@ -1,9 +1,9 @@
 """The hub, the shell round the links: a node's sockets, its peers, its door and its heartbeats.
 
-All of it runs in the kernel thread, on that thread's asyncio loop, except what `Peer` says is for
-any thread. Nothing here is decided: links decide what is sent again, the supervisor who is dead.
-Everything that waits is looked at once a turn; a turn sends at most what is queued, as few frames
-as the limits allow.
+All of it runs in the kernel's loop, in the thread that has the baton, except what `Peer` says is
+for any thread. Nothing is decided here: links decide what is sent again, the supervisor who is
+dead. Everything that waits is looked at once a turn; a turn sends at most what is queued, as few
+frames as the limits allow.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from zactor.kernel.transport.log_throttle import LogThrottle
 from zactor.kernel.transport.own_address import is_here, near_door, told_to_others
 from zactor.kernel.transport.peer import Peer
 from zactor.kernel.transport.peer_table import PeerTable
+from zactor.kernel.transport.short_way import LongWay, ShortWay
 from zactor.kernel.transport.socket_context import Address, SocketContext
 from zactor.kernel.wire import results
 from zactor.kernel.wire.undecodable import Undecodable
@@ -55,14 +56,17 @@ class Hub:
         node_key: KeyPair,
         user: HubUser,
         coalesce: Callable[[Callable[[], None]], None] = operator.call,
+        short: ShortWay | None = None,
     ) -> None:
         """`name` is "" for an unconfigured node, which has a door and no peers.
 
         Args:
             coalesce: does a call, or puts it off while more to send is about to come. Called by
                 any thread. What is put off for too long leaves with the next heartbeat.
+            short: of the loop in which it is opened, where actors have one.
         """
         self._coalesce = coalesce
+        self._short_or_none = short
         self.me = NodeId(name, incarnation)
         self.role = role
         self.keys = keys
@@ -76,7 +80,9 @@ class Hub:
         self.items_refused = 0  # of links: they couldn't be decoded
         self._refused = LogThrottle()
         self._python = python
+        self._heard: set[Peer] = set()  # read and not measured yet
         self._turn_due = False
+        self._timer_ms = 0  # when `_timer` is due
         self._timer: asyncio.TimerHandle | None = None
 
     # -- life --------------------------------------------------------------------------------
@@ -87,6 +93,7 @@ class Hub:
             ConfigError: the address can't be bound; nothing is left open.
         """
         self.loop = asyncio.get_running_loop()
+        self._short = self._short_or_none or LongWay(self.loop)
         self._shared = SocketContext()
         self._shared.authenticator.admit(self.keys.door.public, "door")
         try:
@@ -103,6 +110,7 @@ class Hub:
             server=self.keys.server,
             take=self._take,
             after=self._after_reading,
+            short=self._short,
         )
         self.port = self.door.port
         self.endpoint = told_to_others(address, self.door.endpoint)
@@ -246,7 +254,7 @@ class Hub:
             self._coalesce(self._ask_for_turn)
 
     def _ask_for_turn(self) -> None:
-        if not self._turn_due:
+        if not self._turn_due and not self._short.express(self._turn):
             self._turn_due = True
             self.loop.call_soon_threadsafe(self._turn)
 
@@ -266,12 +274,15 @@ class Hub:
         self._turn_due = False
         now = self.now_ms()
         for peer in list(self.peers.values()):
+            if not (peer.outbox or peer.handled or peer in self._heard):
+                continue
             handled = peer.take_handled()
             if handled:
                 self._carry_out(peer, peer.link.consumed(handled, now))
             if peer.outbox:
                 self._carry_out(peer, peer.link.submit(peer.take_outbox(), now))
             self._measure(peer)
+        self._heard.clear()
 
     def _tick(self) -> None:
         """Let time pass for the links whose deadline has come."""
@@ -285,10 +296,11 @@ class Hub:
         peer.backlog = peer.link.queued
         peer.backlog_bytes = peer.link.queued_bytes
         due_ms = peer.link.next_deadline_ms
-        if due_ms is None or (self._timer and self._timer.when() * 1000 <= due_ms):
+        if due_ms is None or (self._timer and self._timer_ms <= due_ms):
             return
         if self._timer:
             self._timer.cancel()
+        self._timer_ms = due_ms
         self._timer = self.loop.call_at(due_ms / 1000, self._tick)
 
     def _carry_out(self, peer: Peer, effects: Sequence[Effect]) -> None:
@@ -300,7 +312,8 @@ class Hub:
                     self._deliver(peer, items)
                 case Trace(event=event, fields=fields):
                     log.debug(event, peer=str(peer.node), **fields)
-        self.frames_out += peer.flush()
+        if peer.unsent:
+            self.frames_out += peer.flush()
 
     def _deliver(self, peer: Peer, items: Sequence[object]) -> None:
         if Undecodable in set(map(type, items)):
@@ -349,7 +362,7 @@ class Hub:
             self.heartbeats.take(peer.node.name, heartbeat)
 
     def _after_reading(self) -> None:
-        if any(peer.outbox or peer.handled for peer in self.peers.values()):
+        if self._heard or any(peer.outbox or peer.handled for peer in self.peers.values()):
             self._turn()  # what they made of it goes out in the same turn
 
     def _take_request(self, client: Client, key: str, request: Request, host: str) -> None:
@@ -383,8 +396,8 @@ class Hub:
         if peer.dealer is None:  # a frame of its link proves that it knows our key
             self._link_with(peer)
         self._announce(peer)
+        self._heard.add(peer)  # measured when all that was there is read
         self._carry_out(peer, peer.link.receive(frame, self.now_ms()))
-        self._measure(peer)
 
     def _announce(self, peer: Peer) -> None:
         if not peer.up and peer.connected and peer.frames_in and not peer.dead:
@@ -453,6 +466,7 @@ class Hub:
         self.heartbeats.keep()
         since = self.now_ms() - 2 * limits.HELLO_MS
         for peer in list(self.peers.values()):
+            self._measure(peer)  # a link that was just connected has a deadline, and no turn yet
             self._read_dealer(peer)  # what a send swallowed the news of, see `answer`
             if not peer.up and peer.met_ms < since:  # it may say Hello again
                 self.drop_peer(peer.node.name, f"{peer.node.name} said Hello and no more")
@@ -488,7 +502,7 @@ class Hub:
 
 
 class HubUser:
-    """What the supervisor does with what arrives; called in the kernel thread.
+    """What the supervisor does with what arrives; called in the kernel's loop.
 
     What has peers only does nothing here: a door without peers has nothing to tell.
     """

@@ -1,7 +1,7 @@
 """A peer: one remote node with its link, its sockets, and the port actors write to.
 
-The port side (`put`, `consumed`, `congested`) is for any thread; all else belongs to the kernel
-thread. What a thread puts is queued here and goes out at the kernel's next turn as one frame.
+The port side (`put`, `consumed`, `congested`) is for any thread; all else belongs to the kernel's
+loop. What a thread puts is queued here and goes out at the kernel's next turn as one frame.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class Peer:
         self.handled.append(count)
         self._wake()
 
-    # -- its connection: kernel thread -------------------------------------------------------
+    # -- its connection: the kernel's loop ---------------------------------------------------
     def dial(
         self,
         shared: SocketContext,
@@ -193,7 +193,7 @@ class Peer:
             except RemoteProtocolError:
                 yield None
 
-    # -- kernel thread -----------------------------------------------------------------------
+    # -- the kernel's loop -------------------------------------------------------------------
     def take_handled(self) -> int:
         """Return the count of items handled since the last call."""
         total = 0
@@ -212,7 +212,10 @@ class Peer:
         while self.unsent and self.dealer is not None:
             try:
                 parts = self._encode(self.unsent[0])
-                self.dealer.send_multipart(parts, zmq.NOBLOCK, copy=False)
+                if len(parts) == 1 and len(parts[0]) <= limits.FRAME_COPIED_BYTES:
+                    self.dealer.send(parts[0], zmq.NOBLOCK)
+                else:
+                    self.dealer.send_multipart(parts, zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 break
             self.unsent.popleft()

@@ -19,7 +19,7 @@ _KEY_CHARS = 40  # of a CURVE key in Z85
 
 
 class PeerTable:
-    """The peers of one node. Kernel thread only."""
+    """The peers of one node. Kernel's loop only."""
 
     def __init__(self, me: str, cluster: str) -> None:
         """`me` is "" for an unconfigured node, which meets nobody."""

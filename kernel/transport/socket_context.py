@@ -26,7 +26,7 @@ LOOPBACK = Address()
 
 
 class SocketContext:
-    """Made before the first socket, closed after the last. Kernel thread only."""
+    """Made before the first socket, closed after the last. Kernel's loop only."""
 
     def __init__(self) -> None:
         """Start both threads."""

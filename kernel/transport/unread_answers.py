@@ -11,7 +11,7 @@ Body = bytes | memoryview
 
 
 class UnreadAnswers:
-    """Of one client. Kernel thread only."""
+    """Of one client. Kernel's loop only."""
 
     def __init__(self, patience_s: float) -> None:
         """`patience_s`: the loop's time at which they are given up."""

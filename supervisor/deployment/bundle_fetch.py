@@ -19,7 +19,7 @@ PART_TIMEOUT_S = 10.0
 
 
 class BundleFetcher:
-    """Fetches each bundle once, however many ask for it at a time. Kernel thread only."""
+    """Fetches each bundle once, however many ask for it at a time. Kernel's loop only."""
 
     def __init__(
         self, store: BundleStore, calls: PeerCalls, peers: Callable[[], Iterable[Peer]]

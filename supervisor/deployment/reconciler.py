@@ -86,7 +86,7 @@ class Hosted:
 
 
 class Reconciler:
-    """Watches the changes of the knowledge base for one node. Kernel thread only."""
+    """Watches the changes of the knowledge base for one node. Kernel's loop only."""
 
     def __init__(
         self,
@@ -235,7 +235,7 @@ class Reconciler:
         """Fetch the code, make the actor, report."""
         try:
             await self._fetcher.need(row.bundle)
-            # User code is imported away from the kernel's thread: it may take its time.
+            # User code is imported away from the kernel's loop: it may take its time.
             cls = await run_blocking(self._load, row)
             if not self._is_hosted(row):
                 return  # it was destroyed before it began

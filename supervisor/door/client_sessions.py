@@ -53,7 +53,7 @@ _LIVES_BITS = 20  # sessions of one life of a node that have numbers of their ow
 
 
 class ClientSessions:
-    """The sessions of a node's clients. Kernel thread only."""
+    """The sessions of a node's clients. Kernel's loop only."""
 
     def __init__(
         self,

@@ -78,7 +78,7 @@ class OperationRunner(Protocol):
 
 
 class RequestServer:
-    """Starts an operation for each request and sends its answer. Kernel thread only."""
+    """Starts an operation for each request and sends its answer. Kernel's loop only."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """The knowledge base's way into the group engine: one session, one group, messages in order.
 
-Kernel thread only.
+Kernel's loop only.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The node's replica of the knowledge base with its disk and its group, and those who wait for it.
 
 This is the one small interface that everything else sees of replication: `commit`, `theory`,
-`until`, and a listener that is told what changed. Kernel thread only.
+`until`, and a listener that is told what changed. Kernel's loop only.
 """
 
 from __future__ import annotations
@@ -556,5 +556,5 @@ class KnowledgeBase(Listener):
 
 
 def _tell(loop: asyncio.AbstractEventLoop, call: Callable[[T], None], value: T) -> None:
-    with contextlib.suppress(RuntimeError):  # the kernel thread may be at its end
+    with contextlib.suppress(RuntimeError):  # the kernel's loop may be at its end
         loop.call_soon_threadsafe(call, value)

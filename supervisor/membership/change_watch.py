@@ -10,7 +10,7 @@ from zactor.supervisor.observe.events import ChangesRefused, ChangesTaken, Tell
 
 
 class ChangeWatch:
-    """Looks at the knowledge base of one node. Kernel thread only."""
+    """Looks at the knowledge base of one node. Kernel's loop only."""
 
     def __init__(self, node: str, kb: KnowledgeBase, tell: Tell) -> None:
         """`tell` brings what is found to whoever wants it."""

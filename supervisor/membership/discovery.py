@@ -37,7 +37,7 @@ UNMET_S = 0.5  # how often it is looked whether a peer knows somebody that we do
 
 
 class Discovery:
-    """Keeps this node acquainted with every other of its cluster. Kernel thread only."""
+    """Keeps this node acquainted with every other of its cluster. Kernel's loop only."""
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 A node that isn't in the view is no member: what waits for it ends, what is new for it becomes a
 dead letter, its facts go. It is not dead for that: its link lives on, and when the network heals
 its view and ours become one. Only proof ends a peer: its door refuses, it comes as a new
-incarnation, it says goodbye, or it stays out of the view for PEER_KEPT_S. Kernel thread only.
+incarnation, it says goodbye, or it stays out of the view for PEER_KEPT_S. Kernel's loop only.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ RETRY_S = 0.2
 
 
 class NodeRegistry:
-    """Sweeps whenever it is told that something changed. Kernel thread only."""
+    """Sweeps whenever it is told that something changed. Kernel's loop only."""
 
     def __init__(
         self,

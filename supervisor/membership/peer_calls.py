@@ -22,7 +22,7 @@ class _Call:
 
 
 class PeerCalls:
-    """Pairs requests to peers with their answers. Kernel thread only."""
+    """Pairs requests to peers with their answers. Kernel's loop only."""
 
     def __init__(self, send: Callable[[Peer, object], None]) -> None:
         """`send` queues one item for a peer."""

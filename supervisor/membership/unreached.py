@@ -1,7 +1,7 @@
 """Who doesn't reach whom, and why: all nodes must reach each other, so it is said to people.
 
 Whoever finds a door closed tells all whom it is linked with: the person who can open it may be at
-any of them, and so may the one who waits for a node to join. Kernel thread only.
+any of them, and so may the one who waits for a node to join. Kernel's loop only.
 """
 
 from __future__ import annotations

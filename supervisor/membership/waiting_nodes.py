@@ -17,7 +17,7 @@ WAITING_MAX = 256  # shown at once: as many as there may be peers
 
 
 class WaitingNodes:
-    """The unconfigured nodes that wait until somebody names them. Kernel thread only."""
+    """The unconfigured nodes that wait until somebody names them. Kernel's loop only."""
 
     def __init__(self, hub: Hub, home: Path) -> None:
         """`hub` knows who has a name by now; in `home` those of this machine are found."""

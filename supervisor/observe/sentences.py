@@ -25,6 +25,7 @@ SENTENCES: Mapping[str, str] = {
     "actor_failed": "{actor} failed: {reason}",
     "action_failed": "{actor}.{action} on {node} raised {error}",
     "action_slow": "{actor} blocks the actors here, in {action} ({where}): {advice}",
+    "kernel_slow": "the node's own work holds up its actors, in {work} ({where})",
     "loop_blocked": "{actor} blocks all actors of {node}, in {action} ({where})",
     "loop_free": "{actor} no longer blocks {node}: it did for {seconds} s",
     "dead_letter": "dead letter: {target}.{action} from {sender}: {reason}",

@@ -70,7 +70,7 @@ class BundleSource(Protocol):
 
 
 class Changes:
-    """Carries out changes on behalf of one node. Kernel thread only."""
+    """Carries out changes on behalf of one node. Kernel's loop only."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """What may be asked of a node, by a client at its door or by another node over their link.
 
-Each operation is a coroutine of the kernel thread; many run at a time and none waits for another.
+Each operation is a coroutine of the kernel's loop; many run at a time and none waits for another.
 Those that change the cluster are in changes.py.
 """
 

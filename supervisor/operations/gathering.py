@@ -23,7 +23,7 @@ Shared = TypeVar(
 
 
 class Gathering:
-    """Asks the other members. Kernel thread only."""
+    """Asks the other members. Kernel's loop only."""
 
     def __init__(self, members: Members, calls: PeerCalls, tell: Tell) -> None:
         """`calls` asks the others; `tell` hears who does not answer."""

@@ -75,7 +75,7 @@ class _Query:
 
 
 class QueryTurns(Generic[Who]):
-    """The queries that a node is asked. Kernel thread only."""
+    """The queries that a node is asked. Kernel's loop only."""
 
     def __init__(self, is_behind: Callable[[Who], bool]) -> None:
         """`is_behind` tells of who should read its answers first: no query of his is begun."""

@@ -78,7 +78,7 @@ class RunningActors(Protocol):
 
 
 class Reports:
-    """Says what there is, as one node sees it. Kernel thread only."""
+    """Says what there is, as one node sees it. Kernel's loop only."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """Carries out the clauses of the knowledge base that are this node's: see todo_assignment.py.
 
 Whoever begins a destruction writes the clause and then leaves it to what is here, so an operation
-that is finished for a dead node takes the same way as one whose owner lives. Kernel thread only.
+that is finished for a dead node takes the same way as one whose owner lives. Kernel's loop only.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ SWEPT_S = 2.0  # in which a dead node's facts are taken out once there is a prim
 
 
 class WaysOut:
-    """Carries out an operator's words at one node. Kernel thread only."""
+    """Carries out an operator's words at one node. Kernel's loop only."""
 
     def __init__(self, me: str, kb: KnowledgeBase, connected: Callable[[], Sequence[str]]) -> None:
         """`connected` returns the names of the nodes that this one has a link to."""

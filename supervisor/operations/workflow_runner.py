@@ -1,6 +1,6 @@
 """The one interpreter of workflows: asks which step is due, and carries it out.
 
-Nothing is remembered between two runs but what the knowledge base says. Kernel thread only.
+Nothing is remembered between two runs but what the knowledge base says. Kernel's loop only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Nobody is suspected for being busy: cores taken, the interpreter held for 300 ms at a time."""
+"""Nobody is suspected for being busy: cores taken, the interpreter held for 300 ms at a time, and
+actions that block for seconds."""
 
 from __future__ import annotations
 
@@ -87,3 +88,67 @@ def test_five_busy_minutes_raise_no_suspicion(
     (tmp_path / "holder.py").write_text(HOLDER)
     monkeypatch.setenv(VARIABLE, str(tmp_path / "trace"))
     assert suspicions(lab, tmp_path / "trace", 300) == []
+
+
+BLOCK_S = 5
+BLOCKER = f"""
+import time
+from zactor import Actor, action, signal
+
+
+class Blocker(Actor, dispatcher="DISPATCHER"):
+    begun = signal(float)
+    ended_at = 0.0
+
+    @action
+    def block(self) -> None:
+        self.begun.emit(time.monotonic())
+        time.sleep({BLOCK_S})
+        self.ended_at = time.monotonic()
+
+    @action
+    def ended(self) -> float:
+        return self.ended_at
+
+
+class Hearer(Actor):
+    heard_at = 0.0
+
+    @action
+    def begun(self, at: float) -> None:
+        self.heard_at = time.monotonic()
+
+    @action
+    def heard(self) -> float:
+        return self.heard_at
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dispatcher", ["shared", "thread"])
+def test_an_action_that_blocks_delays_neither_its_node_nor_what_it_said(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dispatcher: str
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "trace"))
+    for file in ("blocker", "hearer"):
+        (lab.home / f"{file}.py").write_text(BLOCKER.replace("DISPATCHER", dispatcher))
+    for name in ("n1", "n2"):
+        lab.start(name)
+    until("both meet", lambda: lab.names_up("n1") == {"n1", "n2"})
+    with connect(lab.endpoint("n1"), home=lab.home) as m:
+        m.declare_factory("Blocker", lab.home / "blocker.py")
+        m.declare_factory("Hearer", lab.home / "hearer.py")
+        m.deploy_actor("Blocker", "b1", "n2")
+        m.deploy_actor("Hearer", "h1", "n1")
+        m.react_interaction("h1", "b1", "begun")
+        m.tell("b1", "block")
+        until("it is heard", lambda: m.ask("h1", "heard"))
+        # Its node answers meanwhile, and takes part in a change.
+        with connect(lab.endpoint("n2"), home=lab.home) as there:
+            there.deploy_actor("Hearer", "h2", "n1")
+        asked = time.monotonic()
+        assert m.ask("b1", "ended", timeout=60) > max(asked, m.ask("h1", "heard"))
+    lines = read_logs(tmp_path / "trace")
+    assert [line for line in lines if line["k"] == "suspect"] == []
+    views = {str(line["v"]) for line in lines if line["k"] == "view" and len(line["members"]) == 2}
+    assert len(views) == 1

@@ -23,7 +23,12 @@ FLOORS_MAX = 9
 # Lowest first. A folder, or a file that stands for itself, may import from the lines above its own
 # and nothing from its own line but itself.
 FLOORS = (
-    ("zactor.kernel.homes", "zactor.kernel.limits", "zactor.kernel.printable"),
+    (
+        "zactor.kernel.homes",
+        "zactor.kernel.limits",
+        "zactor.kernel.loops",
+        "zactor.kernel.printable",
+    ),
     ("zactor.kernel.errors",),
     ("zactor.kernel.ids",),
     ("zactor.kernel.messages",),

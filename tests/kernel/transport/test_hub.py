@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -25,6 +27,30 @@ from zactor.kernel.transport.keys import cluster_keys
 from zactor.kernel.transport.peer import Peer
 from zactor.kernel.transport.sockets import connect_door
 from zactor.kernel.wire import codec, results
+
+
+def test_what_was_consumed_without_a_frame_is_told_by_its_deadline(
+    tmp_path: Path, until: Callable[..., Any]
+) -> None:
+    """Ten credits make no lot; nothing else goes on that would tell of them."""
+    window = limits.LINK_WINDOW_ITEMS
+
+    async def story() -> None:
+        async with linked(tmp_path) as ((one, _), (two, user)):
+            peer = one.peers["n2"]
+            for number in range(window + 10):
+                peer.put(signal(number))
+            await user.until(lambda: len(user.items) == window)
+            # Else an acknowledgement tells of them too, or its timer looks.
+            await asyncio.to_thread(until, lambda: peer.link.queued <= 10 and not two._timer)
+            consumer = two.peers["n1"]
+            consumer.consumed(10)
+            await asyncio.to_thread(until, lambda: not consumer.handled)
+            # Not by the probe of who waits for credit, which would come for it in the end.
+            assert two._timer or len(user.items) == window + 10
+            await user.until(lambda: len(user.items) == window + 10)
+
+    asyncio.run(story())
 
 
 def test_what_one_puts_the_other_gets_once_and_in_order(tmp_path: Path) -> None:
