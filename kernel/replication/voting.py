@@ -356,7 +356,7 @@ class Shortfall:
         if 2 * len(here) == len(here) + len(missing) and primary.decider in missing:
             return f"of two halves the one with {primary.decider} takes changes, bring it back"
         words = f"changes wait until more than half are there (missing: {', '.join(missing)})"
-        if {*missing} <= self.camp | {*self.cramped}:
+        if {*missing} <= {*self.camp, *self.cramped}:
             return words  # they are here, and have no vote
         needed = (len(here) + len(missing)) // 2 + 1 - len(here)
         which = f"{needed} of them" if needed < len(missing) else "them" if needed > 1 else "it"
