@@ -1,4 +1,4 @@
-"""The entry point of `zactor`. Nothing is imported before Ctrl-C can end it without a traceback."""
+"""The entry points: of `zactor`, and of what Spread calls otherwise. Nothing is imported before Ctrl-C can end it without a traceback."""
 
 from __future__ import annotations
 
@@ -18,3 +18,18 @@ def run(arguments: list[str]) -> int:
 def main() -> None:
     """The console script `zactor`."""
     sys.exit(run(sys.argv[1:]))
+
+
+def spread() -> None:
+    """The console script `zactor-spread`, in the place of Spread's daemon."""
+    sys.exit(run(["spread", *sys.argv[1:]]))
+
+
+def spuser() -> None:
+    """The console script `spuser`."""
+    sys.exit(run(["spuser", *sys.argv[1:]]))
+
+
+def spflooder() -> None:
+    """The console script `spflooder`."""
+    sys.exit(run(["spflooder", *sys.argv[1:]]))
