@@ -1,4 +1,7 @@
-"""The entry points: of `zactor`, and of what Spread calls otherwise. Nothing is imported before Ctrl-C can end it without a traceback."""
+"""The entry points, of `zactor` and of Spread's programs.
+
+Nothing is imported before Ctrl-C can end it without a traceback.
+"""
 
 from __future__ import annotations
 
