@@ -274,6 +274,10 @@ class Formation:
         self._recovering = founding
         return True
 
+    def may_found(self, name: str) -> bool:
+        """Whether `name` may found a cluster now: the others take it for one whose disk has room."""
+        return self.may_be_founded and name not in self.cramped
+
     @property
     def may_be_founded(self) -> bool:
         """Whether nobody here belongs to a cluster, and nobody has begun one."""

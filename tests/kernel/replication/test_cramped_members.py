@@ -187,6 +187,25 @@ def test_nobody_founds_a_cluster_without_room() -> None:
     assert room.primaries() == dict.fromkeys(ABC, ABC)
 
 
+def test_nobody_founds_before_the_others_know_that_it_has_room_again() -> None:
+    """As long as all are taken for cramped there is nobody to be in it."""
+    room = Room(*ABC)
+    room.view(*ABC)
+    room.run()
+    fill(room, *ABC)
+    room.run()
+    free(room, "n1")
+    room.sync("n1")
+    assert not room.replicas["n1"].no_room
+    assert not room.replicas["n1"].may_be_founded
+    room.found("n1")
+    room.run()
+    assert room.primaries() == {}
+    room.found("n1")
+    room.run()
+    assert room.primaries() == {"n1": ("n1",)}
+
+
 def test_who_has_no_room_is_not_to_be_forgotten() -> None:
     room = settled(*ABC)
     fill(room, "n1", "n2")
