@@ -275,7 +275,7 @@ class Formation:
         return True
 
     def may_found(self, name: str) -> bool:
-        """Whether `name` may found a cluster now: the others take it for one whose disk has room."""
+        """Whether `name` may found a cluster now: nobody takes its disk for full."""
         return self.may_be_founded and name not in self.cramped
 
     @property

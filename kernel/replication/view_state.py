@@ -169,11 +169,7 @@ class ViewState:
     def found(self, founding: str, at: float) -> None:
         """Found a cluster, if nobody here knows of one."""
         formation = self.formation
-        if (
-            formation.may_found(self.me)
-            and not self._state.no_room
-            and not formation.is_proposing
-        ):
+        if formation.may_found(self.me) and not self._state.no_room and not formation.is_proposing:
             self._founded_at = at
             self._propose(founding)
 
