@@ -69,8 +69,8 @@ def _numbers_stand_still(monkeypatch: pytest.MonkeyPatch) -> None:
     """An attempt that was struck out leaves its number to the next, and so does a failed one."""
     real = voting.judge
 
-    def judge(me: str, standings: Any) -> Any:
-        verdict = real(me, standings)
+    def judge(me: str, standings: Any, cramped: Any) -> Any:
+        verdict = real(me, standings, cramped)
         known = [one.formed.epoch for one in standings.values() if one.formed is not None]
         object.__setattr__(verdict, "epoch", max(known, default=0) + 1)
         return verdict

@@ -30,6 +30,8 @@ _IN_STORMS = ((range(15), RareFaults(strikes=1.0, lag_ms=20.0)),)
 _ONE_SESSION = "each node has one session, in one group, with messages that are ordered"
 _OPERATOR = "there is no operator here"
 NOT_HERE = {
+    "O0a a parcel": _ONE_SESSION,
+    "O0a in company": _ONE_SESSION,
     "O1 a hole": "links keep their order, and what comes early finds room",
     "O3 overtakes": _ONE_SESSION,
     "O4 no room": "there is room for more than comes",
@@ -52,6 +54,8 @@ NOT_HERE = {
     "G4 after the signal": _ONE_SESSION,
     "undecided first: submission ordered": "its moment is too short for chance",
     "undecided reshape: submission ordered": "its moment is too short for chance",
+    "P14 frozen": "its moment is too short for chance",
+    "P14 the primary waits": "few disks are full at once here",
     "formation WAITING: QUORUM": _OPERATOR,
     "formation WAITING: NO_QUORUM": _OPERATOR,
     "formation WAITING: RECOVERED": _OPERATOR,
