@@ -230,7 +230,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "goes back": Mutant(catcher="K10 nothing applied is undone", patch=_goes_back),
     "numbers stand still": Mutant(
-        catcher="K11 an epoch names one attempt", patch=_numbers_stand_still
+        catcher="K11 an epoch names one attempt", patch=_numbers_stand_still, is_alone=False
     ),
     "founds with a history": Mutant(catcher="P8 histories never mix", patch=_founds_with_a_history),
     "waits for who has no room": Mutant(catcher="liveness", patch=_waits_for_who_has_no_room),
