@@ -274,10 +274,6 @@ class Formation:
         self._recovering = founding
         return True
 
-    def may_found(self, name: str) -> bool:
-        """Whether `name` may found a cluster now: nobody takes its disk for full."""
-        return self.may_be_founded and name not in self.cramped
-
     @property
     def may_be_founded(self) -> bool:
         """Whether nobody here belongs to a cluster, and nobody has begun one."""

@@ -143,7 +143,7 @@ class Replica:
     @property
     def may_be_founded(self) -> bool:
         """Whether `found` would found a cluster now: nobody in this view knows of one."""
-        return self._view_state.formation.may_found(self.me) and not self.no_room
+        return self._view_state.may_found
 
     def changes(self) -> tuple[Change, ...]:
         """Return the last changes, oldest first (at most HISTORY_KEPT)."""

@@ -166,10 +166,17 @@ class ViewState:
         """Tell all members of this view what an operator says of it."""
         self.say(Service.SAFE, KbNote(kind, id_, self._view.id, at))
 
+    @property
+    def may_found(self) -> bool:
+        """Whether nobody here has a cluster, and nobody takes this node's disk for full."""
+        formation = self.formation
+        is_roomy = self.me not in formation.cramped and not self._state.no_room
+        return formation.may_be_founded and is_roomy
+
     def found(self, founding: str, at: float) -> None:
         """Found a cluster, if nobody here knows of one."""
         formation = self.formation
-        if formation.may_found(self.me) and not self._state.no_room and not formation.is_proposing:
+        if self.may_found and not formation.is_proposing:
             self._founded_at = at
             self._propose(founding)
 

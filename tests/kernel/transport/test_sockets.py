@@ -63,7 +63,8 @@ def test_an_endpoint_can_be_parsed_again(host: str) -> None:
 # -- binding ---------------------------------------------------------------------------------
 def test_on_loopback_the_next_free_port_is_taken(make_bound_door: Callable[..., Any]) -> None:
     first, second = make_bound_door(None), make_bound_door(None)
-    assert NODE_PORT <= first.port < second.port
+    assert min(first.port, second.port) >= NODE_PORT
+    assert first.port != second.port, "others on this machine may have let one below go meanwhile"
 
 
 def test_a_port_that_was_asked_for_and_is_taken_is_an_error(bound: Any) -> None:
