@@ -9,6 +9,8 @@ VENV ?= .venv
 # The first of these that is new enough.
 PYTHON ?= python3 python3.13 python3.12 python3.11
 ARGS ?=
+# Tests run in so many processes side by side, at most 4; 0: in this one.
+JOBS ?= auto
 # Versions to install in a new environment, as pip takes them: click==8.1 …; else the newest allowed.
 PINS ?=
 
@@ -21,7 +23,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 help:
 	@echo 'make demo       run the demos on real processes'
-	@echo 'make test       run what a change needs, about 4 minutes (ARGS="tests/kernel -k name" for a part)'
+	@echo 'make test       run what a change needs, about 3 minutes (ARGS="tests/kernel -k name" for a part)'
 	@echo 'make test-all   run all tests'
 	@echo 'make soak       2,500 simulated runs of groups and knowledge base, and the long tests (about 40 minutes)'
 	@echo 'make lint       check style and types'
@@ -39,14 +41,17 @@ demo: $(VENV)/.test
 # Tests start some thousand processes: where Python is told to write no bytecode, each would compile all modules.
 COMPILE := $(BIN)/python -m compileall -q kernel supervisor zactor bundles demos tests
 
+# Tests of one file stay together: they share clusters.
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile
+
 # Who names some tests wants those, the slow ones among them too.
 test: $(VENV)/.test
 	@$(COMPILE)
-	$(BIN)/python -m pytest $(or $(ARGS),-m 'not slow and not soak')
+	$(if $(ARGS),$(BIN)/python -m pytest $(ARGS),$(PYTEST) -m 'not slow and not soak')
 
 test-all: $(VENV)/.test
 	@$(COMPILE)
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 soak: $(VENV)/.test
 	$(BIN)/python -m zactor.testing.group_sim --seeds 1..2000

@@ -1,6 +1,6 @@
 """Machines put together, as people do it: each way joins, or says what is wrong and what to do.
 
-`make test-all ARGS="tests/acceptance/test_machines.py -s"` prints the table that README.md has.
+`make test ARGS="tests/acceptance/test_machines.py -s"` prints the table that README.md has.
 """
 
 from __future__ import annotations
