@@ -27,7 +27,7 @@ help:
 	@echo 'make test-all   run all tests'
 	@echo 'make soak       2,500 simulated runs of groups and knowledge base, and the long tests (about 40 minutes)'
 	@echo 'make lint       check style and types'
-	@echo 'make bench      run the benchmarks'
+	@echo 'make bench      run the benchmarks (ARGS="c d --cpu --peers erlang --out results")'
 	@echo 'make stage      make build/stage, the tree that type checkers and editors look at'
 	@echo 'make clean      remove what make has made, the environment $(VENV) too'
 
@@ -67,11 +67,9 @@ lint: $(VENV)/.lint stage
 stage: $(BIN)/python
 	@$(BIN)/python scripts/stage.py
 
-# One after the other: each wants the machine for itself.
+# One row after the other: each wants the machine for itself.
 bench: $(VENV)/.test
-	@for script in benchmarks/bench_*.py; do \
-		echo "== $$script"; $(BIN)/python "$$script" $(ARGS) || exit 1; \
-	done
+	$(BIN)/python benchmarks/run.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Protocol
 
 
 def report(row: str, value: float, unit: str, raw: float, **more: object) -> None:
@@ -26,6 +28,38 @@ def best_rate(work: Callable[[], int], rounds: int = 5) -> float:
     return best
 
 
+def options(text: str | None) -> argparse.ArgumentParser:
+    """What rows across nodes have in common: `--cpu`."""
+    parser = argparse.ArgumentParser(description=text)
+    parser.add_argument("--cpu", action="store_true", help="µs of CPU a message, all nodes")
+    return parser
+
+
+class HasNodes(Protocol):
+    """A cluster of `zactor.local`."""
+
+    nodes: list[str]
+
+    def pid(self, name: str, /) -> int:
+        """Return a node's process."""
+        ...
+
+
+class Cpu:
+    """What the nodes of a cluster take of the processor for each message, while a block runs."""
+
+    def __init__(self, cluster: HasNodes, wanted: bool) -> None:
+        self._pids = [cluster.pid(name) for name in cluster.nodes]
+        self._wanted = wanted
+
+    def of(self, work: Callable[[], float], messages: int) -> tuple[float, dict[str, float]]:
+        """Run `work`, which handles so many `messages`; return what it returned and `cpu_us`."""
+        before = cpu_s(self._pids)
+        result = work()
+        spent = (cpu_s(self._pids) - before) / messages * 1e6
+        return result, {"cpu_us": round(spent, 2)} if self._wanted else {}
+
+
 def cpu_s(pids: Iterable[int]) -> float:
     """What processes have taken of the processor, all their threads together."""
     ticks = 0
@@ -33,6 +67,11 @@ def cpu_s(pids: Iterable[int]) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         ticks += int(fields[11]) + int(fields[12])  # proc(5): utime, stime
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def resident_bytes() -> int:
+    """What this process holds of memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def raw_ready_queue(count: int) -> int:

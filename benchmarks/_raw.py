@@ -23,11 +23,12 @@ from zactor.kernel.transport.authenticator import Authenticator
 from zactor.kernel.transport.keys import ClusterKeys, cluster_keys
 
 BATCH = 256
+PIECE = 1_000_000  # a door takes no longer frames
 
 
 @contextlib.contextmanager
 def raw_peer(kind: str) -> Iterator[zmq.Socket[bytes]]:
-    """Yield a DEALER connected to a child process that runs `kind`: "sink" or "echo"."""
+    """Yield a DEALER connected to a child process that runs `kind`: "sink", "echo" or "swallow"."""
     with tempfile.TemporaryDirectory(prefix="zactor-bench-") as home:
         keys = cluster_keys(Path(home))
         child = subprocess.Popen(
@@ -78,6 +79,19 @@ def raw_round_trips(count: int) -> list[float]:
     return sorted(taken)
 
 
+def raw_bulk(size: int, count: int) -> float:
+    """Bytes/s of messages of `size` bytes in pieces, each answered before the next is sent."""
+    piece = bytes(min(size, PIECE))
+    with raw_peer("swallow") as dealer:
+        began = time.perf_counter()
+        for _ in range(count):
+            for _ in range(size // len(piece)):
+                dealer.send(piece, copy=False)
+            dealer.send(b"")
+            dealer.recv()
+        return size * count / (time.perf_counter() - began)
+
+
 def _serve(kind: str, keys: ClusterKeys) -> None:
     context = sockets.context()
     authenticator = Authenticator(context)
@@ -91,6 +105,9 @@ def _serve(kind: str, keys: ClusterKeys) -> None:
         if kind == "echo":
             pickle.loads(body)
             door.send_multipart([routing_id, body])
+        elif kind == "swallow":
+            if not body:
+                door.send_multipart([routing_id, b"k"])
         elif body:
             for _target, _action, payload in decoder.decode(body):
                 pickle.loads(payload)

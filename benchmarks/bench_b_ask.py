@@ -1,4 +1,4 @@
-"""Row B: asks between two actors of one node, one after the other and a hundred at once."""
+"""Rows B: asks between two actors of one node, one after the other and a hundred at once."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ def main() -> None:
     at_once = best_rate(lambda: int(asker.at_once(COUNT).result()))
     runtime.close()
     raw = best_rate(lambda: asyncio.run(futures(COUNT)))
-    report("B", at_once, "calls/s", raw, one_by_one=round(one_by_one))
+    report("B", one_by_one, "calls/s", raw)
+    report("B at once", at_once, "calls/s", raw)
 
 
 if __name__ == "__main__":

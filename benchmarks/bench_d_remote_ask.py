@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from _common import report
+from _common import Cpu, options, report
 from _raw import raw_round_trips
 
 from zactor import local
@@ -18,6 +18,7 @@ COUNT = 5_000
 
 def main() -> None:
     """Print the row."""
+    chosen = options(__doc__).parse_args()
     with local(nodes=2) as cluster:
         m = cluster.master
         m.declare_factory("asker", ACTORS)
@@ -25,7 +26,11 @@ def main() -> None:
         m.deploy_actor("asker", "asker", "n1")
         m.deploy_actor("echo", "echo", "n2")
         m.ask("asker", "measure", "echo", 500)
-        taken = sorted(m.ask("asker", "measure", "echo", COUNT))
+        taken: list[float] = []
+        cpu = Cpu(cluster, chosen.cpu)
+        _, spent = cpu.of(
+            lambda: taken.extend(sorted(m.ask("asker", "measure", "echo", COUNT))) or 0, COUNT
+        )
     raw = raw_round_trips(COUNT)
     middle = COUNT // 2
     report(
@@ -34,6 +39,7 @@ def main() -> None:
         "µs p50",
         raw[middle] * 1e6,
         p99=round(taken[COUNT * 99 // 100] * 1e6),
+        **spent,
     )
 
 

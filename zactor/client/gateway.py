@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import structlog
 
+from zactor.client.checked import checked
 from zactor.client.connection import Connection
 from zactor.kernel import errors, limits
 from zactor.kernel.actors.refs import gateway_here
@@ -60,7 +61,7 @@ class RemoteGateway:
 
     def _ask(self, actor: str, action: str, arguments: bytes, timeout: float | None) -> Reply[Any]:
         reply: Reply[Any] = Reply(what=(actor, action))
-        operation = AskActor(actor=actor, action=action, payload=arguments, plain=False)
+        operation = checked(AskActor(actor=actor, action=action, payload=arguments, plain=False))
         limit = self.timeout if timeout is None else timeout
         try:
             future = self.connection.request(operation, math.inf if limit is None else limit)
@@ -84,7 +85,8 @@ class RemoteGateway:
         Raises:
             ConfigError: the arguments can't travel. MailboxFull: too many requests wait.
         """
-        operation = TellActor(actor=actor, action=action, payload=self.encode(args, kwargs))
+        payload = self.encode(args, kwargs)
+        operation = checked(TellActor(actor=actor, action=action, payload=payload))
 
         def answered(future: Future[object]) -> None:
             error = future.exception()

@@ -17,6 +17,7 @@ from typing import Any, ParamSpec, TypeVar, cast, overload
 import msgspec
 
 from zactor.bundles.manifest import Bundle
+from zactor.client.checked import checked
 from zactor.client.connection import Connection
 from zactor.client.event_stream import EventStream, Seen
 from zactor.client.gateway import RemoteGateway
@@ -441,7 +442,7 @@ class Master:
     # -- the two modes -----------------------------------------------------------------------
     async def _ask(self, operation: Operation, timeout: float | None = None) -> object:
         limit = self.timeout if timeout is None else timeout
-        return await self._ended(self.connection.request(operation, limit))
+        return await self._ended(self.connection.request(checked(operation), limit))
 
     async def _ready(self) -> None:
         await self._ended(self.connection.ready(self.timeout))
