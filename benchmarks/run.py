@@ -6,8 +6,8 @@
     python benchmarks/run.py --out results              results/results.json, .md, .png and .svg
 
 A peer is a script in `benchmarks/peers`; what it needs isn't installed from here, and a peer that
-isn't there is named. `--peer-python` is the Python that has them. One row runs at a time: each wants
-the machine for itself. Plots need matplotlib.
+isn't there is named. `--peer-python` is the Python that has them. One row runs at a time: each
+wants the machine for itself. Plots need matplotlib.
 """
 
 from __future__ import annotations
@@ -185,9 +185,8 @@ def main() -> int:
         options.out.mkdir(parents=True, exist_ok=True)
         results = options.out / "results.json"
         results.write_text(json.dumps({"machine": about, "rows": rows}, indent=1) + "\n")
-        head = (
-            f"{about['at'][:10]}, {about['cores']} x {about['processor']}, Python {about['python']}"
-        )
+        on = f"{about['cores']} x {about['processor']}, Python {about['python']}"
+        head = f"{about['at'][:10]}, {on}, commit {about['commit']}"
         results.with_suffix(".md").write_text(f"{head}\n\n{table(rows)}\n")
         try:
             plot(rows, results)

@@ -100,7 +100,7 @@ async def main() -> None:
         await rows(system.ref(near, "one"), local=True)
     own, other = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     async with ActorSystem(cluster=Cluster(bind=own, advertise=own, seeds=())) as system:
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: ASYNC220 - it is started once
             [sys.executable, __file__, other, own], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         try:
