@@ -4,9 +4,9 @@
     python benchmarks/compare.py v0.1 HEAD d --rounds 7
 
 Each round runs a row with the one and then with the other, the next round the other way about, so
-that what else the machine does meets both. A row is judged by the median of the rounds' ratios; where
-their spread reaches over 1, nothing is said. Figures are those of `row / raw` of the same run where
-there is a raw limit. Exit code 1: a row is slower than `--worse` allows.
+that what else the machine does meets both. A row is judged by the median of the ratios of the
+rounds; where their spread reaches over 1, nothing is said. Figures are those of `row / raw` of the
+same run where there is a raw limit. Exit code 1: a row is slower than `--worse` allows.
 """
 
 from __future__ import annotations
