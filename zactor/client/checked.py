@@ -18,7 +18,8 @@ def checked(operation: Op) -> Op:
     Raises:
         TypeError: which field isn't, and what it should be.
     """
-    for name, kind in _fields(type(operation)):
+    whole: type[msgspec.Struct] = type(operation)
+    for name, kind in _fields(whole):
         value = getattr(operation, name)
         if type(value) is kind or (kind is float and type(value) is int):
             continue
@@ -41,6 +42,6 @@ def _what(operation: Operation, name: str) -> str:
 
 
 @functools.cache
-def _fields(kind: type[Operation]) -> tuple[tuple[str, type], ...]:
+def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, type], ...]:
     hints = get_type_hints(kind)
     return tuple((name, hints[name]) for name in kind.__struct_fields__)
