@@ -94,8 +94,15 @@ def figures(python: Path, script: Path) -> dict[str, float]:
         SystemExit: it failed.
     """
     bare = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    # Not where the caller is: a folder named zactor there would hide the one to measure.
     run = subprocess.run(
-        [python, script], capture_output=True, text=True, timeout=ROW_S, check=False, env=bare
+        [python, script],
+        cwd=HERE,
+        capture_output=True,
+        text=True,
+        timeout=ROW_S,
+        check=False,
+        env=bare,
     )
     if run.returncode:
         raise SystemExit(f"{script.name} with {python}: {run.stderr.strip()[-500:]}")
