@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from zactor.kernel.errors import RemoteProtocolError
 from zactor.kernel.messages.knowledge import (
@@ -253,6 +253,12 @@ class DurableState:
         """`attempt` certainly failed."""
         self.attempts = tuple(one for one in self.attempts if one != attempt)
         self._write(records.DropAttempt(attempt.epoch), is_urgent=False)
+
+    def keep_attempts(self, attempts: Collection[Primary]) -> None:
+        """All others certainly failed."""
+        for attempt in self.attempts:
+            if attempt not in attempts:
+                self.drop(attempt)
 
     def forget(self, forgotten: tuple[tuple[str, int], ...]) -> None:
         """These have no vote in what has a number up to the one beside them."""

@@ -206,6 +206,7 @@ class Formation:
             standing = self.standings[member]
             told = msgspec.structs.replace(standing, forgotten=(*standing.forgotten, word))
             self.standings[member] = told
+        self.standings = settled(self.standings)
         return self._judge()
 
     def cramp(self, name: str, *, transitional: bool) -> KbAttempt | None:

@@ -186,6 +186,9 @@ class ViewState:
         if self._is_member(self.formation.primary):
             self._open.lost()
             self._lose(f"the view of {self.me} has changed")
+        self._strike_out()
+
+    def _strike_out(self) -> None:
         attempt = self.formation.attempt
         if attempt is None or self.formation.is_undecided:
             return  # undecided: another may have seen it agreed to in time, so it counts
@@ -300,9 +303,7 @@ class ViewState:
                 self._apply(standing.applied)  # somebody applied it, so it was decided
             self._compare(name, standing.clock, standing.digest)
         self._stop_if_outvoted()
-        for attempt in self._state.attempts:
-            if attempt not in formation.standings[self.me].attempts:
-                self._state.drop(attempt)
+        self._state.keep_attempts(formation.standings[self.me].attempts)
         if verdict.strangers:
             names = ", ".join(verdict.strangers)
             why = (
@@ -442,6 +443,7 @@ class ViewState:
         if verdict is None:
             return
         self._state.forget(tuple(sorted(verdict.forgotten.items())))
+        self._state.keep_attempts(self.formation.standings[self.me].attempts)
         self._trace("kb_judged", source=verdict.source, why=verdict.reason)
         self._go_on(verdict.founding)
 
@@ -491,9 +493,7 @@ class ViewState:
     def begin_anew(self) -> None:
         """Nobody works in the view yet; its members know where they stand by what they say next."""
         self._keep_what_came()
-        attempt = self.formation.attempt
-        if attempt is not None and attempt.primary in self._state.attempts:
-            self._state.drop(attempt.primary)
+        self._strike_out()
 
     def _retire(self) -> None:
         """Go when those who stay have formed their primary, or they might miss us for ever."""

@@ -83,25 +83,30 @@ def settled(standings: Standings) -> dict[str, KbStanding]:
     Every member of a primary that was formed had recorded it, and forgets it only for a later one:
     so an attempt is dead if a member with its memory is here, knows of no later primary, and lacks
     it. Before there is a cluster nobody can tell who has its memory from who has a new disk: there
-    it is dead if all its members are here and one lacks it, for one at least would know more.
+    it is dead if all its members are here and one lacks it, for one at least would know more. Who
+    was forgotten lacks it, for good. And it yields to a cluster that there is.
     """
     gone_back = went_back(standings)
     recorded = {name: frozenset(standing.attempts) for name, standing in standings.items()}
     founded = {one.formed.founding for one in standings.values() if one.formed is not None}
-    founded |= {standing.founding for standing in standings.values()}
+    founded |= {standing.founding for standing in standings.values() if standing.founding}
+    forgotten = forgotten_in(standings)
 
-    def is_dead(attempt: Primary) -> bool:
-        here = [n for n in attempt.members if n in standings and n not in gone_back]
-        lack_it = [standings[name] for name in here if attempt not in recorded[name]]
+    def is_dead(attempt: Primary, holder: KbStanding) -> bool:
+        here = {n for n in attempt.members if n in standings and n not in gone_back}
+        lack_it = [name for name in sorted(here) if attempt not in recorded[name]]
         if attempt.founding in founded:
-            return any(_denies(attempt, standing) for standing in lack_it)
-        return bool(lack_it) and len(here) == len(attempt.members)
+            return any(_denies(attempt, standings[name]) for name in lack_it)
+        if founded and founding_of(holder) not in founded:
+            return True
+        gone = {*attempt.members}.difference(here, counted(attempt, forgotten))
+        return bool(lack_it or gone) and len(here) + len(gone) == len(attempt.members)
 
     found = dict(standings)
-    for holder, standing in standings.items():
-        kept = tuple(attempt for attempt in standing.attempts if not is_dead(attempt))
-        if kept != standing.attempts:
-            found[holder] = msgspec.structs.replace(standing, attempts=kept)
+    for name, holder in standings.items():
+        kept = tuple(attempt for attempt in holder.attempts if not is_dead(attempt, holder))
+        if kept != holder.attempts:
+            found[name] = msgspec.structs.replace(holder, attempts=kept)
     return found
 
 
@@ -207,8 +212,8 @@ def judge(me: str, standings: Standings, cramped: Collection[str] = ()) -> Verdi
         blocking = _blocking(voters, forgotten, [standings[name] for name in camp])
         waits = frozenset(able.intersection(cramped))
         shortfall = Shortfall(me, voters, camp, frozenset(strangers), forgotten, waits)
-        is_formed = any(standings[name].formed in blocking[:1] for name in camp)
-        reason = shortfall.words(blocking[0], is_formed) if blocking else ""
+        formed = {standings[name].formed for name in camp} - {None}
+        reason = shortfall.words(blocking[0], formed) if blocking else ""
     if forgotten and not reason:  # what the dead alone had decided may be with who has no vote
         citizens = (name for name in camp if founding_of(standings[name]))
         voters = tuple(sorted({*voters, *citizens} - gone_back - {*cramped}))
@@ -325,19 +330,21 @@ class Shortfall:
     forgotten: Forgotten
     cramped: Collection[str]
 
-    def words(self, primary: Primary, is_formed: bool) -> str:
-        """Return why nothing follows `primary`, which was formed or may have been."""
-        what = (
-            "the last primary view"
-            if is_formed
-            else "a view that may have been the last primary one"
-        )
+    def words(self, primary: Primary, formed: Collection[Primary | None]) -> str:
+        """Return why nothing follows `primary`, which is one of `formed` or may have been."""
+        is_formed = primary in formed
+        what = "the last primary view"
+        if not is_formed:
+            what = "a view that may have been the last primary one"
+        if not formed:
+            what = "a cluster that may have been founded"
         members = counted(primary, self.forgotten)
         here = [name for name in members if name in self.voters]
         missing = [name for name in members if name not in self.voters]
         plural = "member" if len(members) == 1 else "members"
         words = f"{self.me} sees {len(here)} of {len(members)} {plural} of {what}"
-        words += f" ({', '.join(members)}): {self._what_helps(primary, here, missing)}"
+        words += f" ({', '.join(members)}): "
+        words += self._what_helps(primary, here, missing, needs_all=not formed)
         if full := [name for name in missing if name in self.cramped]:
             words += f"; {room_words(full)}"
         missing = [name for name in missing if name not in self.cramped]
@@ -350,14 +357,18 @@ class Shortfall:
         command = f"`zactor recover {self.me}`" if is_formed else f"`zactor forget {missing[0]}`"
         return f"{words}; if {', '.join(missing)} won't come back: {command}"
 
-    def _what_helps(self, primary: Primary, here: Sequence[str], missing: Sequence[str]) -> str:
+    def _what_helps(
+        self, primary: Primary, here: Sequence[str], missing: Sequence[str], *, needs_all: bool
+    ) -> str:
         if {*missing} <= {*self.cramped}:
             return "changes wait"
-        if 2 * len(here) == len(here) + len(missing) and primary.decider in missing:
+        count = len(here) + len(missing)
+        if not needs_all and 2 * len(here) == count and primary.decider in missing:
             return f"of two halves the one with {primary.decider} takes changes, bring it back"
-        words = f"changes wait until more than half are there (missing: {', '.join(missing)})"
+        enough = "all" if needs_all else "more than half"
+        words = f"changes wait until {enough} are there (missing: {', '.join(missing)})"
         if {*missing} <= {*self.camp, *self.cramped}:
             return words  # they are here, and have no vote
-        needed = (len(here) + len(missing)) // 2 + 1 - len(here)
+        needed = len(missing) if needs_all else count // 2 + 1 - len(here)
         which = f"{needed} of them" if needed < len(missing) else "them" if needed > 1 else "it"
         return f"{words}: start {which} again, or mend the way there"

@@ -60,6 +60,7 @@ NOT_HERE = {
     "formation WAITING: NO_QUORUM": _OPERATOR,
     "formation WAITING: RECOVERED": _OPERATOR,
     "P13 forgotten": _OPERATOR,
+    "P13 a first attempt fails": _OPERATOR,
     "WAITING: submission dropped": "it stands behind its sender's standing",
     "FORMING: submission dropped": "later than EXCHANGING only a stranger's is",
 }

@@ -81,6 +81,7 @@ NOT_HERE = {
     "formation WAITING: NO_QUORUM": "counted as P13",
     "formation WAITING: RECOVERED": "nobody recovers here",
     "P9 strangers": "clusters are founded apart by chance, and rarely meet",
+    "P6 first attempt yields": "the same",
     "P11 another number": "nobody errs here",
     "P11 out of reach": "nobody errs here",
     "D10 a fork": "no disk goes back",
@@ -100,6 +101,7 @@ def test_the_adversary_exercises_every_rule_that_can_be() -> None:
 
 
 _FOUND = {
+    13164: "a founding that failed, with who has it still, and is told that the others are dead",
     50440: "a primary that none of its members lived to be in",
     74466: "the same",
     70383: "what a dead node decided alone is with a newcomer, who has no vote",

@@ -115,6 +115,9 @@ class ReplicaCoverage(Coverage):
             case KbNote():
                 if said.kind in (NoteKind.CRAMPED, NoteKind.ROOMY):
                     self._roomed(before, replica, sender, said.kind, transitional)
+                elif said.kind is NoteKind.FORGET:
+                    if len(replica._state.attempts) < before.attempts:
+                        self.hit("P13 a first attempt fails")
                 elif said.kind is NoteKind.READY:
                     self.hit("T2 ready")
                 elif said.kind is NoteKind.FORKED and said.id == replica.me:
@@ -202,8 +205,7 @@ class ReplicaCoverage(Coverage):
         self.hit(f"EXCHANGING: last standing, {way}")
         self._stepped(Phase.EXCHANGING, Step.QUORUM if verdict.source else Step.NO_QUORUM)
         if len(replica._state.attempts) < before.attempts:
-            is_first = replica._state.formed is None
-            self.hit("P6 first attempt struck out later" if is_first else "P5 failed")
+            self.hit(self._how_it_failed(replica))
         if out_of_reach(formation.standings):
             self.hit("P11 out of reach")
         camp = {name: formation.standings[name] for name in sorted(verdict.camp)}
@@ -321,6 +323,12 @@ class ReplicaCoverage(Coverage):
             self.hit("undecided reshape: submission ordered")
         else:
             self.hit("undecided first: submission ordered")
+
+    def _how_it_failed(self, replica: Replica) -> str:
+        if replica._state.formed is not None:
+            return "P5 failed"
+        formed = [one.formed for one in replica._view_state.formation.standings.values()]
+        return "P6 first attempt yields" if any(formed) else "P6 first attempt struck out later"
 
     def _claimed(self, before: _Look, replica: Replica) -> None:
         state, stay = replica._state, replica._view_state

@@ -13,15 +13,25 @@ from zactor.kernel.messages.knowledge import KbNote, NoteKind
 from zactor.kernel.replication.records import PutForgotten
 
 
-def test_a_founding_goes_on_without_a_member_that_died_for_good() -> None:
+def test_a_founding_fails_with_a_member_that_died_for_good_and_is_begun_anew() -> None:
     room = founding_cut_off()
     found = losses(room, "n1")
     assert (found.missing, found.may_lose) == (("n3",), False), "nothing was acknowledged"
+    assert room.replicas["n1"].reason() == (
+        "n1 sees 2 of 3 members of a cluster that may have been founded (n1, n2, n3): changes wait"
+        " until all are there (missing: n3): start it again, or mend the way there; if n3 won't"
+        " come back: `zactor forget n3`"
+    )
     forget(room, "n2", "n3")
     room.run()
+    assert not room.primaries()
+    for name in ("n1", "n2"):
+        assert not room.disks[name].load().attempts
+    room.found("n2", "again")
+    room.run()
     assert room.primaries() == {"n1": ("n1", "n2"), "n2": ("n1", "n2")}
-    assert room.replicas["n1"].founding == "us"
-    assert "founded(us)" in texts(room, "n2")
+    assert room.replicas["n1"].founding == "again"
+    assert texts(room, "n2") == ["founded(again)"]
     room.disks["n3"].lose()
     room.stuck_disks.clear()
     room.restart("n3")
