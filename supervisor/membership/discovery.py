@@ -85,12 +85,13 @@ class Discovery:
         """Meet everybody, say that discovery is over, then go on searching for newcomers.
 
         Raises:
-            NotReachable, Refused: nobody whom this node was to join is met, nor has it a cluster.
+            NotReachable, Refused: nobody whom this node was to join is met, or somebody there
+                isn't reached; and it has no cluster.
         """
         began = asyncio.get_running_loop().time()
         await self._leave_us_out()
         await self._search()
-        await self._link()
+        await self._link(began)
         await self._join_somebody(began)
         self.begun.set()
         self._kb.ready()
@@ -101,18 +102,19 @@ class Discovery:
             await asyncio.sleep(limits.DISCOVERY_MS / 1000)
             await self._search()
 
-    async def _link(self) -> None:
+    async def _link(self, began: float) -> None:
         """Wait until everybody who was met is a member: alone we would lead ourselves."""
         loop = asyncio.get_running_loop()
         until = loop.time() + limits.HELLO_MS / 1000
         while loop.time() < until:
             left_out = self._left_out()
-            if self._all_in() or (left_out is not None and not left_out[1]):
+            if self._all_in() or (left_out and loop.time() >= began + left_out[1]):
                 return
             await asyncio.sleep(LINK_POLL_S)
 
     async def _join_somebody(self, began: float) -> None:
-        """Try for JOIN_S to join whom we were to join; then, without a cluster, it is an error.
+        """Try for JOIN_S to join whom we were to join, and all that are with them; then, without a
+        cluster, it is an error.
 
         To begin alone instead would found a cluster of one, in silence, which never mixes with the
         one that was meant. Who has a cluster already waits: its nodes may come up in any order.
@@ -142,7 +144,7 @@ class Discovery:
             return _with_patience(refusals[0]) if is_alone else None
         names = sorted({self._names.get(there, "") for there in join})
         if any(self._is_up(name) for name in names):
-            return None
+            return self._kept_out()
         errors = [self._errors[there] for there in join if there in self._errors]
         errors.sort(key=lambda error: not isinstance(error, Refused))
         if reasons := list(filter(None, map(self._unreached.why_not, names))):
@@ -152,6 +154,11 @@ class Discovery:
         there = plain(join[0])
         why = f"{there} answered, but no link with it came about in {LINK_S:g} s"
         return NotReachable(why), LINK_S
+
+    def _kept_out(self) -> tuple[ZactorError, float] | None:
+        """Return why we are no member though we are linked with who should take us in."""
+        why = "" if self._all_in() else self._unreached.why_not(self._hub.me.name)
+        return (NotReachable(why), JOIN_S) if why else None
 
     def _is_up(self, name: str) -> bool:
         peer = self._hub.peers.get(name)

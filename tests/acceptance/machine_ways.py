@@ -287,6 +287,18 @@ def two_of_three_apart(machines: Machines) -> Said:
     return said(machines, "A", "declare-node", "n3", address["C"])
 
 
+def two_of_three_apart_and_one_joins(machines: Machines) -> Said:
+    """Who joins reaches the node that it was told, and not the other."""
+    address = {host: machines.net.host(host) for host in "ABC"}
+    machines.net.close_ports_between("B", "C", PORTS)
+    machines.share_key("A", "B", "C")
+    machines.node("A", "--name", "n1", "--bind", address["A"])
+    machines.node("B", "--name", "n2", "--bind", address["B"], "--join", address["A"])
+    until("two are together", lambda: machines.up("A") == {"n1", "n2"})
+    words = ("node", "--name", "n3", "--bind", address["C"], "--join", address["A"])
+    return said(machines, "C", *words)
+
+
 def nobody_where_it_joins(machines: Machines) -> Said:
     here, there = machines.net.host("A"), machines.net.host("B")
     return said(machines, "B", "node", "--name", "n2", "--bind", there, "--join", here)
@@ -338,6 +350,7 @@ TO_SAY: dict[Callable[[Machines], Said], tuple[int, str]] = {
     another_key_that_is_declared: (6, "10.77.0.2:4810 belongs to another cluster than this home"),
     another_cluster_with_this_key: (6, "n2 belongs to another cluster, founded apart or"),
     two_of_three_apart: (4, "open it there; all nodes must reach each other"),
+    two_of_three_apart_and_one_joins: (4, "n3 can't reach n2: no node answers at 10.77.0.2:4810"),
     nobody_where_it_joins: (4, "no node answers at 10.77.0.1:4810: nothing listens there"),
     no_host_where_it_joins: (4, "no node answers at 10.77.0.99:4810: the host is silent"),
     no_such_name_where_it_joins: (4, "there is no host 'nowhere.invalid'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -103,6 +104,11 @@ class Machines:
     def code(self, number: str) -> int:
         """Wait until a command ends; return its exit code."""
         return self._running[number].wait(DEADLINE_S)
+
+    def stop(self, number: str) -> None:
+        """Ctrl-C there; wait until it has ended."""
+        self._running[number].send_signal(signal.SIGINT)
+        self.code(number)
 
     def lines(self, number: str, event: str) -> int:
         """How many lines of a node's log tell of `event`."""
