@@ -95,6 +95,9 @@ LOG_BURST_MS = 5_000  # refusals and failed handshakes: one line at once, then o
 LOG_LINES_BURST = 10  # of one event that others cause, in LOG_BURST_MS; the others are counted
 LOG_EVENTS_MAX = 1_024  # kinds of line that are counted at once
 LOG_VALUE_CHARS_MAX = 10_000  # of one value in a line of the log
+LOG_READER_MS = (
+    100  # who reads a log and does so slowly is waited for, once; then lines are left out
+)
 LOG_TRACE_CHARS_MAX = 100_000  # of a traceback: RecursionError has 1,000 frames
 
 # -- door ------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from zactor.kernel.transport.sockets import raise_open_files
 from zactor.supervisor.kb.store_writer import AGAIN_MAX_S, AGAIN_S
 from zactor.supervisor.membership.run_directory import RunEntry, process_start, write_entry
 from zactor.supervisor.node import Node
+from zactor.supervisor.observe.lasting_output import lasting_output
 from zactor.supervisor.observe.log_format import configure_logs
 from zactor.supervisor.settings import Settings, make_settings
 from zactor.supervisor.spread.spread_settings import SpreadSettings
@@ -261,17 +262,22 @@ def run_node(
     Raises:
         ZactorError: it can't start, can't join whom it was to join, or can't keep its word.
     """
-    _prepare_process(json_logs)
-    settings = make_settings(
-        role=role,
-        home=home,
-        bind=bind,
-        join=join,
-        advertise=advertise,
-        payload=payload,
-        spread=spread,
-        told=told,
-    )
+    with lasting_output():
+        _prepare_process(json_logs)
+        settings = make_settings(
+            role=role,
+            home=home,
+            bind=bind,
+            join=join,
+            advertise=advertise,
+            payload=payload,
+            spread=spread,
+            told=told,
+        )
+        return _run_until_told(name, settings, lifeline)
+
+
+def _run_until_told(name: str | None, settings: Settings, lifeline: int | None) -> int:
     thread = NodeThread(name, settings)
     to_stop = threading.Event()
     previous = {

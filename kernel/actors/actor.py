@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cached_property
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -281,14 +282,10 @@ class Actor:
         level = service if isinstance(service, Service) else Service.parse(service)
         return cell_of(self).in_groups().multicast(groups, value, level, discard)
 
-    @property
+    @cached_property
     def log(self) -> Any:
-        """A structlog logger that knows this actor's name and node."""
-        log = self.__dict__.get("_Actor__log")
-        if log is None:
-            log = structlog.get_logger().bind(actor=self.name, node=self.node)
-            self.__dict__["_Actor__log"] = log
-        return log
+        """A structlog logger that knows this actor's name and node. Another may take its place."""
+        return structlog.get_logger().bind(actor=self.name, node=self.node)
 
     # The same in camelCase.
     def sendSignal(self, name: str, *args: Any) -> None:

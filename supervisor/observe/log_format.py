@@ -14,13 +14,14 @@ import os
 import sys
 import threading
 import time
-from typing import Any, TextIO, cast
+from typing import Any
 
 import structlog
 
 from zactor.kernel import limits
 from zactor.kernel.moment import moment
 from zactor.kernel.printable import printable, shortened
+from zactor.supervisor.observe.lasting_output import lasting
 from zactor.supervisor.observe.sentences import SENTENCES
 
 OTHERS_CAUSE = frozenset(
@@ -82,37 +83,9 @@ def configure_logs(as_json: bool | None = None) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, RoomyStream(sys.stderr))),
+        logger_factory=structlog.PrintLoggerFactory(lasting(sys.stderr)),
         cache_logger_on_first_use=True,
     )
-
-
-class RoomyStream:
-    """A stream whose lines may find no room on the disk that it goes to: they are left out.
-
-    Whoever logs is told nothing of that. The next line that fits is preceded by how many are
-    missing. Threads: any.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        """Nothing was left out yet."""
-        self._stream = stream
-        self._lost = 0
-
-    def write(self, text: str) -> int:
-        """Write it, if there is room."""
-        try:
-            if self._lost:
-                self._stream.write(f"\n({self._lost} lines are missing: there was no room)\n")
-            self._stream.write(text)
-            self._stream.flush()
-            self._lost = 0
-        except OSError:
-            self._lost += text.count("\n") or 1
-        return len(text)
-
-    def flush(self) -> None:
-        """Nothing waits."""
 
 
 def stamped(logger: structlog.typing.WrappedLogger, name: str, fields: Fields) -> Fields:
@@ -161,7 +134,10 @@ def _text(key: str, value: Any) -> Any:
         return printable(shortened(str(value), limits.LOG_TRACE_CHARS_MAX), keep="\n\t")
     if isinstance(value, str):
         return printable(shortened(value, limits.LOG_VALUE_CHARS_MAX))
-    text = repr(value)  # of a text in it, escaped as Python has it
+    try:
+        text = repr(value)  # of a text in it, escaped as Python has it
+    except Exception as error:  # an actor's own class: whoever logs it goes on
+        return f"<{type(value).__name__}: its repr raised {type(error).__name__}>"
     if len(text) > limits.LOG_VALUE_CHARS_MAX or not text.isprintable():
         return printable(shortened(text, limits.LOG_VALUE_CHARS_MAX))
     return value

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 from deadlines import end, run_to_end
 
-from zactor import NotPrimary, ZactorError, connect
+from zactor import NotPrimary, RemoteActionError, ZactorError, connect
 from zactor.client.blocking_master import BlockingMaster
 from zactor.lab.lab import Lab, until
+from zactor.supervisor.observe import trace_log
 
 HERE = Path(__file__).parent
 ACTORS = HERE / "actors.py"
@@ -50,11 +51,12 @@ class SmallDisks(Lab):
 
     def fill(self, name: str) -> None:
         """Leave no byte."""
-        with (self.folder(name) / "ballast").open("ab", buffering=0) as file:
-            for size in (1 << 16, 1 << 12, 1):
-                with contextlib.suppress(OSError):  # no space left on device
-                    while True:
-                        file.write(bytes(size))
+        for file in (self.folder(name) / "ballast", *self.folder(name).glob("*.log")):
+            with file.open("ab", buffering=0) as there:
+                for size in (1 << 16, 1 << 12, 1):
+                    with contextlib.suppress(OSError):  # no space left on device
+                        while True:
+                            there.write(b"\n" * size)
 
     def free(self, name: str) -> None:
         (self.folder(name) / "ballast").unlink()
@@ -267,6 +269,33 @@ def test_who_cannot_decide_without_a_full_disk_waits_for_it(lab: SmallDisks) -> 
         )
     lab.free("n2")
     until("n2 is back", lambda: not refused(lab, "n2"))
+
+
+@pytest.mark.slow
+def test_logs_and_traces_that_find_no_room_cost_lines_and_nothing_else(lab: SmallDisks) -> None:
+    """They go on when they have it again."""
+    logs = "../log"  # a small disk as well
+    lab.mount("n1", logs)
+    lab.start("n1", env={trace_log.VARIABLE: str(lab.folder("n1"))})
+    with at(lab, "n1") as m:
+        for kind in ("source", "sink"):
+            m.declare_factory(kind, ACTORS)
+        m.deploy_actor("source", "s", "n1")
+        lab.fill(logs)
+        lab.fill("n1")
+        assert m.ask("s", "burst", 3) == 3
+        with pytest.raises(RemoteActionError):  # which is logged
+            m.ask("s", "burst", "many")
+        assert "no space left" in refused(lab, "n1")
+        traced = (lab.folder("n1") / "n1@1.jsonl").stat().st_size
+        lab.free(logs)
+        lab.free("n1")
+        until("changes are taken again", lambda: not refused(lab, "n1"))
+        assert m.nodes()[0]["incarnation"] == 1
+        m.deploy_actor("sink", "later", "n1")
+    lines = (lab.folder("n1") / "n1@1.jsonl").read_bytes()
+    assert len(lines) > traced
+    until("its log goes on", lambda: "lines are missing" in lab.output("n1"))
 
 
 @pytest.mark.slow
