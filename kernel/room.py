@@ -9,10 +9,12 @@ from pathlib import Path
 
 from zactor.kernel.errors import NoRoom
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 def is_full(error: BaseException) -> bool:
-    """Whether `error` is that of a full disk."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    """Whether `error` is that of a full disk, of a quota, or of a limit for the size of a file."""
+    return isinstance(error, OSError) and error.errno in _FULL
 
 
 @contextlib.contextmanager

@@ -354,9 +354,11 @@ class Store:
             self._damaged(str(error))
 
     def _is_full(self) -> bool:
-        """SQLite doesn't say that a quota is used up: ask the disk itself."""
+        """SQLite doesn't say that a quota is used up, or a file too long: ask the disk itself."""
         try:
+            files = [file for file in self.file.parent.glob(f"{self.file.name}*") if file.exists()]
             with tempfile.TemporaryFile(dir=self.file.parent) as probe:
+                probe.seek(max((file.stat().st_size for file in files), default=0))
                 probe.write(bytes(_PROBE_BYTES))
                 probe.flush()
                 os.fsync(probe.fileno())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -269,6 +270,29 @@ def test_who_cannot_decide_without_a_full_disk_waits_for_it(lab: SmallDisks) -> 
         )
     lab.free("n2")
     until("n2 is back", lambda: not refused(lab, "n2"))
+
+
+@pytest.mark.slow
+def test_a_file_that_may_not_grow_is_a_full_disk(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    try:
+        lab.start("n1")
+        with at(lab, "n1") as m:
+            for kind in ("source", "sink"):
+                m.declare_factory(kind, ACTORS)
+            m.deploy_actor("source", "s", "n1")
+            _, most = resource.prlimit(lab.pid("n1"), resource.RLIMIT_FSIZE)
+            resource.prlimit(lab.pid("n1"), resource.RLIMIT_FSIZE, (4096, most))
+            with contextlib.suppress(ZactorError):  # the first to find no room isn't decided
+                m.deploy_actor("sink", "first", "n1")
+            with pytest.raises(NotPrimary, match="kb.sqlite: no space left on device"):
+                m.deploy_actor("sink", "second", "n1")
+            assert m.ask("s", "burst", 3) == 3
+            resource.prlimit(lab.pid("n1"), resource.RLIMIT_FSIZE, (most, most))
+            until("changes are taken again", lambda: not refused(lab, "n1"))
+            assert m.nodes()[0]["incarnation"] == 1
+    finally:
+        lab.close()
 
 
 @pytest.mark.slow
