@@ -11,12 +11,13 @@ NODE_PORTS_TRIED = 200
 
 # -- frames ----------------------------------------------------------------------------------
 FRAME_BYTES_MAX = 2 << 20  # ZMQ_MAXMSGSIZE: closes the connection, also before authentication
-BATCH_ITEMS_MAX = 512  # items in one frame: beyond it decoding stalls the turn (~0.3 ms)
+BATCH_ITEMS_MAX = 512  # items in one frame, by weight: beyond it decoding stalls the turn (~0.3 ms)
 BATCH_BYTES_MAX = 256 << 10  # bytes of items in one frame; a single larger item goes alone
 FRAME_COPIED_BYTES = 64 << 10  # a frame up to this costs less copied than shared with libzmq
 PART_BYTES_MAX = 1 << 20  # one part of a long buffer; stays below FRAME_BYTES_MAX
 INLINE_BYTES_MAX = 512 << 10  # a payload longer than this travels as parts
 BUFFER_BYTES_MIN = 64 << 10  # a pickle-5 buffer this long leaves the pickle and isn't copied
+ARGUMENTS_BYTES_MAX = 1 << 10  # of plain arguments that travel as such; longer ones as a payload
 MESSAGE_BYTES_MAX = 256 << 20  # arguments of one message: beyond it an error at the sender's line
 BUFFERS_MAX = 1024  # out-of-band buffers of one message
 
@@ -27,6 +28,8 @@ LINK_FLIGHT_BYTES_MAX = 32 << 20  # unacknowledged: ~80 ms of an encrypted wire;
 LINK_QUEUE_SOFT_ITEMS = 32_768  # beyond it senders wait between messages
 LINK_QUEUE_HARD_ITEMS = 1_000_000  # beyond it MailboxFull at the sender's line
 LINK_QUEUE_HARD_BYTES = 512 << 20
+LINK_PARCEL_SIGNALS = 256  # packed into one item; `which` has a byte for each, so no more
+LINK_PARCEL_BYTES = 64 << 10  # of its payloads; a longer one goes by itself
 LINK_RESEND_MS = 250  # no acknowledgement for this long: ask the peer where it stands
 LINK_REFUSED_MAX = 1_000  # items of a peer that can't be decoded: who sends more isn't believed
 LINK_ACK_DELAY_MS = 5  # an acknowledgement with nothing to ride on leaves after this long

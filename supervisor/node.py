@@ -20,7 +20,14 @@ from zactor.bundles.store import BundleStore
 from zactor.kernel import limits
 from zactor.kernel.errors import ZactorError
 from zactor.kernel.ids import NodeId
-from zactor.kernel.messages.actors import Ask, Failure, Reply, Signal, Undelivered
+from zactor.kernel.messages.actors import (
+    Ask,
+    Failure,
+    Reply,
+    Signal,
+    SignalParcel,
+    Undelivered,
+)
 from zactor.kernel.messages.frames import Heartbeat
 from zactor.kernel.messages.knowledge import KbLinked
 from zactor.kernel.messages.operations import Answer, Leave, Operation, Problem, Request
@@ -78,7 +85,7 @@ from zactor.supervisor.spread.port import SpreadPort
 log = structlog.get_logger()
 
 
-ACTOR_ITEMS = frozenset((Signal, Ask, Reply, Failure, Undelivered, Bulky))
+ACTOR_ITEMS = frozenset((Signal, SignalParcel, Ask, Reply, Failure, Undelivered, Bulky))
 """Types of the items of a link that are actors' messages."""
 
 RETIRE_S = 1.0  # the others go on without us by agreement; if they are stuck, without it

@@ -53,6 +53,14 @@ def _no_size(item: object) -> int:
     return 0
 
 
+def _one(item: object) -> int:
+    return 1
+
+
+def _never_split(item: object, weight: int) -> tuple[object, object]:
+    raise LocalProtocolError(f"{item!r} can't be split")
+
+
 class Link:
     """One end of a link. Time is `now_ms`, any clock that never goes back; nothing is done late
     if `tick` is called when `next_deadline_ms` has come.
@@ -78,6 +86,7 @@ class Link:
         "_resent_after",
         "_resent_ms",
         "_unacknowledged_in",
+        "_weight_of",
         "local",
         "remote",
     )
@@ -89,14 +98,22 @@ class Link:
         *,
         is_credited: Callable[[object], bool] = _takes_credit,
         size_of: Callable[[object], int] = _no_size,
+        weight_of: Callable[[object], int] = _one,
+        split: Callable[[object, int], tuple[object, object]] = _never_split,
         limits: Limits | None = None,
     ) -> None:
-        """Args: `is_credited` must say the same of an item at both ends; `size_of` is in bytes."""
+        """Args:
+        is_credited, weight_of: must say the same of an item at both ends. An item of weight n
+            counts as n, in numbers and in credits.
+        size_of: in bytes.
+        split: returns an item of so much weight and the rest, of an item that weighs more.
+        """
         self.local = local
         self.remote = remote
         self._limits = limits if limits is not None else Limits()
         self._is_credited = is_credited
-        self._out = Outbox(self._limits, size_of, is_credited)
+        self._weight_of = weight_of
+        self._out = Outbox(self._limits, size_of, is_credited, weight_of, split)
         self._phase = Phase.BROKEN
         self._reason = ""  # why the peer is gone
         # -- what came in
@@ -234,8 +251,11 @@ class Link:
     def receive(self, frame: LinkFrame, now_ms: int) -> list[Effect]:
         """Take in what the peer sent: a frame that makes no sense changes nothing (Trace only)."""
         skip = self._received + 1 - frame.first  # items we have; negative: items are missing
-        fresh = frame.items if skip == 0 else frame.items[skip:] if skip > 0 else ()
-        credited = sum(map(self._is_credited, fresh))
+        fresh = frame.items if skip == 0 else self._fresh(frame.items, skip)
+        if fresh is None:
+            return [self._drop(frame, "begins within an item that we have")]
+        weight = sum(map(self._weight_of, fresh))
+        credited = sum([self._weight_of(item) for item in fresh if self._is_credited(item)])
         problem = self._problem(frame, credited)
         if problem is not None:
             return [self._drop(frame, problem)]
@@ -245,9 +265,9 @@ class Link:
         if skip < 0:
             effects += self._see_gap(frame, now_ms)
         if fresh:
-            self._received += len(fresh)
+            self._received += weight
             self._credited_received += credited
-            self._unacknowledged_in += len(fresh)
+            self._unacknowledged_in += weight
             effects.append(Deliver(fresh))
         if frame.items and skip >= 0:
             # L6: also what we had already is acknowledged again: the peer doesn't know we have it.
@@ -265,6 +285,16 @@ class Link:
             effects += self._flush(now_ms)
         effects += self._tell_if_due(now_ms)
         return effects
+
+    def _fresh(self, items: tuple[object, ...], skip: int) -> tuple[object, ...] | None:
+        """Return what comes behind the first `skip` numbers; None if that cuts an item in two."""
+        if skip < 0:
+            return ()
+        for place, item in enumerate(items):
+            if skip <= 0:
+                return items[place:] if skip == 0 else None
+            skip -= self._weight_of(item)
+        return () if skip >= 0 else None
 
     def _problem(self, frame: LinkFrame, credited: int) -> str | None:
         """Why the frame can't come from an honest living peer, or None."""

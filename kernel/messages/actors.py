@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from zactor.kernel.limits import LINK_PARCEL_SIGNALS
 from zactor.kernel.messages.base import Message
+
+Arguments = tuple[bool | int | float | str | None, ...]
+"""Arguments that are decoded with their frame, as values that run no code and never change. Who
+sends them has them encoded, as a msgspec.Raw."""
 
 
 class Signal(Message, frozen=True, tag=1, gc=False):
@@ -12,7 +19,40 @@ class Signal(Message, frozen=True, tag=1, gc=False):
     sender: int  # actor uid, 0 for a client
     number: int  # grows at the sending node: names this message in traces and dead letters
     action: str
-    payload: bytes  # see kernel/wire/payload.py
+    payload: bytes | Arguments  # see kernel/wire/payload.py
+
+
+class SignalHeader(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False
+):
+    """What signals of one emitter have in common: the fields are Signal's."""
+
+    targets: tuple[int, ...]
+    sender: int
+    action: str
+
+
+class SignalParcel(Message, frozen=True, tag=8, gc=False):
+    """`count` signals to one node, in the order in which they were sent: an item of that weight.
+
+    Raises:
+        ValueError: made or decoded, it isn't `count` signals with a header each.
+    """
+
+    count: int  # first, so that it can be read where the rest can't
+    headers: tuple[SignalHeader, ...]
+    which: bytes  # of each signal: the place of its header
+    numbers: tuple[int, ...]  # of each, and its payload: as in Signal
+    payloads: tuple[bytes | Arguments, ...]
+
+    def __post_init__(self) -> None:
+        count = self.count
+        if not 1 <= count <= LINK_PARCEL_SIGNALS:
+            raise ValueError(f"a parcel of {count} signals, 1 to {LINK_PARCEL_SIGNALS} allowed")
+        if not len(self.which) == len(self.numbers) == len(self.payloads) == count:
+            raise ValueError(f"a parcel that isn't the {count} signals that it says")
+        if max(self.which) >= len(self.headers):
+            raise ValueError("a parcel with a signal that has no header")
 
 
 class Ask(Message, frozen=True, tag=2, gc=False):
@@ -73,9 +113,10 @@ class Wired(Message, frozen=True, tag=7, gc=False):
     payload: bytes
 
 
-Credited = Signal | Ask
+Credited = Signal | SignalParcel | Ask
 
-"""Items that take a credit: the sender stops when the receiver doesn't get through them.
+"""Items that take a credit, a parcel one for each signal: the sender stops when the receiver
+doesn't get through them.
 
 A Bulk takes one if the item within does, so a long Reply never waits for a credit either: see
 `is_credited` in kernel/wire/item_size.py, by which both ends count.

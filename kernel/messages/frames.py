@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from zactor.kernel.messages.actors import Ask, Bulk, Failure, Reply, Signal, Undelivered
+from zactor.kernel.messages.actors import (
+    Ask,
+    Bulk,
+    Failure,
+    Reply,
+    Signal,
+    SignalParcel,
+    Undelivered,
+)
 from zactor.kernel.messages.base import Message
 from zactor.kernel.messages.groups import EngineMessage, GroupHeartbeat
 from zactor.kernel.messages.knowledge import KbLinked
@@ -10,6 +18,7 @@ from zactor.kernel.messages.operations import Answer, Problem, Request
 
 Item = (
     Signal
+    | SignalParcel
     | Ask
     | Reply
     | Failure
@@ -25,7 +34,8 @@ Item = (
 
 
 class LinkFrame(Message, frozen=True, tag=80):
-    """One frame of a link between two incarnations. Numbers of items begin at 1 and only grow."""
+    """One frame of a link between two incarnations. Numbers of items begin at 1 and only grow;
+    an item has as many as it weighs."""
 
     source: int  # incarnation of the sender
     target: int  # incarnation of the receiver

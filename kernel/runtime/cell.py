@@ -24,7 +24,13 @@ from zactor.kernel.runtime import lifecycle
 from zactor.kernel.runtime.backpressure import Sender
 from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.dispatcher import Dispatcher
-from zactor.kernel.runtime.envelope import AnyEnvelope, Envelope, PeerPort, SharedPayload
+from zactor.kernel.runtime.envelope import (
+    AnyEnvelope,
+    ArrivedSignal,
+    Envelope,
+    PeerPort,
+    SharedPayload,
+)
 from zactor.kernel.runtime.group_member import Member
 from zactor.kernel.runtime.lifecycle import Ending, LifeHost, Phase
 from zactor.kernel.runtime.route import Route, RouteHost
@@ -387,19 +393,19 @@ class Cell(Sender):
         self.busy_since = time.monotonic() if action else 0.0
         self.task = task
 
-    def _handle(self, message: Envelope) -> Any:
+    def _handle(self, message: Envelope | ArrivedSignal) -> Any:
         """Start one message that isn't a plain local signal; returns what must be awaited."""
-        host = self.host
         args: Any = message.args
         kwargs = message.kwargs
         if message.sig:
-            host.outcomes.trace_handle(message.sig, message.sender, self.name)
-        if message.shared_payload is not None:
-            self._taken(message.shared_payload)
+            self.host.outcomes.trace_handle(message.sig, message.sender, self.name)
+        shared = message if isinstance(message, ArrivedSignal) else message.shared_payload
+        if shared is not None:
+            self._taken(shared)
             try:
-                args, kwargs = message.shared_payload.arguments(host.policy)
+                args, kwargs = shared.value or shared.arguments(self.host.policy)
             except BaseException as error:
-                host.outcomes.unreadable(self, message, error)
+                self.host.outcomes.unreadable(self, message, error)
                 return None
         try:
             if message.hook:
@@ -428,10 +434,11 @@ class Cell(Sender):
         port = payload.port
         if port is None:
             self.left(payload)
-        elif payload.is_last_taken():
-            if self._owed is None:
-                self._owed = {}
-            self._owed[port] = self._owed.get(port, 0) + 1
+        elif payload.left is None or payload.is_last_taken():
+            owed = self._owed
+            if owed is None:
+                owed = self._owed = {}
+            owed[port] = owed.get(port, 0) + 1
 
     def settle(self) -> None:
         """Give the credits of handled messages back to their links."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import msgspec
 
@@ -67,7 +67,7 @@ class SharedPayload(msgspec.Struct, eq=False, gc=False):
     payload: bytes
     buffers: Sequence[Buffer]
     port: Any  # PeerPort | None; None: it came from the door, not from a link
-    sender: int  # uid; 0 for a client
+    sender_uid: int  # 0 for a client
     number: int
     # Popping is atomic, so targets in several threads can count down without a lock.
     left: list[None] | None = None  # one entry for each target after the first
@@ -109,10 +109,30 @@ class Envelope(msgspec.Struct, eq=False, frozen=True, gc=False):
     hook: bool = False  # `action` is a hook, on_message or on_view, which no one else can call
 
 
+class ArrivedSignal(SharedPayload):
+    """A signal from another node: envelope and payload in one, the same for all its targets.
+
+    One struct for two saves a tenth of what a signal costs its receiver.
+    """
+
+    action: str = ""
+    sender: str = ""  # as in Envelope
+    sig: str = ""
+    args: ClassVar[tuple[Any, ...]] = ()
+    kwargs: ClassVar[None] = None
+    asker: ClassVar[None] = None
+    hook: ClassVar[bool] = False
+
+    @property
+    def shared_payload(self) -> SharedPayload:
+        """As in Envelope."""
+        return self
+
+
 LocalSignal = tuple[str, tuple[Any, ...], str]
 """(action, arguments, name of the emitter)"""
 
-AnyEnvelope = LocalSignal | Envelope
+AnyEnvelope = LocalSignal | Envelope | ArrivedSignal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from zactor.kernel import limits
 from zactor.kernel.errors import ConfigError, RemoteProtocolError, ZactorError, text_of
 from zactor.kernel.groups.events import SessionOpened, Submit
 from zactor.kernel.ids import NodeId
-from zactor.kernel.messages.actors import Signal, Undelivered, Wired
+from zactor.kernel.messages.actors import SignalHeader, Undelivered, Wired
 from zactor.kernel.messages.groups import GroupData
 from zactor.kernel.messages.service import Service
 from zactor.kernel.messages.views import View
@@ -153,9 +153,9 @@ class OrderedSignals(QueuedSessionUser, Listener):
             origin.consumed(1)
             return
         uids = next((uids for node, uids in item.targets if node == self._me.name), ())
-        signal = Signal(uids, item.sender, item.number, item.action, item.payload)
+        header = SignalHeader(uids, item.sender, item.action)
         woken: list[Cell] = []
-        self._remoting.signalled(origin, signal, (), woken)
+        self._remoting.signalled(origin, header, item.number, item.payload, (), woken)
         if woken:
             self._groups.wake_later(*woken)
         if message.sender == self._me:

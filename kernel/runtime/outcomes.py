@@ -28,6 +28,7 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.actors import Undelivered
 from zactor.kernel.runtime.envelope import (
     AnyEnvelope,
+    ArrivedSignal,
     DeadLetter,
     Envelope,
     PeerPort,
@@ -163,7 +164,9 @@ class Outcomes:
         elif message.hook:  # of a group: nobody waits to hear of it
             self.dead(message.sender, receiver.name, message.action, reason)
         elif shared is not None and port is not None:
-            self.bounce(port, receiver.uid, shared.sender, shared.number, message.action, reason)
+            self.bounce(
+                port, receiver.uid, shared.sender_uid, shared.number, message.action, reason
+            )
         else:
             if isinstance(error, MailboxFull):
                 self.trace_dead(message.sig, message.sender, receiver.name, reason)
@@ -221,7 +224,9 @@ class Outcomes:
         if not isinstance(message, tuple) and message.asker is not None:
             message.asker.set_error(OutcomeUnknown(reason))
 
-    def unreadable(self, receiver: Receiver, message: Envelope, error: BaseException) -> None:
+    def unreadable(
+        self, receiver: Receiver, message: Envelope | ArrivedSignal, error: BaseException
+    ) -> None:
         """The arguments of a message can't be decoded."""
         failure = self.failure(receiver, message.action, error)
         if message.asker is not None:

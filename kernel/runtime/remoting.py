@@ -10,30 +10,36 @@ from weakref import WeakSet
 
 import structlog
 
-from zactor.kernel import errors
 from zactor.kernel.actors.reply import Reply
 from zactor.kernel.errors import (
     MailboxFull,
     NotDelivered,
     OutcomeUnknown,
-    RemoteActionError,
     ZactorError,
     from_wire,
-    text_of,
 )
-from zactor.kernel.messages.actors import Ask, Failure, Signal, Undelivered
+from zactor.kernel.messages.actors import (
+    Arguments,
+    Ask,
+    Failure,
+    Signal,
+    SignalHeader,
+    SignalParcel,
+    Undelivered,
+)
 from zactor.kernel.messages.actors import Reply as ReplyItem
+from zactor.kernel.runtime.askers import Outcome, RemoteAsker, failure_of
 from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.directory import Directory, Place
-from zactor.kernel.runtime.envelope import Envelope, PeerPort, SharedPayload
+from zactor.kernel.runtime.envelope import ArrivedSignal, Envelope, PeerPort, SharedPayload
 from zactor.kernel.runtime.outcomes import Outcomes
 from zactor.kernel.wire.bulky import Buffer, Bulky
-from zactor.kernel.wire.payload import Policy, decode_value, encode_plain, encode_value, parts_of
+from zactor.kernel.wire.payload import Policy, decode_value
+from zactor.kernel.wire.signal_parcels import signals_of
 
 log = structlog.get_logger()
 
-Outcome = ReplyItem | Failure | Bulky
-"""How an ask of a client's door ends; a Bulky holds a Reply."""
+_NO_KEYWORDS: dict[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,82 +51,6 @@ class RemoteAsk:
     action: str
     reply: Reply[Any] | None  # where an actor of this node asked
     done: Callable[[Outcome], None] | None  # where a client's door did
-
-
-class RemoteAsker:
-    """An actor of another node asked; the answer goes over its link."""
-
-    __slots__ = ("_action", "_actor", "_node", "_policy", "_port", "_request")
-
-    def __init__(
-        self, port: PeerPort, request: int, policy: Policy, *, node: str, actor: str, action: str
-    ) -> None:
-        self._port = port
-        self._request = request
-        self._policy = policy
-        self._node = node
-        self._actor = actor
-        self._action = action
-
-    def set_result(self, value: Any) -> None:
-        """Answer with a value, or with why it can't travel."""
-        try:
-            payload, buffers = parts_of(encode_value(value, self._policy))
-        except BaseException as error:  # pickling runs the value's own code
-            self.set_error(
-                RemoteActionError(
-                    text_of(error),
-                    remote_type=type(error).__name__,
-                    node=self._node,
-                    actor=self._actor,
-                    action=self._action,
-                )
-            )
-            return
-        reply = ReplyItem(self._request, payload)
-        self._port.put(Bulky(reply, buffers) if buffers else reply)
-
-    def set_error(self, error: BaseException) -> None:
-        """Answer with an error."""
-        self._port.put(failure_of(self._request, error))
-
-
-class DoorAsker:
-    """A client asked at this node's door; `done` is called in the actor's thread."""
-
-    __slots__ = ("_done", "_plain", "_policy", "_request")
-
-    def __init__(
-        self, done: Callable[[Outcome], None], request: int, policy: Policy, *, plain: bool
-    ) -> None:
-        self._done = done
-        self._request = request
-        self._policy = policy
-        self._plain = plain
-
-    def set_result(self, value: Any) -> None:
-        """Hand over a value."""
-        buffers: Sequence[Buffer] = ()
-        try:
-            if self._plain:
-                payload = encode_plain(value)
-            else:
-                payload, buffers = parts_of(encode_value(value, self._policy))
-        except BaseException as error:  # pickling runs the value's own code
-            self.set_error(error)
-            return
-        reply = ReplyItem(self._request, payload)
-        self._done(Bulky(reply, buffers) if buffers else reply)
-
-    def set_error(self, error: BaseException) -> None:
-        """Hand over an error."""
-        self._done(failure_of(self._request, error))
-
-
-def failure_of(request: int, error: BaseException) -> Failure:
-    """The answer that says `error`."""
-    kind, message, fields = errors.to_wire(error)
-    return Failure(request, kind, message, fields)
 
 
 class Remoting:
@@ -231,8 +161,10 @@ class Remoting:
                 if type(item) is Bulky:
                     buffers = item.buffers
                     item = item.item
-                if type(item) is Signal:
-                    self.signalled(port, item, buffers, woken)
+                if type(item) is SignalParcel:
+                    self._open(port, item, woken)
+                elif type(item) is Signal:
+                    self.signalled(port, item, item.number, item.payload, buffers, woken)
                 elif type(item) is Ask:
                     self._asked(port, item, buffers)
                 elif type(item) is ReplyItem:
@@ -247,30 +179,49 @@ class Remoting:
             for cell in woken:
                 cell.dispatcher.ready(cell)
 
+    def _open(self, port: PeerPort, parcel: SignalParcel, woken: list[Cell]) -> None:
+        headers, signalled = parcel.headers, self.signalled
+        for place, number, payload in zip(
+            parcel.which, parcel.numbers, parcel.payloads, strict=True
+        ):
+            signalled(port, headers[place], number, payload, (), woken)
+
     def signalled(
-        self, port: PeerPort, item: Signal, buffers: Sequence[Buffer], woken: list[Cell]
+        self,
+        port: PeerPort,
+        header: Signal | SignalHeader,
+        number: int,
+        payload: bytes | Arguments,
+        buffers: Sequence[Buffer],
+        woken: list[Cell],
     ) -> None:
         """Put a signal into its targets' mailboxes; the cells that slept are added to `woken`.
 
         They are woken when the whole batch is in: waking gives the interpreter lock away, and the
         two threads would then hand it to and fro for every few messages.
         """
-        targets = item.targets
-        if not targets:
-            port.consumed(1)
-            return
-        left = [None] * (len(targets) - 1) if len(targets) > 1 else None
-        payload = SharedPayload(item.payload, buffers, port, item.sender, item.number, left)
+        targets = header.targets
+        left = None
+        if len(targets) != 1:
+            if not targets:
+                port.consumed(1)
+                return
+            left = [None] * (len(targets) - 1)
+        value = None
+        if isinstance(payload, tuple):  # it was decoded with its frame
+            payload, value = b"", (payload, _NO_KEYWORDS)
         sig = sender = ""
         if self._outcomes.trace is not None:
-            sig = f"{port.node}#{item.number}"
-            sender = self._directory.name_of(item.sender)
+            sig = f"{port.node}#{number}"
+            sender = self._directory.name_of(header.sender)
+        message = ArrivedSignal(
+            payload, buffers, port, header.sender, number, left, value, header.action, sender, sig
+        )
         for uid in targets:
             cell = self._cells.get(uid)
             if cell is None:
-                self._bounce(port, uid, item, payload)
+                self._bounce(uid, message)
                 continue
-            message = Envelope(item.action, (), None, None, payload, sender, sig)
             if cell.limit <= len(cell.mailbox):
                 cell.admit(message, None)
                 continue
@@ -279,11 +230,13 @@ class Remoting:
                 cell.idle = False
                 woken.append(cell)
 
-    def _bounce(self, port: PeerPort, uid: int, item: Signal, payload: SharedPayload) -> None:
-        if payload.is_last_taken():
-            port.consumed(1)
+    def _bounce(self, uid: int, signal: ArrivedSignal) -> None:
+        if signal.is_last_taken():
+            signal.port.consumed(1)
         reason = f"no such actor on {self._outcomes.node_name}: {self._directory.name_of(uid)}"
-        self._outcomes.bounce(port, uid, item.sender, item.number, item.action, reason)
+        self._outcomes.bounce(
+            signal.port, uid, signal.sender_uid, signal.number, signal.action, reason
+        )
 
     def _asked(self, port: PeerPort, item: Ask, buffers: Sequence[Buffer]) -> None:
         cell = self._cells.get(item.target)
@@ -343,11 +296,11 @@ class Remoting:
                 else:
                     error = NotDelivered(f"{what}: {port.node} is gone, it was never sent")
                 self._fail(inner.request, error)
-            elif isinstance(inner, Signal):
-                reason = f"{port.node} is gone: " + (
-                    "it may have arrived" if sent else "never sent"
-                )
-                self._dead(inner.targets, inner.sender, inner.number, inner.action, reason)
+            elif isinstance(inner, Signal | SignalParcel):
+                fate = "it may have arrived" if sent else "never sent"
+                for signal in (inner,) if isinstance(inner, Signal) else signals_of(inner):
+                    reason = f"{port.node} is gone: {fate}"
+                    self._dead(signal.targets, signal.sender, signal.number, signal.action, reason)
         # What it acknowledged and didn't answer; its own signals and asks are still handled here.
         self.fail_pending(
             port, lambda what: OutcomeUnknown(f"{what}: {port.node} is gone before it answered")

@@ -14,10 +14,10 @@ from zactor.kernel.messages.service import Service
 from zactor.kernel.runtime.backpressure import Congestible, Sender
 from zactor.kernel.runtime.directory import CompiledRoute, Legs, LocalActor, Targets
 from zactor.kernel.runtime.dispatcher import Dispatcher, TurnTaker
-from zactor.kernel.runtime.envelope import AnyEnvelope, Envelope, SharedPayload
+from zactor.kernel.runtime.envelope import AnyEnvelope, Envelope, PeerPort, SharedPayload
 from zactor.kernel.runtime.outcomes import Outcomes
 from zactor.kernel.wire.bulky import Bulky
-from zactor.kernel.wire.payload import Outsize, Policy, encode, encode_whole, parts_of
+from zactor.kernel.wire.payload import Outsize, Policy, encode_signal, encode_whole
 
 Ordered = tuple[Submit, tuple[str, ...]]
 """A signal as it goes in group order, and the names of those it is for."""
@@ -159,7 +159,7 @@ class Route(Emitter[...]):
         """
         legs = self._legs or self._compile()
         policy = self._host.policy
-        body = encode(args, {}, policy) if legs.remotes else b""
+        body = encode_signal(args, policy) if legs.remotes else b""
         whole = encode_whole(args, policy) if legs.ordered else b""
         return self._send(legs, args, None, body, whole, self._sender)
 
@@ -192,11 +192,10 @@ class Route(Emitter[...]):
         sender: Sender | None,
     ) -> int:
         outcomes = self._host.outcomes
-        refused: list[str] = []
-        is_traced = outcomes.trace is not None
-        number = next(outcomes.numbers) if legs.remotes or legs.ordered or is_traced else 0
+        number = next(outcomes.numbers)
+        sig = "" if outcomes.trace is None else outcomes.sig(number)
         ordered = self._make_ordered(legs, number, whole) if legs.ordered else ()
-        sig = outcomes.sig(number) if is_traced else ""
+        refused: list[str] = []
         for cell in legs.cells:
             message: AnyEnvelope = (self.action, args, self.emitter)
             if sig or shared_payload is not None:
@@ -208,17 +207,10 @@ class Route(Emitter[...]):
             except MailboxFull as error:
                 refused.append(str(error))
         for port, uids, names in legs.remotes:
-            if is_traced:
-                for name in names:
-                    outcomes.trace_accept(sig, self.emitter, name)
-            payload, buffers = parts_of(body)
-            item = Signal(uids, self._sender.uid, number, self.action, payload)
             try:
-                port.put(Bulky(item, buffers) if buffers else item)
+                self._put(port, uids, number, body, sig, names)
             except MailboxFull as error:
                 refused.append(str(error))
-                for name in names:
-                    outcomes.trace_dead(sig, self.emitter, name, str(error))
             else:
                 if sender is not None and port.congested:
                     sender.mute_until(port)
@@ -234,6 +226,36 @@ class Route(Emitter[...]):
             raise MailboxFull("; ".join(refused))
         return legs.count
 
+    def _put(
+        self,
+        port: PeerPort,
+        uids: tuple[int, ...],
+        number: int,
+        body: bytes | Outsize,
+        sig: str,
+        names: tuple[str, ...],
+    ) -> None:
+        if sig:
+            self._trace_accept(sig, names)
+        if isinstance(body, Outsize):
+            head = Signal(uids, self._sender.uid, number, self.action, body.head)
+            item: Signal | Bulky = Bulky(head, body.buffers)
+        else:
+            item = Signal(uids, self._sender.uid, number, self.action, body)
+        try:
+            port.put(item)
+        except MailboxFull as error:
+            self._trace_dead(sig, names, error)
+            raise
+
+    def _trace_accept(self, sig: str, names: tuple[str, ...]) -> None:
+        for name in names:
+            self._host.outcomes.trace_accept(sig, self.emitter, name)
+
+    def _trace_dead(self, sig: str, names: tuple[str, ...], error: MailboxFull) -> None:
+        for name in names:
+            self._host.outcomes.trace_dead(sig, self.emitter, name, str(error))
+
     def _make_ordered(self, legs: Legs[Reactor], number: int, payload: bytes) -> list[Ordered]:
         """What goes in group order, one message for each service; raises before anybody has it."""
         way = self._host.in_order()
@@ -246,15 +268,12 @@ class Route(Emitter[...]):
     def _put_ordered(
         self, submit: Submit, sig: str, names: tuple[str, ...], sender: Sender | None
     ) -> None:
-        outcomes = self._host.outcomes
         way = self._host.in_order()
-        for name in names:
-            outcomes.trace_accept(sig, self.emitter, name)
+        self._trace_accept(sig, names)
         try:
             way.put(submit)
         except MailboxFull as error:
-            for name in names:
-                outcomes.trace_dead(sig, self.emitter, name, str(error))
+            self._trace_dead(sig, names, error)
             raise
         if sender is not None and way.congested:
             sender.mute_until(way)

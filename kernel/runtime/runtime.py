@@ -33,6 +33,7 @@ from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.service import Service
 from zactor.kernel.runtime import lifecycle
 from zactor.kernel.runtime.actor_thread import ActorThread
+from zactor.kernel.runtime.askers import DoorAsker, Outcome
 from zactor.kernel.runtime.backpressure import Sender
 from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.cell import Cell
@@ -44,7 +45,7 @@ from zactor.kernel.runtime.lifecycle import LivingCell, Phase
 from zactor.kernel.runtime.ordered_signals import OrderedSignals
 from zactor.kernel.runtime.outcomes import DeadLetterSink, FailureSink, Outcomes, TraceSink
 from zactor.kernel.runtime.place_in_code import place_of_thread
-from zactor.kernel.runtime.remoting import DoorAsker, Outcome, Remoting
+from zactor.kernel.runtime.remoting import Remoting
 from zactor.kernel.runtime.watchdog import Blockage, BlockageSink, Watchdog
 from zactor.kernel.sessions.session_queue import SessionQueue, at_once
 from zactor.kernel.wire.payload import check_policy, encode, parts_of

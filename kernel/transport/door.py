@@ -26,6 +26,7 @@ from zactor.kernel.transport.socket_context import Address, SocketContext
 from zactor.kernel.transport.unread_answers import Body, UnreadAnswers
 from zactor.kernel.wire import codec
 from zactor.kernel.wire.item_by_item import decode_arrived
+from zactor.kernel.wire.item_size import weight_of
 
 log = structlog.get_logger()
 
@@ -250,7 +251,11 @@ class Door:
         else:
             inbound = decode_arrived([part.buffer for part in parts[1:]])
         host = sockets.peer_host(parts[1]) if type(inbound) is Request else ""
-        self._is_lone = type(inbound) is LinkFrame and len(inbound.items) == 1
+        self._is_lone = (
+            type(inbound) is LinkFrame
+            and len(inbound.items) == 1
+            and weight_of(inbound.items[0]) == 1
+        )
         self._take(parts[0].bytes, key, inbound, host)
 
     def _refuse(self, error: RemoteProtocolError) -> None:

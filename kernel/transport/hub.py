@@ -332,7 +332,7 @@ class Hub:
             sender = str(peer.node)
             log.error("item_refused", peer=sender, item=item.kind, why=item.why, count=count)
         if item.is_credited:
-            peer.handled.append(1)
+            peer.handled.append(item.weight)
         if item.answer is not None:
             self.send(peer, item.answer)
         return item.instead

@@ -24,7 +24,8 @@ from zactor.kernel.transport import sockets
 from zactor.kernel.transport.keys import KeyPair
 from zactor.kernel.transport.socket_context import SocketContext
 from zactor.kernel.wire import codec
-from zactor.kernel.wire.item_size import is_credited, size_of
+from zactor.kernel.wire.item_size import is_credited, size_of, split_item, weight_of
+from zactor.kernel.wire.signal_parcels import pack
 from zactor.kernel.wire.unencodable import salvage
 
 if TYPE_CHECKING:
@@ -54,7 +55,14 @@ class Peer:
         """
         self.node = NodeId(hello.name, hello.incarnation)
         self.hello = hello
-        self.link = Link(me, self.node, is_credited=is_credited, size_of=size_of)
+        self.link = Link(
+            me,
+            self.node,
+            is_credited=is_credited,
+            size_of=size_of,
+            weight_of=weight_of,
+            split=split_item,
+        )
         self.outbox: deque[object] = deque()
         self.handled: deque[int] = deque()  # counts from other threads, see `consumed`
         self.dead = ""  # why it is dead to us; "" while it lives
@@ -74,6 +82,7 @@ class Peer:
         self.backlog = 0  # items in the link, as of the last turn
         self.backlog_bytes = 0
         self._wake = wake
+        self._is_woken = False  # a turn that was asked for will take what is in `outbox`
         self._give_up = give_up
         self._tell = tell
 
@@ -81,8 +90,8 @@ class Peer:
     @property
     def congested(self) -> bool:
         """Whether senders should wait before they put more."""
-        waiting = len(self.outbox) + self.backlog
-        return waiting > limits.LINK_QUEUE_SOFT_ITEMS and not self.dead and not self.out_of_view
+        waits_long = len(self.outbox) + self.backlog > limits.LINK_QUEUE_SOFT_ITEMS
+        return waits_long and not self.dead and not self.out_of_view
 
     def put(self, item: object) -> None:
         """Queue `item` for the node.
@@ -106,7 +115,10 @@ class Peer:
         self.outbox.append(item)
         if self.dead:  # it died between the check and the append: nobody else looks in here now
             self.give_up_outbox()
-        self._wake()
+        # Whoever takes it says so first and then looks into the queue.
+        if not self._is_woken:
+            self._is_woken = True
+            self._wake()
 
     def give_up_outbox(self) -> None:
         """Hand what was put too late to the dead letters; any thread."""
@@ -202,9 +214,12 @@ class Peer:
         return total
 
     def take_outbox(self) -> list[object]:
-        """Return what was put since the last call."""
+        """Return what was put since the last call, its signals in parcels."""
+        self._is_woken = False
         outbox = self.outbox
-        return [outbox.popleft() for _ in range(len(outbox))]
+        if len(outbox) == 1:
+            return [outbox.popleft()]
+        return pack([outbox.popleft() for _ in range(len(outbox))])
 
     def flush(self) -> int:
         """Send what the socket takes, return how many frames; the rest waits until it can."""

@@ -23,11 +23,11 @@ from zactor.kernel.limits import (
     MESSAGE_BYTES_MAX,
     PART_BYTES_MAX,
 )
-from zactor.kernel.messages.actors import Ask, Bulk, Reply, Signal, Wired
+from zactor.kernel.messages.actors import Ask, Bulk, Reply, Signal, SignalParcel, Wired
 from zactor.kernel.messages.frames import Heartbeat, Inbound, LinkFrame, Outbound
 from zactor.kernel.messages.operations import Answer, Problem, Request
 from zactor.kernel.wire.bulky import Buffer, Bulky
-from zactor.kernel.wire.item_size import bytes_of, is_credited, size_of
+from zactor.kernel.wire.item_size import bytes_of, is_credited, size_of, weight_of
 from zactor.kernel.wire.undecodable import Raised
 
 __all__ = [
@@ -114,9 +114,11 @@ def decode_inbound(parts: Sequence[Part]) -> Inbound:
         _only_body(parts)
         return message
     items = message.items
-    if len(items) > BATCH_ITEMS_MAX:
-        raise RemoteProtocolError(f"{len(items)} items in one frame, {BATCH_ITEMS_MAX} allowed")
-    if Bulk not in set(map(type, items)):
+    kinds = set(map(type, items))
+    weight = sum(map(weight_of, items)) if SignalParcel in kinds else len(items)
+    if weight > BATCH_ITEMS_MAX:
+        raise RemoteProtocolError(f"{weight} items in one frame, {BATCH_ITEMS_MAX} allowed")
+    if Bulk not in kinds:
         _only_body(parts)
         return message
     rest = Parts(parts)
@@ -211,9 +213,11 @@ def _take_apart(item: object, parts: list[Part]) -> object:
         item = item.item
     if not isinstance(item, _LONG):
         return item
-    head_first = len(item.payload) > INLINE_BYTES_MAX
-    if head_first:
-        buffers = (item.payload, *buffers)
+    payload = item.payload
+    head_first = False
+    if isinstance(payload, bytes) and len(payload) > INLINE_BYTES_MAX:
+        head_first = True
+        buffers = (payload, *buffers)
         item = msgspec.structs.replace(item, payload=b"")
     if not buffers:
         return item

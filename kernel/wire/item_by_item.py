@@ -18,6 +18,7 @@ from zactor.kernel.limits import BATCH_ITEMS_MAX, FRAME_BYTES_MAX
 from zactor.kernel.messages.actors import Bulk
 from zactor.kernel.messages.frames import Inbound, Item, LinkFrame
 from zactor.kernel.wire.codec import Part, Parts, decode_inbound, put_together
+from zactor.kernel.wire.item_size import weight_of
 from zactor.kernel.wire.undecodable import Raised, Undecodable
 
 VALUES_MAX = 20_000  # of one frame, walked through here for what msgspec finds nested too deep
@@ -66,7 +67,7 @@ def _item_by_item(parts: Sequence[Part]) -> LinkFrame | None:
     frame, raws = found
     rest = Parts(parts)
     items = [_decode(raw, rest) for raw in raws]
-    if len(items) > BATCH_ITEMS_MAX or Undecodable not in set(map(type, items)):
+    if sum(map(weight_of, items)) > BATCH_ITEMS_MAX or Undecodable not in set(map(type, items)):
         return None
     return msgspec.structs.replace(frame, items=tuple(items))
 

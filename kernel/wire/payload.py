@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 import msgspec
 
@@ -42,6 +42,8 @@ _PICKLE_MARK = b"\x80"
 _MAIN = b"__main__"
 
 _ATOMS = frozenset({type(None), bool, int, float, str, bytes})  # never leave the pickle
+
+_ARGUMENTS = _ATOMS - {bytes}  # the types in messages.actors.Arguments
 
 _PLAIN_DEPTH_MAX = 100  # levels of lists and dicts: msgspec's own bound is of this order
 
@@ -101,9 +103,31 @@ def encode(
             check_plain(value, f"argument {name}")
         return _plain([args, kwargs], "the arguments")
     if not kwargs and _ATOMS.issuperset(map(type, args)):
-        return _limited(pickle.dumps(args, 5), (), "the arguments")
+        head = pickle.dumps(args, 5)
+        if len(head) <= limits.MESSAGE_BYTES_MAX:
+            return head
+        return _limited(head, (), "the arguments")
     # A list for the pair, so that arguments without keywords (nearly all) go as one bare tuple.
     return _pickled([args, kwargs] if kwargs else args, "the arguments")
+
+
+def encode_signal(args: tuple[Any, ...], policy: Policy = "pickle") -> bytes | Outsize:
+    """Return the arguments of a signal, short plain ones as a Raw that their frame takes over.
+
+    They are decoded with their frame, many at once: 0.1 µs in place of 0.9.
+
+    Raises:
+        ConfigError: they can't travel.
+    """
+    if _ARGUMENTS.issuperset(map(type, args)):
+        try:
+            body = _pack(args)
+        except (OverflowError, UnicodeEncodeError):  # more than 64 bits; text that is none
+            pass
+        else:
+            if len(body) <= limits.ARGUMENTS_BYTES_MAX:
+                return cast(bytes, msgspec.Raw(body))  # to whoever decodes it the same as bytes
+    return encode(args, {}, policy)
 
 
 def decode(
@@ -202,7 +226,8 @@ def decode_value(
     mark = head[:1]
     if mark == _PICKLE_MARK and policy == "pickle":
         try:
-            return unpickle(head, buffers=buffers)
+            # Without the keyword: 0.1 µs.
+            return unpickle(head, buffers=buffers) if buffers else unpickle(head)
         except Exception as error:  # unpickling runs foreign code: anything may come out of it
             reason = f"{type(error).__name__}: {error}"
             raise RemoteProtocolError(f"a payload that can't be unpickled: {reason}") from error

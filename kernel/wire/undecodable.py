@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from zactor.kernel.errors import RemoteProtocolError
-from zactor.kernel.messages.actors import Ask, Bulk, Failure, Reply, Signal
+from zactor.kernel.limits import LINK_PARCEL_SIGNALS
+from zactor.kernel.messages.actors import Ask, Bulk, Failure, Reply, Signal, SignalParcel
 from zactor.kernel.messages.base import Message
 from zactor.kernel.messages.operations import Answer, Problem, Request
 
@@ -25,7 +26,7 @@ _sizes = msgspec.msgpack.Decoder(tuple[int, ...])
 class Undecodable:
     """What came under the number of an item, and isn't one."""
 
-    __slots__ = ("answer", "instead", "is_credited", "kind", "sizes", "why")
+    __slots__ = ("answer", "instead", "is_credited", "kind", "sizes", "weight", "why")
 
     def __init__(self, raw: bytes, why: str) -> None:
         self.why = why
@@ -38,8 +39,10 @@ class Undecodable:
             fields = (_decoded(_fields, fields[1]) if len(fields) > 1 else None) or ()
             tag = _decoded(_int, fields[0]) if fields else None
         self.kind = _NAMES.get(tag, f"tag {tag}")
-        self.is_credited = tag in (_tag(Signal), _tag(Ask))
+        self.is_credited = tag in (_tag(Signal), _tag(SignalParcel), _tag(Ask))
         """Whether it took a credit at its sender, as far as its tag says."""
+        self.weight = _weight(tag, fields)
+        """How many numbers it took there, as far as it says."""
         number = _number(tag, fields)
         self.instead: object | None = _instead(tag, number, why)
         """What whoever waits for it here is to get, or None."""
@@ -62,16 +65,24 @@ def _tag(kind: type[Message]) -> int:
 
 
 _NAMES: dict[int | None, str] = {
-    _tag(kind): kind.__name__ for kind in (Signal, Ask, Reply, Failure, Request, Answer, Problem)
+    _tag(kind): kind.__name__
+    for kind in (Signal, SignalParcel, Ask, Reply, Failure, Request, Answer, Problem)
 }
 
 
 def _number(tag: int | None, fields: tuple[msgspec.Raw, ...]) -> int | None:
     """The number by which somebody waits for the item, or for its answer; None without any."""
-    if tag not in _NAMES or tag == _tag(Signal):
+    if tag not in _NAMES or tag in (_tag(Signal), _tag(SignalParcel)):
         return None
     place = 1 + Ask.__struct_fields__.index("request") if tag == _tag(Ask) else 1
     return _decoded(_int, fields[place]) if len(fields) > place else None
+
+
+def _weight(tag: int | None, fields: tuple[msgspec.Raw, ...]) -> int:
+    count: int | None = None
+    if tag == _tag(SignalParcel) and len(fields) > 1:
+        count = _decoded(_int, fields[1])
+    return count if count is not None and 1 <= count <= LINK_PARCEL_SIGNALS else 1
 
 
 _Ending = Callable[[int, str, str, dict[str, str]], object]

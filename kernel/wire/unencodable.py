@@ -10,13 +10,23 @@ from typing import NamedTuple
 
 import msgspec
 
-from zactor.kernel.messages.actors import Ask, Failure, Reply, Signal, Undelivered
+from zactor.kernel.messages.actors import (
+    Ask,
+    Failure,
+    Reply,
+    Signal,
+    SignalHeader,
+    SignalParcel,
+    Undelivered,
+)
 from zactor.kernel.messages.frames import LinkFrame
 from zactor.kernel.messages.operations import Answer, Problem, Request
 from zactor.kernel.wire.bulky import Bulky
 from zactor.kernel.wire.codec import encode_frame
+from zactor.kernel.wire.signal_parcels import signals_of, without_targets
 
 _KIND = "LocalProtocolError"
+_NOBODY = SignalHeader((), 0, "")
 _NO_SIGNAL = Signal((), 0, 0, "", b"")  # takes a credit and gives it back
 _NOTHING = Undelivered((), 0, 0, "", "")  # takes none
 
@@ -42,10 +52,16 @@ def salvage(frame: LinkFrame) -> Salvage:
             items.append(item)
             continue
         inner: object = item.item if isinstance(item, Bulky) else item
-        instead, answer = _stand_in(inner, f"it can't be sent: {why}")
-        items.append(instead)
-        if answer is not None:
-            answers.append(answer)
+        reason = f"it can't be sent: {why}"
+        if isinstance(inner, SignalParcel):
+            parcel, told = _without_bad(frame, inner, reason)
+            items.append(parcel)
+            answers += told
+        else:
+            instead, answer = _stand_in(inner, reason)
+            items.append(instead)
+            if answer is not None:
+                answers.append(answer)
         dropped.append((type(inner).__name__, why))
     return Salvage(msgspec.structs.replace(frame, items=tuple(items)), answers, dropped)
 
@@ -57,6 +73,28 @@ def _error(frame: LinkFrame, item: object) -> str:
     except Exception as error:  # a value of a wrong type, text that is none, too long, too deep
         return ascii(str(error))
     return ""
+
+
+def _without_bad(
+    frame: LinkFrame, parcel: SignalParcel, why: str
+) -> tuple[SignalParcel, list[Undelivered]]:
+    """Return the parcel without the signals that are to blame; if none is, without any."""
+    is_bad = [bool(_error(frame, Signal(*_fields(h), b""))) for h in parcel.headers]
+    told = [
+        Undelivered(signal.targets, signal.sender, signal.number, signal.action, why)
+        for place, signal in zip(parcel.which, signals_of(parcel), strict=True)
+        if is_bad[place] or not any(is_bad)
+    ]
+    if not any(is_bad):
+        return without_targets(parcel), told
+    headers = [
+        _NOBODY if bad else header for bad, header in zip(is_bad, parcel.headers, strict=True)
+    ]
+    return msgspec.structs.replace(parcel, headers=tuple(headers)), told
+
+
+def _fields(header: SignalHeader) -> tuple[tuple[int, ...], int, int, str]:
+    return header.targets, header.sender, 0, header.action
 
 
 def _stand_in(item: object, why: str) -> tuple[object, object | None]:

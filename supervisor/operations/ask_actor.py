@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from zactor.kernel.errors import from_wire
-from zactor.kernel.messages.actors import Ask, Failure, Reply, Signal
+from zactor.kernel.messages.actors import Failure, Reply
 from zactor.kernel.messages.operations import AskActor
-from zactor.kernel.runtime.remoting import Outcome
+from zactor.kernel.runtime.askers import Outcome
 from zactor.kernel.wire.bulky import Buffer, Bulky
 from zactor.kernel.wire.payload import decode_value
 
@@ -45,12 +45,11 @@ async def ask_actor(requests: Requests, op: AskActor) -> object:
         forget()
     if isinstance(outcome, Failure):
         raise from_wire(outcome.kind, outcome.message, outcome.fields)
-    reply: Signal | Ask | Reply
     buffers: Sequence[Buffer] = ()
+    reply: object = outcome
     if isinstance(outcome, Bulky):
         reply, buffers = outcome.item, outcome.buffers
-    else:
-        reply = outcome
+    assert isinstance(reply, Reply), reply
     if op.plain:
         return {"value": decode_value(reply.payload, (), "data")}
     return {"payload": reply.payload, "buffers": [bytes(buffer) for buffer in buffers]}

@@ -30,6 +30,7 @@ ONE_IDEA: dict[str, str] = {
     "kernel/transport/hub.py": "one owner of all sockets",
     "supervisor/kb/knowledge_base.py": "one interface to replication",
     "supervisor/node.py": "one list of what a node is made of",
+    "tests/kernel/link/test_link.py": "one test for each rule of the link",
     "tests/sim/kb_steered_mutants.py": "one table",
     "tests/supervisor/operations/operations_world.py": "one world",
     "zactor/testing/kb_sim/cluster.py": "one cluster on virtual time",

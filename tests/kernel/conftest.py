@@ -1,4 +1,4 @@
-"""Runtimes on real threads, joined by ports that really encode, and conditions to wait for."""
+"""Runtimes on real threads, joined by ports that pack and encode, and conditions to wait for."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from deadlines import join
 from zactor import Actor
 from zactor.kernel.errors import MailboxFull
 from zactor.kernel.ids import NodeId
+from zactor.kernel.limits import BATCH_ITEMS_MAX
 from zactor.kernel.messages.frames import LinkFrame
 from zactor.kernel.runtime.blueprint import blueprint_of
 from zactor.kernel.runtime.directory import Place
@@ -21,6 +22,7 @@ from zactor.kernel.runtime.envelope import DeadLetter
 from zactor.kernel.runtime.runtime import Runtime
 from zactor.kernel.wire.codec import decode_inbound, encode_frame
 from zactor.kernel.wire.item_size import is_credited
+from zactor.kernel.wire.signal_parcels import pack
 
 PATIENCE_S = 30.0
 
@@ -55,18 +57,7 @@ class LinkPort:
             raise MailboxFull(f"the link to {self.node} is full")
         self.items.append(item)
         if not self.dead:
-            frame = LinkFrame(
-                source=1,
-                target=1,
-                first=1,
-                received=0,
-                granted=0,
-                probe=False,
-                again=False,
-                items=(item,),
-            )
-            # Bytes as a socket gives them: the sender's memory is not the receiver's.
-            self._queue.put([bytes(part) for part in encode_frame(frame)])
+            self._queue.put(item)
 
     def consumed(self, count: int) -> None:
         self.consumed_count += count
@@ -76,10 +67,30 @@ class LinkPort:
         join(self._thread)
 
     def _run(self) -> None:
-        for parts in iter(self._queue.get, None):  # close() puts it
-            frame = decode_inbound(parts)
-            assert isinstance(frame, LinkFrame)
-            self._to.runtime.remoting.deliver(self._back(), frame.items)
+        for first in iter(self._queue.get, None):  # close() puts it
+            items = [first]
+            while not self._queue.empty() and len(items) < BATCH_ITEMS_MAX:
+                items.append(self._queue.get_nowait())
+            is_over = items[-1] is None
+            self._carry([item for item in items if item is not None])
+            if is_over:
+                return
+
+    def _carry(self, items: list[Any]) -> None:
+        frame = LinkFrame(
+            source=1,
+            target=1,
+            first=1,
+            received=0,
+            granted=0,
+            probe=False,
+            again=False,
+            items=tuple(pack(items)),
+        )
+        # Bytes as a socket gives them: the sender's memory is not the receiver's.
+        arrived = decode_inbound([bytes(part) for part in encode_frame(frame)])
+        assert isinstance(arrived, LinkFrame)
+        self._to.runtime.remoting.deliver(self._back(), arrived.items)
 
 
 class World:

@@ -28,26 +28,45 @@ LIMITS = Limits(
 SETTLE_MS = 20 * 250
 
 
+class Unit(NamedTuple):
+    """What has a number of its own: its sender, its lane, its place there."""
+
+    sender: str
+    credited: bool
+    place: int
+
+
 class Thing(NamedTuple):
-    """An item: its sender, its lane, its place there, its size."""
+    """An item: its sender, its lane, its first place there, its size, how many units it is."""
 
     sender: str
     credited: bool
     place: int
     size: int
+    weight: int
+
+    def units(self) -> list[Unit]:
+        return [Unit(self.sender, self.credited, self.place + i) for i in range(self.weight)]
+
+
+def split(thing: Thing, weight: int) -> tuple[Thing, Thing]:
+    size = thing.size * weight // thing.weight
+    head = thing._replace(size=size, weight=weight)
+    rest = (thing.place + weight, thing.size - size, thing.weight - weight)
+    return head, Thing(thing.sender, thing.credited, *rest)
 
 
 class Ledger:
     """What must hold of one direction, whatever the wire does."""
 
     def __init__(self) -> None:
-        self.submitted: dict[bool, list[Thing]] = {True: [], False: []}
-        self.delivered: dict[bool, list[Thing]] = {True: [], False: []}
-        self.lost: list[tuple[Thing, bool]] = []
+        self.submitted: dict[bool, list[Unit]] = {True: [], False: []}
+        self.delivered: dict[bool, list[Unit]] = {True: [], False: []}
+        self.lost: list[tuple[Unit, bool]] = []
         self.consumed = 0
 
     def deliver(self, items: Sequence[Thing]) -> None:
-        for item in items:
+        for item in [unit for thing in items for unit in thing.units()]:
             lane = self.delivered[item.credited]
             submitted = self.submitted[item.credited]
             assert len(lane) < len(submitted), f"{item} was delivered again or never submitted"
@@ -58,7 +77,8 @@ class Ledger:
 
     def lose(self, items: Sequence[Thing], sent: Sequence[bool]) -> None:
         assert len(items) == len(sent)
-        self.lost += zip(items, sent, strict=True)
+        for thing, was_sent in zip(items, sent, strict=True):
+            self.lost += [(unit, was_sent) for unit in thing.units()]
 
     def complete(self) -> None:
         assert self.delivered == self.submitted, "something never arrived"
@@ -119,12 +139,13 @@ class World:
             end.link.validate()
 
     # -- the user ------------------------------------------------------------------------
-    def submit(self, end: End, kinds: Sequence[tuple[bool, int]]) -> None:
+    def submit(self, end: End, kinds: Sequence[tuple[bool, int] | tuple[bool, int, int]]) -> None:
+        """Args: kinds: of each item: does it take credits, its size, and its weight if not 1."""
         things = []
-        for credited, size in kinds:
+        for credited, size, *weight in kinds:
             lane = end.ledger.submitted[credited]
-            lane.append(Thing(end.name, credited, len(lane), size))
-            things.append(lane[-1])
+            things.append(Thing(end.name, credited, len(lane), size, *weight or (1,)))
+            lane += things[-1].units()
         self.carry_out(end, end.link.submit(things, self.now_ms))
 
     def consume(self, end: End, most: int = 1_000) -> None:
@@ -214,6 +235,8 @@ def make_link(kind: type[Link], local: NodeId, remote: NodeId) -> Link:
         remote,
         is_credited=lambda thing: thing.credited,  # type: ignore[attr-defined]
         size_of=lambda thing: thing.size,  # type: ignore[attr-defined]
+        weight_of=lambda thing: thing.weight,  # type: ignore[attr-defined]
+        split=split,  # type: ignore[arg-type]
         limits=LIMITS,
     )
 
@@ -230,7 +253,7 @@ def run_with_fates(fates: Sequence[str], kind: type[Link] = Link) -> World:
         world.connect(end)
     world.submit(a, [(True, 10), (False, 10), (True, 10), (True, 10)])
     world.submit(b, [(False, 10)])
-    world.submit(a, [(True, 70), (True, 10), (False, 10)])
+    world.submit(a, [(True, 70), (True, 10, 2), (False, 10)])
     world.submit(b, [(True, 10)])
     while True:
         sender = next((end for end in (a, b, a) if end.out), None)
@@ -280,7 +303,15 @@ def run_with_seed(seed: int, steps: int, kind: type[Link] = Link, trusted: bool 
                 (chance.random() < 0.6, chance.choice((1, 9, 30, 90)))
                 for _ in range(chance.choice((1, 1, 2, 9)))
             ]
-            world.submit(end, things)
+            # Parcels take credits: heavier than a frame, and than a window, some of them.
+            heavy = chance.random() < 0.5
+            world.submit(
+                end,
+                [
+                    (credited, size, chance.choice((1, 2, 3, 7)) if heavy and credited else 1)
+                    for credited, size in things
+                ],
+            )
         elif step == 1:
             world.consume(end, chance.randrange(5))
         elif step == 2:

@@ -41,6 +41,7 @@ def make(connected: bool = True) -> Link:
         B,
         is_credited=lambda item: str(item).startswith("c"),
         size_of=lambda item: int(str(item).partition(":")[2] or 10),
+        weight_of=lambda item: int(str(item).partition("*")[2] or 1),
         limits=LIMITS,
     )
     if connected:
@@ -386,3 +387,41 @@ def test_without_a_predicate_signals_and_asks_take_a_credit() -> None:
     reply = Reply(1, b"")
     assert link.submit([Ask(1, 0, 3, "inc", b"")], 0) == []
     assert [frame.items for frame in frames(link.submit([reply], 0))] == [(reply,)]
+
+
+# -- items that weigh more than one -----------------------------------------------------------
+def test_l2a_a_parcel_takes_as_many_numbers_and_credits_as_it_weighs() -> None:
+    link = make()
+    assert frames(link.submit(["c*3", "f"], 0)) == [ours(1, "c*3", "f")]
+    assert (link.queued, link._out.spent) == (4, 3)
+    assert frames(link.submit(["f"], 0)) == [ours(5, "f")]
+    link.receive(theirs(1, received=4), 0)
+    assert link.queued == 1
+    effects = link.receive(theirs(1, "c*4", "f", received=5), 0)
+    assert [effect.items for effect in effects if isinstance(effect, Deliver)] == [("c*4", "f")]
+    with pytest.raises(LocalProtocolError, match="5 more items consumed"):
+        link.consumed(5, 0)
+    assert frames(link.consumed(4, 0)) == [ours(6, received=5, granted=12)]
+
+
+def test_l12_a_frame_that_begins_within_a_parcel_is_dropped() -> None:
+    link = make()
+    link.receive(theirs(1, "f", "f"), 0)
+    (dropped,) = link.receive(theirs(2, "c*2", "f"), 0)
+    assert isinstance(dropped, Trace)
+    assert dropped.fields["problem"] == "begins within an item that we have"
+    (dropped,) = link.receive(theirs(1, "c*3"), 0)
+    assert isinstance(dropped, Trace)
+    effects = link.receive(theirs(1, "c*2", "f"), 0)
+    assert [effect.items for effect in effects if isinstance(effect, Deliver)] == [("f",)]
+
+
+def test_an_acknowledgement_within_a_parcel_is_one_of_what_is_before_it() -> None:
+    link = make()
+    link.submit(["f", "c*3"], 0)
+    link.receive(theirs(1, received=3), 0)
+    link.validate()
+    assert link.queued == 3
+    link.receive(theirs(1, received=4), 0)
+    link.validate()
+    assert link.queued == 0

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 import pytest
 from link_world import WINDOW, run_with_seed
+from link_world import split as _split
 
 from zactor.kernel.link.effects import Effect, Transmit
 from zactor.kernel.link.link import Link
+from zactor.kernel.link.outbox import _Lane
 from zactor.kernel.messages.frames import LinkFrame
 
 
@@ -113,6 +115,48 @@ class OneLane(Link):
         self._out._free = self._out._held
 
 
+class CountsItems(Link):
+    """Takes an item for one number, whatever it weighs."""
+
+    __slots__ = ()
+
+    def receive(self, frame: LinkFrame, now_ms: int) -> list[Effect]:
+        before = self._received
+        effects = super().receive(frame, now_ms)
+        if self._received > before:
+            self._received = before + len(frame.items)
+        return effects
+
+
+class WholeLane(_Lane):
+    """Splits nothing."""
+
+    __slots__ = ()
+
+    def split_first(self, *_: object) -> int:
+        return 0
+
+
+class WaitsForWholeParcels(Link):
+    """Sends no part of an item, though there is credit for one."""
+
+    __slots__ = ()
+
+    def __init__(self, *arguments: object, **options: object) -> None:
+        super().__init__(*arguments, **options)  # type: ignore[arg-type]
+        self._out._held = WholeLane()
+
+
+class DeliversTheRestTwice(Link):
+    """Keeps what it has split as it was."""
+
+    __slots__ = ()
+
+    def __init__(self, *arguments: object, **options: object) -> None:
+        super().__init__(*arguments, **options)  # type: ignore[arg-type]
+        self._out._split = lambda item, weight: (_split(item, weight)[0], item)  # type: ignore[arg-type,return-value]
+
+
 class Overspends(Link):
     """Sends as if credits had no end, and takes as much."""
 
@@ -130,10 +174,12 @@ def whole_story(seed: int, kind: type[Link]) -> None:
     """A long run, healed while the users sleep; the grant that wakes it is lost; two deaths."""
     world = run_with_seed(seed, 200, kind, trusted=False)
     for end in world.ends:
-        world.submit(end, [(True, 5)] * 2 * WINDOW + [(False, 5)])
+        world.submit(end, [(True, 5, 3)] * 2 * WINDOW + [(False, 5)])
     world.settle(consume=False)
     for end in world.ends:
         assert end.ledger.delivered[False] == end.ledger.submitted[False], "an answer waits"
+        under_way = len(end.ledger.delivered[True]) - end.ledger.consumed
+        assert under_way == WINDOW, "credit is left, and something waits"
     for end in world.ends:
         world.consume(end)
         end.out.clear()
@@ -173,6 +219,9 @@ def test_the_ledger_has_nothing_to_say_of_a_sound_link() -> None:
         (CallsAllUnsent, "reported as never sent"),
         (OneLane, "an answer waits"),
         (Overspends, "delivered and not consumed"),
+        (CountsItems, "never arrived|an answer waits|delivered again|credit is left"),
+        (WaitsForWholeParcels, "credit is left"),
+        (DeliversTheRestTwice, "out of order|delivered again"),
     ],
 )
 def test_the_ledger_catches_a_link_that(kind: type[Link], says: str) -> None:

@@ -38,7 +38,7 @@ def test_items_without_a_credit_arrive_though_the_peer_consumes_nothing() -> Non
     for seed in range(50):
         world = run_with_seed(seed, 60)
         for end in world.ends:
-            world.submit(end, [(True, 5)] * 3 * WINDOW + [(False, 5)] * 5)
+            world.submit(end, [(True, 5, 1 + seed % 3)] * 3 * WINDOW + [(False, 5)] * 5)
         world.settle(consume=False)
         for end in world.ends:
             assert end.ledger.delivered[False] == end.ledger.submitted[False]

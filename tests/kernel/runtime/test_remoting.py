@@ -9,7 +9,7 @@ import pytest
 from zactor.kernel.actors.reply import Reply
 from zactor.kernel.errors import MailboxFull, NoSuchActor, NotDelivered, OutcomeUnknown, to_wire
 from zactor.kernel.ids import NodeId
-from zactor.kernel.messages.actors import Ask, Failure, Signal, Undelivered
+from zactor.kernel.messages.actors import Ask, Failure, Signal, SignalParcel, Undelivered
 from zactor.kernel.messages.actors import Reply as ReplyItem
 from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.directory import Directory, Place
@@ -17,6 +17,7 @@ from zactor.kernel.runtime.envelope import DeadLetter
 from zactor.kernel.runtime.outcomes import Outcomes
 from zactor.kernel.runtime.remoting import Remoting
 from zactor.kernel.wire.payload import encode_plain
+from zactor.kernel.wire.signal_parcels import pack
 
 
 class Port:
@@ -129,3 +130,27 @@ def test_what_comes_for_nobody_is_answered_and_gives_its_credit_back(here: Here)
     assert here.port.credit == 3
     assert [type(item) for item in here.port.items] == [Undelivered, Undelivered, Failure]
     assert [item.targets for item in here.port.items[:2]] == [(8,), (9,)]
+
+
+def test_each_signal_of_a_parcel_has_its_own_dead_letter(here: Here) -> None:
+    for _ in range(3):
+        here.remoting.tell(here.place, "do", b"", (), 0, "")
+    (parcel,) = pack(here.port.items)
+    assert isinstance(parcel, SignalParcel)
+    numbers = [signal.number for signal in here.port.items]
+    here.remoting.peer_out_of_view(here.port, [(parcel, True), (parcel, False)])
+    reasons = ["n2@1 is gone: it may have arrived", "n2@1 is gone: never sent"]
+    assert [(letter.number, letter.reason) for letter in here.dead] == [
+        (number, reason) for reason in reasons for number in numbers
+    ]
+
+
+def test_each_signal_of_a_parcel_that_comes_for_nobody_goes_back(here: Here) -> None:
+    signals = [Signal((8,), 1, 5, "do", b""), Signal((8, 9), 2, 6, "do", b"")]
+    here.remoting.deliver(here.port, pack([*signals, Signal((), 1, 7, "do", b"")]))
+    assert here.port.credit == 3
+    assert [(item.targets, item.sender, item.number) for item in here.port.items] == [
+        ((8,), 1, 5),
+        ((8,), 2, 6),
+        ((9,), 2, 6),
+    ]

@@ -10,7 +10,7 @@ from pathlib import Path
 from deadlines import DEADLINE_S
 
 from zactor.kernel.ids import NodeId
-from zactor.kernel.messages.actors import Signal
+from zactor.kernel.messages.actors import Signal, SignalParcel
 from zactor.kernel.messages.frames import Heartbeat
 from zactor.kernel.messages.groups import GroupHeartbeat
 from zactor.kernel.messages.operations import Request
@@ -20,6 +20,7 @@ from zactor.kernel.transport.hub import Hub
 from zactor.kernel.transport.keys import cluster_keys, node_keys
 from zactor.kernel.transport.peer import Peer
 from zactor.kernel.transport.socket_context import Address
+from zactor.kernel.wire.signal_parcels import signals_of
 
 
 def first_heartbeat(me: NodeId) -> GroupHeartbeat:
@@ -42,7 +43,8 @@ class Recorder:
         self.news = asyncio.Event()
 
     def on_items(self, peer: Peer, items: Sequence[object]) -> None:
-        self.items += items
+        for item in items:
+            self.items += signals_of(item) if isinstance(item, SignalParcel) else [item]
         self.news.set()
 
     def on_request(self, client: Client, request: Request) -> None:

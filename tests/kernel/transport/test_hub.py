@@ -236,7 +236,7 @@ GOOD = [signal(number) for number in (1, 2, 3)]
         (
             Signal((7, 8), 1, 9, BAD, b""),
             Undelivered((7, 8), 1, 9, BAD, ""),
-            Signal((), 0, 0, "", b""),
+            Signal((), 0, 9, "", b""),  # in a parcel, where only its header is replaced
         ),
         (
             Ask(7, 1, 9, BAD, b""),

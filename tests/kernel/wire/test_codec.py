@@ -18,7 +18,17 @@ from hypothesis import strategies as st
 from zactor.kernel import limits
 from zactor.kernel.errors import LocalProtocolError, RemoteProtocolError
 from zactor.kernel.ids import NodeId
-from zactor.kernel.messages.actors import Ask, Bulk, Failure, Reply, Signal, Undelivered, Wired
+from zactor.kernel.messages.actors import (
+    Ask,
+    Bulk,
+    Failure,
+    Reply,
+    Signal,
+    SignalHeader,
+    SignalParcel,
+    Undelivered,
+    Wired,
+)
 from zactor.kernel.messages.frames import Heartbeat, Item, LinkFrame
 from zactor.kernel.messages.groups import GroupHeartbeat
 from zactor.kernel.messages.operations import Answer, Inspect, Operation, Problem, Request, Subject
@@ -51,7 +61,16 @@ def sample(kind: Any) -> Any:
     return kind(*[sample(hints[name]) for name in kind.__struct_fields__])
 
 
-PLAIN: list[Any] = [sample(kind) for kind in get_args(Item) if kind is not Bulk]
+PARCEL = SignalParcel(
+    3,
+    (SignalHeader((1, 2), 7, "größe"), SignalHeader((), 0, "")),
+    b"\0\1\0",
+    (4, 2**40, 9),
+    (b"\x00\xff", (None, True, -7, 2.5, "größe"), ()),
+)
+PLAIN: list[Any] = [
+    PARCEL if kind is SignalParcel else sample(kind) for kind in get_args(Item) if kind is not Bulk
+]
 OPERATIONS: list[Any] = [sample(kind) for kind in get_args(Operation)]
 ONE_PART = limits.PART_BYTES_MAX
 FAILURE = Failure(1, "Refused", "no", {})

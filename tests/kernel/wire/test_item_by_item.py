@@ -16,13 +16,22 @@ from zactor.kernel.errors import RemoteProtocolError
 from zactor.kernel.ids import NodeId
 from zactor.kernel.link.effects import Deliver, Effect, Limits, Transmit
 from zactor.kernel.link.link import Link
-from zactor.kernel.messages.actors import Ask, Bulk, Failure, Reply, Signal, Undelivered
+from zactor.kernel.messages.actors import (
+    Ask,
+    Bulk,
+    Failure,
+    Reply,
+    Signal,
+    SignalHeader,
+    SignalParcel,
+    Undelivered,
+)
 from zactor.kernel.messages.frames import LinkFrame
 from zactor.kernel.messages.operations import Answer, Inspect, Problem, Request, Subject
 from zactor.kernel.wire import codec, item_by_item
 from zactor.kernel.wire.bulky import Bulky
 from zactor.kernel.wire.item_by_item import decode_arrived
-from zactor.kernel.wire.item_size import is_credited
+from zactor.kernel.wire.item_size import is_credited, split_item, weight_of
 from zactor.kernel.wire.undecodable import Undecodable
 
 WRONG: Any = "not what stands in the grammar"
@@ -53,6 +62,9 @@ BAD: dict[str, object] = {
     "a number beyond its range": raw([119 - 9, 2**63]),
     "text that is no UTF-8": msgspec.Raw(b"\x95\x04\x01\xa2\xff\xff\xa0\x80"),
     "a Signal of a wrong type": Signal(WRONG, 0, 1, "a", b""),
+    "a parcel of a wrong type": SignalParcel(
+        3, (SignalHeader(WRONG, 0, "a"),), bytes(3), (1, 2, 3), (b"",) * 3
+    ),
     "an Ask of a wrong type": Ask(1, 0, 7, 9, b""),  # type: ignore[arg-type]
     "a Reply of a wrong type": Reply(7, WRONG),
     "a Bulk of a Failure": raw([6, [4, 1, "E", "m", {}], [1], False]),
@@ -181,12 +193,18 @@ LIMITS = Limits(window=4, lot=2, batch_items=3)
 STEP_MS = 250
 
 
-def deliver_all(items: Sequence[object], decode: Decode, credit: Callable[[object], bool]) -> None:
+def deliver_all(
+    items: Sequence[object],
+    decode: Decode,
+    credit: Callable[[object], bool],
+    weight: Callable[[object], int] = weight_of,
+) -> None:
     """Send `items` over a link whose frames are decoded so; fail unless the good ones arrive."""
     a, b = NodeId("a", 3), NodeId("b", 8)
+    parcels: dict[str, Any] = {"weight_of": weight_of, "split": split_item}
     ends = {
-        "a": Link(a, b, is_credited=is_credited, limits=LIMITS),
-        "b": Link(b, a, is_credited=credit, limits=LIMITS),
+        "a": Link(a, b, is_credited=is_credited, limits=LIMITS, **parcels),
+        "b": Link(b, a, is_credited=credit, limits=LIMITS, **{**parcels, "weight_of": weight}),
     }
     wire: list[tuple[str, list[bytes]]] = []
     arrived: list[object] = []
@@ -199,7 +217,7 @@ def deliver_all(items: Sequence[object], decode: Decode, credit: Callable[[objec
                 wire.append(("b" if at == "a" else "a", parts))
             elif isinstance(effect, Deliver):
                 arrived.extend(effect.items)
-                taken = sum(map(credit, effect.items))
+                taken = sum(weight(item) for item in effect.items if credit(item))
                 carry_out(at, ends[at].consumed(taken, now_ms))
 
     for name, link in ends.items():
@@ -219,7 +237,8 @@ def deliver_all(items: Sequence[object], decode: Decode, credit: Callable[[objec
     good = [item for item in arrived if not isinstance(item, Undecodable)]
     wanted = [item for item in items if item in GOOD]
     assert good == wanted, "something never arrived, or came twice"
-    assert len(arrived) == len(items), "numbers and items don't agree"
+    weights = [sum(map(weight, some)) for some in (arrived, items)]
+    assert weights[0] == weights[1], "numbers and items don't agree"
     assert ends["a"].queued == 0, "it is sent again for ever"
 
 
@@ -243,7 +262,8 @@ def test_a_link_goes_on_whatever_some_of_its_items_are(items: list[object]) -> N
 
 
 def test_a_link_goes_on_though_more_credited_items_than_its_window_cant_be_decoded() -> None:
-    bad = [BAD["a Signal of a wrong type"], BAD["an Ask of a wrong type"]] * LIMITS.window
+    kinds = ("a Signal of a wrong type", "a parcel of a wrong type", "an Ask of a wrong type")
+    bad = [BAD[kind] for kind in kinds] * LIMITS.window
     deliver_all([*GOOD, *bad], decode_arrived, is_credited)
 
 
@@ -264,8 +284,13 @@ def _never_credited(item: object) -> bool:
     return not isinstance(item, Undecodable) and is_credited(item)
 
 
+def _counts_one(item: object) -> int:
+    return 1
+
+
 @pytest.mark.parametrize(
-    "mutant", ["refuses the frame", "leaves it out", "fears the deep", "keeps"]
+    "mutant",
+    ["refuses the frame", "leaves it out", "fears the deep", "keeps", "counts parcels as one"],
 )
 def test_the_link_would_not_go_on_if_the_codec(
     mutant: str, monkeypatch: pytest.MonkeyPatch
@@ -276,6 +301,7 @@ def test_the_link_would_not_go_on_if_the_codec(
         "fears the deep": partial(_walks_into_nothing, monkeypatch=monkeypatch),
     }.get(mutant, decode_arrived)
     credit = _never_credited if mutant == "keeps" else is_credited
-    items = [*GOOD, BAD["nested deep"], *[BAD["a Signal of a wrong type"]] * 9, GOOD[0]]
+    bad = [BAD["a Signal of a wrong type"], BAD["a parcel of a wrong type"]] * 5
+    weight = _counts_one if mutant == "counts parcels as one" else weight_of
     with pytest.raises(AssertionError):
-        deliver_all(items, decode, credit)
+        deliver_all([*GOOD, BAD["nested deep"], *bad, GOOD[0]], decode, credit, weight)

@@ -1,0 +1,93 @@
+"""Askers elsewhere: to whom on another node, or at the door, an actor's answer goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from zactor.kernel import errors
+from zactor.kernel.errors import RemoteActionError, text_of
+from zactor.kernel.messages.actors import Failure
+from zactor.kernel.messages.actors import Reply as ReplyItem
+from zactor.kernel.runtime.envelope import PeerPort
+from zactor.kernel.wire.bulky import Buffer, Bulky
+from zactor.kernel.wire.payload import Policy, encode_plain, encode_value, parts_of
+
+Outcome = ReplyItem | Failure | Bulky
+"""How an ask of a client's door ends; a Bulky holds a Reply."""
+
+
+class RemoteAsker:
+    """An actor of another node asked; the answer goes over its link."""
+
+    __slots__ = ("_action", "_actor", "_node", "_policy", "_port", "_request")
+
+    def __init__(
+        self, port: PeerPort, request: int, policy: Policy, *, node: str, actor: str, action: str
+    ) -> None:
+        self._port = port
+        self._request = request
+        self._policy = policy
+        self._node = node
+        self._actor = actor
+        self._action = action
+
+    def set_result(self, value: Any) -> None:
+        """Answer with a value, or with why it can't travel."""
+        try:
+            payload, buffers = parts_of(encode_value(value, self._policy))
+        except BaseException as error:  # pickling runs the value's own code
+            self.set_error(
+                RemoteActionError(
+                    text_of(error),
+                    remote_type=type(error).__name__,
+                    node=self._node,
+                    actor=self._actor,
+                    action=self._action,
+                )
+            )
+            return
+        reply = ReplyItem(self._request, payload)
+        self._port.put(Bulky(reply, buffers) if buffers else reply)
+
+    def set_error(self, error: BaseException) -> None:
+        """Answer with an error."""
+        self._port.put(failure_of(self._request, error))
+
+
+class DoorAsker:
+    """A client asked at this node's door; `done` is called in the actor's thread."""
+
+    __slots__ = ("_done", "_plain", "_policy", "_request")
+
+    def __init__(
+        self, done: Callable[[Outcome], None], request: int, policy: Policy, *, plain: bool
+    ) -> None:
+        self._done = done
+        self._request = request
+        self._policy = policy
+        self._plain = plain
+
+    def set_result(self, value: Any) -> None:
+        """Hand over a value."""
+        buffers: Sequence[Buffer] = ()
+        try:
+            if self._plain:
+                payload = encode_plain(value)
+            else:
+                payload, buffers = parts_of(encode_value(value, self._policy))
+        except BaseException as error:  # pickling runs the value's own code
+            self.set_error(error)
+            return
+        reply = ReplyItem(self._request, payload)
+        self._done(Bulky(reply, buffers) if buffers else reply)
+
+    def set_error(self, error: BaseException) -> None:
+        """Hand over an error."""
+        self._done(failure_of(self._request, error))
+
+
+def failure_of(request: int, error: BaseException) -> Failure:
+    """The answer that says `error`."""
+    kind, message, fields = errors.to_wire(error)
+    return Failure(request, kind, message, fields)
