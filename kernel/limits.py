@@ -48,7 +48,10 @@ TURN_SLICE_S = 200e-6  # after so long the shared loop looks at its timers and s
 SEND_WITHIN_S = 0.001  # while shared actors go on and on, what they send leaves so often at least
 KEEPER_LOOK_S = 0.005  # an action seen at two looks in a row holds the host: the keeper takes over
 KEEPER_QUIET_LOOKS = 20  # looks at a sleeping host before the keeper sleeps until it is woken
-KEEPER_SWITCH_S = 0.0005  # interpreter's switch interval while an action and the keeper compete
+KEEPER_SWITCH_S = 0.0005  # interpreter's switch interval while an action and the kernel compete
+LONG_TURN_S = 0.05  # who ran actions for longer without a pause rests …
+REST_SHARE = 0.05  # … for so much of that …
+REST_S_MAX = 0.02  # … and no longer: some rounds of the kernel's loop
 MUTED_POLL_S = 0.001  # how often a muted actor's port is looked at: ports don't call back
 WATCH_PERIOD_S = 0.25  # how often the watchdog looks at the shared loop
 

@@ -16,6 +16,7 @@ from zactor.kernel import limits
 from zactor.kernel.actors.refs import GATEWAY
 from zactor.kernel.actors.user_errors import trace_of
 from zactor.kernel.errors import said
+from zactor.kernel.runtime import switch_interval
 from zactor.kernel.runtime.dispatcher import TurnTaker, outlive
 
 log = structlog.get_logger()
@@ -46,18 +47,28 @@ class ActorThread:
             begin()
             self._on_turn()
             while (cell := self._tokens.get()) is not None:
-                if not cell.carried:
-                    cell.busy_since = time.monotonic()
-                try:
-                    cell.turn()
-                except BaseException as error:  # not of an action: those fail by themselves
-                    log.error("turn_failed", error=said(error), exception=trace_of(error))
-                    self.ready(cell)
-                cell.busy_since = 0.0
+                self._turn(cell)
                 self._on_turn()
         finally:
             if self._runner is not None:
                 self._runner.close()
+
+    def _turn(self, cell: TurnTaker) -> None:
+        began = time.monotonic()
+        if not cell.carried:
+            cell.busy_since = began
+        # The kernel wants the interpreter many times for a heartbeat: each time waits that long.
+        switch_interval.faster(self)
+        try:
+            cell.turn()
+        except BaseException as error:  # not of an action: those fail by themselves
+            log.error("turn_failed", error=said(error), exception=trace_of(error))
+            self.ready(cell)
+        finally:
+            switch_interval.slower(self)
+        cell.busy_since = 0.0
+        if rest_s := switch_interval.rest_s(time.monotonic() - began):
+            time.sleep(rest_s)
 
     def ready(self, cell: TurnTaker) -> None:
         """Give the cell a turn. Threads: called by any."""

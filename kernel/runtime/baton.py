@@ -100,8 +100,11 @@ class Seat:
                 pause = self._pause(end, due)
             else:
                 pause = self._pause(end, None)
-                if pause != 0 or self._comes_soon():
+                absent_s = self._absent_s()
+                if pause != 0 or absent_s < limits.KEEPER_LOOK_S:
                     baton.ask_back(self)
+                else:  # actions go on and on: the keeper keeps it
+                    pause = switch_interval.rest_s(absent_s)
             is_own = False
             for fd, _ in self.epoll.poll(pause, _EVENTS_MAX):
                 if fd == self._own:
@@ -113,10 +116,10 @@ class Seat:
             if is_own or host.has_ready() or (end is not None and end <= guest.time()):
                 return is_own
 
-    def _comes_soon(self) -> bool:
-        """Whether it was here a moment ago: no action goes on for long any more."""
+    def _absent_s(self) -> float:
+        """How long ago it was here; if that is a moment, no action goes on for long any more."""
         last, self._last_visit = self._last_visit, self._guest.time()
-        return self._last_visit - last < limits.KEEPER_LOOK_S
+        return self._last_visit - last
 
     def _do_put_off(self, baton: Baton) -> None:
         while (call := self.next_put_off()) is not None:
