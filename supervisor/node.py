@@ -80,7 +80,7 @@ from zactor.supervisor.operations.todo_runner import TodoRunner
 from zactor.supervisor.operations.ways_out import WaysOut
 from zactor.supervisor.operations.workflow_runner import WorkflowRunner
 from zactor.supervisor.settings import Settings
-from zactor.supervisor.spread.port import SpreadPort
+from zactor.supervisor.spread.daemon import Daemon
 
 log = structlog.get_logger()
 
@@ -206,6 +206,14 @@ class Node(HubUser):
             discovery=self.discovery,
             unreached=self.unreached,
         )
+        self.daemon = Daemon(
+            self.settings.spread,
+            groups=self.groups,
+            cables=self.hub,
+            spawn=self.tasks.spawn,
+            join=self.discovery.tell,
+            stop=self.stop,
+        )
         self.dispatch = Dispatch(
             self.hub,
             kb=self.kb,
@@ -229,9 +237,9 @@ class Node(HubUser):
             store=self.store,
             fetcher=self.fetcher,
             calls=self.calls,
+            daemon=self.daemon,
         )
         self.client_sessions = ClientSessions(self.groups, self.hub, self.tasks.spawn)
-        self.spread: SpreadPort | None = None
         self.requests = RequestServer(
             self.hub,
             runner=self.dispatch,
@@ -305,9 +313,7 @@ class Node(HubUser):
         Raises:
             NotReachable, Refused: it was to join others, and can't.
         """
-        if self.settings.spread is not None:
-            self.spread = SpreadPort(self.groups, self.tasks.spawn, self.settings.spread)
-            await self.spread.open()
+        await self.daemon.open()
         await self.kb.open(self.groups)
         for work in (
             self._keep(),
@@ -335,8 +341,7 @@ class Node(HubUser):
         await self.kb.retire(RETIRE_S)
         bundles.detach(self.store)
         self.client_sessions.close()
-        if self.spread is not None:
-            self.spread.close()
+        self.daemon.close()
         self.groups.close()
         for peer in self.hub.peers.values():
             self.hub.send(peer, Request(0, Leave(*self.me)))

@@ -18,6 +18,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -89,6 +90,16 @@ class NodeThread:
         self._begun.wait()
         if self.error is not None:
             raise self.error
+
+    def reload(self) -> None:
+        """Have a daemon read its configuration file again; nothing where it has none."""
+        if self._loop is not None and self._thread.is_alive():
+            with contextlib.suppress(RuntimeError):  # the loop ended by itself meanwhile
+                self._loop.call_soon_threadsafe(self._reload_current)
+
+    def _reload_current(self) -> None:
+        if isinstance(self._current, Node):
+            self._current.daemon.reload_soon()
 
     def stop(self) -> None:
         """Stop in good order and return when everything is closed."""
@@ -253,6 +264,8 @@ def run_node(
 ) -> int:
     """Run a node in the foreground until SIGTERM, SIGINT or the end of its lifeline; return 0.
 
+    SIGHUP has a daemon of a configuration file read that again.
+
     Args:
         spread: HOST[:PORT] of a port for programs of Spread; "": at its usual place.
         told: addresses of nodes that it joins when they are there.
@@ -280,10 +293,7 @@ def run_node(
 def _run_until_told(name: str | None, settings: Settings, lifeline: int | None) -> int:
     thread = NodeThread(name, settings)
     to_stop = threading.Event()
-    previous = {
-        number: signal.signal(number, lambda *_: to_stop.set())
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    previous = _obey_signals(thread, to_stop)
     if lifeline is not None:
         threading.Thread(
             target=_hold_lifeline, args=(lifeline, to_stop), name="zactor-lifeline", daemon=True
@@ -300,6 +310,15 @@ def _run_until_told(name: str | None, settings: Settings, lifeline: int | None) 
     if isinstance(thread.error, ZactorError):
         raise thread.error
     return 0 if thread.error is None else 1
+
+
+def _obey_signals(thread: NodeThread, to_stop: threading.Event) -> dict[int, Any]:
+    """Have signals do what they are to; return what they did before."""
+    doings = {signal.SIGINT: to_stop.set, signal.SIGTERM: to_stop.set}
+    spread = thread.settings.spread
+    if spread is not None and spread.reread is not None:
+        doings[signal.SIGHUP] = thread.reload
+    return {number: signal.signal(number, lambda *_, do=do: do()) for number, do in doings.items()}
 
 
 def _prepare_process(json_logs: bool | None) -> None:

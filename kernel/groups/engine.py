@@ -174,6 +174,8 @@ class Engine:
                 self.multicast.session(event)
             case events.Consumed():
                 self.credit.backlogs.consumed(event.taken)
+            case events.LimitWindow():
+                self._flow.limit_window(event.messages)
             case events.LinkUp():
                 self.detector.link(event.peer, True)
                 self._hurry()  # it can hear us now

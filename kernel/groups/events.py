@@ -103,6 +103,12 @@ class Stop(msgspec.Struct, frozen=True):
     """This node stops in good order: say so, then take no more events."""
 
 
+class LimitWindow(msgspec.Struct, frozen=True):
+    """So many messages of this node may be beyond the stable line; 0: as its settings say."""
+
+    messages: int
+
+
 Event = (
     Tick
     | Drained
@@ -117,5 +123,6 @@ Event = (
     | Join
     | Leave
     | Consumed
+    | LimitWindow
     | Stop
 )

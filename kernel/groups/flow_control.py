@@ -63,6 +63,7 @@ class FlowControl:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._window = settings.window_messages
         self._queue: deque[Draft] = deque()
         self._loose: deque[Draft] = deque()  # RELIABLE: waits for credit only
         self._unreliable: deque[Draft] = deque()  # leaves at once or never
@@ -121,6 +122,11 @@ class FlowControl:
         self._queue.insert(place, Draft(item, kind, size))
         self._urgent_end = place + 1
 
+    def limit_window(self, messages: int) -> None:
+        """Let so many messages be on their way from now on; 0: as many as the settings say."""
+        most = self._settings.window_messages
+        self._window = min(messages, most) if messages else most
+
     def turn(self) -> bool | None:
         """True: submitters must pause from now on; False: they may resume; None: no change."""
         most, most_bytes = self._settings.queue_soft, self._settings.queue_soft_bytes
@@ -137,7 +143,7 @@ class FlowControl:
         """True if one more packet may leave now; one that is urgent always may."""
         settings = self._settings
         return draft.is_urgent or (
-            self.in_flight + self._reserved_messages < settings.window_messages
+            self.in_flight + self._reserved_messages < self._window
             and self._flight_bytes < settings.window_bytes
         )
 
@@ -183,7 +189,7 @@ class FlowControl:
         settings = self._settings
         messages, size = self.in_flight, self._flight_bytes
         for place, draft in enumerate(self._queue, 1):
-            is_far = messages >= settings.window_messages or size >= settings.window_bytes
+            is_far = messages >= self._window or size >= settings.window_bytes
             if is_far and not draft.is_urgent:
                 break
             messages += draft.count

@@ -6,6 +6,7 @@ import enum
 
 from zactor.kernel.messages.base import Message
 from zactor.kernel.messages.client_sessions import SessionOperation
+from zactor.kernel.messages.daemon_monitor import MonitorOperation
 
 
 class Hello(Message, frozen=True, tag=40):
@@ -232,7 +233,9 @@ what he was told may not be so any more."""
 Reads = Inspect | QueryFacts | Events | PutPart | GetPart | CheckBundle
 """Operations that may be sent a second time: nothing is different if the first arrived as well."""
 
-Operation = Handshakes | Changes | ToActors | OperatorWords | Reads | SessionOperation
+Operation = (
+    Handshakes | Changes | ToActors | OperatorWords | Reads | SessionOperation | MonitorOperation
+)
 
 
 class Request(Message, frozen=True, tag=70):

@@ -139,6 +139,7 @@ class GroupHost:
         self._when_credit: list[Callable[[], None]] = []
         self._drained_due = False
         self._together: tuple[NodeId, ...] = (self.me,)
+        self.views = 0  # that were agreed, in this life
         self._links: dict[NodeId, bool] = {}  # what the engine was told of connections
         self._hears_us: set[NodeId] = set()  # as their last heartbeat says
         self._is_closed = False
@@ -195,6 +196,11 @@ class GroupHost:
     def names(self) -> tuple[str, ...]:
         """Return the groups that have members, sorted."""
         return self._engine.multicast.groups.names
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether the next view is being agreed upon: nothing is ordered meanwhile."""
+        return self._engine.agreement.is_frozen
 
     @property
     def behind(self) -> frozenset[str]:
@@ -402,6 +408,7 @@ class GroupHost:
 
     def _enter(self, view: View) -> None:
         old, self.view = self.view, view
+        self.views += 1
         together, self._together = self._together, (self.me,)
         for listener in self._listeners.values():
             _shielded(listener.on_view, view, together)

@@ -81,6 +81,7 @@ class Hub:
         self._refused = LogThrottle()
         self._python = python
         self._heard: set[Peer] = set()  # read and not measured yet
+        self._cut: frozenset[str] = frozenset()  # names of those we have nothing to do with
         self._turn_due = False
         self._timer_ms = 0  # when `_timer` is due
         self._timer: asyncio.TimerHandle | None = None
@@ -171,6 +172,7 @@ class Hub:
         """
         welcome = results.read_welcome(await self.call_door(endpoint, self.hello()))
         host, _ = parse_address(endpoint)
+        self._check_cut(welcome.hello.name)
         try:
             self._table.check(welcome.hello)
         except Buried as error:  # it is the other that has to come back, and it will learn so
@@ -181,6 +183,7 @@ class Hub:
         return welcome
 
     def _welcome(self, hello: Hello, host: str) -> Welcome:
+        self._check_cut(hello.name)
         self._table.check(hello)
         self._table.check_place(hello, host)
         others = tuple(p.hello for p in self.peers.values() if p.hello.name != hello.name)
@@ -229,6 +232,24 @@ class Hub:
         self._disconnected(peer)
         peer.lay_aside(self._shared)
         self._dial(peer)
+
+    def cut_off(self, names: frozenset[str]) -> None:
+        """Have nothing to do with the nodes called so, as if all cables to them were pulled.
+
+        With those who were cut off and aren't any more, links go on as after a cut of the network.
+        """
+        healed, self._cut = self._cut - names, names
+        for name, peer in list(self.peers.items()):
+            if name in names and peer.dealer is not None:
+                self.heartbeats.unfollow(name)
+                self._disconnected(peer)
+                peer.lay_aside(self._shared)
+            elif name in healed:
+                self._link_with(peer)
+
+    def _check_cut(self, name: str) -> None:
+        if name in self._cut:
+            raise NotReachable(f"{self.me.name} is cut off from {name}, as it was told")
 
     def drop_peer(self, name: str, reason: str) -> None:
         """The node is dead to us: no frame of this incarnation is taken any more."""
@@ -358,7 +379,7 @@ class Hub:
         peer = self._table.by_key(key)
         if peer is None:
             self.strangers += 1  # its link tells it why
-        else:
+        elif peer.node.name not in self._cut:
             self.heartbeats.take(peer.node.name, heartbeat)
 
     def _after_reading(self) -> None:
@@ -391,6 +412,8 @@ class Hub:
                 error = Buried(f"{dead} counts as dead at {self.me.name}")
                 self.answer(Client(routing_id), results.problem(0, error))
             return
+        if peer.node.name in self._cut:
+            return  # its link sends it again when we listen
         peer.frames_in += 1
         peer.back = routing_id
         if peer.dealer is None:  # a frame of its link proves that it knows our key

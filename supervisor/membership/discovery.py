@@ -102,6 +102,10 @@ class Discovery:
             await asyncio.sleep(limits.DISCOVERY_MS / 1000)
             await self._search()
 
+    def tell(self, addresses: tuple[str, ...]) -> None:
+        """Meet those at these addresses (HOST:PORT), in the place of whom we were told before."""
+        self._told = tuple(f"tcp://{address}" for address in addresses)
+
     async def _link(self, began: float) -> None:
         """Wait until everybody who was met is a member: alone we would lead ourselves."""
         loop = asyncio.get_running_loop()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import msgspec
 
@@ -16,6 +16,7 @@ from zactor.bundles.load import check
 from zactor.bundles.store import BundleStore
 from zactor.kernel import limits
 from zactor.kernel.errors import NoSuchActor, NoSuchThing, NotReachable, Refused
+from zactor.kernel.messages.daemon_monitor import MonitorOperation
 from zactor.kernel.messages.operations import (
     AskActor,
     CheckBundle,
@@ -60,7 +61,7 @@ REQUEST_ID_CHARS_MAX = 128
 _EVENTS_WAIT_S = 30.0  # less than another node is waited for
 _ASKED = "asked "  # begins the ids that clients choose: none of them is a node's own
 
-_ANSWERED_BY_ITSELF = (Inspect, Events, PutPart, GetPart)
+_ANSWERED_BY_ITSELF = (Inspect, Events, PutPart, GetPart, *get_args(MonitorOperation))
 """What a node answers at once; for anything else it first takes the newest knowledge over. A
 client's reports of the knowledge base wait for that too, but for the nodes: by these a client asks
 whether there is anybody at all (zactor/client/request_loop.py)."""
@@ -71,6 +72,14 @@ class Actors(Requests, Protocol):
 
     def emit(self, actor: str, action: str, payload: bytes) -> int:
         """Make an actor emit; returns how many reactors it is on its way to."""
+        ...
+
+
+class MonitoredDaemon(Protocol):
+    """What Spread's monitor asks, where this node is a daemon."""
+
+    async def run(self, operation: MonitorOperation) -> object:
+        """Do it and return plain data."""
         ...
 
 
@@ -92,6 +101,7 @@ class Dispatch:
         store: BundleStore,
         fetcher: BundleSource,
         calls: PeerCalls,
+        daemon: MonitoredDaemon,
     ) -> None:
         """`joined` is set when `kb` can be as new as any; `calls` asks other nodes."""
         self._me = hub.me.name
@@ -128,7 +138,9 @@ class Dispatch:
             PutPart: self._put_part,
             GetPart: self._get_part,
             CheckBundle: self._check_bundle,
+            **dict.fromkeys(get_args(MonitorOperation), self._monitor),
         }
+        self._daemon = daemon
 
     async def run(self, operation: Operation, asker: Asker, id: str = "") -> object:
         """Carry out `operation` for `asker` and return plain data.
@@ -181,6 +193,9 @@ class Dispatch:
             # The value is made plain where its class is known.
             return await self.ask_node(row.node, op)
         return await ask_actor(self._actors, op)
+
+    async def _monitor(self, op: MonitorOperation, asker: Asker) -> object:
+        return await self._daemon.run(op)
 
     # -- an operator's word ------------------------------------------------------------------
     async def _forget(self, op: ForgetNode, asker: Asker) -> object:

@@ -51,7 +51,8 @@ _WITH_VALUE = frozenset(
         *_TIMEOUTS,
     )
 )
-_USED = frozenset(("AllowedAuthMethods", "RequiredAuthMethods"))
+_USED = frozenset(("AllowedAuthMethods", "RequiredAuthMethods", "DangerousMonitor"))
+_TRUE, _FALSE = ("true", "yes"), ("false", "no")
 _METHODS = ("NULL", "IP")
 
 
@@ -98,6 +99,14 @@ class SpreadConfig:
     def required(self) -> tuple[str, ...]:
         """Those that it must pass."""
         return tuple(self.settings.get("RequiredAuthMethods", "").split())
+
+    @property
+    def obeys_monitors(self) -> bool:
+        """Whether monitors may cut, hold and end daemons: unless the file says that they may not.
+
+        Spread's daemon wants it said, as anybody may send it a packet; here a monitor has the key.
+        """
+        return self.settings.get("DangerousMonitor", "true").lower() not in _FALSE
 
     def daemon(self, name: str) -> SpreadDaemon:
         """Return the daemon of that name.
@@ -189,6 +198,8 @@ class _ConfigReader:
             value = self._next(f"the value of {word}").strip('"')
             if word in _TIMEOUTS:
                 self._timeouts.add(word)
+            if word == "DangerousMonitor" and value.lower() not in (*_TRUE, *_FALSE):
+                raise self._error(f"{value!r}: want true or false")
             if word in _USED:
                 self._settings[word] = value
             else:

@@ -62,14 +62,27 @@ class Deliveries:
 
     def __init__(self, daemons: tuple[str, ...] = ()) -> None:
         """`daemons` are the names of nodes as programs know them, in the order of memberships."""
+        self._meant: dict[str, str] = {}  # what shortened names stand for
+        self.change(daemons)
+
+    def change(self, daemons: tuple[str, ...]) -> None:
+        """From now on these are the daemons."""
         self._daemon_of = {node_name(daemon): daemon for daemon in daemons}
         self._node_of = {daemon: node for node, daemon in self._daemon_of.items()}
         self._place = {node: place for place, node in enumerate(self._daemon_of)}
         self._packed: dict[tuple[NodeId, str], bytes] = {}
         self._groups: dict[tuple[str, ...], bytes] = {}
-        self._meant: dict[str, str] = {}  # what shortened names stand for
         self._last: tuple[GroupData, bytes] | None = None
         self._last_view: tuple[GroupView, bytes] | None = None
+
+    def daemon(self, node: str) -> str:
+        """Return what programs call that node."""
+        return self._daemon_of.get(node, node)
+
+    def in_order(self, nodes: Iterable[str]) -> list[str]:
+        """Return what programs call these nodes, in the order of memberships."""
+        last = len(self._place)
+        return [self.daemon(n) for n in sorted(nodes, key=lambda n: (self._place.get(n, last), n))]
 
     def shown(self, name: str) -> str:
         """Return a name as clients see it, and know it again when they say it."""

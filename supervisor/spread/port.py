@@ -45,16 +45,14 @@ class SpreadPort:
         self.deliveries = Deliveries(settings.daemons)
         self._settings = settings
         self.turns = Turns(host, spawn)
-        self.methods = settings.methods
         self.waiting_bytes = 0
         self._host = host
         self._spawn = spawn
         self._loop = asyncio.get_running_loop()
-        self._servers: list[asyncio.Server] = []
+        self._servers: dict[tuple[str, int] | Path, asyncio.Server] = {}
         self._clients: dict[SpreadClient, asyncio.TimerHandle | None] = {}
         self._due: list[SpreadClient] = []
         self._number = 0
-        self._paths: list[Path] = []
 
     # -- life --------------------------------------------------------------------------------
     async def open(self) -> None:
@@ -63,15 +61,47 @@ class SpreadPort:
         Raises:
             ConfigError: an address is in use, or none of this machine.
         """
-        for address, port in self._settings.addresses:
-            await self._open_tcp(address, port)
-        for port in dict.fromkeys(port for _, port in self._settings.addresses):
-            await self._open_unix(UNIX_FOLDER / str(port))
+        await self._listen()
+        paths = [str(at) for at in self._servers if isinstance(at, Path)]
         log.info(
             "spread_port_open",
             endpoint=", ".join(f"{host}:{port}" for host, port in self._settings.addresses),
-            path=", ".join(map(str, self._paths)) or "no Unix socket",
+            path=", ".join(paths) or "no Unix socket",
         )
+
+    async def _listen(self) -> None:
+        for address, port in self._settings.addresses:
+            if (address, port) not in self._servers:
+                await self._open_tcp(address, port)
+        ports = dict.fromkeys(port for _, port in self._settings.addresses)
+        if self._settings.unix_port:
+            ports[self._settings.unix_port] = None
+        for port in ports:
+            if UNIX_FOLDER / str(port) not in self._servers:
+                await self._open_unix(UNIX_FOLDER / str(port))
+
+    async def change(self, settings: SpreadSettings) -> None:
+        """Go on with other settings; programs that are connected stay.
+
+        Raises:
+            ConfigError: a new address is in use, or none of this machine; it listens at the others.
+        """
+        for at in self._settings.addresses:
+            if at not in settings.addresses and at in self._servers:
+                self._servers.pop(at).close()
+        self._settings = settings
+        self.deliveries.change(settings.daemons)
+        await self._listen()
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods of authentication that a client may choose from."""
+        return self._settings.methods
+
+    @property
+    def clients(self) -> int:
+        """How many programs are connected."""
+        return len(self._clients)
 
     async def _open_tcp(self, address: str, port: int) -> None:
         try:
@@ -79,7 +109,7 @@ class SpreadPort:
         except OSError as error:
             why = os.strerror(error.errno) if error.errno else str(error)
             raise ConfigError(f"no port for Spread at {address}:{port}: {why}") from None
-        self._servers.append(server)
+        self._servers[address, port] = server
 
     async def _open_unix(self, path: Path) -> None:
         """Listen there too, unless another does: its clients reach that one, as they want."""
@@ -92,16 +122,15 @@ class SpreadPort:
         except OSError as error:
             log.warning("spread_unix_socket_taken", path=str(path), why=str(error))
             return
-        self._paths.append(path)
-        self._servers.append(server)
+        self._servers[path] = server
 
     def close(self) -> None:
         """End all connections; sessions go with the node."""
-        for server in self._servers:
+        for at, server in self._servers.items():
             server.close()
-        for path in self._paths:
-            with contextlib.suppress(OSError):
-                path.unlink()
+            if isinstance(at, Path):
+                with contextlib.suppress(OSError):
+                    at.unlink()
         for client in list(self._clients):
             client.close()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from zactor.kernel.errors import ConfigError
 
@@ -58,10 +59,18 @@ class SpreadSettings:
     """Where a port is, and how its programs are let in."""
 
     addresses: tuple[tuple[str, int], ...]  # HOST, PORT
+    unix_port: int = 0  # of a Unix socket where there is none of these; 0: that of each address
     daemons: tuple[str, ...] = ()  # in the order of memberships; none: that of the nodes' names
     methods: tuple[str, ...] = ("NULL",)
     required: tuple[str, ...] = ()
     access: AccessRules = AccessRules()
+    slow_client_s: float = 0.0  # a program that takes nothing for so long is cut off; 0: none is
+    obeys_monitors: bool = True  # whether they may cut, hold and end this daemon
+    # Of a daemon of a configuration file:
+    door: str = ""  # HOST:PORT of its node
+    told: tuple[str, ...] = ()  # the same of the others
+    reread: Callable[[], SpreadSettings | None] | None = field(default=None, compare=False)
+    # what the file says now; None: this daemon isn't in it. May block; raises ConfigError
 
 
 def node_name(daemon: str) -> str:

@@ -33,6 +33,11 @@ def spuser() -> None:
     sys.exit(run(["spuser", *sys.argv[1:]]))
 
 
+def spmonitor() -> None:
+    """The console script `spmonitor`."""
+    sys.exit(run(["spmonitor", *sys.argv[1:]]))
+
+
 def spflooder() -> None:
     """The console script `spflooder`."""
     sys.exit(run(["spflooder", *sys.argv[1:]]))

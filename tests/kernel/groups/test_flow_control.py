@@ -49,6 +49,24 @@ def test_fifo_waits_behind_a_message_that_waits_for_its_ticket() -> None:
     assert flow.waiting == 0
 
 
+def test_a_window_can_be_made_smaller_and_is_never_more_than_the_settings_say() -> None:
+    flow = FlowControl(Settings(packet_messages=1))
+    flow.limit_window(2)
+    for number in range(1, 5):
+        flow.add(item(Service.FIFO, number))
+    drafts = []
+    while (draft := flow.next_fifo()) is not None:
+        flow.sent(draft)
+        drafts.append(draft)
+    assert numbers(*drafts) == [[1], [2]]
+    flow.stable(1)
+    assert numbers(flow.next_fifo()) == [[3]]
+    flow.limit_window(0)
+    assert flow.next_fifo() is not None
+    flow.limit_window(1 << 40)
+    assert flow.tickets_wanted() == 0
+
+
 def test_messages_that_wait_are_packed_with_their_like() -> None:
     flow = FlowControl(Settings(packet_messages=3, packet_bytes=100))
     services = (
