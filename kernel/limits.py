@@ -255,6 +255,7 @@ GROUP_WANT_MESSAGES_MAX = 256  # asked for at once, of one sender
 GROUP_WANT_VAIN_MAX = 64  # what was asked for so often, while nothing arrived, is sent again
 GROUP_EARLY_MESSAGES_MAX = 8_192  # held for a view that this node hasn't installed yet
 GROUP_ROUTES_KEPT = 4_096  # sets of destinations whose sessions are remembered; then begun anew
+GROUP_ENDED_KEPT = 4_096  # groups that have become empty in this view, with their last index
 GROUP_REPEATS_SEEN = 1_024  # numbers of UNRELIABLE messages remembered for each sender
 
 # -- groups: names ----------------------------------------------------------------------------

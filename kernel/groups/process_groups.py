@@ -48,12 +48,15 @@ class ProcessGroups:
         self._flush = ViewId(0, me), 0, 1  # the view to come, place and number of its cohorts
         self._changes = 0  # since the transitional signal
         self._groups: dict[str, _Group] = {}
+        self._ended: dict[str, int] = {}  # of groups that are empty since: the last index
+        self._first = 0  # index of a group of which nothing is known
         self._routes: dict[tuple[str, ...], tuple[str, ...]] = {}  # groups -> sessions here
         self.size = 0  # memberships in all groups
 
     def copy(self) -> ProcessGroups:
         """An equal map that can be changed apart: to look what a flush will lead to."""
         other = ProcessGroups(self.me, self._view)
+        other._ended, other._first = dict(self._ended), self._first
         other._groups = {
             name: _Group(group.id, group.members, group.disturbed)
             for name, group in self._groups.items()
@@ -148,7 +151,8 @@ class ProcessGroups:
         effects: list[GroupEffect] = []
         if kind is Kind.JOIN:
             if group is None:
-                group = self._groups[name] = _Group(GroupId(self._view, 0), (), False)
+                first = self._ended.pop(name, self._first - 1)
+                group = self._groups[name] = _Group(GroupId(self._view, first), (), False)
             if member in group.members:
                 return []
             group.members.add(member)
@@ -160,9 +164,9 @@ class ProcessGroups:
             self.size -= 1
             if member.node == self.me and kind is Kind.LEAVE:
                 effects.append(GroupLeft(name, member.session))
-        group.id = self._next_id(packet.ticket)
+        group.id = self._next_id(group.id)
         if not group.members:
-            del self._groups[name]
+            self._end(name, group)
             return effects
         effects += self._tell(name, group, _CAUSES[kind], member, ())
         if group.disturbed and kind is Kind.JOIN and member.node == self.me:
@@ -170,18 +174,31 @@ class ProcessGroups:
             effects.append(GroupTransitional(name, group.id, (member.session,)))
         return effects + self._disturb(name, group)
 
-    def _next_id(self, ticket: int) -> GroupId:
+    def _next_id(self, last: GroupId) -> GroupId:
         """An id that nowhere stands for another membership.
 
-        Counting on from the last id would not do: two parts of a split may do different changes.
-        But who does the change with this ticket in the regular configuration has done all before
-        it; and the view to come is ours alone, though its cohorts share the numbers.
+        Who does a change in the regular configuration of a view has done all of this view before
+        it, so counting on will do, with the name of *this* view: of the one before, another part
+        may have done changes that we have not. After the signal two parts of a split may do
+        different changes; but the view to come is ours alone, though its cohorts share the numbers.
         """
         if self._together is None:
-            return GroupId(self._view, ticket)
+            return GroupId(self._view, max(last.index, -1) + 1)
         view, place, count = self._flush
         self._changes += 1
         return GroupId(view, -(self._changes * count - place))
+
+    def _end(self, name: str, group: _Group) -> None:
+        """Nobody is in it any more: whoever founds it anew in this view counts on.
+
+        What is remembered is alike at all members: they do the same changes since the view began.
+        """
+        del self._groups[name]
+        if self._together is None:
+            self._ended[name] = group.id.index
+            if len(self._ended) > limits.GROUP_ENDED_KEPT:
+                oldest = next(iter(self._ended))
+                self._first = max(self._first, self._ended.pop(oldest) + 1)
 
     def _tell(
         self,
@@ -253,6 +270,7 @@ class ProcessGroups:
         self._view = view
         self._together = None
         self._groups = {}
+        self._ended, self._first = {}, 0
         self.forget_routes()
         brought: dict[str, list[tuple[GroupState, tuple[SessionId, ...]]]] = {}
         for cohort in cohorts:

@@ -39,7 +39,8 @@ class GroupId(NamedTuple):
     """Number of a group's membership: the same wherever the membership is the same."""
 
     view: ViewId  # in which it changed last
-    # 0: by the view itself; above: ticket of the join, leave or disconnect; below: by one of those
+    # 0: by the view itself, or by the first join; above: joins, leaves and disconnects are counted,
+    # each one more than the membership before, whatever view that is of; below: by one of those
     # between the transitional signal of the view before and this view
     index: int  # type: ignore[assignment]  # Spread's word; tuple.index is not used
 

@@ -48,7 +48,7 @@ def short_name(name: str) -> str:
 def group_id(id: GroupId) -> bytes:
     """Return the 12 bytes that name a membership: equal exactly where `id` is, as far as hashes go.
 
-    The first two words are the view's, the third grows with every change in it.
+    The first two words are the view's in which it changed last, the third counts its changes.
     """
     view = id.view
     who = zlib.crc32(str(view).encode())

@@ -46,7 +46,7 @@ def red(*members: SessionId) -> ProcessGroups:
 def test_a_join_is_told_to_the_members_here() -> None:
     groups = red(ANN)
     assert groups.apply(change(Kind.JOIN, BOB, 2, "red")) == [
-        GroupView("red", GroupId(OLD, 2), (ANN, BOB), Cause.JOIN, BOB, (), -1, ("ann",))
+        GroupView("red", GroupId(OLD, 1), (ANN, BOB), Cause.JOIN, BOB, (), -1, ("ann",))
     ]
     assert groups.apply(change(Kind.JOIN, BOB, 3, "red")) == []
     assert groups.members("red") == (ANN, BOB)
@@ -110,7 +110,7 @@ def test_only_groups_that_lose_somebody_get_the_signal() -> None:
     groups = red(ANN, BOB)
     groups.apply(change(Kind.JOIN, ANN, 3, "blue"))
     told = groups.transitional((A,), NEW, (A, C))
-    assert told == [GroupTransitional("red", GroupId(OLD, 2), ("ann",))]
+    assert told == [GroupTransitional("red", GroupId(OLD, 1), ("ann",))]
 
 
 def test_who_joins_after_the_signal_gets_its_own() -> None:
@@ -126,7 +126,47 @@ def test_a_group_brought_whole_and_alone_is_not_told() -> None:
     groups.transitional((A,), NEW, (A, B))
     brought = CohortGroups((A,), groups.states())
     assert groups.install(NEW, (brought, CohortGroups((B,), ()))) == []
-    assert groups.states()[0].id == GroupId(OLD, 1)
+    assert groups.states()[0].id == GroupId(OLD, 0)
+
+
+def test_the_index_grows_by_one_with_each_change_whatever_else_happens() -> None:
+    """Also over an emptied group, and over a view that didn't concern it."""
+    groups = red(ANN)
+    seen = [groups.states()[0].id]
+    for ticket, (kind, who, group) in enumerate(
+        [
+            (Kind.JOIN, BOB, "blue"),
+            (Kind.JOIN, BOB, "red"),
+            (Kind.LEAVE, BOB, "red"),
+            (Kind.LEAVE, ANN, "red"),
+            (Kind.JOIN, ANN, "red"),
+        ],
+        2,
+    ):
+        groups.apply(change(kind, who, ticket, group))
+        state = [each for each in groups.states() if each.group == "red"]
+        if group == "red" and state:
+            seen.append(state[0].id)
+    assert [(id.view, id.index) for id in seen] == [(OLD, 0), (OLD, 1), (OLD, 2), (OLD, 4)]
+    groups.transitional((A, B), NEW, (A, B, C))
+    groups.install(NEW, (CohortGroups((A, B), groups.states()), CohortGroups((C,), ())))
+    assert groups.states()[1].id == GroupId(OLD, 4), "it is whole: nobody was told"
+    groups.apply(change(Kind.JOIN, BOB, 1, "red"))
+    assert groups.states()[1].id == GroupId(NEW, 5)
+
+
+def test_ids_never_repeat_however_many_groups_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "GROUP_ENDED_KEPT", 2)
+    groups, seen = red(), set()
+    for turn in range(5):
+        for name in ("red", "blue", "green"):
+            groups.apply(change(Kind.JOIN, ANN, turn, name))
+            (state,) = groups.states()
+            assert (name, state.id) not in seen
+            seen.add((name, state.id))
+            assert groups.copy().states() == groups.states()
+            groups.apply(change(Kind.LEAVE, ANN, turn, name))
+    assert len(groups._ended) <= 2
 
 
 def test_a_merge_is_told_with_its_sets() -> None:

@@ -250,7 +250,8 @@ def test_who_joins_leaves_and_dies_is_told_to_all(port: tuple[str, int]) -> None
         b.send(LEAVE, "g")
         left = a.membership()
         assert (left.cause, left.groups) == ("leave", ("#a#n1",))
-        assert len({gone.id, left.id, *ids}) == 5
+        indices = [struct.unpack("<iii", id) for id in (*ids, gone.id, left.id)]
+        assert indices == [(*indices[0][:2], number) for number in range(1, 6)]
 
 
 # -- bad input -------------------------------------------------------------------------------
