@@ -82,6 +82,8 @@ _INNER_ERRORS = """
 """
 
 _PICKLED: dict[str, str] = {
+    "SpreadError": "zactor.spread.c_memberships",
+    "SpreadRefused": "zactor.spread.client_session",
     **dict.fromkeys(_INNER_ERRORS.split(), "zactor.kernel.errors"),
     "ActorOptions": "zactor.kernel.actors.actor",
     "Kernel": "zactor.kernel.runtime.kernel",

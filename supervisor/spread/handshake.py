@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 PRIVATE_NAME_CHARS_MAX = 10
 DAEMON_NAME_CHARS_MAX = 19
-CHOICE_BYTES = 90  # three slots
+METHODS_MAX = 3
 _SLOT_BYTES = 30
+CHOICE_BYTES = METHODS_MAX * _SLOT_BYTES
 
 Version = tuple[int, int, int]
 ANNOUNCED: Version = (4, 4, 0)
@@ -101,6 +102,12 @@ def read_choice(data: bytes) -> tuple[str, ...]:
             break
         chosen.append(raw.decode("ascii", "replace"))
     return tuple(chosen)
+
+
+def choice(methods: tuple[str, ...]) -> bytes:
+    """Return what a program answers that has chosen these."""
+    slots = b"".join(each.encode().ljust(_SLOT_BYTES, b"\0") for each in methods)
+    return slots.ljust(CHOICE_BYTES, b"\0")
 
 
 def accepted(version: Version, private_group: str) -> bytes:

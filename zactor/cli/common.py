@@ -145,6 +145,16 @@ class Printing(ShellCommand):
             return super().invoke(ctx)
 
 
+def spread_daemon_option() -> click.Option:
+    """Return -s, which says at which daemon a program of Spread connects."""
+    return click.Option(
+        ["-s", "daemon"],
+        metavar="PORT[@HOST]",
+        default="4803",
+        help="The daemon (4803); without a host by the Unix socket of this machine.",
+    )
+
+
 def family(
     name: str,
     help_text: str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from zactor.cli.common import CONTEXT, Printing, say, settings
+from zactor.cli.common import CONTEXT, Printing, say, settings, spread_daemon_option
 
 
 def _spflooder(
@@ -67,12 +67,7 @@ spflooder = Printing(
             default=1_000,
             help="Of each (1000).",
         ),
-        click.Option(
-            ["-s", "daemon"],
-            metavar="PORT[@HOST]",
-            default="4803",
-            help="The daemon (4803); without a host by the Unix socket of this machine.",
-        ),
+        spread_daemon_option(),
         click.Option(
             ["-n", "members"],
             type=click.IntRange(0, 1_000),

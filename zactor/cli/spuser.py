@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from zactor.cli.common import CONTEXT, ShellCommand
+from zactor.cli.common import CONTEXT, ShellCommand, spread_daemon_option
 
 _RANDOM_NAME_BYTES = 4  # as hexadecimal digits they are 8 characters of a name's 10
 
@@ -35,12 +35,7 @@ spuser = ShellCommand(
             ["-u", "user"], metavar="NAME", default="user", help="Its name, up to 10 characters."
         ),
         click.Option(["-r", "is_random"], is_flag=True, help="A random name."),
-        click.Option(
-            ["-s", "daemon"],
-            metavar="PORT[@HOST]",
-            default="4803",
-            help="The daemon (4803); without a host by the Unix socket of this machine.",
-        ),
+        spread_daemon_option(),
     ],
     context_settings=CONTEXT,
 )

@@ -8,6 +8,7 @@ from zactor.spread.client_frames import (
     SpreadNews,
     SpreadTransitional,
 )
+from zactor.spread.client_session import SpreadRefused
 from zactor.spread.connection import AsyncSpreadConnection, SpreadConnection, spread_address
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "SpreadMembership",
     "SpreadMessage",
     "SpreadNews",
+    "SpreadRefused",
     "SpreadTransitional",
     "spread_address",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from zactor.kernel.errors import AlreadyExists, ConfigError, Refused, RemoteProtocolError
+from zactor.kernel.homes import at_home
 from zactor.kernel.messages.service import Service
 from zactor.spread.client_frames import (
     BIT_OF,
@@ -15,9 +16,10 @@ from zactor.spread.client_frames import (
 from zactor.supervisor.spread import frames
 from zactor.supervisor.spread.handshake import (
     ANNOUNCED,
-    CHOICE_BYTES,
+    METHODS_MAX,
     PRIVATE_NAME_CHARS_MAX,
     Refusal,
+    choice,
 )
 
 DELIVERY_BYTES_MAX = 16 << 20  # of one frame of a daemon: a membership of 250,000 has 8 MB
@@ -31,15 +33,34 @@ _WORDS = {
 }
 
 
+@at_home
+class SpreadRefused(Refused):
+    """The daemon doesn't let a program in."""
+
+    def __init__(self, why: str, code: int) -> None:
+        """`code` is the number that Spread's library has for it."""
+        super().__init__(f"the daemon refuses this program: {why}")
+        self.code = code
+        self._why = why
+
+    def __reduce__(self) -> tuple[type[SpreadRefused], tuple[str, int]]:
+        return SpreadRefused, (self._why, self.code)
+
+
 class SpreadSession:
     """One session, from its hello to its end."""
 
-    def __init__(self, name: str, wants_membership: bool) -> None:
-        """`name` "": the daemon makes one up.
+    def __init__(
+        self, name: str, wants_membership: bool, methods: tuple[str, ...] = ("NULL",)
+    ) -> None:
+        """`name` "": the daemon makes one up. `methods` of authentication need no exchange.
 
         Raises:
-            ConfigError: no program can be called so.
+            ConfigError: no program can be called so, or so many methods can't be chosen.
         """
+        if not 1 <= len(methods) <= METHODS_MAX:
+            raise ConfigError(f"want 1 to {METHODS_MAX} methods of authentication")
+        self._methods = methods
         if len(name) > PRIVATE_NAME_CHARS_MAX or not all("$" <= each <= "~" for each in name):
             raise ConfigError(
                 f"{name[:40]!r} is no name for a program of Spread: want up to"
@@ -64,8 +85,8 @@ class SpreadSession:
         """Return what is to be sent now, and what there is to receive.
 
         Raises:
-            AlreadyExists, Refused: the daemon doesn't let it in. RemoteProtocolError: it doesn't
-                speak Spread's protocol.
+            AlreadyExists, SpreadRefused: the daemon doesn't let it in. RemoteProtocolError: it
+                doesn't speak Spread's protocol.
         """
         buffer = self._buffer
         buffer += data
@@ -78,9 +99,10 @@ class SpreadSession:
             methods = bytes(buffer[1:end]).decode("ascii", "replace").split()
             del buffer[:end]
             self._has_list = True
-            if "NULL" not in methods:
-                raise Refused(f"the daemon wants one of the methods {' '.join(methods)[:60]!r}")
-            out = b"NULL".ljust(CHOICE_BYTES, b"\0")
+            if not set(methods).issuperset(self._methods):
+                offered = " ".join(methods)[:60]
+                raise SpreadRefused(f"it offers the methods {offered!r}", Refusal.AUTH)
+            out = choice(self._methods)
         if self._has_list and not self.is_open and buffer:
             if buffer[0] != 1:
                 _check_byte(buffer[0])
@@ -142,7 +164,7 @@ def _check_byte(byte: int) -> None:
     try:
         refusal = Refusal(byte - 0x100)
     except ValueError:
-        raise Refused(f"the daemon refuses this program ({byte - 0x100})") from None
+        raise SpreadRefused(f"code {byte - 0x100}", byte - 0x100) from None
     if refusal is Refusal.NOT_UNIQUE:
         raise AlreadyExists(f"the daemon refuses this program: {_WORDS[refusal]}")
-    raise Refused(f"the daemon refuses this program: {_WORDS[refusal]}")
+    raise SpreadRefused(_WORDS[refusal], refusal)

@@ -42,7 +42,61 @@ def _groups(groups: str | tuple[str, ...]) -> tuple[str, ...]:
     return (groups,) if isinstance(groups, str) else tuple(groups)
 
 
-class SpreadConnection:
+class _SharedConnection:
+    """What both kinds of connection have: where, the session, and what was received."""
+
+    def __init__(
+        self,
+        daemon: str = "",
+        name: str = "",
+        *,
+        membership: bool = True,
+        timeout: float | None = CONNECT_S,
+        methods: tuple[str, ...] = ("NULL",),
+    ) -> None:
+        """Say where to connect, and as whom.
+
+        Args:
+            daemon: see `spread_address`. name: of the session, up to 10 characters; "": the daemon
+                makes one up. membership: whether memberships are received. timeout: of the
+                handshake, in s. methods: of authentication, all of which must pass there.
+
+        Raises:
+            ConfigError: `daemon` or `name` can't be.
+        """
+        self._address = spread_address(daemon)
+        self._timeout = timeout
+        self._machine = SpreadSession(name, membership, methods)
+        self._waiting: deque[SpreadNews] = deque()
+        address = self._address
+        self._where = address if isinstance(address, str) else "{}:{}".format(*address)
+
+    @property
+    def private_group(self) -> str:
+        """The name by which others reach this session, like "#alice#d1"."""
+        return self._machine.private_group
+
+    @property
+    def pending(self) -> int:
+        """What is received already and wasn't taken."""
+        return len(self._waiting)
+
+    def _take(self, data: bytes) -> bytes:
+        """Keep what was received; return what has to be sent for it."""
+        if not data:
+            raise NotReachable(f"the daemon at {self._where} has closed the connection")
+        out, news = self._machine.feed(data)
+        self._waiting += news
+        return out
+
+    def _gone(self, error: OSError) -> NotReachable:
+        return NotReachable(f"the daemon at {self._where} went away: {error.strerror}")
+
+    def _nobody(self, error: OSError) -> NotReachable:
+        return NotReachable(f"no daemon of Spread answers at {self._where}: {error}")
+
+
+class SpreadConnection(_SharedConnection):
     """Blocking. Threads: one receives, others send."""
 
     def __init__(
@@ -52,37 +106,17 @@ class SpreadConnection:
         *,
         membership: bool = True,
         timeout: float | None = CONNECT_S,
+        methods: tuple[str, ...] = ("NULL",),
     ) -> None:
-        """Connect.
-
-        Args:
-            daemon: see `spread_address`. name: of the session, up to 10 characters; "": the daemon
-                makes one up. membership: whether memberships are received. timeout: of the
-                handshake, in s.
+        """Connect, as AsyncSpreadConnection does when its block is entered.
 
         Raises:
             NotReachable: nobody answers there. AlreadyExists: the name is in use there.
-            Refused, ConfigError: as they say. TimedOut: it took too long.
+            SpreadRefused, ConfigError: as they say. TimedOut: it took too long.
         """
-        self._machine = SpreadSession(name, membership)
-        self._waiting: deque[SpreadNews] = deque()
+        super().__init__(daemon, name, membership=membership, timeout=timeout, methods=methods)
         self._sending = threading.Lock()
-        address = spread_address(daemon)
-        family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
-        where = address if isinstance(address, str) else "{}:{}".format(*address)
-        self._where = where
-        try:
-            if isinstance(address, str):
-                self.socket = socket.socket(family)
-                self.socket.settimeout(timeout)
-                self.socket.connect(address)
-            else:
-                self.socket = socket.create_connection(address, timeout)
-                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except OSError as error:
-            if hasattr(self, "socket"):
-                self.socket.close()
-            raise NotReachable(f"no daemon of Spread answers at {where}: {error}") from None
+        self.socket = self._connect()
         try:
             self.socket.sendall(self._machine.hello())
             while not self._machine.is_open:
@@ -91,19 +125,27 @@ class SpreadConnection:
             self.socket.close()
             raise
 
-    @property
-    def private_group(self) -> str:
-        """The name by which others reach this session, like "#alice#d1"."""
-        return self._machine.private_group
+    def _connect(self) -> socket.socket:
+        address = self._address
+        try:
+            if not isinstance(address, str):
+                made = socket.create_connection(address, self._timeout)
+                made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return made
+            made = socket.socket(socket.AF_UNIX)
+            made.settimeout(self._timeout)
+            try:
+                made.connect(address)
+            except OSError:
+                made.close()
+                raise
+            return made
+        except OSError as error:
+            raise self._nobody(error) from None
 
     def fileno(self) -> int:
         """The socket's descriptor, for select and its like; see `pending`."""
         return self.socket.fileno()
-
-    @property
-    def pending(self) -> int:
-        """What is received already and wasn't taken."""
-        return len(self._waiting)
 
     def join(self, group: str) -> None:
         """Enter a group: a membership says when that has happened."""
@@ -164,9 +206,7 @@ class SpreadConnection:
                 self.socket.settimeout(None)
                 self.socket.sendall(data)
             except OSError as error:
-                raise NotReachable(
-                    f"the daemon at {self._where} went away: {error.strerror}"
-                ) from None
+                raise self._gone(error) from None
 
     def _read(self, timeout: float | None) -> None:
         try:
@@ -175,38 +215,16 @@ class SpreadConnection:
         except TimeoutError:
             raise TimedOut(f"nothing from {self._where} in {timeout:g} s") from None
         except OSError as error:
-            raise NotReachable(f"the daemon at {self._where} went away: {error.strerror}") from None
-        if not data:
-            raise NotReachable(f"the daemon at {self._where} has closed the connection")
-        out, news = self._machine.feed(data)
-        self._waiting += news
-        if out:
+            raise self._gone(error) from None
+        if out := self._take(data):
             self.socket.sendall(out)
 
 
-class AsyncSpreadConnection:
+class AsyncSpreadConnection(_SharedConnection):
     """Awaits: `async with AsyncSpreadConnection("4803@host", "alice") as session`."""
 
-    def __init__(
-        self,
-        daemon: str = "",
-        name: str = "",
-        *,
-        membership: bool = True,
-        timeout: float | None = CONNECT_S,
-    ) -> None:
-        """As SpreadConnection, which connects when the block is entered."""
-        self._address = spread_address(daemon)
-        self._timeout = timeout
-        self._machine = SpreadSession(name, membership)
-        self._waiting: deque[SpreadNews] = deque()
-        self._reader: asyncio.StreamReader | None = None
-        self._writer: asyncio.StreamWriter | None = None
-
-    @property
-    def private_group(self) -> str:
-        """The name by which others reach this session, like "#alice#d1"."""
-        return self._machine.private_group
+    _reader: asyncio.StreamReader
+    _writer: asyncio.StreamWriter | None = None
 
     async def __aenter__(self) -> Self:
         address = self._address
@@ -221,9 +239,9 @@ class AsyncSpreadConnection:
                     await self._read()
         except TimeoutError:
             self._abort()
-            raise TimedOut(f"no daemon of Spread at {address} in {self._timeout} s") from None
+            raise TimedOut(f"no daemon of Spread at {self._where} in {self._timeout} s") from None
         except OSError as error:
-            raise NotReachable(f"no daemon of Spread answers at {address}: {error}") from None
+            raise self._nobody(error) from None
         except BaseException:
             self._abort()
             raise
@@ -248,11 +266,11 @@ class AsyncSpreadConnection:
             raise StopAsyncIteration from None
 
     async def join(self, group: str) -> None:
-        """Enter a group: a membership says when that has happened."""
+        """As SpreadConnection."""
         await self._send(self._machine.join(group))
 
     async def leave(self, group: str) -> None:
-        """Leave a group: SpreadLeft says when that has happened."""
+        """As SpreadConnection."""
         await self._send(self._machine.leave(group))
 
     async def multicast(
@@ -264,7 +282,7 @@ class AsyncSpreadConnection:
         mess_type: int = 0,
         discard: bool = False,
     ) -> None:
-        """Send to groups and private groups; waits while the daemon takes no more."""
+        """As SpreadConnection."""
         made = self._machine.multicast(_groups(groups), payload, service, mess_type, discard)
         await self._send(made)
 
@@ -292,18 +310,13 @@ class AsyncSpreadConnection:
             self._writer.write(data)
             await self._writer.drain()
         except OSError as error:
-            raise NotReachable(f"the daemon went away: {error.strerror}") from None
+            raise self._gone(error) from None
 
     async def _read(self) -> None:
-        assert self._reader is not None, "the block is entered"
         assert self._writer is not None, "the block is entered"
         try:
             data = await self._reader.read(_READ_BYTES)
         except OSError as error:
-            raise NotReachable(f"the daemon went away: {error.strerror}") from None
-        if not data:
-            raise NotReachable("the daemon has closed the connection")
-        out, news = self._machine.feed(data)
-        self._waiting += news
-        if out:
+            raise self._gone(error) from None
+        if out := self._take(data):
             self._writer.write(out)

@@ -27,8 +27,8 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def solo_port(node: str = "n1") -> Iterator[tuple[str, int]]:
-    """Yield the address of a port of its own node."""
+def solo_port(node: str = "n1", **settings: Any) -> Iterator[tuple[str, int]]:
+    """Yield the address of a port of its own node, with these SpreadSettings."""
     at = ("127.0.0.1", free_port())
     begun, stop = threading.Event(), threading.Event()
     ends: list[asyncio.Event] = []
@@ -43,7 +43,7 @@ def solo_port(node: str = "n1") -> Iterator[tuple[str, int]]:
             task.add_done_callback(tasks.discard)
 
         host = solo_host(NodeId(node, 1))
-        port = SpreadPort(host, spawn, SpreadSettings(addresses=(at,)))
+        port = SpreadPort(host, spawn, SpreadSettings(addresses=(at,), **settings))
         end = asyncio.Event()
         ends.append(end)
         try:
