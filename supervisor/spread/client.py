@@ -67,8 +67,16 @@ class Port(Protocol):
     def flush_soon(self, client: SpreadClient) -> None:
         """Call its `flush` when this turn of the loop is over."""
 
+    def enter(self, client: SpreadClient) -> None:
+        """Its handshake is done."""
+
     def drop(self, client: SpreadClient) -> None:
         """Its connection is over."""
+
+    @property
+    def slow_client_s(self) -> float:
+        """How long a client may take nothing; 0: as long as it likes."""
+        ...
 
 
 class SpreadClient(SessionUser, asyncio.Protocol):
@@ -91,6 +99,7 @@ class SpreadClient(SessionUser, asyncio.Protocol):
         self._waiting: deque[tuple[bytes, int]] = deque()  # frames; messages with credit
         self._changes = 0  # those that have none
         self._is_choked = False  # the connection takes no more
+        self._patience: asyncio.TimerHandle | None = None  # while it is, if that has a limit
         self._is_read = True
 
     @property
@@ -127,6 +136,7 @@ class SpreadClient(SessionUser, asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is over: the session ends when what it had sent is on its way."""
         self.is_over = True
+        self._end_patience()
         self._waiting.clear()
         self._port.drop(self)
         if self.session is not None:
@@ -137,10 +147,14 @@ class SpreadClient(SessionUser, asyncio.Protocol):
     def pause_writing(self) -> None:
         """The connection takes no more for now."""
         self._is_choked = True
+        if self._port.slow_client_s and not self.is_over:
+            loop = asyncio.get_running_loop()
+            self._patience = loop.call_later(self._port.slow_client_s, self._give_up)
 
     def resume_writing(self) -> None:
         """It takes more."""
         self._is_choked = False
+        self._end_patience()
         self.flush()
 
     def close(self) -> None:
@@ -148,6 +162,32 @@ class SpreadClient(SessionUser, asyncio.Protocol):
         self.is_over = True
         if self._transport is not None:
             self._transport.abort()
+
+    def _end_patience(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _give_up(self) -> None:
+        """It has taken nothing for too long: it goes, with a last message that says why.
+
+        The message stands behind what the connection holds already; the rest is dropped. Others see
+        it disconnect at once. It has as long again to read that.
+        """
+        assert self._transport is not None, "it is connected"
+        assert self.session is not None, "it was sent something"
+        why = f"cut off: it has taken nothing for {self._port.slow_client_s:g} s"
+        own = self._port.private_group(self.session)
+        log.warning("spread_client_cut_off", session=self.session.name, why=why)
+        self._give_up_requests()
+        self.is_over = True
+        self._waiting.clear()
+        self._transport.write(self._port.deliveries.notice(own, why))
+        self._transport.close()
+        loop = asyncio.get_running_loop()
+        self._patience = loop.call_later(self._port.slow_client_s, self._transport.abort)
+        self.session.consumed(self.session.owed)
+        self._end()
 
     def _cut_off(self, why: str) -> None:
         name = self.session.name if self.session is not None else "?"
@@ -201,6 +241,7 @@ class SpreadClient(SessionUser, asyncio.Protocol):
         own = self._port.private_group(self.session)
         self._transport.write(handshake.accepted(self._hello.version, own))
         self._reader = frames.FrameReader(own)
+        self._port.enter(self)
         rest = bytes(self._received)
         self._received.clear()
         if rest:

@@ -8,6 +8,7 @@ ends by itself after a while, unless it is said again, so that no monitor that d
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, assert_never
 
@@ -15,6 +16,7 @@ import structlog
 
 from zactor.kernel.errors import ConfigError, Refused
 from zactor.kernel.groups import events
+from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.daemon_monitor import (
     CutDaemons,
     DaemonStatus,
@@ -23,13 +25,17 @@ from zactor.kernel.messages.daemon_monitor import (
     ReloadConfig,
     StopDaemon,
 )
+from zactor.kernel.messages.views import View
 from zactor.kernel.sessions.host import GroupHost
+from zactor.kernel.sessions.session import Listener
+from zactor.supervisor.spread.daemon_log import DaemonLog
 from zactor.supervisor.spread.handshake import ANNOUNCED
 from zactor.supervisor.spread.port import SpreadPort
 from zactor.supervisor.spread.spread_settings import SpreadSettings, node_name
 
 log = structlog.get_logger()
 
+_LISTENS = "zactor.daemon"  # a group without messages: a listener hears of views
 _ANSWERED_S = 0.05  # then a monitor has its answer, and the daemon may end
 
 
@@ -44,7 +50,7 @@ class Cables(Protocol):
         ...
 
 
-class Daemon:
+class Daemon(Listener):
     """Of one life of one node. Kernel's loop only."""
 
     def __init__(
@@ -76,6 +82,7 @@ class Daemon:
         self._heals: asyncio.TimerHandle | None = None
         self._removed: frozenset[str] = frozenset()  # from the file, since the start
         self._windows = (0, 0)  # as a monitor has said it
+        self._log: DaemonLog | None = None
 
     async def open(self) -> None:
         """Open its port, if it is to have one.
@@ -83,9 +90,20 @@ class Daemon:
         Raises:
             ConfigError: an address is in use, or none of this machine.
         """
-        if self._settings is not None:
-            self._port = SpreadPort(self._groups, self._spawn, self._settings)
-            await self._port.open()
+        settings = self._settings
+        if settings is None:
+            return
+        if settings.log is not None:
+            self._log = DaemonLog(settings.log, settings.log.name)
+            self._groups.listen(_LISTENS, self)
+        self._port = SpreadPort(self._groups, self._spawn, settings, self._log)
+        await self._port.open()
+
+    def on_view(self, view: View, together: tuple[NodeId, ...]) -> None:
+        """Other daemons are there."""
+        if self._log is not None and self._port is not None:
+            names = self._port.deliveries.in_order(member.name for member in view.members)
+            self._log.write("M", " ".join(names))
 
     def close(self) -> None:
         """End all connections."""
@@ -93,6 +111,8 @@ class Daemon:
             self._heals.cancel()
         if self._port is not None:
             self._port.close()
+        if self._log is not None:
+            self._loop.call_soon(self._log.close)  # behind the ends of connections
 
     # -- what a monitor asks -----------------------------------------------------------------
     async def run(self, operation: MonitorOperation) -> object:
@@ -202,6 +222,7 @@ class Daemon:
             log.warning("daemon_stopped", node=me, why=f"{me} {why}")
             self._loop.call_later(_ANSWERED_S, self._stop)
             return {"added": [], "removed": [port.deliveries.daemon(me)]}
+        found = dataclasses.replace(found, slow_client_s=before.slow_client_s, log=before.log)
         self._settings = found
         added = [name for name in found.daemons if name not in before.daemons]
         removed = [name for name in before.daemons if name not in found.daemons]

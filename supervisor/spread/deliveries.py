@@ -16,6 +16,7 @@ from zactor.kernel.groups.effects import Cause, GroupTransitional, GroupView
 from zactor.kernel.groups.parcels import payloads_of
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.groups import GroupData
+from zactor.kernel.messages.service import Service
 from zactor.kernel.messages.views import GroupId, SessionId
 from zactor.supervisor.spread import frames
 from zactor.supervisor.spread.spread_settings import node_name
@@ -26,6 +27,7 @@ _KEPT = 4_096  # names, or sets of groups, that are remembered: more only costs 
 # been shown a shortened name so long ago doesn't reach it any more
 _ID = struct.Struct("<Iii")
 _INT_BITS = 32
+_NOTICE = "#daemon"  # who speaks where it is the daemon: no program has to be called so
 
 _CAUSES = {
     Cause.JOIN: frames.CAUSED_BY_JOIN,
@@ -160,6 +162,18 @@ class Deliveries:
     def transitional(self, change: GroupTransitional) -> bytes:
         """Return the signal that a group loses members."""
         return frames.transitional_frame(self.shown(change.group), group_id(change.id))
+
+    def notice(self, private_group: str, text: str) -> bytes:
+        """Return a message of the daemon itself to one of its clients."""
+        daemon = private_group.rpartition("#")[2]
+        return frames.data_frames(
+            frames.packed(f"{_NOTICE}#{daemon}"),
+            frames.packed(private_group),
+            Service.RELIABLE,
+            False,
+            0,
+            (text.encode(),),
+        )
 
     def left(self, group: str) -> bytes:
         """Return what tells a client that it is out of a group by its own wish."""

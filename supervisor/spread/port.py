@@ -20,6 +20,7 @@ from zactor.kernel.sessions.host import GroupHost
 from zactor.kernel.sessions.session import Session
 from zactor.kernel.sessions.turns import Turns
 from zactor.supervisor.spread.client import SpreadClient
+from zactor.supervisor.spread.daemon_log import DaemonLog
 from zactor.supervisor.spread.deliveries import Deliveries
 from zactor.supervisor.spread.handshake import PRIVATE_NAME_CHARS_MAX, Hello, Refusal
 from zactor.supervisor.spread.spread_settings import SpreadSettings
@@ -41,9 +42,11 @@ class SpreadPort:
         host: GroupHost,
         spawn: Callable[[Coroutine[Any, Any, object]], None],
         settings: SpreadSettings,
+        events: DaemonLog | None = None,
     ) -> None:
         self.deliveries = Deliveries(settings.daemons)
         self._settings = settings
+        self._events = events
         self.turns = Turns(host, spawn)
         self.waiting_bytes = 0
         self._host = host
@@ -151,14 +154,29 @@ class SpreadPort:
             log.info("spread_client_silent", address=client.address or "unix")
             client.close()
 
+    def enter(self, client: SpreadClient) -> None:
+        """A handshake is done."""
+        self._tell("C", client)
+
+    def _tell(self, letter: str, client: SpreadClient) -> None:
+        if self._events is not None and client.session is not None:
+            self._events.write(letter, self.private_group(client.session))
+
     def drop(self, client: SpreadClient) -> None:
         """A connection is over."""
+        if client.is_open:
+            self._tell("D", client)
         timer = self._clients.pop(client, None)
         if timer is not None:
             timer.cancel()
         if client.is_due:
             self._due.remove(client)
             client.is_due = False
+
+    @property
+    def slow_client_s(self) -> float:
+        """How long a client may take nothing; 0: as long as it likes."""
+        return self._settings.slow_client_s
 
     # -- for clients -------------------------------------------------------------------------
     def admits(self, methods: tuple[str, ...], address: str) -> bool:

@@ -7,6 +7,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from zactor.kernel.errors import ConfigError
 
@@ -66,6 +67,7 @@ class SpreadSettings:
     access: AccessRules = AccessRules()
     slow_client_s: float = 0.0  # a program that takes nothing for so long is cut off; 0: none is
     obeys_monitors: bool = True  # whether they may cut, hold and end this daemon
+    log: Path | None = None  # its event log, if it is to have one
     # Of a daemon of a configuration file:
     door: str = ""  # HOST:PORT of its node
     told: tuple[str, ...] = ()  # the same of the others

@@ -30,6 +30,7 @@ ONE_IDEA: dict[str, str] = {
     "kernel/sessions/session_queue.py": "one queue with its sessions",
     "kernel/transport/hub.py": "one owner of all sockets",
     "supervisor/kb/knowledge_base.py": "one interface to replication",
+    "supervisor/spread/client.py": "one connection, from its hello to its end",
     "supervisor/node.py": "one list of what a node is made of",
     "tests/kernel/link/test_link.py": "one test for each rule of the link",
     "tests/sim/kb_steered_mutants.py": "one table",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
+
 import click
 
 from zactor.cli.common import CONTEXT, ShellCommand, settings
 
 
-def _spread(name: str | None, file: str | None, log: str | None, lifeline: int | None) -> None:
+def _spread(
+    name: str | None, file: str | None, log: str | None, slow_s: float, lifeline: int | None
+) -> None:
     from zactor.supervisor.process import run_node
     from zactor.supervisor.spread.daemon_config import (
         daemon_settings,
@@ -21,7 +26,11 @@ def _spread(name: str | None, file: str | None, log: str | None, lifeline: int |
     own = own_daemon(config, name)
     for unused in unused_in(config, own):
         click.echo(f"{config.file}: {unused} has no meaning here", err=True)
-    made = daemon_settings(config, own, file)
+    made = dataclasses.replace(
+        daemon_settings(config, own, file),
+        log=Path(own.name) if log == "y" else None,
+        slow_client_s=slow_s,
+    )
     context = click.get_current_context()
     context.exit(
         run_node(
@@ -51,7 +60,14 @@ spread = ShellCommand(
         click.Option(
             ["-l", "log"],
             type=click.Choice(["y", "n"]),
-            help="Spread's binary event log: there is none, see $ZACTOR_EVENT_LOG.",
+            help="Write an event log: a file named like the daemon, in this folder (n).",
+        ),
+        click.Option(
+            ["--slow-client", "slow_s"],
+            type=click.FloatRange(min=0),
+            metavar="S",
+            default=0.0,
+            help="Cut off a program that takes nothing for S seconds, and tell it (0: none).",
         ),
         click.Option(
             ["--lifeline"], type=int, hidden=True, help="A file descriptor: stop when it closes."

@@ -11,9 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from daemon_world import daemon_world
 from deadlines import run_to_end, running
 from raw_spread import JOIN, SAFE, entered, listens
 from spread_world import free_port
+
+from zactor.spread import SpreadConnection, SpreadRefused
 
 DEADLINE_S = 60
 SPREAD = [sys.executable, "-P", "-m", "zactor", "spread"]
@@ -103,3 +106,67 @@ def test_what_is_wrong_with_its_file_is_one_line(
     assert done.returncode == 2
     assert what in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_event_log_is_a_file_named_like_the_daemon(tmp_path: Path) -> None:
+    with daemon_world(tmp_path) as world:
+        world.write(["d1"])
+        world.start("d1", options=["-l", "y"])
+        with entered(world.at("d1"), "a"):
+            pass
+        world.processes["d1"].terminate()
+        assert world.processes["d1"].wait(DEADLINE_S) == 0
+    lines = [line.split() for line in (tmp_path / "d1").read_text().splitlines()]
+    assert [(words[0], words[2:]) for words in lines if words[0] in "BCD"] == [
+        ("B", ["d1"]),
+        ("C", ["#a#d1"]),
+        ("D", ["#a#d1"]),
+    ]
+
+
+def test_the_method_ip_goes_by_the_file_beside_the_configuration(tmp_path: Path) -> None:
+    """Also when the daemon runs elsewhere; without the file nobody passes."""
+    with daemon_world(tmp_path) as world:
+        world.write(["d1"], 'AllowedAuthMethods = "IP"')
+        conf = tmp_path / "etc"
+        conf.mkdir()
+        (tmp_path / "spread.conf").rename(conf / "spread.conf")
+        world.start("d1", options=["-c", "etc/spread.conf"])
+        port = world.ports["d1"]
+        with pytest.raises(SpreadRefused):
+            SpreadConnection(f"{port}@127.0.0.1", "a", methods=("IP",))
+        (conf / "spread.access_ip").write_text("127.0.0.0/8\n")
+        world.processes["d1"].send_signal(signal.SIGHUP)
+        until(lambda: "config_reloaded" in world.log("d1"), "it is read again")
+        SpreadConnection(f"{port}@127.0.0.1", "a", methods=("IP",)).close()
+        with pytest.raises(SpreadRefused):
+            SpreadConnection(f"{port}", "a", methods=("IP",))
+
+
+def test_only_the_interfaces_of_a_block_are_bound(tmp_path: Path) -> None:
+    """C for programs, D for daemons and monitors; what has no meaning is said."""
+    port = free_port()
+    (tmp_path / "spread.conf").write_text(
+        f"Spread_Segment 127.0.0.255:{port} {{ d1 127.0.0.1 {{\n"
+        "C 127.0.0.2\nD 127.0.0.3\nM 127.0.0.4\n} }\n"
+    )
+    with daemon_world(tmp_path) as world:
+        world.ports["d1"], world.hosts["d1"] = port, "127.0.0.2"
+        log = (tmp_path / "d1.log").open("wb")
+        with (
+            log,
+            running(
+                [*SPREAD, "-n", "d1"],
+                cwd=tmp_path,
+                env=environment(tmp_path),
+                stdout=log,
+                stderr=log,
+            ),
+        ):
+            until(lambda: listens(("127.0.0.2", port)), "it listens")
+            assert listens(("127.0.0.3", port + 1))
+            for host in ("127.0.0.1", "127.0.0.3", "127.0.0.4"):
+                assert not listens((host, port))
+            for host in ("127.0.0.1", "127.0.0.2", "127.0.0.4"):
+                assert not listens((host, port + 1))
+        assert "interface 127.0.0.4 (M)" in (tmp_path / "d1.log").read_text()

@@ -1,0 +1,61 @@
+"""A program that doesn't read: for ever, or as long as the settings say."""
+
+from __future__ import annotations
+
+import threading
+
+from raw_spread import AGREED, JOIN, RELIABLE, SAFE, Frame, entered, request
+from spread_world import solo_port
+
+COUNT = 400
+
+
+def test_who_takes_nothing_for_too_long_goes_and_is_told_why() -> None:
+    """At the end of what it still gets; the others see it disconnect, and its senders go on."""
+    with (
+        solo_port(slow_client_s=0.5) as at,
+        entered(at, "slow") as slow,
+        entered(at, "sender") as sender,
+        entered(at, "other") as other,
+    ):
+        for client in (slow, other):
+            client.send(JOIN, "g")
+        while len(other.membership().groups) < 2:
+            pass
+        whole = request(AGREED, sender.own, ("g",), bytes(100_000)) * COUNT
+        sending = threading.Thread(target=sender.socket.sendall, args=(whole,))
+        sending.start()
+        seen = [other.frame() for _ in range(COUNT + 1)]
+        sending.join(30)
+        assert not sending.is_alive(), "its senders go on"
+        (gone,) = (frame for frame in seen if not frame.kind & AGREED)
+        assert (gone.cause, gone.groups) == ("disconnect", (other.own,))
+        frames = [slow.frame(), slow.frame()]
+        while frames[-1].kind & AGREED or frames[-1].kind & 0x1000:
+            frames.append(slow.frame())
+        assert frames[-1] == Frame(
+            RELIABLE,
+            "#daemon#n1",
+            (slow.own,),
+            b"\x80\0\0\x80",
+            b"cut off: it has taken nothing for 0.5 s",
+        )
+        assert slow.at_end()
+        assert len(frames) < COUNT, "the rest was dropped"
+
+
+def test_who_reads_a_little_now_and_then_stays() -> None:
+    with (
+        solo_port(slow_client_s=5) as at,
+        entered(at, "slow") as slow,
+        entered(at, "sender") as sender,
+    ):
+        slow.send(JOIN, "g")
+        slow.membership()
+        whole = request(SAFE, sender.own, ("g",), bytes(100_000)) * COUNT
+        sending = threading.Thread(target=sender.socket.sendall, args=(whole,))
+        sending.start()
+        for _ in range(COUNT):
+            assert len(slow.data().data) == 100_000
+        sending.join(30)
+        assert not sending.is_alive()
