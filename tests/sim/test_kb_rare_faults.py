@@ -81,7 +81,7 @@ def _old_copy(seed: int) -> KbPlan:
 
 
 def _plans() -> Iterator[KbPlan]:
-    yield from map(draw_plan, range(100))
+    yield from map(draw_plan, range(40))
     for seeds, rare in _AIMED:
         for seed in seeds:
             yield replace(draw_plan(seed), rare=rare)

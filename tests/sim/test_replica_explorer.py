@@ -18,8 +18,15 @@ def test_left_alone_every_script_ends_well(script: str) -> None:
     assert (explored.runs, explored.choices, explored.found) == (1, 0, {})
 
 
+# Those with more nodes have four times as many choices.
 @pytest.mark.slow
-@pytest.mark.parametrize("script", sorted(SCRIPTS.keys() - {"split"}))
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(name, marks=pytest.mark.soak if name in ("leaving", "newcomer") else ())
+        for name in sorted(SCRIPTS.keys() - {"split"})
+    ],
+)
 def test_one_choice_of_the_adversary_breaks_no_script(script: str) -> None:
     explored = Explorer(script, 1).explore()
     assert explored.runs > 100
