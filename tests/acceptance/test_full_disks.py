@@ -285,7 +285,7 @@ def test_a_file_that_may_not_grow_is_a_full_disk(tmp_path: Path) -> None:
             resource.prlimit(lab.pid("n1"), resource.RLIMIT_FSIZE, (4096, most))
             with contextlib.suppress(ZactorError):  # the first to find no room isn't decided
                 m.deploy_actor("sink", "first", "n1")
-            with pytest.raises(NotPrimary, match="kb.sqlite: no space left on device"):
+            with pytest.raises(NotPrimary, match=r"kb\.sqlite: no space left on device"):
                 m.deploy_actor("sink", "second", "n1")
             assert m.ask("s", "burst", 3) == 3
             resource.prlimit(lab.pid("n1"), resource.RLIMIT_FSIZE, (most, most))
