@@ -152,7 +152,7 @@ class NodeThread:
                     return
                 self.name = named.name
                 settings = dataclasses.replace(settings, told=named.join)
-            with _lock_state(settings.home, self.name) as state:
+            with lock_state(settings.home, self.name) as state:
                 node = await self._begin(settings, state, baton)
                 if node is None:
                     return
@@ -227,8 +227,11 @@ class NodeThread:
 
 
 @contextlib.contextmanager
-def _lock_state(home: Path, name: str) -> Iterator[Path]:
+def lock_state(home: Path, name: str, lock_name: str = "lock") -> Iterator[Path]:
     """Yield the state folder of node `name`, which no other process has while we do.
+
+    Args:
+        lock_name: of the file that says so; another one stands for another claim.
 
     Raises:
         ConfigError: another user may change it, or has. AlreadyExists: another process has it.
@@ -237,7 +240,7 @@ def _lock_state(home: Path, name: str) -> Iterator[Path]:
     state = home / "state" / name
     with room_for(state):
         check_tree(state)
-        descriptor = open_private(state / "lock")
+        descriptor = open_private(state / lock_name)
     with os.fdopen(descriptor, "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -15,21 +15,30 @@ import click
 
 from zactor.cli.common import CONTEXT, Settings, ShellCommand, Stopped, settings
 from zactor.cli.node import Place, place_options
-from zactor.cli.script_runner import run_sources, script_sources
-from zactor.kernel.errors import ConfigError
+from zactor.cli.script_runner import Source, run_sources, script_sources
+from zactor.kernel.errors import AlreadyExists, ConfigError
 
 MASTERS_MAX = 1_000  # of one home on one machine
 
 
 # -- master ----------------------------------------------------------------------------------
-def free_master_name(home: Path) -> str:
-    """Return m1, or the next mN that doesn't run in this home."""
+@contextlib.contextmanager
+def free_master_name(home: Path) -> Iterator[str]:
+    """Yield m1, or the next mN that neither runs in this home nor is about to; ours in the block."""
     from zactor.supervisor.membership.run_directory import read_entries
+    from zactor.supervisor.process import lock_state
 
     taken = {entry.name for entry in read_entries(home)}
     for number in range(1, MASTERS_MAX + 1):
-        if f"m{number}" not in taken:
-            return f"m{number}"
+        if (name := f"m{number}") in taken:
+            continue
+        with contextlib.ExitStack() as claim:
+            try:
+                claim.enter_context(lock_state(home, name, "claim"))
+            except AlreadyExists:  # by one that was started at the same moment
+                continue
+            yield name
+            return
     raise ConfigError(f"{MASTERS_MAX} masters run in {str(home)!r} already: give a --name")
 
 
@@ -43,14 +52,27 @@ def _master(
     payload: str | None,
     stay: bool,
 ) -> None:
-    context = click.get_current_context()
-    given = settings(context)
+    given = settings(click.get_current_context())
     place = Place(bind=bind, join=join, advertise=advertise, payload=payload)
-    name = name or free_master_name(given.home_folder)
     sources = list(script_sources(script, lines))
-    on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and script != "-"
+    free = contextlib.nullcontext(name) if name else free_master_name(given.home_folder)
+    with free as own_name:
+        _run_master(own_name, given, place, sources, stay, can_ask=script != "-")
+
+
+def _run_master(
+    name: str,
+    given: Settings,
+    place: Place,
+    sources: list[Source],
+    stay: bool,
+    *,
+    can_ask: bool,
+) -> None:
+    """Args: can_ask: whether stdin isn't the script."""
+    on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and can_ask
     if not sources and not on_terminal:
-        context.exit(_foreground(name, given, place))
+        click.get_current_context().exit(_foreground(name, given, place))
     console = on_terminal and (stay or not sources)
     log_file = None if stay and not console else given.home_folder / "log" / f"{name}.log"
     finished = threading.Event()  # the scripts have run
@@ -93,6 +115,7 @@ def _logs_to(file: Path | None) -> Iterator[None]:
     import structlog
 
     from zactor.kernel.transport.private_files import check_home, open_private, private_folder
+    from zactor.supervisor.observe.lasting_output import lasting
     from zactor.supervisor.observe.log_format import configure_logs
 
     if file is None:
@@ -104,7 +127,7 @@ def _logs_to(file: Path | None) -> Iterator[None]:
     with private_folder(file.parent):
         file.unlink(missing_ok=True)  # what an earlier one said, or a link that somebody laid
     with os.fdopen(open_private(file), "w", buffering=1) as log:
-        structlog.configure(logger_factory=structlog.PrintLoggerFactory(log))
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(lasting(log)))
         try:
             yield
         finally:

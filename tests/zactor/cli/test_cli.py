@@ -243,7 +243,10 @@ def test_a_home_of_another_cluster_refuses_a_token_with_exit_code_6(
 
 # -- processes -------------------------------------------------------------------------------
 def test_the_next_master_takes_the_next_name(home: Path) -> None:
-    assert free_master_name(home) == "m1"
+    with free_master_name(home) as first, free_master_name(home) as second:
+        assert (first, second) == ("m1", "m2"), "neither runs yet"
+    with free_master_name(home) as again:
+        assert again == "m1"
     pid = os.getpid()
     for name, port in (("m1", 1), ("m3", 2), ("n1", 3)):
         entry = RunEntry(
@@ -254,7 +257,8 @@ def test_the_next_master_takes_the_next_name(home: Path) -> None:
             started=process_start(pid),
         )
         write_entry(home, entry)
-    assert free_master_name(home) == "m2"
+    with free_master_name(home) as name:
+        assert name == "m2"
 
 
 def test_down_with_nothing_to_stop_is_done(capsys: pytest.CaptureFixture[str]) -> None:

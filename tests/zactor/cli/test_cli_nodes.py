@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -302,6 +303,17 @@ def test_a_master_stays_until_sigterm(home: Path, arguments: list[str]) -> None:
         child.terminate()
         assert child.wait(DEADLINE_S) == 0
     assert names(home) == ["n1"]
+
+
+def test_masters_that_are_started_at_once_have_a_name_each(home: Path) -> None:
+    command = [*ZACTOR, "master", "--home", str(home)]
+    with contextlib.ExitStack() as all_of_them:
+        for _ in range(3):
+            quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+            child = all_of_them.enter_context(running(command, **quiet))
+            all_of_them.callback(child.wait, DEADLINE_S)
+            all_of_them.callback(child.terminate)
+        until(lambda: names(home) == ["m1", "m2", "m3", "n1"], "all run")
 
 
 def test_ctrl_c_in_a_script_is_exit_code_130_and_leaves_nothing(home: Path) -> None:
