@@ -24,7 +24,7 @@ MASTERS_MAX = 1_000  # of one home on one machine
 # -- master ----------------------------------------------------------------------------------
 @contextlib.contextmanager
 def free_master_name(home: Path) -> Iterator[str]:
-    """Yield m1, or the next mN that neither runs in this home nor is about to; ours in the block."""
+    """Yield m1, or the next mN that neither runs in this home nor is about to; it is ours then."""
     from zactor.supervisor.membership.run_directory import read_entries
     from zactor.supervisor.process import lock_state
 
