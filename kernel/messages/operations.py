@@ -116,6 +116,7 @@ class TellActor(Message, frozen=True, tag=52):
     actor: str
     action: str
     payload: bytes
+    checked: bool = False  # accepted by its node, which refuses what it has no action for
 
 
 class AskActor(Message, frozen=True, tag=53):

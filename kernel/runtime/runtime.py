@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from zactor.kernel.actors.actor import Actor, find_action, takes_all
 from zactor.kernel.actors.refs import make_ref
 from zactor.kernel.actors.reply import Reply, block
 from zactor.kernel.errors import (
@@ -252,6 +253,12 @@ class Runtime:
         if cell is None:
             raise NoSuchActor(f"no actor {actor} runs on {self.node_name}")
         return cell.route(action).relay(payload)
+
+    def check_action(self, actor: str, action: str) -> None:
+        """Raise NoSuchAction if the actor is on this node and surely has no such action."""
+        cell = self.directory.local(actor)
+        if cell is not None and isinstance(cell.actor, Actor) and not takes_all(type(cell.actor)):
+            find_action(type(cell.actor), action)
 
     def request(
         self,

@@ -74,6 +74,10 @@ class Actors(Requests, Protocol):
         """Make an actor emit; returns how many reactors it is on its way to."""
         ...
 
+    def check_action(self, actor: str, action: str) -> None:
+        """Raise NoSuchAction where an actor of this node has none of that name."""
+        ...
+
 
 class MonitoredDaemon(Protocol):
     """What Spread's monitor asks, where this node is a daemon."""
@@ -183,7 +187,11 @@ class Dispatch:
         return {"reached": self._actors.emit(op.actor, op.action, op.payload)}
 
     async def _tell_actor(self, op: TellActor, asker: Asker) -> object:
-        self._actor(op.actor)
+        row = self._actor(op.actor)
+        if op.checked:
+            if row.node != self._me:
+                return await self.ask_node(row.node, op)
+            self._actors.check_action(op.actor, op.action)
         self._actors.request(op.actor, op.action, op.payload, None)
         return {}
 

@@ -260,9 +260,14 @@ class Master:
         return cast(int, _row(await self._ask(operation))["reached"])
 
     async def tell(self, actor: str, action: str, /, *args: object, **kwargs: object) -> None:
-        """Send one message; return as soon as it is accepted."""
+        """Send one message; return as soon as the actor's node has accepted it.
+
+        Raises:
+            NoSuchAction: the actor has none of that name.
+        """
         payload = self.gateway.encode(args, kwargs)
-        await self._ask(TellActor(actor=actor, action=action, payload=payload))
+        told = TellActor(actor=actor, action=action, payload=payload, checked=True)
+        await self._ask(told)
 
     async def ask(
         self,

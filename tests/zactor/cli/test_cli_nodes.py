@@ -175,6 +175,13 @@ def test_ask_prints_the_reply_as_json(zactor: Zactor) -> None:
     assert zactor("ask", "c1", "inc", 0)[1] == f"{before + 3}\n"
 
 
+def test_an_action_that_an_actor_has_not_is_exit_code_5(zactor: Zactor) -> None:
+    for command in ("tell", "ask"):
+        code, out, err = zactor(command, "c1", "nope")
+        assert (code, out) == (5, ""), command
+        assert "has no action 'nope': it has " in err
+
+
 def test_a_signal_says_how_many_it_reached(zactor: Zactor) -> None:
     assert zactor("signal", "g1", "inc")[1] == "g1.inc reached 1 actor\n"
     assert zactor("signal", "g1", "nothing")[1] == "g1.nothing reached 0 actors\n"

@@ -79,6 +79,8 @@ def test_a_killed_node_comes_back_as_a_new_incarnation_when_it_is_started_again(
             await cluster.start("more")
             assert [row["name"] for row in await m.nodes()] == ["m1", "more", "right"]
             assert await m.ask("c1", "count") == 0  # all of that was no concern of c1
+            with pytest.raises(NoSuchThing, match="has no action 'nope': it has"):
+                await m.tell("c1", "nope")  # on another node than the one that is asked
 
     asyncio.run(story())
 
