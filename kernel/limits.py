@@ -252,6 +252,9 @@ GROUP_ACK_DELAY_MS = 20  # fewer wait so long, unless a SAFE message waits for t
 GROUP_ACK_DIRECT_MEMBERS_MAX = 8  # larger views acknowledge through the coordinator
 GROUP_WANT_MS = 60  # a gap is asked for after this long, and again
 GROUP_WANT_MESSAGES_MAX = 256  # asked for at once, of one sender
+GROUP_WANT_FLUSH_MAX = (
+    8  # questions of one member that are answered at once, in one attempt at a view
+)
 GROUP_WANT_VAIN_MAX = 64  # what was asked for so often, while nothing arrived, is sent again
 GROUP_EARLY_MESSAGES_MAX = 8_192  # held for a view that this node hasn't installed yet
 GROUP_ROUTES_KEPT = 4_096  # sets of destinations whose sessions are remembered; then begun anew

@@ -360,7 +360,7 @@ class Engine:
         if isinstance(message, GroupPacket) and peer != self.me:
             check_packet(self.me, message)
         if isinstance(message, Want):
-            if agreement.is_frozen or self._links.may_answer(peer):
+            if self._links.may_answer(peer, agreement.promised if agreement.is_frozen else None):
                 self._add(self.multicast.on_want(peer, message))
         elif not agreement.is_frozen:
             self._add(self.multicast.receive(peer, message, self._now_ms))

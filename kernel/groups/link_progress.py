@@ -22,6 +22,7 @@ from zactor.kernel.messages.groups import (
     Propose,
     Sync,
 )
+from zactor.kernel.messages.views import ViewId
 
 _STEPS = frozenset((Propose, Sync, Install))  # what a proposer tells its members
 
@@ -36,6 +37,7 @@ class LinkProgress:
         self._told: dict[NodeId, dict[NodeId, int]] = {}  # by a heartbeat: from whom so many came
         self._marks: dict[NodeId, int] = {}  # sent, when the last step of an attempt had left
         self._asked: dict[NodeId, tuple[int, int, int]] = {}  # see `may_answer`
+        self._helped: dict[NodeId, tuple[ViewId, int]] = {}  # in the last attempt, so often
 
     # -- counting ----------------------------------------------------------------------------
     def leave(self, send: Send) -> Sequence[Send]:
@@ -67,6 +69,7 @@ class LinkProgress:
         self._told.pop(node, None)
         self._marks.pop(node, None)
         self._asked.pop(node, None)
+        self._helped.pop(node, None)
 
     # -- asking ------------------------------------------------------------------------------
     def counts(self, nodes: Sequence[NodeId]) -> tuple[int, ...]:
@@ -92,12 +95,21 @@ class LinkProgress:
         """True if the last step that left for `peer` isn't there yet, as far as it told."""
         return self.reached(peer) < self._marks.get(peer, 0)
 
-    def may_answer(self, peer: NodeId) -> bool:
+    def may_answer(self, peer: NodeId, attempt: ViewId | None = None) -> bool:
         """O6: whether to send what `peer` lacks: not while it may still be on its way.
 
         So not before all has arrived that had left when it began to ask; or it asks again and
         again, and nothing arrives at all.
+
+        Args:
+            attempt: at a view, which waits for it: then at once, but for who asks for ever.
         """
+        if attempt is not None:
+            helped, times = self._helped.get(peer, (attempt, 0))
+            times = times + 1 if helped == attempt else 1
+            self._helped[peer] = attempt, times
+            if times <= limits.GROUP_WANT_FLUSH_MAX:
+                return True
         reached = self.reached(peer)
         if peer not in self._asked:
             self._asked[peer] = self._sent[peer], reached, 0

@@ -329,13 +329,8 @@ class ViewMulticast:
         """A member lacks messages: send it those that are here."""
         if peer not in self._repeats:
             return []
-        effects: list[Effect] = []
-        left = self._order.held_count  # nothing is asked for twice at once
-        for sender, first, last in message.ranges:
-            found = self._order.between(sender, first, last)[:left]
-            left -= len(found)
-            effects += [Send((peer,), packet) for packet in found]
-        return effects
+        packets = self._order.held_of(message.ranges, self._settings.want_messages_max)
+        return [Send((peer,), packet) for packet in packets]
 
     # -- giving to sessions ------------------------------------------------------------------
     def _give(self, ready: Sequence[GroupPacket], transitional: bool) -> list[Effect]:

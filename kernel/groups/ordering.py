@@ -198,15 +198,24 @@ class Ordering:
                 if packet.ticket:
                     del self._tickets[packet.ticket]
 
-    def between(self, sender: NodeId, first: int, last: int) -> list[GroupPacket]:
-        """The packets of that part of a stream that are in the buffers."""
-        stream = self.streams.get(sender)
-        if stream is None:
-            return []
-        held = stream.held
-        if last - first >= len(held):  # it may be any number that somebody sent
-            return [held[sequence] for sequence in sorted(held) if first <= sequence <= last]
-        return [held[sequence] for sequence in range(first, last + 1) if sequence in held]
+    def held_of(self, ranges: Iterable[Range], more: int) -> list[GroupPacket]:
+        """Return the packets of these parts of streams that are in the buffers.
+
+        Whatever somebody asks for, all together are looked at once, and `more` places beside them.
+        """
+        found: list[GroupPacket] = []
+        left = self.held_count + more
+        for sender, first, last in ranges:
+            if left <= 0:
+                break
+            stream = self.streams.get(sender)
+            held = stream.held if stream is not None else {}
+            places: Iterable[int] = range(first, last + 1)
+            if last - first >= len(held):  # it may be any number that somebody sent
+                places = [sequence for sequence in sorted(held) if first <= sequence <= last]
+            found += [held[sequence] for sequence in places if sequence in held]
+            left -= max(1, min(len(held), last - first + 1))
+        return found[: self.held_count]
 
     @property
     def held_count(self) -> int:

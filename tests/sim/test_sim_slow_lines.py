@@ -207,7 +207,7 @@ def _proposer_unheard(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _told_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LinkProgress, "may_answer", lambda self, peer: True)
+    monkeypatch.setattr(LinkProgress, "may_answer", lambda self, peer, attempt=None: True)
 
 
 @pytest.mark.slow
