@@ -1,5 +1,6 @@
 """The actors of the benchmarks across nodes."""
 
+import asyncio
 import time
 
 from zactor import Actor, action, signal
@@ -74,3 +75,22 @@ class Asker(Actor):
             await there.echo(index)
             taken.append(time.perf_counter() - began)
         return taken
+
+
+class Burner(Actor):
+    """Computes for 50 ms at a time, with as long a pause, until it is told to stop."""
+
+    burns = False
+
+    @action
+    async def burn(self) -> None:
+        self.burns = True
+        while self.burns:
+            end = time.perf_counter() + 0.05
+            while time.perf_counter() < end:
+                pass
+            await asyncio.sleep(0.05)
+
+    @action
+    def stop(self) -> None:
+        self.burns = False
