@@ -15,13 +15,13 @@ class Terminal:
 
     def __init__(self) -> None:
         self.shown = bytearray()
-        self._ours, self.theirs = pty.openpty()
+        self.ours, self.theirs = pty.openpty()
         self._thread = threading.Thread(target=self._read)
         self._thread.start()
 
     def _read(self) -> None:
         with contextlib.suppress(OSError):  # nobody has the other end any more
-            while data := os.read(self._ours, 65_536):
+            while data := os.read(self.ours, 65_536):
                 self.shown.extend(data)
 
     def lines(self) -> list[bytes]:
@@ -30,4 +30,4 @@ class Terminal:
 
     def close(self) -> None:
         self._thread.join(DEADLINE_S)
-        os.close(self._ours)
+        os.close(self.ours)

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import click
 
-from zactor.cli.common import CONTEXT, ShellCommand, settings
+from zactor.cli.common import CONTEXT, ShellCommand, say, settings
 
 
 def _spread(
-    name: str | None, file: str | None, log: str | None, slow_s: float, lifeline: int | None
+    word: str | None,
+    name: str | None,
+    file: str | None,
+    log: str | None,
+    slow_s: float,
+    lifeline: int | None,
 ) -> None:
     from zactor.supervisor.process import run_node
     from zactor.supervisor.spread.daemon_config import (
@@ -22,6 +27,9 @@ def _spread(
     )
     from zactor.supervisor.spread.spread_settings import node_name
 
+    if word is not None:
+        _init()
+        return
     config = read_config_file(file)
     own = own_daemon(config, name)
     for unused in unused_in(config, own):
@@ -44,13 +52,28 @@ def _spread(
     )
 
 
+def _init() -> None:
+    """Make this machine group's key, if there is none yet, and say how the others get it."""
+    from zactor.kernel.transport.keys import cluster_keys, token
+
+    home = settings(click.get_current_context()).home_folder
+    cluster_keys(home)
+    say(
+        f"The daemons of this machine have the key in {home}. On each other machine type, once:\n\n"
+        f"    zactor keys join {token(home)}\n\n"
+        "Whoever has that token can be a daemon."
+    )
+
+
 spread = ShellCommand(
     "spread",
     callback=_spread,
     help="Run a daemon for programs written for Spread, until SIGTERM or Ctrl-C.\n\n"
     "It is a node named as in the file, and listens for the others at the port behind the one of"
-    " its segment. On several machines each needs this cluster's key: see `zactor keys`.",
+    " its segment. On several machines each needs one key: `zactor spread init` makes it, and says"
+    " how the others get it.",
     params=[
+        click.Argument(["word"], required=False, type=click.Choice(["init"]), metavar="[init]"),
         click.Option(["-n", "name"], metavar="NAME", help="Be this daemon of the file."),
         click.Option(
             ["-c", "file"],
