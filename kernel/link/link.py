@@ -254,8 +254,12 @@ class Link:
         fresh = frame.items if skip == 0 else self._fresh(frame.items, skip)
         if fresh is None:
             return [self._drop(frame, "begins within an item that we have")]
-        weight = sum(map(self._weight_of, fresh))
-        credited = sum([self._weight_of(item) for item in fresh if self._is_credited(item)])
+        weight = credited = 0
+        for item in fresh:
+            each = self._weight_of(item)
+            weight += each
+            if self._is_credited(item):
+                credited += each
         problem = self._problem(frame, credited)
         if problem is not None:
             return [self._drop(frame, problem)]

@@ -188,21 +188,25 @@ class Outbox:
     def _accept_batch(
         self, batch: tuple[object, ...], weights: Sequence[int], weight: int, at_once: bool
     ) -> list[Sent]:
-        sizes = list(map(self._size_of, batch))
-        size = sum(sizes)
+        # Loops, not sums of generators: nearly always it is one item.
+        sizes: list[int] = []
+        size = credited = 0
+        for item, each in zip(batch, weights, strict=True):
+            sizes.append(self._size_of(item))
+            size += sizes[-1]
+            if self._is_credited(item):
+                credited += each
         self.queued_bytes += size
         # Nothing may overtake what waits already, except by `take`, which minds the lanes.
-        is_lone = len(batch) == 1
         if (
             at_once
             and not self._free.items
             and not self._held.items
-            and (size <= self._limits.batch_bytes or is_lone)
+            and (size <= self._limits.batch_bytes or len(batch) == 1)
             and weight <= self._limits.batch_items
+            and (not credited or self._has_room(credited))
         ):
-            credited = self._credits(batch, weights)
-            if not credited or self._has_room(credited):
-                return [self._number(batch, size, weight, credited)]
+            return [self._number(batch, size, weight, credited)]
         for item, item_size, item_weight in zip(batch, sizes, weights, strict=True):
             lane = self._held if self._is_credited(item) else self._free
             lane.put(item, item_size, item_weight)
