@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 
-class _Writer(io.RawIOBase):
+class _Descriptor(io.RawIOBase):
     """Writes to a descriptor what finds room there. It isn't closed with this. Threads: any."""
 
     def __init__(self, number: int) -> None:
@@ -80,7 +80,7 @@ def lasting(stream: TextIO | None) -> TextIO:
     except (OSError, ValueError):
         return stream
     return io.TextIOWrapper(
-        io.BufferedWriter(_Writer(number)),
+        io.BufferedWriter(_Descriptor(number)),
         encoding=stream.encoding,
         errors="backslashreplace",
         line_buffering=True,
