@@ -7,6 +7,8 @@ import struct
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from zactor.kernel.errors import ConfigError, RemoteProtocolError
 from zactor.kernel.messages.service import Service
 from zactor.supervisor.spread import frames
@@ -14,6 +16,9 @@ from zactor.supervisor.spread import frames
 BIT_OF = {service: bit for bit, service in frames.SERVICES.items()}
 _HEAD = {"little": struct.Struct("<I32si4si"), "big": struct.Struct(">I32si4si")}
 _GROUP_CHARS_MAX = frames.NAME_BYTES - 1
+_MARKED = frames.MARK & 0xFF  # the mark of a little-endian sender, in the first byte it sends
+_NAMES_KEPT = 4_096
+DELIVERY_BYTES_MAX = 16 << 20  # of one frame of a daemon: a membership of 250,000 has 8 MB
 
 
 class Cause(enum.Enum):
@@ -25,8 +30,7 @@ class Cause(enum.Enum):
     NETWORK = frames.CAUSED_BY_NETWORK
 
 
-@dataclass(frozen=True, slots=True)
-class SpreadMessage:
+class SpreadMessage(msgspec.Struct, frozen=True):
     """What somebody sent to groups of this program, or to itself."""
 
     sender: str  # private group, like "#alice#d1"
@@ -90,75 +94,120 @@ def check_spread_group(group: str) -> str:
     return group
 
 
-def request_frame(
-    kind: int, own: str, groups: tuple[str, ...], payload: bytes = b"", mess_type: int = 0
-) -> bytes:
-    """Return a request.
+def request_frame(kind: int, own: str, groups: tuple[str, ...]) -> bytes:
+    """Return a request without data.
 
     Raises:
-        ConfigError: too many groups, a name or the whole is too long.
+        ConfigError: too many groups, or a name is too long.
+    """
+    head, names = request_ends(kind, own, groups, 0)
+    return head + bytes(4) + names
+
+
+def request_ends(
+    kind: int, own: str, groups: tuple[str, ...], mess_type: int
+) -> tuple[bytes, bytes]:
+    """Return what stands in front of the length of a request's data, and between it and the data.
+
+    Raises:
+        ConfigError: too many groups, or a name is too long.
     """
     if len(groups) > frames.DESTINATIONS_MAX:
         raise ConfigError(f"a message goes to up to {frames.DESTINATIONS_MAX} groups")
-    if len(payload) + frames.NAME_BYTES * len(groups) > frames.BODY_BYTES_MAX:
-        raise ConfigError(f"{len(payload)} bytes are too long for one message of Spread")
     for group in groups:
         if len(group.encode()) > _GROUP_CHARS_MAX:
             raise ConfigError(f"{group[:40]!r} is too long: want up to {_GROUP_CHARS_MAX} bytes")
     hint = ((mess_type & 0xFFFF) << 8 | frames.MARK).to_bytes(4, "little")
-    head = _HEAD["little"].pack(kind | frames.MARK, own.encode(), len(groups), hint, len(payload))
-    return head + b"".join(map(frames.packed, groups)) + payload
+    head = _HEAD["little"].pack(kind | frames.MARK, own.encode(), len(groups), hint, 0)
+    return head[:-4], b"".join(map(frames.packed, groups))
 
 
-def frame_size(head: bytes) -> int:
-    """Return how many bytes a frame has that begins with these HEAD_BYTES.
-
-    Raises:
-        RemoteProtocolError: that is no frame.
-    """
-    _, _, count, _, length = _HEAD[_order(head)].unpack(head)
-    if count < 0 or length < 0:
-        raise RemoteProtocolError("the daemon says what is no frame of Spread")
-    return frames.HEAD_BYTES + frames.NAME_BYTES * int(count) + int(length)
-
-
-def read_frame(frame: bytes, own: str) -> SpreadNews:
-    """Return what a whole frame says to the program with the private group `own`.
+def check_length(size: int, groups: int) -> None:
+    """Refuse a message that the daemon would cut its sender off for.
 
     Raises:
-        RemoteProtocolError: that is no frame.
+        ConfigError: `size` bytes to so many groups are too long.
     """
-    order = _order(frame)
-    kind, name, count, hint, _ = _HEAD[order].unpack_from(frame)
-    kind &= ~frames.MARK
-    who = _text(name)
-    body = frames.HEAD_BYTES + frames.NAME_BYTES * count
-    groups = _names(frame[frames.HEAD_BYTES : body])
-    payload = frame[body:]
-    service = frames.SERVICES.get(kind & 0x3F)
+    if size + frames.NAME_BYTES * groups > frames.BODY_BYTES_MAX:
+        raise ConfigError(f"{size} bytes are too long for one message of Spread")
+
+
+class NewsReader:
+    """Cuts what a daemon sends into messages and memberships.
+
+    Senders and groups come again and again: their names are read once. That and one look at each
+    header make a message of 100 bytes cost a third of what it cost with a look for each part.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._names: dict[bytes, tuple[str, ...]] = {}
+
+    def feed(self, data: bytes) -> list[SpreadNews]:
+        """Return what is whole now.
+
+        Raises:
+            RemoteProtocolError: that is no frame.
+        """
+        buffer = self._buffer
+        buffer += data
+        found: list[SpreadNews] = []
+        at, end = 0, len(buffer)
+        while end - at >= frames.HEAD_BYTES:
+            order: Literal["little", "big"] = "little" if buffer[at] & _MARKED else "big"
+            kind, name, count, hint, length = _HEAD[order].unpack_from(buffer, at)
+            body = at + frames.HEAD_BYTES + frames.NAME_BYTES * count
+            size = body + length - at
+            if count < 0 or length < 0 or size > DELIVERY_BYTES_MAX:
+                raise RemoteProtocolError("the daemon says what is no frame of Spread")
+            if end - at < size:
+                break
+            groups = self._read_names(bytes(buffer[at + frames.HEAD_BYTES : body]))
+            (who,) = self._read_names(name)
+            payload = bytes(buffer[body : at + size])
+            service = frames.SERVICES.get(kind & 0x3F)
+            if service is None:
+                found.append(_read_change(kind & ~frames.MARK, order, who, groups, payload))
+            else:
+                is_little = bool(hint[0] & _MARKED)
+                plain = int.from_bytes(hint, "little" if is_little else "big") >> 8 & 0xFFFF
+                signed = (plain ^ 0x8000) - 0x8000
+                found.append(
+                    SpreadMessage(
+                        who, groups, service, signed, not is_little, payload, kind & ~frames.MARK
+                    )
+                )
+            at += size
+        del buffer[:at]
+        return found
+
+    def _read_names(self, raw: bytes) -> tuple[str, ...]:
+        names = self._names.get(raw)
+        if names is None:
+            if len(self._names) >= _NAMES_KEPT:
+                self._names.clear()
+            names = self._names[raw] = _names(raw)
+        return names
+
+
+def _read_change(
+    kind: int,
+    order: Literal["little", "big"],
+    group: str,
+    members: tuple[str, ...],
+    body: bytes,
+) -> SpreadNews:
     try:
-        if service is not None:
-            hint_order = _order(hint)
-            plain = int.from_bytes(hint, hint_order) >> 8 & 0xFFFF
-            signed = (plain ^ 0x8000) - 0x8000
-            return SpreadMessage(
-                who, groups, service, signed, hint_order != "little", payload, kind
-            )
         if kind & frames.REG_MEMB:
             cause = Cause(kind & 0xF00)
-            return SpreadMembership(who, cause, groups, *_read_sets(payload, order), kind)
+            return SpreadMembership(group, cause, members, *_read_sets(body, order), kind)
         if kind & frames.TRANSITION:
-            return SpreadTransitional(who, _read_id(payload, order), kind)
+            return SpreadTransitional(group, _read_id(body, order), kind)
         if kind & frames.CAUSED_BY_LEAVE:
-            return SpreadLeft(who, kind)
+            return SpreadLeft(group, kind)
     except (ValueError, struct.error, IndexError) as error:
         raise RemoteProtocolError(f"the daemon says what is no frame of Spread: {error}") from None
     raise RemoteProtocolError(f"the daemon says something of the type {kind:#x}")
-
-
-def _order(word: bytes) -> Literal["little", "big"]:
-    mark = int.from_bytes(word[:4], "little") & frames.MARK
-    return "little" if mark else "big"
 
 
 def _text(raw: bytes) -> str:

@@ -7,10 +7,11 @@ from zactor.kernel.homes import at_home
 from zactor.kernel.messages.service import Service
 from zactor.spread.client_frames import (
     BIT_OF,
+    NewsReader,
     SpreadNews,
+    check_length,
     check_spread_group,
-    frame_size,
-    read_frame,
+    request_ends,
     request_frame,
 )
 from zactor.supervisor.spread import frames
@@ -22,7 +23,7 @@ from zactor.supervisor.spread.handshake import (
     choice,
 )
 
-DELIVERY_BYTES_MAX = 16 << 20  # of one frame of a daemon: a membership of 250,000 has 8 MB
+_ENDS_KEPT = 256
 
 _WORDS = {
     Refusal.QUOTA: "it has too many programs",
@@ -69,7 +70,10 @@ class SpreadSession:
         self.private_group = ""  # as soon as it is open
         self._name = name
         self._flags = 1 if wants_membership else 0
-        self._buffer = bytearray()
+        self._buffer = bytearray()  # of the handshake
+        self._reader = NewsReader()
+        # What stands round the length of messages that are alike: a flood's cost two thirds so.
+        self._ends: dict[tuple[object, ...], tuple[bytes, bytes]] = {}
         self._has_list = False
 
     @property
@@ -88,6 +92,8 @@ class SpreadSession:
             AlreadyExists, SpreadRefused: the daemon doesn't let it in. RemoteProtocolError: it
                 doesn't speak Spread's protocol.
         """
+        if self.private_group:
+            return b"", self._reader.feed(data)
         buffer = self._buffer
         buffer += data
         out = b""
@@ -112,22 +118,7 @@ class SpreadSession:
             end = 5 + buffer[4]
             self.private_group = bytes(buffer[5:end]).decode("utf-8", "replace")
             del buffer[:end]
-        return out, self._news() if self.is_open else []
-
-    def _news(self) -> list[SpreadNews]:
-        found = []
-        at = 0
-        buffer = self._buffer
-        while len(buffer) - at >= frames.HEAD_BYTES:
-            size = frame_size(bytes(buffer[at : at + frames.HEAD_BYTES]))
-            if size > DELIVERY_BYTES_MAX:
-                raise RemoteProtocolError(f"the daemon sends a frame of {size} bytes")
-            if len(buffer) - at < size:
-                break
-            found.append(read_frame(bytes(buffer[at : at + size]), self.private_group))
-            at += size
-        del buffer[:at]
-        return found
+        return out, self._reader.feed(bytes(buffer)) if self.is_open else []
 
     # -- requests ----------------------------------------------------------------------------
     def join(self, group: str) -> bytes:
@@ -147,10 +138,17 @@ class SpreadSession:
         discard: bool,
     ) -> bytes:
         """Return what sends a message."""
-        if not -(1 << 15) <= mess_type < 1 << 16:
-            raise ConfigError(f"mess_type {mess_type} has more than 16 bits")
-        kind = BIT_OF[service] | (frames.SELF_DISCARD if discard else 0)
-        return request_frame(kind, self.private_group, groups, payload, mess_type)
+        key = groups, service, mess_type, discard
+        ends = self._ends.get(key)
+        if ends is None:
+            if not -(1 << 15) <= mess_type < 1 << 16:
+                raise ConfigError(f"mess_type {mess_type} has more than 16 bits")
+            kind = BIT_OF[service] | (frames.SELF_DISCARD if discard else 0)
+            if len(self._ends) >= _ENDS_KEPT:
+                self._ends.clear()
+            ends = self._ends[key] = request_ends(kind, self.private_group, groups, mess_type)
+        check_length(len(payload), len(groups))
+        return b"".join((ends[0], len(payload).to_bytes(4, "little"), ends[1], payload))
 
     def disconnect(self) -> bytes:
         """Return what ends the session."""

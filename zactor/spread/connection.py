@@ -200,17 +200,21 @@ class SpreadConnection(_SharedConnection):
     ) -> None:
         self.close()
 
+    def _wait_for(self, timeout: float | None) -> None:
+        if self.socket.gettimeout() != timeout:  # to set it is a system call
+            self.socket.settimeout(timeout)
+
     def _send(self, data: bytes) -> None:
         with self._sending:
             try:
-                self.socket.settimeout(None)
+                self._wait_for(None)
                 self.socket.sendall(data)
             except OSError as error:
                 raise self._gone(error) from None
 
     def _read(self, timeout: float | None) -> None:
         try:
-            self.socket.settimeout(timeout)
+            self._wait_for(timeout)
             data = self.socket.recv(_READ_BYTES)
         except TimeoutError:
             raise TimedOut(f"nothing from {self._where} in {timeout:g} s") from None
