@@ -33,6 +33,19 @@ def read(text: str) -> SpreadConfig:
     return read_config(text, "spread.conf")
 
 
+@pytest.mark.parametrize(
+    ("text", "obeys"),
+    [("", True), ("DangerousMonitor = yes", True), ("DangerousMonitor = FALSE", False)],
+)
+def test_monitors_are_obeyed_unless_the_file_says_no(text: str, obeys: bool) -> None:
+    assert read(text).obeys_monitors is obeys
+
+
+def test_a_yes_or_no_that_is_neither_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"^spread.conf:1: 'maybe': want true or false"):
+        read("DangerousMonitor = maybe")
+
+
 def test_a_whole_file() -> None:
     config = read(LAB)
     assert [(d.name, d.host, d.port) for d in config.daemons] == [
@@ -53,7 +66,6 @@ def test_a_whole_file() -> None:
         "EventLogFile",
         "EventTimeStamp",
         "EventPreciseTimeStamp",
-        "DangerousMonitor",
         "MaxSessionMessages",
     }
 
