@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import socket
 import threading
@@ -11,18 +12,22 @@ from typing import Any
 
 from zactor.kernel.ids import NodeId
 from zactor.kernel.sessions.single_node import solo_host
-from zactor.supervisor.spread.port import SpreadPort
+from zactor.supervisor.spread.port import UNIX_FOLDER, SpreadPort
 from zactor.supervisor.spread.spread_settings import SpreadSettings
 
 DEADLINE_S = 30
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody has."""
+    """Return a port of this machine that nobody has.
+
+    The Unix socket that goes with it is taken away at the end: a daemon that is killed leaves it.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         number = probe.getsockname()[1]
         assert isinstance(number, int)
+        atexit.register((UNIX_FOLDER / str(number)).unlink, missing_ok=True)
         return number
 
 
