@@ -1,4 +1,4 @@
-"""Row N: the port for programs of Spread: floods, latencies, and what many programs cost.
+"""Row O: the port for programs of Spread: floods, latencies, and what many programs cost.
 
 Floods are spflooder's (RELIABLE, 200 on their way), over one node and over three, of which one has
 the flooder and each a reader; raw is an echo over a bare socket with the same frames and window.
