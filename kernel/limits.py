@@ -62,6 +62,7 @@ PROCESS_CHECKS_MS = 50  # how often a broken connection's other end is asked whe
 PEER_KEPT_S = 3_600  # a peer out of the view for so long is given up: it returns as a new life
 HANDSHAKE_MS = 500  # ZMQ_HANDSHAKE_IVL: who hasn't authenticated by then is cut off
 HELLO_MS = 2_000  # a HELLO without an answer for this long has failed
+MEETINGS_MAX = 4  # how many doors a node that looks for others knocks at, at a time
 DISCOVERY_MS = 200  # how often run/ is looked at while a node isn't connected to all in it
 LISTEN_BACKLOG = 1024
 
@@ -133,6 +134,7 @@ CLIENT_KNOCKS_MAX = 2  # handshakes that may be cut off before a door counts as 
 START_S = 20.0  # a node process that has no door by then has failed; much, for busy machines
 STOP_S = 5.0  # a node process that runs on after SIGTERM for this long is killed
 RUN_POLL_MS = 5  # how often run/ is looked at while a node starts
+START_NODE_S = 1.0  # … and so much longer for each node that starts beside it
 MEET_POLL_MS = 10  # how often nodes are asked whom they see while a cluster starts
 
 # -- what is kept ----------------------------------------------------------------------------

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from zlib import crc32
 
 import structlog
 
@@ -79,6 +80,7 @@ class Discovery:
         self._unreached = unreached
         self._looked: dict[str, float] = {}  # peer -> loop time of the last look at whom it knows
         self._knowing: set[str] = set()  # peers that knew somebody unmet when last looked at
+        self._doorway = asyncio.Semaphore(limits.MEETINGS_MAX)
         self._to_ask: set[str] = set()  # their endpoints, if they knew somebody before that too
 
     async def run(self) -> None:
@@ -193,8 +195,8 @@ class Discovery:
         # What we were told to join may be a name, or a mapped port: the node there says another.
         met |= {there for there, name in self._names.items() if name in self._hub.peers}
         knowing, self._to_ask = self._to_ask, set()
-        there = (endpoints - met) | knowing
-        await asyncio.gather(*(self.try_meet(endpoint) for endpoint in sorted(there)))
+        await self._meet_all(dict.fromkeys(endpoints - met - knowing, ""))
+        await asyncio.gather(*(self.try_meet(there, again=True) for there in sorted(knowing)))
 
     def hear(self, heartbeat: Heartbeat) -> None:
         """Ask a peer again whom it knows, if it is linked with somebody whom we haven't met.
@@ -224,25 +226,52 @@ class Discovery:
         met = {peer.hello.endpoint for peer in self._hub.peers.values()} | {self._hub.endpoint}
         return [near(entry) for entry in entries if entry.name and entry.endpoint not in met]
 
-    async def meet(self, endpoint: str) -> None:
-        """Introduce this node at a door, and at those the node there knows.
+    async def meet(self, endpoint: str, is_needed: Callable[[], bool] = lambda: True) -> None:
+        """Introduce this node at a door, if it `is_needed` by then, and at those the node there
+        knows.
+
+        MEETINGS_MAX at a time: twenty nodes that all meet at once keep two processors so busy
+        that their handshakes take longer than HANDSHAKE_MS, are cut off and begun again, for ever.
 
         Raises:
             NotReachable, Refused: as the node there answers.
         """
-        welcome = await self._hub.introduce(endpoint)
-        self._names[endpoint] = welcome.hello.name
-        strangers = [hello for hello in welcome.others if hello.name not in self._hub.peers]
-        await asyncio.gather(*(self.try_meet(hello.endpoint, hello.name) for hello in strangers))
+        async with self._doorway:
+            if not is_needed():
+                return
+            welcome = await self._hub.introduce(endpoint)
+            self._names[endpoint] = welcome.hello.name
+            if self._doorway.locked():
+                await self._linked(welcome.hello.name)
+        await self._meet_all({hello.endpoint: hello.name for hello in welcome.others})
 
-    async def try_meet(self, endpoint: str, name: str = "") -> None:
+    async def _meet_all(self, there: Mapping[str, str]) -> None:
+        """Meet those that aren't met by the time it is their turn; by endpoint their name or ""."""
+        # All nodes that start together would else knock at the same doors in the same order.
+        order = sorted(there, key=lambda endpoint: crc32(f"{self._hub.me} {endpoint}".encode()))
+        await asyncio.gather(*(self.try_meet(endpoint, there[endpoint]) for endpoint in order))
+
+    async def _linked(self, name: str) -> None:
+        """Wait a little for the connections that follow a Welcome."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limits.HANDSHAKE_MS / 1000):
+                while not self._is_up(name):  # noqa: ASYNC110 - a link tells many, not one
+                    await asyncio.sleep(LINK_POLL_S)
+
+    def _is_met(self, endpoint: str, name: str) -> bool:
+        if name:
+            return name in self._hub.peers
+        return any(peer.hello.endpoint == endpoint for peer in self._hub.peers.values())
+
+    async def try_meet(self, endpoint: str, name: str = "", again: bool = False) -> None:
         """Introduce this node at `endpoint`; a refusal is logged once and tried again later.
 
         Args:
             name: who is there, as the node says that told us of it; "" where nobody did.
+            again: also if that node is met.
         """
         try:
-            await self.meet(endpoint)
+            await self.meet(endpoint, lambda: again or not self._is_met(endpoint, name))
         except NotReachable as error:
             self._errors[endpoint] = error
             if name and name not in self._hub.peers:

@@ -86,20 +86,31 @@ class _Cluster:
         self._meet()
 
     def _meet(self) -> None:
-        """Wait until all that run see each other's present incarnation, and the KB names them."""
+        """Wait until all that run see each other's present incarnation, and the KB names them.
+
+        They are asked one after the other, or the asking would cost more than their meeting: n
+        nodes that tell of n nodes each, again and again.
+        """
         names = self.processes.names
-        until = time.monotonic() + limits.START_S
-        endpoints = self.processes.wait_for(names, limits.START_S, lambda: self._going_on)
+        limit_s = limits.START_S + limits.START_NODE_S * len(names)
+        until = time.monotonic() + limit_s
+        endpoints = self.processes.wait_for(names, limit_s, lambda: self._going_on)
+        seen: dict[str, tuple[int, ...]] = {}
         with contextlib.ExitStack() as stack:
-            doors = {}
+            doors: dict[str, Connection] = {}
             for name in names:
                 doors[name] = Connection(endpoints[name], home=self.home)
                 stack.callback(doors[name].close)
-            while not _agree(names, [door.request(_NODES, _ANSWER_S) for door in doors.values()]):
+            while behind := _behind(names, seen):
+                name = behind[0]
+                sees = _incarnations(names, doors[name].request(_NODES, _ANSWER_S))
+                if sees is not None and seen.get(name) != sees:
+                    seen[name] = sees
+                    continue
                 self.processes.check(names)
                 if time.monotonic() > until or not self._going_on:
                     raise errors.NotReachable(
-                        f"{', '.join(names)} have not met in {limits.START_S:g} s: "
+                        f"{', '.join(names)} have not met in {limit_s:g} s: "
                         f"see their logs in {self.home / 'log'}"
                     )
                 time.sleep(limits.MEET_POLL_MS / 1000)
@@ -253,18 +264,21 @@ def _closing(cluster: _Cluster, connection: Connection) -> Callable[[], None]:
     return close
 
 
-def _agree(names: Sequence[str], answers: Sequence[Future[object]]) -> bool:
-    """Whether every node sees all of `names` up, and all see the same incarnations of them."""
-    views = []
-    for answer in answers:
-        try:
-            rows = answer.result()
-        except (errors.NotReachable, errors.ActorError, errors.Refused):
-            return False
-        assert isinstance(rows, list), f"nodes are {rows!r}"
-        up = {row["name"]: row["incarnation"] for row in rows if row["state"] == "up"}
-        views.append([up.get(name) for name in names])
-    return None not in views[0] and all(view == views[0] for view in views)
+def _incarnations(names: Sequence[str], answer: Future[object]) -> tuple[int, ...] | None:
+    """The incarnations of `names` that a node sees; None if it doesn't see all of them up."""
+    try:
+        rows = answer.result()
+    except (errors.NotReachable, errors.ActorError, errors.Refused):
+        return None
+    assert isinstance(rows, list), f"nodes are {rows!r}"
+    up = {row["name"]: row["incarnation"] for row in rows if row["state"] == "up"}
+    return tuple(up[name] for name in names) if up.keys() >= set(names) else None
+
+
+def _behind(names: Sequence[str], seen: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Those of `names` that weren't asked yet, or saw an earlier life of one than others saw."""
+    newest = tuple(map(max, zip(*seen.values(), strict=True)))
+    return [name for name in names if seen.get(name) != newest]
 
 
 def _in_thread(function: Callable[[], None]) -> Future[None]:
