@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import subprocess
 import sys
@@ -63,7 +64,11 @@ class DaemonWorld:
                 )
             )
         for name in names:
-            until(f"{name} listens", lambda name=name: listens(self.at(name)))
+            until(f"{name} listens", functools.partial(self._is_there, name))
+
+    def _is_there(self, name: str) -> bool:
+        assert self.processes[name].poll() is None, f"{name} has ended: {self.log(name)}"
+        return listens(self.at(name))
 
     def at(self, name: str) -> tuple[str, int]:
         """Where programs connect."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import random
 import socket
 import threading
 from collections.abc import Coroutine, Iterator
@@ -23,12 +24,14 @@ def free_port() -> int:
 
     The Unix socket that goes with it is taken away at the end: a daemon that is killed leaves it.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number = probe.getsockname()[1]
-        assert isinstance(number, int)
-        atexit.register((UNIX_FOLDER / str(number)).unlink, missing_ok=True)
-        return number
+    for _ in range(100):
+        # Below those that the system gives to whoever connects: one of them may be gone by then.
+        number = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("0.0.0.0", number))
+            atexit.register((UNIX_FOLDER / str(number)).unlink, missing_ok=True)
+            return number
+    raise AssertionError("no port is free")
 
 
 @contextlib.contextmanager
