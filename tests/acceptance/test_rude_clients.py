@@ -11,6 +11,7 @@ import pytest
 from deadlines import DEADLINE_S
 from rude_clients import COUNTER, DONE_S, Unmet, busy_s, demand, resident_bytes, rude_client
 from slow_marks import all_slow_but
+from slowness import Slowness
 
 from zactor import ZactorError, connect
 from zactor.kernel.messages.base import WIRE_VERSION
@@ -216,8 +217,9 @@ def test_only_addresses_of_this_cluster_and_version_are_shown_as_waiting(lab: La
 
 # -- time ------------------------------------------------------------------------------------
 @pytest.mark.parametrize("query", all_slow_but({"a list", "arguments"}, QUERIES))
-def test_no_query_holds_a_node_for_long(lab: Lab, query: str) -> None:
-    """Measured in the node's own time, so that other programs on the machine don't count."""
+def test_no_query_holds_a_node_for_long(lab: Lab, query: str, slowness: Slowness) -> None:
+    """Measured in the node's own time, so that other programs on the machine don't count; but
+    while this one gets no turn, the node goes on with the query."""
     lab.start("n1")
     lab.start("n2")
     until("they meet", lambda: lab.names_up("n1") == {"n1", "n2"})
@@ -245,11 +247,12 @@ def test_no_query_holds_a_node_for_long(lab: Lab, query: str) -> None:
     finally:
         is_over.set()
         other.join(DEADLINE_S)
-    demand(max(waits) < HELD_S_MAX, f"another client waited for {max(waits):.2f} s of its work")
+    worst = slowness.quiet_s(max(waits))
+    demand(worst < HELD_S_MAX, f"another client waited for {worst:.2f} s of its work")
 
 
 @pytest.mark.slow
-def test_many_queries_of_one_client_keep_no_other_waiting(lab: Lab) -> None:
+def test_many_queries_of_one_client_keep_no_other_waiting(lab: Lab, slowness: Slowness) -> None:
     lab.start("n1")
     lab.start("n2")
     until("they meet", lambda: lab.names_up("n1") == {"n1", "n2"})
@@ -267,6 +270,7 @@ def test_many_queries_of_one_client_keep_no_other_waiting(lab: Lab) -> None:
             began = busy_s(pid)
             assert len(m.query("node(N, _)")) == 2
             worst = max(worst, busy_s(pid) - began)
+        worst = slowness.quiet_s(worst)
         demand(worst < HELD_S_MAX, f"another client waited for {worst:.2f} s of its work")
 
 
