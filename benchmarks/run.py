@@ -82,7 +82,8 @@ def measured(options: argparse.Namespace) -> Iterator[Row]:
     """Run everything, a line of progress each; yield the rows."""
     work: list[tuple[str, list[str]]] = []
     for path in scripts(options.rows):
-        takes_cpu = (options.cpu and "options(" in path.read_text()) or "--cpu" in path.read_text()
+        text = path.read_text()
+        takes_cpu = "--cpu" in text or "options(" in text
         flags = ["--cpu"] if options.cpu and takes_cpu else []
         work.append((path.stem, [sys.executable, str(path), *flags]))
     for peer in filter(None, options.peers.split(",")):
