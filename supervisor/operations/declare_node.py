@@ -47,6 +47,7 @@ class DeclareNodeCall:
         self._host, self._port = parse_address(address)
         self._there: NodeRow | str | None = None  # what was found: see `_appeared`
         self._is_near = False  # it is this machine's address
+        self._is_named = False  # by us: it is the one, also where it lost its port meanwhile
 
     async def find(self) -> None:
         """Find what there is of that name and at that address.
@@ -78,8 +79,9 @@ class DeclareNodeCall:
         if isinstance(self._there, str):
             self._check_ways()
             await _configure(self._around, self._name, self._there)
+            self._is_named = True
         elif self._there is None and self._is_near:
-            await _meet(self._around, self._name, self._endpoint)
+            self._is_named = await _meet(self._around, self._name, self._endpoint)
         await self._linked()
 
     @property
@@ -129,11 +131,15 @@ class DeclareNodeCall:
     def result(self, row: object) -> dict[str, str]:
         """Return {"name", "address"} of the node that is in the knowledge base now.
 
+        A node opens its door anew when it is named, and takes the next free port where another
+        process got in between.
+
         Raises:
             AlreadyExists: one of that name came up elsewhere.
         """
         assert isinstance(row, NodeRow), row
-        if not self._is_here(row):
+        port = None if self._is_named else self._port
+        if not _is_at(row.address, self._host, port):
             raise AlreadyExists(f"a node {row.name} came up elsewhere, at {row.address}")
         return {"name": row.name, "address": row.address}
 
@@ -184,8 +190,8 @@ async def _configure(around: Surroundings, name: str, there: str) -> None:
     await hub.call_door(there, Configure(name, join))
 
 
-async def _meet(around: Surroundings, name: str, there: str) -> None:
-    """Nobody has announced itself from there: ask there."""
+async def _meet(around: Surroundings, name: str, there: str) -> bool:
+    """Nobody has announced itself from there: ask there. Returns whether it got its name now."""
     hub = around.hub
     if there == hub.endpoint:
         raise Refused(f"{_address(there)} is this node, {hub.me.name}; {name} is to be another")
@@ -198,8 +204,9 @@ async def _meet(around: Surroundings, name: str, there: str) -> None:
         ) from None
     except Unconfigured:
         await _configure(around, name, there)
-        return
+        return True
     _check_name(hub, name, there)
+    return False
 
 
 def _check_name(hub: Hub, name: str, there: str) -> None:

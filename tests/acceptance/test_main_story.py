@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,13 +90,47 @@ def test_a_node_without_a_name_stays_unconfigured_until_it_gets_one(lab: Lab) ->
     with connect(lab.endpoint("m1"), home=lab.home) as m:
         until("both wait", lambda: sum(row["state"] == "unconfigured" for row in m.nodes()) == 2)
         second = lab.endpoint("unnamed2")
-        assert m.declare_node("b", second)["address"] == second
-        assert m.declare_node("b", second)["address"] == second, "again changes nothing"
+        named = m.declare_node("b", second)["address"]  # `second`, unless the port went meanwhile
+        assert m.declare_node("b", named)["address"] == named, "again changes nothing"
         states = {str(row["address"]): (row["name"], row["state"]) for row in m.nodes()}
-        assert states[second] == ("b", "up")
+        assert states[named] == ("b", "up")
         assert states[lab.endpoint("unnamed1")] == ("", "unconfigured")
         m.declare_node("a", "127.0.0.1")
         assert {row["name"] for row in m.nodes()} == {"m1", "a", "b"}
+
+
+def test_a_node_that_loses_its_port_while_it_is_named_is_the_one_that_was_meant(lab: Lab) -> None:
+    lab.start("m1", role="master")
+    lab.start("unnamed")
+    before = lab.endpoint("unnamed")
+    with connect(lab.endpoint("m1"), home=lab.home) as m, sniper(int(before.rpartition(":")[2])):
+        until("it waits", lambda: any(row["state"] == "unconfigured" for row in m.nodes()))
+        named = m.declare_node("b", before)
+        assert named["name"] == "b"
+        assert {row["name"]: row["address"] for row in m.nodes()}["b"] == named["address"]
+
+
+@contextlib.contextmanager
+def sniper(port: int) -> Iterator[None]:
+    """Take a port of this machine as soon as it is free."""
+    is_over = threading.Event()
+
+    def try_again_and_again() -> None:
+        with socket.socket() as taken:
+            while not is_over.is_set():
+                with contextlib.suppress(OSError):
+                    taken.bind(("127.0.0.1", port))
+                    taken.listen()
+                    break
+            is_over.wait()
+
+    thread = threading.Thread(target=try_again_and_again)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 @pytest.mark.slow

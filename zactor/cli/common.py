@@ -104,6 +104,9 @@ class Stopped(BaseException):
     """SIGTERM or SIGHUP came. No KeyboardInterrupt, which only drops a line of the console."""
 
 
+LOST_RING_S = 2.0  # after which a deadline whose exception was lost rings again
+
+
 class _Rang(BaseException):
     """Out of time. A BaseException, so that no line of a script that may fail swallows it."""
 
@@ -122,7 +125,8 @@ def deadline(seconds: float | None) -> Iterator[None]:
         raise _Rang
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    # Again and again: what is raised in a finalizer, Python prints and forgets.
+    signal.setitimer(signal.ITIMER_REAL, seconds, LOST_RING_S)
     try:
         yield
     except _Rang:

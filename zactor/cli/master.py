@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -19,6 +20,7 @@ from zactor.cli.script_runner import Source, run_sources, script_sources
 from zactor.kernel.errors import AlreadyExists, ConfigError
 
 MASTERS_MAX = 1_000  # of one home on one machine
+LOST_STOP_S = 0.2  # in which a stop is noticed whose exception was lost
 
 
 # -- master ----------------------------------------------------------------------------------
@@ -77,7 +79,11 @@ def _run_master(
     log_file = None if stay and not console else given.home_folder / "log" / f"{name}.log"
     finished = threading.Event()  # the scripts have run
     try:
-        with stop_signals(), _logs_to(log_file), _master_node(name, given, place) as endpoint:
+        with (
+            stop_signals() as stop,
+            _logs_to(log_file),
+            _master_node(name, given, place) as endpoint,
+        ):
             if sources:
                 run_sources(given, endpoint, sources, finished)
             if console:
@@ -85,7 +91,7 @@ def _run_master(
 
                 run_console(given, endpoint, name)
             elif stay:
-                threading.Event().wait()
+                stop.wait()
     except (KeyboardInterrupt, Stopped) as ending:
         # Where it was to stay, this is how it ends; but Ctrl-C in a script cuts that off.
         cut_off = sources and isinstance(ending, KeyboardInterrupt) and not finished.is_set()
@@ -165,16 +171,42 @@ def _master_node(name: str, given: Settings, place: Place) -> Iterator[str]:
         thread.stop()
 
 
-@contextlib.contextmanager
-def stop_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP raise Stopped in the block, so that nodes stop in good order."""
+class StopSignals:
+    """Whether SIGTERM or SIGHUP came.
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
+    Their handler raises Stopped in the main thread; but in a finalizer, which may run anywhere,
+    Python prints what is raised and goes on. So who waits for the end looks here, too.
+    """
+
+    def __init__(self) -> None:
+        """None came yet."""
+        self.came = False
+
+    def interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Handle such a signal."""
+        self.came = True
         raise Stopped
 
-    before = {each: signal.signal(each, interrupt) for each in (signal.SIGTERM, signal.SIGHUP)}
+    def wait(self, while_: Callable[[], bool] = lambda: True) -> None:
+        """Return when `while_()` isn't true any more, looking each LOST_STOP_S.
+
+        Raises:
+            Stopped: a signal comes, or has come.
+        """
+        while while_():
+            if self.came:
+                raise Stopped
+            time.sleep(LOST_STOP_S)  # the handler ends it at once
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[StopSignals]:
+    """Let SIGTERM and SIGHUP raise Stopped in the block, so that nodes stop in good order."""
+    stop = StopSignals()
+    watched = (signal.SIGTERM, signal.SIGHUP)
+    before = {each: signal.signal(each, stop.interrupt) for each in watched}
     try:
-        yield
+        yield stop
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)

@@ -46,7 +46,7 @@ def _up(file: str | None, nodes: int, detach: bool) -> None:
     from zactor.cli.script_runner import run_sources, script_sources
 
     sources = list(script_sources(file, ()))
-    with stop_signals():
+    with stop_signals() as stop:
         started = Processes(given.home_folder, are_tied=not detach)
         keep = False
         try:
@@ -58,7 +58,8 @@ def _up(file: str | None, nodes: int, detach: bool) -> None:
             if not detach:
                 with contextlib.suppress(KeyboardInterrupt, Stopped):
                     _tell_end(started.spawned, names)
-                    _watch(started)
+                    # Until `zactor down`; for ever where others started the nodes.
+                    stop.wait(lambda: bool(started.names or not started.spawned))
         except ScriptError:
             _tell_fate(started.spawned, file, detach)
             raise
@@ -156,14 +157,6 @@ def _meet(
 
 def _members(session: ConsoleSession) -> Iterable[str]:
     return cast("list[str]", session.master.status()["members"])
-
-
-def _watch(started: Processes) -> None:
-    """Wait until somebody stops us, or all nodes are gone (`zactor down`)."""
-    for name in started.spawned:
-        started.wait(name, None)
-    if not started.spawned:
-        threading.Event().wait()
 
 
 up = ShellCommand(
