@@ -17,6 +17,7 @@ import datetime
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -25,7 +26,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 ROW_S = 900.0  # a script that takes longer hangs
-LESS_IS_BETTER = ("µs", "us", "ms", "s ", "MB of")
+LESS_IS_BETTER = ("µs", "us", "ms", "s", "bytes")
 
 Row = dict[str, Any]
 
@@ -99,7 +100,7 @@ def measured(options: argparse.Namespace) -> Iterator[Row]:
 
 def less_is_better(unit: str) -> bool:
     """Whether a row of that unit is the better the smaller it is."""
-    return f"{unit} ".startswith(LESS_IS_BETTER)
+    return re.split(r"[ /,]", unit)[0] in LESS_IS_BETTER or unit.startswith("MB of")
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -63,7 +63,8 @@ PEER_KEPT_S = 3_600  # a peer out of the view for so long is given up: it return
 HANDSHAKE_MS = 500  # ZMQ_HANDSHAKE_IVL: who hasn't authenticated by then is cut off
 HELLO_MS = 2_000  # a HELLO without an answer for this long has failed
 MEETINGS_MAX = 4  # how many doors a node that looks for others knocks at, at a time
-DISCOVERY_MS = 200  # how often run/ is looked at while a node isn't connected to all in it
+DISCOVERY_MS = 200  # how often a node looks whether run/ names somebody whom it hasn't met, …
+DISCOVERY_MS_MAX = 5_000  # … and at what stands in it, though the folder seems unchanged
 LISTEN_BACKLOG = 1024
 
 # -- sockets and keys ------------------------------------------------------------------------
@@ -89,6 +90,7 @@ LINK_RECEIVE_FRAMES = 32_768
 CLIENT_FRAMES = 1_024  # frames libzmq holds in a client, either way
 HEARTBEAT_BYTES_MAX = 64 << 10  # of one heartbeat; the sockets carry nothing else
 HEARTBEATS_UNHEARD_MS = 1_000  # a peer's PUB isn't reached for so long: heartbeats go to doors too
+HEARTBEATS_REST_MS = 40  # after heartbeats that told no news, those that come are left for so long
 HEARTBEATS_HELD = 16  # a slow subscriber loses the older ones
 # Heartbeats of one peer that wait here while our loop is stuck: 27 minutes of them. They must never
 # fill it: a full queue stops libzmq's reading, its own heartbeats then break the connection, and
@@ -188,10 +190,8 @@ BUNDLE_NAME_BYTES_MAX = 255  # path of one file in a bundle
 BUNDLE_PARTIALS_MAX = 16  # transfers begun and not finished; beyond it the oldest is dropped
 
 # -- groups: who is there ---------------------------------------------------------------------
-GROUP_HEARTBEAT_MS = 100  # up to 20 nodes; above, GROUP_HEARTBEAT_MS_PER_NODE for each of them
-GROUP_HEARTBEAT_MS_PER_NODE = (
-    5  # 50 nodes: 250 ms, so full-mesh heartbeats stay below 5 % of a core
-)
+GROUP_HEARTBEAT_MS = 100  # up to 10 nodes; above, GROUP_HEARTBEAT_MS_PER_NODE for each of them
+GROUP_HEARTBEAT_MS_PER_NODE = 10  # so that each hears 100 a second, however many there are
 GROUP_HEARTBEAT_GAP_MS = 20  # a change is told at once, but never sooner after the last heartbeat
 GROUP_SILENCE_MS_MIN = 500  # the adaptive timeout is clamped to this …
 GROUP_SILENCE_MS_MAX = 2_000  # … and this

@@ -36,6 +36,20 @@ def test_the_middle_half_decides(compare: ModuleType, ratios: list[float], said:
     assert compare.verdict(ratios)[3] == said
 
 
+@pytest.mark.parametrize(
+    ("units", "is_less_better"),
+    [
+        (["µs p50", "us", "us/commit, median", "ms", "s", "bytes", "MB of memory"], True),
+        (["msgs/s", "msgs/s per receiver", "signals/s", "MB/s", "actors/s", "messages/s"], False),
+    ],
+)
+def test_times_and_sizes_are_the_better_the_smaller(
+    compare: ModuleType, units: list[str], is_less_better: bool
+) -> None:
+    run: Any = sys.modules["run"]
+    assert {run.less_is_better(unit) for unit in units} == {is_less_better}
+
+
 def test_a_table_shows_who_is_ahead_in_rates_and_in_times(compare: ModuleType) -> None:
     run: Any = sys.modules["run"]
     rows = [

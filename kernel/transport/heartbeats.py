@@ -4,6 +4,9 @@ libzmq's own heartbeats on the same connections tell whether the process behind 
 while its loop is stuck; so both questions have an answer here. Each peer has a SUB of its own: all
 PUB sockets of a cluster share one key, so only the connection tells who speaks.
 
+In a calm cluster every wake-up for a heartbeat costs more than what is in it. So after heartbeats
+that told no news the SUBs rest for HEARTBEATS_REST_MS, and what came meanwhile is read together.
+
 Where one of two can't reach the other's PUB (a firewall, a mapped port), each connects to the
 other's door for heartbeats alone: a *direct* connection, which answers both questions as well.
 """
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import selectors
 from collections.abc import Callable
 
 import structlog
@@ -72,13 +76,19 @@ class Heartbeats:
         self._since: dict[str, float] = {}  # peer whose PUB isn't reached -> loop time since which
         self._deaf: dict[str, float] = {}  # peer that doesn't reach ours -> loop time since which
         self._broken: set[str] = set()  # names of peers whose connections lived and broke
+        self._news: dict[str, object] = {}  # what the last heartbeat of a peer said of others
+        self._ready = selectors.DefaultSelector()  # the SUBs, with the name of whose each is
+        self._rest: asyncio.TimerHandle | None = None
         self._publisher, bound = sockets.bind_heartbeats(shared.context, host, door, keys.server)
         self.endpoint = f"{told.rpartition(':')[0]}:{bound.rpartition(':')[2]}"
+        self._loop.add_reader(self._ready.fileno(), self._read)
 
     def close(self) -> None:
         """Close all sockets."""
         for name in list(self._subscribers):
             self.unfollow(name)
+        self._stop_reading()
+        self._ready.close()
         self._publisher.close()
 
     def follow(self, name: str, endpoint: str, door: str) -> None:
@@ -94,19 +104,20 @@ class Heartbeats:
         self._subscribers[name] = subscriber
         self._doors[name] = door
         self._since[name] = self._loop.time()
-        self._loop.add_reader(subscriber.fileno(), self._read, name, subscriber)
+        self._ready.register(subscriber.fileno(), selectors.EVENT_READ, name)
         sockets.connect_to(subscriber, endpoint)
 
     def unfollow(self, name: str) -> None:
         """Hear them no more."""
         subscriber = self._subscribers.pop(name, None)
         if subscriber is not None:
-            self._loop.remove_reader(subscriber.fileno())
+            self._ready.unregister(subscriber.fileno())
             self._close(subscriber)
         self._hang_up(name)
         self._doors.pop(name, None)
         self._since.pop(name, None)
         self._deaf.pop(name, None)
+        self._news.pop(name, None)
         self.alive.discard(name)
         self._broken.discard(name)
 
@@ -167,6 +178,7 @@ class Heartbeats:
         if socket not in (subscriber, direct):
             return  # the last words of a connection that was closed
         (self._live.add if connected else self._live.discard)(socket)
+        self._wake_up()
         if socket is subscriber:
             if connected:
                 self._since.pop(name, None)
@@ -185,18 +197,48 @@ class Heartbeats:
             self._broken.discard(name)
             self._on_back(name)
 
-    def _read(self, name: str, subscriber: sockets.Socket) -> None:
-        while not subscriber.closed:  # what is heard may end the peer
+    # -- reading -----------------------------------------------------------------------------
+    def _wake_up(self) -> None:
+        """Read what is there, and hear at once what comes."""
+        self._stop_reading()
+        self._rest = None
+        self._loop.add_reader(self._ready.fileno(), self._read)
+        self._read()
+
+    def _stop_reading(self) -> None:
+        if self._rest is not None:
+            self._rest.cancel()
+        self._loop.remove_reader(self._ready.fileno())
+
+    def _read(self) -> None:
+        is_calm = bool(ready := self._ready.select(0))
+        for key, _ in ready:
+            subscriber = self._subscribers.get(key.data)  # what is heard may end any peer
+            if subscriber is not None and subscriber.fileno() == key.fd:
+                is_calm = self._read_from(key.data, subscriber) and is_calm
+        if is_calm and self._rest is None:
+            self._stop_reading()
+            self._rest = self._loop.call_later(limits.HEARTBEATS_REST_MS / 1000, self._wake_up)
+
+    def _read_from(self, name: str, subscriber: sockets.Socket) -> bool:
+        """Return whether it was no news."""
+        is_calm = True
+        while not subscriber.closed:
             try:
                 body = subscriber.recv(zmq.NOBLOCK)
             except zmq.Again:
-                return
+                break
             try:
                 heartbeat = codec.decode_heartbeat(body)
             except RemoteProtocolError:
                 self.refused += 1
                 continue
+            group = heartbeat.group
+            news = (group.view, group.promised, group.hears, group.held, group.leads)
+            is_calm = is_calm and self._news.get(name) == news
+            self._news[name] = news
             self.take(name, heartbeat)
+        return is_calm
 
     def take(self, name: str, heartbeat: Heartbeat) -> None:
         """Hear what came from that peer, by whichever way."""

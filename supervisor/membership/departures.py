@@ -65,9 +65,8 @@ def _sweeps(theory: Theory, live: Live, departure: Callable[[str], Departure]) -
         elif incarnation != row.incarnation:
             again = Departure(why=f"{name} was started again", is_missed=False)
             yield _depart(theory, row, again)
-    for name, (incarnation, address) in sorted(live.items()):
-        if name not in known:
-            yield _arrive(name, incarnation, address)
+    if new := sorted(live.keys() - known.keys()):
+        yield _arrive({name: live[name] for name in new[: limits.SWEPT_AT_ONCE]})
     for stray in _strays(theory, known):
         yield _lose_stray(theory, stray)
     yield from _returns(theory, known)
@@ -172,13 +171,24 @@ def _lose_stray(theory: Theory, row: ActorRow) -> Sweep:
 
 
 # -- who came --------------------------------------------------------------------------------
-def _arrive(name: str, incarnation: int, address: str) -> Sweep:
-    node = quote_atom(name)
+def _arrive(new: Live) -> Sweep:
+    """Return how nodes are written down: all at once, since every commit costs every member."""
+    nodes = {name: quote_atom(name) for name in new}
     return Sweep(
-        why=f"node {name} is here",
-        require=((f"\\+ node({node}, _)", "AlreadyExists", f"{name} is there already"),),
-        retract=(f"gone({node}, _, _)",),
-        assert_=(f"node({node}, {quote_atom(address)})", f"incarnation({node}, {incarnation})"),
+        why=f"node {next(iter(new))} is here" if len(new) == 1 else f"{', '.join(new)} are here",
+        require=tuple(
+            (f"\\+ node({node}, _)", "AlreadyExists", f"{name} is there already")
+            for name, node in nodes.items()
+        ),
+        retract=tuple(f"gone({node}, _, _)" for node in nodes.values()),
+        assert_=tuple(
+            fact
+            for name, (incarnation, address) in new.items()
+            for fact in (
+                f"node({nodes[name]}, {quote_atom(address)})",
+                f"incarnation({nodes[name]}, {incarnation})",
+            )
+        ),
     )
 
 

@@ -74,6 +74,9 @@ class Discovery:
         self._on_buried = on_buried
         self.begun = asyncio.Event()  # somebody whom we were to join is met, or nobody was to be
         self.joined = asyncio.Event()  # everybody who was there at the start is met
+        self._here: set[str] = set()  # endpoints of the nodes whose entries were read last, …
+        self._changed_ns = 0  # … when run/ had been changed at this time of the disk's clock
+        self._read_again = 0.0  # loop time from which the entries are read in any case
         self._refused: dict[str, float] = {}  # endpoint -> loop time from which to ask again
         self._errors: dict[str, ZactorError] = {}  # endpoint -> how the last try there ended
         self._names: dict[str, str] = {}  # endpoint -> who was met there
@@ -218,12 +221,24 @@ class Discovery:
             self._to_ask.add(peer.hello.endpoint)
 
     def _running_here(self) -> list[str]:
+        """Return where nodes of this home run that we haven't met.
+
+        The entries are read only if one may have come, or belongs to nobody whom we know: the
+        folder's time tells, but not of two changes at one tick of it, so now and then they are
+        read all the same.
+        """
+        met = {peer.hello.endpoint for peer in self._hub.peers.values()} | {self._hub.endpoint}
+        now = asyncio.get_running_loop().time()
         try:
+            changed_ns = (self._home / "run").stat().st_mtime_ns
+            if changed_ns == self._changed_ns and met >= self._here and now < self._read_again:
+                return []
             entries = read_entries(self._home)
         except OSError as error:  # no file descriptor left, say: the next search may do better
             log.warning("run_folder_unreadable", why=str(error))
             return []
-        met = {peer.hello.endpoint for peer in self._hub.peers.values()} | {self._hub.endpoint}
+        self._changed_ns, self._read_again = changed_ns, now + limits.DISCOVERY_MS_MAX / 1000
+        self._here = {entry.endpoint for entry in entries if entry.name}
         return [near(entry) for entry in entries if entry.name and entry.endpoint not in met]
 
     async def meet(self, endpoint: str, is_needed: Callable[[], bool] = lambda: True) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deadlines import run_to_end
+from deadlines import DEADLINE_S, run_to_end
 from slowness import Slowness
 
 from zactor import connect
@@ -122,7 +122,7 @@ def sniper(port: int) -> Iterator[None]:
                     taken.bind(("127.0.0.1", port))
                     taken.listen()
                     break
-            is_over.wait()
+            is_over.wait(DEADLINE_S)
 
     thread = threading.Thread(target=try_again_and_again)
     thread.start()
@@ -130,7 +130,7 @@ def sniper(port: int) -> Iterator[None]:
         yield
     finally:
         is_over.set()
-        thread.join()
+        thread.join(DEADLINE_S)
 
 
 @pytest.mark.slow

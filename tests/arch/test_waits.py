@@ -13,8 +13,6 @@ FOLDERS = ("tests", "zactor/testing", "zactor/cli", "demos")
 
 # Whoever waits for a person, with the reason.
 ENDLESS = {
-    "zactor/cli/up.py:_watch": "a cluster in the foreground runs until Ctrl-C",
-    "zactor/cli/master.py:_run_master": "a master that stays runs until SIGTERM",
 }
 WAITS = {"wait", "join", "communicate", "acquire"}
 RUNS = {"run", "call", "check_call", "check_output"}

@@ -91,7 +91,7 @@ def _run_master(
 
                 run_console(given, endpoint, name)
             elif stay:
-                stop.wait()
+                stop.stay()
     except (KeyboardInterrupt, Stopped) as ending:
         # Where it was to stay, this is how it ends; but Ctrl-C in a script cuts that off.
         cut_off = sources and isinstance(ending, KeyboardInterrupt) and not finished.is_set()
@@ -187,7 +187,7 @@ class StopSignals:
         self.came = True
         raise Stopped
 
-    def wait(self, while_: Callable[[], bool] = lambda: True) -> None:
+    def stay(self, while_: Callable[[], bool] = lambda: True) -> None:
         """Return when `while_()` isn't true any more, looking each LOST_STOP_S.
 
         Raises:

@@ -59,7 +59,7 @@ def _up(file: str | None, nodes: int, detach: bool) -> None:
                 with contextlib.suppress(KeyboardInterrupt, Stopped):
                     _tell_end(started.spawned, names)
                     # Until `zactor down`; for ever where others started the nodes.
-                    stop.wait(lambda: bool(started.names or not started.spawned))
+                    stop.stay(lambda: bool(started.names or not started.spawned))
         except ScriptError:
             _tell_fate(started.spawned, file, detach)
             raise

@@ -88,8 +88,8 @@ class _Cluster:
     def _meet(self) -> None:
         """Wait until all that run see each other's present incarnation, and the KB names them.
 
-        They are asked one after the other, or the asking would cost more than their meeting: n
-        nodes that tell of n nodes each, again and again.
+        One is asked until it sees all, then the others: n nodes that tell of n nodes each, again
+        and again, would cost more than their meeting.
         """
         names = self.processes.names
         limit_s = limits.START_S + limits.START_NODE_S * len(names)
@@ -102,10 +102,12 @@ class _Cluster:
                 doors[name] = Connection(endpoints[name], home=self.home)
                 stack.callback(doors[name].close)
             while behind := _behind(names, seen):
-                name = behind[0]
-                sees = _incarnations(names, doors[name].request(_NODES, _ANSWER_S))
-                if sees is not None and seen.get(name) != sees:
-                    seen[name] = sees
+                asked = {name: doors[name].request(_NODES, _ANSWER_S) for name in behind}
+                news = {name: _incarnations(names, answer) for name, answer in asked.items()}
+                now_seen = {name: sees for name, sees in news.items() if sees is not None}
+                is_progress = any(seen.get(name) != sees for name, sees in now_seen.items())
+                seen |= now_seen
+                if is_progress:
                     continue
                 self.processes.check(names)
                 if time.monotonic() > until or not self._going_on:
@@ -276,7 +278,9 @@ def _incarnations(names: Sequence[str], answer: Future[object]) -> tuple[int, ..
 
 
 def _behind(names: Sequence[str], seen: Mapping[str, tuple[int, ...]]) -> list[str]:
-    """Those of `names` that weren't asked yet, or saw an earlier life of one than others saw."""
+    """Whom of `names` to ask: who wasn't asked yet, or saw an earlier life of one than others."""
+    if not seen:
+        return list(names[:1])
     newest = tuple(map(max, zip(*seen.values(), strict=True)))
     return [name for name in names if seen.get(name) != newest]
 

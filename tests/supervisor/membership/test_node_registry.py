@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import cast
 
+from zactor.kernel import limits
 from zactor.kernel.errors import from_wire
 from zactor.kernel.ids import Clock
 from zactor.kernel.knowledge.theory import Theory
@@ -14,7 +15,7 @@ from zactor.kernel.messages.knowledge import Entry, Transaction
 from zactor.kernel.replication.log import Kept, Log
 from zactor.supervisor.kb.changed_facts import ChangedFacts
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
-from zactor.supervisor.membership.departures import Departure
+from zactor.supervisor.membership.departures import Departure, next_sweep
 from zactor.supervisor.membership.node_registry import NodeRegistry
 from zactor.supervisor.operations.workflow import Transact, next_step
 from zactor.supervisor.operations.workflows import DEPLOY, Deploy
@@ -33,6 +34,11 @@ class FakeKnowledgeBase:
         self._numbers = itertools.count(1)
         self.before: list[Transaction] = []
         self.is_quiet = asyncio.Event()
+
+    @property
+    def changes(self) -> list[str]:
+        """Why each change was."""
+        return [change.why for change in self._log.history.changes()]
 
     @property
     def theory(self) -> Theory:
@@ -135,3 +141,35 @@ def test_a_node_that_is_written_down_after_it_went_is_forgotten_too() -> None:
 
     gone = 'gone(n2,1,"the process of n2 is gone")'
     assert asyncio.run(play()) == [gone, "incarnation(n1,1)", "node(n1,a)"]
+
+
+def test_nodes_that_come_together_are_written_down_by_one_commit() -> None:
+    async def play() -> list[str]:
+        kb = FakeKnowledgeBase()
+        await kb.commit("it was here", assert_=("gone(n3, 1, asleep)",))
+        live = {f"n{number}": (2, f"a{number}") for number in range(1, 5)}
+        registry = NodeRegistry("n1", cast(KnowledgeBase, kb), lambda: live, _dead)
+        running = asyncio.create_task(registry.run())
+        registry.nudge()
+        async with asyncio.timeout(SOON_S):
+            while len(kb.texts()) < 8:
+                kb.is_quiet.clear()
+                await kb.is_quiet.wait()
+        running.cancel()
+        assert kb.changes == ["it was here", "n1, n2, n3, n4 are here"]
+        return kb.texts()
+
+    assert asyncio.run(play()) == [
+        *(f"incarnation(n{number},2)" for number in range(1, 5)),
+        *(f"node(n{number},a{number})" for number in range(1, 5)),
+    ]
+
+
+def test_more_nodes_than_one_commit_may_hold_take_several() -> None:
+    live = {f"n{number:03}": (1, "a") for number in range(limits.SWEPT_AT_ONCE + 1)}
+    sweep = next_sweep(Theory(), live, _dead)
+    assert sweep is not None
+    assert len(sweep.assert_) == 2 * limits.SWEPT_AT_ONCE
+    last = next_sweep(Theory(), {"n1": (1, "a")}, _dead)
+    assert last is not None
+    assert last.why == "node n1 is here"

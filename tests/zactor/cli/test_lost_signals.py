@@ -34,13 +34,13 @@ def test_a_stop_that_a_finalizer_swallowed_ends_the_wait(number: int) -> None:
         del swallowing  # Stopped is raised in there, and printed
         assert stop.came
         with pytest.raises(Stopped):
-            stop.wait()
+            stop.stay()
 
 
 def test_a_wait_ends_where_its_condition_does() -> None:
     looks = iter([True, False])
     with stop_signals() as stop:
-        stop.wait(lambda: next(looks))
+        stop.stay(lambda: next(looks))
     assert not stop.came
 
 
