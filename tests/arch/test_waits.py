@@ -12,8 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("tests", "zactor/testing", "zactor/cli", "demos")
 
 # Whoever waits for a person, with the reason.
-ENDLESS = {
-}
+ENDLESS: dict[str, str] = {}
 WAITS = {"wait", "join", "communicate", "acquire"}
 RUNS = {"run", "call", "check_call", "check_output"}
 HELPER = "a block that fails waits for ever: use `running` of tests/deadlines.py"
