@@ -18,6 +18,7 @@
         NoSuchActor
         NoSuchAction         the actor has no such action: says which it has
       ScriptError          a line of a script failed: carries file and line
+      Interrupted          somebody stopped waiting: what was begun goes on
       ActorError
         RemoteActionError    the action raised: carries the remote traceback
         NotDelivered         the message was certainly not handled
@@ -206,6 +207,12 @@ class OutcomeUnknown(ActorError):
 
 class MailboxFull(ActorError):
     """A bounded queue is full and its policy is to refuse."""
+
+
+class Interrupted(ZactorError):
+    """Somebody stopped waiting; what was begun goes on."""
+
+    exit_code = EXIT_INTERRUPTED
 
 
 class TimedOut(ActorError):

@@ -174,6 +174,9 @@ KB_EPOCHS_RECOVERED = (
     1 << 12
 )  # by how much an operator's word raises the epoch: who was thought dead
 # would have to make so many primaries unseen before two changes had one clock
+STOPPED_AFTER_S = 10  # out of the primary, a node stops its actors that may run elsewhere …
+SAFE_AFTER_S = 12  # … so these start there after its silence; the rest is for clocks and views
+WISH_BYTES_MAX = 200 << 10  # what a file wants, as JSON: its change holds most of it twice
 LOST_KEPT = 10_000  # actors that went with their nodes and are remembered; then the oldest go
 LOST_ARGUMENTS_BYTES_MAX = (
     400 << 10

@@ -74,6 +74,7 @@ from zactor.supervisor.observe.journal import Journal
 from zactor.supervisor.observe.trace_log import trace_log
 from zactor.supervisor.operations.changes import Changes
 from zactor.supervisor.operations.declare_node import DeclareNodeCall, Surroundings
+from zactor.supervisor.operations.desired_state import DesiredState
 from zactor.supervisor.operations.dispatch import Dispatch
 from zactor.supervisor.operations.reports import Reports
 from zactor.supervisor.operations.todo_runner import TodoRunner
@@ -230,6 +231,7 @@ class Node(HubUser):
                 ask_node=self._ask_node,
                 policy=self.settings.payload,
             ),
+            desired=DesiredState(self.kb, self._ask_node),
             ways_out=WaysOut(self.me.name, self.kb, lambda: tuple(self.hub.peers)),
             reports=self._make_reports(),
             actors=self.runtime,
@@ -380,6 +382,7 @@ class Node(HubUser):
             self.members.keep()
             self.unreached.keep()
             self.kb.tick(self.hub.now_ms())
+            self.reconciler.keep()
             self.change_watch.keep()
             self.hub.keep()
             self.session_queue.turn()
@@ -503,6 +506,8 @@ class Node(HubUser):
         """An action raised; any thread."""
         self.journal.keep_failure(actor=actor, action=action, error=error, where=where)
         self.events.tell(ActionFailed(actor, action, error, where))
+        why = f"{action} raised {error}"
+        self._loop.call_soon_threadsafe(self.reconciler.on_failed, actor, why)
 
     def on_dead_letter(self, letter: DeadLetter) -> None:
         """The runtime gave a message up; any thread."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from zactor.kernel.errors import AlreadyExists as AlreadyExists
     from zactor.kernel.errors import BundleRefused as BundleRefused
     from zactor.kernel.errors import ConfigError as ConfigError
+    from zactor.kernel.errors import Interrupted as Interrupted
     from zactor.kernel.errors import MailboxFull as MailboxFull
     from zactor.kernel.errors import MayLose as MayLose
     from zactor.kernel.errors import NoSuchActor as NoSuchActor
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 _ERRORS = """
     ActorError AlreadyExists BundleRefused ConfigError MailboxFull MayLose NoSuchActor
     NoSuchThing NotDelivered NotPrimary NotReachable OutcomeUnknown Refused RemoteActionError
-    ScriptError TimedOut ZactorError
+    Interrupted ScriptError TimedOut ZactorError
 """
 
 _HOMES: dict[str, str] = {

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import msgspec
 
-WIRE_VERSION = 10
+WIRE_VERSION = 11
 """Nodes with different versions refuse each other in the handshake."""
 
 

@@ -7,6 +7,7 @@ import enum
 from zactor.kernel.messages.base import Message
 from zactor.kernel.messages.client_sessions import SessionOperation
 from zactor.kernel.messages.daemon_monitor import MonitorOperation
+from zactor.kernel.messages.desired import DesiredChanges, DesiredReads
 
 
 class Hello(Message, frozen=True, tag=40):
@@ -75,6 +76,8 @@ class DeployActor(Message, frozen=True, tag=47):
     name: str
     node: str
     arguments: bytes
+    restart: str = ""  # permanent | transient | temporary; "": it has no policy
+    intensity: str = ""  # "3 in 10s"; "": the usual one
 
 
 class DestroyActor(Message, frozen=True, tag=48):
@@ -220,7 +223,16 @@ class RestoreActors(Message, frozen=True, tag=122):
 Handshakes = Hello | Waiting | Configure | Leave
 """Operations by which nodes meet, and part."""
 
-Changes = DeclareNode | DeclareFactory | DeployActor | RestoreActors | DestroyActor | Wire | Unwire
+Changes = (
+    DeclareNode
+    | DeclareFactory
+    | DeployActor
+    | RestoreActors
+    | DestroyActor
+    | Wire
+    | Unwire
+    | DesiredChanges
+)
 """Operations that bear an id: when their node goes, another is asked, and they are done once. They
 are done to their end also when nobody waits any more."""
 
@@ -231,7 +243,7 @@ OperatorWords = ForgetNode | RecoverPrimary
 """Operations by which an operator gives something up. They are never sent a second time either:
 what he was told may not be so any more."""
 
-Reads = Inspect | QueryFacts | Events | PutPart | GetPart | CheckBundle
+Reads = Inspect | QueryFacts | Events | PutPart | GetPart | CheckBundle | DesiredReads
 """Operations that may be sent a second time: nothing is different if the first arrived as well."""
 
 Operation = (

@@ -7,6 +7,7 @@ a change touches is compared with the theory as it is now, so changes may come i
 from __future__ import annotations
 
 import asyncio
+import time
 import traceback
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Future
@@ -17,6 +18,7 @@ import structlog
 
 from zactor.bundles.load import load_class
 from zactor.bundles.store import BundleStore
+from zactor.kernel import limits
 from zactor.kernel.actors.actor import Actor, options_of
 from zactor.kernel.errors import NoSuchActor, ZactorError
 from zactor.kernel.ids import ORIGIN, Clock, NodeId
@@ -29,14 +31,21 @@ from zactor.kernel.runtime.envelope import PeerPort
 from zactor.kernel.wire.payload import Policy
 from zactor.supervisor.blocking_work import run_blocking
 from zactor.supervisor.deployment.bundle_fetch import BundleFetcher
-from zactor.supervisor.kb import facts, orders
+from zactor.supervisor.deployment.restarts import GiveUp, LeaveIt, Restarts, StartAgain
+from zactor.supervisor.kb import facts, orders, policies
 from zactor.supervisor.kb.changed_facts import ActorFact, ChangedFacts, FactoryFact, WireFact
-from zactor.supervisor.kb.fact_patterns import Requirement, forget_patterns, still
+from zactor.supervisor.kb.fact_patterns import (
+    Requirement,
+    actor_patterns,
+    forget_patterns,
+    still,
+)
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.membership.departures import RETURNED
 from zactor.supervisor.observe.events import (
     ActorGivenUp,
+    ActorRestarts,
     ActorReturned,
     ActorStartFailed,
     ActorStopFailed,
@@ -116,6 +125,9 @@ class Reconciler:
         self._stopping: dict[int, str] = {}  # uid -> how long it may go on, as the fact says it
         self._placed: set[str] = set()  # names that lead somewhere, or it was said why not
         self._wired: set[tuple[str, str]] = set()
+        self._restarts = Restarts()
+        self._parked: set[str] = set()  # names of what was stopped while this node was cut off
+        self._kept_at = time.monotonic()
 
     # -- what changed ------------------------------------------------------------------------
     def on_change(self, changed: ChangedFacts) -> None:
@@ -252,10 +264,13 @@ class Reconciler:
                 del self._hosted[row.name]
             reason = f"{_stage(error)}{_reason(error)}"
             self._tell(ActorStartFailed(row.name, row.type, reason, error))
-            await self._report(row, "failed", reason, after="starting")
-            # Who deployed it takes the facts back; should it be dead, we do.
-            await asyncio.sleep(UNDO_AFTER_S)
-            await self._forget(row)
+            if policies.policy(self._kb.theory, row.name) is None:
+                await self._report(row, "failed", reason, after="starting")
+                # Who deployed it takes the facts back; should it be dead, we do.
+                await asyncio.sleep(UNDO_AFTER_S)
+                await self._forget(row)
+            else:  # it is wanted still: `failed` tells that it isn't there, and why
+                await self._answer(row, reason, is_failure=True)
         else:
             if not self._is_hosted(row):
                 self._stop(row.uid, "destroyed while it began", drain_s=0.0)
@@ -275,10 +290,12 @@ class Reconciler:
         except Exception as error:  # on_stop is user code
             reason = f"on_stop: {_reason(error)}"
             self._tell(ActorStopFailed(row.name, reason, error))
-            await self._report(row, "failed", reason, after="stopping")
+            if not await self._succeed(row):
+                await self._report(row, "failed", reason, after="stopping")
         else:
             log.info("actor_stopped", actor=row.name)
-            await self._forget(row)
+            if not await self._succeed(row):
+                await self._forget(row)
         finally:
             self._stopping.pop(row.uid, None)
         self._compare({row.name}, ())  # it may have been told to stop again meanwhile
@@ -289,7 +306,127 @@ class Reconciler:
         if row is not None and row.uid == uid and self._is_hosted(row):
             del self._hosted[name]
             self._over[name] = uid
-            self._spawn_task(self._forget(row))
+            self._spawn_task(self._answer(row, "it ended by itself", is_failure=False))
+
+    async def _succeed(self, row: ActorRow) -> bool:
+        """Let its successor take its place, if it has one."""
+        new = policies.successor(self._kb.theory, row.name)
+        if new is not None:
+            await self._insist(
+                row,
+                f"{row.name} is replaced",
+                require=((new.fact(), "NoSuchActor", f"{row.name} has another successor"),),
+                retract=(*actor_patterns(row.name), policies.next_pattern(row.name)),
+                assert_=new.begins(),
+            )
+        return new is not None
+
+    # -- what is started again ---------------------------------------------------------------
+    def on_failed(self, name: str, why: str) -> None:
+        """An action of an actor of this node raised: it is restarted, if its policy says so."""
+        row = orders.standing(self._kb.theory, name, self._me)
+        here = self._hosted.get(name)
+        if row is None or here is None or here.uid != row.uid or not here.runs:
+            return  # it is being restarted already, or destroyed
+        policy = policies.policy(self._kb.theory, name)
+        if policy is None or policy.restart == policies.TEMPORARY or row.state == "stopping":
+            return
+        here.runs = False
+        self._spawn_task(self._answer(row, why, is_failure=True))
+
+    async def _answer(self, row: ActorRow, why: str, *, is_failure: bool) -> None:
+        """Do what its policy says about an end of an actor, or about what it raised."""
+        policy = policies.policy(self._kb.theory, row.name)
+        verdict = self._restarts.judge(
+            row.deployment, policy, time.monotonic(), why, is_failure=is_failure
+        )
+        match verdict:
+            case LeaveIt():
+                if self._is_hosted(row):
+                    del self._hosted[row.name]
+                if is_failure:
+                    await self._report(row, "failed", why, after="starting")
+                else:
+                    await self._forget(row)
+            case GiveUp(reason=reason):
+                if self._is_hosted(row):
+                    del self._hosted[row.name]
+                await self._end(row, "failed")
+                await self._set_state(row, "failed", reason)
+            case StartAgain(wait_s=wait_s, count=count):
+                here = self._hosted[row.name] = Hosted(row.uid)
+                self._over.pop(row.name, None)
+                self._tell(ActorRestarts(row.name, why, count, wait_s))
+                await self._end(row, "restarted")
+                await self._set_state(row, "starting", f"restart {count}: {why}")
+                await asyncio.sleep(wait_s)
+                if self._hosted.get(row.name) is here:
+                    await self._begin_again(row)
+
+    async def _begin_again(self, row: ActorRow) -> None:
+        now = facts.actor(self._kb.theory, row.name)
+        if now is not None and (now.uid, now.state) == (row.uid, "starting"):
+            await self._start(row)
+        else:  # it is lost, or somebody's: what brings it back begins it
+            del self._hosted[row.name]
+
+    async def _end(self, row: ActorRow, reason: str) -> None:
+        """End what is left of a life that went wrong; what waits for it becomes dead letters."""
+        try:
+            await asyncio.wrap_future(self._stop(row.uid, reason, drain_s=0.0))
+        except Exception as error:  # on_stop is user code
+            self._tell(ActorStopFailed(row.name, f"on_stop: {_reason(error)}", error))
+
+    async def _set_state(self, row: ActorRow, state: str, reason: str) -> None:
+        """Say so, unless somebody has told it to stop meanwhile."""
+        name = quote_atom(row.name)
+        await self._insist(
+            row,
+            f"{row.name} is {state}",
+            require=((f"\\+ state({name}, stopping, _)", "NoSuchActor", f"{row.name} is stopped"),),
+            retract=(f"state({name}, _, _)",),
+            assert_=(f"state({name}, {state}, {format_term(reason)})",),
+        )
+
+    # -- cut off -----------------------------------------------------------------------------
+    def keep(self) -> None:
+        """Stop what may run elsewhere by now, see keeping.py; called every HOUSEKEEPING_MS."""
+        now = time.monotonic()
+        frozen_s, self._kept_at = now - self._kept_at, now
+        if max(self._kb.age_s(), frozen_s) >= limits.STOPPED_AFTER_S:
+            self._park()
+        elif self._parked and self._kb.primary:
+            names, self._parked = sorted(self._parked), set()
+            for name in names:
+                self._unpark(name)
+
+    def _park(self) -> None:
+        theory = self._kb.theory
+        for name, here in list(self._hosted.items()):
+            policy = policies.policy(theory, name)
+            if policy is not None and any(node != self._me.name for node in policy.on):
+                del self._hosted[name]
+                self._parked.add(name)
+                why = (
+                    f"{self._me.name} was cut off for {limits.STOPPED_AFTER_S} s, and"
+                    f" {', '.join(policy.on)} may run it"
+                )
+                self._stop(here.uid, why, drain_s=0.0)
+                self._tell(ActorGivenUp(name, here.uid, why))
+
+    def _unpark(self, name: str) -> None:
+        """Start it again, if nobody knows that it was stopped here."""
+        row = facts.actor(self._kb.theory, name)
+        if row is None or row.node != self._me.name or name in self._hosted:
+            return
+        if row.state == "running":
+            self._hosted[name] = Hosted(row.uid)
+            self._spawn_task(self._start_again(row))
+
+    async def _start_again(self, row: ActorRow) -> None:
+        await self._set_state(row, "starting", "it was stopped while its node was cut off")
+        if self._is_hosted(row):
+            await self._begin_again(row)
 
     def _stop(self, uid: int, reason: str, drain_s: float | None) -> Future[None]:
         return self._runtime.stop(uid, reason=reason, drain_s=drain_s)

@@ -19,7 +19,7 @@ def still(row: ActorRow) -> Requirement:
 
 def forget_patterns(name: str) -> tuple[str, ...]:
     """Return the patterns of every fact that mentions the actor `name`."""
-    return *actor_patterns(name), *reference_patterns(name)
+    return *actor_patterns(name), *wanted_patterns(name), *reference_patterns(name)
 
 
 def actor_patterns(name: str) -> tuple[str, ...]:
@@ -30,6 +30,16 @@ def actor_patterns(name: str) -> tuple[str, ...]:
         f"spec({actor}, _, _, _)",
         f"state({actor}, _, _)",
         f"born({actor}, _)",
+    )
+
+
+def wanted_patterns(name: str) -> tuple[str, ...]:
+    """Return the patterns of what a file or a person wants of the actor `name`."""
+    actor = quote_atom(name)
+    return (
+        f"policy({actor}, _, _, _, _)",
+        f"next({actor}, _, _, _, _, _)",
+        f"owned(_, actor({actor}))",
     )
 
 

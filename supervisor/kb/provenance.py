@@ -156,6 +156,12 @@ def _about(name: str, texts: Iterable[str]) -> list[str]:
     ]
 
 
+def mentions_any(texts: Iterable[str], names: Iterable[str]) -> bool:
+    """Whether one of these names stands somewhere in these facts."""
+    known = tuple(texts)
+    return any(_about(name, known) for name in names)
+
+
 def mentions(term: Term, name: str) -> bool:
     """Whether `name` stands somewhere in a fact, as an atom or a string."""
     if isinstance(term, Atom):

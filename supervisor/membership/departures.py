@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from zactor.kernel import limits
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.writer import format_term, quote_atom, text_of
-from zactor.supervisor.kb import facts, orders
+from zactor.supervisor.kb import facts, orders, policies
 from zactor.supervisor.kb.fact_patterns import (
     Requirement,
     actor_patterns,
@@ -70,6 +70,7 @@ def _sweeps(theory: Theory, live: Live, departure: Callable[[str], Departure]) -
     for stray in _strays(theory, known):
         yield _lose_stray(theory, stray)
     yield from _returns(theory, known)
+    yield from _succeed(theory)
     yield from _mend(theory)
     yield from _drop_oldest(theory)
 
@@ -92,7 +93,9 @@ def _depart(theory: Theory, node: NodeRow, departure: Departure) -> Sweep:
     for row in batch:
         remembered = _is_remembered(row)
         require += _require(row) if remembered else [still(row)]
-        retract += actor_patterns(row.name) if remembered else forget_patterns(row.name)
+        is_replaced = policies.successor(theory, row.name) is not None
+        keeps = remembered or is_replaced
+        retract += actor_patterns(row.name) if keeps else forget_patterns(row.name)
         if remembered:
             assert_ += orders.lost_facts(row, node.incarnation, departure.why)
     if len(batch) == len(rows):
@@ -232,6 +235,21 @@ def _take_back(node: NodeRow, rows: Sequence[LostRow]) -> Sweep:
 
 RETURNED = "returned"
 """Reason of the state of an actor that was taken back, until its node has said that it runs."""
+
+
+def _succeed(theory: Theory) -> Iterator[Sweep]:
+    """Yield how successors begin whose predecessors went with their nodes."""
+    for new in policies.waiting_successors(theory):
+        name = quote_atom(new.name)
+        yield Sweep(
+            why=f"{new.name} is replaced",
+            require=(
+                (f"\\+ actor({name}, _, _)", "AlreadyExists", f"{new.name} is there"),
+                (new.fact(), "NoSuchThing", f"{new.name} began already"),
+            ),
+            retract=(policies.next_pattern(new.name),),
+            assert_=new.begins(),
+        )
 
 
 def _mend(theory: Theory) -> Iterator[Sweep]:

@@ -11,11 +11,15 @@ from collections.abc import Callable
 
 import structlog
 
+from zactor.kernel import limits
 from zactor.kernel.errors import AlreadyExists, NoSuchThing, ZactorError
 from zactor.supervisor.kb import orders
 from zactor.supervisor.kb.changed_facts import ActorFact, ChangedFacts, NodeFact, WireFact
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
+from zactor.supervisor.kb.orders import LostRow
+from zactor.supervisor.membership import keeping
 from zactor.supervisor.membership.departures import Departure, Live, next_sweep
+from zactor.supervisor.membership.members import out_of_reach
 
 log = structlog.get_logger()
 
@@ -38,6 +42,10 @@ class NodeRegistry:
         self._live = live
         self._departure = departure
         self._due = asyncio.Event()
+        self._silent_since: dict[
+            tuple[str, int], float
+        ] = {}  # lives of nodes that actors went with
+        self._look_again: asyncio.TimerHandle | None = None
 
     def nudge(self) -> None:
         """Sweep again soon."""
@@ -58,6 +66,7 @@ class NodeRegistry:
             await self._due.wait()
             self._due.clear()
             if not self._kb.acting:
+                self._silent_since.clear()
                 continue
             try:
                 await self._sweep()
@@ -69,8 +78,12 @@ class NodeRegistry:
 
     async def _sweep(self) -> None:
         while self._kb.acting:
-            due = next_sweep(self._kb.theory, self._live(), self._departure)
+            theory, live = self._kb.theory, self._live()
+            due = next_sweep(theory, live, self._departure)
             if due is None:
+                due = keeping.next_restoration(theory, live, self._is_safe)
+            if due is None:
+                self._wait_for_silence()
                 return
             await self._kb.commit(
                 due.why,
@@ -79,3 +92,33 @@ class NodeRegistry:
                 retract=due.retract,
                 assert_=due.assert_,
             )
+
+    def _is_safe(self, row: LostRow) -> bool:
+        """Whether that life of its node runs it no more."""
+        node = (row.node, row.life)
+        known = self._live().get(row.node)
+        if known is not None:
+            return known[0] != row.life  # another life of it is here, so that one has ended
+        if out_of_reach(row.node) not in (row.reason, self._departure(row.node).why):
+            return True
+        now = asyncio.get_running_loop().time()
+        return now - self._silent_since.setdefault(node, now) >= limits.SAFE_AFTER_S
+
+    def _wait_for_silence(self) -> None:
+        """Look again when a silent node must have stopped what may run elsewhere."""
+        if not self._silent_since:
+            return
+        lost = {(row.node, row.life) for row in orders.all_lost(self._kb.theory)}
+        for node in [node for node in self._silent_since if node not in lost]:
+            del self._silent_since[node]  # it came back: its next silence is another
+        if self._look_again is not None:
+            return
+        loop, now = asyncio.get_running_loop(), asyncio.get_running_loop().time()
+        waits = [since + limits.SAFE_AFTER_S - now for since in self._silent_since.values()]
+        due = [left for left in waits if left > 0]
+        if due:
+            self._look_again = loop.call_later(min(due), self._looks_again)
+
+    def _looks_again(self) -> None:
+        self._look_again = None
+        self.nudge()

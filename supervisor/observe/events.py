@@ -287,6 +287,25 @@ class ActorGivenUp(NodeEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class ActorRestarts(NodeEvent):
+    """An actor is started again, as its policy says."""
+
+    actor: str
+    why: str
+    count: int
+    wait_s: float
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        fields = {"actor": self.actor, "why": self.why, "count": self.count}
+        return "actor_restarts", {**fields, "wait_s": self.wait_s}
+
+    def log_line(self) -> tuple[str, Line]:
+        """Return what operators read."""
+        return "warning", self.journal_line()
+
+
+@dataclass(frozen=True, slots=True)
 class ActionFailed(NodeEvent):
     """An action raised."""
 

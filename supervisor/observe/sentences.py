@@ -20,6 +20,7 @@ SENTENCES: Mapping[str, str] = {
     "actor_started": "{actor} runs",
     "returned": "{actor} is back: it ran on while its node was missed",
     "actor_returned": "{actor} is back: it ran on while this node was missed",
+    "actor_restarts": "{actor} is started again in {wait_s} s: {why}",
     "actor_given_up": "{actor} was ended: {why}",
     "actor_stopped": "{actor} has ended",
     "actor_failed": "{actor} failed: {reason}",

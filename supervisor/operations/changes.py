@@ -24,7 +24,7 @@ from zactor.kernel.errors import (
     TimedOut,
     ZactorError,
 )
-from zactor.kernel.ids import Clock, NodeId, actor_uid, check_name
+from zactor.kernel.ids import Clock, NodeId, check_name
 from zactor.kernel.messages.operations import (
     CheckBundle,
     DeclareFactory,
@@ -39,7 +39,7 @@ from zactor.kernel.messages.operations import (
 from zactor.kernel.messages.service import Service
 from zactor.kernel.wire.payload import Policy
 from zactor.supervisor.blocking_work import run_blocking
-from zactor.supervisor.kb import facts, orders
+from zactor.supervisor.kb import facts, orders, policies
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.operations import constructor_arguments, workflows
@@ -179,6 +179,7 @@ class Changes:
             node=op.node,
             bundle=bundle,
             arguments=constructor_arguments.to_text(op.arguments, self._policy),
+            policy=_policy(op),
         )
 
     async def restore(self, op: RestoreActors, asked: Asked) -> object:
@@ -243,9 +244,11 @@ class Changes:
         """End an actor, and wait until it is gone."""
         drain = "" if op.drain_s < 0 else f"drain {op.drain_s:g}"
         end = self._destroy_with_todo if op.todo else self._destroy
+        before = facts.actor(self._kb.theory, op.name)
         since = await end(op.name, drain, asked)
         row = facts.actor(self._kb.theory, op.name)
-        if row is not None and row.uid < actor_uid(since) and row.state == "failed":
+        is_same = before is not None and row is not None and before.uid == row.uid
+        if row is not None and is_same and row.since > since and row.state == "failed":
             raise ZactorError(
                 f"{op.name} on {row.node} failed while it was destroyed ({row.reason}):"
                 " destroy it again to remove what is left of it"
@@ -306,6 +309,16 @@ class Changes:
         )
         await self._runner.run(workflows.UNWIRE, parameters, who=asked.who)
         return {}
+
+
+def _policy(op: DeployActor) -> policies.Policy | None:
+    """Return what its ends and deaths are answered with; None: it is never restarted."""
+    if not op.restart:
+        return None
+    intensity, restart = op.intensity or policies.INTENSITY, policies.check_restart(op.restart)
+    policies.check_intensity(intensity)
+    on = () if restart == policies.TEMPORARY else (op.node,)
+    return policies.Policy(restart=restart, intensity=intensity, on=on)
 
 
 def _running(op: workflows.Deploy, row: ActorRow | None) -> ActorRow:

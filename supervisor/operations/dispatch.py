@@ -17,6 +17,7 @@ from zactor.bundles.store import BundleStore
 from zactor.kernel import limits
 from zactor.kernel.errors import NoSuchActor, NoSuchThing, NotReachable, Refused
 from zactor.kernel.messages.daemon_monitor import MonitorOperation
+from zactor.kernel.messages.desired import ApplyWish, ExportWish, PlanWish, UndoChange
 from zactor.kernel.messages.operations import (
     AskActor,
     CheckBundle,
@@ -53,6 +54,7 @@ from zactor.supervisor.observe.journal import Journal
 from zactor.supervisor.operations import knowledge_rows
 from zactor.supervisor.operations.ask_actor import Requests, ask_actor
 from zactor.supervisor.operations.changes import Asked, BundleSource, Changes
+from zactor.supervisor.operations.desired_state import DesiredState
 from zactor.supervisor.operations.query_turns import QueryTurns
 from zactor.supervisor.operations.reports import KNOWLEDGE, OF_ONE_NODE, Reports
 from zactor.supervisor.operations.ways_out import WaysOut
@@ -98,6 +100,7 @@ class Dispatch:
         members: Members,
         joined: asyncio.Event,
         changes: Changes,
+        desired: DesiredState,
         ways_out: WaysOut,
         reports: Reports,
         actors: Actors,
@@ -129,6 +132,8 @@ class Dispatch:
             DestroyActor: changes.destroy,
             Wire: changes.wire,
             Unwire: changes.unwire,
+            ApplyWish: desired.apply,
+            UndoChange: desired.undo,
         }
         self._by_kind: dict[type[Any], Callable[[Any, Asker], Awaitable[object]]] = {
             EmitSignal: self._emit_signal,
@@ -142,6 +147,8 @@ class Dispatch:
             PutPart: self._put_part,
             GetPart: self._get_part,
             CheckBundle: self._check_bundle,
+            PlanWish: lambda op, _: desired.plan(op),
+            ExportWish: lambda op, _: desired.export(op),
             **dict.fromkeys(get_args(MonitorOperation), self._monitor),
         }
         self._daemon = daemon

@@ -175,6 +175,7 @@ class StatusReport(Row, frozen=True, kw_only=True):
     actors: int
     running: int
     wires: int
+    wanted: list[str]  # a sentence for each file that was applied
     under_way: list[str]
     dead_letters: int  # of all nodes, as what follows
     failed_actions: int

@@ -26,7 +26,7 @@ from zactor.supervisor.membership.unreached import Unreached
 from zactor.supervisor.membership.waiting_nodes import WaitingNodes
 from zactor.supervisor.observe.events import Tell
 from zactor.supervisor.observe.journal import DeadLetterReport, FailureReport, Journal
-from zactor.supervisor.operations import health, missing
+from zactor.supervisor.operations import drift, health, missing
 from zactor.supervisor.operations.gathering import Gathering, Shared
 from zactor.supervisor.operations.report_rows import (
     ActorReport,
@@ -272,6 +272,7 @@ class Reports:
             actors=len(actors),
             running=len([row for row in actors if row.state == "running"]),
             wires=len(facts.wires(theory)),
+            wanted=drift.sentences(theory)[0],
             under_way=health.under_way(theory),
             dead_letters=sum(each.dead_letters for each in healths),
             failed_actions=sum(each.failed_actions for each in healths),
@@ -296,6 +297,7 @@ class Reports:
         else:
             troubles += kb.without_room().values()
         troubles += missing.sentences(theory)
+        troubles += drift.sentences(theory)[1]
         bad = [row for row in nodes if row.state in ("unreachable", "stuck")]
         return [*troubles, *kb.apart(), *(f"node {row.name} is {row.state}" for row in bad)]
 

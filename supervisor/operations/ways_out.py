@@ -15,8 +15,8 @@ from zactor.kernel.ids import check_name
 from zactor.kernel.knowledge.writer import quote_atom
 from zactor.kernel.messages.operations import ForgetNode, RecoverPrimary
 from zactor.kernel.replication.losses import Losses
-from zactor.supervisor.kb import facts, orders
-from zactor.supervisor.kb.fact_patterns import down_patterns
+from zactor.supervisor.kb import facts, orders, policies, wishes
+from zactor.supervisor.kb.fact_patterns import down_patterns, wanted_patterns
 from zactor.supervisor.kb.knowledge_base import NO_PRIMARY_S, KnowledgeBase
 
 SWEPT_S = 2.0  # in which a dead node's facts are taken out once there is a primary
@@ -97,6 +97,8 @@ class WaysOut:
     async def _forget_orders(self, name: str, who: str) -> list[str] | None:
         """Forget a gone node with what was lost with it, or one lost actor; None: there is none."""
         node, forgot = quote_atom(name), []
+        if name in wishes.names(self._kb.theory):
+            return await self._forget_wish(name, who)
         one = orders.lost(self._kb.theory, name)
         is_gone = any(row.name == name for row in orders.gone(self._kb.theory))
         rows = orders.all_lost(self._kb.theory, name) + ([one] if one is not None else [])
@@ -106,7 +108,11 @@ class WaysOut:
             batch = rows[first : first + limits.SWEPT_AT_ONCE]
             retract = [f"gone({node}, _, _)"]
             for row in batch:
-                retract += [*orders.lost_patterns(row.name), *down_patterns(row.name)]
+                retract += [
+                    *orders.lost_patterns(row.name),
+                    *wanted_patterns(row.name),
+                    *down_patterns(row.name),
+                ]
             await self._kb.commit(
                 f"forget({name})",
                 who=who,
@@ -115,6 +121,25 @@ class WaysOut:
             )
             forgot += [row.name for row in batch]
         return sorted(forgot)
+
+    async def _forget_wish(self, name: str, who: str) -> list[str]:
+        """Keep what a file wants no more; what it made stays."""
+        theory = self._kb.theory
+        things = [thing for owner, thing in wishes.marks(theory) if owner == name]
+        wish = wishes.wish(theory, name)
+        actors = [each.name for each in wish.actors] if wish is not None else []
+        made = [actor for actor in actors if wishes.actor_mark(actor) in things]
+        await self._kb.commit(
+            f"forget({name})",
+            who=who,
+            require=((f"wish({quote_atom(name)}, _, _)", "NoSuchThing", f"{name} isn't kept"),),
+            retract=(
+                *wishes.wish_patterns(name),
+                f"owned({quote_atom(name)}, _)",
+                *(policies.policy_pattern(actor) for actor in made),
+            ),
+        )
+        return [name]
 
     def _forgotten(self, name: str, forgot: Sequence[str] | None = None) -> object:
         return {

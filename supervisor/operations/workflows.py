@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zactor.kernel.knowledge.theory import Theory
-from zactor.kernel.knowledge.writer import format_term, quote_atom
+from zactor.kernel.knowledge.writer import quote_atom
 from zactor.kernel.messages.service import Service
 from zactor.supervisor.kb import facts, orders
 from zactor.supervisor.kb.fact_patterns import (
@@ -20,9 +20,12 @@ from zactor.supervisor.kb.fact_patterns import (
     down_patterns,
     forget_patterns,
     still,
+    wanted_patterns,
 )
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.orders import LostRow
+from zactor.supervisor.kb.policies import Policy, start_facts
+from zactor.supervisor.kb.wishes import wire_mark
 from zactor.supervisor.operations.destroy import DESTROY, DESTROY_TODO
 from zactor.supervisor.operations.workflow import (
     Effect,
@@ -47,6 +50,10 @@ class WireParameters:
     emitter: str
     action: str
     service: Service = Service.FIFO
+
+    def mark(self) -> str:
+        """Return how the wire is written in a file's mark."""
+        return wire_mark(self.reactor, self.emitter, self.action)
 
     def fact(self, service: str, functor: str = "reacts") -> str:
         """Return the wire as a fact, or as a pattern."""
@@ -81,7 +88,7 @@ def _unwire(parameters: WireParameters, theory: Theory) -> Effect:
         id=parameters.id,
         why=f"removeInteraction({parameters.reactor}, {parameters.emitter}, {parameters.action})",
         require=((parameters.fact("_", functor), "NoSuchThing", words),),
-        retract=(parameters.fact("_", functor),),
+        retract=(parameters.fact("_", functor), f"owned(_, {parameters.mark()})"),
     )
 
 
@@ -153,6 +160,7 @@ class Deploy:
     bundle: str
     arguments: str  # as text, see constructor_arguments.py
     lost: LostRow | None = None  # what it was, where it is restored
+    policy: Policy | None = None  # of a new one; a restored one keeps what it had
 
 
 def _check(parameters: Deploy, theory: Theory) -> Effect | None:
@@ -177,15 +185,24 @@ def _place(parameters: Deploy, theory: Theory) -> Effect:
         # What was lost under that name is ordered anew; its wires only if it is restored.
         retract=(
             *orders.lost_patterns(parameters.name),
-            *(down_patterns(parameters.name) if lost is None else ()),
+            *(_stale_patterns(parameters.name) if lost is None else ()),
         ),
         assert_=(
-            f"actor({name}, {quote_atom(parameters.type)}, {node})",
-            f"spec({name}, {quote_atom(parameters.bundle)}, {format_term(parameters.arguments)}, "
-            f"{quote_atom(parameters.id)})",
-            f'state({name}, starting, "")',
+            *start_facts(
+                parameters.name,
+                parameters.type,
+                parameters.node,
+                parameters.bundle,
+                parameters.arguments,
+                parameters.id,
+            ),
+            *((parameters.policy.fact(parameters.name),) if parameters.policy else ()),
         ),
     )
+
+
+def _stale_patterns(name: str) -> tuple[str, ...]:
+    return *down_patterns(name), *wanted_patterns(name)
 
 
 def _start(parameters: Deploy, theory: Theory) -> Effect:

@@ -23,20 +23,20 @@ _PLAIN = """
     console context control counter coverage crash cut cutting data decided declare delivered
     departed deploy descriptor destroy detector deviation dispatch done draft drained drop emit
     ending error exist explored explorer fail failed failure fault faulty fetcher finder flushed
-    free from gathering get grant gui handshake has header heard hello history id import inspect
-    install installed join judge kept kernel key kind lab lazy leave left liar life limit listener
-    living loader local look loop lose made may membership menu message mirror module monitor
-    monitored multicast name net network new no nobody not note open opened option ordering origin
-    outgoing package pair parameter pause pending period phase pickler piece played prepared
-    printing process propose protocol proxy publish put query queue queued rang rare reach reachable
-    reader readline ready received receiver refused regular reload remote replaced resume retired
-    role row run runner running runtime salvage scan screen script search selector send sender sent
-    server setting shared shell shown sim snapshot socket source spec stability stage start status
-    stop stopped store story strike subject such summary surrounding sync table tail taken taker
-    target task thing thread throttle tick timed to token trace transact transmit trigger turn
-    unbound undecodable undecoded undelivered unknown unpickler unread unreliably unstuck unwire
-    user value var wait waiting walk want watch watcher welcome whole wired word world write writer
-    zactor
+    former free from gathering get give grant gui handshake has header heard hello history id import
+    inspect install installed interrupted it join judge kept kernel key kind lab lazy leave left
+    liar life limit listener living loader local look loop lose made may membership menu message
+    mirror module monitor monitored multicast name net network new no nobody not note open opened
+    option ordering origin outgoing package pair parameter pause pending period phase pickler piece
+    played prepared printing process propose protocol proxy publish put query queue queued rang rare
+    reach reachable reader readline ready received receiver refused regular reload remote replaced
+    resume retired role row run runner running runtime salvage scan screen script search selector
+    send sender sent server setting shared shell shown sim snapshot socket source spec stability
+    stage start status stop stopped store story strike subject such summary surrounding sync table
+    tail taken taker target task thing thread throttle tick timed to token trace transact transmit
+    trigger turn unbound undecodable undecoded undelivered unknown unpickler unread unreliably
+    unstuck unwire user value var wait waiting walk want watch watcher welcome whole wired word
+    world write writer zactor
 """
 PLAIN = frozenset(_PLAIN.split())
 

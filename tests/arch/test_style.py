@@ -29,6 +29,7 @@ ONE_IDEA: dict[str, str] = {
     "kernel/sessions/host.py": "one shell round one engine",
     "kernel/sessions/session_queue.py": "one queue with its sessions",
     "kernel/transport/hub.py": "one owner of all sockets",
+    "supervisor/deployment/reconciler.py": "one node's actors, compared with what there should be",
     "supervisor/kb/knowledge_base.py": "one interface to replication",
     "supervisor/spread/client.py": "one connection, from its hello to its end",
     "supervisor/node.py": "one list of what a node is made of",

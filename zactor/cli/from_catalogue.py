@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
@@ -209,7 +210,12 @@ def open_session(given: Settings, endpoint: str | None = None) -> Iterator[Conso
         parse_endpoint(at)  # wrong usage is told before anything is opened
     with connect(at, home=given.home_folder, timeout=given.timeout or TIMEOUT_S) as master:
         yield ConsoleSession(
-            master=master, home=given.home_folder, progress=tell_progress, timeout=given.timeout
+            master=master,
+            home=given.home_folder,
+            progress=tell_progress,
+            timeout=given.timeout,
+            tell=(lambda text: None) if given.json else say,
+            confirm=(lambda text: click.confirm(text, err=True)) if sys.stdin.isatty() else None,
         )
 
 

@@ -53,13 +53,14 @@ def _master(
     advertise: str | None,
     payload: str | None,
     stay: bool,
+    ensure: bool,
 ) -> None:
     given = settings(click.get_current_context())
     place = Place(bind=bind, join=join, advertise=advertise, payload=payload)
     sources = list(script_sources(script, lines))
     free = contextlib.nullcontext(name) if name else free_master_name(given.home_folder)
     with free as own_name:
-        _run_master(own_name, given, place, sources, stay, can_ask=script != "-")
+        _run_master(own_name, given, place, sources, stay, can_ask=script != "-", ensure=ensure)
 
 
 def _run_master(
@@ -70,8 +71,9 @@ def _run_master(
     stay: bool,
     *,
     can_ask: bool,
+    ensure: bool,
 ) -> None:
-    """Args: can_ask: whether stdin isn't the script."""
+    """Args: can_ask: whether stdin isn't the script. ensure: pass over what is there already."""
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and can_ask
     if not sources and not on_terminal:
         click.get_current_context().exit(_foreground(name, given, place))
@@ -85,7 +87,7 @@ def _run_master(
             _master_node(name, given, place) as endpoint,
         ):
             if sources:
-                run_sources(given, endpoint, sources, finished)
+                run_sources(given, endpoint, sources, finished, ensure=ensure)
             if console:
                 from zactor.cli.console import run_console
 
@@ -229,6 +231,9 @@ master = ShellCommand(
         click.Option(["--name"], metavar="M", help="Its name (m1, or the next free one)."),
         *place_options(),
         click.Option(["--stay"], is_flag=True, help="Go on running after the script."),
+        click.Option(
+            ["--ensure"], is_flag=True, help="Pass over what is there already: such lines print =."
+        ),
     ],
     context_settings=CONTEXT,
 )

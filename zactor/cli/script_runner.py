@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zactor.cli.common import Settings, deadline, say
+from zactor.commands.ensure import already
 from zactor.commands.script_reader import Line
 from zactor.kernel.errors import ConfigError, ScriptError, ZactorError
 
@@ -37,16 +38,30 @@ def script_sources(script: str | None, lines: tuple[str, ...]) -> Iterator[Sourc
 
 
 def run_sources(
-    given: Settings, endpoint: str, sources: Iterable[Source], finished: threading.Event
+    given: Settings,
+    endpoint: str,
+    sources: Iterable[Source],
+    finished: threading.Event,
+    *,
+    ensure: bool = False,
 ) -> None:
-    """Run scripts, one after the other, at one node; then set `finished`."""
+    """Run scripts, one after the other, at one node; then set `finished`.
+
+    Args:
+        ensure: pass over what is there already.
+    """
     from zactor.cli.from_catalogue import open_session
-    from zactor.cli.output import show
+    from zactor.cli.output import show, to_json
     from zactor.commands.script_reader import read_script
 
     def tell(call: CommandCall, result: object) -> None:
         as_json = given.json or call.as_json
         show(call.command, result, as_json=as_json, values=call.values)
+        sys.stdout.flush()
+
+    def tell_passed(call: CommandCall, words: str) -> None:
+        as_json = given.json or call.as_json
+        say(to_json({"is_there": words}) if as_json else f"= {words}")
         sys.stdout.flush()
 
     with deadline(given.timeout), open_session(given, endpoint) as session:
@@ -58,6 +73,7 @@ def run_sources(
                 file,
                 show=tell,
                 warn=lambda message: say(f"{message} (goes on)", err=True),
+                passed=tell_passed if ensure else None,
             )
         finished.set()
 
@@ -69,6 +85,7 @@ def run_script(
     *,
     show: Callable[[CommandCall, object], None],
     warn: Callable[[str], None],
+    passed: Callable[[CommandCall, str], None] | None = None,
 ) -> None:
     """Do what `lines` say, one after the other.
 
@@ -77,6 +94,8 @@ def run_script(
         file: the name that messages begin with.
         show: called with each command and its result.
         warn: called with the message of a line that failed and may.
+        passed: called with each command that is passed over since what it asks for is there, and
+            what that is; None: none is passed over.
 
     Raises:
         ScriptError: a line failed; the message is `FILE:LINE: what happened`.
@@ -84,6 +103,9 @@ def run_script(
     for line in lines:
         try:
             call = read_call(line)
+            if passed is not None and (words := already(session, call)):
+                passed(call, words)
+                continue
             result = call.command.act(session, call.values)
             show(call, result)
         except ZactorError as error:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -24,10 +25,11 @@ from zactor.cli.common import (
     tell_progress,
 )
 from zactor.cluster.processes import Processes
-from zactor.kernel.errors import ScriptError, TimedOut
+from zactor.kernel.errors import EXIT_FAILED, ConfigError, ScriptError, TimedOut, ZactorError
 
 if TYPE_CHECKING:
     from zactor.commands.command import ConsoleSession
+    from zactor.desired.document import Document
 
 NODES = 3
 """How many nodes `up` starts when nobody says: the fewest of which one may fail."""
@@ -39,13 +41,20 @@ LOST_SHOWN = 5  # `zactor ps` has all
 
 
 # -- up --------------------------------------------------------------------------------------
-def _up(file: str | None, nodes: int, detach: bool) -> None:
+def _up(file: str | None, nodes: int | None, detach: bool) -> None:
     given = settings(click.get_current_context())
-    names = [f"n{number}" for number in range(1, nodes + 1)]
     from zactor.cli.master import stop_signals
     from zactor.cli.script_runner import run_sources, script_sources
 
-    sources = list(script_sources(file, ()))
+    document = _document(file)
+    wanted = nodes or (0 if document is not None else NODES)
+    names = [f"n{number}" for number in range(1, wanted + 1)]
+    if document is not None:
+        elsewhere = _up_elsewhere(given)
+        names += [name for name in document.nodes if name not in {*names, *elsewhere}]
+        if not names:
+            raise ConfigError(f"no node of {file} is to run here: `zactor apply {file}`")
+    sources = list(script_sources(file, ())) if document is None else []
     with stop_signals() as stop:
         started = Processes(given.home_folder, are_tied=not detach)
         keep = False
@@ -53,14 +62,16 @@ def _up(file: str | None, nodes: int, detach: bool) -> None:
             endpoint = _start(given, started, names)
             keep = detach
             if sources:
-                run_sources(given, endpoint, sources, threading.Event())
+                run_sources(given, endpoint, sources, threading.Event(), ensure=True)
+            if document is not None:
+                _apply(given, endpoint, str(file))
             _tell_lost(given, endpoint)
             if not detach:
                 with contextlib.suppress(KeyboardInterrupt, Stopped):
                     _tell_end(started.spawned, names)
                     # Until `zactor down`; for ever where others started the nodes.
                     stop.stay(lambda: bool(started.names or not started.spawned))
-        except ScriptError:
+        except (ScriptError, ApplyFailed):
             _tell_fate(started.spawned, file, detach)
             raise
         finally:
@@ -105,11 +116,60 @@ def _tell_fate(spawned: Sequence[str], file: str | None, detach: bool) -> None:
     """Say what becomes of the nodes when a line of the script has failed."""
     nodes = ", ".join(spawned)
     if spawned and detach:
-        again = f"`zactor master {file}` runs it again" if file not in (None, "-") else "mend it"
+        again = _again(file)
         stay, them = ("goes", "it") if len(spawned) == 1 else ("go", "them")
         say(f"{nodes} {stay} on: {again}, `zactor down` stops {them}", err=True)
     elif spawned:
         say(f"stopping {nodes}: --detach leaves them", err=True)
+
+
+def _again(file: str | None) -> str:
+    if file in (None, "-"):
+        return "mend it"
+    words = "apply" if str(file).endswith(".toml") else "master --ensure"
+    return f"`zactor {words} {file}` goes on with it"
+
+
+# -- a file that says what there should be ---------------------------------------------------
+class ApplyFailed(ZactorError):
+    """A file couldn't be applied, or not all of it runs."""
+
+
+def _document(file: str | None) -> Document | None:
+    if file is None or not file.endswith(".toml"):
+        return None
+    from zactor.desired.carry_out import read_file
+
+    return read_file(file, Path)
+
+
+def _up_elsewhere(given: Settings) -> set[str]:
+    """Return the names of nodes that are up, if a node of this home can be asked."""
+    from zactor.cli.from_catalogue import open_session
+    from zactor.supervisor.membership.run_directory import read_entries
+
+    here = {entry.name: entry.endpoint for entry in read_entries(given.home_folder)}
+    if not here:
+        return set()
+    with open_session(given, next(iter(here.values()))) as session:
+        rows = session.master.nodes()
+    return {str(row["name"]) for row in rows if row["state"] == "up"} - here.keys()
+
+
+def _apply(given: Settings, endpoint: str, file: str) -> None:
+    from zactor.cli.from_catalogue import open_session
+    from zactor.cli.output import show
+    from zactor.commands.catalogue import find_words
+
+    command = find_words("apply")
+    try:
+        with open_session(given, endpoint) as session:
+            result = command.act(session, {"file": file, "yes": True})
+    except ZactorError as error:
+        raise ApplyFailed(str(error)) from error
+    show(command, result, as_json=given.json)
+    if command.exit_code(result) == EXIT_FAILED:
+        raise ApplyFailed(f"{file} wasn't applied as a whole: see above")
 
 
 def _start(given: Settings, started: Processes, names: Sequence[str]) -> str:
@@ -162,7 +222,9 @@ def _members(session: ConsoleSession) -> Iterable[str]:
 up = ShellCommand(
     "up",
     callback=_up,
-    help="Start the nodes n1, n2, … on this machine and run the script FILE.\n\n"
+    help="Start the nodes n1, n2, … on this machine and run the script FILE; of a file lab.toml "
+    "start the nodes that it names, and apply it.\n\nLines of the script whose work is done "
+    "already are passed over: they print =. "
     "They stop when this command does; with --detach they go on until `zactor down`. "
     "Their logs are in the home's folder log.",
     params=[
@@ -170,8 +232,7 @@ up = ShellCommand(
         click.Option(
             ["-n", "--nodes"],
             type=click.IntRange(1, NODES_MAX),
-            default=NODES,
-            help=f"How many ({NODES}).",
+            help=f"How many ({NODES}, or those that FILE names).",
         ),
         click.Option(["-d", "--detach"], is_flag=True, help="Leave them running."),
     ],

@@ -10,7 +10,7 @@ import asyncio
 import math
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
@@ -25,6 +25,7 @@ from zactor.kernel import errors, limits
 from zactor.kernel.actors.actor import Actor
 from zactor.kernel.actors.refs import Ref, make_ref
 from zactor.kernel.homes import at_home
+from zactor.kernel.messages.desired import ApplyWish, ExportWish, PlanWish, UndoChange
 from zactor.kernel.messages.operations import (
     AskActor,
     DeclareFactory,
@@ -199,6 +200,33 @@ class Master:
         await self._ask(operation, self._patience(None))
         return self.ref(name) if isinstance(type, str) else self.ref(name, type)
 
+    async def deploy_restarted(
+        self,
+        type: str,
+        name: str,
+        node: str,
+        arguments: Mapping[str, object],
+        *,
+        restart: str,
+        intensity: str = "",
+    ) -> None:
+        """Create an actor that is started again when it fails, and when its node is back.
+
+        Args:
+            restart: "permanent": whenever it ends; "transient": after an exception, a death;
+                "temporary": never.
+            intensity: like "3 in 10s": more restarts than that, and it has failed.
+        """
+        operation = DeployActor(
+            type=type,
+            name=name,
+            node=node,
+            arguments=self.gateway.encode((), dict(arguments)),
+            restart=restart,
+            intensity=intensity,
+        )
+        await self._ask(operation, self._patience(None))
+
     async def _declare_class(self, kind: type[Actor]) -> str:
         name = kind.__name__[:1].lower() + kind.__name__[1:]
         bundle = await self._work(_build, kind)
@@ -304,6 +332,51 @@ class Master:
         ref is typed and has only that class's actions.
         """
         return make_ref(name, self.gateway, of)
+
+    # -- what should be there ----------------------------------------------------------------
+    async def ship(self, source: str | os.PathLike[str]) -> str:
+        """Build a bundle, bring it to the node, and return its identity; no type has it by that."""
+        bundle = await self._work(_build, source)
+        await self._ship(bundle)
+        return bundle.identity
+
+    async def plan(
+        self,
+        wish: str,
+        file: str = "",
+        *,
+        prune: bool = True,
+        remove_all: bool = False,
+        adopt: bool = False,
+    ) -> Row:
+        """Return what would make the network as a wish says: see PlanWish. Nothing changes."""
+        return _row(await self._ask(PlanWish(wish, file, prune, remove_all, adopt)))
+
+    async def apply(
+        self,
+        wish: str,
+        *,
+        prune: bool = True,
+        remove_all: bool = False,
+        adopt: bool = False,
+        digest: str = "",
+        check: str = "",
+    ) -> Row:
+        """Make the network as a wish says, in one transaction; return when that is decided.
+
+        Raises:
+            Refused: something changed since it was planned.
+        """
+        operation = ApplyWish(wish, prune, remove_all, adopt, digest, check)
+        return _row(await self._ask(operation))
+
+    async def undo(self, clock: str) -> Row:
+        """Take the change at `clock` back: of an apply, a wire, a factory."""
+        return _row(await self._ask(UndoChange(clock=clock)))
+
+    async def export(self, name: str = "") -> Row:
+        """Return the network as a wish: wish, others (files whose things aren't in it), clock."""
+        return _row(await self._ask(ExportWish(name=name)))
 
     # -- reading -----------------------------------------------------------------------------
     async def query(self, goal: str) -> list[Row]:

@@ -63,7 +63,15 @@ def deploy(session: ConsoleSession, values: Values) -> object:
     kind, name, node = (_text(values, key) for key in ("type", "name", "node"))
     given = cast("dict[str, object]", values.get("arg", {}))
     session.progress(f"deploying {name} on {node}")
-    session.master.deploy_actor(kind, name, node, **given)
+    restart, intensity = str(values.get("restart", "")), str(values.get("intensity", ""))
+    if intensity and not restart:
+        raise ConfigError("--intensity says how often it is restarted: say --restart too")
+    if restart:
+        session.master.deploy_restarted(
+            kind, name, node, given, restart=restart, intensity=intensity
+        )
+    else:
+        session.master.deploy_actor(kind, name, node, **given)
     return {"name": name, "type": kind, "node": node}
 
 

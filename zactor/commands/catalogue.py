@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from zactor.commands import actions
 from zactor.commands.command import Command, Kind, Parameter
+from zactor.commands.desired_commands import DESIRED
 from zactor.kernel.errors import ScriptError
 
 # -- the table -------------------------------------------------------------------------------
@@ -106,6 +107,21 @@ COMMANDS: tuple[Command, ...] = (
                 needed=False,
                 many=True,
                 help="K=JSON, an argument of its constructor",
+            ),
+            Parameter(
+                name="restart",
+                kind=Kind.TEXT,
+                option="--restart",
+                needed=False,
+                help="permanent: whenever it ends; transient: when it raises, or its node died; "
+                "temporary: never",
+            ),
+            Parameter(
+                name="intensity",
+                kind=Kind.TEXT,
+                option="--intensity",
+                needed=False,
+                help='like "3 in 10s": more restarts than that, and it has failed',
             ),
         ),
         terms=(("deployActor", ("type", "name", "node", "arg"), 3),),
@@ -349,6 +365,7 @@ COMMANDS: tuple[Command, ...] = (
         verdict=actions.doctor_verdict,
         exit_code=actions.unhealthy,
     ),
+    *DESIRED,
 )
 
 

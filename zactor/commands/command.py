@@ -64,6 +64,8 @@ class ConsoleSession:
     folders: tuple[Path, ...] = field(default_factory=lambda: (Path(),))  # for relative paths
     progress: Callable[[str], None] = lambda text: None  # called before what may take long
     timeout: float | None = None  # s, --timeout where it was given
+    tell: Callable[[str], None] = lambda text: None  # prints a line of a result that goes on
+    confirm: Callable[[str], bool] | None = None  # asks a person; None: there is nobody
 
     def find(self, path: str) -> Path:
         """Return the file that `path` means: relative to here, else to the script's folder.

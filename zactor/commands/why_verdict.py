@@ -56,6 +56,8 @@ def _present(term: Compound, row: Row, rows: Sequence[Row]) -> str:
             state, reason = _state(name, rows)
             what = f"is a {_said(term, 1)} on {_said(term, 2)}, {state or 'starting'}"
             what += f" ({reason})" if reason else ""
+            if owner := _owner(name, rows):
+                what += f", because {owner} wants it"
         case "node":
             what = f"is the node at {_said(term, 1)}"
         case _:
@@ -73,6 +75,17 @@ def _gone(term: Compound, row: Row) -> str:
     what = {"actor": "an actor", "node": "a node"}.get(term.functor, "a type of actors")
     why = f"{row['until_why']} ({row['until_who']})"
     return f"{_said(term, 0)} was {what} and is gone since {cell('at', row['until_at'])}: {why}"
+
+
+def _owner(name: str, rows: Sequence[Row]) -> str:
+    """Return the name of the file that made an actor."""
+    for row in rows:
+        term = parse_term(str(row["fact"]))
+        if row["present"] and isinstance(term, Compound) and term.functor == "owned":
+            thing = term.args[1]
+            if isinstance(thing, Compound) and thing.functor == "actor" and _said(thing, 0) == name:
+                return _said(term, 0)
+    return ""
 
 
 def _state(name: str, rows: Sequence[Row]) -> tuple[str, str]:

@@ -1,0 +1,1 @@
+"""What a file wants of the network, compared with what there is. Pure."""

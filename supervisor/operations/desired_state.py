@@ -1,0 +1,228 @@
+"""Plan, apply, undo, export: what a file wants, compared with what there is, and made so.
+
+A plan is made where it is applied, from the theory as it is there, and its one transaction requires
+every fact that it was made from: whoever is quicker refuses it as a whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+import msgspec
+
+from zactor.kernel import limits
+from zactor.kernel.errors import (
+    ConfigError,
+    NoSuchThing,
+    Refused,
+    ZactorError,
+)
+from zactor.kernel.ids import Clock
+from zactor.kernel.messages.desired import ApplyWish, ExportWish, PlanWish, UndoChange
+from zactor.kernel.messages.operations import CheckBundle, Operation
+from zactor.supervisor.desired import export, undo
+from zactor.supervisor.desired.comparison import PlanOptions
+from zactor.supervisor.desired.draft import CHANGED, PlanRow, Transaction
+from zactor.supervisor.desired.plan import Plan, make_plan
+from zactor.supervisor.kb import facts, wishes
+from zactor.supervisor.kb.knowledge_base import KnowledgeBase
+from zactor.supervisor.kb.provenance import ChangeReport, mentions_any, read_clock
+from zactor.supervisor.kb.wishes import Wish
+from zactor.supervisor.operations.changes import Asked
+
+CHECKED_AT_ONCE = 32  # bundles at nodes: each is a request that fetches code
+
+
+class DesiredState:
+    """Carries out what files want on behalf of one node. Kernel's loop only."""
+
+    def __init__(
+        self,
+        kb: KnowledgeBase,
+        ask_node: Callable[[str, Operation], Awaitable[object]],
+    ) -> None:
+        """Ask other nodes by `ask_node`."""
+        self._kb = kb
+        self._ask_node = ask_node
+
+    # -- plan --------------------------------------------------------------------------------
+    async def plan(self, op: PlanWish) -> object:
+        """Return what would be done, and whether the code would load where it is to run."""
+        await self._kb.catch_up()
+        options = PlanOptions(prune=op.prune, remove_all=op.remove_all, adopt=op.adopt)
+        wish = _read(op.wish) if op.wish else self._kept(op.file)
+        plan = self._make(wish, options, self._kb.new_id())
+        return _told(plan, self._kb.clock, [*plan.rows, *await self._unloadable(plan)])
+
+    def _make(self, wish: Wish, options: PlanOptions, id_: str) -> Plan:
+        theory = self._kb.theory
+        return make_plan(wish, theory, facts.nodes(theory), options, id_)
+
+    def _kept(self, name: str) -> Wish:
+        theory = self._kb.theory
+        known = wishes.names(theory)
+        chosen = name or (known[0] if len(known) == 1 else "")
+        wish = wishes.wish(theory, chosen) if chosen else None
+        if wish is None:
+            there = ", ".join(known) or "none"
+            raise NoSuchThing(f"no file {name or 'that is the only one'} was applied ({there})")
+        return wish
+
+    async def _unloadable(self, plan: Plan) -> list[PlanRow]:
+        """Return a row for each type whose code wouldn't load on a node that is to run it."""
+        turns = asyncio.Semaphore(CHECKED_AT_ONCE)
+
+        async def check(node: str, type_name: str, bundle: str) -> PlanRow | None:
+            async with turns:
+                try:
+                    await self._ask_node(node, CheckBundle(bundle, type_name))
+                except ZactorError as error:
+                    return PlanRow(sign="x", kind="type", name=type_name, detail=f"{error}")
+            return None
+
+        found = await asyncio.gather(*(check(*target) for target in plan.targets))
+        return [row for row in found if row is not None]
+
+    # -- apply -------------------------------------------------------------------------------
+    async def apply(self, op: ApplyWish, asked: Asked) -> object:
+        """Make the network as a file wants it, all of it or nothing; return when that is decided.
+
+        Raises:
+            ConfigError: the wish is none. Refused: something changed since it was planned; says
+                what, who and when. ZactorError: it would fail; says what.
+        """
+        wish = _read(op.wish)
+        options = PlanOptions(prune=op.prune, remove_all=op.remove_all, adopt=op.adopt)
+        return await self._apply(wish, options, asked, digest=op.digest, check=op.check)
+
+    async def _apply(
+        self, wish: Wish, options: PlanOptions, asked: Asked, *, digest: str = "", check: str = ""
+    ) -> dict[str, object]:
+        kb = self._kb
+        if wishes.applied_by(kb.theory, wish.name) == asked.id:  # the same was asked before
+            return self._done_already(wish, asked)
+        plan = self._make(wish, options, asked.id)
+        if digest and plan.digest != digest:
+            raise Refused(
+                f"{CHANGED}the network isn't as the plan of {wish.name} found it"
+                f"{self._last_change(plan.scope)}: plan again"
+            )
+        if check:
+            self._check(plan, read_clock(check))
+        problems = [*plan.problems, *await self._unloadable(plan)]
+        if problems:
+            first = problems[0]
+            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+            raise ZactorError(f"{first.kind} {first.name}: {first.detail}{more}")
+        clock = kb.clock
+        if not plan.transaction.is_empty:
+            clock = await self._commit(plan.transaction, asked, plan.scope)
+        return _told(plan, clock, plan.rows)
+
+    def _done_already(self, wish: Wish, asked: Asked) -> dict[str, object]:
+        rows = facts.actors(self._kb.theory)
+        return {
+            "wish": wish.name,
+            "clock": self._kb.clock,
+            "rows": [],
+            "digest": "",
+            "starts": [row.name for row in rows if row.deployment.startswith(f"{asked.id} ")],
+            "stops": [],
+            "same": 0,
+            "differs": False,
+        }
+
+    def _check(self, plan: Plan, since: Clock) -> None:
+        """Refuse where anything in the scope of a file has changed since then."""
+        for change in reversed(self._kb.history()):
+            if change.clock <= since:
+                return
+            if self._is_about(change, plan.scope):
+                raise Refused(f"{_said(change)} after {since}: plan again")
+
+    def _is_about(self, change: ChangeReport, scope: Iterable[str]) -> bool:
+        """Whether a change is about one of these names; that an actor runs now is no change."""
+        texts = [
+            text
+            for text in (*change.asserted, *change.retracted)
+            if not text.startswith(("state(", "born("))
+        ]
+        return mentions_any(texts, scope)
+
+    def _last_change(self, scope: Iterable[str]) -> str:
+        for change in reversed(self._kb.history()):
+            if self._is_about(change, scope):
+                return f" ({_said(change)})"
+        return ""
+
+    async def _commit(self, transaction: Transaction, asked: Asked, scope: Iterable[str]) -> Clock:
+        size = sum(map(len, (*transaction.assert_, *transaction.retract)))
+        if size > limits.CHANGE_BYTES_MAX // 2:
+            raise ConfigError(
+                f"that is a change of {size} bytes, and one holds {limits.CHANGE_BYTES_MAX // 2}:"
+                " make several files of it"
+            )
+        try:
+            return await self._kb.commit(
+                transaction.why,
+                who=asked.who,
+                require=transaction.require,
+                retract=transaction.retract,
+                assert_=transaction.assert_,
+                id=asked.id,
+            )
+        except Refused as error:
+            if not str(error).startswith(CHANGED):
+                raise
+            raise Refused(f"{error}{self._last_change(scope)}: plan again") from None
+
+    # -- undo, export ------------------------------------------------------------------------
+    async def undo(self, op: UndoChange, asked: Asked) -> object:
+        """Take the change at a clock back.
+
+        Raises:
+            NoSuchThing: there was none, or it is older than what is kept. Refused: it can't be.
+        """
+        clock = read_clock(op.clock)
+        found = [change for change in self._kb.history() if change.clock == clock]
+        if not found:
+            raise NoSuchThing(f"no change at {clock} is kept here: `zactor kb log` shows which are")
+        inverse = undo.inverse(found[0])
+        if isinstance(inverse, Transaction):
+            done = await self._commit(inverse, asked, ())
+            return {"clock": done, "rows": [], "starts": [], "stops": [], "same": 0, "wish": ""}
+        former = inverse.wish or Wish(name=inverse.name, keep=False)
+        return await self._apply(former, PlanOptions(remove_all=True), asked)
+
+    async def export(self, op: ExportWish) -> object:
+        """Return the network as a wish, and the names of files whose things aren't in it."""
+        await self._kb.catch_up()
+        wish, others = export.export(self._kb.theory, op.name)
+        return {"wish": msgspec.to_builtins(wish), "others": others, "clock": self._kb.clock}
+
+
+def _read(text: str) -> Wish:
+    if len(text) > limits.WISH_BYTES_MAX:
+        raise ConfigError(
+            f"a wish of {len(text)} characters: one file has {limits.WISH_BYTES_MAX} at most"
+        )
+    return wishes.from_text(text)
+
+
+def _said(change: ChangeReport) -> str:
+    return f"{change.why} by {change.who} at {change.clock}"
+
+
+def _told(plan: Plan, clock: Clock, rows: Iterable[PlanRow]) -> dict[str, object]:
+    told = [msgspec.to_builtins(row) for row in rows]
+    return {
+        "wish": plan.wish.name,
+        "clock": clock,
+        "rows": told,
+        "digest": plan.digest,
+        "starts": list(plan.starts),
+        "stops": list(plan.stops),
+        "same": plan.same,
+        "differs": plan.differs,
+    }

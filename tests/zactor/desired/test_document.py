@@ -1,0 +1,156 @@
+"""lab.toml: what it may say, and that each mistake is told with its line and the nearest name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from zactor.desired.document import Document, line_of, read_document
+from zactor.desired.writing import to_toml
+from zactor.kernel.errors import ConfigError
+from zactor.supervisor.kb.wishes import Wish, WishedActor, WishedFactory, WishedWire
+
+LAB = """\
+[cluster]
+name = "greenhouse"
+keep = true
+
+[factories]
+counter = "actors/counter.py"
+gui = "sha256:{hash}"
+
+[actors.c1]
+type = "counter"
+on = "n1"
+args = {{ start = 40 }}
+
+[actors.k1]
+type = "gui"
+on = ["n2", "n3"]      # the first that is there
+restart = "permanent"
+intensity = "5 in 60s"
+drain = 1
+
+[wires]
+"k1.inc" = ["c1"]
+"c1.updateVal" = ["k1 agreed", "c1"]
+""".format(hash="0" * 64)
+
+
+def read(text: str) -> Document:
+    return read_document(text, "lab.toml", Path())
+
+
+def test_what_a_file_says() -> None:
+    document = read(LAB)
+    assert (document.name, document.keep, document.nodes) == (
+        "greenhouse",
+        True,
+        ("n1", "n2", "n3"),
+    )
+    assert document.factories == {"counter": "actors/counter.py", "gui": f"sha256:{'0' * 64}"}
+    assert document.actors == (
+        WishedActor(name="c1", type="counter", on=("n1",), arguments='{"start":40}'),
+        WishedActor(
+            name="k1",
+            type="gui",
+            on=("n2", "n3"),
+            restart="permanent",
+            intensity="5 in 60s",
+            drain_s=1.0,
+        ),
+    )
+    assert document.wires == (
+        WishedWire(emitter="k1", action="inc", reactor="c1"),
+        WishedWire(emitter="c1", action="updateVal", reactor="k1", service="agreed"),
+        WishedWire(emitter="c1", action="updateVal", reactor="c1"),
+    )
+
+
+MISTAKES = {
+    "a key": ('type = "counter"', 'typ = "counter"', 10, "key 'typ' in [actors.c1]", "'type'"),
+    "a table": ("[wires]", "[wire]", 21, "key 'wire'", "'wires'"),
+    "a key of cluster": ("keep =", "kep =", 3, "key 'kep' in [cluster]", "'keep'"),
+    "a type": ('type = "gui"', 'type = "guy"', 15, "type 'guy' in [factories]", "'gui'"),
+    "an emitter": ('"k1.inc"', '"k2.inc"', 22, "actor 'k2'", "'k1'"),
+    "a reactor": ('["c1"]', '["c7"]', 22, "actor 'c7'", "'c1'"),
+    "a port": ('"k1.inc"', '"k1inc"', 22, "no EMITTER.ACTION", ""),
+    "a service": ("k1 agreed", "k1 agred", 23, "agred", "agreed"),
+    "a restart": ('"permanent"', '"always"', 17, "'always' is no restart", "permanent"),
+    "an intensity": ('"5 in 60s"', '"often"', 18, "no intensity", "3 in 10s"),
+    "a drain": ("drain = 1", 'drain = "1"', 19, "drain is a number", ""),
+    "an identity": ("sha256:0", "sha256:", 7, "64 hexadecimal", ""),
+    "no node": ('on = "n1"', "on = []", 11, "wants on", ""),
+    "a node twice": ('"n2", "n3"', '"n2", "n2"', 16, "names a node twice", ""),
+    "a date": ("start = 40", "start = 2020-01-01", 12, "plain data", ""),
+    "no TOML": ("keep = true", "keep = yes", 3, "no TOML", ""),
+    "no name": ('name = "greenhouse"', "", 1, "want name", ""),
+    "a name": ('"greenhouse"', '"green house"', 2, "green house", ""),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "line", "what", "hint"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_told_with_its_line(
+    old: str, new: str, line: int, what: str, hint: str
+) -> None:
+    assert LAB.count(old) >= 1
+    with pytest.raises(ConfigError) as caught:
+        read(LAB.replace(old, new, 1))
+    text = str(caught.value)
+    assert text.startswith(f"lab.toml:{line}: "), text
+    assert what in text
+    assert hint in text
+    assert "\n" not in text
+
+
+def test_the_line_of_a_key_inside_of_an_inline_table() -> None:
+    text = '[actors]\nc1 = { type = "counter", onn = "n1" }\n'
+    assert line_of(text, ("actors", "c1", "onn")) == 2
+    assert line_of(text, ("actors", "c1")) == 2
+    assert line_of("", ("actors",)) == 0
+
+
+WISH = Wish(
+    name="lab",
+    keep=False,
+    factories=(WishedFactory(type="counter", bundle=f"sha256:{'a' * 64}"),),
+    actors=(
+        WishedActor(name="c1", type="counter", on=("n1",), arguments='{"a":1,"b":[true,"x\\"y"]}'),
+        WishedActor(name="c2", type="counter", on=("n1", "n2"), arguments='{"none":null}'),
+        WishedActor(name="c3", type="counter", on=("n1",), arguments="pickle:AAAA", drain_s=0.5),
+        WishedActor(name="Odd name", type="counter", on=("n 1",), restart="temporary"),
+        WishedActor(name="c5", type="counter", on=("n1",), arguments='{"deep":{"f":1.5,"e":{}}}'),
+        WishedActor(name="c6", type="counter", on=("n1",), arguments='{"u":"\\u007f\\u0001é"}'),
+    ),
+    wires=(
+        WishedWire(emitter="c1", action="s", reactor="c2"),
+        WishedWire(emitter="c1", action="s", reactor="c3", service="safe"),
+    ),
+).sorted()
+
+
+def test_a_wish_as_a_file_says_the_same() -> None:
+    plain = Wish(
+        name=WISH.name,
+        keep=WISH.keep,
+        factories=WISH.factories,
+        actors=tuple(each for each in WISH.actors if " " not in each.name),
+        wires=WISH.wires,
+    )
+    document = read(to_toml(plain, ["other"]))
+    again = Wish(
+        name=document.name,
+        keep=document.keep,
+        factories=tuple(
+            WishedFactory(type=name, bundle=source) for name, source in document.factories.items()
+        ),
+        actors=document.actors,
+        wires=document.wires,
+    )
+    assert again.sorted() == plain
+    assert "# without what belongs to other" in to_toml(plain, ["other"])
+
+
+def test_odd_names_are_quoted() -> None:
+    assert '[actors."Odd name"]' in to_toml(WISH)

@@ -1,0 +1,1 @@
+"""Files that say what should be there: how they are read and written."""
