@@ -112,9 +112,8 @@ def test_a_failing_script_leaves_nodes_that_were_to_stay_and_the_next_start_tell
         done = run_to_end([*up, str(script)])
         assert done.returncode == 1
         first, second = done.stderr.splitlines()
-        assert (
-            first == f"n1 goes on: `zactor master {script}` runs it again, `zactor down` stops it"
-        )
+        again = f"`zactor master --ensure {script}` goes on with it"
+        assert first == f"n1 goes on: {again}, `zactor down` stops it"
         assert second.startswith(f"{script}:3: fly/1 is no operation")
         assert run(["ask", "c1", "inc", *home]) == 0
         assert run(["down", *home]) == 0
