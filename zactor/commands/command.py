@@ -43,6 +43,10 @@ class Kind(enum.Enum):
     FLAG = "flag"
 
 
+_JSON_BEGINS = ("{", "[", '"')
+_SHOWN_MAX = 60  # characters of an argument in a message
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
     """One argument in the shell's spelling."""
@@ -116,15 +120,28 @@ def read_json(text: str) -> object:
     """Return what `text` says as JSON, or `text` itself where it is none.
 
     Raises:
-        ConfigError: it is a number that Python's can't hold: never another number instead.
+        ConfigError: it begins as JSON does and is none, which a typo makes of it; or it is a
+            number that Python's can't hold: never another number instead.
     """
     try:
         value: object = json.loads(
             text, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole
         )
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
+        if text.lstrip()[:1] in _JSON_BEGINS:
+            raise ConfigError(f"{_shortened(text)} is no JSON: {_fault(error)}") from None
         return text
     return value
+
+
+def _fault(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg[:1].lower()}{error.msg[1:]} at character {error.pos + 1}"
+    return "it is nested too deep" if isinstance(error, RecursionError) else f"{error} isn't"
+
+
+def _shortened(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}…")
 
 
 def _no_constant(name: str) -> NoReturn:
