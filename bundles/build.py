@@ -7,17 +7,32 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from zactor.bundles.actor_classes import ActorTypes, Classes, actor_classes, passed_on
+from zactor.bundles.closure import Closure, module_name, module_of
+from zactor.bundles.contents import contents_of
+from zactor.bundles.identities import identities_of
 from zactor.bundles.manifest import SOURCE, Bundle, Manifest, encode, is_bundle, verify
-from zactor.bundles.requirements import _is_installed, created_by, requirements_of
-from zactor.bundles.scan import Scan, actor_classes, scan
-from zactor.kernel import limits
+from zactor.bundles.requirements import created_by, platform_of, requirements_of
+from zactor.bundles.scan import Scan, scan
+from zactor.bundles.wanted import wanted_versions
 from zactor.kernel.errors import BundleRefused, NoSuchThing
 from zactor.kernel.homes import at_home
 
-_SKIPPED_SUFFIXES = (".pyc", ".pyo", ".so", ".swp", "~")
+_TESTS = {"tests", "test"}  # folders that only a project's tests need
+_TOOLS = {"setup.py", "conftest.py", "noxfile.py"}
+
+
+@dataclass(frozen=True, slots=True)
+class BundleSummary:
+    """A bundle, with what people want to know of how it came about."""
+
+    bundle: Bundle
+    why: dict[str, str] = field(default_factory=dict)  # path in the bundle -> why it is in it
+    left: dict[str, str] = field(default_factory=dict)  # path -> why it isn't in it
 
 
 @at_home
@@ -25,8 +40,9 @@ def build_bundle(source: str | os.PathLike[str] | type) -> Bundle:
     """Return the bundle of `source`.
 
     Args:
-        source: a .py file: its actor classes, with the modules beside it that it imports;
-            a folder: a package, or the modules in it; a class; or the file of a bundle.
+        source: a .py file: its actor classes, with the modules beside it that it imports and the
+            files that it names; a folder: a package, or the modules in it; a class; or the file
+            of a bundle.
 
     Raises:
         NoSuchThing: there is nothing at that path.
@@ -36,48 +52,152 @@ def build_bundle(source: str | os.PathLike[str] | type) -> Bundle:
         from zactor.bundles.from_class import build_from_class
 
         return build_from_class(source)
+    return build(source).bundle
+
+
+def build(source: str | os.PathLike[str]) -> BundleSummary:
+    """Return the bundle of a file or folder, and what went into it and why.
+
+    Raises:
+        NoSuchThing, BundleRefused: as `build_bundle`.
+    """
     path = Path(source)
     if path.is_dir():
         return _build_folder(path.resolve())
     if is_bundle(path):
-        return verify(path)
+        return BundleSummary(verify(path))
     if not path.exists():
         raise NoSuchThing(f"there is no file or folder {os.fspath(source)!r} to bundle")
-    if path.suffix != ".py":
+    # Python, too, looks beside the file that a link leads to.
+    real = path.resolve()
+    if ".py" not in (path.suffix, real.suffix):
         raise BundleRefused(f"{os.fspath(source)!r} is no .py file, no folder and no bundle")
-    return _build_file(path.absolute())
+    return _build_file(real)
 
 
-def _build_file(path: Path) -> Bundle:
-    modules = _Modules(path.parent)
-    modules.add(path.stem, path)
-    scans = modules.scans
-    own = actor_classes(scans)
-    entry = path.stem
+def _build_file(path: Path) -> BundleSummary:
+    entry = module_name(path.name.removesuffix(".py"))
+    if (path.parent / f"{entry}.py").exists() and path.stem != entry:
+        raise BundleRefused(
+            f"{os.fspath(path)!r} has a dot in its name and would be the module {entry!r}, which "
+            f"{entry}.py is already: rename one of them"
+        )
+    closure = Closure(path.parent)
+    closure.add(entry, path, "what was asked for")
+    scans = closure.scans
     # What the file itself defines; a file that only re-exports offers what it imports.
-    chosen = {entry: own[entry]} if entry in own else own
-    return _finish(entry, entry, modules.parts, scans, chosen)
+    found = actor_classes(scans, [entry])
+    if not found.sure:
+        handed_on = passed_on(scans, entry)
+        found = ActorTypes(handed_on.sure or found.sure, found.perhaps)
+    bundle = _finish(entry, entry, closure.parts, scans, found, path.parent)
+    return BundleSummary(bundle, closure.why)
 
 
-def _build_folder(folder: Path) -> Bundle:
+def _build_folder(folder: Path) -> BundleSummary:
     is_package = (folder / "__init__.py").is_file()
     prefix = f"{folder.name}/" if is_package else ""
     if is_package and not folder.name.isidentifier():
         raise BundleRefused(f"the folder's name {folder.name!r} can't be a package's")
-    files = {f"{prefix}{name}": file for name, file in _files(folder).items()}
-    parts = {SOURCE + name: file.read_bytes() for name, file in files.items()}
-    scans = {}
-    for name in files:
-        module = _module_of(name)
-        if module:
+    contents = contents_of(folder)
+    files = {f"{prefix}{name}": file for name, file in contents.files.items()}
+    left = {f"{prefix}{name}": why for name, why in contents.left.items()}
+    data = {name: file.read_bytes() for name, file in files.items()}
+    scans, broken = _scans(files, data)
+    offered = [module for module in scans if not _is_of_tests(_file_of(module, scans, files))]
+    found = actor_classes(scans, offered)
+    if not found.sure and not found.perhaps:
+        offered = list(scans)
+        found = actor_classes(scans)
+    roots = list(found.sure or found.perhaps)
+    if prefix:
+        roots.append(folder.name)
+    needed = _reached(scans, roots)
+    for module, error in broken.items():
+        if module in needed or not found.sure:
+            raise error
+    why = dict.fromkeys(data, "in the folder")
+    for name in list(data):
+        module = module_of(name)
+        if module in needed and module in scans:
+            why[name] = "the actors need it"
+        elif _is_below_tests(name, prefix) and not _tests_are_needed(name, prefix, needed):
+            del data[name], why[name]
+            scans.pop(module, None)
+            left[name] = "only tests need it"
+    entry = folder.name if is_package else ""
+    parts = {SOURCE + name: text for name, text in data.items()}
+    bundle = _finish(folder.name, entry, parts, scans, found, folder, needed)
+    return BundleSummary(bundle, {SOURCE + name: text for name, text in why.items()}, left)
+
+
+def _scans(
+    files: Mapping[str, Path], data: Mapping[str, bytes]
+) -> tuple[dict[str, Scan], dict[str, BundleRefused]]:
+    """The modules among files, and those that can't be parsed with the reason."""
+    scans: dict[str, Scan] = {}
+    broken: dict[str, BundleRefused] = {}
+    for name, file in files.items():
+        module = module_of(name)
+        if not module or not name.endswith(".py"):
+            continue
+        try:
             scans[module] = scan(
                 module,
-                parts[SOURCE + name],
-                is_package=name.endswith("/__init__.py"),
-                shown=os.fspath(files[name]),
+                data[name],
+                is_package=name.endswith("__init__.py"),
+                shown=os.fspath(file),
             )
-    entry = folder.name if is_package else ""
-    return _finish(folder.name, entry, parts, scans, actor_classes(scans))
+        except BundleRefused as error:
+            broken[module] = error
+    return scans, broken
+
+
+def _file_of(module: str, scans: Mapping[str, Scan], files: Mapping[str, Path]) -> str:
+    stem = module.replace(".", "/")
+    return f"{stem}/__init__.py" if f"{stem}/__init__.py" in files else f"{stem}.py"
+
+
+def _is_of_tests(name: str) -> bool:
+    """Whether a module is a project's tests or tools, whose classes aren't what is deployed."""
+    *folders, base = name.split("/")
+    return (
+        bool(_TESTS & set(folders))
+        or base in _TOOLS
+        or base.startswith("test_")
+        or base.endswith("_test.py")
+    )
+
+
+def _is_below_tests(name: str, prefix: str) -> bool:
+    return name.removeprefix(prefix).partition("/")[0] in _TESTS and "/" in name
+
+
+def _tests_are_needed(name: str, prefix: str, needed: Mapping[str, bool]) -> bool:
+    top = prefix.replace("/", ".") + name.removeprefix(prefix).partition("/")[0]
+    return any(module == top or module.startswith(f"{top}.") for module in needed)
+
+
+def _reached(scans: Mapping[str, Scan], roots: Iterable[str]) -> dict[str, bool]:
+    """Which modules the roots reach by imports; True: they can't be loaded without it.
+
+    A module of the folder that couldn't be parsed is among them too.
+    """
+    reached: dict[str, bool] = {}
+    waiting = [(module, True) for module in roots]
+    while waiting:
+        module, required = waiting.pop()
+        if reached.get(module, False) or (module in reached and not required):
+            continue
+        reached[module] = required
+        parent = module.rpartition(".")[0]
+        if parent:
+            waiting.append((parent, required))
+        one = scans.get(module)
+        for item in one.imports if one else ():
+            for name in filter(None, (item.module, f"{item.module}.{item.name}".strip("."))):
+                waiting.append((name, required and item.required))
+    return reached
 
 
 def _finish(
@@ -85,33 +205,50 @@ def _finish(
     entry: str,
     parts: Mapping[str, bytes],
     scans: Mapping[str, Scan],
-    chosen: Mapping[str, list[str]],
+    found: ActorTypes,
+    folder: Path,
+    needed: Mapping[str, bool] | None = None,
 ) -> Bundle:
-    types = _types(chosen)
-    if not types:
+    types = _types(found.sure)
+    perhaps = _types(found.perhaps)
+    if not types and not perhaps:
         raise BundleRefused(f"no class in {name!r} derives from Actor")
-    local = {module.partition(".")[0] for module in scans}
-    needed = {
-        item.module
-        for one in scans.values()
-        for item in one.imports
-        if item.required and item.module.partition(".")[0] not in local
+    if needed is None:
+        needed = _reached(scans, [*found.sure, *found.perhaps, *([entry] if entry else [])])
+    local = {
+        step.partition("/")[0].partition(".")[0]
+        for step in (path.removeprefix(SOURCE) for path in parts)
     }
-    version = scans[entry].version if entry in scans else ""
+    wanted: dict[bool, set[str]] = {True: set(), False: set()}
+    for one in scans.values():
+        loaded = needed.get(one.module)
+        for item in one.imports:
+            if item.module.partition(".")[0] not in local and item.runs and loaded is not None:
+                wanted[loaded and item.required].add(item.module)
+    requirements = requirements_of(wanted[True])
     manifest = Manifest(
         name=name,
-        version=version,
+        version=scans[entry].version if entry in scans else "",
         python=sys.version_info[:2],
-        requirements=requirements_of(needed),
+        requirements=requirements,
         types=types,
         parts={},
         entry=entry,
         created_by=created_by(),
+        perhaps=perhaps,
+        optional={
+            module: version
+            for module, version in requirements_of(wanted[False]).items()
+            if module not in requirements
+        },
+        modules=identities_of(parts, scans),
+        platform=platform_of(parts),
+        wants=wanted_versions(folder, parts, entry),
     )
     return encode(manifest, parts)
 
 
-def _types(chosen: Mapping[str, list[str]]) -> dict[str, str]:
+def _types(chosen: Classes) -> dict[str, str]:
     """Each class by its name and by that in lower case; where two collide, by module as well."""
     offers: dict[str, set[str]] = {}
     for module, names in chosen.items():
@@ -126,90 +263,3 @@ def _types(chosen: Mapping[str, list[str]]) -> dict[str, str]:
         for target in targets:
             types[target.replace(":", ".")] = target
     return types
-
-
-def _module_of(name: str) -> str:
-    """The module that a file is ("" for data): `pkg/__init__.py` is `pkg`."""
-    stem, dot, suffix = name.rpartition(".")
-    steps = stem.split("/")
-    if suffix != "py" or not dot or not all(step.isidentifier() for step in steps):
-        return ""
-    if steps[-1] == "__init__":
-        steps.pop()
-    return ".".join(steps)
-
-
-def _files(folder: Path) -> dict[str, Path]:
-    """Everything in a folder that belongs to a program, by its path with slashes."""
-    found: dict[str, Path] = {}
-    for root, folders, names in os.walk(folder):
-        here = Path(root)
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".")
-            and name != "__pycache__"
-            and not (here / name / "pyvenv.cfg").exists()
-        )
-        for name in [*folders, *sorted(names)]:
-            path = here / name
-            if path.is_symlink() and not path.resolve().is_relative_to(folder):
-                raise BundleRefused(f"{os.fspath(path)!r} is a link out of the folder")
-            if name in folders or name.startswith(".") or name.endswith(_SKIPPED_SUFFIXES):
-                continue
-            if not path.is_file():  # a pipe would block the builder for ever
-                raise BundleRefused(f"{os.fspath(path)!r} is no plain file")
-            found[path.relative_to(folder).as_posix()] = path
-            if len(found) > limits.BUNDLE_FILES_MAX:
-                raise BundleRefused(
-                    f"{os.fspath(folder)!r} has more than BUNDLE_FILES_MAX="
-                    f"{limits.BUNDLE_FILES_MAX} files"
-                )
-    return found
-
-
-class _Modules:
-    """A module and those beside it that it imports, and those that they import, and so on."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.parts: dict[str, bytes] = {}
-        self.scans: dict[str, Scan] = {}
-
-    def add(self, module: str, file: Path) -> None:
-        """Take in a module, and then what it imports from the same folder."""
-        if module in self.scans:
-            return
-        if len(self.parts) >= limits.BUNDLE_FILES_MAX:
-            raise BundleRefused(
-                f"{module!r} needs more than BUNDLE_FILES_MAX={limits.BUNDLE_FILES_MAX} files"
-            )
-        try:
-            source = file.read_bytes()
-        except OSError as error:
-            raise NoSuchThing(f"can't read {os.fspath(file)!r}: {error.strerror}") from None
-        is_package = file.name == "__init__.py"
-        self.parts[SOURCE + file.relative_to(self._folder).as_posix()] = source
-        self.scans[module] = one = scan(
-            module, source, is_package=is_package, shown=os.fspath(file)
-        )
-        for item in one.imports:
-            self._follow(item.module or item.name)
-
-    def _follow(self, module: str) -> None:
-        top = module.partition(".")[0]
-        if top in ("", "zactor"):
-            return
-        file = self._folder / f"{top}.py"
-        folder = self._folder / top
-        if (folder / "__init__.py").is_file() or (
-            not file.is_file() and any(folder.glob("*.py")) and not _is_installed(top)
-        ):
-            for name, path in _files(folder).items():
-                inner = _module_of(f"{top}/{name}")
-                if inner:
-                    self.add(inner, path)
-                else:
-                    self.parts[f"{SOURCE}{top}/{name}"] = path.read_bytes()
-        elif file.is_file():
-            self.add(top, file)

@@ -1,19 +1,23 @@
 """Bundle a class that is in memory: by value, so that no node needs its module.
 
-What the class reaches in user modules travels inside the pickle; what lies in installed packages
-is referred to by name and becomes a requirement. The sources of the pickled code go along for
-tracebacks only.
+What the class reaches in `__main__` or in its own module travels inside the pickle. Of the user's
+other modules, those that stand alone go along as sources, and are the same modules as in any other
+bundle that has them. What lies in installed packages is referred to by name and becomes a
+requirement. The sources of the pickled code go along for tracebacks only.
+
+A class that goes by value is known again by its content: two actors of one program share it, and
+the program gets its own back.
 """
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import io
 import linecache
 import os
 import re
 import sys
-import sysconfig
 import textwrap
 import threading
 from collections.abc import Iterator
@@ -24,11 +28,16 @@ from typing import Any
 
 import cloudpickle
 
+from zactor.bundles import decorated
+from zactor.bundles.identities import identities_of
 from zactor.bundles.manifest import PICKLED, SOURCE, Bundle, Manifest, encode, source_file
-from zactor.bundles.requirements import created_by, requirements_of
-from zactor.bundles.scan import scan
+from zactor.bundles.references import code_of, reference_to
+from zactor.bundles.requirements import created_by, platform_of, requirements_of
+from zactor.bundles.scan import Scan, scan
+from zactor.bundles.user_modules import UserModule, is_user_module, needed_elsewhere
 from zactor.kernel.errors import BundleRefused
 from zactor.kernel.wire.by_value import ByValuePickler
+from zactor.kernel.wire.unpickle import mark_whole
 
 _REGISTRY_LOCK = threading.Lock()
 _BASE_CHARACTERS_MAX = 60  # of a source's name: the end of it, which tells most
@@ -47,7 +56,7 @@ def build_from_class(cls: type) -> Bundle:
     if not issubclass(cls, Actor) or cls is Actor:
         raise BundleRefused(f"class {name!r} isn't derived from Actor")
     target = io.BytesIO()
-    pickler = _Pickler(target)
+    pickler = _Pickler(target, cls)
     try:
         with _user_modules_by_value():
             pickler.dump(cls)
@@ -56,24 +65,43 @@ def build_from_class(cls: type) -> Bundle:
             f"class {name!r} can't be bundled from memory: {type(error).__name__}: {error}; "
             f"make such things in on_start, or bundle the .py file"
         ) from error
+    modules, scans = pickler.module_parts()
+    needed = set().union(*(needed_elsewhere(one.closure) for one in pickler.modules.values()))
+    within = _imports_within(cls)
+    requirements = requirements_of(pickler.needed | within[True] | needed)
     manifest = Manifest(
         name=name.lower(),
         version=str(getattr(sys.modules.get(cls.__module__), "__version__", "")),
         python=sys.version_info[:2],
-        requirements=requirements_of(pickler.needed | _imports_within(cls)),
+        requirements=requirements,
         types={name: f"{PICKLED}{name}:{name}", name.lower(): f"{PICKLED}{name}:{name}"},
         parts={},
         entry="",
         created_by=created_by(),
+        optional={
+            module: version
+            for module, version in requirements_of(within[False]).items()
+            if module not in requirements
+        },
+        modules=identities_of(modules, scans),
+        platform=platform_of(modules),
     )
-    return encode(manifest, {f"{PICKLED}{name}": target.getvalue(), **pickler.sources})
+    sources = {path: text for path, text in pickler.sources.items() if path not in modules}
+    for tracker, tracked in pickler.trackers.items():
+        _track(tracked, tracker)
+    return encode(manifest, {f"{PICKLED}{name}": target.getvalue(), **sources, **modules})
 
 
 class _Pickler(ByValuePickler):
     """One whose output doesn't depend on the process, and whose sources not on the folder."""
 
-    def __init__(self, file: io.BytesIO) -> None:
+    def __init__(self, file: io.BytesIO, cls: type, *, tracking: bool = True) -> None:
+        """`tracking` gives the classes that go by value, but for `cls`, ids of their content."""
         super().__init__(file)
+        self._cls = cls
+        self._tracking = tracking
+        self.trackers: dict[str, type] = {}  # id -> class that goes by value
+        self.modules: dict[str, UserModule] = {}  # that go along as sources, by plain name
         self.needed: set[str] = set()  # modules that are referred to by name
         self.sources: dict[str, bytes] = {}
         self._files: dict[str, str] = {}  # co_filename -> the same for every builder
@@ -82,6 +110,13 @@ class _Pickler(ByValuePickler):
         if isinstance(obj, FunctionType):
             # Of a module that lies in no file only its loader has the source: ask it if need be.
             linecache.lazycache(obj.__code__.co_filename, obj.__globals__)
+        again = decorated.reduced(obj)
+        if again is not None:
+            return again
+        known = self._reference(obj)
+        if known is not None:
+            self.modules[known.module] = known
+            return code_of, (known.identity, known.module, getattr(obj, "__qualname__", ""))
         reduced = super().reducer_override(obj)
         if reduced is NotImplemented:
             if isinstance(obj, type | FunctionType | BuiltinFunctionType):
@@ -90,7 +125,31 @@ class _Pickler(ByValuePickler):
                 self.needed.add(obj.__name__)
             self.needed.discard("cloudpickle.cloudpickle")
             return reduced
-        return _without_tracker(obj, reduced)
+        return _with_tracker(obj, reduced, self._tracker(obj, reduced))
+
+    def _reference(self, obj: object) -> UserModule | None:
+        if getattr(obj, "__module__", None) == self._cls.__module__:
+            return None
+        known = reference_to(obj)
+        return known if known is not None and known.stands_alone else None
+
+    def _tracker(self, obj: Any, reduced: Any) -> str | None:
+        if not self._tracking or obj is self._cls or not _has_tracker(obj, reduced):
+            return None
+        target = io.BytesIO()
+        _Pickler(target, obj, tracking=False).dump(obj)
+        tracker = f"zactor:{hashlib.sha256(target.getvalue()).hexdigest()}"
+        self.trackers[tracker] = obj
+        return tracker
+
+    def module_parts(self) -> tuple[dict[str, bytes], dict[str, Scan]]:
+        """Return the sources that go along, by path in the bundle, and what was found in them."""
+        parts: dict[str, bytes] = {}
+        scans: dict[str, Scan] = {}
+        for one in self.modules.values():
+            parts |= one.closure.parts
+            scans |= one.closure.scans
+        return parts, scans
 
     def file_of(self, code: CodeType) -> str:
         """Name a source by its content; take the source along."""
@@ -120,51 +179,49 @@ def _source_of(file: str) -> bytes:
     return "".join(linecache.getlines(file)).encode("utf-8", "replace")
 
 
-def is_user_module(module: ModuleType) -> bool:
-    """Whether a node can't be expected to have the module: it isn't installed, nor Python's own.
+def _with_tracker(obj: Any, reduced: Any, tracker: str | None) -> Any:
+    """Put `tracker` in the place of the random id by which cloudpickle knows a class again.
 
-    The demos are installed, but are examples to edit: they count as the user's.
+    A random one would give each process another identity, and would give two versions of a class
+    that are loaded into one process one and the same class object.
     """
-    name = module.__name__
-    file = getattr(module, "__file__", None)
-    top = name.partition(".")[0]
-    if not file or top in sys.stdlib_module_names:
-        return False
-    if top == "zactor":
-        return name.startswith("zactor.demos.")
-    installed = {sysconfig.get_path(kind) for kind in ("stdlib", "platlib", "purelib")}
-    path = Path(file).resolve()
-    if {"site-packages", "dist-packages"} & set(path.parts):
-        return False
-    return not any(path.is_relative_to(folder) for folder in installed)
+    if not _has_tracker(obj, reduced):
+        return reduced
+    arguments = list(reduced[1])
+    arguments[_TRACKER_AT] = tracker
+    return (reduced[0], tuple(arguments), *reduced[2:])
 
 
-def _without_tracker(obj: Any, reduced: Any) -> Any:
-    """Take out the random id by which cloudpickle knows a class again.
-
-    It would give each process another identity, and would give two versions of a class that are
-    loaded into one process one and the same class object.
-    """
-    if (
+def _has_tracker(obj: Any, reduced: Any) -> bool:
+    return (
         isinstance(obj, type)
         and isinstance(reduced, tuple)
         and len(reduced[1]) > _TRACKER_AT
         and isinstance(reduced[1][_TRACKER_AT], str)
-    ):
-        arguments = list(reduced[1])
-        arguments[_TRACKER_AT] = None
-        return (reduced[0], tuple(arguments), *reduced[2:])
-    return reduced
+    )
 
 
-def _imports_within(cls: type) -> set[str]:
-    """What the class imports inside its methods, unless it can do without."""
+def _track(cls: type, tracker: str) -> None:
+    """Let this program's own class be what comes back of it."""
+    own = cloudpickle.cloudpickle
+    with own._DYNAMIC_CLASS_TRACKER_LOCK:
+        own._DYNAMIC_CLASS_TRACKER_BY_CLASS[cls] = tracker
+        own._DYNAMIC_CLASS_TRACKER_BY_ID[tracker] = cls
+    mark_whole(cls)
+
+
+def _imports_within(cls: type) -> dict[bool, set[str]]:
+    """What the class imports inside its methods; True: it can't do without."""
+    wanted: dict[bool, set[str]] = {True: set(), False: set()}
     try:
         source = textwrap.dedent(inspect.getsource(cls))
-    except (OSError, TypeError):  # typed into a console
-        return set()
-    found = scan(cls.__module__, source.encode(), is_package=False, shown=cls.__module__)
-    return {item.module for item in found.imports if item.required}
+        found = scan(cls.__module__, source.encode(), is_package=False, shown=cls.__module__)
+    except (OSError, TypeError, BundleRefused):  # typed into a console
+        return wanted
+    for item in found.imports:
+        if item.runs:
+            wanted[item.required].add(item.module)
+    return wanted
 
 
 @contextmanager

@@ -1,39 +1,50 @@
-"""Bring the classes of a bundle to life in this process, each bundle in a package of its own.
+"""Bring the classes of a bundle to life in this process, and find what pickles name of them.
 
-The modules of a bundle live in sys.modules under `zactor_bundle_<hash>`, never under their plain
-names: two versions run side by side, and what a bundle calls `helper` is no one else's `helper`.
-An `import helper` inside a bundle finds the bundle's own module first. Nothing of a bundle is run
-before its hash held and `check` passed.
+Two versions run side by side; what their modules have in common is one (bundles/code_modules.py).
+Nothing of a bundle is run before its hash held and `check` passed.
 """
 
 from __future__ import annotations
 
-import builtins
 import importlib
-import importlib.abc
 import importlib.machinery
 import importlib.util
 import linecache
 import sys
+import sysconfig
 import threading
-from collections.abc import Mapping, Sequence
-from types import CodeType, ModuleType
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
-from zactor.bundles.manifest import PICKLED, SOURCE, Bundle, identity_of, pick_type, source_file
+from zactor.bundles import code_modules
+from zactor.bundles.closure import module_of
+from zactor.bundles.code_modules import CodePackage, private_name
+from zactor.bundles.manifest import (
+    PICKLED,
+    SOURCE,
+    Bundle,
+    Manifest,
+    identity_of,
+    pick_type,
+    source_file,
+)
 from zactor.bundles.store import BundleStore
+from zactor.bundles.unpacked import PrivateUnpackedBundles
+from zactor.bundles.versions import tell_of_twins
 from zactor.kernel.errors import BundleRefused, ZactorError, said
 from zactor.kernel.wire.unpickle import loads
 
 if TYPE_CHECKING:
     from zactor.kernel.actors.actor import Actor
 
-PREFIX = "zactor_bundle_"
-_DIGITS = 16  # of the identity in a package's name: 64 bits, and a clash is refused
-
-_LOCK = threading.Lock()  # over _PACKAGES; never held while something is imported
-_PACKAGES: dict[str, _Package] = {}  # by private name
 _STORES: list[BundleStore] = []
+_PRIVATE: list[
+    PrivateUnpackedBundles
+] = []  # one at most: for bundles that are in no attached store
+_PRIVATE_LOCK = threading.Lock()
+_LINES: dict[str, list[str]] = {}  # private name -> what was put into linecache
 
 
 def check(bundle: Bundle, type_name: str, node: str = "") -> None:
@@ -55,15 +66,44 @@ def check(bundle: Bundle, type_name: str, node: str = "") -> None:
             f"bundle {manifest.name!r} can't run on {where}: its classes were pickled by Python "
             f"{_dots(manifest.python)}, found Python {_dots(here)}; bundle a .py file instead"
         )
+    _check_compiled(manifest, where)
     missing = [module for module in manifest.requirements if not _is_importable(module)]
     if missing:
         wanted = ", ".join(
             f"{module} (want {manifest.requirements[module] or 'any version'}, found none)"
             for module in missing
         )
+        asked = f" (its author asks for {', '.join(manifest.wants)})" if manifest.wants else ""
         raise BundleRefused(
-            f"bundle {manifest.name!r} can't run on {where}: it imports {wanted}; install it there"
+            f"bundle {manifest.name!r} can't run on {where}: it imports {wanted}; "
+            f"install it there{asked}"
         )
+
+
+def missing_optional(bundle: Bundle) -> list[str]:
+    """Return the modules that it imports somewhere, may do without, and that aren't here."""
+    return [module for module in bundle.manifest.optional if not _is_importable(module)]
+
+
+def _check_compiled(manifest: Manifest, where: str) -> None:
+    """A module that is there in compiled form only must be of this Python and platform."""
+    here = sysconfig.get_platform()
+    names = [path.removeprefix(SOURCE) for path in manifest.parts if path.startswith(SOURCE)]
+    readable = {module_of(name) for name in names if name.endswith(".py")}
+    for name in names:
+        module = module_of(name)
+        if not module or module in readable:
+            continue
+        fits = any(
+            name == f"{module.replace('.', '/')}{suffix}"
+            for suffix in importlib.machinery.EXTENSION_SUFFIXES
+        )
+        if not fits or manifest.platform != here:
+            raise BundleRefused(
+                f"bundle {manifest.name!r} can't run on {where}: {name} was compiled for "
+                f"{manifest.platform}, Python {_dots(manifest.python)}, found {here}, "
+                f"Python {_dots(sys.version_info[:2])}"
+            )
 
 
 def load_class(bundle: Bundle, type_name: str) -> type[Actor]:
@@ -79,7 +119,7 @@ def load_class(bundle: Bundle, type_name: str) -> type[Actor]:
     while True:
         package = _package(bundle)
         with package.lock:
-            if _PACKAGES.get(package.name) is not package:
+            if code_modules.package_named(package.name) is not package:
                 continue  # it was forgotten while we waited for the lock
             found = package.classes.get(target)
             if found is None:
@@ -99,11 +139,11 @@ def attach(store: BundleStore) -> None:
     """Make the modules of every bundle in `store` importable, now and later; run nothing.
 
     So an actor can read an instance of a class of another actor's bundle, of which no actor was
-    deployed here: pickle imports its module.
+    deployed here: pickle imports its module. Bundles of it are unpacked beside it.
     """
     if store not in _STORES:
         _STORES.append(store)
-    _install_finder()
+    code_modules.install_finder()
 
 
 def detach(store: BundleStore) -> None:
@@ -112,198 +152,82 @@ def detach(store: BundleStore) -> None:
         _STORES.remove(store)
 
 
+def loaded_identities() -> set[str]:
+    """Return the bundles whose files this process may still read."""
+    return {package.bundle.identity for package in code_modules.packages()}
+
+
 def forget(identity: str) -> None:
-    """Drop a bundle's modules and classes from this process; instances live on while in use."""
-    package = _PACKAGES.get(private_name(identity))
+    """Drop a bundle's modules and classes from this process; instances live on while in use.
+
+    What it shares with other bundles stays.
+    """
+    package = code_modules.package_named(private_name(identity))
     if package is None:
         return
     with package.lock:
-        if _PACKAGES.get(package.name) is not package:
-            return  # another thread was first
-        del _PACKAGES[package.name]
-        _drop_modules(package.name)
-        package.drop_lines()
-
-
-def private_name(identity: str) -> str:
-    """Return the package that the modules of a bundle live in."""
-    return PREFIX + identity.partition(":")[2][:_DIGITS]
-
-
-class _Package:
-    """The modules of one bundle."""
-
-    def __init__(self, bundle: Bundle) -> None:
-        self.bundle = bundle
-        self.lock = threading.RLock()  # held while its modules are imported, or dropped
-        self.classes: dict[str, type] = {}  # loaded ones by target
-        self.name = private_name(bundle.identity)
-        self.files = {  # path below src/ -> content
-            path.removeprefix(SOURCE): data
-            for path, data in bundle.parts.items()
-            if path.startswith(SOURCE)
-        }
-        self.folders = {
-            "/".join(steps[:count])
-            for steps in (path.split("/") for path in self.files)
-            for count in range(1, len(steps))
-        }
-        self.tops = {path.partition("/")[0].removesuffix(".py") for path in self.files}
-        self.builtins = {**vars(builtins), "__import__": self._import}
-        self._lines: list[str] = []
-
-    def find(self, module: str) -> importlib.machinery.ModuleSpec | None:
-        """The spec of a module by its private name, None if the bundle hasn't got it."""
-        inner = module.removeprefix(self.name).lstrip(".")
-        path = inner.replace(".", "/")
-        if f"{path}/__init__.py" in self.files:
-            return self._spec(module, f"{path}/__init__.py", is_package=True)
-        if f"{path}.py" in self.files:
-            return self._spec(module, f"{path}.py", is_package=False)
-        if not inner or path in self.folders:
-            return self._spec(module, "", is_package=True)
-        return None
-
-    def keep_lines(self, file: str, source: bytes) -> None:
-        """Let tracebacks show the source of a file that is on no disk."""
-        try:
-            text = importlib.util.decode_source(source)
-        except (SyntaxError, UnicodeDecodeError):
-            return
-        # No mtime: linecache.checkcache leaves it alone.
-        linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-        self._lines.append(file)
-
-    def drop_lines(self) -> None:
-        """The end of `keep_lines`."""
-        for file in self._lines:
+        code_modules.remove_package(package)
+        for file in _LINES.pop(package.name, ()):
             linecache.cache.pop(file, None)
 
-    def _spec(self, module: str, path: str, *, is_package: bool) -> importlib.machinery.ModuleSpec:
-        loader = _Loader(self, path)
-        # pkgutil finds data beside __file__, so a folder without __init__.py has one too.
-        file = f"{module.replace('.', '/')}/__init__.py" if not path else f"{self.name}/{path}"
-        spec = importlib.machinery.ModuleSpec(module, loader, origin=file, is_package=is_package)
-        spec.has_location = True
-        return spec
 
-    def _import(
-        self,
-        name: str,
-        globals: Mapping[str, object] | None = None,
-        locals: Mapping[str, object] | None = None,
-        fromlist: Sequence[str] | None = (),
-        level: int = 0,
-    ) -> ModuleType:
-        """`__import__` as the bundle's modules see it: their own first."""
-        top = name.partition(".")[0]
-        if level or top not in self.tops:
-            return builtins.__import__(name, globals, locals, fromlist or (), level)
-        private = f"{self.name}.{name}"
-        if fromlist:
-            return builtins.__import__(private, globals, locals, fromlist, 0)
-        importlib.import_module(private)
-        return sys.modules[f"{self.name}.{top}"]
+def remove_private() -> None:
+    """Remove what was unpacked for bundles that are in no store; the end of the process does so."""
+    with _PRIVATE_LOCK:
+        while _PRIVATE:
+            _PRIVATE.pop().remove()
 
 
-class _Loader(importlib.abc.InspectLoader):
-    def __init__(self, package: _Package, path: str) -> None:
-        self._package = package
-        self._path = path  # "" for a folder without __init__.py
-
-    def get_source(self, fullname: str) -> str:
-        return importlib.util.decode_source(self._package.files.get(self._path, b""))
-
-    def get_data(self, path: str) -> bytes:
-        """Serve pkgutil.get_data."""
-        try:
-            return self._package.files[path.removeprefix(f"{self._package.name}/")]
-        except KeyError:
-            raise FileNotFoundError(path) from None
-
-    def is_package(self, fullname: str) -> bool:
-        return not self._path or self._path.endswith("/__init__.py")
-
-    def get_code(self, fullname: str) -> CodeType:
-        source = self._package.files.get(self._path, b"")
-        code = compile(source, f"{self._package.name}/{self._path}", "exec", dont_inherit=True)
-        assert isinstance(code, CodeType)
-        return code
-
-    def exec_module(self, module: ModuleType) -> None:
-        vars(module)["__builtins__"] = self._package.builtins
-        if self._path:
-            file = f"{self._package.name}/{self._path}"
-            self._package.keep_lines(file, self._package.files[self._path])
-        exec(self.get_code(module.__name__), vars(module))
+def _package(bundle: Bundle) -> CodePackage:
+    known = code_modules.package_named(private_name(bundle.identity))
+    if known is None and identity_of(bundle.data) != bundle.identity:
+        # Who has built a Bundle by hand has not been through decode.
+        raise BundleRefused(f"the bundle isn't what its identity {bundle.identity} says")
+    return code_modules.add_package(bundle, _unpack)
 
 
-class _Finder(importlib.abc.MetaPathFinder):
-    """Finds the modules of registered bundles, and nothing else."""
+def _unpack(bundle: Bundle) -> Path:
+    for store in tuple(_STORES):
+        if store.has(bundle.identity):
+            return store.unpacked.path_of(bundle)
+    with _PRIVATE_LOCK:
+        if not _PRIVATE:
+            _PRIVATE.append(PrivateUnpackedBundles())
+    return _PRIVATE[0].path_of(bundle)
 
-    def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None = None,
-        target: ModuleType | None = None,
-    ) -> importlib.machinery.ModuleSpec | None:
-        top = fullname.partition(".")[0]
-        if not top.startswith(PREFIX):
-            return None
-        package = _PACKAGES.get(top) or self._from_stores(top)
-        return package.find(fullname) if package else None
 
-    def _from_stores(self, top: str) -> _Package | None:
-        digits = top.removeprefix(PREFIX)
-        if len(digits) != _DIGITS:
-            return None
-        for store in tuple(_STORES):
+def _from_stores(kind: str, digits: str) -> Bundle | None:
+    """The bundle whose hash begins so, or that has the module of that identity."""
+    for store in tuple(_STORES):
+        if kind == "bundle":
             identity = store.beginning_with(digits)
-            if identity:
-                try:
-                    return _package(store.open(identity))
-                except ZactorError as error:
-                    raise ImportError(f"bundle {identity} can't be used: {error}") from error
-        return None
+        else:
+            identity = store.with_module(digits)
+        if identity:
+            try:
+                return store.open(identity)
+            except ZactorError as error:
+                raise ImportError(f"bundle {identity} can't be used: {error}") from error
+    return None
 
 
-_FINDER = _Finder()
+code_modules.FINDER.sources.append(_from_stores)
+code_modules.FINDER.register = _package
 
 
-def _install_finder() -> None:
-    if _FINDER not in sys.meta_path:
-        sys.meta_path.insert(0, _FINDER)
-
-
-def _package(bundle: Bundle) -> _Package:
-    name = private_name(bundle.identity)
-    with _LOCK:
-        known = _PACKAGES.get(name)
-        if known is None:
-            # Who has built a Bundle by hand has not been through decode.
-            if identity_of(bundle.data) != bundle.identity:
-                raise BundleRefused(f"the bundle isn't what its identity {bundle.identity} says")
-            known = _PACKAGES[name] = _Package(bundle)
-            _install_finder()
-    if known.bundle.identity != bundle.identity:
-        raise BundleRefused(
-            f"bundle {bundle.identity} shares its first {_DIGITS} digits with "
-            f"{known.bundle.identity}: one of them was made to deceive"
-        )
-    return known
-
-
-def _load(package: _Package, target: str) -> type:
+def _load(package: CodePackage, target: str) -> type:
     module_name, _, class_name = target.partition(":")
+    before = tuple(sys.modules)
     try:
         if module_name.startswith(PICKLED):
             found = _unpickle(package, module_name, class_name)
         else:
-            module = importlib.import_module(f"{package.name}.{module_name}")
+            module = package.load(module_name)
+            _tell_of_twins(package, before)
             found = getattr(module, class_name, None)
     except Exception as error:
         # What half a module left behind must not answer the next attempt.
-        _drop_modules(package.name)
+        code_modules.drop_modules(package, before)
         raise BundleRefused(
             f"bundle {package.bundle.manifest.name!r} failed while {target} was loaded: "
             f"{said(error)}"
@@ -317,9 +241,9 @@ def _load(package: _Package, target: str) -> type:
     return found
 
 
-def _unpickle(package: _Package, part: str, class_name: str) -> object:
+def _unpickle(package: CodePackage, part: str, class_name: str) -> object:
     for path, source in package.files.items():
-        package.keep_lines(source_file(path, source), source)
+        _keep_lines(package, source_file(path, source), source)
     found = loads(package.bundle.parts[part])
     # A class of an installed package came by name and stays what it is.
     if isinstance(found, type) and not _is_at_home(found):
@@ -340,10 +264,38 @@ def _is_at_home(found: type) -> bool:
     return at is found
 
 
-def _drop_modules(name: str) -> None:
-    for module in list(sys.modules):
-        if module == name or module.startswith(f"{name}."):
-            del sys.modules[module]
+def _tell_of_twins(package: CodePackage, before: Sequence[str]) -> None:
+    """Log which modules with classes came now that were here in another version."""
+    known = set(before)
+    for module, identity in package.modules.items():
+        name = package.home_of(module)
+        loaded = sys.modules.get(name)
+        if name in known or loaded is None or not _has_messages(loaded):
+            continue
+        tell_of_twins(module, identity, before)
+
+
+def _has_messages(module: ModuleType) -> bool:
+    """Whether a module defines classes that are no actors: what travels, as a rule."""
+    from zactor.kernel.actors.actor import Actor
+
+    return any(
+        isinstance(value, type)
+        and value.__module__ == module.__name__
+        and not issubclass(value, Actor)
+        for value in list(vars(module).values())
+    )
+
+
+def _keep_lines(package: CodePackage, file: str, source: bytes) -> None:
+    """Let tracebacks show the source of a file that is on no disk."""
+    try:
+        text = importlib.util.decode_source(source)
+    except (SyntaxError, UnicodeDecodeError):
+        return
+    # No mtime: linecache.checkcache leaves it alone.
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    _LINES.setdefault(package.name, []).append(file)
 
 
 def _is_importable(module: str) -> bool:

@@ -55,6 +55,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     entry: str  # module that was bundled; "" for a class from memory
     created_by: str
     signature: bytes = b""  # over the manifest with this field empty; b"" = not signed
+    # Since format 1 was first written; bundles from before have none of these.
+    perhaps: dict[str, str] = {}  # like `types`: derived from a class of a package that isn't here
+    optional: dict[str, str] = {}  # like `requirements`: what an actor may never come to
+    modules: dict[str, str] = {}  # module -> its identity (bundles/identities.py)
+    platform: str = ""  # of its compiled modules; "": it has none
+    wants: tuple[str, ...] = ()  # requirements as the author wrote them (bundles/wanted.py)
 
     @property
     def is_pickled(self) -> bool:
@@ -114,6 +120,8 @@ def encode(manifest: Manifest, parts: Mapping[str, bytes]) -> Bundle:
         },
         requirements=dict(sorted(manifest.requirements.items())),
         types=dict(sorted(manifest.types.items())),
+        perhaps=dict(sorted(manifest.perhaps.items())),
+        optional=dict(sorted(manifest.optional.items())),
     )
     table = msgspec.msgpack.encode(manifest)
     body = b"".join((len(table).to_bytes(_LENGTH_BYTES, "big"), table, *ordered.values()))
@@ -198,7 +206,7 @@ def is_bundle(path: str | os.PathLike[str]) -> bool:
 def class_names(manifest: Manifest) -> list[str]:
     """Return the names of the actor classes, each once, sorted."""
     first: dict[str, str] = {}
-    for name, target in sorted(manifest.types.items()):
+    for name, target in sorted((manifest.types or manifest.perhaps).items()):
         # Of `Counter` and `counter`, both in the table, the class's own name is the one to show.
         if target not in first or name == target.rpartition(":")[2]:
             first[target] = name
@@ -209,17 +217,19 @@ def pick_type(manifest: Manifest, type_name: str) -> str:
     """Return the target ("module:Class") that actors of type `type_name` are made from.
 
     The class of exactly that name; else the one whose name is equal without regard to case, `_`
-    and `-`; else the only one.
+    and `-`; else the only one. Of classes that may be no actors only one that is named counts,
+    unless there is no other.
 
     Raises:
         BundleRefused: none of these, or several are equally good; names the candidates.
     """
-    if type_name in manifest.types:
-        return manifest.types[type_name]
-    loose = {target for name, target in manifest.types.items() if _loosely(name, type_name)}
-    if len(loose) == 1:
-        return loose.pop()
-    everything = set(manifest.types.values())
+    for types in (manifest.types, manifest.perhaps):
+        if type_name in types:
+            return types[type_name]
+        loose = {target for name, target in types.items() if _loosely(name, type_name)}
+        if len(loose) == 1:
+            return loose.pop()
+    everything = set((manifest.types or manifest.perhaps).values())
     if len(everything) == 1:
         return everything.pop()
     names = ", ".join(class_names(manifest)) or "none"
@@ -306,7 +316,7 @@ def _is_plain(path: str) -> bool:
 
 
 def _check_types(manifest: Manifest) -> None:
-    for name, target in manifest.types.items():
+    for name, target in (*manifest.types.items(), *manifest.perhaps.items()):
         module, colon, class_name = target.partition(":")
         if not colon or not class_name.isidentifier() or not _part_of(manifest, module):
             raise BundleRefused(

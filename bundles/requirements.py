@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import sys
+import sysconfig
 from collections.abc import Iterable
 
 
@@ -31,10 +32,16 @@ def requirements_of(modules: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _is_installed(top: str) -> bool:
+def is_installed(top: str) -> bool:
     """Whether Python finds a real module of that name: it comes before a folder of loose files."""
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):
         return False
     return spec is not None and spec.origin is not None
+
+
+def platform_of(parts: Iterable[str]) -> str:
+    """Return for what platform the compiled modules among `parts` are, "" where there are none."""
+    compiled = any(path.endswith((".so", ".pyd", ".dll", ".dylib")) for path in parts)
+    return sysconfig.get_platform() if compiled else ""

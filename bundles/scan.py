@@ -1,4 +1,4 @@
-"""What a module's source says without being run: its imports and its actor classes.
+"""What a module's source says without being run: its imports, its classes, whether it looks round.
 
 Bundles are built on consoles that may lack what the actors need (a GPU library, say), so a source
 is parsed, never imported.
@@ -7,10 +7,18 @@ is parsed, never imported.
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from zactor.kernel.errors import BundleRefused
+
+_IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+_PLACES = {"__file__", "__path__", "__spec__", "__loader__", "__package__"}
+_RESOURCES = {"importlib.resources", "pkgutil", "pkg_resources", "importlib_resources"}
+_BY_NAME = {"import_module", "__import__", "iter_modules", "walk_packages", "resolve_name"}
+_LOGGERS = {"getLogger", "get_logger"}  # they take `__name__`, and look at no file
+_TEXT_MAX = 200  # characters of a text that may name a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +28,8 @@ class Import:
     module: str  # dotted, absolute: relative ones are resolved
     name: str  # what is taken out of it; "" for `import module`
     alias: str  # what it is called from then on
-    required: bool  # False inside `try: … except ImportError` and `if TYPE_CHECKING`
+    required: bool  # False where the module can be loaded without it
+    runs: bool = True  # False where only type checkers and the file as a program reach it
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,11 @@ class Scan:
     imports: tuple[Import, ...]
     classes: Mapping[str, tuple[str, ...]]  # top-level class -> its bases as they are written
     version: str  # the literal `__version__`, "" without one
+    aliases: Mapping[str, str]  # name -> what it is another name of, as it is written
+    reads: bool = False  # it may read files that lie beside it
+    by_name: bool = False  # it may import modules whose names aren't in its source
+    texts: frozenset[str] = frozenset()  # which might name files; empty unless `reads`
+    handed: frozenset[tuple[str, str]] = frozenset()  # (name of what is called, text given to it)
 
 
 def scan(module: str, source: bytes, *, is_package: bool, shown: str) -> Scan:
@@ -41,90 +55,144 @@ def scan(module: str, source: bytes, *, is_package: bool, shown: str) -> Scan:
     """
     try:
         tree = ast.parse(source, filename=shown)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError) as error:
         line = getattr(error, "lineno", None) or 0
         why = getattr(error, "msg", None) or str(error)
         raise BundleRefused(f"{shown}:{line}: {why}") from None
     package = module if is_package else module.rpartition(".")[0]
+    imports = [*_imports(tree, package, shown), *_named_imports(tree)]
+    reads, by_name = _looks_round(tree, imports)
     return Scan(
         module=module,
-        imports=tuple(_imports(tree, package, shown, required=True)),
+        imports=tuple(imports),
         classes={
-            node.name: tuple(filter(None, map(_dotted, node.bases)))
+            node.name: tuple(_dotted(base) or "?" for base in node.bases)
             for node in _top_level(tree.body)
             if isinstance(node, ast.ClassDef)
         },
         version=_version(tree),
+        aliases=dict(_aliases(tree)),
+        reads=reads,
+        by_name=by_name,
+        texts=frozenset(_texts(tree)) if reads else frozenset(),
+        handed=frozenset(_handed(tree)),
     )
 
 
-def actor_classes(scans: Mapping[str, Scan]) -> dict[str, list[str]]:
-    """Return {module: [classes]} of what derives from Actor, through any module in `scans`.
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """How a statement is reached: always, perhaps, or never by an actor."""
 
-    A base from elsewhere counts when its name ends in `Actor`.
-    """
-    finder = _ActorFinder(scans)
-    found = {
-        module: [name for name in one.classes if finder.is_actor(module, name)]
-        for module, one in scans.items()
-    }
-    return {module: names for module, names in found.items() if names}
+    required: bool = True
+    runs: bool = True
 
 
-class _ActorFinder:
-    def __init__(self, scans: Mapping[str, Scan]) -> None:
-        self._scans = scans
-        self._known: dict[tuple[str, str], bool] = {}
-
-    def is_actor(self, module: str, name: str) -> bool:
-        """Whether `name`, as `module` understands it, is an actor class."""
-        key = (module, name)
-        if key not in self._known:
-            self._known[key] = False  # what derives from itself in a circle is none
-            self._known[key] = self._look(module, name)
-        return self._known[key]
-
-    def _look(self, module: str, name: str) -> bool:
-        one = self._scans[module]
-        head, _, rest = name.partition(".")
-        if not rest and head in one.classes:
-            return any(self.is_actor(module, base) for base in one.classes[head])
-        for item in one.imports:
-            if item.alias != head:
-                continue
-            full = f"{item.module}.{item.name}" if item.name else item.module
-            home, _, last = f"{full}.{rest}".rstrip(".").rpartition(".")
-            if home in self._scans and home != module:
-                return self.is_actor(home, last)
-            return last.endswith("Actor")
-        return False
+_PERHAPS = _Reach(required=False)
+_NEVER = _Reach(required=False, runs=False)
 
 
-def _imports(node: ast.AST, package: str, shown: str, *, required: bool) -> Iterator[Import]:
-    for child in ast.iter_child_nodes(node):
+def _imports(node: ast.AST, package: str, shown: str, reach: _Reach = _Reach()) -> Iterator[Import]:
+    for child, inner in _reached(node, reach):
         match child:
             case ast.Import(names=names):
                 for alias in names:
                     # `import a.b` binds a, `import a.b as c` binds a.b
                     bound = alias.name if alias.asname else alias.name.partition(".")[0]
-                    yield Import(alias.name, "", alias.asname or bound, required)
+                    yield Import(alias.name, "", alias.asname or bound, inner.required, inner.runs)
             case ast.ImportFrom(names=names):
                 home = _home(child, package, shown)
                 for alias in names:
-                    yield Import(home, alias.name, alias.asname or alias.name, required)
-            case ast.Try(body=body) if _survives_import_error(child):
-                for statement in body:
-                    yield from _imports(ast.Module([statement], []), package, shown, required=False)
-                rest = [*child.orelse, *child.finalbody]
-                for handler in child.handlers:
-                    rest += handler.body
-                yield from _imports(ast.Module(rest, []), package, shown, required=False)
-            case ast.If(test=test) if (_dotted(test) or "").endswith("TYPE_CHECKING"):
-                inner = ast.Module(child.body, [])
-                yield from _imports(inner, package, shown, required=False)
-                yield from _imports(ast.Module(child.orelse, []), package, shown, required=required)
+                    yield Import(
+                        home, alias.name, alias.asname or alias.name, inner.required, inner.runs
+                    )
             case _:
-                yield from _imports(child, package, shown, required=required)
+                yield from _imports(child, package, shown, inner)
+
+
+def _reached(node: ast.AST, reach: _Reach) -> Iterator[tuple[ast.AST, _Reach]]:
+    """The parts of a node, each with how it is reached if the node is reached as `reach` says."""
+    perhaps = _PERHAPS if reach.runs else _NEVER
+    match node:
+        case ast.If(test=test, body=body, orelse=orelse):
+            within, beside = (perhaps, perhaps)
+            if _is_for_checkers(test) or _is_main_guard(test):
+                within, beside = _NEVER, reach
+            yield test, reach
+            yield from ((child, within) for child in body)
+            yield from ((child, beside) for child in orelse)
+        case ast.Try() if _survives_import_error(node):
+            for child in ast.iter_child_nodes(node):
+                yield child, perhaps
+        case ast.With() | ast.AsyncWith() if any(map(_suppresses, node.items)):
+            for child in ast.iter_child_nodes(node):
+                yield child, perhaps
+        case (
+            ast.FunctionDef()
+            | ast.AsyncFunctionDef()
+            | ast.Lambda()
+            | ast.Match()
+            | ast.While()
+            | ast.For()
+        ):
+            for child in ast.iter_child_nodes(node):
+                yield child, perhaps
+        case _:
+            for child in ast.iter_child_nodes(node):
+                yield child, reach
+
+
+def _named_imports(tree: ast.Module) -> Iterator[Import]:
+    """What is imported by a call with its name: `import_module("plugin")`."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=function, args=[ast.Constant(value=str(name)), *_]) if (
+                _dotted(function) or ""
+            ).rpartition(".")[2] in ("import_module", "__import__"):
+                if name and all(step.isidentifier() for step in name.split(".")):
+                    yield Import(name, "", "", required=False)
+
+
+def _looks_round(tree: ast.Module, imports: list[Import]) -> tuple[bool, bool]:
+    """Whether it may read files beside it, and whether it may import what it doesn't name."""
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    names |= {item.name for item in imports}
+    by_name = bool(names & _BY_NAME)
+    taken = {item.module for item in imports}
+    taken |= {f"{item.module}.{item.name}" for item in imports}
+    reads = bool(names & _PLACES or taken & _RESOURCES) or _hands_its_name_on(tree)
+    return reads or by_name, by_name
+
+
+def _hands_its_name_on(tree: ast.Module) -> bool:
+    """Whether `__name__` goes to a call that may look for files: `PackageLoader(__name__)`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = (_dotted(node.func) or "").rpartition(".")[2]
+            given = [*node.args, *(keyword.value for keyword in node.keywords)]
+            if called not in _LOGGERS and any(_dotted(value) == "__name__" for value in given):
+                return True
+    return False
+
+
+def _handed(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Texts like names of modules in calls: `library.load("plugin")` gives (library, plugin)."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = (_dotted(node.func) or "").partition(".")[0]
+            for value in (*node.args, *(keyword.value for keyword in node.keywords)):
+                if called and isinstance(value, ast.Constant) and isinstance(value.value, str):
+                    name = value.value.partition(":")[0]
+                    if all(step.isidentifier() for step in name.split(".")):
+                        yield called, name
+
+
+def _texts(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            text = node.value
+            if 0 < len(text) <= _TEXT_MAX and text.isprintable():
+                yield text
 
 
 def _home(node: ast.ImportFrom, package: str, shown: str) -> str:
@@ -141,13 +209,43 @@ def _home(node: ast.ImportFrom, package: str, shown: str) -> str:
     return ".".join([*steps[: len(steps) - up], *filter(None, [node.module])])
 
 
+def _is_for_checkers(test: ast.expr) -> bool:
+    return (_dotted(test) or "").endswith("TYPE_CHECKING")
+
+
+def _is_main_guard(test: ast.expr) -> bool:
+    """`__name__ == "__main__"`, either way round, also as one of several conditions."""
+    match test:
+        case ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]):
+            sides = (left, right)
+            return any(_dotted(side) == "__name__" for side in sides) and any(
+                isinstance(side, ast.Constant) and side.value == "__main__" for side in sides
+            )
+        case ast.BoolOp(op=ast.And(), values=values):
+            return any(map(_is_main_guard, values))
+    return False
+
+
 def _survives_import_error(node: ast.Try) -> bool:
-    caught = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
     for handler in node.handlers:
         kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-        if any(kind is None or _dotted(kind) in caught for kind in kinds):
+        if any(kind is None or _last(kind) in _IMPORT_ERRORS for kind in kinds):
             return True
     return False
+
+
+def _suppresses(item: ast.withitem) -> bool:
+    """`suppress(ImportError)`, by whatever module it is called."""
+    match item.context_expr:
+        case ast.Call(func=function, args=args):
+            return _last(function) == "suppress" and any(
+                _last(value) in _IMPORT_ERRORS for value in args
+            )
+    return False
+
+
+def _last(node: ast.expr) -> str:
+    return (_dotted(node) or "").rpartition(".")[2]
 
 
 def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -159,11 +257,22 @@ def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
         if isinstance(node, ast.If | ast.Try):
             yield from _top_level(node.orelse)
         if isinstance(node, ast.Try):
+            yield from _top_level(node.finalbody)
             for handler in node.handlers:
                 yield from _top_level(handler.body)
 
 
-def _dotted(node: ast.expr) -> str | None:
+def _aliases(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Other names of classes: `Base = module.Base`."""
+    for node in _top_level(tree.body):
+        match node:
+            case ast.Assign(targets=targets, value=ast.Name() | ast.Attribute() as value):
+                for target in targets:
+                    if isinstance(target, ast.Name):
+                        yield target.id, _dotted(value) or "?"
+
+
+def _dotted(node: ast.expr | None) -> str | None:
     match node:
         case ast.Name(id=name):
             return name
@@ -181,3 +290,6 @@ def _version(tree: ast.Module) -> str:
             case ast.Assign(targets=[ast.Name(id="__version__")], value=ast.Constant(value=value)):
                 return str(value)
     return ""
+
+
+BUILTINS = frozenset(vars(builtins))

@@ -2,6 +2,7 @@
 
 <folder>/<64 digits>.bundle    whole, its hash was checked
 <folder>/<64 digits>.part      on its way: grows at its end, survives a cut and a restart
+<folder>/unpacked/             those that are in use, as folders (bundles/unpacked.py)
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ import contextlib
 import hashlib
 import os
 import threading
+import time
+from collections.abc import Collection
 from pathlib import Path
 
 from zactor.bundles.manifest import Bundle, check_head, decode, hex_of
+from zactor.bundles.unpacked import UnpackedBundles
 from zactor.kernel import limits
 from zactor.kernel.errors import BundleRefused, NoSuchThing
 from zactor.kernel.room import is_full
@@ -28,6 +32,8 @@ class BundleStore:
         # Of each transfer under way: bytes held, and their hash so far. Hashing 64 MB at once, when
         # the last piece is there, would keep a node's kernel from its heartbeats.
         self._running: dict[Path, tuple[int, hashlib._Hash]] = {}
+        self._modules: dict[str, frozenset[str]] = {}  # bundle -> identities of its modules
+        self.unpacked = UnpackedBundles(self._folder / "unpacked")
 
     def has(self, identity: str) -> bool:
         """Whether the whole bundle is here."""
@@ -47,6 +53,23 @@ class BundleStore:
             return ""
         found = list(self._folder.glob(f"{digits}*.bundle"))
         return f"sha256:{found[0].stem}" if len(found) == 1 else ""
+
+    def with_module(self, module_identity: str) -> str:
+        """Return the identity of a bundle here that has the module, "" if none has.
+
+        Bundles whose manifests tell nothing of their modules aren't found.
+        """
+        for identity in self.identities():
+            known = self._modules.get(identity)
+            if known is None:
+                try:
+                    manifest = check_head(self._whole(identity))
+                except (OSError, BundleRefused):  # it was removed, or damaged
+                    continue
+                known = self._modules[identity] = frozenset(manifest.modules.values())
+            if module_identity in known:
+                return identity
+        return ""
 
     def put(self, bundle: Bundle) -> None:
         """Keep a bundle that is in memory."""
@@ -123,6 +146,25 @@ class BundleStore:
         except BundleRefused:
             path.unlink(missing_ok=True)
             raise
+
+    def sweep(self, needed: Collection[str], in_use: Collection[str], kept_s: float) -> list[str]:
+        """Remove the bundles that nobody needs and that are older than that; return them.
+
+        Args:
+            in_use: identities whose files this process may still read: those stay unpacked.
+        """
+        with self._lock:
+            gone = []
+            for identity in self.identities():
+                if identity in needed or identity in in_use:
+                    continue
+                file = self._whole(identity)
+                if time.time() - file.stat().st_mtime >= kept_s:
+                    file.unlink(missing_ok=True)
+                    self._modules.pop(identity, None)
+                    gone.append(identity)
+        self.unpacked.sweep({*in_use, *self.identities()})
+        return gone
 
     def _whole(self, identity: str) -> Path:
         return self._folder / f"{hex_of(identity)}.bundle"

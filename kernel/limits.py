@@ -127,7 +127,9 @@ ANSWER_BYTES_MAX = 1 << 20  # one answer; longer listings come in pages
 
 # -- clients ---------------------------------------------------------------------------------
 CLIENT_BACKLOG_MAX = 65_536  # requests that wait until fewer are under way; then MailboxFull
-CLIENT_ARGUMENTS_BYTES_MAX = 1_900_000  # of one call: a request is one frame
+CLIENT_ARGUMENTS_BYTES_MAX = 1_900_000  # in one request, which is one frame; more go in pieces
+DOOR_ARGUMENTS_MAX = 64  # calls of one client whose arguments are on their way in pieces
+DOOR_ARGUMENTS_BYTES_ALL_MAX = 512 << 20  # of all clients; of one: MESSAGE_BYTES_MAX
 CLIENT_REQUEST_S = 30.0  # default of every request's timeout
 CLIENT_PROBE_MS = 2_000  # a door that is silent for this long after a knock is no door
 CLIENT_KNOCKS_MAX = 2  # handshakes that may be cut off before a door counts as foreign
@@ -190,6 +192,9 @@ BUNDLE_BYTES_MAX = 64 << 20
 BUNDLE_FILES_MAX = 5_000
 BUNDLE_MANIFEST_BYTES_MAX = 2 << 20  # 5,000 entries of ~120 B, and room for requirements
 BUNDLE_NAME_BYTES_MAX = 255  # path of one file in a bundle
+BUNDLE_KEPT_S = 24 * 3600  # what nobody needs is kept so long: somebody may just be declaring it
+BUNDLE_SWEEP_S = 600.0  # between two looks for bundles that nobody needs
+BUNDLE_WANTS_MAX = 500  # requirements that an author wrote down; beyond it they aren't told
 BUNDLE_PARTIALS_MAX = 16  # transfers begun and not finished; beyond it the oldest is dropped
 
 # -- groups: who is there ---------------------------------------------------------------------

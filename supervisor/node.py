@@ -17,6 +17,7 @@ import structlog
 
 from zactor.bundles import load as bundles
 from zactor.bundles.store import BundleStore
+from zactor.bundles.versions import other_versions
 from zactor.kernel import limits
 from zactor.kernel.errors import ZactorError
 from zactor.kernel.ids import NodeId
@@ -45,6 +46,7 @@ from zactor.kernel.transport.peer import Peer
 from zactor.kernel.wire.bulky import Bulky
 from zactor.supervisor.actors_queue import open_session_queue
 from zactor.supervisor.deployment.bundle_fetch import BundleFetcher
+from zactor.supervisor.deployment.bundle_sweeper import BundleSweeper
 from zactor.supervisor.deployment.reconciler import Reconciler
 from zactor.supervisor.door.client_sessions import ClientSessions
 from zactor.supervisor.door.requests import RequestServer
@@ -178,6 +180,10 @@ class Node(HubUser):
         """Make what brings code and actors here, as the knowledge base says."""
         self.store = store
         self.fetcher = BundleFetcher(store, self.calls, self.members.peers)
+        self.sweeper = BundleSweeper(
+            store,
+            lambda: self.kb.theory if self.kb.primary and not self.journal.is_joining() else None,
+        )
         self.reconciler = Reconciler(
             self.me,
             kb=self.kb,
@@ -306,6 +312,7 @@ class Node(HubUser):
             self.runtime, self.groups, self.hub, self.tasks.spawn
         )
         self.runtime.start()
+        self.runtime.outcomes.explain = other_versions
         bundles.attach(self.store)  # what a message holds may be of any bundle that is here
         return endpoint
 
@@ -321,6 +328,7 @@ class Node(HubUser):
             self._keep(),
             self.registry.run(),
             self.todos.run(),
+            self.sweeper.run(),
             self._discover(),
         ):
             self.tasks.spawn(work, VITAL)
@@ -417,6 +425,7 @@ class Node(HubUser):
         """A node is dead for certain: nothing may go on waiting for it."""
         log.debug("peer_dropped", peer=str(peer.node), why=peer.dead, lost=len(lost))
         self.calls.give_up(peer)
+        self.requests.peer_dead(peer)
         self.runtime.remoting.peer_dead(
             peer, [(i, sent) for i, sent in lost if type(i) in ACTOR_ITEMS]
         )

@@ -91,6 +91,10 @@ _PICKLED: dict[str, str] = {
     "Call": "zactor.kernel.actors.refs",
     "_Unbound": "zactor.kernel.actors.refs",
     "_unpickle_ref": "zactor.kernel.actors.refs",
+    "_code_of": "zactor.bundles.references",
+    "_dispatching": "zactor.bundles.decorated",
+    "_cached": "zactor.bundles.decorated",
+    "_caching": "zactor.bundles.decorated",
     "Emitter": "zactor.kernel.actors.emitter",
     "SignalPort": "zactor.kernel.actors.signals",
 }

@@ -18,8 +18,10 @@ from typing import (
     Concatenate,
     Generic,
     Literal,
+    NoReturn,
     ParamSpec,
     Protocol,
+    SupportsIndex,
     TypeVar,
     overload,
 )
@@ -163,6 +165,10 @@ class Actor:
         __zactor_options__: ClassVar[ActorOptions]
         __zactor_actions__: ClassVar[Mapping[str, Callable[..., Any]]]
         __zactor_whole__: ClassVar[bool]  # do_action is overridden: it takes every message
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Refuse to be sent or copied, by a TypeError that says what to send instead."""
+        raise TypeError(f"an actor ({type(self).__name__}) can't be sent: send self.ref(self.name)")
 
     def __init_subclass__(
         cls,

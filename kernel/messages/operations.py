@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
+from typing import Final
 
+import msgspec
+
+from zactor.kernel import limits
 from zactor.kernel.messages.base import Message
 from zactor.kernel.messages.client_sessions import SessionOperation
 from zactor.kernel.messages.daemon_monitor import MonitorOperation
@@ -191,6 +196,16 @@ class GetPart(Message, frozen=True, tag=58):
     offset: int
 
 
+class PutArguments(Message, frozen=True, tag=170):
+    """A piece of arguments that are too long for one request. The request that they belong to
+    follows, with PIECES_MARK and their key in its payload's place."""
+
+    key: str  # the sender's own, of one request
+    offset: int
+    total: int
+    data: bytes
+
+
 class CheckBundle(Message, frozen=True, tag=59):
     """Fetch the bundle if need be and check that it would load: Python, imports, types."""
 
@@ -220,6 +235,10 @@ class RestoreActors(Message, frozen=True, tag=122):
     node: str  # where; "": each on the node that it was on
 
 
+PIECES_MARK: Final = b"P"
+"""First byte of the payload of a request whose arguments came before it, in PutArguments; the rest
+is their key. Who is asked puts them in its place."""
+
 Handshakes = Hello | Waiting | Configure | Leave
 """Operations by which nodes meet, and part."""
 
@@ -243,8 +262,28 @@ OperatorWords = ForgetNode | RecoverPrimary
 """Operations by which an operator gives something up. They are never sent a second time either:
 what he was told may not be so any more."""
 
-Reads = Inspect | QueryFacts | Events | PutPart | GetPart | CheckBundle | DesiredReads
+Reads = (
+    Inspect | QueryFacts | Events | PutPart | PutArguments | GetPart | CheckBundle | DesiredReads
+)
 """Operations that may be sent a second time: nothing is different if the first arrived as well."""
+
+
+def in_pieces(operation: Operation, key: str) -> tuple[Sequence[PutArguments], Operation]:
+    """Return what goes before an operation whose arguments are long, and what takes its place.
+
+    Nothing goes before one whose arguments fit into its request.
+    """
+    if not isinstance(operation, ToActors):
+        return (), operation
+    body, step = operation.payload, limits.PART_BYTES_MAX
+    if len(body) <= limits.CLIENT_ARGUMENTS_BYTES_MAX:
+        return (), operation
+    pieces = [
+        PutArguments(key, offset, len(body), body[offset : offset + step])
+        for offset in range(0, len(body), step)
+    ]
+    return pieces, msgspec.structs.replace(operation, payload=PIECES_MARK + key.encode("ascii"))
+
 
 Operation = (
     Handshakes | Changes | ToActors | OperatorWords | Reads | SessionOperation | MonitorOperation

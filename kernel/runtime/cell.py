@@ -232,7 +232,8 @@ class Cell(Sender):
         """Count a message from the door; return whether there is room for it."""
         with self.host.lock:
             self.door_bytes += payload.door_bytes
-            return self.door_bytes <= limits.MAILBOX_DOOR_BYTES_MAX
+            most = max(limits.MAILBOX_DOOR_BYTES_MAX, payload.door_bytes)  # one may be longer
+            return self.door_bytes <= most
 
     def left(self, payload: SharedPayload) -> None:
         """A message from the door is in the mailbox no more. Threads: any."""

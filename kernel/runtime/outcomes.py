@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -50,6 +50,7 @@ class Receiver(Protocol):
     name: str
     uid: int
     mailbox: deque[AnyEnvelope]
+    actor: Any
 
     def left(self, payload: SharedPayload) -> None:
         """A message from the door is in its mailbox no more."""
@@ -78,6 +79,8 @@ class Outcomes:
         self.numbers = itertools.count(1)  # of this node's signals, as far as somebody needs one
         self._dead_letter = dead_letter
         self._failed = failed
+        # Says of an actor and what an action was given what may have been wrong with that.
+        self.explain: Callable[[Any, Sequence[Any]], str] = lambda actor, args: ""
 
     # -- the event log -----------------------------------------------------------------------
     def sig(self, number: int) -> str:
@@ -205,7 +208,7 @@ class Outcomes:
         if isinstance(error, NoSuchAction):
             self._unknown(receiver, message, error)
             return
-        failure = self.failure(receiver, action, error)
+        failure = self.failure(receiver, action, error, _arguments_of(message))
         if not isinstance(message, tuple) and message.asker is not None:
             message.asker.set_error(failure)
 
@@ -236,8 +239,12 @@ class Outcomes:
                 receiver, message, NotDelivered(f"unreadable: {text_of(error)}"), taken=True
             )
 
-    def failure(self, receiver: Receiver, action: str, error: BaseException) -> RemoteActionError:
+    def failure(
+        self, receiver: Receiver, action: str, error: BaseException, args: Sequence[Any] = ()
+    ) -> RemoteActionError:
         """Log what an action raised and return what the asker gets for it."""
+        hint = self.explain(receiver.actor, args) if args else ""
+        more = {"hint": hint} if hint else {}
         # The first frame is the runtime's own.
         trace = error.__traceback__
         inner = trace.tb_next if trace is not None and trace.tb_next is not None else trace
@@ -249,14 +256,26 @@ class Outcomes:
             action=action,
             error=said(error),
             exception=text,
+            **more,
         )
         if self._failed is not None:
             self._failed(receiver.name, action, said(error), place_of_error(inner))
         return RemoteActionError(
-            text_of(error),
+            f"{text_of(error)} ({hint})" if hint else text_of(error),
             remote_type=type(error).__name__,
             traceback=text,
             node=self.node_name,
             actor=receiver.name,
             action=action,
         )
+
+
+def _arguments_of(message: AnyEnvelope) -> Sequence[Any]:
+    """What a message gave its action, as far as it was read."""
+    if isinstance(message, tuple):
+        return message[1]
+    shared = message if isinstance(message, ArrivedSignal) else message.shared_payload
+    if shared is None:
+        return message.args
+    value: tuple[Sequence[Any], object] | None = shared.value
+    return value[0] if value is not None else ()

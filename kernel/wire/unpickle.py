@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import io
 import pickle
+import weakref
 from collections.abc import Iterable
 from types import ModuleType
 from typing import Any, Final
@@ -61,6 +62,10 @@ OLD_NAMES: Final = _read(_OLD)
 _OLD_MARK = b"zactor."  # in every pickle that names a module below zactor
 _SEARCHED_MAX = 1_024  # bytes; to search more takes longer than our Unpickler, which costs 1 µs
 _SUBIMPORT = ("cloudpickle.cloudpickle", "subimport")  # what cloudpickle makes of a module
+SET_CLASS: Final = ("cloudpickle.cloudpickle", "_class_setstate")
+"""What fills a class that came by value."""
+
+_WHOLE: weakref.WeakSet[type] = weakref.WeakSet()  # classes that are filled, or this program's own
 
 
 def loads(data: bytes, buffers: Iterable[Buffer] | None = None) -> Any:
@@ -74,10 +79,28 @@ def loads(data: bytes, buffers: Iterable[Buffer] | None = None) -> Any:
     return _Unpickler(io.BytesIO(data), buffers=buffers).load()
 
 
+def mark_whole(cls: type) -> None:
+    """Note that `cls` is as it should be: what comes by value of it changes nothing any more."""
+    _WHOLE.add(cls)
+
+
+def set_class_once(cls: type, state: Any) -> type:
+    """Fill a class that came by value, the first time only: its identity is its content."""
+    if cls in _WHOLE:
+        return cls
+    from cloudpickle.cloudpickle import _class_setstate
+
+    filled: type = _class_setstate(cls, state)
+    _WHOLE.add(filled)
+    return filled
+
+
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == _SUBIMPORT:
             return _subimport
+        if (module, name) == SET_CLASS:
+            return set_class_once
         first, dot, rest = name.partition(".")
         known = OLD_NAMES.get((module, first))
         if known is None:

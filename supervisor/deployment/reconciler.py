@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from zactor.bundles.load import load_class
+from zactor.bundles.load import load_class, missing_optional
 from zactor.bundles.store import BundleStore
 from zactor.kernel import limits
 from zactor.kernel.actors.actor import Actor, options_of
@@ -280,7 +280,12 @@ class Reconciler:
             await self._report(row, "running", "", after="starting")
 
     def _load(self, row: ActorRow) -> type[Actor]:
-        return load_class(self._store.open(row.bundle), row.type)
+        bundle = self._store.open(row.bundle)
+        cls = load_class(bundle, row.type)
+        missing = missing_optional(bundle)
+        if missing:  # it may never come to them; if it does, its author has read this
+            log.info("optional_imports_missing", actor=row.name, type=row.type, modules=missing)
+        return cls
 
     async def _finish(self, row: ActorRow) -> None:
         """Let the actor finish its work, end it, and take its facts away."""

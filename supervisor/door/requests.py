@@ -21,6 +21,7 @@ from zactor.kernel.messages.operations import (
     Leave,
     Operation,
     Problem,
+    PutArguments,
     Reads,
     Request,
     Waiting,
@@ -31,6 +32,7 @@ from zactor.kernel.transport.peer import Peer
 from zactor.kernel.wire import results
 from zactor.supervisor.asker import Asker
 from zactor.supervisor.door.client_sessions import SESSION_OPERATIONS, ClientSessions
+from zactor.supervisor.door.long_arguments import LongArguments
 from zactor.supervisor.membership.members import said_goodbye
 from zactor.supervisor.membership.waiting_nodes import WaitingNodes
 
@@ -96,6 +98,8 @@ class RequestServer:
         self._waiting = waiting
         self._spawn = spawn
         self._busy: dict[bytes, _AskingClient] = {}  # of clients with requests under way
+        self._long = LongArguments()
+        self._sending: dict[bytes, Callable[[], None]] = {}  # who sends long ones: ends the watch
         self._under_way = 0  # operations of clients, also those that nobody waits for any more
         self._bytes = 0  # of these
 
@@ -115,7 +119,7 @@ class RequestServer:
         outbound: Outbound
         try:
             async with asyncio.timeout(limit_s) as limit:
-                outbound = await self._outcome(request, asker)
+                outbound = await self._outcome(request, asker, _sender(peer))
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -123,9 +127,21 @@ class RequestServer:
         for each in outbound:
             self._hub.send(peer, each)
 
-    async def _outcome(self, request: Request, asker: Asker) -> Outbound:
-        """Do what is asked and return what to answer."""
+    def peer_dead(self, peer: Peer) -> None:
+        """A node is gone: what it has sent of long arguments goes too."""
+        self._long.forget(_sender(peer))
+
+    async def _outcome(
+        self, request: Request, asker: Asker, sender: bytes | None = None
+    ) -> Outbound:
+        """Do what is asked and return what to answer; `sender` is the node that sent it."""
         try:
+            if sender is not None:
+                if isinstance(request.operation, PutArguments):
+                    held = self._long.put(sender, request.operation)
+                    return list(results.answers(request.number, {"held": held}))
+                operation = self._long.resolved(sender, request.operation)
+                request = msgspec.structs.replace(request, operation=operation)
             result = await self._runner.run(request.operation, asker, request.id)
             return list(results.answers(request.number, result))
         except ZactorError as error:
@@ -154,8 +170,19 @@ class RequestServer:
         if type(operation) in SESSION_OPERATIONS:
             self._sessions.take(client, request)
             return
+        if isinstance(operation, PutArguments):
+            self._take_arguments(client, request.number, operation)
+            return
+        try:
+            operation = self._long.resolved(client.routing_id, operation)
+        except Refused as refusal:
+            self._hub.answer(client, results.problem(request.number, refusal))
+            return
+        if operation is not request.operation:
+            request = msgspec.structs.replace(request, operation=operation)
         busy = self._busy.get(client.routing_id)
-        held = held_bytes(request.operation)
+        # Long arguments were counted while they came.
+        held = min(held_bytes(request.operation), limits.FRAME_BYTES_MAX)
         if (error := self._is_too_much(busy, held)) is not None:
             # Who has that much unread too gets no answer at all: nor are refusals kept for it.
             if not self._hub.door.drop_if_behind(client):
@@ -189,6 +216,21 @@ class RequestServer:
             self._hub.answer(client, results.problem(number, error))
         else:
             self._answer(client, number, {})
+
+    def _take_arguments(self, client: Client, number: int, piece: PutArguments) -> None:
+        if client.routing_id not in self._sending:
+            gone = partial(self._sender_left, client.routing_id)
+            self._sending[client.routing_id] = self._hub.door.clients.watch(client, gone)
+        try:
+            held = self._long.put(client.routing_id, piece)
+        except ZactorError as error:
+            self._hub.answer(client, results.problem(number, error))
+        else:
+            self._answer(client, number, {"held": held})
+
+    def _sender_left(self, routing_id: bytes) -> None:
+        self._sending.pop(routing_id, None)
+        self._long.forget(routing_id)
 
     def _begin(self, busy: _AskingClient, request: Request, held: int) -> None:
         work = _OpenRequest(busy, request, held)
@@ -255,6 +297,10 @@ class RequestServer:
     def _answer(self, client: Client, number: int, result: object) -> None:
         for answer in results.answers(number, result):
             self._hub.answer(client, answer)
+
+
+def _sender(peer: Peer) -> bytes:
+    return f"node {peer.node}".encode()
 
 
 def held_bytes(value: object) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from zactor.kernel import limits
 from zactor.kernel.errors import OutcomeUnknown, TimedOut, ZactorError
-from zactor.kernel.messages.operations import Answer, Operation, Problem, Request
+from zactor.kernel.messages.operations import Answer, Operation, Problem, Request, in_pieces
 from zactor.kernel.transport.peer import Peer
 from zactor.kernel.wire import results
 from zactor.kernel.wire.request_table import RequestTable
@@ -27,6 +28,7 @@ class PeerCalls:
     def __init__(self, send: Callable[[Peer, object], None]) -> None:
         """`send` queues one item for a peer."""
         self._send = send
+        self._keys = itertools.count(1)  # of long arguments
         self._calls: RequestTable[_Call] = RequestTable(bytes_max=limits.MESSAGE_BYTES_MAX)
 
     async def ask(self, peer: Peer, operation: Operation, timeout_s: float | None = None) -> Any:
@@ -37,6 +39,9 @@ class PeerCalls:
             TimedOut: no answer within `timeout_s`.
             ZactorError: the peer's answer, when it is an error.
         """
+        pieces, operation = in_pieces(operation, f"{next(self._keys)}")
+        if pieces:  # what is asked here fits into one request again
+            await asyncio.gather(*(self.ask(peer, piece, timeout_s) for piece in pieces))
         call = _Call(peer, asyncio.get_running_loop().create_future())
         number = self._calls.add(call)
         self._send(peer, Request(number, operation, timeout_s or 0.0))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zactor.bundles import load
+from zactor.bundles import code_modules, load
 from zactor.bundles.build import build_bundle
 from zactor.bundles.manifest import Bundle
 
@@ -46,5 +46,6 @@ def counter(write: Write) -> Bundle:
 def no_bundle_stays_loaded() -> Iterator[None]:
     """What a test loaded is forgotten after it."""
     yield
-    for package in list(load._PACKAGES.values()):
+    for package in code_modules.packages():
         load.forget(package.bundle.identity)
+    load.remove_private()

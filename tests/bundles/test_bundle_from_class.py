@@ -97,7 +97,9 @@ def test_what_it_needs_from_installed_packages_is_required() -> None:
 
             return msgspec, hypothesis
 
-    assert set(build_bundle(Local).manifest.requirements) == {"hypothesis", "msgspec"}
+    manifest = build_bundle(Local).manifest
+    assert set(manifest.requirements) == {"msgspec"}
+    assert set(manifest.optional) == {"hypothesis"}
 
 
 MAIN = """

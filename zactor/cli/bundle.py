@@ -25,34 +25,51 @@ def _build(source: str, output: str) -> None:
     print_fields({"file": output, "bundle": made.identity, "bytes": len(made.data)})
 
 
-def _show(file: str) -> None:
-    from zactor.bundles.manifest import class_names, identity_of, read_manifest
+def _show(source: str) -> None:
+    from zactor.bundles.build import BundleSummary, build
+    from zactor.bundles.manifest import class_names
 
-    manifest = read_manifest(file)
+    built: BundleSummary = build(source)
+    manifest = built.bundle.manifest
     fields: dict[str, object] = {
-        "bundle": identity_of(Path(file).read_bytes()),
+        "bundle": built.bundle.identity,
         "name": manifest.name,
         "version": manifest.version,
         "python": ".".join(str(part) for part in manifest.python),
+        "platform": manifest.platform,
         "created_by": manifest.created_by,
         "signed": bool(manifest.signature),
         "types": class_names(manifest),
-        "requirements": [
-            f"{module}=={version}" if version else module
-            for module, version in manifest.requirements.items()
+        "requirements": _listed(manifest.requirements),
+        "optional": _listed(manifest.optional),
+        "wants": list(manifest.wants),
+        "bytes": len(built.bundle.data),
+        "files": [
+            f"{path}  {part.size} B" + (f"  {built.why[path]}" if path in built.why else "")
+            for path, part in manifest.parts.items()
         ],
-        "files": list(manifest.parts),
+        "left": [f"{path}  {why}" for path, why in sorted(built.left.items())],
     }
     if settings(click.get_current_context()).json:
         fields |= {
             "types": manifest.types,
             "requirements": manifest.requirements,
+            "optional": manifest.optional,
+            "modules": manifest.modules,
             "files": {
                 path: {"sha256": part.sha256.hex(), "bytes": part.size}
+                | ({"why": built.why[path]} if path in built.why else {})
                 for path, part in manifest.parts.items()
             },
+            "left": dict(sorted(built.left.items())),
         }
     print_fields(fields)
+
+
+def _listed(requirements: dict[str, str]) -> list[str]:
+    return [
+        f"{module}=={version}" if version else module for module, version in requirements.items()
+    ]
 
 
 def _verify(file: str) -> None:
@@ -83,7 +100,12 @@ bundle = family(
                 click.Option(["-o", "--output"], required=True, metavar=_FILE, help="Where to."),
             ],
         ),
-        printing_command("show", _show, "Print what a bundle has.", [click.Argument(["file"])]),
+        printing_command(
+            "show",
+            _show,
+            "Print what a bundle has; of a .py file or a folder, what would go in and why.",
+            [click.Argument(["source"], metavar="FILE|SRC")],
+        ),
         printing_command(
             "verify", _verify, "Check every hash of a bundle.", [click.Argument(["file"])]
         ),

@@ -8,13 +8,14 @@ from typing import Any, cast
 
 import structlog
 
+from zactor.client import long_arguments
 from zactor.client.checked import checked
 from zactor.client.connection import Connection
 from zactor.kernel import errors, limits
 from zactor.kernel.actors.refs import gateway_here
 from zactor.kernel.actors.reply import Reply
 from zactor.kernel.messages.operations import AskActor, TellActor
-from zactor.kernel.wire import by_value, payload
+from zactor.kernel.wire import payload
 
 log = structlog.get_logger()
 
@@ -64,7 +65,8 @@ class RemoteGateway:
         operation = checked(AskActor(actor=actor, action=action, payload=arguments, plain=False))
         limit = self.timeout if timeout is None else timeout
         try:
-            future = self.connection.request(operation, math.inf if limit is None else limit)
+            seconds = math.inf if limit is None else limit
+            future = long_arguments.request(self.connection, operation, seconds)
         except errors.ZactorError as error:
             reply.set_error(error)
             return reply
@@ -85,15 +87,15 @@ class RemoteGateway:
         Raises:
             ConfigError: the arguments can't travel. MailboxFull: too many requests wait.
         """
-        payload = self.encode(args, kwargs)
-        operation = checked(TellActor(actor=actor, action=action, payload=payload))
+        arguments = self.encode(args, kwargs)
+        operation = checked(TellActor(actor=actor, action=action, payload=arguments))
 
         def answered(future: Future[object]) -> None:
             error = future.exception()
             if error is not None:
                 log.warning("tell_failed", actor=actor, action=action, reason=str(error))
 
-        self.connection.request(operation).add_done_callback(answered)
+        long_arguments.request(self.connection, operation).add_done_callback(answered)
 
     def encode(self, args: tuple[object, ...], kwargs: dict[str, object]) -> bytes:
         """Return the arguments of a call as `encode_call` does.
@@ -113,8 +115,13 @@ class RemoteGateway:
         buffers = result.get("buffers", []) if isinstance(result, dict) else []
         if not isinstance(data, bytes) or not all(isinstance(part, bytes) for part in buffers):
             raise errors.RemoteProtocolError("the node's answer holds no result")
-        with gateway_here(self):
+        if data[:1] == payload.PLAIN_MARK:
             return cast(object, payload.decode_value(data, buffers, self._policy))
+        # Imported here: it takes 20 ms, which who only reads plain answers needn't wait for.
+        from zactor.bundles import program
+
+        with gateway_here(self):
+            return cast(object, payload.decode_value(data, buffers, self._policy, program.loads))
 
 
 def encode_call(
@@ -123,18 +130,26 @@ def encode_call(
     """Return the arguments of a call as a payload: plain data where that loses nothing.
 
     Raises:
-        ConfigError: they can't travel, or are longer than one request may be.
+        ConfigError: they can't travel, or are longer than MESSAGE_BYTES_MAX.
     """
-    plain = is_plain(list(args)) and is_plain(kwargs)
-    encoded = payload.encode(args, kwargs, "data" if plain else policy)
-    if isinstance(encoded, payload.Outsize):  # a request has no parts beside its body
-        encoded = by_value.dumps([args, kwargs])
-    if len(encoded) > limits.CLIENT_ARGUMENTS_BYTES_MAX:
+    if policy == "data" or (is_plain(list(args)) and is_plain(kwargs)):
+        encoded = payload.encode(args, kwargs, "data")
+        assert isinstance(encoded, bytes)  # plain data has no parts beside it
+        return encoded
+    # Imported here: as in `read`.
+    from zactor.bundles import program
+
+    try:
+        pickled = program.dumps([args, kwargs])
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise errors.ConfigError(f"the arguments can't be pickled: {reason}") from error
+    if len(pickled) > limits.MESSAGE_BYTES_MAX:
         raise errors.ConfigError(
-            f"the arguments have {len(encoded)} bytes, a client may send "
-            f"{limits.CLIENT_ARGUMENTS_BYTES_MAX} at once: send more from an actor"
+            f"the arguments make a message of {len(pickled)} bytes: "
+            f"the limit is {limits.MESSAGE_BYTES_MAX}"
         )
-    return encoded
+    return pickled
 
 
 def is_plain(value: object, depth: int = 0) -> bool:

@@ -17,6 +17,7 @@ from typing import Any, ParamSpec, TypeVar, cast, overload
 import msgspec
 
 from zactor.bundles.manifest import Bundle
+from zactor.client import long_arguments
 from zactor.client.checked import checked
 from zactor.client.connection import Connection
 from zactor.client.event_stream import EventStream, Seen
@@ -196,6 +197,11 @@ class Master:
         """
         named = type if isinstance(type, str) else await self._declare_class(type)
         encoded = self.gateway.encode((), arguments)
+        if len(encoded) > limits.CLIENT_ARGUMENTS_BYTES_MAX:
+            raise errors.ConfigError(
+                f"the constructor's arguments have {len(encoded)} bytes, every node keeps them: "
+                f"give them to an action of {name} once it runs"
+            )
         operation = DeployActor(type=named, name=name, node=node, arguments=encoded)
         await self._ask(operation, self._patience(None))
         return self.ref(name) if isinstance(type, str) else self.ref(name, type)
@@ -520,7 +526,8 @@ class Master:
     # -- the two modes -----------------------------------------------------------------------
     async def _ask(self, operation: Operation, timeout: float | None = None) -> object:
         limit = self.timeout if timeout is None else timeout
-        return await self._ended(self.connection.request(checked(operation), limit))
+        future = long_arguments.request(self.connection, checked(operation), limit)
+        return await self._ended(future)
 
     async def _ready(self) -> None:
         await self._ended(self.connection.ready(self.timeout))

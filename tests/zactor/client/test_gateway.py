@@ -56,9 +56,12 @@ def test_data_that_is_nested_too_deep_is_no_plain_data() -> None:
     assert not is_plain(deep)
 
 
-def test_long_buffers_travel_inside_and_too_long_ones_are_refused_at_the_callers_line() -> None:
+def test_long_buffers_travel_inside_and_too_long_ones_are_refused_at_the_callers_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     fits = bytearray(limits.BUFFER_BYTES_MIN * 4)
     args, _ = payload.decode(encode_call((fits,), {}), ())
     assert args == (fits,)
-    with pytest.raises(errors.ConfigError, match=f"{limits.CLIENT_ARGUMENTS_BYTES_MAX} at once"):
-        encode_call((bytearray(limits.CLIENT_ARGUMENTS_BYTES_MAX),), {})
+    monkeypatch.setattr(limits, "MESSAGE_BYTES_MAX", 1_000_000)
+    with pytest.raises(errors.ConfigError, match="the limit is 1000000"):
+        encode_call((bytearray(limits.MESSAGE_BYTES_MAX),), {})

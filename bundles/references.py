@@ -1,0 +1,101 @@
+"""What a pickle names of a program's own modules: by identity, wherever they lie at the reader."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import FunctionType, ModuleType
+from typing import Any
+
+from zactor.bundles import code_modules
+from zactor.bundles.code_names import code_name, plain_name, split_name
+from zactor.bundles.user_modules import UserModule, is_user_module, user_module
+from zactor.kernel.homes import HOME
+
+
+def reference_to(thing: object) -> UserModule | None:
+    """Return the module that a class, a function or a module can be named by, else None.
+
+    Only where it can be found there: it is no copy, and nobody made it in a function.
+    """
+    if isinstance(thing, ModuleType):
+        module: ModuleType | None = thing
+    elif isinstance(thing, type | FunctionType):
+        module = sys.modules.get(getattr(thing, "__module__", None) or "")
+        if module is None or attribute(module, thing.__qualname__) is not thing:
+            return None
+    else:
+        return None
+    if module is None or not _is_the_users(module):
+        return None
+    return user_module(module)
+
+
+def _is_the_users(module: ModuleType) -> bool:
+    """Whether it is an imported module of the user's own, and no bundle's."""
+    name = module.__name__
+    return (
+        sys.modules.get(name) is module
+        and name.partition(".")[0] not in ("__main__", "zactor")
+        and not split_name(name)[0]
+        and is_user_module(module)
+    )
+
+
+def attribute(module: object, qualname: str) -> Any:
+    """Return what a dotted name means in a module, None if it isn't there; "" is the module."""
+    found = module
+    for step in filter(None, qualname.split(".")):
+        found = getattr(found, step, None)
+    return found
+
+
+def code_of(identity: str, module: str, qualname: str) -> Any:
+    """Return what a sender means: the module of that identity, or what is in it.
+
+    Raises:
+        ModuleNotFoundError: no bundle here has it; names those that have another of its name.
+    """
+    try:
+        found: object = importlib.import_module(code_name(identity, module))
+    except ModuleNotFoundError:
+        found = _installed(module)
+        if found is None:
+            raise ModuleNotFoundError(_other_versions(identity, module), name=module) from None
+    return attribute(found, qualname)
+
+
+code_of.__module__ = HOME
+code_of.__name__ = code_of.__qualname__ = "_code_of"
+_code_of = code_of  # as pickles name it
+
+
+def _installed(module: str) -> ModuleType | None:
+    """The module of a folder that both have on their path."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        return None
+
+
+def _other_versions(identity: str, module: str) -> str:
+    others = sorted(
+        {
+            f"bundle {package.bundle.manifest.name!r} has version {package.modules[module]}"
+            for package in code_modules.packages()
+            if module in package.modules
+        }
+    )
+    here = "; ".join(others) or "no bundle here has one"
+    return (
+        f"the sender's {module} is of version {identity}, {here}: declare the factory again with "
+        f"what the sender has, or send plain values"
+    )
+
+
+def version_of(cls: type) -> str:
+    """Return how messages call the version of a bundle's class, "" for any other's."""
+    identity, _ = split_name(cls.__module__)
+    return (
+        f"{plain_name(cls.__module__)}.{cls.__qualname__} of version {identity}" if identity else ""
+    )

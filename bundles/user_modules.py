@@ -1,0 +1,152 @@
+"""Modules of the running program that a node can't be expected to have, and what they are there.
+
+A program's own `messages` is the `messages` of a bundle where both have the same content, and the
+same of what it imports: then instances of its classes are instances of the bundle's, and back.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from zactor.bundles.closure import Closure, module_name
+from zactor.bundles.identities import identities_of
+from zactor.bundles.requirements import is_installed
+from zactor.bundles.scan import Import
+from zactor.kernel.errors import ZactorError
+
+
+@dataclass(frozen=True, slots=True)
+class UserModule:
+    """A module of this program, as a bundle would have it."""
+
+    module: str  # its plain name
+    identity: str
+    closure: Closure
+    stands_alone: bool  # all that it needs to be loaded is in the closure, or installed
+
+
+_KNOWN: dict[tuple[str, str], tuple[int, UserModule | None]] = {}  # (module, file) -> mtime, …
+
+
+def user_module(module: ModuleType) -> UserModule | None:
+    """Return what `module` is, None if it can't be told from one file: typed in, made, compiled."""
+    name = module.__name__
+    file = getattr(module, "__file__", None)
+    if not file or not file.endswith(".py"):
+        return None
+    path = Path(file).absolute()
+    if name == "__main__":
+        path = path.resolve()
+        name = module_name(path.stem)
+    return _of_file(name, path)
+
+
+def find_user_module(name: str) -> ModuleType | None:
+    """Return the module that this program means by a plain name, or None.
+
+    The file that runs as `__main__` has two names; it isn't loaded again for the other.
+    """
+    main = sys.modules.get("__main__")
+    file = getattr(main, "__file__", None)
+    if main is not None and file and module_name(Path(file).resolve().stem) == name:
+        return main
+    return sys.modules.get(name)
+
+
+def file_of(name: str) -> Path | None:
+    """Return the file beside this program's modules that `import name` would load, or None."""
+    for folder in sys.path:
+        path = Path(folder or os.curdir, *name.split("."))
+        for file in (path / "__init__.py", path.with_name(f"{path.name}.py")):
+            if file.is_file():
+                return file.absolute()
+    return None
+
+
+def of_file(name: str, file: Path) -> UserModule | None:
+    """Return what the module `name`, which isn't imported yet, would be if `file` is it."""
+    return _of_file(name, file)
+
+
+def _of_file(name: str, path: Path) -> UserModule | None:
+    key = (name, os.fspath(path))
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError:
+        return None
+    known = _KNOWN.get(key)
+    if known is None or known[0] != changed:
+        known = _KNOWN[key] = (changed, _read(name, path))
+    return known[1]
+
+
+def _read(name: str, path: Path) -> UserModule | None:
+    is_package = path.name == "__init__.py"
+    root = path.parent.parent if is_package else path.parent
+    for _ in range(name.count(".")):
+        root = root.parent
+    closure = Closure(root)
+    top = name.partition(".")[0]
+    try:
+        if is_package or "." in name:
+            closure.add_package(top, root / top, "the class needs it")
+        else:
+            closure.add(name, path, "the class needs it")
+        identity = identities_of(closure.parts, closure.scans).get(name)
+    except ZactorError:  # it can't be bundled: it goes by value, as what was typed in does
+        return None
+    if identity is None:
+        return None
+    return UserModule(name, identity, closure, not needed_elsewhere(closure, loose=True))
+
+
+def needed_elsewhere(closure: Closure, *, loose: bool = False) -> set[str]:
+    """Return the modules that a closure needs and hasn't got.
+
+    Args:
+        loose: leave those out that are installed.
+    """
+    tops = {module.partition(".")[0] for module in closure.scans}
+    return {
+        item.module
+        for one in closure.scans.values()
+        for item in one.imports
+        if _is_needed(item, tops) and not (loose and _is_common(item.module))
+    }
+
+
+def _is_needed(item: Import, tops: set[str]) -> bool:
+    return item.required and item.module.partition(".")[0] not in tops | {""}
+
+
+def _is_common(name: str) -> bool:
+    """Whether every node may be expected to have the module, or to be told to."""
+    top = name.partition(".")[0]
+    if top in sys.stdlib_module_names or top == "zactor":
+        return True
+    module = sys.modules.get(top)
+    return not is_user_module(module) if module is not None else is_installed(top)
+
+
+def is_user_module(module: ModuleType) -> bool:
+    """Whether a node can't be expected to have the module: it isn't installed, nor Python's own.
+
+    The demos are installed, but are examples to edit: they count as the user's.
+    """
+    name = module.__name__
+    file = getattr(module, "__file__", None)
+    top = name.partition(".")[0]
+    if not file or top in sys.stdlib_module_names:
+        return False
+    if top == "zactor":
+        return name.startswith("zactor.demos.")
+    installed = {sysconfig.get_path(kind) for kind in ("stdlib", "platlib", "purelib")}
+    path = Path(file).resolve()
+    if {"site-packages", "dist-packages"} & set(path.parts):
+        return False
+    return not any(path.is_relative_to(folder) for folder in installed)

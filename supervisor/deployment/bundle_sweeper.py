@@ -1,0 +1,54 @@
+"""Removes the bundles that no factory, no actor and nothing lost needs any more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from zactor.bundles.load import loaded_identities
+from zactor.bundles.store import BundleStore
+from zactor.kernel import limits
+from zactor.kernel.knowledge.theory import Theory
+from zactor.supervisor.blocking_work import run_blocking
+from zactor.supervisor.kb import facts, orders
+
+log = structlog.get_logger()
+
+
+def needed_bundles(theory: Theory) -> set[str]:
+    """Return the identities of the bundles that the knowledge base speaks of."""
+    rows = [*facts.actors(theory), *orders.all_lost(theory)]
+    return {*facts.factories(theory).values(), *(row.bundle for row in rows if row.bundle)}
+
+
+class BundleSweeper:
+    """Looks from time to time. Kernel's loop only; the disk is read and written elsewhere."""
+
+    def __init__(self, store: BundleStore, theory: Callable[[], Theory | None]) -> None:
+        """`theory` gives what is known, None while it may be behind."""
+        self._store = store
+        self._theory = theory
+
+    async def run(self) -> None:
+        """Never return."""
+        while True:
+            await asyncio.sleep(limits.BUNDLE_SWEEP_S)
+            await self.sweep()
+
+    async def sweep(self) -> None:
+        """Look once."""
+        theory = self._theory()
+        if theory is None:
+            return
+        needed = needed_bundles(theory)
+        try:
+            gone = await run_blocking(
+                self._store.sweep, needed, loaded_identities(), limits.BUNDLE_KEPT_S
+            )
+        except OSError as error:  # a disk that can't be read: nothing is lost by leaving them
+            log.warning("bundles_not_swept", why=str(error))
+            return
+        if gone:
+            log.info("bundles_swept", bundles=gone)
