@@ -192,6 +192,7 @@ BUNDLE_BYTES_MAX = 64 << 20
 BUNDLE_FILES_MAX = 5_000
 BUNDLE_MANIFEST_BYTES_MAX = 2 << 20  # 5,000 entries of ~120 B, and room for requirements
 BUNDLE_NAME_BYTES_MAX = 255  # path of one file in a bundle
+FACT_ARGUMENTS_BYTES_MAX = 256 << 10  # of a constructor, in a fact; longer ones in a bundle
 BUNDLE_KEPT_S = 24 * 3600  # what nobody needs is kept so long: somebody may just be declaring it
 BUNDLE_SWEEP_S = 600.0  # between two looks for bundles that nobody needs
 BUNDLE_WANTS_MAX = 500  # requirements that an author wrote down; beyond it they aren't told

@@ -268,16 +268,23 @@ Reads = (
 """Operations that may be sent a second time: nothing is different if the first arrived as well."""
 
 
+def is_long(operation: Operation) -> bool:
+    """Whether the arguments of an operation don't fit into one request."""
+    return (
+        isinstance(operation, ToActors)
+        and len(operation.payload) > limits.CLIENT_ARGUMENTS_BYTES_MAX
+    )
+
+
 def in_pieces(operation: Operation, key: str) -> tuple[Sequence[PutArguments], Operation]:
     """Return what goes before an operation whose arguments are long, and what takes its place.
 
     Nothing goes before one whose arguments fit into its request.
     """
-    if not isinstance(operation, ToActors):
+    if not is_long(operation):
         return (), operation
+    assert isinstance(operation, ToActors)
     body, step = operation.payload, limits.PART_BYTES_MAX
-    if len(body) <= limits.CLIENT_ARGUMENTS_BYTES_MAX:
-        return (), operation
     pieces = [
         PutArguments(key, offset, len(body), body[offset : offset + step])
         for offset in range(0, len(body), step)

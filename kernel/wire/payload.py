@@ -32,6 +32,12 @@ PLAIN_MARK: Final = b"D"
 """First byte of a payload of plain data; the rest is msgpack."""
 
 
+STORED_MARK: Final = b"B"
+
+"""First byte of constructor arguments that are too long for a fact; the rest is the identity of a
+bundle that holds nothing else (bundles/stored_arguments.py)."""
+
+
 VALUE_MARK: Final = b"\x00zv\x00"
 
 """Begins a group message that holds an actor's value; all other group messages are bytes."""

@@ -13,6 +13,7 @@ from zactor.kernel import limits
 from zactor.kernel.knowledge.theory import Theory
 from zactor.supervisor.blocking_work import run_blocking
 from zactor.supervisor.kb import facts, orders
+from zactor.supervisor.operations.constructor_arguments import stored_in
 
 log = structlog.get_logger()
 
@@ -20,7 +21,8 @@ log = structlog.get_logger()
 def needed_bundles(theory: Theory) -> set[str]:
     """Return the identities of the bundles that the knowledge base speaks of."""
     rows = [*facts.actors(theory), *orders.all_lost(theory)]
-    return {*facts.factories(theory).values(), *(row.bundle for row in rows if row.bundle)}
+    of_rows = {identity for row in rows for identity in (row.bundle, stored_in(row.arguments))}
+    return {*facts.factories(theory).values(), *of_rows} - {""}
 
 
 class BundleSweeper:

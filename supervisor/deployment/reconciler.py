@@ -18,6 +18,7 @@ import structlog
 
 from zactor.bundles.load import load_class, missing_optional
 from zactor.bundles.store import BundleStore
+from zactor.bundles.stored_arguments import stored_payload
 from zactor.kernel import limits
 from zactor.kernel.actors.actor import Actor, options_of
 from zactor.kernel.errors import NoSuchActor, ZactorError
@@ -247,6 +248,8 @@ class Reconciler:
         """Fetch the code, make the actor, report."""
         try:
             await self._fetcher.need(row.bundle)
+            if stored := constructor_arguments.stored_in(row.arguments):
+                await self._fetcher.need(stored)
             # User code is imported away from the kernel's loop: it may take its time.
             cls = await run_blocking(self._load, row)
             if not self._is_hosted(row):
@@ -255,7 +258,7 @@ class Reconciler:
                 name=row.name,
                 uid=row.uid,
                 type=row.type,
-                build=_builder(cls, row.arguments, self._runtime.policy),
+                build=_builder(cls, row.arguments, self._runtime.policy, self._stored),
                 options=options_of(cls),
             )
             await asyncio.wrap_future(self._runtime.spawn(blueprint))
@@ -286,6 +289,9 @@ class Reconciler:
         if missing:  # it may never come to them; if it does, its author has read this
             log.info("optional_imports_missing", actor=row.name, type=row.type, modules=missing)
         return cls
+
+    def _stored(self, identity: str) -> bytes:
+        return stored_payload(self._store.open(identity))
 
     async def _finish(self, row: ActorRow) -> None:
         """Let the actor finish its work, end it, and take its facts away."""
@@ -498,9 +504,11 @@ def _drain_s(row: ActorRow) -> float | None:
     return float(drain) if drain != row.reason else None
 
 
-def _builder(cls: type[Actor], text: str, policy: Policy) -> Callable[[], Actor]:
+def _builder(
+    cls: type[Actor], text: str, policy: Policy, stored: Callable[[str], bytes]
+) -> Callable[[], Actor]:
     def build() -> Actor:
-        return cls(**constructor_arguments.to_keywords(text, policy))
+        return cls(**constructor_arguments.to_keywords(text, policy, stored))
 
     return build
 

@@ -10,7 +10,14 @@ from typing import Any
 
 from zactor.kernel import limits
 from zactor.kernel.errors import OutcomeUnknown, TimedOut, ZactorError
-from zactor.kernel.messages.operations import Answer, Operation, Problem, Request, in_pieces
+from zactor.kernel.messages.operations import (
+    Answer,
+    Operation,
+    Problem,
+    Request,
+    in_pieces,
+    is_long,
+)
 from zactor.kernel.transport.peer import Peer
 from zactor.kernel.wire import results
 from zactor.kernel.wire.request_table import RequestTable
@@ -39,8 +46,8 @@ class PeerCalls:
             TimedOut: no answer within `timeout_s`.
             ZactorError: the peer's answer, when it is an error.
         """
-        pieces, operation = in_pieces(operation, f"{next(self._keys)}")
-        if pieces:  # what is asked here fits into one request again
+        if is_long(operation):
+            pieces, operation = in_pieces(operation, f"{next(self._keys)}")
             await asyncio.gather(*(self.ask(peer, piece, timeout_s) for piece in pieces))
         call = _Call(peer, asyncio.get_running_loop().create_future())
         number = self._calls.add(call)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -12,14 +13,18 @@ from zactor.kernel.wire import payload
 from zactor.kernel.wire.unpickle import loads
 
 _PICKLED = "pickle:"
+_STORED = "stored:"
 
 
 def to_text(encoded: bytes, policy: payload.Policy) -> str:
-    """Return the text of a payload: JSON of its keyword arguments, or its pickle in base 64.
+    """Return the text of a payload: JSON of its keyword arguments, its pickle in base 64, or in
+    which bundle they are.
 
     Raises:
         ConfigError: it is neither, or a pickle where policy is "data".
     """
+    if encoded[:1] == payload.STORED_MARK:
+        return _STORED + encoded[1:].decode("ascii", "replace")
     if policy == "data":
         _refuse_pickle(encoded[:1] != payload.PLAIN_MARK)
     if encoded[:1] != payload.PLAIN_MARK:
@@ -28,12 +33,26 @@ def to_text(encoded: bytes, policy: payload.Policy) -> str:
     return msgspec.json.encode(keywords).decode()
 
 
-def to_keywords(text: str, policy: payload.Policy) -> dict[str, Any]:
+def stored_in(text: str) -> str:
+    """Return the identity of the bundle that holds the arguments, "" if the text does itself."""
+    return text.removeprefix(_STORED) if text.startswith(_STORED) else ""
+
+
+def to_keywords(
+    text: str, policy: payload.Policy, stored: Callable[[str], bytes] | None = None
+) -> dict[str, Any]:
     """Return the keyword arguments; only in the actor runtime, since it may unpickle.
+
+    Args:
+        stored: gives the payload that a bundle holds.
 
     Raises:
         ConfigError: the text is none that `to_text` makes, or a pickle where policy is "data".
     """
+    identity = stored_in(text)
+    if identity and stored is not None:
+        _, keywords = payload.decode(stored(identity), (), policy, loads)
+        return dict(keywords)
     if policy == "data":
         _refuse_pickle(text.startswith(_PICKLED))
     if text.startswith(_PICKLED):

@@ -28,6 +28,9 @@ from messages import Level, Oops, Reading
 
 
 class Sensor(Actor):
+    def __init__(self, data=b""):
+        self.data = data
+
     got = signal(Reading)
 
     @action
@@ -66,8 +69,8 @@ class Sensor(Actor):
         return lambda: self
 
     @action
-    def size(self, data):
-        return len(data)
+    def size(self, data=None):
+        return len(self.data if data is None else data)
 
     @action
     def big(self, count):

@@ -91,5 +91,7 @@ def test_a_program_passes_as_much_as_it_may_receive(m: BlockingMaster, node: str
     assert m.ask(f"big_{node}", "size", bytes(count)) == count
     assert len(m.ask(f"big_{node}", "big", count)) == count  # type: ignore[arg-type]
     m.tell(f"big_{node}", "size", bytes(3_000_000))
+    m.deploy_actor("sensor", f"made_{node}", node, data=bytes(10_000_000))
+    assert m.ask(f"made_{node}", "size") == 10_000_000
     with pytest.raises(ZactorError, match="the limit is"):
         m.ask(f"big_{node}", "size", bytes(300_000_000))

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from zactor.client.connection import Connection
 from zactor.kernel import limits
-from zactor.kernel.messages.operations import Operation, PutArguments, in_pieces
+from zactor.kernel.messages.operations import Operation, PutArguments, in_pieces, is_long
 
 
 def request(
@@ -22,9 +22,9 @@ def request(
     Raises:
         As `Connection.request`.
     """
-    pieces, asked = in_pieces(operation, secrets.token_hex(8))
-    if not pieces:
+    if not is_long(operation):
         return connection.request(operation, timeout)
+    pieces, asked = in_pieces(operation, secrets.token_hex(8))
     return _LongCall(connection, pieces, asked, timeout).future
 
 

@@ -47,7 +47,7 @@ from zactor.kernel.messages.operations import (
     Wire,
 )
 from zactor.kernel.messages.service import Service
-from zactor.kernel.wire.payload import chosen_policy
+from zactor.kernel.wire.payload import STORED_MARK, chosen_policy
 
 Row = dict[str, object]
 """One line of a listing, as plain data; its keys stand in `Master`'s methods."""
@@ -189,7 +189,8 @@ class Master:
                 "counter", unless it is that already.
             name: of the actor, unique in the cluster.
             node: where it lives.
-            arguments: of its constructor. Plain data stays readable in the knowledge base.
+            arguments: of its constructor. Plain data stays readable in the knowledge base; what
+                is longer than FACT_ARGUMENTS_BYTES_MAX is kept beside it, up to BUNDLE_BYTES_MAX.
 
         Raises:
             RemoteActionError: its constructor or `on_start` raised; carries the traceback.
@@ -197,11 +198,10 @@ class Master:
         """
         named = type if isinstance(type, str) else await self._declare_class(type)
         encoded = self.gateway.encode((), arguments)
-        if len(encoded) > limits.CLIENT_ARGUMENTS_BYTES_MAX:
-            raise errors.ConfigError(
-                f"the constructor's arguments have {len(encoded)} bytes, every node keeps them: "
-                f"give them to an action of {name} once it runs"
-            )
+        if len(encoded) > limits.FACT_ARGUMENTS_BYTES_MAX:
+            stored = await self._work(_stored, encoded)
+            await self._ship(stored)
+            encoded = STORED_MARK + stored.identity.encode("ascii")
         operation = DeployActor(type=named, name=name, node=node, arguments=encoded)
         await self._ask(operation, self._patience(None))
         return self.ref(name) if isinstance(type, str) else self.ref(name, type)
@@ -551,6 +551,12 @@ def _build(source: type[Any] | str | os.PathLike[str]) -> Bundle:
     from zactor.bundles.build import build_bundle
 
     return build_bundle(source)
+
+
+def _stored(encoded: bytes) -> Bundle:
+    from zactor.bundles.stored_arguments import store_arguments
+
+    return store_arguments(encoded)
 
 
 def wait_for(future: Future[T]) -> T:
