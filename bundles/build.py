@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,6 +85,7 @@ def _build_file(path: Path) -> BundleSummary:
         )
     closure = Closure(path.parent)
     closure.add(entry, path, "what was asked for")
+    closure.add_named_files()
     scans = closure.scans
     # What the file itself defines; a file that only re-exports offers what it imports.
     found = actor_classes(scans, [entry])
@@ -102,6 +104,7 @@ def _build_folder(folder: Path) -> BundleSummary:
     contents = contents_of(folder)
     files = {f"{prefix}{name}": file for name, file in contents.files.items()}
     left = {f"{prefix}{name}": why for name, why in contents.left.items()}
+    files = _without_src(folder, files)
     data = {name: file.read_bytes() for name, file in files.items()}
     scans, broken = _scans(files, data)
     offered = [module for module in scans if not _is_of_tests(_file_of(module, scans, files))]
@@ -127,8 +130,17 @@ def _build_folder(folder: Path) -> BundleSummary:
             left[name] = "only tests need it"
     entry = folder.name if is_package else ""
     parts = {SOURCE + name: text for name, text in data.items()}
-    bundle = _finish(folder.name, entry, parts, scans, found, folder, needed)
+    bundle = _finish(folder.name, entry, parts, scans, found, folder)
     return BundleSummary(bundle, {SOURCE + name: text for name, text in why.items()}, left)
+
+
+def _without_src(folder: Path, files: dict[str, Path]) -> dict[str, Path]:
+    """A project with a `src` folder is imported from there: `src/pkg/x.py` is `pkg.x`."""
+    is_layout = (folder / "pyproject.toml").exists() or (folder / "setup.py").exists()
+    moved = {name.removeprefix("src/"): file for name, file in files.items()}
+    if not is_layout or "src/__init__.py" in files or len(moved) < len(files):
+        return files
+    return moved
 
 
 def _scans(
@@ -207,30 +219,25 @@ def _finish(
     scans: Mapping[str, Scan],
     found: ActorTypes,
     folder: Path,
-    needed: Mapping[str, bool] | None = None,
 ) -> Bundle:
     types = _types(found.sure)
     perhaps = _types(found.perhaps)
     if not types and not perhaps:
-        raise BundleRefused(f"no class in {name!r} derives from Actor")
-    if needed is None:
-        needed = _reached(scans, [*found.sure, *found.perhaps, *([entry] if entry else [])])
+        raise BundleRefused(f"no class in {name!r} derives from Actor{_unnamed(parts)}")
+    roots = sorted({*found.sure, *found.perhaps})
+    always = [entry] if entry else []
     local = {
         step.partition("/")[0].partition(".")[0]
         for step in (path.removeprefix(SOURCE) for path in parts)
     }
-    wanted: dict[bool, set[str]] = {True: set(), False: set()}
-    for one in scans.values():
-        loaded = needed.get(one.module)
-        for item in one.imports:
-            if item.module.partition(".")[0] not in local and item.runs and loaded is not None:
-                wanted[loaded and item.required].add(item.module)
+    wanted = _wanted(scans, local, [*roots, *always])
     requirements = requirements_of(wanted[True])
     manifest = Manifest(
         name=name,
         version=scans[entry].version if entry in scans else "",
         python=sys.version_info[:2],
         requirements=requirements,
+        needs=_needs(scans, local, roots, always, requirements),
         types=types,
         parts={},
         entry=entry,
@@ -246,6 +253,45 @@ def _finish(
         wants=wanted_versions(folder, parts, entry),
     )
     return encode(manifest, parts)
+
+
+def _unnamed(parts: Iterable[str]) -> str:
+    """What to say of files that can't be modules."""
+    names = [path.removeprefix(SOURCE) for path in parts if path.endswith(".py")]
+    odd = [name for name in names if not module_of(name)]
+    if not odd:
+        return ""
+    return f"; {odd[0]} can't be imported by that name: rename it, or declare the file itself"
+
+
+def _wanted(
+    scans: Mapping[str, Scan], local: AbstractSet[str], roots: Iterable[str]
+) -> dict[bool, set[str]]:
+    """What is imported and isn't here; True: the roots can't be loaded without it."""
+    reached = _reached(scans, roots)
+    wanted: dict[bool, set[str]] = {True: set(), False: set()}
+    for one in scans.values():
+        for item in one.imports:
+            if item.runs and item.module.partition(".")[0] not in local:
+                wanted[reached.get(one.module, False) and item.required].add(item.module)
+    return wanted
+
+
+def _needs(
+    scans: Mapping[str, Scan],
+    local: AbstractSet[str],
+    roots: Iterable[str],
+    always: Iterable[str],
+    requirements: Mapping[str, str],
+) -> dict[str, tuple[str, ...]]:
+    """Of the modules of types that need less than all of them do: what each needs."""
+    found = {}
+    for root in roots:
+        tops = {name.partition(".")[0] for name in _wanted(scans, local, [root, *always])[True]}
+        own = tuple(name for name in requirements if name in tops)
+        if len(own) < len(requirements):
+            found[root] = own
+    return found
 
 
 def _types(chosen: Classes) -> dict[str, str]:

@@ -53,6 +53,7 @@ class Closure:
         self.scans: dict[str, Scan] = {}
         self.why: dict[str, str] = {}  # path in the bundle -> why it is there
         self._packages: set[str] = set()
+        self._places: dict[str, tuple[Path, str]] = {}  # module -> its folder, its path
 
     def add(self, module: str, file: Path, why: str, name: str = "") -> None:
         """Take in a module, and then what it imports from the same folder.
@@ -77,8 +78,12 @@ class Closure:
                 continue
             # `from company import calc`, where company is a folder only
             self._follow(f"{item.module}.{item.name}".rstrip(".*"), module)
-        if one.reads:
-            self._take_named(one, file.parent, path)
+        self._places[module] = (file.parent, path)
+        if one.by_name:
+            for text in sorted(one.texts):
+                name = text.partition(":")[0].rstrip(".")
+                if name and all(step.isidentifier() for step in name.split(".")):
+                    self._follow(name, module)
 
     def _keep(self, path: str, file: Path, why: str) -> bytes:
         if len(self.parts) >= limits.BUNDLE_FILES_MAX:
@@ -136,30 +141,47 @@ class Closure:
             # A template, or of another Python: whoever imports it will hear of it.
             self.why[f"{SOURCE}{name}"] = f"{why}; it can't be parsed: {error}"
 
-    def _take_named(self, one: Scan, beside: Path, path: str) -> None:
-        """Take in the files and folders whose names stand in a module that reads what is near."""
-        prefix = f"{path.rpartition('/')[0]}/".lstrip("/")
-        for text in sorted(one.texts):
-            steps = text.split("/")
-            if "\0" in text or any(step in ("", ".", "..") for step in steps):
-                continue
-            if any(step.startswith(".") for step in steps) or any(
-                not rule.takes and rule.fits(text, is_folder=False) for rule in self._rules
-            ):
-                continue
-            found, why = beside / text, f"{one.module} names it"
-            try:
-                is_file, is_folder = found.is_file(), found.is_dir()
-            except OSError:  # a name that is too long, say
-                continue
-            if found.is_symlink() and not found.resolve().is_relative_to(beside.resolve()):
-                continue
-            if is_file and found.suffix != ".py":
-                self._keep(f"{prefix}{text}", found, why)
-            elif is_folder and text not in self._packages:
-                for name, file in contents_of(found).files.items():
-                    if module_of(name) and one.by_name and module_of(f"{prefix}{text}/{name}"):
-                        inner = module_of(f"{prefix}{text}/{name}")
-                        self._add_part(inner, file, why, f"{prefix}{text}/{name}")
-                    else:
-                        self._keep(f"{prefix}{text}/{name}", file, why)
+    def add_named_files(self) -> None:
+        """Take in the files beside modules that look round, if a module of the closure names them.
+
+        Who looks and who names need not be one: `helper.read("filter.json")`.
+        """
+        taken: set[str] = set()
+        while todo := sorted(set(self._places) - taken):  # a folder may bring modules
+            for reader in todo:
+                taken.add(reader)
+                if self.scans[reader].reads:
+                    beside, path = self._places[reader]
+                    prefix = f"{path.rpartition('/')[0]}/".lstrip("/")
+                    for namer in sorted(self.scans):
+                        for text in sorted(self.scans[namer].texts):
+                            self._take_named(text, beside, prefix, namer)
+
+    def _take_named(self, text: str, beside: Path, prefix: str, by: str) -> None:
+        steps = text.split("/")
+        if any(step in ("", ".", "..") or step.startswith(".") for step in steps) or any(
+            not rule.takes and rule.fits(text, is_folder=False) for rule in self._rules
+        ):
+            return
+        found, name, why = beside / text, f"{prefix}{text}", f"{by} names it"
+        try:
+            is_file, is_folder = found.is_file(), found.is_dir()
+        except OSError:  # a name that is too long, say
+            return
+        if found.is_symlink() and not found.resolve().is_relative_to(beside.resolve()):
+            return
+        if is_file:
+            self._take_file(name, found, why)
+        elif is_folder and name not in self._packages:
+            self._packages.add(name)
+            for inner, file in contents_of(found.resolve()).files.items():
+                self._take_file(f"{name}/{inner}", file, why)
+
+    def _take_file(self, name: str, file: Path, why: str) -> None:
+        module = module_of(name)
+        if f"{SOURCE}{name}" in self.parts:
+            return
+        if module and name.endswith(".py"):
+            self._add_part(module, file, why, name)
+        else:
+            self._keep(name, file, why)

@@ -1,4 +1,4 @@
-"""What decorators of the standard library make of methods, as pickles: made again at the reader.
+"""What the standard library makes for a class, as pickles: made again at the reader.
 
 cloudpickle can't take them apart: they hold weak references, locks or nothing but C.
 """
@@ -6,9 +6,10 @@ cloudpickle can't take them apart: they hold weak references, locks or nothing b
 from __future__ import annotations
 
 import functools
+import struct
 import weakref
 from collections.abc import Callable
-from types import FunctionType
+from types import FunctionType, MappingProxyType
 from typing import Any
 
 from zactor.kernel.homes import HOME
@@ -29,6 +30,10 @@ def reduced(thing: object) -> tuple[Any, ...] | None:
     if isinstance(thing, _LRU):
         parameters = thing.cache_parameters()
         return _caching, (thing.__wrapped__, parameters["maxsize"], parameters["typed"])
+    if isinstance(thing, struct.Struct):
+        return struct.Struct, (thing.format,)
+    if isinstance(thing, MappingProxyType):
+        return MappingProxyType, (dict(thing),)
     if isinstance(thing, weakref.WeakKeyDictionary | weakref.WeakValueDictionary | weakref.WeakSet):
         return type(thing), ()  # a cache: what it held lives elsewhere
     return None

@@ -67,7 +67,8 @@ def _own(
         top = f"{path.partition('/')[0]}/" if "/" in path else ""
         looks_up = any(text in ("..", "../") or text.startswith("../") for text in one.texts)
         near = "" if looks_up else top
-        taken = set(modules.values())
+        named = {text.rpartition("/")[2] for text in one.texts if text.endswith(".py")}
+        taken = {name for name in modules.values() if name.rpartition("/")[2] not in named}
         data = [name for name in digests if name.startswith(near) and name not in taken]
         pieces += _of_files(data, digests)
     return _digest(pieces)

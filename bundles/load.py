@@ -59,7 +59,8 @@ def check(bundle: Bundle, type_name: str, node: str = "") -> None:
     """
     where = f"node {node!r}" if node else "this process"
     manifest = bundle.manifest
-    pick_type(manifest, type_name)
+    module = pick_type(manifest, type_name).partition(":")[0]
+    needed = manifest.needs.get(module, tuple(manifest.requirements))
     here = sys.version_info[:2]
     if manifest.is_pickled and manifest.python != here:
         raise BundleRefused(
@@ -67,10 +68,10 @@ def check(bundle: Bundle, type_name: str, node: str = "") -> None:
             f"{_dots(manifest.python)}, found Python {_dots(here)}; bundle a .py file instead"
         )
     _check_compiled(manifest, where)
-    missing = [module for module in manifest.requirements if not _is_importable(module)]
+    missing = [module for module in needed if not _is_importable(module)]
     if missing:
         wanted = ", ".join(
-            f"{module} (want {manifest.requirements[module] or 'any version'}, found none)"
+            f"{module} (want {manifest.requirements.get(module) or 'any version'}, found none)"
             for module in missing
         )
         asked = f" (its author asks for {', '.join(manifest.wants)})" if manifest.wants else ""

@@ -58,6 +58,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # Since format 1 was first written; bundles from before have none of these.
     perhaps: dict[str, str] = {}  # like `types`: derived from a class of a package that isn't here
     optional: dict[str, str] = {}  # like `requirements`: what an actor may never come to
+    needs: dict[str, tuple[str, ...]] = {}  # module of types -> those requirements that it has
     modules: dict[str, str] = {}  # module -> its identity (bundles/identities.py)
     platform: str = ""  # of its compiled modules; "": it has none
     wants: tuple[str, ...] = ()  # requirements as the author wrote them (bundles/wanted.py)

@@ -10,6 +10,7 @@ import copyreg
 import importlib
 import io
 import pickle
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from pickle import PickleBuffer
@@ -18,9 +19,16 @@ from typing import Any
 
 from zactor.bundles.code_names import CODE, split_name
 from zactor.bundles.references import attribute, code_of, reference_to
-from zactor.bundles.user_modules import file_of, find_user_module, of_file, user_module
+from zactor.bundles.user_modules import (
+    UserModule,
+    file_of,
+    find_user_module,
+    of_file,
+    user_module,
+)
 from zactor.kernel.wire.bulky import Buffer
 from zactor.kernel.wire.by_value import ByValuePickler
+from zactor.kernel.wire.by_value import dumps as by_value_dumps
 from zactor.kernel.wire.unpickle import SET_CLASS, set_class_once
 
 _MARKS = (CODE.encode(), b"_class_setstate")
@@ -123,9 +131,21 @@ class _Pickler(ByValuePickler):
             identity, module = split_name(obj.__module__)
             return code_of, (identity, module, obj.__qualname__)
         known = reference_to(obj)
-        if known is None:
-            return super().reducer_override(obj)
-        return code_of, (known.identity, known.module, getattr(obj, "__qualname__", ""))
+        if known is not None:
+            return code_of, (known.identity, known.module, getattr(obj, "__qualname__", ""))
+        known = _of_main(obj)
+        if known is not None:
+            by_value = by_value_dumps(obj)
+            return code_of, (known.identity, known.module, obj.__qualname__, by_value)
+        return super().reducer_override(obj)
+
+
+def _of_main(obj: object) -> UserModule | None:
+    """Where a class of the file that runs would be in a bundle of that file."""
+    main = sys.modules.get("__main__")
+    if main is None or not isinstance(obj, type) or obj.__module__ != "__main__":
+        return None
+    return user_module(main) if attribute(main, obj.__qualname__) is obj else None
 
 
 class _Unpickler(pickle.Unpickler):

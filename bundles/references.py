@@ -11,6 +11,7 @@ from zactor.bundles import code_modules
 from zactor.bundles.code_names import code_name, plain_name, split_name
 from zactor.bundles.user_modules import UserModule, is_user_module, user_module
 from zactor.kernel.homes import HOME
+from zactor.kernel.wire.unpickle import loads
 
 
 def reference_to(thing: object) -> UserModule | None:
@@ -50,8 +51,12 @@ def attribute(module: object, qualname: str) -> Any:
     return found
 
 
-def code_of(identity: str, module: str, qualname: str) -> Any:
+def code_of(identity: str, module: str, qualname: str, by_value: bytes = b"") -> Any:
     """Return what a sender means: the module of that identity, or what is in it.
+
+    Args:
+        by_value: its pickle, for who has no such module: what the sender's program runs as
+            `__main__` may be in no bundle.
 
     Raises:
         ModuleNotFoundError: no bundle here has it; names those that have another of its name.
@@ -59,6 +64,8 @@ def code_of(identity: str, module: str, qualname: str) -> Any:
     try:
         found: object = importlib.import_module(code_name(identity, module))
     except ModuleNotFoundError:
+        if by_value:
+            return loads(by_value)
         found = _installed(module)
         if found is None:
             raise ModuleNotFoundError(_other_versions(identity, module), name=module) from None

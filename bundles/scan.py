@@ -16,7 +16,11 @@ from zactor.kernel.errors import BundleRefused
 _IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 _PLACES = {"__file__", "__path__", "__spec__", "__loader__", "__package__"}
 _RESOURCES = {"importlib.resources", "pkgutil", "pkg_resources", "importlib_resources"}
-_BY_NAME = {"import_module", "__import__", "iter_modules", "walk_packages", "resolve_name"}
+_FILES_OF = {"getfile", "getsourcefile", "getabsfile", "co_filename", "get_data"}
+_BY_NAME = {
+    *("import_module", "__import__", "iter_modules", "walk_packages", "resolve_name"),
+    *("spec_from_file_location", "SourceFileLoader", "run_path", "run_module"),
+}
 _LOGGERS = {"getLogger", "get_logger"}  # they take `__name__`, and look at no file
 _TEXT_MAX = 200  # characters of a text that may name a file
 
@@ -43,7 +47,7 @@ class Scan:
     aliases: Mapping[str, str]  # name -> what it is another name of, as it is written
     reads: bool = False  # it may read files that lie beside it
     by_name: bool = False  # it may import modules whose names aren't in its source
-    texts: frozenset[str] = frozenset()  # which might name files; empty unless `reads`
+    texts: frozenset[str] = frozenset()  # which might name files or modules
     handed: frozenset[tuple[str, str]] = frozenset()  # (name of what is called, text given to it)
 
 
@@ -74,7 +78,7 @@ def scan(module: str, source: bytes, *, is_package: bool, shown: str) -> Scan:
         aliases=dict(_aliases(tree)),
         reads=reads,
         by_name=by_name,
-        texts=frozenset(_texts(tree)) if reads else frozenset(),
+        texts=frozenset(_texts(tree)),
         handed=frozenset(_handed(tree)),
     )
 
@@ -120,7 +124,7 @@ def _reached(node: ast.AST, reach: _Reach) -> Iterator[tuple[ast.AST, _Reach]]:
             yield test, reach
             yield from ((child, within) for child in body)
             yield from ((child, beside) for child in orelse)
-        case ast.Try() if _survives_import_error(node):
+        case ast.Try() | ast.TryStar() if _survives_import_error(node):
             for child in ast.iter_child_nodes(node):
                 yield child, perhaps
         case ast.With() | ast.AsyncWith() if any(map(_suppresses, node.items)):
@@ -160,7 +164,7 @@ def _looks_round(tree: ast.Module, imports: list[Import]) -> tuple[bool, bool]:
     by_name = bool(names & _BY_NAME)
     taken = {item.module for item in imports}
     taken |= {f"{item.module}.{item.name}" for item in imports}
-    reads = bool(names & _PLACES or taken & _RESOURCES) or _hands_its_name_on(tree)
+    reads = bool(names & (_PLACES | _FILES_OF) or taken & _RESOURCES) or _hands_its_name_on(tree)
     return reads or by_name, by_name
 
 
@@ -226,7 +230,7 @@ def _is_main_guard(test: ast.expr) -> bool:
     return False
 
 
-def _survives_import_error(node: ast.Try) -> bool:
+def _survives_import_error(node: ast.Try | ast.TryStar) -> bool:
     for handler in node.handlers:
         kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
         if any(kind is None or _last(kind) in _IMPORT_ERRORS for kind in kinds):

@@ -97,6 +97,7 @@ def _read(name: str, path: Path) -> UserModule | None:
             closure.add_package(top, root / top, "the class needs it")
         else:
             closure.add(name, path, "the class needs it")
+        closure.add_named_files()
         identity = identities_of(closure.parts, closure.scans).get(name)
     except ZactorError:  # it can't be bundled: it goes by value, as what was typed in does
         return None

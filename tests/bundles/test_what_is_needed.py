@@ -328,3 +328,65 @@ def test_who_lacks_a_module_reads_what_the_author_asks_for(write: Write) -> None
         BundleRefused, match=r"install it there \(its author asks for absent-dist>=3"
     ):
         check(built(write, text), "x", "n1")
+
+
+def test_each_type_of_a_folder_needs_only_its_own(write: Write) -> None:
+    camera = "import absent\n" + X.replace("class X", "class Camera")
+    bundle = build_bundle(write({"x.py": X, "camera.py": camera}))
+    assert step(bundle) == 1
+    with pytest.raises(BundleRefused, match="imports absent"):
+        check(bundle, "camera", "n1")
+    assert list(bundle.manifest.requirements) == ["absent"]
+
+
+def test_a_project_with_a_src_folder_is_imported_from_there(write: Write) -> None:
+    files = {
+        "pyproject.toml": "[project]\nname = 'p'\n",
+        "src/pkg/__init__.py": "",
+        "src/pkg/x.py": "from pkg import helper\n" + X,
+        "src/pkg/helper.py": "",
+        "tests/test_x.py": "import absent\n",
+    }
+    bundle = build_bundle(write(files))
+    assert bundle.manifest.types["x"] == "pkg.x:X"
+    assert step(bundle) == 1
+
+
+def test_a_folder_whose_only_actor_has_an_odd_name_says_so(write: Write) -> None:
+    with pytest.raises(BundleRefused, match=r"x\.v2\.py can't be imported by that name"):
+        build_bundle(write({"x.v2.py": X}))
+
+
+def test_what_a_helper_reads_and_its_caller_names_goes_along(write: Write) -> None:
+    helper = "import inspect, os\ndef read(name):\n    with open(os.path.join("
+    helper += "os.path.dirname(inspect.getfile(read)), name)) as f:\n        return f.read()\n"
+    text = X.replace("return 1", "import helper\n        return helper.read('d.json')")
+    for content in ("one", "two"):
+        files = {"x.py": text, "helper.py": helper, "d.json": content, "e.json": ""}
+        bundle = build_bundle(write(files) / "x.py")
+        assert sorted(bundle.parts) == ["src/d.json", "src/helper.py", "src/x.py"]
+        assert step(bundle) == content
+
+
+PLUGINS = {
+    "by a literal": "importlib.import_module('plugin').V",
+    "out of a table": "importlib.import_module({'a': 'plugin'}['a']).V",
+    "by a part": "importlib.import_module(f'plugins.{\"one\"}').V",
+    "by a function": "pkgutil.resolve_name('plugin:V')",
+    "by its file": "load(pathlib.Path(__file__).parent / 'plugin.py').V",
+}
+LOAD = """import importlib, importlib.util, pathlib, pkgutil
+def load(path):
+    spec = importlib.util.spec_from_file_location("any", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+"""
+
+
+@pytest.mark.parametrize("how", PLUGINS.values(), ids=PLUGINS)
+def test_a_plugin_that_a_file_names_goes_along_and_is_read_anew(write: Write, how: str) -> None:
+    text = LOAD + X.replace("return 1", f"return {how}")
+    for value in (5, 6):
+        plugins = {"plugin.py": f"V = {value}\n", "plugins/one.py": f"V = {value}\n"}
+        assert step(build_bundle(write({"x.py": text, **plugins}) / "x.py")) == value
