@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from zactor.bundles.closure import Closure, module_name, module_of
 from zactor.bundles.contents import contents_of
 from zactor.bundles.identities import identities_of
 from zactor.bundles.manifest import SOURCE, Bundle, Manifest, encode, is_bundle, verify
+from zactor.bundles.needs import needs_of, reached, tops_of, wanted_by
 from zactor.bundles.requirements import created_by, platform_of, requirements_of
 from zactor.bundles.scan import Scan, scan
 from zactor.bundles.wanted import wanted_versions
@@ -115,7 +115,7 @@ def _build_folder(folder: Path) -> BundleSummary:
     roots = list(found.sure or found.perhaps)
     if prefix:
         roots.append(folder.name)
-    needed = _reached(scans, roots)
+    needed = reached(scans, roots)
     for module, error in broken.items():
         if module in needed or not found.sure:
             raise error
@@ -190,28 +190,6 @@ def _tests_are_needed(name: str, prefix: str, needed: Mapping[str, bool]) -> boo
     return any(module == top or module.startswith(f"{top}.") for module in needed)
 
 
-def _reached(scans: Mapping[str, Scan], roots: Iterable[str]) -> dict[str, bool]:
-    """Which modules the roots reach by imports; True: they can't be loaded without it.
-
-    A module of the folder that couldn't be parsed is among them too.
-    """
-    reached: dict[str, bool] = {}
-    waiting = [(module, True) for module in roots]
-    while waiting:
-        module, required = waiting.pop()
-        if reached.get(module, False) or (module in reached and not required):
-            continue
-        reached[module] = required
-        parent = module.rpartition(".")[0]
-        if parent:
-            waiting.append((parent, required))
-        one = scans.get(module)
-        for item in one.imports if one else ():
-            for name in filter(None, (item.module, f"{item.module}.{item.name}".strip("."))):
-                waiting.append((name, required and item.required))
-    return reached
-
-
 def _finish(
     name: str,
     entry: str,
@@ -226,18 +204,15 @@ def _finish(
         raise BundleRefused(f"no class in {name!r} derives from Actor{_unnamed(parts)}")
     roots = sorted({*found.sure, *found.perhaps})
     always = [entry] if entry else []
-    local = {
-        step.partition("/")[0].partition(".")[0]
-        for step in (path.removeprefix(SOURCE) for path in parts)
-    }
-    wanted = _wanted(scans, local, [*roots, *always])
+    local = tops_of(parts)
+    wanted = wanted_by(scans, local, [*roots, *always])
     requirements = requirements_of(wanted[True])
     manifest = Manifest(
         name=name,
         version=scans[entry].version if entry in scans else "",
         python=sys.version_info[:2],
         requirements=requirements,
-        needs=_needs(scans, local, roots, always, requirements),
+        needs=needs_of(scans, local, roots, always, requirements),
         types=types,
         parts={},
         entry=entry,
@@ -262,36 +237,6 @@ def _unnamed(parts: Iterable[str]) -> str:
     if not odd:
         return ""
     return f"; {odd[0]} can't be imported by that name: rename it, or declare the file itself"
-
-
-def _wanted(
-    scans: Mapping[str, Scan], local: AbstractSet[str], roots: Iterable[str]
-) -> dict[bool, set[str]]:
-    """What is imported and isn't here; True: the roots can't be loaded without it."""
-    reached = _reached(scans, roots)
-    wanted: dict[bool, set[str]] = {True: set(), False: set()}
-    for one in scans.values():
-        for item in one.imports:
-            if item.runs and item.module.partition(".")[0] not in local:
-                wanted[reached.get(one.module, False) and item.required].add(item.module)
-    return wanted
-
-
-def _needs(
-    scans: Mapping[str, Scan],
-    local: AbstractSet[str],
-    roots: Iterable[str],
-    always: Iterable[str],
-    requirements: Mapping[str, str],
-) -> dict[str, tuple[str, ...]]:
-    """Of the modules of types that need less than all of them do: what each needs."""
-    found = {}
-    for root in roots:
-        tops = {name.partition(".")[0] for name in _wanted(scans, local, [root, *always])[True]}
-        own = tuple(name for name in requirements if name in tops)
-        if len(own) < len(requirements):
-            found[root] = own
-    return found
 
 
 def _types(chosen: Classes) -> dict[str, str]:

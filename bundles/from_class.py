@@ -1,8 +1,8 @@
 """Bundle a class that is in memory: by value, so that no node needs its module.
 
-What the class reaches in `__main__` or in its own module travels inside the pickle. Of the user's
-other modules, those that stand alone go along as sources, and are the same modules as in any other
-bundle that has them. What lies in installed packages is referred to by name and becomes a
+What the class reaches in `__main__` travels inside the pickle. Of the user's other modules, those
+that stand alone go along as sources, and are the same modules as in any other bundle that has them;
+if the class's own does, the bundle is that of its file. What lies in installed packages is referred to by name and becomes a
 requirement. The sources of the pickled code go along for tracebacks only.
 
 A class that goes by value is known again by its content: two actors of one program share it, and
@@ -31,6 +31,7 @@ import cloudpickle
 from zactor.bundles import decorated
 from zactor.bundles.identities import identities_of
 from zactor.bundles.manifest import PICKLED, SOURCE, Bundle, Manifest, encode, source_file
+from zactor.bundles.needs import tops_of, wanted_by
 from zactor.bundles.references import code_of, reference_to
 from zactor.bundles.requirements import created_by, platform_of, requirements_of
 from zactor.bundles.scan import Scan, scan
@@ -55,6 +56,9 @@ def build_from_class(cls: type) -> Bundle:
     name = cls.__name__
     if not issubclass(cls, Actor) or cls is Actor:
         raise BundleRefused(f"class {name!r} isn't derived from Actor")
+    known = reference_to(cls)
+    if known is not None and known.stands_alone and cls.__qualname__ == name:
+        return _of_module(cls, known)
     target = io.BytesIO()
     pickler = _Pickler(target, cls)
     try:
@@ -90,6 +94,32 @@ def build_from_class(cls: type) -> Bundle:
     for tracker, tracked in pickler.trackers.items():
         _track(tracked, tracker)
     return encode(manifest, {f"{PICKLED}{name}": target.getvalue(), **sources, **modules})
+
+
+def _of_module(cls: type, known: UserModule) -> Bundle:
+    """The bundle of a class whose module can be had as a file: that, and what it needs."""
+    parts, scans = known.closure.parts, known.closure.scans
+    name, target = cls.__name__, f"{known.module}:{cls.__name__}"
+    wanted = wanted_by(scans, tops_of(parts), [known.module])
+    requirements = requirements_of(wanted[True])
+    manifest = Manifest(
+        name=name.lower(),
+        version=scans[known.module].version,
+        python=sys.version_info[:2],
+        requirements=requirements,
+        types={name: target, name.lower(): target},
+        parts={},
+        entry=known.module,
+        created_by=created_by(),
+        optional={
+            module: version
+            for module, version in requirements_of(wanted[False]).items()
+            if module not in requirements
+        },
+        modules=identities_of(parts, scans),
+        platform=platform_of(parts),
+    )
+    return encode(manifest, parts)
 
 
 class _Pickler(ByValuePickler):

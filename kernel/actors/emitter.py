@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, ParamSpec
+from typing import TYPE_CHECKING, Generic, NoReturn, ParamSpec, SupportsIndex
 
 from zactor.kernel.homes import at_home
 
@@ -17,6 +17,10 @@ class Emitter(Generic[P]):
     """
 
     __slots__ = ()
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Refuse to be sent or copied, by a TypeError that says what to send instead."""
+        raise TypeError("a signal of an actor can't be sent: send self.ref(self.name), or a value")
 
     if TYPE_CHECKING:
 
