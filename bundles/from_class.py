@@ -1,9 +1,10 @@
-"""Bundle a class that is in memory: by value, so that no node needs its module.
+"""Bundle a class that is in memory, so that no node needs its module.
 
-What the class reaches in `__main__` travels inside the pickle. Of the user's other modules, those
-that stand alone go along as sources, and are the same modules as in any other bundle that has them;
-if the class's own does, the bundle is that of its file. What lies in installed packages is referred to by name and becomes a
-requirement. The sources of the pickled code go along for tracebacks only.
+Where its module can be had as a file and stands alone, the bundle is that of the file. Else the
+class travels by value, with what it reaches in its own module; the user's other modules that stand
+alone go along as sources, the same modules as in any other bundle that has them. What lies in
+installed packages is referred to by name and becomes a requirement. The sources of the pickled code
+go along for tracebacks only.
 
 A class that goes by value is known again by its content: two actors of one program share it, and
 the program gets its own back.
