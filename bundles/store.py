@@ -99,6 +99,7 @@ class BundleStore:
         with self._lock:
             whole, partial = self._whole(identity), self._partial(identity)
             if whole.exists():
+                os.utime(whole)  # it isn't old any more: see `sweep`
                 return _size(whole)
             held = _size(partial)
             if held > total:  # of another total: one of the two senders was wrong

@@ -11,18 +11,29 @@ from zactor.bundles.load import loaded_identities
 from zactor.bundles.store import BundleStore
 from zactor.kernel import limits
 from zactor.kernel.knowledge.theory import Theory
+from zactor.kernel.knowledge.writer import text_of
 from zactor.supervisor.blocking_work import run_blocking
-from zactor.supervisor.kb import facts, orders
+from zactor.supervisor.kb import facts
 from zactor.supervisor.operations.constructor_arguments import stored_in
 
 log = structlog.get_logger()
 
 
-def needed_bundles(theory: Theory) -> set[str]:
+_FACTS = (("factory", 2, 1), ("spec", 4, 1), ("ordered", 6, 1), ("next", 6, 3))
+"""Facts that name a bundle: functor, arity, index of the argument; constructor arguments follow."""
+_SLICE = 200  # facts that are looked at before others of the loop have their turn: 1 ms
+
+
+async def needed_bundles(theory: Theory) -> set[str]:
     """Return the identities of the bundles that the knowledge base speaks of."""
-    rows = [*facts.actors(theory), *orders.all_lost(theory)]
-    of_rows = {identity for row in rows for identity in (row.bundle, stored_in(row.arguments))}
-    return {*facts.factories(theory).values(), *of_rows} - {""}
+    needed: set[str] = set()
+    for functor, arity, at in _FACTS:
+        for count, fact in enumerate(theory.facts(functor, arity), start=1):
+            texts = [text_of(argument) for argument in facts.arguments_of(fact.term)[at : at + 2]]
+            needed.update((texts[0], *map(stored_in, texts[1:])))
+            if count % _SLICE == 0:
+                await asyncio.sleep(0)
+    return needed - {""}
 
 
 class BundleSweeper:
@@ -44,7 +55,7 @@ class BundleSweeper:
         theory = self._theory()
         if theory is None:
             return
-        needed = needed_bundles(theory)
+        needed = await needed_bundles(theory)
         try:
             gone = await run_blocking(
                 self._store.sweep, needed, loaded_identities(), limits.BUNDLE_KEPT_S

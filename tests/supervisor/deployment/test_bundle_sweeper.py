@@ -43,6 +43,20 @@ def test_what_nobody_needs_goes_after_some_time(tmp_path: Path) -> None:
     assert folders == {identity.removeprefix("sha256:")[:16] for identity in kept}
 
 
+def test_every_fact_that_names_a_bundle_keeps_it() -> None:
+    texts = (
+        "factory(x, 'sha256:1')",
+        "spec(a, 'sha256:2', '{}', d)",
+        "spec(b, 'sha256:2', 'stored:sha256:3', d)",
+        "ordered(c, 'sha256:4', 'stored:sha256:5', d, 1, 2)",
+        "next(a, x, n1, 'sha256:6', '{}', d)",
+        "other('sha256:7')",
+    )
+    theory = Theory((text, 1, 1, "", "", 0.0) for text in texts)
+    found = asyncio.run(needed_bundles(theory))
+    assert found == {f"sha256:{number}" for number in range(1, 7)}
+
+
 def test_who_may_be_behind_sweeps_nothing(tmp_path: Path) -> None:
     (old,) = bundles(tmp_path, 1)
     store = BundleStore(tmp_path / "store")
@@ -52,6 +66,6 @@ def test_who_may_be_behind_sweeps_nothing(tmp_path: Path) -> None:
     asyncio.run(BundleSweeper(store, lambda: None).sweep())
     assert store.has(old.identity)
     theory = Theory()
-    assert needed_bundles(theory) == set()
+    assert asyncio.run(needed_bundles(theory)) == set()
     asyncio.run(BundleSweeper(store, lambda: theory).sweep())
     assert not store.has(old.identity)
