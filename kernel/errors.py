@@ -25,6 +25,8 @@
         OutcomeUnknown       the message may or may not have been handled
         MailboxFull          a limit was reached and the policy says: refuse
         TimedOut             no answer in the time the caller gave
+        AskDeadlock          an ask would wait for itself: names the cycle
+        ActorDied            the process of the actor is gone: says how it ended
 
 Every class has the exit code of a command that ends with it; `to_wire` and `from_wire` carry an
 error from a node to a client without losing its class.
@@ -219,6 +221,14 @@ class TimedOut(ActorError):
     """No answer in the time the caller gave; the action may still run."""
 
     exit_code = EXIT_TIMED_OUT
+
+
+class AskDeadlock(ActorError):
+    """Actors wait for each other's answers in a ring; the message names it. The others go on."""
+
+
+class ActorDied(ActorError):
+    """The process that an actor had of its own is gone; says how, and what it said last."""
 
 
 def _tree(root: type[ZactorError]) -> dict[str, type[ZactorError]]:

@@ -42,7 +42,20 @@ MAILBOX_MESSAGES_HARD = 1_000_000  # under "block" one action may overshoot up t
 ACTION_WARNING_S = 1.0  # an action that holds the shared loop for longer is named in a warning
 STOP_HOOK_S = 10.0  # an on_stop that runs on for this long is cancelled: stop must have an end
 STOP_CANCEL_S = 1.0  # what it may do about that; then the actor is down without it
+PROCESS_END_S = 2.0  # what actors left running holds the end of a node's process for so long
 RUNTIME_CLOSE_S = 2.0  # how long a stopping node waits for its actors' on_stop
+OWN_TIMERS_MAX = 10_000  # of one actor: `every` and `after`
+OWN_TASKS_MAX = 10_000  # of one actor: `spawn`
+OWN_PERIOD_MIN_S = 0.001  # of `every`: more often is a loop, not a timer
+OWN_DELAY_MAX_S = 10_000_000.0  # of a timer: a third of a year, which any clock can count
+ABANDON_S = 1.0  # an actor that is to end at once and doesn't is down without its action after this
+PROCESS_FRAME_BYTES_MAX = (1 << 32) - 1  # what 4 bytes can say; a message is shorter anyway
+PROCESS_SAID_BYTES_KEPT = 16_384  # of what an actor's process printed …
+PROCESS_SAID_CHARS_MAX = 1_000  # … and so much of it stands in why it ended
+ASK_CYCLE_LOOK_S = 0.02  # how often it is looked whether asks wait for each other
+ASK_CYCLE_PROBE_S = 0.3  # … and how often of one that waits on and on, after three such looks
+ASK_CYCLE_LONGEST = 64  # actors in one: beyond it nobody looks
+ASK_CYCLE_CHARS_MAX = 20_000  # of the words that name it
 TURN_MESSAGES_MAX = 256  # messages one actor handles before the next has its turn
 TURN_SLICE_S = 200e-6  # after so long the shared loop looks at its timers and sockets
 SEND_WITHIN_S = 0.001  # while shared actors go on and on, what they send leaves so often at least
@@ -76,6 +89,7 @@ CONNECT_MS = 300  # a TCP connect without an answer (cable, firewall) is given u
 # round trip, HANDSHAKE_MS allows for two; a healed network is noticed after so long
 RECONNECT_MS = 20  # first retry of a lost connection; doubles …
 RECONNECT_MS_MAX = 100  # … up to here
+OPEN_FILES_MIN = 64  # of a node's process, which has some 45 open when it is alone
 SOCKETS_MAX = 16_384  # of the context: DEALER, SUB and two monitors for each peer
 LINK_SEND_FRAMES = 32  # frames libzmq holds for a peer; the Link machine holds the rest
 UNREACHED_KEPT = 256  # pairs of nodes of which one says that it doesn't reach the other
@@ -107,6 +121,7 @@ LOG_VALUE_CHARS_MAX = 10_000  # of one value in a line of the log
 LOG_READER_MS = (
     100  # who reads a log and does so slowly is waited for, once; then lines are left out
 )
+PRINT_PART_MS = 200  # what is printed without an end of its line is seen after so long
 LOG_TRACE_CHARS_MAX = 100_000  # of a traceback: RecursionError has 1,000 frames
 
 # -- door ------------------------------------------------------------------------------------

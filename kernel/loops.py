@@ -13,6 +13,7 @@ import selectors
 import threading
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Executor
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
         _scheduled: list[asyncio.TimerHandle]
         _stopping: bool
         _thread_id: int | None
+        _default_executor: Executor | None
+        _executor_shutdown_called: bool
 
         def _run_once(self) -> None: ...
 
@@ -88,6 +91,13 @@ class HostLoop(_Loop):
     def belongs_to(self, ident: int) -> None:
         """Only the thread `ident` runs it: that one needn't be woken for what it posts itself."""
         self._owner = ident
+
+    def drop_executor(self) -> None:
+        """Wait for no thread of its default executor, and let none begin with what waits there."""
+        self._executor_shutdown_called = True
+        executor = self._default_executor
+        if executor is not None:
+            executor.shutdown(wait=False, cancel_futures=True)
 
     def is_own_thread(self) -> bool:
         """Whether the caller is the thread that alone runs it."""

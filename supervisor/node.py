@@ -23,11 +23,14 @@ from zactor.kernel.errors import ZactorError
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.actors import (
     Ask,
+    AskCycle,
+    AskProbe,
     Failure,
     Reply,
     Signal,
     SignalParcel,
     Undelivered,
+    Withdrawn,
 )
 from zactor.kernel.messages.frames import Heartbeat
 from zactor.kernel.messages.knowledge import KbLinked
@@ -88,8 +91,23 @@ from zactor.supervisor.spread.daemon import Daemon
 log = structlog.get_logger()
 
 
-ACTOR_ITEMS = frozenset((Signal, SignalParcel, Ask, Reply, Failure, Undelivered, Bulky))
+ACTOR_ITEMS = frozenset(
+    (
+        Signal,
+        SignalParcel,
+        Ask,
+        AskCycle,
+        AskProbe,
+        Reply,
+        Failure,
+        Undelivered,
+        Withdrawn,
+        Bulky,
+    )
+)
 """Types of the items of a link that are actors' messages."""
+
+ACTOR_PROCESS = "zactor.supervisor.actor_process"
 
 RETIRE_S = 1.0  # the others go on without us by agreement; if they are stuck, without it
 
@@ -130,10 +148,12 @@ class Node(HubUser):
             dead_letter=self.on_dead_letter,
             trace=self._trace,
             ended=self._on_actor_ended,
+            crashed=self._on_actor_crashed,
             failed=self._on_action_failed,
             blocked=lambda b: self.events.tell(LoopBlocked(b.actor, b.action, b.where)),
             unblocked=lambda b: self.events.tell(LoopFree(b.actor, b.lasts_s())),
         )
+        self.runtime.process_module = ACTOR_PROCESS
         self.baton = self.runtime.shared.baton = baton
         self.hub = self._make_hub(keys, node_keys(state))
         self.calls = PeerCalls(self.hub.send)
@@ -153,7 +173,7 @@ class Node(HubUser):
         )
         self.waiting = WaitingNodes(self.hub, settings.home)
         self._make_knowledge()
-        self._make_deployment(BundleStore(state / "bundles"))
+        self._make_deployment(state / "bundles")
         self._make_operations()
         self._make_owners()
 
@@ -176,9 +196,9 @@ class Node(HubUser):
         )
         self.journal.is_joining = lambda: not self.discovery.joined.is_set()
 
-    def _make_deployment(self, store: BundleStore) -> None:
+    def _make_deployment(self, bundles: Path) -> None:
         """Make what brings code and actors here, as the knowledge base says."""
-        self.store = store
+        store = self.store = BundleStore(bundles)
         self.fetcher = BundleFetcher(store, self.calls, self.members.peers)
         self.sweeper = BundleSweeper(
             store,
@@ -189,6 +209,7 @@ class Node(HubUser):
             kb=self.kb,
             runtime=self.runtime,
             store=store,
+            bundles=bundles,
             fetcher=self.fetcher,
             tell=self.events.tell,
             port_of=self.members.peer,
@@ -510,6 +531,12 @@ class Node(HubUser):
     def _on_actor_ended(self, blueprint: Blueprint, reason: str) -> None:
         """An actor stopped by itself: the knowledge base is to forget it; any thread."""
         self._loop.call_soon_threadsafe(self.reconciler.on_ended, blueprint.name, blueprint.uid)
+
+    def _on_actor_crashed(self, blueprint: Blueprint, reason: str) -> None:
+        """The process of an actor is gone; any thread."""
+        self._loop.call_soon_threadsafe(
+            self.reconciler.on_crashed, blueprint.name, blueprint.uid, reason
+        )
 
     def _on_action_failed(self, actor: str, action: str, error: str, where: str) -> None:
         """An action raised; any thread."""

@@ -22,6 +22,7 @@ from typing import Any
 
 import structlog
 
+from zactor.kernel import forks, limits
 from zactor.kernel.errors import AlreadyExists, ConfigError, NoRoom, ZactorError
 from zactor.kernel.ids import check_name
 from zactor.kernel.loops import GuestLoop
@@ -29,13 +30,15 @@ from zactor.kernel.printable import printable
 from zactor.kernel.room import room_for
 from zactor.kernel.runtime.baton import Baton
 from zactor.kernel.transport.keys import cluster_keys
+from zactor.kernel.transport.open_files import check_open_files, few_files_error
 from zactor.kernel.transport.private_files import check_tree, open_private, write_no_core
-from zactor.kernel.transport.sockets import raise_open_files
 from zactor.supervisor.kb.store_writer import AGAIN_MAX_S, AGAIN_S
 from zactor.supervisor.membership.run_directory import RunEntry, process_start, write_entry
 from zactor.supervisor.node import Node
 from zactor.supervisor.observe.lasting_output import lasting_output
 from zactor.supervisor.observe.log_format import configure_logs
+from zactor.supervisor.observe.user_logs import take_user_logs
+from zactor.supervisor.process_end import end_within
 from zactor.supervisor.settings import Settings, make_settings
 from zactor.supervisor.spread.spread_settings import SpreadSettings
 from zactor.supervisor.unconfigured_node import UnconfiguredNode
@@ -125,7 +128,7 @@ class NodeThread:
                 baton = Baton(loop)
                 baton.run(self._lives(baton))
         except BaseException as error:  # the thread's last words: start() or the log has them
-            self.error = error
+            self.error = error = few_files_error(error)
             if not self._started.is_set():
                 return
             if isinstance(error, ZactorError):
@@ -248,7 +251,11 @@ def lock_state(home: Path, name: str, lock_name: str = "lock") -> Iterator[Path]
             raise AlreadyExists(
                 f"a node {name} is running already in {home}: give this one another --name"
             ) from None
-        yield state
+        forks.keep_private(lock.fileno())  # a child that outlives us shall not hold it
+        try:
+            yield state
+        finally:
+            forks.shared_again(lock.fileno())
 
 
 def run_node(
@@ -265,9 +272,11 @@ def run_node(
     lifeline: int | None = None,
     json_logs: bool | None = None,
 ) -> int:
-    """Run a node in the foreground until SIGTERM, SIGINT or the end of its lifeline; return 0.
+    """Run a node in the foreground until SIGTERM, SIGINT, SIGHUP or the end of its lifeline.
 
-    SIGHUP has a daemon of a configuration file read that again.
+    Returns 0, and the process ends within PROCESS_END_S then, whatever user code does at its end.
+    SIGHUP has a daemon of a configuration file read that again instead; who was started with
+    SIGHUP ignored, as by nohup, goes on.
 
     Args:
         spread: HOST[:PORT] of a port for programs of Spread; "": at its usual place.
@@ -310,9 +319,12 @@ def _run_until_told(name: str | None, settings: Settings, lifeline: int | None) 
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-    if isinstance(thread.error, ZactorError):
-        raise thread.error
-    return 0 if thread.error is None else 1
+    error = thread.error
+    code = 0 if error is None else getattr(error, "exit_code", 1)
+    end_within(limits.PROCESS_END_S, code, node=thread.name)
+    if isinstance(error, ZactorError):
+        raise error
+    return 0 if error is None else 1
 
 
 def _obey_signals(thread: NodeThread, to_stop: threading.Event) -> dict[int, Any]:
@@ -321,13 +333,19 @@ def _obey_signals(thread: NodeThread, to_stop: threading.Event) -> dict[int, Any
     spread = thread.settings.spread
     if spread is not None and spread.reread is not None:
         doings[signal.SIGHUP] = thread.reload
+    elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        doings[signal.SIGHUP] = to_stop.set  # its terminal has gone
+    for number in doings:
+        forks.handled(number)
     return {number: signal.signal(number, lambda *_, do=do: do()) for number, do in doings.items()}
 
 
 def _prepare_process(json_logs: bool | None) -> None:
     configure_logs(json_logs)
+    take_user_logs()
     write_no_core()
-    raise_open_files()
+    check_open_files()
+    forks.is_node()
     gc.set_threshold(*COLLECT_AFTER)
 
 

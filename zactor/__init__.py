@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from zactor.kernel.actors.actor import Actor as Actor
     from zactor.kernel.actors.actor import action as action
     from zactor.kernel.actors.group_message import GroupMessage as GroupMessage
+    from zactor.kernel.actors.options import ProcessOptions as ProcessOptions
     from zactor.kernel.actors.refs import Ref as Ref
     from zactor.kernel.actors.reply import Reply as Reply
     from zactor.kernel.actors.signals import signal as signal
+    from zactor.kernel.errors import ActorDied as ActorDied
     from zactor.kernel.errors import ActorError as ActorError
     from zactor.kernel.errors import AlreadyExists as AlreadyExists
+    from zactor.kernel.errors import AskDeadlock as AskDeadlock
     from zactor.kernel.errors import BundleRefused as BundleRefused
     from zactor.kernel.errors import ConfigError as ConfigError
     from zactor.kernel.errors import Interrupted as Interrupted
@@ -47,14 +50,15 @@ if TYPE_CHECKING:
     from zactor.mailbox.mailbox import Mailbox as Mailbox
 
 _ERRORS = """
-    ActorError AlreadyExists BundleRefused ConfigError MailboxFull MayLose NoSuchActor
-    NoSuchThing NotDelivered NotPrimary NotReachable OutcomeUnknown Refused RemoteActionError
-    Interrupted ScriptError TimedOut ZactorError
+    ActorDied ActorError AlreadyExists AskDeadlock BundleRefused ConfigError Interrupted MailboxFull
+    MayLose NoSuchActor NoSuchThing NotDelivered NotPrimary NotReachable OutcomeUnknown Refused
+    RemoteActionError ScriptError TimedOut ZactorError
 """
 
 _HOMES: dict[str, str] = {
     **dict.fromkeys(_ERRORS.split(), "zactor.kernel.errors"),
     "Actor": "zactor.kernel.actors.actor",
+    "ProcessOptions": "zactor.kernel.actors.options",
     "action": "zactor.kernel.actors.actor",
     "signal": "zactor.kernel.actors.signals",
     "GroupMessage": "zactor.kernel.actors.group_message",
@@ -86,7 +90,7 @@ _PICKLED: dict[str, str] = {
     "SpreadError": "zactor.spread.c_memberships",
     "SpreadRefused": "zactor.spread.client_session",
     **dict.fromkeys(_INNER_ERRORS.split(), "zactor.kernel.errors"),
-    "ActorOptions": "zactor.kernel.actors.actor",
+    "ActorOptions": "zactor.kernel.actors.options",
     "Kernel": "zactor.kernel.runtime.kernel",
     "Call": "zactor.kernel.actors.refs",
     "_Unbound": "zactor.kernel.actors.refs",

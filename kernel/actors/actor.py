@@ -6,10 +6,10 @@ it lies in its cell, so that nothing a user names can collide with it.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import cached_property
 from typing import (
     TYPE_CHECKING,
@@ -17,7 +17,6 @@ from typing import (
     ClassVar,
     Concatenate,
     Generic,
-    Literal,
     NoReturn,
     ParamSpec,
     Protocol,
@@ -28,10 +27,16 @@ from typing import (
 
 import structlog
 
-from zactor.kernel import limits
+from zactor.kernel.actors.actor_time import ActorTime, ActorTimer
+from zactor.kernel.actors.options import (
+    ActorOptions,
+    Dispatcher,
+    MailboxPolicy,
+    ProcessOptions,
+)
 from zactor.kernel.actors.refs import Call, Ref
 from zactor.kernel.actors.reply import Reply
-from zactor.kernel.errors import ActorError, ConfigError, NoSuchAction
+from zactor.kernel.errors import ActorError, NoSuchAction
 from zactor.kernel.homes import at_home
 from zactor.kernel.messages.service import Service
 
@@ -45,33 +50,9 @@ A = TypeVar("A", bound="Actor")
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
-
-Dispatcher = Literal["shared", "thread"]
-MailboxPolicy = Literal["block", "reject", "drop_oldest", "drop_newest"]
-
-_DISPATCHERS = ("shared", "thread")
-_POLICIES = ("block", "reject", "drop_oldest", "drop_newest")
-
-
-@at_home
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActorOptions:
-    """How an actor is run; given as class keywords: `class Slow(Actor, dispatcher="thread")`."""
-
-    dispatcher: Dispatcher = "shared"  # "thread": its own thread, it may block
-    mailbox_max: int = limits.MAILBOX_MESSAGES_MAX  # messages waiting, from 1
-    mailbox_policy: MailboxPolicy = "block"  # what happens to one more
-
-    def __post_init__(self) -> None:
-        _one_of("dispatcher", self.dispatcher, _DISPATCHERS)
-        _one_of("mailbox_policy", self.mailbox_policy, _POLICIES)
-        if type(self.mailbox_max) is not int or self.mailbox_max < 1:
-            raise ConfigError(f"mailbox_max={self.mailbox_max!r} must be an integer from 1")
-
-
-def _one_of(what: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ConfigError(f"{what}={value!r} must be one of {', '.join(allowed)}")
+A2 = TypeVar("A2", bound="Actor")
+P2 = ParamSpec("P2")
+R2 = TypeVar("R2")
 
 
 @at_home
@@ -84,10 +65,30 @@ class action(Generic[A, P, R]):  # a decorator is spelt like a function
     ) -> None: ...
     @overload
     def __init__(self: action[A, P, R], fn: Callable[Concatenate[A, P], R]) -> None: ...
-    def __init__(self, fn: Any) -> None:
+    @overload
+    def __init__(self: action[Any, ..., Any], fn: None = None, *, reentrant: bool) -> None: ...
+    def __init__(self, fn: Any = None, *, reentrant: bool = False) -> None:
+        """With `reentrant` an ask of it is let in while another action awaits an ask of its own.
+
+        So it can't deadlock; what it changes the other one sees when it goes on.
+        """
         self.fn = fn
-        self.__doc__ = fn.__doc__
-        self.__wrapped__ = fn
+        self.is_reentrant = reentrant
+        if fn is not None:
+            self.__doc__ = fn.__doc__
+            self.__wrapped__ = fn
+
+    @overload
+    def __call__(
+        self, fn: Callable[Concatenate[A2, P2], Coroutine[Any, Any, T]]
+    ) -> action[A2, P2, T]: ...
+    @overload
+    def __call__(self, fn: Callable[Concatenate[A2, P2], R2]) -> action[A2, P2, R2]: ...
+    def __call__(self, fn: Any) -> Any:
+        """Decorate: what `@action(reentrant=True)` does."""
+        if self.fn is not None:
+            raise TypeError(f"{self.fn.__name__} is an action: call it on an actor or a ref")
+        return action(fn, reentrant=self.is_reentrant)
 
     @overload
     def __get__(self, obj: None, owner: Any) -> Call[P, R]: ...
@@ -133,10 +134,17 @@ class ActorCell(Protocol):
         """This actor as a member of groups."""
         ...
 
+    def in_time(self) -> ActorTime:
+        """The timers and tasks of this actor."""
+        ...
+
     def stop_itself(self) -> None:
         """End this actor after the message that it handles now."""
         ...
 
+
+CELL = "__zactor_cell__"
+"""The attribute of an actor object in which its cell is: no name of a user's class can be that."""
 
 current_cell: ContextVar[ActorCell | None] = ContextVar("zactor_current_cell", default=None)
 """The cell whose actor is being made; the first actor object made takes it."""
@@ -164,6 +172,7 @@ class Actor:
     if TYPE_CHECKING:
         __zactor_options__: ClassVar[ActorOptions]
         __zactor_actions__: ClassVar[Mapping[str, Callable[..., Any]]]
+        __zactor_reentrant__: ClassVar[frozenset[str]]  # names of such actions
         __zactor_whole__: ClassVar[bool]  # do_action is overridden: it takes every message
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
@@ -176,6 +185,7 @@ class Actor:
         dispatcher: Dispatcher | None = None,
         mailbox_max: int | None = None,
         mailbox_policy: MailboxPolicy | None = None,
+        process: ProcessOptions | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init_subclass__(**kwargs)
@@ -184,11 +194,13 @@ class Actor:
             dispatcher=old.dispatcher if dispatcher is None else dispatcher,
             mailbox_max=old.mailbox_max if mailbox_max is None else mailbox_max,
             mailbox_policy=old.mailbox_policy if mailbox_policy is None else mailbox_policy,
+            process=old.process if process is None else process,
         )
         if "doAction" in cls.__dict__ and "do_action" not in cls.__dict__:
             cls.do_action = cls.doAction  # type: ignore[method-assign]  # as below
         cls.__zactor_whole__ = cls.do_action is not Actor.do_action
         cls.__zactor_actions__ = _actions(cls)
+        cls.__zactor_reentrant__ = _reentrant(cls)
 
     if not TYPE_CHECKING:  # a checker would take the arguments of __new__ for the constructor's
 
@@ -197,7 +209,8 @@ class Actor:
                 # object.__init__ leaves this to object.__new__, which doesn't see them here.
                 raise TypeError(f"{cls.__name__}() takes no arguments")
             self = super().__new__(cls)
-            self.__cell = current_cell.get()
+            # Past a __setattr__ of the user's, which may need what __init__ makes.
+            object.__setattr__(self, CELL, current_cell.get())
             current_cell.set(None)
             return self
 
@@ -228,7 +241,7 @@ class Actor:
     # -- for use inside ----------------------------------------------------------------------
     def send_signal(self, name: str, *args: Any) -> None:
         """Emit the signal `name`: every actor that reacts to it does its action of that name."""
-        cell: ActorCell | None = getattr(self, "_Actor__cell", None)
+        cell: ActorCell | None = self.__dict__.get(CELL)
         if cell is not None:  # an actor made by hand has nobody who reacts
             cell.route(name).emit(*args)
 
@@ -243,6 +256,35 @@ class Actor:
     def stop(self) -> None:
         """End this actor after the message it is handling; what waits becomes dead letters."""
         cell_of(self).stop_itself()
+
+    def every(self, seconds: float, call: Callable[..., Any], *args: Any) -> ActorTimer:
+        """Have `call(*args)` done every so many seconds, first in that time; `.cancel()` ends it.
+
+        It is a message of this actor: one at a time, between others, awaited if it is async; when
+        it raises that is a failed action, and it goes on. What is late isn't made up for. All
+        timers end with the actor. Threads: any of this actor's.
+
+        Raises:
+            ConfigError: that is no time (from 0.001 s), or can't be called.
+            ActorError: this actor stops, or has too many.
+        """
+        return cell_of(self).in_time().start_timer(seconds, call, args, again=True)
+
+    def after(self, seconds: float, call: Callable[..., Any], *args: Any) -> ActorTimer:
+        """The same as `every`, once: `self.after(10, self.stop)`."""
+        return cell_of(self).in_time().start_timer(seconds, call, args, again=False)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run a coroutine beside this actor's messages: `self.spawn(self.watch())`.
+
+        It goes on while the actor is idle, with a thread of its own too; it is cancelled when the
+        actor has ended. What it raises is told as a failed action is.
+
+        Raises:
+            ConfigError: it is no coroutine.
+            ActorError: this actor stops, has too many, or the caller isn't in its thread.
+        """
+        return cell_of(self).in_time().start_task(coroutine)
 
     def join(self, group: str) -> Reply[None]:
         """Enter a group: `on_message` and `on_view` are called from now on.
@@ -304,6 +346,7 @@ class Actor:
 
     __zactor_options__ = ActorOptions()
     __zactor_actions__ = {}  # noqa: RUF012
+    __zactor_reentrant__ = frozenset()
     __zactor_whole__ = False
 
 
@@ -315,6 +358,11 @@ def options_of(cls: type[Actor]) -> ActorOptions:
 def actions_of(cls: type[Actor]) -> Mapping[str, Callable[..., Any]]:
     """The actions of this class by name, as plain functions of an actor and its arguments."""
     return cls.__zactor_actions__
+
+
+def reentrant_of(cls: type[Actor]) -> frozenset[str]:
+    """The actions of this class that are let in while another awaits an ask."""
+    return cls.__zactor_reentrant__
 
 
 def takes_all(cls: type[Actor]) -> bool:
@@ -355,7 +403,7 @@ def cell_of(actor: Actor) -> ActorCell:
     Raises:
         ActorError: nothing does: it was made by hand.
     """
-    cell: ActorCell | None = getattr(actor, "_Actor__cell", None)
+    cell: ActorCell | None = actor.__dict__.get(CELL)
     if cell is None:
         raise ActorError(
             f"this {type(actor).__name__} was made by hand: spawn it to give it a name"
@@ -375,6 +423,16 @@ def _actions(cls: type[Actor]) -> dict[str, Callable[..., Any]]:
                 else:
                     del found[name]
     return found
+
+
+def _reentrant(cls: type[Actor]) -> frozenset[str]:
+    """As the last decorator of each says."""
+    found: dict[str, bool] = {}
+    for base in reversed(cls.__mro__):
+        for name, value in vars(base).items():
+            if isinstance(value, action):
+                found[name] = value.is_reentrant
+    return frozenset(name for name, is_so in found.items() if is_so and name in actions_of(cls))
 
 
 Handler = Callable[..., Any]

@@ -6,11 +6,11 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Generator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
-from zactor.kernel.errors import TimedOut
+from zactor.kernel.errors import OutcomeUnknown, TimedOut
 from zactor.kernel.homes import at_home
 from zactor.kernel.loops import Waiter
 
@@ -20,6 +20,18 @@ log = structlog.get_logger()
 
 _End = tuple[Any, Callable[[Any], Any] | None, BaseException | None]
 """How a Reply ended: with a value, which may have to be converted first, or with an error."""
+
+
+class WaitWatch(Protocol):
+    """An actor that asks: it is told when it waits. Threads: that of who waits."""
+
+    def waits(self, reply: Reply[Any]) -> None:
+        """Somebody begins to wait for it."""
+        ...
+
+    def waits_no_more(self, reply: Reply[Any]) -> None:
+        """That is over."""
+        ...
 
 
 @at_home
@@ -34,7 +46,9 @@ class Reply(Generic[R]):
         "_ends",
         "_listeners",
         "_wait",
+        "_watch",
         "_what",
+        "request",
     )
 
     def __init__(
@@ -43,8 +57,10 @@ class Reply(Generic[R]):
         timeout: float | None = None,
         wait: Callable[[Reply[Any], float | None], None] | None = None,
         what: tuple[str, str] = ("", ""),
+        watch: WaitWatch | None = None,
     ) -> None:
         """Args:
+        watch: told when its actor begins to wait for it, and when that is over.
         timeout: seconds from now until it ends with TimedOut; None: never by itself.
         wait: how to block until it is done or so many seconds passed; None: on an Event.
         what: actor and action, for messages.
@@ -57,11 +73,20 @@ class Reply(Generic[R]):
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._wait = wait
         self._what = what
+        self._watch = watch
+        self.request = 0  # its number at another node's link; 0: it has none
 
     # -- for who asked -----------------------------------------------------------------------
     def done(self) -> bool:
         """Whether it has ended."""
         return bool(self._ends)
+
+    is_over = done  # as an Asker has it: nobody waits for an answer
+
+    @property
+    def what(self) -> tuple[str, str]:
+        """The actor and the action that were asked."""
+        return self._what
 
     def has_timeout(self) -> bool:
         """Whether it ends by itself after some time."""
@@ -74,11 +99,21 @@ class Reply(Generic[R]):
             if self._deadline is not None:
                 delay = max(0.0, self._deadline - time.monotonic())
                 timer = loop.call_later(delay, self._expire)
+            watch = self._watch
+            if watch is not None:
+                watch.waits(self)
             try:
                 yield Waiter(loop, self.add_done_callback)
+            except asyncio.CancelledError:
+                if watch is not None and not self._ends:
+                    actor, action = self._what
+                    self.set_error(OutcomeUnknown(f"the ask of {actor}.{action} was cancelled"))
+                raise
             finally:
                 if timer is not None:
                     timer.cancel()
+                if watch is not None:
+                    watch.waits_no_more(self)
         return self._outcome()
 
     def result(self, timeout: float | None = None) -> R:
@@ -90,7 +125,14 @@ class Reply(Generic[R]):
         """
         if not self._ends:
             limit = self._patience(timeout)
-            (self._wait or block)(self, limit)
+            watch = self._watch
+            if watch is not None:
+                watch.waits(self)
+            try:
+                (self._wait or block)(self, limit)
+            finally:
+                if watch is not None:
+                    watch.waits_no_more(self)
             if not self._ends:
                 error = self._timed_out()
                 if self._deadline is not None and time.monotonic() >= self._deadline:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-from zactor.kernel.actors.actor import Actor, ActorCell
+from zactor.kernel.actors.actor import CELL, Actor, ActorCell
 from zactor.kernel.actors.emitter import Emitter
 from zactor.kernel.homes import at_home
 
@@ -50,7 +50,7 @@ class signal(Generic[P]):  # used like a function
     def __get__(self, obj: Any, owner: Any) -> Any:
         if obj is None:
             return self
-        cell: ActorCell | None = getattr(obj, "_Actor__cell", None)
+        cell: ActorCell | None = obj.__dict__.get(CELL)
         if cell is None:
             return Emitter()
         # No __set__: from now on the instance's own attribute is found first, at a dict's cost.

@@ -10,6 +10,10 @@ from zactor.kernel.errors import ActorError, said, text_of
 _TRACEBACK_CHARACTERS_MAX = 16_384  # the end of a traceback says most
 
 
+class AbandonedAction(BaseException):
+    """Raised in the thread of an actor that is gone, as soon as that is in Python code again."""
+
+
 def trace_of(error: BaseException, since: TracebackType | None = None) -> str:
     """The traceback as text, from the frame `since` on where it is given."""
     begin = error.__traceback__ if since is None else since

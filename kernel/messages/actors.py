@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
-from zactor.kernel.limits import LINK_PARCEL_SIGNALS
+from zactor.kernel.limits import ASK_CYCLE_CHARS_MAX, ASK_CYCLE_LONGEST, LINK_PARCEL_SIGNALS
 from zactor.kernel.messages.base import Message
 
 Arguments = tuple[bool | int | float | str | None, ...]
@@ -111,6 +113,39 @@ class Wired(Message, frozen=True, tag=7, gc=False):
     number: int
     action: str
     payload: bytes
+
+
+class AskWait(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """An actor whose action waits for an ask of its own."""
+
+    uid: int
+    name: str
+    node: str
+    number: int  # of the wait, at that node while it lives
+    asked: str  # actor.action
+
+
+class AskProbe(Message, frozen=True, tag=9):
+    """Each of these waits for the next, the last for the answer to `request` of `target`."""
+
+    target: int
+    request: int  # of the last one's ask, at the node that sends this
+    waits: Annotated[tuple[AskWait, ...], msgspec.Meta(max_length=ASK_CYCLE_LONGEST)]
+
+
+class AskCycle(Message, frozen=True, tag=10):
+    """These wait for each other in a ring: that wait of `uid` is to end with an error."""
+
+    uid: int
+    number: int
+    words: Annotated[str, msgspec.Meta(max_length=ASK_CYCLE_CHARS_MAX)]
+
+
+class Withdrawn(Message, frozen=True, tag=11, gc=False):
+    """Nobody waits for that ask any more: `target` may leave it out, if it hasn't begun."""
+
+    target: int
+    request: int
 
 
 Credited = Signal | SignalParcel | Ask

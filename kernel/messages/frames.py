@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from zactor.kernel.messages.actors import (
     Ask,
+    AskCycle,
+    AskProbe,
     Bulk,
     Failure,
     Reply,
     Signal,
     SignalParcel,
     Undelivered,
+    Withdrawn,
 )
 from zactor.kernel.messages.base import Message
 from zactor.kernel.messages.groups import EngineMessage, GroupHeartbeat
@@ -23,6 +26,9 @@ Item = (
     | Reply
     | Failure
     | Undelivered
+    | AskProbe
+    | AskCycle
+    | Withdrawn
     | Bulk
     | KbLinked
     | Request

@@ -1,4 +1,8 @@
-"""Actor thread: the dispatcher of an actor that has a thread of its own, since it may block."""
+"""Actor thread: the dispatcher of an actor that has a thread of its own, since it may block.
+
+The thread sleeps in its queue, or, once the actor has used an event loop, in that: so tasks and
+timers of the actor go on while it is idle.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,8 @@ import math
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import structlog
@@ -16,8 +21,11 @@ from zactor.kernel import limits
 from zactor.kernel.actors.refs import GATEWAY
 from zactor.kernel.actors.user_errors import trace_of
 from zactor.kernel.errors import said
+from zactor.kernel.loops import HostLoop
 from zactor.kernel.runtime import switch_interval
-from zactor.kernel.runtime.dispatcher import TurnTaker, outlive
+from zactor.kernel.runtime.dispatcher import TurnTaker
+from zactor.kernel.runtime.loop_end import outlive, wind_up
+from zactor.kernel.runtime.place_in_code import place_of_thread
 
 log = structlog.get_logger()
 
@@ -32,7 +40,10 @@ class ActorThread:
         self._tokens: SimpleQueue[TurnTaker | None] = SimpleQueue()
         self._unmuted = threading.Event()
         self.driven = False
-        self._runner: asyncio.Runner | None = None
+        self._is_over = False
+        self.is_running = False  # code of the actor
+        self._loop: HostLoop | None = None  # once it was needed
+        self._sleeps_in_loop = False
         self.thread: threading.Thread | None = None
 
     def start_cell(self, begin: Callable[[], None]) -> None:
@@ -44,17 +55,33 @@ class ActorThread:
     def _run(self, begin: Callable[[], None]) -> None:
         GATEWAY.set(self._cell)
         try:
+            self.is_running = True
             begin()
+            self.is_running = False
             self._on_turn()
-            while (cell := self._tokens.get()) is not None:
+            while (cell := self._next()) is not None:
                 self._turn(cell)
                 self._on_turn()
         finally:
-            if self._runner is not None:
-                self._runner.close()
+            if self._loop is not None:
+                wind_up(self._loop)
+
+    def _next(self) -> TurnTaker | None:
+        """Wait for the next turn; None: there is none any more."""
+        if self._loop is None:
+            return self._tokens.get()
+        while True:
+            # Said before the queue is looked at: who puts something there looks at it afterwards.
+            self._sleeps_in_loop = True
+            with suppress(Empty):
+                cell = self._tokens.get_nowait()
+                self._sleeps_in_loop = False
+                return cell
+            outlive(self._loop.run_forever)
 
     def _turn(self, cell: TurnTaker) -> None:
         began = time.monotonic()
+        self.is_running = True
         if not cell.carried:
             cell.busy_since = began
         # The kernel wants the interpreter many times for a heartbeat: each time waits that long.
@@ -66,6 +93,7 @@ class ActorThread:
             self.ready(cell)
         finally:
             switch_interval.slower(self)
+            self.is_running = False
         cell.busy_since = 0.0
         if rest_s := switch_interval.rest_s(time.monotonic() - began):
             time.sleep(rest_s)
@@ -73,17 +101,38 @@ class ActorThread:
     def ready(self, cell: TurnTaker) -> None:
         """Give the cell a turn. Threads: called by any."""
         self._tokens.put(cell)
+        if self._sleeps_in_loop and (loop := self._loop) is not None:
+            with suppress(RuntimeError):  # it is closed: the thread ends
+                loop.call_soon_threadsafe(loop.stop)
+
+    def own_loop(self) -> HostLoop:
+        """See Dispatcher; made when it is first needed."""
+        if self._loop is None:
+            self._loop = HostLoop()
+            asyncio.set_event_loop(self._loop)
+        return self._loop
+
+    def is_own_thread(self) -> bool:
+        """See Dispatcher."""
+        return threading.current_thread() is self.thread
+
+    def is_busy_with(self, cell: TurnTaker) -> bool:
+        """See Dispatcher."""
+        return self.is_running
+
+    def place_of(self, cell: TurnTaker) -> tuple[str, str]:
+        """See Dispatcher."""
+        return place_of_thread(self.thread)
 
     def carry(self, cell: TurnTaker, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run it here and now."""
-        if self._runner is None:
-            self._runner = asyncio.Runner()
-        loop = self._runner.get_loop()
+        loop = self.own_loop()
         task = loop.create_task(coroutine, name=f"actor {cell.name}")
         task.add_done_callback(lambda _: loop.stop())
-        while not task.done():
+        while not task.done() and not self._is_over:
             outlive(loop.run_forever)
-        task.result()
+        if task.done():
+            task.result()
 
     def pause(self, cell: TurnTaker) -> None:
         """Wait until nothing mutes the cell any more."""
@@ -98,4 +147,8 @@ class ActorThread:
 
     def gone(self, cell: TurnTaker | None) -> None:
         """The thread may end."""
+        self._is_over = True  # an action that takes no cancellation is left alone
         self._tokens.put(None)
+        if (loop := self._loop) is not None:
+            with suppress(RuntimeError):  # it is closed: the thread has ended
+                loop.call_soon_threadsafe(loop.stop)

@@ -20,7 +20,7 @@ Outcome = ReplyItem | Failure | Bulky
 class RemoteAsker:
     """An actor of another node asked; the answer goes over its link."""
 
-    __slots__ = ("_action", "_actor", "_node", "_policy", "_port", "_request")
+    __slots__ = ("_action", "_actor", "_node", "_policy", "_port", "_request", "_withdrawn")
 
     def __init__(
         self, port: PeerPort, request: int, policy: Policy, *, node: str, actor: str, action: str
@@ -31,6 +31,19 @@ class RemoteAsker:
         self._node = node
         self._actor = actor
         self._action = action
+        self._withdrawn = False
+
+    def is_of(self, port: PeerPort, request: int) -> bool:
+        """Whether it stands for that ask of that node."""
+        return self._request == request and self._port is port
+
+    def withdraw(self) -> None:
+        """Nobody waits for it any more, its node says."""
+        self._withdrawn = True
+
+    def is_over(self) -> bool:
+        """See Asker."""
+        return self._withdrawn
 
     def set_result(self, value: Any) -> None:
         """Answer with a value, or with why it can't travel."""
@@ -50,6 +63,10 @@ class RemoteAsker:
         reply = ReplyItem(self._request, payload)
         self._port.put(Bulky(reply, buffers) if buffers else reply)
 
+    def set_payload(self, payload: bytes) -> None:
+        """Answer with a value that is encoded already."""
+        self._port.put(ReplyItem(self._request, payload))
+
     def set_error(self, error: BaseException) -> None:
         """Answer with an error."""
         self._port.put(failure_of(self._request, error))
@@ -68,6 +85,10 @@ class DoorAsker:
         self._policy = policy
         self._plain = plain
 
+    def is_over(self) -> bool:
+        """See Asker."""
+        return False
+
     def set_result(self, value: Any) -> None:
         """Hand over a value."""
         buffers: Sequence[Buffer] = ()
@@ -81,6 +102,15 @@ class DoorAsker:
             return
         reply = ReplyItem(self._request, payload)
         self._done(Bulky(reply, buffers) if buffers else reply)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the value is wanted as plain data."""
+        return self._plain
+
+    def set_payload(self, payload: bytes) -> None:
+        """Hand over a value that is encoded already, as plain data where that is wanted."""
+        self._done(ReplyItem(self._request, payload))
 
     def set_error(self, error: BaseException) -> None:
         """Hand over an error."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from zactor.kernel.actors.actor import Actor, ActorOptions, options_of
+from zactor.kernel.actors.actor import Actor, options_of
+from zactor.kernel.actors.options import ActorOptions
+from zactor.kernel.wire.by_value import dumps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +21,8 @@ class Blueprint:
     type: str
     build: Callable[[], Actor]  # called in the actor's own thread
     options: ActorOptions = field(default_factory=ActorOptions)  # see actor.options_of
+    # A pickle of what builds it, for a process of its own; None: it can have none.
+    recipe: Callable[[], bytes] | None = None
 
 
 def blueprint_of(
@@ -36,4 +41,5 @@ def blueprint_of(
         type=type or cls.__name__,
         build=lambda: cls(*args, **kwargs or {}),
         options=options_of(cls),
+        recipe=lambda: dumps(partial(cls, *args, **kwargs or {}), lambda _: True),
     )

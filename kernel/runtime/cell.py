@@ -16,10 +16,10 @@ from types import CoroutineType
 from typing import Any, Protocol
 
 from zactor.kernel import limits
-from zactor.kernel.actors.actor import Handler, actions_of, handler_of
+from zactor.kernel.actors.actor import Handler, actions_of, handler_of, reentrant_of
 from zactor.kernel.actors.refs import make_ref
 from zactor.kernel.actors.reply import Reply
-from zactor.kernel.errors import MailboxFull, NotDelivered
+from zactor.kernel.errors import ActorError, MailboxFull, NotDelivered
 from zactor.kernel.runtime import lifecycle
 from zactor.kernel.runtime.backpressure import Sender
 from zactor.kernel.runtime.blueprint import Blueprint
@@ -27,12 +27,14 @@ from zactor.kernel.runtime.dispatcher import Dispatcher
 from zactor.kernel.runtime.envelope import (
     AnyEnvelope,
     ArrivedSignal,
+    Asker,
     Envelope,
     PeerPort,
     SharedPayload,
 )
 from zactor.kernel.runtime.group_member import Member
 from zactor.kernel.runtime.lifecycle import Ending, LifeHost, Phase
+from zactor.kernel.runtime.own_time import OwnTime
 from zactor.kernel.runtime.route import Route, RouteHost
 
 _UNUSED: deque[AnyEnvelope] = deque(maxlen=0)  # stands for the mailbox of who has had no message
@@ -48,6 +50,15 @@ class CellHost(LifeHost, RouteHost, Protocol):
     """What all cells of a runtime share, and who does for them what needs all the others."""
 
     node_name: str
+
+    def wait_begins(self, cell: Cell) -> int:
+        """An action of it waits for an ask; return the number of that wait."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """Whether all actors end, and their tasks are cancelled."""
+        ...
 
     def ask(
         self,
@@ -95,6 +106,7 @@ class Cell(Sender):
 
     __slots__ = (
         "__weakref__",
+        "_besides",
         "_options",
         "_owed",
         "_routes",
@@ -110,12 +122,18 @@ class Cell(Sender):
         "host",
         "idle",
         "limit",
+        "looked_at",
+        "looks",
         "mailbox",
         "member",
         "node",
+        "own_time",
         "phase",
+        "serving",
         "task",
         "type",
+        "wait_number",
+        "waits_for",
     )
 
     def __init__(self, host: CellHost, blueprint: Blueprint) -> None:
@@ -140,7 +158,14 @@ class Cell(Sender):
         self.task: asyncio.Task[Any] | None = None
         self._owed: dict[PeerPort, int] | None = None  # credits to give back
         self.member: Member | None = None  # its session, once it has one
+        self.own_time: OwnTime | None = None  # its timers and tasks, once it has some
         self._routes: dict[str, Route] | None = None
+        self._besides: set[asyncio.Task[None]] = set()  # asyncio keeps only weak references
+        self.serving: Asker | None = None  # whose ask is being handled
+        self.waits_for: Reply[Any] | None = None  # that its action waits for, see AskCycles
+        self.wait_number = 0
+        self.looks = 0
+        self.looked_at = 0.0
 
     # -- what the actor and its refs use -----------------------------------------------------
     def route(self, signal: str) -> Route:
@@ -172,6 +197,22 @@ class Cell(Sender):
             return self.host.make_member(self)
         return self.member
 
+    def in_time(self) -> OwnTime:
+        """Its timers and tasks.
+
+        Raises:
+            ActorError: it has stopped.
+        """
+        if self.phase is Phase.DOWN:
+            raise ActorError(f"{self.name} has ended: nothing of its own begins any more")
+        if self.own_time is None:
+            self.own_time = OwnTime(self)
+        return self.own_time
+
+    def task_failed(self, what: str, error: BaseException) -> None:
+        """A task of its own raised: told as if an action had."""
+        self.host.outcomes.failure(self, what, error)
+
     def stop_itself(self) -> None:
         """End after the present message."""
         lifecycle.request_end(self, "it stopped itself", at_once=True, by_itself=True)
@@ -190,6 +231,58 @@ class Cell(Sender):
     def tell(self, actor: str, action: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Gateway: a tell of this actor."""
         self.host.tell(actor, action, args, kwargs, self)
+
+    # -- asks of its own, see WaitWatch ------------------------------------------------------
+    def waits(self, reply: Reply[Any]) -> None:
+        """Its action waits for it, unless it is some other task that does."""
+        if self.waits_for is not None or not self._is_in_action():
+            return
+        self.looks, self.looked_at = 0, 0.0
+        self.wait_number = self.host.wait_begins(self)
+        self.waits_for = reply
+        if self.mailbox and self.task is not None and reentrant_of(type(self.actor)):
+            for message in list(self.mailbox):
+                self.let_in(message)
+
+    def waits_no_more(self, reply: Reply[Any]) -> None:
+        """That is over."""
+        if self.waits_for is reply:
+            self.waits_for = None
+
+    def _is_in_action(self) -> bool:
+        if self.task is not None:
+            return _current_task() is self.task
+        return self.dispatcher.is_own_thread() and self.dispatcher.is_busy_with(self)
+
+    def let_in(self, message: AnyEnvelope) -> None:
+        """Take an ask out of the mailbox and handle it beside the action that waits. Own thread."""
+        if isinstance(message, tuple) or message.asker is None or message.hook:
+            return
+        if message.action not in reentrant_of(type(self.actor)):
+            return
+        try:
+            self.mailbox.remove(message)
+        except ValueError:  # it has had its turn
+            return
+        self.handled += 1
+        serving = self.serving
+        try:
+            result = self._handle(message)
+        finally:
+            self.serving = serving
+        if type(result) is CoroutineType:
+            task = self.dispatcher.own_loop().create_task(self._beside(result, message))
+            self._besides.add(task)
+            task.add_done_callback(self._besides.discard)
+
+    async def _beside(self, coroutine: Coroutine[Any, Any, Any], message: Envelope) -> None:
+        try:
+            result = await coroutine
+        except BaseException as error:
+            self.failed(message, error)
+        else:
+            assert message.asker is not None
+            self.answer(message.asker, result)
 
     # -- messages coming in ------------------------------------------------------------------
     @property
@@ -377,16 +470,30 @@ class Cell(Sender):
         self.busy(action, asyncio.current_task())
         try:
             result = await coroutine
-        except asyncio.CancelledError:
-            # Ours, when it is stopped at once; or the action cancelled itself.
-            self.host.outcomes.interrupt(self, message)
+        except asyncio.CancelledError as error:
+            if self.host.closed or (self.ending is not None and self.ending.at_once):
+                self.host.outcomes.interrupt(self, message)
+            else:  # of a task that it awaited, or by its own hand
+                self.failed(message, error)
+                task = asyncio.current_task()
+                while task is not None and task.cancelling():
+                    task.uncancel()  # it goes on with other messages
         except BaseException as error:
-            self.host.outcomes.fail(self, message, error)
+            self.failed(message, error)
         else:
             if not isinstance(message, tuple) and message.asker is not None:
-                message.asker.set_result(result)
+                self.answer(message.asker, result)
         finally:
+            self.serving = None
             self.busy("", None)
+
+    def failed(self, message: AnyEnvelope, error: BaseException) -> None:
+        """What was awaited raised."""
+        self.host.outcomes.fail(self, message, error)
+
+    def answer(self, asker: Asker, result: Any) -> None:
+        """What was awaited has a result."""
+        asker.set_result(result)
 
     def busy(self, action: str, task: asyncio.Task[Any] | None) -> None:
         """Note what is being awaited, for reports and for a stop at once; "" is nothing."""
@@ -408,9 +515,14 @@ class Cell(Sender):
             except BaseException as error:
                 self.host.outcomes.unreadable(self, message, error)
                 return None
+        asker = message.asker
+        if asker is not None:
+            if asker.is_over():  # who asked has given up, and it hasn't begun
+                return None
+            self.serving = asker
         try:
             if message.hook:
-                handler = getattr(self.actor, message.action)
+                handler = message.call or getattr(self.actor, message.action)
             else:
                 handler = self.handlers.get(message.action) or self._bind(message.action)
             result = handler(*args, **kwargs) if kwargs else handler(*args)
@@ -419,8 +531,9 @@ class Cell(Sender):
             return None
         if type(result) is CoroutineType:
             return result
-        if message.asker is not None:
-            message.asker.set_result(result)
+        if asker is not None:
+            asker.set_result(result)
+            self.serving = None
         return None
 
     def _bind(self, action: str) -> Handler:
@@ -477,3 +590,10 @@ class Cell(Sender):
     def is_driven_out(self, error: BaseException) -> bool:
         """Whether the error is for who drives the loop: Ctrl-C came there."""
         return isinstance(error, KeyboardInterrupt) and self.dispatcher.driven
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # a thread without a loop
+        return None

@@ -79,6 +79,7 @@ class Directory(Generic[CellT]):
         self._names: dict[int, str] = {}
         self._absent: dict[str, str] = {}  # name that leads nowhere -> why, where that is known
         self._lock = threading.Lock()
+        self._nowhere = ""  # why no name leads anywhere
 
     def place(self, name: str, place: Place | None, absent: str = "") -> None:
         """From now on the actor is there; None: nowhere, and `absent` says why, if it is known."""
@@ -95,7 +96,17 @@ class Directory(Generic[CellT]):
 
     def absent(self, name: str) -> str:
         """Return why a name leads nowhere."""
-        return self._absent.get(name) or f"no such actor: {name}"
+        return self._nowhere or self._absent.get(name) or f"no such actor: {name}"
+
+    def leads_nowhere(self, why: str) -> None:
+        """From now on no name leads anywhere. Only where no other thread is left."""
+        self._lock = threading.Lock()
+        self._nowhere = why
+        self.places.clear()
+        self.cells.clear()
+        for routes in self._routes.values():
+            for route in routes:
+                route.forget()
 
     def connect(self, emitter: str, action: str, reactors: Mapping[str, Service]) -> None:
         """From now on exactly these react to that signal."""

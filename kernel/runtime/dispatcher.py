@@ -20,6 +20,8 @@ from zactor.kernel.actors.user_errors import trace_of
 from zactor.kernel.errors import said
 from zactor.kernel.loops import HostLoop, Resumption, Waiter
 from zactor.kernel.runtime.baton import Baton, Seat
+from zactor.kernel.runtime.loop_end import outlive, wind_up
+from zactor.kernel.runtime.place_in_code import place_of_thread
 
 log = structlog.get_logger()
 
@@ -73,6 +75,22 @@ class Dispatcher(Protocol):
 
     def gone(self, cell: TurnTaker | None) -> None:
         """The cell is down."""
+        ...
+
+    def own_loop(self) -> HostLoop:
+        """The event loop of the cells that have their turns here. Threads: that of the turns."""
+        ...
+
+    def is_own_thread(self) -> bool:
+        """Whether the caller runs where turns are given."""
+        ...
+
+    def is_busy_with(self, cell: TurnTaker) -> bool:
+        """Whether code of that actor runs, or is awaited. Threads: any."""
+        ...
+
+    def place_of(self, cell: TurnTaker) -> tuple[str, str]:
+        """What of its code runs, and its FILE:LINE; "" and "" where it can't be seen."""
         ...
 
 
@@ -288,6 +306,22 @@ class SharedLoop:
     def gone(self, cell: TurnTaker | None) -> None:
         """Nothing of the cell is kept here."""
 
+    def own_loop(self) -> HostLoop:
+        """See Dispatcher."""
+        return self.loop
+
+    def is_own_thread(self) -> bool:
+        """See Dispatcher."""
+        return self.is_here()
+
+    def is_busy_with(self, cell: TurnTaker) -> bool:
+        """See Dispatcher."""
+        return cell.carried or self.running is cell
+
+    def place_of(self, cell: TurnTaker) -> tuple[str, str]:
+        """See Dispatcher."""
+        return place_of_thread(self.thread) if self.running is cell else ("", "")
+
     # -- who runs the loop -------------------------------------------------------------------
     @property
     def driven(self) -> bool:
@@ -362,35 +396,9 @@ class SharedLoop:
         return not thread.is_alive()
 
     def _clear(self) -> None:
-        loop = self.loop
         outer = asyncio._get_running_loop()
         asyncio._set_running_loop(None)
         try:
-            tasks = asyncio.all_tasks(loop)
-            for task in tasks:
-                task.cancel()
-            if tasks:
-                loop.run_until_complete(_last_words(tasks))
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.run_until_complete(loop.shutdown_default_executor())
+            wind_up(self.loop)
         finally:
-            loop.close()
             asyncio._set_running_loop(outer)
-
-
-async def _last_words(tasks: set[asyncio.Task[Any]]) -> None:
-    """Wait for tasks that were cancelled, but not for ever."""
-    done, stuck = await asyncio.wait(tasks, timeout=limits.STOP_CANCEL_S)
-    for task in done:
-        if not task.cancelled():
-            task.exception()  # read, so that nobody warns of it
-    if stuck:
-        log.warning("tasks_stuck", count=len(stuck), reason="they take no cancellation")
-
-
-def outlive(run: Callable[[], object]) -> None:
-    """Run a loop; what asyncio lets through from a task that a user made ends only this round."""
-    try:
-        run()
-    except (KeyboardInterrupt, SystemExit) as error:
-        log.error("task_failed", error=said(error), exception=trace_of(error))

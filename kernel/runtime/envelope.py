@@ -47,12 +47,28 @@ class PeerPort(Protocol):
 class Asker(Protocol):
     """Who gets the outcome of an ask: a Reply here, a node, a client. Threads: called by any."""
 
+    def is_over(self) -> bool:
+        """Whether nobody waits for it any more."""
+        ...
+
     def set_result(self, value: Any) -> None:
         """The action returned `value`."""
         ...
 
     def set_error(self, error: BaseException) -> None:
         """The ask ended with an error."""
+        ...
+
+
+class OwnCall(Protocol):
+    """What an actor has put into its own mailbox: a timer of its that is due."""
+
+    def __call__(self) -> Any:
+        """Do it."""
+        ...
+
+    def left_out(self) -> None:
+        """It won't be done: there was no room, or the actor stops."""
         ...
 
 
@@ -107,6 +123,7 @@ class Envelope(msgspec.Struct, eq=False, frozen=True, gc=False):
     sender: str = ""  # name, where it is an actor of this node
     sig: str = ""  # its id in traces, where there are any
     hook: bool = False  # `action` is a hook, on_message or on_view, which no one else can call
+    call: Any = None  # OwnCall | None; with `hook`: this is called, `action` only names it
 
 
 class ArrivedSignal(SharedPayload):
@@ -122,6 +139,7 @@ class ArrivedSignal(SharedPayload):
     kwargs: ClassVar[None] = None
     asker: ClassVar[None] = None
     hook: ClassVar[bool] = False
+    call: ClassVar[None] = None
 
     @property
     def shared_payload(self) -> SharedPayload:

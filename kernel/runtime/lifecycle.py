@@ -1,6 +1,7 @@
 """Lifecycle of an actor: made, on_start, on_stop, down. All in the actor's own thread.
 
-But for an on_stop that doesn't end: `expire` takes the actor down without it, from any thread.
+But for what doesn't end: `expire` takes an actor down without its on_stop, or without the action
+that it was to leave at once, from any thread. That code goes on by itself, and it is told.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from zactor.kernel import limits
-from zactor.kernel.actors.actor import Actor, ActorCell, Handler, current_cell
+from zactor.kernel.actors.actor import CELL, Actor, ActorCell, Handler, current_cell
 from zactor.kernel.actors.user_errors import harmless
 from zactor.kernel.errors import ActorError, NotDelivered, TimedOut, said
 from zactor.kernel.runtime.dispatcher import Dispatcher, TurnTaker
 from zactor.kernel.runtime.outcomes import Outcomes, Receiver
+from zactor.kernel.runtime.own_time import OwnTime
 
 
 class Phase(enum.Enum):
@@ -39,11 +41,14 @@ class Ending:
 
     reason: str
     by_itself: bool = False
+    crashed: bool = False  # with its process
     at_once: bool = False  # don't handle what still waits
     until: float = math.inf  # time.monotonic() from which on that holds too
-    futures: list[Future[None]] = field(default_factory=list)
+    futures: list[Future[str | None]] = field(default_factory=list)
+    remains: str = ""  # what of its code goes on though it is down, in words
     task: asyncio.Task[Any] | None = None  # of an async on_stop
     error: BaseException | None = None  # why on_stop didn't come to its end
+    is_told: bool = False  # that it is to be over: who doesn't end then is abandoned
 
     def is_over(self) -> bool:
         """Whether what still waits is not to be handled."""
@@ -70,7 +75,11 @@ class LifeHost(Protocol):
 
     @property
     def leaving(self) -> dict[LivingCell, float]:
-        """Whose on_stop runs, and until when it may; time.monotonic()."""
+        """Who is to end, and when somebody looks whether it has; time.monotonic()."""
+        ...
+
+    def abandon_cell(self, cell: LivingCell) -> str:
+        """It is taken down though code of its goes on; return what does, in words."""
         ...
 
 
@@ -86,6 +95,11 @@ class LivingCell(ActorCell, Receiver, TurnTaker, Protocol):
     phase: Phase
     ending: Ending | None
     task: asyncio.Task[Any] | None
+
+    @property
+    def own_time(self) -> OwnTime | None:
+        """Its timers and tasks, if it has some."""
+        ...
 
     @property
     def host(self) -> LifeHost:
@@ -115,7 +129,7 @@ def begin(cell: LivingCell, build: Callable[[], Any], started: Future[None]) -> 
             current_cell.reset(token)
         if not isinstance(actor, Actor):
             raise TypeError(f"{actor!r} is no Actor")
-        actor.__dict__["_Actor__cell"] = cell
+        actor.__dict__[CELL] = cell
         cell.actor = actor
         waiting = actor.on_start()
     except BaseException as error:
@@ -155,7 +169,7 @@ def _begun(cell: LivingCell, started: Future[None]) -> None:
 
 
 def _stillborn(cell: LivingCell, started: Future[None], error: BaseException) -> None:
-    if isinstance(error, asyncio.CancelledError):
+    if isinstance(error, asyncio.CancelledError) and cell.ending is not None:
         error = NotDelivered(f"{cell.name} was stopped while it started")
     if _is_first_to_end(cell):
         _down(cell, f"{cell.name} could not start: {said(error)}")
@@ -169,22 +183,33 @@ def request_end(
     at_once: bool,
     by_itself: bool = False,
     until: float = math.inf,
-) -> Future[None]:
-    """Have a cell end, or end sooner than it was going to. Threads: any."""
-    future: Future[None] = Future()
+    bounded: bool = False,
+    crashed: bool = False,
+) -> Future[str | None]:
+    """Have a cell end, or end sooner than it was going to. Threads: any.
+
+    Done when it is down, with what of its code goes on though, or None.
+
+    Args: bounded: if it is to end at once, or at `until`, and doesn't, it is down without that.
+    """
+    future: Future[str | None] = Future()
     future.set_running_or_notify_cancel()  # who waits for it may give up, the end still comes
     with cell.host.lock:
         if cell.phase is Phase.DOWN:
             future.set_result(None)
             return future
         if cell.ending is None:
-            cell.ending = Ending(reason, by_itself=by_itself)
+            cell.ending = Ending(reason, by_itself=by_itself, crashed=crashed)
         cell.ending.futures.append(future)
         cell.ending.at_once |= at_once
         cell.ending.until = min(cell.ending.until, until)
         cell.limit = -1
         if cell.phase is Phase.RUNNING:
             cell.phase = Phase.STOPPING
+        if bounded and cell.phase is not Phase.LEAVING:
+            due = time.monotonic() + limits.ABANDON_S if at_once else until
+            cell.ending.is_told |= at_once
+            cell.host.leaving[cell] = min(due, cell.host.leaving.get(cell, math.inf))
     cell.attention = True
     if at_once:
         cell.host.outcomes.sweep(cell, reason)
@@ -200,7 +225,10 @@ def request_end(
 
 def end(cell: LivingCell, ending: Ending) -> None:
     """Run on_stop and go. Between two messages."""
-    cell.phase = Phase.LEAVING
+    if not _is_first_to_leave(cell):
+        return
+    if cell.own_time is not None:
+        cell.own_time.stop_timers()
     dispatcher = cell.dispatcher  # it loses this when it is given up meanwhile
     cell.host.leaving[cell] = time.monotonic() + limits.STOP_HOOK_S
     try:
@@ -248,7 +276,7 @@ def cut_off(cell: LivingCell, error: ActorError) -> None:
 
 
 def expire(leaving: dict[LivingCell, float]) -> None:
-    """Let no on_stop run beyond its time. Threads: any, called again and again.
+    """Let nobody who is to end go on beyond its time. Threads: any, called again and again.
 
     Args: leaving: see LifeHost.
     """
@@ -259,6 +287,8 @@ def expire(leaving: dict[LivingCell, float]) -> None:
             leaving.pop(cell, None)
         elif now < deadline:
             continue
+        elif cell.phase is not Phase.LEAVING:
+            _hurry(cell, ending, leaving)
         elif ending.task is not None and ending.error is None:
             limit = f"{limits.STOP_HOOK_S:g} s"
             cut_off(cell, TimedOut(f"on_stop of {cell.name} took over {limit} and was cancelled"))
@@ -266,6 +296,17 @@ def expire(leaving: dict[LivingCell, float]) -> None:
             what = f"on_stop of {cell.name} doesn't end and can't be cancelled"
             ending.error = TimedOut(f"{what}: the actor is gone, its on_stop goes on")
             _ended(cell, ending, None)
+
+
+def _hurry(cell: LivingCell, ending: Ending, leaving: dict[LivingCell, float]) -> None:
+    """Its time is over, and it handles a message still, or has no turn to see that."""
+    if not ending.is_told:
+        leaving.pop(cell, None)
+        request_end(cell, ending.reason, at_once=True, bounded=True)
+    elif _is_first_to_end(cell):
+        cell.host.outcomes.trace_event("actor_down", {"actor": cell.name, "inc": cell.uid})
+        ending.remains = cell.host.abandon_cell(cell)
+        _down(cell, ending.reason)
 
 
 def _ended(cell: LivingCell, ending: Ending, error: BaseException | None) -> None:
@@ -277,6 +318,15 @@ def _ended(cell: LivingCell, ending: Ending, error: BaseException | None) -> Non
         cell.host.outcomes.failure(cell, "on_stop", error)
     cell.host.outcomes.trace_event("actor_down", {"actor": cell.name, "inc": cell.uid})
     _down(cell, ending.reason)
+
+
+def _is_first_to_leave(cell: LivingCell) -> bool:
+    """Whether on_stop may run; not where it was abandoned just now."""
+    with cell.host.lock:
+        if cell.phase is Phase.DOWN:
+            return False
+        cell.phase = Phase.LEAVING
+    return True
 
 
 def _is_first_to_end(cell: LivingCell) -> bool:
@@ -294,6 +344,8 @@ def _down(cell: LivingCell, reason: str) -> None:
     ending = cell.ending
     cell.forget(reason)
     host.outcomes.sweep(cell, reason)
+    if cell.own_time is not None:
+        cell.own_time.close()
     cell.dispatcher.gone(cell)
     cell.actor = None
     cell.handlers = {}
@@ -309,4 +361,4 @@ def _down(cell: LivingCell, reason: str) -> None:
             if ending.error is not None:
                 future.set_exception(ending.error)
             else:
-                future.set_result(None)
+                future.set_result(ending.remains or None)

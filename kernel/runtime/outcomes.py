@@ -7,6 +7,7 @@ an error at who asked. Nothing ends in silence.
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from zactor.kernel.actors.user_errors import trace_of
+from zactor.kernel.actors.user_errors import AbandonedAction, trace_of
 from zactor.kernel.errors import (
     MailboxFull,
     NoSuchAction,
@@ -164,6 +165,8 @@ class Outcomes:
                 port.consumed(1)
         if message.asker is not None:
             message.asker.set_error(error)
+        elif message.hook and message.call is not None:  # the actor's own time, which is over
+            message.call.left_out()
         elif message.hook:  # of a group: nobody waits to hear of it
             self.dead(message.sender, receiver.name, message.action, reason)
         elif shared is not None and port is not None:
@@ -205,12 +208,22 @@ class Outcomes:
             self.interrupt(receiver, message)
             raise error
         action = message[0] if isinstance(message, tuple) else message.action
+        if isinstance(error, AbandonedAction):
+            self.interrupt(receiver, message)
+            return
         if isinstance(error, NoSuchAction):
             self._unknown(receiver, message, error)
             return
         failure = self.failure(receiver, action, error, _arguments_of(message))
         if not isinstance(message, tuple) and message.asker is not None:
             message.asker.set_error(failure)
+
+    def failed_elsewhere(self, receiver: Receiver, action: str, error: RemoteActionError) -> None:
+        """An action raised in a process of its own, which has logged it: count and tell it."""
+        if self._failed is not None:
+            where = _last_place(error.traceback)
+            text = f"{error.remote_type}: {error.args[0]}"
+            self._failed(receiver.name, action, text, where)
 
     def _unknown(self, receiver: Receiver, message: AnyEnvelope, error: NoSuchAction) -> None:
         """Nobody has failed but the caller: an ask ends so, all else is a dead letter."""
@@ -279,3 +292,9 @@ def _arguments_of(message: AnyEnvelope) -> Sequence[Any]:
         return message.args
     value: tuple[Sequence[Any], object] | None = shared.value
     return value[0] if value is not None else ()
+
+
+def _last_place(traceback: str) -> str:
+    """The FILE:LINE of the first frame in a traceback's text: the action's own, or ""."""
+    found = re.search(r'File "([^"]+)", line (\d+)', traceback)
+    return f"{found[1]}:{found[2]}" if found else ""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakSet
 
 import structlog
 
+from zactor.kernel.actors.refs import GATEWAY
 from zactor.kernel.actors.reply import Reply
 from zactor.kernel.errors import (
     MailboxFull,
@@ -21,17 +24,21 @@ from zactor.kernel.errors import (
 from zactor.kernel.messages.actors import (
     Arguments,
     Ask,
+    AskCycle,
+    AskProbe,
     Failure,
     Signal,
     SignalHeader,
     SignalParcel,
     Undelivered,
+    Withdrawn,
 )
 from zactor.kernel.messages.actors import Reply as ReplyItem
 from zactor.kernel.runtime.askers import Outcome, RemoteAsker, failure_of
 from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.directory import Directory, Place
 from zactor.kernel.runtime.envelope import ArrivedSignal, Envelope, PeerPort, SharedPayload
+from zactor.kernel.runtime.open_asks import may_let_in, remote_ask
 from zactor.kernel.runtime.outcomes import Outcomes
 from zactor.kernel.wire.bulky import Buffer, Bulky
 from zactor.kernel.wire.payload import Policy, decode_value
@@ -49,8 +56,29 @@ class RemoteAsk:
     port: PeerPort
     actor: str
     action: str
+    target: int  # uid
     reply: Reply[Any] | None  # where an actor of this node asked
     done: Callable[[Outcome], None] | None  # where a client's door did
+
+
+class AskWatcher(Protocol):
+    """Who finds out that asks wait for each other: see AskCycles."""
+
+    def probed(self, port: PeerPort, probe: AskProbe) -> None:
+        """Another node asks how it goes on here."""
+        ...
+
+    def end(self, cycle: AskCycle) -> None:
+        """End that wait, if it goes on."""
+        ...
+
+
+def let_in(cell: Cell, message: Envelope) -> None:
+    """Have a message handled beside the action of its actor that waits. Threads: any."""
+    context = Context()
+    context.run(GATEWAY.set, cell)
+    with suppress(RuntimeError):  # its loop is closed
+        cell.dispatcher.own_loop().call_soon_threadsafe(cell.let_in, message, context=context)
 
 
 class Remoting:
@@ -64,6 +92,7 @@ class Remoting:
         self._policy = policy
         self._pending: dict[int, RemoteAsk] = {}
         self._requests = itertools.count(1)
+        self.cycles: AskWatcher | None = None  # None: nobody looks for any
         # Of lives that are over. An entry can matter only to who still holds the port, by a place
         # or a route that is about to be forgotten: so it goes with the port. A life that is met
         # again, since it was given up before it was a member, has another port.
@@ -91,8 +120,8 @@ class Remoting:
         assert port is not None, place
         request = next(self._requests)
         ask = Ask(place.uid, sender, request, action, payload)
-        self._pending[request] = RemoteAsk(port, place.name, action, reply, done)
-        if reply is not None and reply.has_timeout():
+        self._pending[request] = RemoteAsk(port, place.name, action, place.uid, reply, done)
+        if reply is not None:
             reply.add_done_callback(lambda _: self.forget(request))
         try:
             port.put(Bulky(ask, buffers) if buffers else ask)
@@ -148,8 +177,10 @@ class Remoting:
             pending.done(failure_of(request, error))
 
     def forget(self, request: int) -> None:
-        """Nobody waits for the outcome of that ask any more."""
-        self._pending.pop(request, None)
+        """Nobody waits for the outcome of that ask any more: its actor may leave it out."""
+        pending = self._pending.pop(request, None)
+        if pending is not None and pending.port not in self._lost:
+            pending.port.put(Withdrawn(pending.target, request))
 
     # -- in ----------------------------------------------------------------------------------
     def deliver(self, port: PeerPort, items: Sequence[object]) -> None:
@@ -173,6 +204,14 @@ class Remoting:
                     self._failed(item)
                 elif type(item) is Undelivered:
                     self.returned(item)
+                elif type(item) is Withdrawn:
+                    self._withdrawn(port, item)
+                elif type(item) is AskProbe:
+                    if self.cycles is not None:
+                        self.cycles.probed(port, item)
+                elif type(item) is AskCycle:
+                    if self.cycles is not None:
+                        self.cycles.end(item)
                 else:
                     log.error("unexpected_item", node=str(port.node), kind=type(item).__name__)
         finally:
@@ -250,7 +289,16 @@ class Remoting:
             asker.set_error(NotDelivered(f"no such actor on {node}: {name}"))
             return
         payload = SharedPayload(item.payload, buffers, port, item.sender, item.request)
-        cell.put(Envelope(item.action, asker=asker, shared_payload=payload), None)
+        message = Envelope(item.action, asker=asker, shared_payload=payload)
+        cell.put(message, None)
+        if cell.waits_for is not None and may_let_in(cell, item.action):
+            let_in(cell, message)
+
+    def _withdrawn(self, port: PeerPort, item: Withdrawn) -> None:
+        cell = self._cells.get(item.target)
+        asker = None if cell is None else remote_ask(cell, port, item.request)
+        if asker is not None:
+            asker.withdraw()
 
     def _answered(self, item: ReplyItem, buffers: Sequence[Buffer]) -> None:
         pending = self._pending.pop(item.request, None)

@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
+from zactor.kernel import forks
 from zactor.kernel.actors.actor import Actor, find_action, takes_all
 from zactor.kernel.actors.refs import make_ref
 from zactor.kernel.actors.reply import Reply, block
@@ -33,7 +34,9 @@ from zactor.kernel.errors import (
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.service import Service
 from zactor.kernel.runtime import lifecycle
+from zactor.kernel.runtime.abandoned import Abandoned, AbandonedCell
 from zactor.kernel.runtime.actor_thread import ActorThread
+from zactor.kernel.runtime.ask_cycles import AskCycles
 from zactor.kernel.runtime.askers import DoorAsker, Outcome
 from zactor.kernel.runtime.backpressure import Sender
 from zactor.kernel.runtime.blueprint import Blueprint
@@ -43,10 +46,12 @@ from zactor.kernel.runtime.dispatcher import SharedLoop
 from zactor.kernel.runtime.envelope import Envelope, PeerPort, SharedPayload
 from zactor.kernel.runtime.group_member import ActorGroups, Member
 from zactor.kernel.runtime.lifecycle import LivingCell, Phase
+from zactor.kernel.runtime.open_asks import may_let_in
 from zactor.kernel.runtime.ordered_signals import OrderedSignals
 from zactor.kernel.runtime.outcomes import DeadLetterSink, FailureSink, Outcomes, TraceSink
 from zactor.kernel.runtime.place_in_code import place_of_thread
-from zactor.kernel.runtime.remoting import Remoting
+from zactor.kernel.runtime.relay_cell import RelayCell
+from zactor.kernel.runtime.remoting import Remoting, let_in
 from zactor.kernel.runtime.watchdog import Blockage, BlockageSink, Watchdog
 from zactor.kernel.sessions.session_queue import SessionQueue, at_once
 from zactor.kernel.wire.payload import check_policy, encode, parts_of
@@ -70,6 +75,7 @@ class Runtime:
         dead_letter: DeadLetterSink,
         trace: TraceSink | None = None,
         ended: EndSink | None = None,
+        crashed: EndSink | None = None,
         failed: FailureSink | None = None,
         blocked: BlockageSink = lambda blockage: None,
         unblocked: BlockageSink = lambda blockage: None,
@@ -82,6 +88,7 @@ class Runtime:
         blocked, unblocked: called when an action was found to hold the shared loop, and when it
             does no longer. Threads: by the watchdog's.
         ended: called when an actor stopped by itself, with its blueprint and the reason.
+        crashed: the same where the process that it has of its own ended.
         """
         self.policy = check_policy(policy)
         self.outcomes = Outcomes(node, dead_letter=dead_letter, trace=trace, failed=failed)
@@ -93,10 +100,20 @@ class Runtime:
         self.lock = threading.RLock()
         self.leaving: dict[LivingCell, float] = {}  # see LifeHost
         self.shared = SharedLoop(partial(lifecycle.expire, self.leaving))
+        self.cycles = AskCycles(
+            self.node_name,
+            self.directory,
+            self.remoting,
+            self.shared.later,
+        )
+        self.remoting.cycles = self.cycles
         self._ended = ended
+        self._crashed = crashed
+        self.process_module = "zactor.kernel.runtime.process_main"  # of actors' own processes
         self._blueprints: dict[int, Blueprint] = {}
         self._threads: dict[int, ActorThread] = {}
         self._departed: list[ActorThread] = []  # threads that are about to end
+        self._abandoned: list[Abandoned] = []  # whose code may go on
         self._watchdog = Watchdog(self.shared, begun=blocked, over=unblocked)
         self._closed = False
 
@@ -105,6 +122,7 @@ class Runtime:
         """Run the shared loop in the thread "zactor-actors"."""
         self.shared.start()
         self._watchdog.start()
+        forks.in_children(self, Runtime._forked)
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Stop all actors, with their on_stop, and end all threads."""
@@ -135,6 +153,13 @@ class Runtime:
                     log.warning("actor_thread_stuck", thread=thread.thread.name)
         for cell in list(self.directory.cells.values()):
             self.outcomes.sweep(cell, "the node stops")
+
+    def _forked(self) -> None:
+        """In a fork's child, which has none of the threads that run actors."""
+        self.lock = threading.RLock()
+        self.directory.leads_nowhere(
+            f"this is a forked child of {self.node_name}: it reaches no actors, connect() does"
+        )
 
     def abandon(self) -> None:
         """Free the loop without a farewell: nobody can reach these actors any more."""
@@ -185,10 +210,11 @@ class Runtime:
                 why = "this runtime is closed" if self._closed else "it is here already"
                 started.set_exception(AlreadyExists(f"{blueprint.name} can't be made: {why}"))
                 return started
-            cell = Cell(self, blueprint)
+            cell = self.make_cell(blueprint)
             self._blueprints[cell.uid] = blueprint
             self.directory.enter(cell)
-        begin = partial(lifecycle.begin, cell, blueprint.build, started)
+        build = cell.build if isinstance(cell, RelayCell) else blueprint.build
+        begin = partial(lifecycle.begin, cell, build, started)
         if blueprint.options.dispatcher == "thread":
             thread = ActorThread(cell, self.shared.stir)
             cell.dispatcher = thread
@@ -200,8 +226,17 @@ class Runtime:
             self.shared.start_cell(cell, begin)
         return started
 
-    def stop(self, uid: int, reason: str, drain_s: float | None = None) -> Future[None]:
+    def make_cell(self, blueprint: Blueprint) -> Cell:
+        """Make the cell of an actor to be."""
+        if blueprint.options.dispatcher == "process":
+            return RelayCell(self, blueprint)
+        return Cell(self, blueprint)
+
+    def stop(self, uid: int, reason: str, drain_s: float | None = None) -> Future[str | None]:
         """End an actor; done when its on_stop is, or fails with what that raised.
+
+        With a `drain_s` it ends in bounded time: ABANDON_S after that it is down whatever it does,
+        without its on_stop if it handles a message still. The result says what goes on, if any.
 
         An async on_stop is cancelled after STOP_HOOK_S, or by a second stop with `drain_s=0`; one
         that blocks goes on by itself. The actor is down in either case, and this fails.
@@ -211,7 +246,7 @@ class Runtime:
         """
         cell = self.directory.cells.get(uid)
         if cell is None:
-            nothing: Future[None] = Future()
+            nothing: Future[str | None] = Future()
             nothing.set_result(None)
             return nothing
         at_once = drain_s is not None and drain_s <= 0
@@ -219,11 +254,13 @@ class Runtime:
             why = f"on_stop of {cell.name} was cancelled: another stop said at once"
             lifecycle.cut_off(cell, OutcomeUnknown(why))
         if drain_s is None or at_once:
-            return lifecycle.request_end(cell, reason, at_once=at_once)
-        # The timer cuts short what is awaited; the cell itself looks at the time between messages.
-        hurry = partial(lifecycle.request_end, cell, reason, at_once=True)
+            return lifecycle.request_end(cell, reason, at_once=at_once, bounded=at_once)
+        # The timer cuts short what is awaited; the cell itself looks at the time between messages,
+        # and where neither can, the watchdog does.
+        hurry = partial(lifecycle.request_end, cell, reason, at_once=True, bounded=True)
         self.shared.later(drain_s, hurry)
-        return lifecycle.request_end(cell, reason, at_once=False, until=time.monotonic() + drain_s)
+        until = time.monotonic() + drain_s
+        return lifecycle.request_end(cell, reason, at_once=False, until=until, bounded=True)
 
     # -- what the knowledge base says --------------------------------------------------------
     def place(self, name: str, place: Place | None, absent: str = "") -> None:
@@ -330,7 +367,10 @@ class Runtime:
         Raises:
             ConfigError: the arguments can't travel.
         """
-        reply = self.promise(actor, action, timeout)
+        watch = sender if isinstance(sender, Cell) else None
+        reply: Reply[Any] = Reply(
+            timeout=timeout, wait=self._wait, what=(actor, action), watch=watch
+        )
         place = self.directory.places.get(actor)
         if place is None:
             reply.set_error(NotDelivered(self.directory.absent(actor)))
@@ -345,7 +385,7 @@ class Runtime:
             payload, buffers = parts_of(encode(args, kwargs, self.policy))
             uid = 0 if sender is None else sender.uid
             try:
-                self.remoting.ask(place, action, payload, buffers, uid, reply, None)
+                reply.request = self.remoting.ask(place, action, payload, buffers, uid, reply, None)
             except MailboxFull as error:
                 reply.set_error(error)
             if sender is not None and place.port.congested:
@@ -391,6 +431,8 @@ class Runtime:
     def look(self) -> list[dict[str, Any]]:
         """What runs here, by name: for people."""
         rows = [self._look_at(cell) for cell in list(self.directory.cells.values())]
+        self._abandoned = [left for left in self._abandoned if left.goes_on()]
+        rows += [left.report() for left in self._abandoned]
         return sorted(rows, key=lambda row: str(row["name"]))
 
     @property
@@ -409,6 +451,10 @@ class Runtime:
             action, where = place_of_thread(thread.thread)
             row |= {"action": row["action"] or action, "where": where}
         return row
+
+    def wait_begins(self, cell: Cell) -> int:
+        """An action of it waits for an ask; return the number of that wait."""
+        return self.cycles.waits(cell)
 
     # -- what cells need ---------------------------------------------------------------------
     def in_order(self) -> OrderedSignals:
@@ -441,6 +487,19 @@ class Runtime:
         for thread in list(self._threads.values()):
             thread.unmute()
 
+    def abandon_cell(self, cell: LivingCell) -> str:
+        """See LifeHost."""
+        left = Abandoned(cast(AbandonedCell, cell), self.node_name)
+        if left.goes_on():
+            self._abandoned.append(left)
+        left.interrupt()
+        return left.words()
+
+    @property
+    def closed(self) -> bool:
+        """Whether all actors end, and their tasks are cancelled."""
+        return self._closed
+
     def forget(self, cell: Cell, reason: str) -> None:
         """The cell is down."""
         self.directory.leave(cell, cell.routes())
@@ -452,14 +511,18 @@ class Runtime:
             thread = self._threads.pop(cell.uid, None)
             if thread is not None:
                 self._departed.append(thread)
-        by_itself = cell.ending is not None and cell.ending.by_itself
-        if by_itself and self._ended is not None and blueprint is not None:
-            self._ended(blueprint, reason)
+        ending = cell.ending
+        if ending is not None and ending.by_itself and blueprint is not None:
+            told = self._crashed if ending.crashed else self._ended
+            if told is not None:
+                told(blueprint, reason)
 
     def _put_here(self, place: Place, message: Envelope, sender: Sender | None) -> None:
         cell = self.directory.cells.get(place.uid)
         if cell is not None:
             cell.accept(message, sender)
+            if cell.waits_for is not None and may_let_in(cell, message.action):
+                let_in(cell, message)
             return
         reason = f"{place.name} isn't running on {self.node_name}"
         if message.asker is not None:

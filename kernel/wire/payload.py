@@ -184,6 +184,22 @@ def encode_whole(args: tuple[Any, ...], policy: Policy = "pickle") -> bytes:
     return body if isinstance(body, bytes) else _whole(args, "the arguments")
 
 
+def encode_whole_call(
+    args: tuple[Any, ...], kwargs: dict[str, Any], policy: Policy = "pickle"
+) -> bytes:
+    """Return arguments as `encode_whole` does, those by keyword among them."""
+    body = encode(args, kwargs, policy)
+    if isinstance(body, bytes):
+        return body
+    return _whole([args, kwargs] if kwargs else args, "the arguments")
+
+
+def encode_whole_value(value: Any, policy: Policy = "pickle") -> bytes:
+    """Return one value as `encode_value` does, long buffers copied into the one payload."""
+    body = encode_value(value, policy)
+    return body if isinstance(body, bytes) else _whole(value, "the result")
+
+
 def encode_message(value: Any, policy: Policy = "pickle") -> bytes:
     """Return the payload of a group message: bytes as they are, all else marked as a value.
 

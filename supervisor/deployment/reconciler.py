@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-import traceback
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
@@ -32,6 +32,8 @@ from zactor.kernel.runtime.envelope import PeerPort
 from zactor.kernel.wire.payload import Policy
 from zactor.supervisor.blocking_work import run_blocking
 from zactor.supervisor.deployment.bundle_fetch import BundleFetcher
+from zactor.supervisor.deployment.bundled_actor import BundledActor
+from zactor.supervisor.deployment.failure_reasons import reason_of, shortened, stage_of
 from zactor.supervisor.deployment.restarts import GiveUp, LeaveIt, Restarts, StartAgain
 from zactor.supervisor.kb import facts, orders, policies
 from zactor.supervisor.kb.changed_facts import ActorFact, ChangedFacts, FactoryFact, WireFact
@@ -45,6 +47,8 @@ from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.membership.departures import RETURNED
 from zactor.supervisor.observe.events import (
+    ActorAbandoned,
+    ActorCrashed,
     ActorGivenUp,
     ActorRestarts,
     ActorReturned,
@@ -58,7 +62,7 @@ log = structlog.get_logger()
 
 UNDO_AFTER_S = 0.5  # what failed to start is forgotten then: who deployed it has read why
 RETRY_S = 0.2  # before a report that wasn't taken is repeated
-REASON_CHARS_MAX = 2_000  # of what user code raised: every node keeps it, and people read it
+REMAINS = "; "  # between the words that it is gone and those that say what goes on
 
 
 class ActorHost(Protocol):
@@ -73,8 +77,10 @@ class ActorHost(Protocol):
         """Make an actor; done when it runs."""
         ...
 
-    def stop(self, uid: int, *, reason: str, drain_s: float | None) -> Future[None]:
-        """End an actor when its work is done, at the latest after `drain_s`; done when it ended."""
+    def stop(self, uid: int, *, reason: str, drain_s: float | None) -> Future[str | None]:
+        """End an actor when its work is done, at the latest after `drain_s`; done when it ended,
+        with what of its code goes on though.
+        """
         ...
 
     def place(self, name: str, place: Place | None, absent: str = "") -> None:
@@ -105,18 +111,23 @@ class Reconciler:
         kb: KnowledgeBase,
         runtime: ActorHost,
         store: BundleStore,
+        bundles: Path,
         fetcher: BundleFetcher,
         tell: Tell,
         port_of: Callable[[str], PeerPort | None],
         spawn_task: Callable[[Coroutine[Any, Any, object]], None],
     ) -> None:
-        """`port_of` gives the port of another node that is up; `tell` brings an event to whoever
-        wants it; `spawn_task` runs a coroutine.
+        """Args:
+        bundles: the folder of the store.
+        port_of: gives the port of another node that is up.
+        tell: brings an event to whoever wants it.
+        spawn_task: runs a coroutine.
         """
         self._me = me
         self._kb = kb
         self._runtime = runtime
         self._store = store
+        self._bundles = bundles
         self._fetcher = fetcher
         self._tell = tell
         self._port_of = port_of
@@ -260,12 +271,15 @@ class Reconciler:
                 type=row.type,
                 build=_builder(cls, row.arguments, self._runtime.policy, self._stored),
                 options=options_of(cls),
+                recipe=BundledActor(
+                    self._bundles, row.bundle, row.type, row.arguments, self._runtime.policy
+                ).recipe,
             )
             await asyncio.wrap_future(self._runtime.spawn(blueprint))
         except Exception as error:  # whatever user code raises is the reason of the failure
             if self._is_hosted(row):
                 del self._hosted[row.name]
-            reason = f"{_stage(error)}{_reason(error)}"
+            reason = f"{stage_of(error)}{reason_of(error)}"
             self._tell(ActorStartFailed(row.name, row.type, reason, error))
             if policies.policy(self._kb.theory, row.name) is None:
                 await self._report(row, "failed", reason, after="starting")
@@ -297,16 +311,18 @@ class Reconciler:
         """Let the actor finish its work, end it, and take its facts away."""
         self._hosted.pop(row.name, None)
         try:
-            await asyncio.wrap_future(self._stop(row.uid, "destroyed", _drain_s(row)))
+            remains = await asyncio.wrap_future(self._stop(row.uid, "destroyed", _drain_s(row)))
         except Exception as error:  # on_stop is user code
-            reason = f"on_stop: {_reason(error)}"
+            reason = f"on_stop: {reason_of(error)}"
             self._tell(ActorStopFailed(row.name, reason, error))
             if not await self._succeed(row):
                 await self._report(row, "failed", reason, after="stopping")
         else:
             log.info("actor_stopped", actor=row.name)
+            if remains:
+                self._tell(ActorAbandoned(row.name, row.uid, remains))
             if not await self._succeed(row):
-                await self._forget(row)
+                await self._forget(row, remains)
         finally:
             self._stopping.pop(row.uid, None)
         self._compare({row.name}, ())  # it may have been told to stop again meanwhile
@@ -386,7 +402,7 @@ class Reconciler:
         try:
             await asyncio.wrap_future(self._stop(row.uid, reason, drain_s=0.0))
         except Exception as error:  # on_stop is user code
-            self._tell(ActorStopFailed(row.name, f"on_stop: {_reason(error)}", error))
+            self._tell(ActorStopFailed(row.name, f"on_stop: {reason_of(error)}", error))
 
     async def _set_state(self, row: ActorRow, state: str, reason: str) -> None:
         """Say so, unless somebody has told it to stop meanwhile."""
@@ -439,7 +455,20 @@ class Reconciler:
         if self._is_hosted(row):
             await self._begin_again(row)
 
-    def _stop(self, uid: int, reason: str, drain_s: float | None) -> Future[None]:
+    def on_crashed(self, name: str, uid: int, reason: str) -> None:
+        """The process of an actor of this node is gone: it is restarted, or stands as failed."""
+        row = orders.standing(self._kb.theory, name, self._me)
+        if row is not None and row.uid == uid and self._is_hosted(row):
+            self._tell(ActorCrashed(name, uid, reason))
+            policy = policies.policy(self._kb.theory, name)
+            if policy is None or policy.restart == policies.TEMPORARY:
+                del self._hosted[name]
+                self._spawn_task(self._set_state(row, "failed", shortened(reason)))
+            else:
+                self._hosted[name].runs = False
+                self._spawn_task(self._answer(row, shortened(reason), is_failure=True))
+
+    def _stop(self, uid: int, reason: str, drain_s: float | None) -> Future[str | None]:
         return self._runtime.stop(uid, reason=reason, drain_s=drain_s)
 
     async def _report(self, row: ActorRow, state: str, reason: str, *, after: str) -> None:
@@ -453,8 +482,11 @@ class Reconciler:
             assert_=(f"state({name}, {state}, {format_term(reason)})",),
         )
 
-    async def _forget(self, row: ActorRow) -> None:
-        await self._insist(row, f"{row.name} was destroyed", retract=forget_patterns(row.name))
+    async def _forget(self, row: ActorRow, remains: str | None = None) -> None:
+        why = f"{row.name} was destroyed"
+        if remains:
+            why = f"{why}{REMAINS}{remains}"
+        await self._insist(row, why, retract=forget_patterns(row.name))
 
     async def _insist(
         self,
@@ -511,16 +543,3 @@ def _builder(
         return cls(**constructor_arguments.to_keywords(text, policy, stored))
 
     return build
-
-
-def _reason(error: BaseException) -> str:
-    words = str(error) if isinstance(error, ZactorError) else f"{type(error).__name__}: {error}"
-    if len(words) <= REASON_CHARS_MAX:
-        return words
-    return f"{words[:REASON_CHARS_MAX]} … ({len(words)} characters in all)"
-
-
-def _stage(error: BaseException) -> str:
-    """Return which hook raised, where it wasn't the constructor."""
-    frames = [frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return "on_start: " if "on_start" in frames else ""

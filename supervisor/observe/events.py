@@ -306,6 +306,42 @@ class ActorRestarts(NodeEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class ActorAbandoned(NodeEvent):
+    """An actor is gone, and code of its goes on."""
+
+    actor: str
+    uid: int
+    remains: str  # what does, in words
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        return "actor_abandoned", {"actor": self.actor, "remains": self.remains}
+
+    def log_line(self) -> tuple[str, Line]:
+        """Return what operators read."""
+        fields = {"actor": self.actor, "uid": self.uid, "remains": self.remains}
+        return "warning", ("actor_abandoned", fields)
+
+
+@dataclass(frozen=True, slots=True)
+class ActorCrashed(NodeEvent):
+    """The process of an actor is gone, and the actor with it."""
+
+    actor: str
+    uid: int
+    reason: str
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        return "actor_died", {"actor": self.actor, "reason": self.reason}
+
+    def log_line(self) -> tuple[str, Line]:
+        """Return what operators read."""
+        fields = {"actor": self.actor, "uid": self.uid, "reason": self.reason}
+        return "error", ("actor_died", fields)
+
+
+@dataclass(frozen=True, slots=True)
 class ActionFailed(NodeEvent):
     """An action raised."""
 

@@ -14,14 +14,15 @@ import os
 import sys
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TextIO
 
 import structlog
 
 from zactor.kernel import limits
 from zactor.kernel.moment import moment
 from zactor.kernel.printable import printable, shortened
-from zactor.supervisor.observe.lasting_output import lasting
+from zactor.supervisor.observe.lasting_output import LineLogger, lasting
 from zactor.supervisor.observe.sentences import SENTENCES
 
 OTHERS_CAUSE = frozenset(
@@ -83,9 +84,15 @@ def configure_logs(as_json: bool | None = None) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(lasting(sys.stderr)),
+        logger_factory=line_loggers(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def line_loggers(stream: TextIO | None) -> Callable[..., LineLogger]:
+    """Return what makes structlog's loggers: all of them write to the same place as `stream`."""
+    logger = LineLogger(lasting(stream))
+    return lambda *_: logger
 
 
 def stamped(logger: structlog.typing.WrappedLogger, name: str, fields: Fields) -> Fields:

@@ -9,8 +9,14 @@ import msgspec
 from zactor.kernel.knowledge.theory import Theory
 from zactor.supervisor.kb import facts
 from zactor.supervisor.observe.journal import FailureReport
-from zactor.supervisor.operations.report_rows import ActorReport, BlockageReport, HealthReport
+from zactor.supervisor.operations.report_rows import (
+    ActorReport,
+    BlockageReport,
+    HealthReport,
+    RuntimeReport,
+)
 
+ABANDONED = "abandoned"  # the phase of an actor that is gone, while code of it runs
 FAILURES_SHOWN = 3  # of all nodes, in a status: `zactor failures` has the others
 
 
@@ -28,6 +34,14 @@ def blocking_words(row: BlockageReport) -> str:
         f" {row.busy_s:.0f} s, in {row.action or 'its code'}{where}: stop {row.node},"
         ' or give the class dispatcher="thread"'
     )
+
+
+def busy_words(row: RuntimeReport) -> str:
+    """Return that an actor's code runs for long, or still, though the actor is gone."""
+    where = f"{row.action} ({row.where})" if row.where else row.action
+    if row.phase == ABANDONED:
+        return f"{row.name} is gone, and its {where} still runs"
+    return f"{row.name} has been busy in {where} for {row.busy_s:.0f} s (destroy --drain S ends it)"
 
 
 def with_blocking(actors: list[ActorReport], healths: Sequence[HealthReport]) -> list[ActorReport]:

@@ -344,12 +344,8 @@ class Reports:
         if blocking := self._blocking():
             words = "; ".join(health.blocking_words(row) for row in blocking)
             return self._check("actors", False, words)
-        long = [row for row in rows if row.busy_s > BUSY_S]
-        words = "; ".join(
-            f"{row.name} has been busy in {row.action}{_in_brackets(row.where)}"
-            f" for {row.busy_s:.0f} s (destroy --drain S ends it)"
-            for row in long
-        )
+        long = [row for row in rows if row.busy_s > BUSY_S or row.phase == health.ABANDONED]
+        words = "; ".join(map(health.busy_words, long))
         return self._check("actors", not long, words or "none is busy for long")
 
     def _blocking(self) -> list[BlockageReport]:
@@ -385,10 +381,6 @@ class Reports:
 async def _own(what: Subject, of: type[Shared], own: list[Shared]) -> list[Shared]:
     """Return the rows of this node: for another that gathers them."""
     return own
-
-
-def _in_brackets(text: str) -> str:
-    return f" ({text})" if text else ""
 
 
 def _is_refusal(counter: str) -> bool:

@@ -24,6 +24,7 @@ FLOORS_MAX = 9
 # and nothing from its own line but itself.
 FLOORS = (
     (
+        "zactor.kernel.forks",
         "zactor.kernel.homes",
         "zactor.kernel.limits",
         "zactor.kernel.loops",
@@ -51,11 +52,13 @@ FLOORS = (
         "zactor.supervisor.kb",
         "zactor.supervisor.life_tasks",
         "zactor.supervisor.observe",
+        "zactor.supervisor.process_end",
     ),
     ("zactor.supervisor.desired", "zactor.supervisor.membership"),
     ("zactor.supervisor.door", "zactor.supervisor.operations", "zactor.supervisor.spread"),
     ("zactor.supervisor.deployment", "zactor.supervisor.settings"),
     ("zactor.supervisor.node", "zactor.supervisor.unconfigured_node"),
+    ("zactor.supervisor.process_end",),
     ("zactor.supervisor.process",),
     ("zactor.supervisor",),
     ("zactor.client",),

@@ -20,8 +20,11 @@ FUNCTION_LINES_MAX = 60
 
 # From FILE_LINES_ASKED on one asks whether a file is two ideas; here is why these are one.
 ONE_IDEA: dict[str, str] = {
+    "kernel/actors/actor.py": "one class: what authors derive from",
     "kernel/groups/engine.py": "one machine",
+    "kernel/runtime/dispatcher.py": "one loop, and who has his turns in it",
     "kernel/link/link.py": "one machine",
+    "kernel/runtime/actor_process.py": "one process, as its node has it",
     "kernel/runtime/baton.py": "one right, and the two who may have it",
     "kernel/runtime/cell.py": "one class: an actor with its mailbox",
     "kernel/runtime/runtime.py": "one face of its parts",
@@ -32,6 +35,7 @@ ONE_IDEA: dict[str, str] = {
     "supervisor/deployment/reconciler.py": "one node's actors, compared with what there should be",
     "supervisor/kb/knowledge_base.py": "one interface to replication",
     "supervisor/spread/client.py": "one connection, from its hello to its end",
+    "supervisor/observe/events.py": "one list of what may happen",
     "supervisor/node.py": "one list of what a node is made of",
     "tests/kernel/link/test_link.py": "one test for each rule of the link",
     "tests/sim/kb_steered_mutants.py": "one table",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -220,6 +221,10 @@ def one_line(error: BaseException) -> str:
         message = error.format_message()
         if isinstance(error, click.UsageError) and error.ctx is not None:
             message = f"{message.rstrip('.')}: see `{error.ctx.command_path} -h`"
+    elif getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
+        from zactor.kernel.transport.open_files import few_files_error
+
+        message = str(few_files_error(error))
     elif isinstance(error, OSError) and error.strerror:
         message = f"{error.strerror}: {error.filename!r}" if error.filename else error.strerror
     elif isinstance(error, ZactorError):

@@ -123,8 +123,7 @@ def _logs_to(file: Path | None) -> Iterator[None]:
     import structlog
 
     from zactor.kernel.transport.private_files import check_home, open_private, private_folder
-    from zactor.supervisor.observe.lasting_output import lasting
-    from zactor.supervisor.observe.log_format import configure_logs
+    from zactor.supervisor.observe.log_format import configure_logs, line_loggers
 
     if file is None:
         configure_logs()
@@ -135,7 +134,7 @@ def _logs_to(file: Path | None) -> Iterator[None]:
     with private_folder(file.parent):
         file.unlink(missing_ok=True)  # what an earlier one said, or a link that somebody laid
     with os.fdopen(open_private(file), "w", buffering=1) as log:
-        structlog.configure(logger_factory=structlog.PrintLoggerFactory(lasting(log)))
+        structlog.configure(logger_factory=line_loggers(log))
         try:
             yield
         finally:
@@ -149,11 +148,15 @@ def _master_node(name: str, given: Settings, place: Place) -> Iterator[str]:
     Raises:
         ZactorError: it can't start, or can't join whom it was to join.
     """
-    from zactor.kernel.transport.sockets import raise_open_files
+    from zactor.kernel import forks
+    from zactor.kernel.transport.open_files import check_open_files
+    from zactor.supervisor.observe.user_logs import take_user_logs
     from zactor.supervisor.process import NodeThread
     from zactor.supervisor.settings import make_settings
 
-    raise_open_files()
+    check_open_files()
+    forks.is_node()
+    take_user_logs()
     thread = NodeThread(
         name,
         make_settings(

@@ -19,7 +19,7 @@ from concurrent.futures import Future
 from zactor.client.endpoints import find_endpoints, parse_endpoint
 from zactor.client.pending_request import PendingRequest
 from zactor.client.request_loop import RequestLoop
-from zactor.kernel import errors, limits
+from zactor.kernel import errors, forks, limits
 from zactor.kernel.messages.operations import Operation
 from zactor.kernel.transport import sockets
 from zactor.kernel.transport.private_files import check_home
@@ -54,6 +54,7 @@ class Connection:
         self._inbox: deque[PendingRequest] = deque()
         self._lock = threading.Lock()
         self._closed = False
+        self._why_closed = "this connection is closed: connect again"
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
@@ -67,6 +68,7 @@ class Connection:
         )
         self._thread = threading.Thread(target=self._run, name="zactor-client", daemon=True)
         self._thread.start()
+        forks.in_children(self, Connection._forked)
 
     @property
     def endpoint(self) -> str:
@@ -122,7 +124,7 @@ class Connection:
         pending = PendingRequest(operation, Future(), time.monotonic(), seconds, read)
         with self._lock:
             if self._closed:
-                raise errors.NotReachable("this connection is closed: connect again")
+                raise errors.NotReachable(self._why_closed)
             if len(self._inbox) + len(self._loop.queue) >= limits.CLIENT_BACKLOG_MAX:
                 raise errors.MailboxFull(
                     f"{limits.CLIENT_BACKLOG_MAX} requests of this client wait already: "
@@ -131,6 +133,19 @@ class Connection:
             self._inbox.append(pending)
         self._ring()
         return pending.future
+
+    def _forked(self) -> None:
+        """In a fork's child, which has no thread of this connection, and no socket to use."""
+        self._lock = threading.Lock()
+        self._closed = True
+        self._why_closed = "the connection is of this program's parent: connect again in the child"
+        loop = self._loop
+        waiting = [*(pending for _, pending in loop.sent), *loop.queue, *self._inbox]
+        if waiting:  # not here: who waits may hold locks that nobody gives back any more
+            error = errors.NotReachable(self._why_closed)
+            threading.Thread(
+                target=_fail_all, args=(waiting, error), name="zactor-forked", daemon=True
+            ).start()
 
     def _ring(self) -> None:
         # Full is fine: the thread is about to look anyway. So is closed: the thread has ended.
@@ -152,3 +167,8 @@ class Connection:
             self._context.destroy(linger=0)
             self._wake_reader.close()
             self._wake_writer.close()
+
+
+def _fail_all(waiting: list[PendingRequest], error: errors.ZactorError) -> None:
+    for pending in waiting:
+        pending.fail(error)

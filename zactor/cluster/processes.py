@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from zactor.kernel import limits
+from zactor.kernel import forks, limits
 from zactor.kernel.errors import AlreadyExists, NoSuchThing, NotReachable, TimedOut
 from zactor.kernel.transport.private_files import check_home, open_private, private_folder
 from zactor.supervisor.membership import run_directory
@@ -49,9 +49,11 @@ class Processes:
         self._own: list[int] = []  # ends that are ours alone
         self._lifeline = self._hold = -1
         self._reaper: subprocess.Popen[bytes] | None = None
+        self._pid = os.getpid()
         if are_tied:
             self._lifeline, self._hold = os.pipe()
             self._inherited.append(self._lifeline)
+            forks.keep_private(self._hold)  # else a child of ours would keep the nodes alive
         if self._temporary:
             self._begin_reaper()
 
@@ -253,7 +255,12 @@ class Processes:
             time.sleep(limits.RUN_POLL_MS / 1000)
 
     def close(self) -> None:
-        """End every process and remove the folder if it is ours. Again: nothing."""
+        """End every process and remove the folder if it is ours. Again: nothing.
+
+        In a fork's child nothing either: they are its parent's.
+        """
+        if os.getpid() != self._pid:
+            return
         self._let_go()  # from here on they stop, whatever happens to us
         self.stop(*self.names)
         if self._temporary:
@@ -264,6 +271,7 @@ class Processes:
 
     def _let_go(self) -> None:
         if self._hold >= 0:
+            forks.shared_again(self._hold)
             os.close(self._hold)
             self._hold = -1
 

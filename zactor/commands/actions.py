@@ -100,7 +100,15 @@ def destroy(session: ConsoleSession, values: Values) -> object:
     except TimedOut as error:
         hint = f"`zactor destroy {name} --drain S` gives {name} only S seconds for its work"
         raise TimedOut(f"{error}; {hint}") from None
-    return {"name": name, "wires": wires}
+    remains = "" if drain is None else _what_remains(session, name)
+    return {"name": name, "wires": wires, "remains": remains}
+
+
+def _what_remains(session: ConsoleSession, name: str) -> str:
+    """What of its code goes on though it is gone, as its node said in the knowledge base."""
+    gone = f"{name} was destroyed; "
+    said = [str(row["until_why"]) for row in session.master.why(name)]
+    return next((why.removeprefix(gone) for why in reversed(said) if why.startswith(gone)), "")
 
 
 def wire(session: ConsoleSession, values: Values) -> object:
@@ -241,7 +249,8 @@ def say_destroyed(result: object) -> str:
     wires = cast("list[Row]", row["wires"])
     texts = [f"{wire['emitter']}.{wire['action']} -> {wire['reactor']}" for wire in wires]
     gone = f"; gone with it: {', '.join(texts)}" if texts else ""
-    return f"{row['name']} destroyed{gone}"
+    remains = f"; {row['remains']}" if row["remains"] else ""
+    return f"{row['name']} destroyed{gone}{remains}"
 
 
 def say_signal(result: object) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from zactor import Actor, action, signal
+from zactor.kernel.actors.actor import CELL
 from zactor.kernel.errors import ActorError, NoSuchAction, NotDelivered, RemoteActionError
 
 
@@ -246,7 +247,7 @@ def test_an_actor_made_inside_another_is_not_that_one(world: Any, make: Any) -> 
     class Parent(Actor):
         def __init__(self) -> None:
             self.child = Counter()
-            self.name_of_child = "none" if self.child.__dict__["_Actor__cell"] is None else "taken"
+            self.name_of_child = "none" if self.child.__dict__[CELL] is None else "taken"
 
         @action
         def ask(self) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from deadlines import DEADLINE_S
 
 from zactor import Actor, action
 from zactor.kernel.errors import NoSuchAction, OutcomeUnknown, RemoteActionError, to_wire
-from zactor.kernel.runtime import dispatcher
+from zactor.kernel.runtime import dispatcher, loop_end
 from zactor.kernel.runtime.kernel import Kernel
 from zactor.kernel.wire import payload
 
@@ -131,6 +131,7 @@ class Logged:
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch) -> Logged:
     logged = Logged()
+    monkeypatch.setattr(loop_end, "log", logged)
     monkeypatch.setattr(dispatcher, "log", logged)
     return logged
 

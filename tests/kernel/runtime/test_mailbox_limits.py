@@ -324,8 +324,8 @@ def test_one_action_may_overshoot_up_to_the_hard_limit(
 
 
 def test_wrong_options_are_refused_where_they_are_written() -> None:
-    with pytest.raises(ConfigError, match="dispatcher='process' must be one of shared, thread"):
-        type("A", (Actor,), {}, dispatcher="process")
+    with pytest.raises(ConfigError, match="'green' must be one of shared, thread, process"):
+        type("A", (Actor,), {}, dispatcher="green")
     with pytest.raises(ConfigError, match="mailbox_policy"):
         type("A", (Actor,), {}, mailbox_policy="wait")
     with pytest.raises(ConfigError, match="mailbox_max=0"):

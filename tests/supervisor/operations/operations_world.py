@@ -14,6 +14,7 @@ import selectors
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -245,6 +246,7 @@ class Node:
             kb=self.kb,
             runtime=self.stage,
             store=SimpleNamespace(has=lambda identity: True),
+            bundles=Path("bundles"),
             fetcher=SimpleNamespace(need=_nothing),
             tell=_mute,
             port_of=lambda name: None,

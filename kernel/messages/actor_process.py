@@ -1,0 +1,121 @@
+"""Messages between a node and the process of one of its actors, over a pair of sockets of theirs.
+
+They never leave the machine, and both ends run the same code: no version stands in them.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from zactor.kernel.messages.base import Message
+
+
+# -- to the process --------------------------------------------------------------------------
+class BeginActor(Message, frozen=True, tag=1):
+    """Make the actor and run on_start; exactly one ActorBegun comes back, or the process ends."""
+
+    recipe: bytes  # a pickle of what makes it when it is called
+    name: str
+    uid: int
+    type: str
+    node: str
+    policy: str
+    paths: tuple[str, ...]  # where modules are looked for
+
+
+class HandleMessage(Message, frozen=True, tag=2):
+    """Do an action, or call a hook; exactly one Handled comes back, or the process ends."""
+
+    number: int
+    action: str
+    payload: bytes
+    is_hook: bool
+    is_plain: bool  # the result is wanted as plain data
+    buffers: tuple[bytes, ...] = ()  # of the payload
+
+
+class EndActor(Message, frozen=True, tag=3):
+    """Cancel what is awaited, run on_stop, and end the process."""
+
+    reason: str
+
+
+class AnswerOutcome(Message, frozen=True, tag=4):
+    """What the actor asked for has ended: `kind` is "" and `payload` a value, or an error's."""
+
+    number: int
+    payload: bytes
+    kind: str = ""
+    message: str = ""
+    fields: dict[str, str] = msgspec.field(default_factory=dict)
+    buffers: tuple[bytes, ...] = ()  # of the payload
+
+
+# -- from the process ------------------------------------------------------------------------
+class ActorBegun(Message, frozen=True, tag=17):
+    """It runs, or `kind` says why it doesn't."""
+
+    kind: str = ""
+    message: str = ""
+    fields: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class Handled(Message, frozen=True, tag=18):
+    """A message was handled: as AnswerOutcome."""
+
+    number: int
+    payload: bytes
+    kind: str = ""
+    message: str = ""
+    fields: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class AskFrom(Message, frozen=True, tag=19):
+    """The actor asks another, or tells it something where `number` is 0."""
+
+    number: int
+    actor: str
+    action: str
+    payload: bytes
+
+
+class EmitFrom(Message, frozen=True, tag=20):
+    """The actor sends a signal."""
+
+    action: str
+    payload: bytes
+
+
+class GroupFrom(Message, frozen=True, tag=21):
+    """The actor enters or leaves a group, or sends to some."""
+
+    number: int
+    what: str  # "join", "leave" or "multicast"
+    groups: tuple[str, ...]
+    payload: bytes = b""
+    service: str = ""
+    discard: bool = False
+
+
+class StopFrom(Message, frozen=True, tag=22):
+    """The actor wants to end after the message that it handles."""
+
+
+class ActorEnded(Message, frozen=True, tag=23):
+    """on_stop has come to its end, or `kind` says how it failed; the process ends."""
+
+    kind: str = ""
+    message: str = ""
+    fields: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class ProcessFailed(Message, frozen=True, tag=24):
+    """The process gives up, and why."""
+
+    reason: str
+
+
+ToProcess = BeginActor | HandleMessage | EndActor | AnswerOutcome
+FromProcess = (
+    ActorBegun | Handled | AskFrom | EmitFrom | GroupFrom | StopFrom | ActorEnded | ProcessFailed
+)

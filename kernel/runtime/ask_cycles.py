@@ -1,0 +1,138 @@
+"""Ask cycles: actors whose actions wait for each other's answers in a ring would wait for ever.
+
+Who waits is noted by his cell. Every ASK_CYCLE_LOOK_S it is followed who waits for whom, here by
+looking, to other nodes by a probe that brings along who waits so far. Where that comes back to
+somebody on its way, a ring is found; of its actors the one with the highest uid has its wait ended
+with AskDeadlock, so all who find the same ring end the same wait.
+
+A wait counts only while it is that of the action itself, and only for an actor that still owes the
+answer: then nothing can end it but the ring. So a ring that is found is one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from zactor.kernel import limits
+from zactor.kernel.errors import AskDeadlock
+from zactor.kernel.messages.actors import AskCycle, AskProbe, AskWait
+from zactor.kernel.runtime.cell import Cell
+from zactor.kernel.runtime.directory import Directory
+from zactor.kernel.runtime.envelope import PeerPort
+from zactor.kernel.runtime.open_asks import owes, remote_ask
+
+_LOOKS_OFTEN = 3  # looks at one wait before it is looked at more rarely
+
+
+class RemoteAsks(Protocol):
+    """Who knows what was asked of other nodes."""
+
+    def forget(self, request: int) -> None:
+        """Nobody waits for the outcome of that ask any more."""
+        ...
+
+
+class AskCycles:
+    """Finds them for one node. Threads: all by any."""
+
+    def __init__(
+        self,
+        node: str,
+        directory: Directory[Cell],
+        remote: RemoteAsks,
+        later: Callable[[float, Callable[[], object]], None],
+    ) -> None:
+        """Args: later: has a call done in so many seconds; by any thread."""
+        self._node = node
+        self._directory = directory
+        self._remote = remote
+        self._later = later
+        self._numbers = itertools.count(1)
+        self._waiting: dict[Cell, None] = {}
+        self._looks_again = False
+
+    def waits(self, cell: Cell) -> int:
+        """An action of it begins to wait; return the number of that wait."""
+        self._waiting[cell] = None
+        if not self._looks_again:
+            self._looks_again = True
+            self._later(limits.ASK_CYCLE_LOOK_S, self._look)
+        return next(self._numbers)
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        for cell in list(self._waiting):
+            if cell.waits_for is None:
+                self._waiting.pop(cell, None)
+            elif now >= cell.looked_at:
+                cell.looks += 1
+                often = cell.looks <= _LOOKS_OFTEN
+                pause = limits.ASK_CYCLE_LOOK_S if often else limits.ASK_CYCLE_PROBE_S
+                cell.looked_at = now + pause * 0.9
+                self._follow([], cell)
+        self._looks_again = False
+        if self._waiting and not self._looks_again:
+            self._looks_again = True
+            self._later(limits.ASK_CYCLE_LOOK_S, self._look)
+
+    def _follow(self, waits: list[AskWait], cell: Cell) -> None:
+        """Each of `waits` waits for the next, the last for `cell`: go on from there."""
+        while len(waits) < limits.ASK_CYCLE_LONGEST:
+            reply, number = cell.waits_for, cell.wait_number
+            if reply is None:
+                return
+            for place, wait in enumerate(waits):
+                if wait.uid == cell.uid:
+                    if wait.number == number and wait.node == self._node:
+                        self._found(waits[place:])
+                    return
+            actor, action = reply.what
+            waits.append(AskWait(cell.uid, cell.name, self._node, number, f"{actor}.{action}"))
+            place_of = self._directory.places.get(actor)
+            if place_of is None:
+                return
+            if place_of.port is not None:
+                if reply.request:
+                    place_of.port.put(AskProbe(place_of.uid, reply.request, tuple(waits)))
+                return
+            asked = self._directory.cells.get(place_of.uid)
+            if asked is None or not owes(asked, reply):
+                return
+            cell = asked
+
+    def probed(self, port: PeerPort, probe: AskProbe) -> None:
+        """Another node asks how it goes on here."""
+        cell = self._directory.cells.get(probe.target)
+        if cell is not None and remote_ask(cell, port, probe.request) is not None:
+            self._follow(list(probe.waits), cell)
+
+    def _found(self, ring: list[AskWait]) -> None:
+        victim = max(ring, key=lambda wait: wait.uid)
+        at = ring.index(victim)
+        ring = [*ring[at:], *ring[:at]]
+        way = " → ".join([victim.name, *(wait.asked for wait in ring)])
+        words = f"a cycle of asks, in which each waits for the next: {way}"[
+            : limits.ASK_CYCLE_CHARS_MAX
+        ]
+        cycle = AskCycle(victim.uid, victim.number, words)
+        if victim.node == self._node:
+            self.end(cycle)
+            return
+        place = self._directory.places.get(victim.name)
+        if place is not None and place.port is not None:
+            place.port.put(cycle)
+
+    def end(self, cycle: AskCycle) -> None:
+        """End that wait, if it goes on."""
+        cell = self._directory.cells.get(cycle.uid)
+        if cell is None:
+            return
+        reply, number = cell.waits_for, cell.wait_number
+        if reply is not None and number == cycle.number:
+            advice = "tell instead, or make one action reentrant: @action(reentrant=True)"
+            reply.set_error(AskDeadlock(f"{cycle.words}; {advice}"))
+            if reply.request:
+                self._remote.forget(reply.request)

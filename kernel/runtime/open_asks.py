@@ -1,0 +1,44 @@
+"""Open asks of an actor: which it still owes an answer, and which may be let in meanwhile.
+
+Threads: all by any. Where the actor changes its mailbox just now, nothing is found in it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from zactor.kernel.actors.actor import reentrant_of
+from zactor.kernel.runtime.askers import RemoteAsker
+from zactor.kernel.runtime.cell import Cell
+from zactor.kernel.runtime.envelope import AnyEnvelope, Asker, PeerPort
+
+
+def owes(cell: Cell, asker: Asker) -> bool:
+    """Whether that ask is being handled, or waits in the mailbox."""
+    return any(each is asker for each in _askers(cell))
+
+
+def remote_ask(cell: Cell, port: PeerPort, request: int) -> RemoteAsker | None:
+    """Return who waits for that ask of another node, if it isn't answered."""
+    for asker in _askers(cell):
+        if isinstance(asker, RemoteAsker) and asker.is_of(port, request):
+            return asker
+    return None
+
+
+def may_let_in(cell: Cell, action: str) -> bool:
+    """Whether an ask of that action is handled at once, though another goes on."""
+    is_waiting = cell.waits_for is not None and cell.task is not None
+    return is_waiting and action in reentrant_of(type(cell.actor))
+
+
+def _askers(cell: Cell) -> list[Asker]:
+    waiting = [each.asker for each in _snapshot(cell.mailbox) if not isinstance(each, tuple)]
+    return [asker for asker in (cell.serving, *waiting) if asker is not None]
+
+
+def _snapshot(mailbox: deque[AnyEnvelope]) -> list[AnyEnvelope]:
+    try:
+        return list(mailbox)
+    except RuntimeError:  # it was changed meanwhile
+        return []

@@ -1,0 +1,39 @@
+"""Bundled actor: what makes an actor of a bundle in another process; it travels as a pickle."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+
+from zactor.bundles import load
+from zactor.bundles.store import BundleStore
+from zactor.kernel.actors.actor import Actor
+from zactor.kernel.wire.payload import Policy
+from zactor.supervisor.operations import constructor_arguments
+
+
+@dataclass(frozen=True, slots=True)
+class BundledActor:
+    """Call it to make the actor."""
+
+    folder: Path  # of the node's store of bundles
+    bundle: str
+    type: str
+    arguments: str
+    policy: Policy
+
+    def recipe(self) -> bytes:
+        """Return it as a pickle."""
+        return pickle.dumps(self)
+
+    def __call__(self) -> Actor:
+        """Load its class and make the actor.
+
+        Raises:
+            ZactorError: the class can't be loaded; or whatever its code raises.
+        """
+        store = BundleStore(self.folder)
+        load.attach(store)
+        cls = load.load_class(store.open(self.bundle), self.type)
+        return cls(**constructor_arguments.to_keywords(self.arguments, self.policy))
