@@ -24,7 +24,7 @@ _PLAIN = """
     cutting data decided declare delivered departed deploy descriptor destroy detector deviation
     died dispatch done draft drained drop emit end ended ending error exist explored explorer fail
     failed failure fault faulty fetcher finder flushed former free from gathering get give grant gui
-    handle handled handshake has header heard hello history id import in inspect install installed
+    handle handled handshake has header heard hello history id import inspect install installed
     interrupted it join judge kept kernel key kind lab lazy leave left liar life limit listener
     living loader local logger look loop lose made may membership menu message mirror module monitor
     monitored multicast name net network new no nobody not note open opened option ordering origin
@@ -33,7 +33,7 @@ _PLAIN = """
     reachable reader readline ready received receiver refused regular reload remote replaced resume
     retired role row run runner running runtime salvage scan screen script search selector send
     sender sent server setting shared shell shown sim snapshot socket source spec stability stage
-    stand start status stop stopped store story strike subject such summary surrounding sync table
+    start status stop stopped store story strike subject such summary surrounding sync table
     tail taken taker target task thing thread throttle tick timed timer to token trace transact
     transmit trigger turn unbound undecodable undecoded undelivered unknown unpickler unread
     unreliably unstuck unwire user value var wait waiting walk want watch watcher welcome whole
