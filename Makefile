@@ -11,6 +11,9 @@ PYTHON ?= python3 python3.13 python3.12 python3.11
 ARGS ?=
 # Tests run in so many processes side by side, at most 4; 0: in this one.
 JOBS ?= auto
+# How long a siege takes, and which faults come.
+MINUTES ?= 5
+SEED ?= 0
 # Versions to install in a new environment, as pip takes them: click==8.1 …; else the newest allowed.
 PINS ?=
 
@@ -19,13 +22,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all soak lint stage bench clean
+.PHONY: help demo test test-all soak siege lint stage bench clean
 
 help:
 	@echo 'make demo       run the demos on real processes'
 	@echo 'make test       run what a change needs, about 3 minutes (ARGS="tests/kernel -k name" for a part)'
 	@echo 'make test-all   run all tests'
 	@echo 'make soak       2,500 simulated runs of groups and knowledge base, and the long tests (about 40 minutes)'
+	@echo 'make siege      random faults over five lab hosts at work, then every check (MINUTES=5 SEED=0, root or user namespaces)'
 	@echo 'make lint       check style and types'
 	@echo 'make bench      run the benchmarks (ARGS="c d --cpu --peers erlang --out results")'
 	@echo 'make stage      make build/stage, the tree that type checkers and editors look at'
@@ -58,6 +62,10 @@ soak: $(VENV)/.test
 	$(BIN)/python -m zactor.testing.kb_sim --seeds 0..499
 	$(BIN)/python -m zactor.testing.replica_sim --seeds 0..9999
 	$(BIN)/python -m pytest -m soak $(ARGS)
+
+siege: $(VENV)/.test
+	@$(COMPILE)
+	$(BIN)/python -m zactor.siege --minutes $(MINUTES) --seed $(SEED) $(ARGS)
 
 lint: $(VENV)/.lint stage
 	$(BIN)/ruff check .

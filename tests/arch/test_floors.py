@@ -66,7 +66,7 @@ FLOORS = (
     ("zactor.cluster", "zactor.commands", "zactor.mailbox", "zactor.spread"),
     ("zactor.lab",),
     ("zactor",),
-    ("zactor.cli",),
+    ("zactor.cli", "zactor.siege"),
     ("zactor.demos", "zactor.__main__"),
 )
 
@@ -85,6 +85,7 @@ HOUSE = (
     "zactor.spread",
     "zactor",
     "zactor.cli",
+    "zactor.siege",
     "zactor.demos",
     "zactor.__main__",
 )

@@ -51,7 +51,7 @@ def test_the_first_python_that_is_new_enough_is_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["demo", "test", "test-all", "soak", "lint", "stage", "bench", "clean"]
+    "target", ["demo", "test", "test-all", "soak", "siege", "lint", "stage", "bench", "clean"]
 )
 def test_every_target_is_known_to_make_and_told_by_help(target: str, tmp_path: Path) -> None:
     assert make("-n", target, f"VENV={tmp_path / 'env'}").returncode == 0

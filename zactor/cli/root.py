@@ -22,6 +22,7 @@ _OTHERS: Mapping[str, tuple[str, str]] = {  # name -> (module:attribute, help)
     "spuser": ("spuser:spuser", "Try groups of Spread by hand."),
     "spflooder": ("spflooder:spflooder", "Measure a daemon of Spread by many messages."),
     "spmonitor": ("spmonitor:spmonitor", "Watch, cut and end daemons of Spread's kind."),
+    "lab": ("lab:lab", "Hosts on one computer, with cables to pull and machines to crash."),
     "demo": ("demo:demo", "Run one of the demos, with real processes."),
     "kb": ("kb:kb", "Look into the knowledge base."),
     "events": ("events:events", "What happened; -f: what happens."),
@@ -30,7 +31,10 @@ _OTHERS: Mapping[str, tuple[str, str]] = {  # name -> (module:attribute, help)
     "keys": ("keys:keys", "Make, pass on and show the cluster's keys."),
 }
 _SECTIONS: Sequence[tuple[str, Sequence[str]]] = (
-    ("Nodes", ("node", "master", "up", "down", "spread", "demo", "forget", "recover", "restore")),
+    (
+        "Nodes",
+        ("node", "master", "up", "down", "spread", "lab", "demo", "forget", "recover", "restore"),
+    ),
     ("What is there", ("nodes", "ps", "wires", "factories", "status")),
     ("Actors", ("declare-node", "declare-factory", "deploy", "destroy", "wire", "unwire")),
     ("What should be there", ("plan", "apply", "export", "undo", "diff")),

@@ -1,0 +1,194 @@
+"""Faults on a lab of five hosts: until every survivor has the new view, until deployments work.
+
+    python benchmarks/lab_faults.py [--rounds 10] [--only kill,crash] [--json]
+
+Wants root, or user namespaces, and a quiet machine. Prints median and worst of the rounds, in s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zactor import ZactorError, connect
+from zactor.lab.lab_client import LabClient
+from zactor.lab.topology import counted
+
+ALL = ("n1", "n2", "n3", "n4", "n5")
+BEGIN_PAUSE_S = 1.0
+LIMIT_S = 60.0
+PROBER = "prober"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is done, and who is to have which view then."""
+
+    lines: tuple[str, ...]
+    views: tuple[tuple[str, ...], ...]  # each: members, who all have just that view
+    before: tuple[str, ...] = ()  # lines that prepare it
+    has_deployments: bool = True  # n1 is on the side that takes changes
+
+
+MOST = ("n1", "n2", "n3", "n4")
+FAULTS = {
+    "kill -9": Fault(("kill n5",), (MOST,)),
+    "power loss": Fault(("crash n5",), (MOST,)),
+    "SIGSTOP": Fault(("freeze n5",), (MOST,)),
+    "cable out": Fault(("cable n5 out",), (MOST, ("n5",))),
+    "one way in": Fault(tuple(f"one-way {name} n5" for name in MOST), (MOST,)),
+    "one way out": Fault(tuple(f"one-way n5 {name}" for name in MOST), (MOST,)),
+    "split in two": Fault(("cut n1,n2,n3 / n4,n5",), (("n1", "n2", "n3"), ("n4", "n5"))),
+    "split in three": Fault(
+        ("cut n1,n2 / n3,n4 / n5",),
+        (("n1", "n2"), ("n3", "n4"), ("n5",)),
+        has_deployments=False,
+    ),
+    "heal": Fault(("heal",), (ALL,), before=("cut n1,n2,n3 / n4,n5",)),
+}
+
+
+# -- on a host: a client that deploys all the time ---------------------------------------------
+async def probe() -> None:
+    """Print a line for each deployment that was acknowledged: when it was asked for, and done."""
+    number = 0
+    actor = Path(tempfile.gettempdir()) / "probe_actor.py"
+    actor.write_text("from zactor import Actor\n\n\nclass Probe(Actor):\n    pass\n")
+    while True:
+        with contextlib.suppress(ZactorError, OSError):
+            async with connect(timeout=2.0) as master:
+                with contextlib.suppress(ZactorError):
+                    await master.declare_factory("probe", actor)
+                while True:
+                    number += 1
+                    asked = time.monotonic_ns()
+                    await master.deploy_actor("probe", f"p{number}", "n1")
+                    done = time.monotonic_ns()
+                    await master.destroy_actor(f"p{number}")
+                    print(json.dumps({"asked": asked, "done": done}), flush=True)
+        await asyncio.sleep(0.02)
+
+
+# -- outside -----------------------------------------------------------------------------------
+def until(what: str, found: Callable[[], float | None]) -> float:
+    limit = time.monotonic() + LIMIT_S
+    while (value := found()) is None:
+        if time.monotonic() > limit:
+            raise SystemExit(f"not within {LIMIT_S:g} s: {what}")
+        time.sleep(0.01)
+    return value
+
+
+class Bench:
+    """One lab, all faults."""
+
+    def __init__(self, lab: LabClient) -> None:
+        self._lab = lab
+
+    def _rows(self, since: int) -> list[dict[str, Any]]:
+        return self._lab.seen(since)[0]
+
+    def measure(self, fault: Fault) -> tuple[float, float | None]:
+        """Return (s to the last view, s to the first deployment that was asked for after it)."""
+        for line in fault.before:
+            self._lab.obey(*line.split())
+            time.sleep(2 * BEGIN_PAUSE_S)
+        time.sleep(BEGIN_PAUSE_S)
+        _, since = self._lab.seen()
+        began = time.monotonic_ns()
+        for line in fault.lines:
+            self._lab.obey(*line.split())
+
+        def views() -> float | None:
+            last: dict[str, tuple[int, set[str]]] = {}
+            for row in self._rows(since):
+                if row["what"] == "node" and row["kind"] == "view":
+                    last[row["host"]] = (row["t"], set(row["text"].split()))
+            wanted = {host: set(side) for side in fault.views for host in side}
+            if any(last.get(host, (0, set()))[1] != side for host, side in wanted.items()):
+                return None
+            return (max(last[host][0] for host in wanted) - began) / 1e9
+
+        def deployed() -> float | None:
+            for row in self._rows(since):
+                if row.get("name") == PROBER and row["what"] == "said" and row["text"][:1] == "{":
+                    told = json.loads(row["text"])
+                    if told["asked"] > began:
+                        return float(told["done"] - began) / 1e9
+            return None
+
+        view_s = until(f"the views of {fault.lines}", views)
+        return view_s, until("a deployment", deployed) if fault.has_deployments else None
+
+    def whole_again(self) -> None:
+        self._lab.obey("heal")
+        for row in self._lab.hosts():
+            if row["state"] == "off" or row["node"] != "running":
+                self._lab.obey("start", row["host"])
+        self._lab.wait_formed()
+
+
+def middle(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--only", default=",".join(FAULTS))
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--probe", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.probe:
+        asyncio.run(probe())
+        return
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        lab = LabClient(Path(folder))
+        try:
+            lab.begin(counted(len(ALL)))
+            lab.wait_formed()
+            lab.spawn("n1", PROBER, sys.executable, str(Path(__file__).resolve()), "--probe")
+            bench = Bench(lab)
+            for name in given.only.split(","):
+                pairs = []
+                for number in range(given.rounds):
+                    if sys.stderr.isatty():
+                        print(f"{name}: {number + 1} of {given.rounds}", file=sys.stderr)
+                    pairs.append(bench.measure(FAULTS[name]))
+                    bench.whole_again()
+                views = [view_s for view_s, _ in pairs]
+                works = [works_s for _, works_s in pairs if works_s is not None]
+                found.append(
+                    {
+                        "fault": name,
+                        "view_median_s": round(middle(views), 3),
+                        "view_worst_s": round(max(views), 3),
+                        "deploy_median_s": round(middle(works), 3) if works else None,
+                        "deploy_worst_s": round(max(works), 3) if works else None,
+                    }
+                )
+        finally:
+            lab.close()
+    if given.json:
+        print(json.dumps(found))
+        return
+    print("| fault | view, median | worst | deployments, median | worst |")
+    print("|---|---|---|---|---|")
+    for row in found:
+        print(
+            "| " + " | ".join("-" if value is None else str(value) for value in row.values()) + " |"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""A client of a siege, one on each host: it deploys, wires and destroys, and talks in a group.
+
+`python -m zactor.siege.workload_client HOST FOLLOWING` prints a line of JSON for each operation
+that was acknowledged, and for each that wasn't; it ends when its input does, or says `stop`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import random
+import sys
+
+from zactor import AlreadyExists, Mailbox, Master, Service, ZactorError, connect
+from zactor.siege import workload_actors
+
+ASK_S = 8.0
+AGAIN_S = 0.3
+OPERATION_S = 0.5
+TALK_S = 0.05
+GROUP = "siege"
+_SERVICES = (Service.FIFO, Service.CAUSAL, Service.AGREED, Service.SAFE)
+
+
+def tell(**what: object) -> None:
+    """Print a line that the audit reads."""
+    print(json.dumps(what), flush=True)
+
+
+class WorkloadClient:
+    """What one host's client does."""
+
+    def __init__(self, host: str, following: str) -> None:
+        """`following` is the next host, where it deploys too."""
+        self._host, self._following = host, following
+        self._chance = random.Random(host)
+        self._numbers = itertools.count()
+
+    async def operate(self) -> None:
+        """Ask for one operation after the other."""
+        while True:
+            try:
+                async with connect(timeout=ASK_S) as master:
+                    await self._prepare(master)
+                    while True:
+                        await self._life(master)
+            except (ZactorError, OSError) as error:
+                tell(refused=type(error).__name__, host=self._host)
+                await asyncio.sleep(AGAIN_S)
+
+    async def _prepare(self, master: Master) -> None:
+        """Have what stays: a ticker on this host, and a tally on the next that is wired to it."""
+        for kind in ("ticker", "tally"):
+            with contextlib.suppress(AlreadyExists):
+                await master.declare_factory(kind, workload_actors.__file__)
+        ticker, tally = f"ticker-{self._host}", f"tally-{self._following}"
+        states = {row["name"]: row["state"] for row in await master.actors()}
+        for kind, name, node in (
+            ("ticker", ticker, self._host),
+            ("tally", tally, self._following),
+        ):
+            if states.get(name) == "lost":
+                await master.restore(name)
+            elif name not in states:
+                with contextlib.suppress(AlreadyExists):
+                    await master.deploy_actor(kind, name, node)
+        with contextlib.suppress(AlreadyExists):
+            await master.react_interaction(tally, ticker, "number")
+
+    async def _life(self, master: Master) -> None:
+        """Deploy an actor, wire it, and destroy most of them again."""
+        name = f"{self._host}-{next(self._numbers)}"
+        node = self._chance.choice((self._host, self._following))
+        tell(asked="deploy", name=name)
+        await master.deploy_actor("tally", name, node)
+        tell(done="deploy", name=name, node=node)
+        await asyncio.sleep(OPERATION_S)
+        emitter = f"ticker-{self._host}"
+        await master.react_interaction(name, emitter, "number")
+        tell(done="wire", name=name, emitter=emitter)
+        await asyncio.sleep(OPERATION_S)
+        if self._chance.random() < 0.9:
+            tell(asked="destroy", name=name)
+            await master.destroy_actor(name, todo=self._chance.random() < 0.5)
+            tell(done="destroy", name=name)
+
+    async def talk(self) -> None:
+        """Be in the group, and say something all the time."""
+        while True:
+            with contextlib.suppress(ZactorError, OSError):
+                async with Mailbox(f"c-{self._host}") as box:
+                    await box.join(GROUP)
+                    listening = asyncio.create_task(self._listen(box))
+                    try:
+                        while not listening.done():
+                            service = self._chance.choice(_SERVICES)
+                            await box.multicast(GROUP, b"x" * 100, service=service)
+                            await asyncio.sleep(TALK_S)
+                    finally:
+                        listening.cancel()
+            await asyncio.sleep(AGAIN_S)
+
+    async def _listen(self, box: Mailbox) -> None:
+        with contextlib.suppress(ZactorError, OSError):
+            async for _ in box:
+                pass
+
+
+async def main(host: str, following: str) -> None:
+    """Run until the input ends or says so."""
+    client = WorkloadClient(host, following)
+    tasks = [asyncio.create_task(client.operate()), asyncio.create_task(client.talk())]
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    tell(ended=host)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2]))
