@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -100,3 +101,18 @@ def test_a_story_that_is_ended(
         for folder in set(private_temp.iterdir()) - left:
             assert not list(folder.iterdir())
             folder.rmdir()
+
+
+def test_a_user_who_is_not_root_has_labs_too(before: Before, home: Path, tmp_path: Path) -> None:
+    if shutil.which("unshare") is None:
+        pytest.skip("there is no `unshare` to become somebody else with")
+    somebody = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
+    if run_to_end([*somebody, "true"]).returncode:
+        pytest.skip("users may make no namespaces here")
+    story = tmp_path / "users.story"
+    story.write_text(
+        "lab 2 bare\nspawn n1 one sh -c 'hostname; id -u'\nexpect one: n1\nexpect one: 0\n"
+        "expect one: ended\ncut n1 / n2\ndelay 5\ncrash n1\nstart n1\nexec n1 true\n"
+    )
+    done = run_to_end([*somebody, *words("run", str(story), "--json")])
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout

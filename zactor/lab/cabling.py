@@ -147,7 +147,7 @@ class Cabling:
         self._tell_switch()
 
     def _begin_switch(self) -> None:
-        run_ip([f"link set {port} nomaster" for port in self._ports.values()])
+        """Have a switch ready, then take the ports from the bridge: nothing is lost meanwhile."""
         self._switch = subprocess.Popen(
             # -P: a file of the current folder must not take the place of a module
             [
@@ -162,6 +162,8 @@ class Cabling:
             stdout=subprocess.PIPE,
             text=True,
         )
+        self._await_switch("ready")
+        run_ip([f"link set {port} nomaster" for port in self._ports.values()])
 
     def _end_switch(self) -> None:
         assert self._switch is not None
@@ -180,11 +182,15 @@ class Cabling:
     def _tell_switch(self) -> None:
         if self._switch is not None:
             assert self._switch.stdin is not None
-            assert self._switch.stdout is not None
             self._switch.stdin.write(json.dumps(self._rules) + "\n")
             self._switch.stdin.flush()
-            if self._switch.stdout.readline() != "ok\n":
-                raise OSError("the packet switch has ended")
+            self._await_switch("ok")
+
+    def _await_switch(self, word: str) -> None:
+        assert self._switch is not None
+        assert self._switch.stdout is not None
+        if self._switch.stdout.readline() != f"{word}\n":
+            raise OSError("the packet switch has ended")
 
     @property
     def mechanism(self) -> str:

@@ -76,7 +76,9 @@ class Host:
             "ZACTOR_HOME": "/tmp/zactor",
             "TMPDIR": "/tmp",
             "PYTHONUNBUFFERED": "1",
-            "PYTHONPATH": f"/tmp/{_OWN}",
+            "PYTHONPATH": os.pathsep.join(
+                filter(None, [f"/tmp/{_OWN}", environment.get("PYTHONPATH")])
+            ),
             "LAB_HOST": spec.name,
         }
         for folder, size in ((self.disk, spec.disk_bytes), (self.traces, TRACE_BYTES)):

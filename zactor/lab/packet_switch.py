@@ -104,7 +104,10 @@ class PacketSwitch:
         }
 
     def run(self) -> None:
-        """Carry frames until the input ends."""
+        """Wait for the first rules, then carry frames until the input ends."""
+        print("ready", flush=True)
+        if not self._obey():
+            return
         by_descriptor = {each.fileno(): number for number, each in self._sockets.items()}
         poll = select.epoll()
         for descriptor in (*by_descriptor, 0):
@@ -122,9 +125,17 @@ class PacketSwitch:
     def _obey(self) -> bool:
         line = sys.stdin.readline()
         if line:
+            if not self._queue.rules:  # until now the bridge carried what came
+                self._forget_frames()
             self._queue.rules = {(one, other): rule for one, other, rule in json.loads(line)}
             print("ok", flush=True)
         return bool(line)
+
+    def _forget_frames(self) -> None:
+        for each in self._sockets.values():
+            with contextlib.suppress(OSError):
+                while True:
+                    each.recv(ETHERNET_BYTES_MAX)
 
     def _forward(self, one: int) -> None:
         for _ in range(FRAMES_AT_ONCE):

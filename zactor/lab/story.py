@@ -7,7 +7,7 @@ Pure. `lab N|FILE [bare]` comes first; then lines of faults as the shell has the
     exec HOST CMD…                  run a command to its end, which is to be good
     wait SECONDS                    let time pass
     expect WHO,… [within S]: TEXT   the next thing that each of WHO sees is this; * stands for any
-    until WHO,… [within S]: TEXT    whatever they see before, in the end they see this
+    until WHO,… [within S]: TEXT    after the last thing done they see this, in the end
     forget WHO,…                    what they have seen until now needn't be expected
     silent WHO,… SECONDS            they see nothing for so long
 

@@ -139,7 +139,9 @@ class StoryPlayer:
         limit_s = line.within_s or EXPECT_S
         until = time.monotonic() + limit_s + (EXPECT_S if line.within_s else 0)
         one = self._following(line, who, until)
-        while line.words[0] == "until" and not fits(one.text, line.wanted):
+        while line.words[0] == "until" and not (
+            fits(one.text, line.wanted) and one.at_ns >= self._acted_ns
+        ):
             one = self._following(line, who, until)
         if not fits(one.text, line.wanted):
             raise _Difference(
