@@ -56,6 +56,11 @@ def is_node() -> None:
     _node.add(os.getpid())
 
 
+def is_nodes_own() -> bool:
+    """Whether this process is a node's, and not one of a program's in which a node runs too."""
+    return os.getpid() in _node
+
+
 def _before() -> None:
     """A signal that comes to the child at once waits until that has its defaults."""
     if _handled:

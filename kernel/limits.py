@@ -56,6 +56,7 @@ ASK_CYCLE_LOOK_S = 0.02  # how often it is looked whether asks wait for each oth
 ASK_CYCLE_PROBE_S = 0.3  # … and how often of one that waits on and on, after three such looks
 ASK_CYCLE_LONGEST = 64  # actors in one: beyond it nobody looks
 ASK_CYCLE_CHARS_MAX = 20_000  # of the words that name it
+SHARED_LOOPS_MAX = 8  # one, and others while actions block it
 TURN_MESSAGES_MAX = 256  # messages one actor handles before the next has its turn
 TURN_SLICE_S = 200e-6  # after so long the shared loop looks at its timers and sockets
 SEND_WITHIN_S = 0.001  # while shared actors go on and on, what they send leaves so often at least

@@ -18,7 +18,7 @@ import structlog
 from zactor.bundles import load as bundles
 from zactor.bundles.store import BundleStore
 from zactor.bundles.versions import other_versions
-from zactor.kernel import limits
+from zactor.kernel import forks, limits
 from zactor.kernel.errors import ZactorError
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.actors import (
@@ -51,6 +51,7 @@ from zactor.supervisor.actors_queue import open_session_queue
 from zactor.supervisor.deployment.bundle_fetch import BundleFetcher
 from zactor.supervisor.deployment.bundle_sweeper import BundleSweeper
 from zactor.supervisor.deployment.reconciler import Reconciler
+from zactor.supervisor.deployment.spawned_child import be_main
 from zactor.supervisor.door.client_sessions import ClientSessions
 from zactor.supervisor.door.requests import RequestServer
 from zactor.supervisor.item_owners import ItemOwners, one_by_one
@@ -199,6 +200,7 @@ class Node(HubUser):
     def _make_deployment(self, bundles: Path) -> None:
         """Make what brings code and actors here, as the knowledge base says."""
         store = self.store = BundleStore(bundles)
+        self._bundles = bundles
         self.fetcher = BundleFetcher(store, self.calls, self.members.peers)
         self.sweeper = BundleSweeper(
             store,
@@ -335,6 +337,8 @@ class Node(HubUser):
         self.runtime.start()
         self.runtime.outcomes.explain = other_versions
         bundles.attach(self.store)  # what a message holds may be of any bundle that is here
+        if forks.is_nodes_own():
+            be_main(self._bundles)
         return endpoint
 
     async def run(self) -> str:

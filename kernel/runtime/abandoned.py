@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from zactor.kernel.actors.user_errors import AbandonedAction
 from zactor.kernel.runtime.actor_thread import ActorThread
-from zactor.kernel.runtime.dispatcher import Dispatcher, TurnTaker
+from zactor.kernel.runtime.dispatcher import Dispatcher, SharedLoop, TurnTaker
 
 
 class AbandonedCell(TurnTaker, Protocol):
@@ -46,6 +46,13 @@ class Abandoned:
         if self._task is not None:
             return not self._task.done()
         return self._dispatcher.is_busy_with(self._cell)
+
+    @property
+    def held(self) -> SharedLoop | None:
+        """The loop that it holds from others, if it does."""
+        if self._task is None and isinstance(self._dispatcher, SharedLoop):
+            return self._dispatcher
+        return None
 
     def words(self) -> str:
         """What remains, for people."""

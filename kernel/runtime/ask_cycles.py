@@ -64,6 +64,7 @@ class AskCycles:
 
     def _look(self) -> None:
         now = time.monotonic()
+        followed: set[Cell] = set()
         for cell in list(self._waiting):
             if cell.waits_for is None:
                 self._waiting.pop(cell, None)
@@ -72,14 +73,18 @@ class AskCycles:
                 often = cell.looks <= _LOOKS_OFTEN
                 pause = limits.ASK_CYCLE_LOOK_S if often else limits.ASK_CYCLE_PROBE_S
                 cell.looked_at = now + pause * 0.9
-                self._follow([], cell)
+                self._follow([], cell, followed)
         self._looks_again = False
         if self._waiting and not self._looks_again:
             self._looks_again = True
             self._later(limits.ASK_CYCLE_LOOK_S, self._look)
 
-    def _follow(self, waits: list[AskWait], cell: Cell) -> None:
-        """Each of `waits` waits for the next, the last for `cell`: go on from there."""
+    def _follow(self, waits: list[AskWait], cell: Cell, followed: set[Cell]) -> None:
+        """Each of `waits` waits for the next, the last for `cell`: go on from there.
+
+        Args: followed: whose way was followed by this look: from there on nothing is new, since
+            everybody waits for one at most. So a look costs what there is of waits, and no more.
+        """
         while len(waits) < limits.ASK_CYCLE_LONGEST:
             reply, number = cell.waits_for, cell.wait_number
             if reply is None:
@@ -89,6 +94,9 @@ class AskCycles:
                     if wait.number == number and wait.node == self._node:
                         self._found(waits[place:])
                     return
+            if cell in followed:
+                return
+            followed.add(cell)
             actor, action = reply.what
             waits.append(AskWait(cell.uid, cell.name, self._node, number, f"{actor}.{action}"))
             place_of = self._directory.places.get(actor)
@@ -107,7 +115,7 @@ class AskCycles:
         """Another node asks how it goes on here."""
         cell = self._directory.cells.get(probe.target)
         if cell is not None and remote_ask(cell, port, probe.request) is not None:
-            self._follow(list(probe.waits), cell)
+            self._follow(list(probe.waits), cell, set())
 
     def _found(self, ring: list[AskWait]) -> None:
         victim = max(ring, key=lambda wait: wait.uid)

@@ -15,7 +15,7 @@ from zactor.kernel.runtime.envelope import AnyEnvelope, Asker, PeerPort
 
 def owes(cell: Cell, asker: Asker) -> bool:
     """Whether that ask is being handled, or waits in the mailbox."""
-    return any(each is asker for each in _askers(cell))
+    return cell.serving is asker or any(each is asker for each in _askers(cell))
 
 
 def remote_ask(cell: Cell, port: PeerPort, request: int) -> RemoteAsker | None:

@@ -71,15 +71,20 @@ class StandIn(Actor):
 class RelayCell(Cell):
     """A cell whose messages are handled in a process of their actor's own."""
 
-    __slots__ = ("_policy", "_relay_host", "process")
+    __slots__ = ("_blueprint", "_policy", "_relay_host", "process")
 
     def __init__(self, host: RelayHost, blueprint: Blueprint) -> None:
         super().__init__(host, blueprint)
-        recipe = blueprint.recipe
-        if recipe is None:
-            raise ConfigError(f"{blueprint.name} can't have a process of its own here")
+        self._blueprint = blueprint
         self._relay_host = host
         self._policy = host.policy
+
+    def build(self) -> StandIn:
+        """Make what stands for the actor here. Threads: that of its turns."""
+        blueprint, host = self._blueprint, self._relay_host
+        recipe = blueprint.recipe
+        if recipe is None:
+            raise ConfigError(f"{self.name} can't have a process of its own here")
         self.process = ActorProcess(
             self,
             recipe,
@@ -88,9 +93,6 @@ class RelayCell(Cell):
             self.dispatcher.own_loop(),
             host.process_module,
         )
-
-    def build(self) -> StandIn:
-        """Make what stands for the actor here."""
         return StandIn(self.process)
 
     # -- messages to it ----------------------------------------------------------------------

@@ -42,7 +42,6 @@ from zactor.kernel.runtime.backpressure import Sender
 from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.directory import Directory, Place
-from zactor.kernel.runtime.dispatcher import SharedLoop
 from zactor.kernel.runtime.envelope import Envelope, PeerPort, SharedPayload
 from zactor.kernel.runtime.group_member import ActorGroups, Member
 from zactor.kernel.runtime.lifecycle import LivingCell, Phase
@@ -52,7 +51,8 @@ from zactor.kernel.runtime.outcomes import DeadLetterSink, FailureSink, Outcomes
 from zactor.kernel.runtime.place_in_code import place_of_thread
 from zactor.kernel.runtime.relay_cell import RelayCell
 from zactor.kernel.runtime.remoting import Remoting, let_in
-from zactor.kernel.runtime.watchdog import Blockage, BlockageSink, Watchdog
+from zactor.kernel.runtime.shared_loops import SharedLoops
+from zactor.kernel.runtime.watchdog import Blockage, BlockageSink
 from zactor.kernel.sessions.session_queue import SessionQueue, at_once
 from zactor.kernel.wire.payload import check_policy, encode, parts_of
 
@@ -99,7 +99,10 @@ class Runtime:
         self.ordered: OrderedSignals | None = None  # the same
         self.lock = threading.RLock()
         self.leaving: dict[LivingCell, float] = {}  # see LifeHost
-        self.shared = SharedLoop(partial(lifecycle.expire, self.leaving))
+        self.loops = SharedLoops(
+            partial(lifecycle.expire, self.leaving), begun=blocked, over=unblocked
+        )
+        self.shared = self.loops.first
         self.cycles = AskCycles(
             self.node_name,
             self.directory,
@@ -114,14 +117,12 @@ class Runtime:
         self._threads: dict[int, ActorThread] = {}
         self._departed: list[ActorThread] = []  # threads that are about to end
         self._abandoned: list[Abandoned] = []  # whose code may go on
-        self._watchdog = Watchdog(self.shared, begun=blocked, over=unblocked)
         self._closed = False
 
     # -- its own life ------------------------------------------------------------------------
     def start(self) -> None:
         """Run the shared loop in the thread "zactor-actors"."""
-        self.shared.start()
-        self._watchdog.start()
+        self.loops.start()
         forks.in_children(self, Runtime._forked)
 
     def close(self, timeout_s: float = 5.0) -> None:
@@ -143,8 +144,8 @@ class Runtime:
                     future.exception(max(0.0, end - time.monotonic()))
                 except TimeoutError:
                     break
-        self._watchdog.close()
-        if not self.shared.close(max(0.1, end - time.monotonic())):
+        self.loops.close_watch()
+        if not self.loops.close(end):
             log.warning("actors_stuck", reason="an action blocks the shared loop")
         for thread in [*self._threads.values(), *self._departed]:
             if thread.thread is not None and thread.thread is not threading.current_thread():
@@ -223,7 +224,9 @@ class Runtime:
                 self._threads[cell.uid] = thread
             thread.start_cell(begin)
         else:
-            self.shared.start_cell(cell, begin)
+            loop = self.loops.free()
+            cell.dispatcher = loop
+            loop.start_cell(cell, begin)
         return started
 
     def make_cell(self, blueprint: Blueprint) -> Cell:
@@ -438,13 +441,13 @@ class Runtime:
     @property
     def blockage(self) -> Blockage | None:
         """What holds the shared loop, if anything has for ACTION_WARNING_S."""
-        return self._watchdog.blockage
+        return next(iter(self.loops.blockages()), None)
 
     def _look_at(self, cell: Cell) -> dict[str, Any]:
         row = cell.report()
-        blockage = self.blockage
+        blocking = {each.uid: each for each in self.loops.blockages()}
         thread = self._threads.get(cell.uid)
-        if blockage is not None and blockage.uid == cell.uid:
+        if (blockage := blocking.get(cell.uid)) is not None:
             row |= {"busy_s": blockage.lasts_s(), "blocking": True}
             row |= {"action": blockage.action, "where": blockage.where}
         elif row["busy_s"] and thread is not None:
@@ -483,7 +486,7 @@ class Runtime:
 
     def unmute(self) -> None:
         """Somebody's mailbox has room again: look at who waits for that."""
-        self.shared.unmute()
+        self.loops.unmute()
         for thread in list(self._threads.values()):
             thread.unmute()
 
@@ -492,6 +495,8 @@ class Runtime:
         left = Abandoned(cast(AbandonedCell, cell), self.node_name)
         if left.goes_on():
             self._abandoned.append(left)
+            if left.held is not None:
+                self.loops.hold(left.held, left.goes_on)
         left.interrupt()
         return left.words()
 
@@ -532,7 +537,7 @@ class Runtime:
             self.outcomes.dead(message.sender, place.name, message.action, reason, sig=message.sig)
 
     def _wait(self, reply: Reply[Any], timeout: float | None) -> None:
-        if self.shared.is_here():
+        if self.loops.is_here():
             raise ActorError(
                 "result() would block the loop that all shared actors run in: await the reply, or "
                 'give the actor dispatcher="thread"'

@@ -10,6 +10,7 @@ from zactor.bundles import load
 from zactor.bundles.store import BundleStore
 from zactor.kernel.actors.actor import Actor
 from zactor.kernel.wire.payload import Policy
+from zactor.supervisor.deployment.spawned_child import be_main
 from zactor.supervisor.operations import constructor_arguments
 
 
@@ -35,5 +36,6 @@ class BundledActor:
         """
         store = BundleStore(self.folder)
         load.attach(store)
+        be_main(self.folder)
         cls = load.load_class(store.open(self.bundle), self.type)
         return cls(**constructor_arguments.to_keywords(self.arguments, self.policy))

@@ -97,6 +97,11 @@ class Pools:
         return found
 
     @action
+    def spawned(self, method):
+        with multiprocessing.get_context(method).Pool(1) as pool:
+            return pool.map(double, [1, 2])
+
+    @action
     def executor(self):
         with ProcessPoolExecutor(1, mp_context=FORK) as pool:
             return pool.submit(double, 4).result()

@@ -31,7 +31,8 @@ pytestmark = pytest.mark.slow
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     made = Lab(tmp_path_factory.mktemp("users"))
     try:
-        made.start("n1")
+        (made.home / "tmp").mkdir()
+        made.start("n1", env={"TMPDIR": str(made.home / "tmp")})  # multiprocessing has files there
         with connect(made.endpoint("n1"), home=made.home) as m:
             for kind in KINDS:
                 m.declare_factory(kind, ACTORS)
@@ -65,6 +66,7 @@ def test_pools_and_children_of_an_actor_are_its_own(master: Any, kind: str) -> N
         assert x.leave_pool() == [2, 4]
         assert x.pool() == [2, 4]
     assert x.executor() == 8
+    assert [x.spawned(method) for method in ("spawn", "forkserver")] == [[2, 4], [2, 4]]
     assert x.child() == [True, [], 0]  # default handlers, no socket of the node's
     assert x.terminated() == -signal.SIGTERM
     assert "NotDelivered" in x.asks()
@@ -120,6 +122,7 @@ def test_attributes_of_the_user_are_the_users(master: Any) -> None:
         ("ThreadBusy", "spin", "its spin (.*) goes on in its thread"),
         ("ThreadBusy", "cling", ""),
         ("SharedBusy", "cling", "its cling takes no cancellation and goes on"),
+        ("SharedBusy", "block", "its block (.*) goes on, and holds all actors of n1"),
         ("ProcessBusy", "block", ""),
         ("ProcessBusy", "cling", ""),
     ],
@@ -129,7 +132,7 @@ def test_a_destruction_with_a_limit_ends_and_tells_what_goes_on(
 ) -> None:
     x = master.deploy_actor(kind, "busy", "n1")
     getattr(x, action).tell()
-    until("it is busy", lambda: any(row["action"] for row in look(master, "busy")), 10)
+    until("it is busy", lambda: any(row["busy_s"] for row in look(master, "busy")), 10)
     master.destroy_actor("busy", drain=0.1, timeout=15)
     told = [row["until_why"] for row in master.why("busy") if "destroyed" in row["until_why"]]
     assert re.fullmatch(f"busy was destroyed(; {remains}.*)?", told[-1]), told
@@ -180,13 +183,16 @@ def test_the_end_of_its_process_is_the_end_of_that_actor_only(
         assert isinstance(error, OutcomeUnknown)
         assert re.search(why, str(error)), error
     until("told", lambda: any(re.search(why, row["reason"]) for row in died(master)), 10)
-    rows = [row for row in master.actors() if row["name"] == "dies"]
-    assert rows[0]["state"] == "failed"
-    assert re.search(why, rows[0]["reason"])
+    until("it stands as failed", lambda: standing(master, "dies")["state"] == "failed", 10)
+    assert re.search(why, standing(master, "dies")["reason"])
     assert lab.pid("n1") == pid
     master.destroy_actor("dies")
     assert master.deploy_actor("Apart", "dies", "n1").add() == 1
     master.destroy_actor("dies")
+
+
+def standing(master: Any, name: str) -> dict[str, Any]:
+    return next(row for row in master.actors() if row["name"] == name)
 
 
 def died(master: Any) -> list[dict[str, Any]]:

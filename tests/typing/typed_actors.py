@@ -65,7 +65,7 @@ class Gui(Actor):
         return super().do_action(name, args)
 
 
-class Wrong(Actor, dispatcher="process"):  # E
+class Wrong(Actor, dispatcher="green"):  # E
     pass
 
 

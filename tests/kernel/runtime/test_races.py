@@ -19,6 +19,7 @@ from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.dispatcher import SharedLoop
 from zactor.kernel.runtime.envelope import DeadLetter
 from zactor.kernel.runtime.runtime import Runtime
+from zactor.kernel.runtime.watchdog import Watchdog
 
 
 class Noter(Actor):
@@ -120,7 +121,8 @@ def test_a_cell_that_comes_while_the_loop_falls_asleep_is_seen(until: Any) -> No
     dead: list[DeadLetter] = []
     runtime = Runtime(dead_letter=dead.append)
     runtime.shared.close(0)
-    runtime.shared = loop = RacingLoop()
+    runtime.shared = runtime.loops.first = loop = RacingLoop()
+    runtime.loops._loops[0] = loop, Watchdog(loop)
     loop.start()
     try:
         runtime.spawn(blueprint_of(Noter, name="n", uid=1)).result(DEADLINE_S)

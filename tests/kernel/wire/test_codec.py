@@ -20,6 +20,9 @@ from zactor.kernel.errors import LocalProtocolError, RemoteProtocolError
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.actors import (
     Ask,
+    AskCycle,
+    AskProbe,
+    AskWait,
     Bulk,
     Failure,
     Reply,
@@ -61,6 +64,7 @@ def sample(kind: Any) -> Any:
     return kind(*[sample(hints[name]) for name in kind.__struct_fields__])
 
 
+PROBE = AskProbe(3, 4, (AskWait(1, "a", "n1", 5, "b.go"),))
 PARCEL = SignalParcel(
     3,
     (SignalHeader((1, 2), 7, "größe"), SignalHeader((), 0, "")),
@@ -68,9 +72,8 @@ PARCEL = SignalParcel(
     (4, 2**40, 9),
     (b"\x00\xff", (None, True, -7, 2.5, "größe"), ()),
 )
-PLAIN: list[Any] = [
-    PARCEL if kind is SignalParcel else sample(kind) for kind in get_args(Item) if kind is not Bulk
-]
+GIVEN = {type(each): each for each in (PARCEL, PROBE, AskCycle(3, 4, "größe"))}
+PLAIN: list[Any] = [GIVEN.get(kind) or sample(kind) for kind in get_args(Item) if kind is not Bulk]
 OPERATIONS: list[Any] = [sample(kind) for kind in get_args(Operation)]
 ONE_PART = limits.PART_BYTES_MAX
 FAILURE = Failure(1, "Refused", "no", {})
