@@ -162,7 +162,13 @@ async def _begin_later(
 
 def _begun(cell: LivingCell, started: Future[None]) -> None:
     with cell.host.lock:
-        cell.phase = Phase.RUNNING if cell.ending is None else Phase.STOPPING
+        was_abandoned = cell.phase is Phase.DOWN
+        if not was_abandoned:
+            cell.phase = Phase.RUNNING if cell.ending is None else Phase.STOPPING
+    if was_abandoned:
+        cell.actor = None
+        started.set_exception(NotDelivered(f"{cell.name} was stopped while it started"))
+        return
     cell.host.outcomes.trace_event("actor_up", {"actor": cell.name, "inc": cell.uid})
     started.set_result(None)
     cell.after()

@@ -12,6 +12,7 @@ from zactor.kernel.actors.actor import Actor, Handler
 from zactor.kernel.actors.reply import Reply
 from zactor.kernel.errors import ActorDied, ConfigError, OutcomeUnknown, RemoteActionError, text_of
 from zactor.kernel.messages.actor_process import GroupFrom
+from zactor.kernel.messages.client_sessions import MembershipMessage
 from zactor.kernel.messages.service import Service
 from zactor.kernel.runtime import lifecycle
 from zactor.kernel.runtime.actor_process import ActorProcess
@@ -62,6 +63,9 @@ class StandIn(Actor):
     async def on_stop(self, reason: str) -> None:
         """End it."""
         await self._process.end(reason)
+
+    def on_view(self, view: MembershipMessage) -> None:
+        """Never called, as below: the actor's own may want to see it."""
 
     def do_action(self, name: str, args: tuple[Any, ...]) -> Any:
         """Never called: messages go by the cell. That it is here says: any action may exist."""

@@ -201,6 +201,27 @@ class Apart(Actor, dispatcher="process", process=OWN):
 
     def on_start(self):
         self.every(0.02, self.tick)
+        self.heard = []
+        self.views = 0
+
+    def on_message(self, message):
+        self.heard.append([message.sender, message.value])
+
+    def on_view(self, view):
+        self.views += 1
+
+    @action
+    async def in_group(self, value):
+        await self.join("room")
+        await self.multicast("room", value)
+
+    @action
+    def of_group(self):
+        return [self.heard, self.views > 0]
+
+    @action
+    def length(self, data):
+        return [len(data), data]
 
     def tick(self):
         self.ticks += 1

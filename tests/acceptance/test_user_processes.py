@@ -159,6 +159,10 @@ def test_an_actor_in_a_process_of_its_own_is_like_any_other(lab: Lab, master: An
     assert (error.remote_type, error.actor, error.action) == ("ValueError", "apart", "fail")
     assert "process_users.py" in error.traceback
     assert [row["action"] for row in master.failures() if row["actor"] == "apart"] == ["fail"]
+    data = bytes(3_000_000)
+    assert x.length(data) == [len(data), data]
+    x.in_group({"a": 1})
+    until("it hears", lambda: x.of_group() == [[["#apart#n1", {"a": 1}]], True], 10)
     until("its own time goes on", lambda: x.about()[-1] > 3, 10)
     x.halt()
     until("it is gone", lambda: "apart" not in {row["name"] for row in master.actors()}, 10)

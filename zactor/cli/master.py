@@ -17,6 +17,7 @@ import click
 from zactor.cli.common import CONTEXT, Settings, ShellCommand, Stopped, settings
 from zactor.cli.node import Place, place_options
 from zactor.cli.script_runner import Source, run_sources, script_sources
+from zactor.kernel import forks
 from zactor.kernel.errors import AlreadyExists, ConfigError
 
 MASTERS_MAX = 1_000  # of one home on one machine
@@ -148,7 +149,6 @@ def _master_node(name: str, given: Settings, place: Place) -> Iterator[str]:
     Raises:
         ZactorError: it can't start, or can't join whom it was to join.
     """
-    from zactor.kernel import forks
     from zactor.kernel.transport.open_files import check_open_files
     from zactor.supervisor.observe.user_logs import take_user_logs
     from zactor.supervisor.process import NodeThread
@@ -208,7 +208,11 @@ class StopSignals:
 def stop_signals() -> Iterator[StopSignals]:
     """Let SIGTERM and SIGHUP raise Stopped in the block, so that nodes stop in good order."""
     stop = StopSignals()
-    watched = (signal.SIGTERM, signal.SIGHUP)
+    watched = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else it is to outlive its terminal
+        watched.append(signal.SIGHUP)
+    for number in watched:
+        forks.handled(number)
     before = {each: signal.signal(each, stop.interrupt) for each in watched}
     try:
         yield stop
