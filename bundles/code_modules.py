@@ -18,7 +18,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import CodeType, FrameType, ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from zactor.bundles.closure import module_of
@@ -28,8 +28,7 @@ from zactor.bundles.manifest import SOURCE, Bundle
 from zactor.bundles.scan import Scan, scan
 from zactor.kernel.errors import BundleRefused
 
-_DIGITS = 16  # of the identity in a package's name: 64 bits, and a clash is refused
-_FRAMES_MAX = 200  # that are searched for the bundle whose code imports something by name
+DIGITS = 16  # of the identity in a package's name: 64 bits, and a clash is refused
 
 _LOCK = threading.Lock()  # over what follows; never held while something is imported
 _BY_NAME: dict[str, CodePackage] = {}  # by private name
@@ -39,7 +38,7 @@ _TOPS: set[str] = set()  # first steps of the plain names of all modules
 
 def private_name(identity: str) -> str:
     """Return the package that the modules of a bundle can be reached in."""
-    return BUNDLE + identity.partition(":")[2][:_DIGITS]
+    return BUNDLE + identity.partition(":")[2][:DIGITS]
 
 
 class CodePackage:
@@ -159,7 +158,7 @@ class CodePackage:
                 elif module and self.file_of(module) == "":
                     # A namespace may have another part, which is installed.
                     with contextlib.suppress(ModuleNotFoundError):
-                        setattr(found, name, _original_import_module(inner))
+                        setattr(found, name, importlib.import_module(inner))
 
 
 class _Loader(importlib.machinery.SourceFileLoader):
@@ -195,91 +194,6 @@ class _Loader(importlib.machinery.SourceFileLoader):
         super().exec_module(module)
 
 
-class _TargetLoader(importlib.abc.Loader):
-    """A name for a module that is called otherwise."""
-
-    def __init__(self, target: ModuleType) -> None:
-        self._target = target
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
-        return None
-
-    def exec_module(self, module: ModuleType) -> None:
-        sys.modules[module.__name__] = self._target  # as importlib lets a module do
-
-
-class _Finder(importlib.abc.MetaPathFinder):
-    """Finds the modules of registered bundles, and nothing else."""
-
-    def __init__(self) -> None:
-        # Asked for what isn't registered: a bundle's digits, or the identity of a module.
-        self.sources: list[Callable[[str, str], Bundle | None]] = []
-        self.register: Callable[[Bundle], CodePackage]
-
-    def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None = None,
-        target: ModuleType | None = None,
-    ) -> importlib.machinery.ModuleSpec | None:
-        top, _, inner = fullname.partition(".")
-        if top.startswith(CODE):
-            package = self._with_module(top.removeprefix(CODE))
-        elif top.startswith(BUNDLE):
-            package = self._of_bundle(top)
-        elif top in _TOPS and path is None:
-            return self._by_plain_name(fullname)
-        else:
-            return None
-        if package is None or not package.has(inner):
-            return None
-        home = package.home_of(inner)
-        if not inner or home == fullname:
-            return package.spec(fullname, inner)
-        # Loaded before there is anything under the other name, so that modules that import each
-        # other find the one that is on its way, not an empty one.
-        found = package.load(inner)
-        return importlib.machinery.ModuleSpec(fullname, _TargetLoader(found))
-
-    def _by_plain_name(self, name: str) -> importlib.machinery.ModuleSpec | None:
-        """What code of a bundle imports by way of another's code: its own first.
-
-        The spec has another name than what was asked for, so nothing comes to lie under the plain
-        name, where other bundles would find it.
-        """
-        package = calling_package()
-        if package is None or not package.has(name):
-            return None
-        return package.spec(package.home_of(name), name) if name in package.modules else None
-
-    def _with_module(self, identity: str) -> CodePackage | None:
-        return _BY_MODULE.get(identity) or self._asked("module", identity)
-
-    def _of_bundle(self, name: str) -> CodePackage | None:
-        digits = name.removeprefix(BUNDLE)
-        return _BY_NAME.get(name) or (
-            self._asked("bundle", digits) if len(digits) == _DIGITS else None
-        )
-
-    def _asked(self, kind: str, digits: str) -> CodePackage | None:
-        for source in tuple(self.sources):
-            bundle = source(kind, digits)
-            if bundle is not None:
-                return self.register(bundle)
-        return None
-
-
-FINDER = _Finder()
-
-
-def install_finder() -> None:
-    """Let this process find the modules of bundles."""
-    if FINDER not in sys.meta_path:
-        sys.meta_path.insert(0, FINDER)
-    if importlib.import_module is not _import_module:
-        importlib.import_module = _import_module
-
-
 def add_package(bundle: Bundle, unpack: Callable[[Bundle], Path]) -> CodePackage:
     """Return the package of a bundle, made if need be; runs nothing of it.
 
@@ -296,10 +210,9 @@ def add_package(bundle: Bundle, unpack: Callable[[Bundle], Path]) -> CodePackage
                 _TOPS.update(made.tops)
                 for identity in made.modules.values():
                     _BY_MODULE.setdefault(identity, made)
-        install_finder()
     if known.bundle.identity != bundle.identity:
         raise BundleRefused(
-            f"bundle {bundle.identity} shares its first {_DIGITS} digits with "
+            f"bundle {bundle.identity} shares its first {DIGITS} digits with "
             f"{known.bundle.identity}: one of them was made to deceive"
         )
     return known
@@ -313,6 +226,11 @@ def package_named(name: str) -> CodePackage | None:
 def package_with(module_identity: str) -> CodePackage | None:
     """Return a package that has the module of that identity, if one is registered."""
     return _BY_MODULE.get(module_identity)
+
+
+def has_top(top: str) -> bool:
+    """Whether a bundle has a module whose plain name begins so."""
+    return top in _TOPS
 
 
 def packages() -> list[CodePackage]:
@@ -350,36 +268,6 @@ def drop_modules(package: CodePackage, kept: Sequence[str]) -> None:
     for name in list(sys.modules):
         if name.partition(".")[0] in own and name not in kept:
             sys.modules.pop(name, None)
-
-
-def calling_package() -> CodePackage | None:
-    """The bundle whose code called us, by whatever way; None: no bundle's."""
-    frame: FrameType | None = sys._getframe(1)
-    for _ in range(_FRAMES_MAX):
-        if frame is None:
-            return None
-        top, _, _ = str(frame.f_globals.get("__name__") or "").partition(".")
-        if top.startswith(CODE):
-            return _BY_MODULE.get(top.removeprefix(CODE))
-        if top.startswith(BUNDLE):
-            return _BY_NAME.get(top)
-        frame = frame.f_back
-    return None
-
-
-_original_import_module = importlib.import_module
-
-
-def _import_module(name: str, package: str | None = None) -> ModuleType:
-    if name.partition(".")[0] in _TOPS:
-        caller = calling_package()
-        if caller is not None and caller.has(name):
-            return caller.load(name)
-    return _original_import_module(name, package)
-
-
-_import_module.__doc__ = _original_import_module.__doc__
-_import_module.__name__ = _import_module.__qualname__ = "import_module"
 
 
 def _identities(bundle: Bundle) -> dict[str, str]:

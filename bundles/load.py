@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, cast
 
 from zactor.bundles import code_modules
 from zactor.bundles.closure import module_of
+from zactor.bundles.code_finder import FINDER, install_finder
 from zactor.bundles.code_modules import CodePackage, private_name
 from zactor.bundles.manifest import (
     PICKLED,
@@ -144,7 +145,7 @@ def attach(store: BundleStore) -> None:
     """
     if store not in _STORES:
         _STORES.append(store)
-    code_modules.install_finder()
+    install_finder()
 
 
 def detach(store: BundleStore) -> None:
@@ -184,6 +185,7 @@ def _package(bundle: Bundle) -> CodePackage:
     if known is None and identity_of(bundle.data) != bundle.identity:
         # Who has built a Bundle by hand has not been through decode.
         raise BundleRefused(f"the bundle isn't what its identity {bundle.identity} says")
+    install_finder()
     return code_modules.add_package(bundle, _unpack)
 
 
@@ -212,8 +214,8 @@ def _from_stores(kind: str, digits: str) -> Bundle | None:
     return None
 
 
-code_modules.FINDER.sources.append(_from_stores)
-code_modules.FINDER.register = _package
+FINDER.sources.append(_from_stores)
+FINDER.register = _package
 
 
 def _load(package: CodePackage, target: str) -> type:

@@ -189,6 +189,25 @@ def test_a_library_that_imports_by_name_finds_the_bundles_own(
         sys.modules["a_library"].load("plugin")
 
 
+def test_what_a_library_imports_itself_is_never_a_bundles(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "its_library.py").write_text(
+        "import its_config, importlib\nV = its_config.V\n"
+        "def late():\n    import its_late\n    return its_late.V\n"
+        "def named(): return importlib.import_module('its_named').V\n"
+    )
+    for name in ("its_config", "its_late", "its_named"):
+        (site / f"{name}.py").write_text("V = 'its own'\n")
+    monkeypatch.syspath_prepend(str(site))
+    body = "import its_library as l, its_config\nreturn l.V, l.late(), l.named(), its_config.V"
+    own = {f"{name}.py": "V = 'mine'\n" for name in ("its_config", "its_late", "its_named")}
+    bundle = build_bundle(write({"x.py": actor(body), **own}))
+    assert step(bundle) == ("its own", "its own", "its own", "mine")
+
+
 def test_the_source_of_a_class_can_be_read(write: Write) -> None:
     text = actor("return 1")
     assert inspect.getsource(load_class(build_bundle(write({"x.py": text}) / "x.py"), "x")) in text
