@@ -148,13 +148,20 @@ class Closure:
         """
         taken: set[str] = set()
         while todo := sorted(set(self._places) - taken):  # a folder may bring modules
-            for reader in todo:
-                taken.add(reader)
-                if self.scans[reader].reads:
-                    beside, path = self._places[reader]
-                    prefix = f"{path.rpartition('/')[0]}/".lstrip("/")
-                    for namer in sorted(self.scans):
-                        for text in sorted(self.scans[namer].texts):
+            taken.update(todo)
+            folders = {
+                self._places[module][0]: f"{self._places[module][1].rpartition('/')[0]}/".lstrip(
+                    "/"
+                )
+                for module in todo
+                # All that is in a package is there already.
+                if self.scans[module].reads and module.partition(".")[0] not in self._packages
+            }
+            for beside, prefix in sorted(folders.items()):
+                there = set(os.listdir(beside))
+                for namer in sorted(self.scans):
+                    for text in sorted(self.scans[namer].texts):
+                        if text.partition("/")[0] in there:
                             self._take_named(text, beside, prefix, namer)
 
     def _take_named(self, text: str, beside: Path, prefix: str, by: str) -> None:
