@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 
 from zactor.bundles.contents import contents_of, has_modules, own_rules
@@ -79,6 +80,14 @@ class Closure:
             # `from company import calc`, where company is a folder only
             self._follow(f"{item.module}.{item.name}".rstrip(".*"), module)
         self._places[module] = (file.parent, path)
+        aliases = {
+            item.alias
+            for item in one.imports
+            if item.module.partition(".")[0] not in sys.stdlib_module_names
+        }
+        for called, name in sorted(one.handed):
+            if called in aliases:  # `library.load("plugin")` may import it
+                self._follow(name, module)
         if one.by_name:
             for text in sorted(one.texts):
                 name = text.partition(":")[0].rstrip(".")

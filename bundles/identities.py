@@ -11,6 +11,7 @@ The graph's circles are one by one their members' content (Tarjan, SIAM J. Compu
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 
 from zactor.bundles.closure import module_of
@@ -18,6 +19,7 @@ from zactor.bundles.manifest import SOURCE
 from zactor.bundles.scan import Scan
 
 DIGITS = 16  # hexadecimal: 64 bits
+_NO_IMPORTERS = sys.stdlib_module_names | {"zactor"}  # but for those that bundles/scan.py knows
 
 
 def identities_of(parts: Mapping[str, bytes], scans: Mapping[str, Scan]) -> dict[str, str]:
@@ -105,7 +107,7 @@ def _handed(one: Scan, modules: Mapping[str, str]) -> Iterator[str]:
     elsewhere = {
         item.alias
         for item in one.imports
-        if item.module not in modules and item.module.partition(".")[0] != "zactor"
+        if item.module not in modules and item.module.partition(".")[0] not in _NO_IMPORTERS
     }
     for called, name in one.handed:
         steps = name.split(".")

@@ -10,24 +10,50 @@ import os
 import sys
 import sysconfig
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
 from zactor.bundles.closure import Closure, module_name
 from zactor.bundles.identities import identities_of
+from zactor.bundles.imported_modules import identity_alone
 from zactor.bundles.requirements import is_installed
 from zactor.bundles.scan import Import
 from zactor.kernel.errors import ZactorError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UserModule:
     """A module of this program, as a bundle would have it."""
 
     module: str  # its plain name
     identity: str
-    closure: Closure
-    stands_alone: bool  # all that it needs to be loaded is in the closure, or installed
+    root: Path
+    file: Path
+
+    @cached_property
+    def closure(self) -> Closure:
+        """The module with all that it needs, its whole package among that.
+
+        Raises:
+            ZactorError: it can't be bundled.
+        """
+        closure = Closure(self.root)
+        top = self.module.partition(".")[0]
+        if self.file.name == "__init__.py" or "." in self.module:
+            closure.add_package(top, self.root / top, "the class needs it")
+        else:
+            closure.add(self.module, self.file, "the class needs it")
+        closure.add_named_files()
+        return closure
+
+    @cached_property
+    def stands_alone(self) -> bool:
+        """Whether all that it needs to be loaded is in the closure, or installed."""
+        try:
+            return not needed_elsewhere(self.closure, loose=True)
+        except ZactorError:
+            return False
 
 
 _KNOWN: dict[tuple[str, str], tuple[int, UserModule | None]] = {}  # (module, file) -> mtime, …
@@ -86,24 +112,17 @@ def _of_file(name: str, path: Path) -> UserModule | None:
 
 
 def _read(name: str, path: Path) -> UserModule | None:
-    is_package = path.name == "__init__.py"
-    root = path.parent.parent if is_package else path.parent
+    root = path.parent.parent if path.name == "__init__.py" else path.parent
     for _ in range(name.count(".")):
         root = root.parent
-    closure = Closure(root)
-    top = name.partition(".")[0]
     try:
-        if is_package or "." in name:
-            closure.add_package(top, root / top, "the class needs it")
-        else:
-            closure.add(name, path, "the class needs it")
-        closure.add_named_files()
-        identity = identities_of(closure.parts, closure.scans).get(name)
-    except ZactorError:  # it can't be bundled: it goes by value, as what was typed in does
+        identity = identity_alone(root, name, path)
+        if identity is None:
+            closure = UserModule(name, "", root, path).closure
+            identity = identities_of(closure.parts, closure.scans).get(name)
+    except (ZactorError, OSError):  # it goes by value, as what was typed in does
         return None
-    if identity is None:
-        return None
-    return UserModule(name, identity, closure, not needed_elsewhere(closure, loose=True))
+    return None if identity is None else UserModule(name, identity, root, path)
 
 
 def needed_elsewhere(closure: Closure, *, loose: bool = False) -> set[str]:

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from zactor.bundles.build import build_bundle
 from zactor.bundles.load import forget, load_class
 from zactor.bundles.manifest import Bundle
+from zactor.bundles.user_modules import of_file
 from zactor.bundles.versions import other_versions
 
 from .conftest import Write
@@ -353,3 +354,58 @@ def test_two_versions_that_meet_are_named(write: Write) -> None:
         assert f"this actor's is {two}" in said
     assert other_versions(older, [value, 1, "a", [1]]) == ""
     assert other_versions(object(), [value]) == ""
+
+
+ALONE = {
+    "alone": ("messages.py", {"messages.py": "class R: pass\n"}),
+    "with an import": (
+        "messages.py",
+        {"messages.py": "from units import U\nimport json\n", "units.py": "U = 1"},
+    ),
+    "in a package": (
+        "kit/messages.py",
+        {
+            "kit/__init__.py": "from . import more\n",
+            "kit/messages.py": "from .units import U\nfrom kit import other\n"
+            "from kit.deep import d\n",
+            "kit/units.py": "U = 1\n",
+            "kit/other.py": "import kit_free\n",
+            "kit/deep/d.py": "from ..units import U\n",
+            "kit/more.py": "",
+        },
+    ),
+    "a name of its package": (
+        "kit/messages.py",
+        {"kit/__init__.py": "C = 1\n", "kit/messages.py": "from . import C\n", "kit/d.txt": ""},
+    ),
+    "of a long name": (
+        "kit/messages.py",
+        {"kit/__init__.py": "", "kit/messages.py": "import kit.units\n", "kit/units.py": ""},
+    ),
+    "the package": ("kit/__init__.py", {"kit/__init__.py": "", "kit/messages.py": "", "kit/d": ""}),
+    "what reads": (
+        "kit/messages.py",
+        {"kit/__init__.py": "", "kit/messages.py": "HERE = __file__\n", "kit/d.txt": "1"},
+    ),
+    "what hands names on": (
+        "messages.py",
+        {"messages.py": "import lib\nlib.load('units')\n", "units.py": "U = 1\n"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("file", "files"), ALONE.values(), ids=ALONE)
+def test_a_program_finds_the_identity_that_a_bundle_has(
+    write: Write, file: str, files: dict[str, str]
+) -> None:
+    module = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    taken = ["messages", "units", "kit.messages", "kit.other"]
+    imports = "\n".join(
+        f"    import {one}" for one in taken if f"{one.replace('.', '/')}.py" in files
+    )
+    x = f"{ACTOR}class X(Actor): pass\ndef f():\n    pass\n{imports}\n"
+    folder = write({"x.py": x, **files})
+    found = of_file(module, folder / file)
+    assert found is not None
+    for source in (folder, folder / "x.py"):
+        assert build_bundle(source).manifest.modules[module] == found.identity
