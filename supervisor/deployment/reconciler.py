@@ -46,6 +46,7 @@ from zactor.supervisor.kb.fact_patterns import (
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.membership.departures import RETURNED
+from zactor.supervisor.membership.keeping import Contact, must_stop
 from zactor.supervisor.observe.events import (
     ActorAbandoned,
     ActorCrashed,
@@ -139,7 +140,7 @@ class Reconciler:
         self._wired: set[tuple[str, str]] = set()
         self._restarts = Restarts()
         self._parked: set[str] = set()  # names of what was stopped while this node was cut off
-        self._kept_at = time.monotonic()
+        self._contact = Contact(time.monotonic())
 
     # -- what changed ------------------------------------------------------------------------
     def on_change(self, changed: ChangedFacts) -> None:
@@ -418,11 +419,10 @@ class Reconciler:
     # -- cut off -----------------------------------------------------------------------------
     def keep(self) -> None:
         """Stop what may run elsewhere by now, see keeping.py; called every HOUSEKEEPING_MS."""
-        now = time.monotonic()
-        frozen_s, self._kept_at = now - self._kept_at, now
-        if max(self._kb.age_s(), frozen_s) >= limits.STOPPED_AFTER_S:
+        out_s = self._contact.out_s(bool(self._kb.primary), time.monotonic())
+        if must_stop(out_s):
             self._park()
-        elif self._parked and self._kb.primary:
+        elif self._parked and not out_s:
             names, self._parked = sorted(self._parked), set()
             for name in names:
                 self._unpark(name)

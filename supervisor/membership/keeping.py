@@ -8,7 +8,7 @@ elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from zactor.kernel import limits
 from zactor.kernel.knowledge.theory import Theory
@@ -20,6 +20,10 @@ from zactor.supervisor.kb.facts import NodeRow
 from zactor.supervisor.kb.orders import LostRow
 from zactor.supervisor.kb.policies import Successor
 from zactor.supervisor.membership.departures import Live, Sweep
+from zactor.supervisor.membership.members import process_gone, said_goodbye
+
+STOOD_STILL_S = 1.0  # from then on others may have missed it
+DETECTED_S = 3.0  # by then a node has noticed who isn't there
 
 IsSafe = Callable[[LostRow], bool]
 """Whether the life that an actor was lost with runs it no more, for certain."""
@@ -97,3 +101,86 @@ def _restore(theory: Theory, why: str, placed: list[tuple[LostRow, NodeRow]]) ->
         retract=tuple(retract),
         assert_=tuple(assert_),
     )
+
+
+class Silences:
+    """Remembers since when lives of nodes with which actors were lost have been silent.
+
+    For as long as this node acts for the cluster: who begins to act begins to count.
+    """
+
+    def __init__(self) -> None:
+        """Nobody is silent."""
+        self._since: dict[tuple[str, int], float] = {}
+
+    def forget(self) -> None:
+        """This node acts no more."""
+        self._since.clear()
+
+    def is_safe(self, row: LostRow, live: Live, why: str, now_s: float) -> bool:
+        """Return whether the life that an actor was lost with runs it no more.
+
+        Args:
+            why: that node isn't there, as it is known now.
+        """
+        known = live.get(row.node)
+        if known is not None:
+            return known[0] != row.life  # another life of it is here, so that one has ended
+        proofs = _proofs(row.node)
+        if row.reason in proofs or why in proofs:
+            return True
+        since = self._since.setdefault((row.node, row.life), now_s)
+        return now_s - since >= limits.SAFE_AFTER_S
+
+    def left_s(self, lost: Iterable[LostRow], now_s: float) -> float | None:
+        """Return in how many s the next silence is long enough; None: none is.
+
+        Args:
+            lost: what is lost now: whose life isn't among it came back, and its next silence is
+                another.
+        """
+        lives = {(row.node, row.life) for row in lost}
+        self._since = {node: since for node, since in self._since.items() if node in lives}
+        ends = [since + limits.SAFE_AFTER_S for since in self._since.values()]
+        return min((end - now_s for end in ends if end > now_s), default=None)
+
+
+def _proofs(node: str) -> tuple[str, ...]:
+    """Return the words for an end of a node that is proved."""
+    return (
+        process_gone(node),
+        said_goodbye(node),
+        f"{node} was restarted",
+        f"{node} was started again",
+    )
+
+
+class Contact:
+    """Knows how long a node may have been out of the primary, as it can tell by itself.
+
+    A node that stood still believes what it believed before; only when its failure detector has had
+    its time again is that worth anything.
+    """
+
+    def __init__(self, now_s: float) -> None:
+        """It has just begun."""
+        self._sure_at = self._asked_at = now_s
+        self._trusted_from = now_s
+
+    def out_s(self, in_primary: bool, now_s: float) -> float:
+        """Return for how many s it may be out; asked again and again, every HOUSEKEEPING_MS.
+
+        Args:
+            in_primary: as it believes.
+        """
+        if now_s - self._asked_at >= STOOD_STILL_S:
+            self._trusted_from = now_s + DETECTED_S
+        self._asked_at = now_s
+        if in_primary and now_s >= self._trusted_from:
+            self._sure_at = now_s
+        return now_s - self._sure_at
+
+
+def must_stop(out_s: float) -> bool:
+    """Whether a node that may have been out for so long ends what may run elsewhere by now."""
+    return out_s >= limits.STOPPED_AFTER_S

@@ -162,7 +162,7 @@ class Members:
         try:
             while not peer.connected and not peer.dead:
                 if not await self._may_live(peer):
-                    self._hub.drop_peer(peer.node.name, f"the process of {peer.node.name} is gone")
+                    self._hub.drop_peer(peer.node.name, process_gone(peer.node.name))
                     return
                 await asyncio.sleep(limits.PROCESS_CHECKS_MS / 1000)
         finally:
@@ -279,11 +279,16 @@ def _in_words(name: str, why: str, is_stuck: bool) -> str:
         return "its process runs, but says nothing"
     known = {
         "": "it is out of reach",
-        f"the process of {name} is gone": "its process ended",
+        process_gone(name): "its process ended",
         said_goodbye(name): "it was stopped",
         f"{name} was restarted": "it was restarted",
     }
     return known.get(why, why)
+
+
+def process_gone(name: str) -> str:
+    """Return why a node is dead whose door refuses."""
+    return f"the process of {name} is gone"
 
 
 def said_goodbye(name: str) -> str:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import structlog
 
-from zactor.kernel import limits
 from zactor.kernel.errors import AlreadyExists, NoSuchThing, ZactorError
 from zactor.supervisor.kb import orders
 from zactor.supervisor.kb.changed_facts import ActorFact, ChangedFacts, NodeFact, WireFact
@@ -19,7 +18,6 @@ from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.kb.orders import LostRow
 from zactor.supervisor.membership import keeping
 from zactor.supervisor.membership.departures import Departure, Live, next_sweep
-from zactor.supervisor.membership.members import out_of_reach
 
 log = structlog.get_logger()
 
@@ -42,9 +40,7 @@ class NodeRegistry:
         self._live = live
         self._departure = departure
         self._due = asyncio.Event()
-        self._silent_since: dict[
-            tuple[str, int], float
-        ] = {}  # lives of nodes that actors went with
+        self._silences = keeping.Silences()
         self._look_again: asyncio.TimerHandle | None = None
 
     def nudge(self) -> None:
@@ -66,7 +62,7 @@ class NodeRegistry:
             await self._due.wait()
             self._due.clear()
             if not self._kb.acting:
-                self._silent_since.clear()
+                self._silences.forget()
                 continue
             try:
                 await self._sweep()
@@ -94,30 +90,15 @@ class NodeRegistry:
             )
 
     def _is_safe(self, row: LostRow) -> bool:
-        """Whether that life of its node runs it no more."""
-        node = (row.node, row.life)
-        known = self._live().get(row.node)
-        if known is not None:
-            return known[0] != row.life  # another life of it is here, so that one has ended
-        if out_of_reach(row.node) not in (row.reason, self._departure(row.node).why):
-            return True
         now = asyncio.get_running_loop().time()
-        return now - self._silent_since.setdefault(node, now) >= limits.SAFE_AFTER_S
+        return self._silences.is_safe(row, self._live(), self._departure(row.node).why, now)
 
     def _wait_for_silence(self) -> None:
         """Look again when a silent node must have stopped what may run elsewhere."""
-        if not self._silent_since:
-            return
-        lost = {(row.node, row.life) for row in orders.all_lost(self._kb.theory)}
-        for node in [node for node in self._silent_since if node not in lost]:
-            del self._silent_since[node]  # it came back: its next silence is another
-        if self._look_again is not None:
-            return
-        loop, now = asyncio.get_running_loop(), asyncio.get_running_loop().time()
-        waits = [since + limits.SAFE_AFTER_S - now for since in self._silent_since.values()]
-        due = [left for left in waits if left > 0]
-        if due:
-            self._look_again = loop.call_later(min(due), self._looks_again)
+        loop = asyncio.get_running_loop()
+        left_s = self._silences.left_s(orders.all_lost(self._kb.theory), loop.time())
+        if left_s is not None and self._look_again is None:
+            self._look_again = loop.call_later(left_s, self._looks_again)
 
     def _looks_again(self) -> None:
         self._look_again = None
