@@ -130,6 +130,25 @@ def test_the_groups_are_used_as_written(tmp_path: Path) -> None:
             listener.wait(DEADLINE_S)
 
 
+def test_a_file_of_what_should_be_there_is_used_as_written(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "demos").mkdir()
+    for name in ("counter.py", "gui.py"):
+        (tmp_path / "demos" / name).write_text((ROOT / "demos" / name).read_text())
+    (tmp_path / "lab.toml").write_text(block('name = "bench"'))
+    try:
+        said = [
+            zactor(*words, folder=tmp_path) for words in commands(block("zactor plan lab.toml"))
+        ]
+    finally:
+        zactor("down", folder=tmp_path)
+    up, plan, applied, text, why = said
+    assert "ok    actor  c1 on n1  running" in up
+    assert "nothing to do, 6 as they are" in plan
+    assert "nothing to do" in applied
+    assert 'on = ["n1", "n2"]' in text
+    assert "because bench wants it" in why
+
+
 @pytest.mark.parametrize("line", ["make demo", "make test"])
 def test_the_make_targets_that_the_readme_names_exist(line: str) -> None:
     assert line in block("make demo")

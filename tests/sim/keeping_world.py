@@ -94,6 +94,7 @@ class KeepingWorld:
         away = [n for n in self.nodes.values() if n is not node and self._is_away(n)]
         if len(away) >= 2:
             return
+        before = (node.alone, node.life)
         kind = self.chance.choice(["cut", "cut", "heal", "heal", "freeze", "kill", "start"])
         if kind == "cut" and node.alive:
             node.alone = True
@@ -108,7 +109,9 @@ class KeepingWorld:
         elif kind == "start" and not node.alive:
             node.alive, node.life, node.in_primary = True, node.life + 1, False
             node.contact = Contact(self.now_s)
-        node.noticed_at = self.now_s + self.chance.uniform(0.1, DETECTED_S_MAX)
+        if (node.alone, node.life) != before:  # or it would notice the first cut ever later
+            thaws_at = max(self.now_s, node.frozen_until)
+            node.noticed_at = thaws_at + self.chance.uniform(0.1, DETECTED_S_MAX)
 
     def _is_away(self, node: SimulatedNode) -> bool:
         return not node.alive or node.alone or self.now_s < node.frozen_until
