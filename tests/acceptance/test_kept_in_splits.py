@@ -1,0 +1,109 @@
+"""Never two of one name in real splits: an actor that may run elsewhere says when it lives."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deadlines import run_to_end
+
+from zactor.kernel import limits
+from zactor.lab.lab import until
+from zactor.lab.namespaces import NetLab, why_not
+
+NODES = ("n1", "n2", "n3")
+CODE = """
+import asyncio, os, time
+from zactor import Actor
+
+class Beacon(Actor):
+    def __init__(self, file: str) -> None:
+        self.file = file
+    async def on_start(self) -> None:
+        self.task = asyncio.get_running_loop().create_task(self.shine())
+    async def shine(self) -> None:
+        with open(self.file, "a", buffering=1) as out:
+            while True:
+                out.write(f"{time.monotonic()} {os.getpid()}-{id(self)}\\n")
+                await asyncio.sleep(0.02)
+    def on_stop(self, reason: str) -> None:
+        self.task.cancel()
+"""
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Iterator[NetLab]:
+    why = why_not()
+    if why:
+        pytest.skip(why)
+    made = NetLab(tmp_path)
+    try:
+        for node in NODES:
+            made.start(node)
+        until("all meet", lambda: len(ups(made, "n1")) == len(NODES))
+        yield made
+    finally:
+        made.close()
+
+
+def zactor(net: NetLab, node: str, *words: str) -> Any:
+    where = ["--json", "--home", str(net.home), "--endpoint", net.endpoint(node)]
+    done = run_to_end(
+        [*net.prefix(node), sys.executable, "-m", "zactor", *words[:1], *where, *words[1:]]
+    )
+    assert done.returncode == 0, (words, done.stdout, done.stderr)
+    return json.loads(done.stdout)
+
+
+def ups(net: NetLab, at: str) -> list[str]:
+    return [row["name"] for row in zactor(net, at, "nodes") if row["state"] == "up"]
+
+
+def place(net: NetLab, at: str) -> tuple[str, str]:
+    (row,) = zactor(net, at, "ps")
+    return row["node"], row["state"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("splits", [1, pytest.param(20, marks=pytest.mark.soak)])
+@pytest.mark.limit(1_500)
+def test_what_is_cut_off_stops_before_it_runs_elsewhere(
+    net: NetLab, tmp_path: Path, splits: int
+) -> None:
+    shone = tmp_path / "shone"
+    (tmp_path / "code.py").write_text(CODE)
+    file = tmp_path / "lab.toml"
+    file.write_text(
+        '[cluster]\nname = "lab"\n[factories]\nbeacon = "code.py"\n[actors.b1]\n'
+        f'type = "beacon"\non = ["n3", "n2", "n1"]\nargs = {{ file = "{shone}" }}\n'
+    )
+    zactor(net, "n1", "apply", str(file), "--yes")
+    for _ in range(splits):
+        host, _ = place(net, "n1" if not shone.exists() else "n2")
+        others = [name for name in NODES if name != host]
+        began = time.monotonic()
+        net.split((host,), others)
+        until(
+            "it runs elsewhere",
+            lambda others=others: place(net, others[0]) in [(n, "running") for n in others],
+            limits.SAFE_AFTER_S + 60,
+        )
+        print(f"on the next node {time.monotonic() - began:.1f} s after the cut")
+        net.heal()
+        until("all are back", lambda: all(len(ups(net, at)) == len(NODES) for at in NODES))
+        assert place(net, host)[0] in others  # where it went it stays
+    lines = [line.split() for line in shone.read_text().splitlines()]
+    when: dict[str, list[float]] = {}
+    for at, who in lines:
+        when.setdefault(who, []).append(float(at))
+    lives = sorted((min(times), max(times)) for times in when.values())
+    assert len(lives) == splits + 1
+    for (_, end), (begin, _) in itertools.pairwise(lives):
+        assert end < begin, (end, begin)
+        print(f"none ran for {begin - end:.1f} s")
