@@ -5,6 +5,7 @@ What grows with the knowledge base and its past is in knowledge_rows.py.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from zactor.kernel import limits
 from zactor.kernel.errors import NoSuchThing
 from zactor.kernel.groups.names import RESERVED
 from zactor.kernel.messages.operations import Subject
+from zactor.kernel.moment import moment
 from zactor.kernel.runtime.watchdog import Blockage
 from zactor.kernel.sessions.host import GroupHost
 from zactor.kernel.transport.hub import Hub
@@ -318,6 +320,7 @@ class Reports:
             self._check_knowledge(),
             self._check_cluster(),
             self._check("history", not self._kb.forks, "; ".join(self._kb.forks) or "one"),
+            self._check("time", True, moment(time.time())),
             self._check("loop", lag_ms < limits.GROUP_SILENCE_MS_MIN // 2, f"{lag_ms} ms late"),
             self._check("links", all(peer.connected for peer in peers.values()), waiting or "none"),
             self._check(

@@ -36,6 +36,18 @@ def _arguments(values: Values) -> tuple[object, ...]:
     return tuple(cast("Iterable[object]", values.get("arguments", ())))
 
 
+def doctor(session: ConsoleSession, values: Values) -> object:
+    """The checks of all nodes; with `network` those of the way to each of them as well."""
+    asked = time.time()
+    checks = session.master.doctor()
+    answered = time.time()
+    if not values.get("network"):
+        return checks
+    from zactor.client.network_check import check_network
+
+    return [*checks, *check_network(session.master.nodes(), checks, asked, answered)]
+
+
 def declare_node(session: ConsoleSession, values: Values) -> object:
     """Name a node; its name and address."""
     return session.master.declare_node(_text(values, "name"), _text(values, "address"))

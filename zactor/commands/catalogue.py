@@ -360,7 +360,18 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         words="doctor",
         help="Check what can be checked. Exit code 3: something is wrong.",
-        act=lambda session, values: session.master.doctor(),
+        more="--network: from here to each node, too: its door reached, round trip, losses, size of"
+        " packets, clock.",
+        act=actions.doctor,
+        parameters=(
+            Parameter(
+                name="network",
+                kind=Kind.FLAG,
+                option="--network",
+                needed=False,
+                help="what the network from here does, too",
+            ),
+        ),
         columns=("node", "ok", "check", "detail"),
         verdict=actions.doctor_verdict,
         exit_code=actions.unhealthy,
