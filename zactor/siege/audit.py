@@ -162,7 +162,7 @@ def _acknowledged(said: Sequence[Row], facts: Mapping[str, Sequence[str]]) -> It
     for one in said:
         if one.get("done") == "deploy":
             wanted[one["name"]] = True
-        elif one.get("asked") == "destroy":
+        elif "asked" in one:
             wanted.pop(one["name"], None)  # until it is acknowledged, it may be either
         elif one.get("done") == "destroy":
             wanted[one["name"]] = False

@@ -12,6 +12,7 @@ import itertools
 import json
 import random
 import sys
+import time
 
 from zactor import AlreadyExists, Mailbox, Master, Service, ZactorError, connect
 from zactor.siege import workload_actors
@@ -36,6 +37,7 @@ class WorkloadClient:
         """`following` is the next host, where it deploys too."""
         self._host, self._following = host, following
         self._chance = random.Random(host)
+        self._life = int(time.monotonic())  # a client that is started again makes new names
         self._numbers = itertools.count()
 
     async def operate(self) -> None:
@@ -45,7 +47,7 @@ class WorkloadClient:
                 async with connect(timeout=ASK_S) as master:
                     await self._prepare(master)
                     while True:
-                        await self._life(master)
+                        await self._deploy_and_destroy(master)
             except (ZactorError, OSError) as error:
                 tell(refused=type(error).__name__, host=self._host)
                 await asyncio.sleep(AGAIN_S)
@@ -69,9 +71,9 @@ class WorkloadClient:
         with contextlib.suppress(AlreadyExists):
             await master.react_interaction(tally, ticker, "number")
 
-    async def _life(self, master: Master) -> None:
+    async def _deploy_and_destroy(self, master: Master) -> None:
         """Deploy an actor, wire it, and destroy most of them again."""
-        name = f"{self._host}-{next(self._numbers)}"
+        name = f"{self._host}-{self._life}-{next(self._numbers)}"
         node = self._chance.choice((self._host, self._following))
         tell(asked="deploy", name=name)
         await master.deploy_actor("tally", name, node)

@@ -95,6 +95,8 @@ def test_what_was_acknowledged_and_is_not_there_is_found() -> None:
     assert complaints(said=(done,), facts={"n1": ["lost(a,tally,n1,why)"]}) == set()
     gone = '{"done":"destroy","name":"a"}'
     assert complaints(said=(done, gone), facts={"n1": ["actor(a,tally,n1)"]}) == {lost}
+    again = '{"asked":"deploy","name":"a"}'
+    assert complaints(said=(done, gone, again), facts={"n1": ["actor(a,tally,n1)"]}) == set()
     assert complaints(facts={"n1": ["x(1)"], "n2": ["x(2)"]}) == {"facts differ"}
 
 
