@@ -27,18 +27,18 @@ _PLAIN = """
     gathering get give grant gui handle handled handshake has header heard hello history id import
     init inspect install installed interrupted it join judge kept kernel key kind lazy leave left
     liar life limit listen listener living loader local logger look loop lose made may membership
-    menu message mirror module moment monitor monitored multicast name net network new no nobody not
-    note open opened option ordering origin outgoing output package pair parameter pause pending
-    period phase pickler piece plain planned played player plot prepared printed printing process
-    propose protocol proxy publish put quality query queue queued rang rare reach reachable reader
-    readline ready received receiver refused regular reload remote replaced resume retired role row
-    run runner running runtime salvage scan screen script search selector send sender sent server
-    setting shared shell shown silent sim snapshot socket source spec stability stage start status
-    stop stopped store strike subject such summary surrounding switch sync table tail taken taker
-    tally target task thing thread throttle tick ticker timed timer to token trace transact transmit
-    trigger turn unbound undecodable undecoded undelivered unknown unpickler unread unreliably
-    unstuck unwire user value var wait waiting walk want watch watcher welcome whole wired word
-    world write writer zactor
+    memory menu message mirror module moment monitor monitored multicast name net network new no
+    nobody not note open opened option ordering origin outgoing output package pair parameter pause
+    pending period phase pickler piece plain planned played player plot prepared printed printing
+    process propose protocol proxy publish put quality query queue queued rang rare reach reachable
+    reader readline ready real received receiver refused regular reload remote replaced resume
+    retired role row run runner running runtime salvage scan screen script search selector send
+    sender sent server setting shared shell shown silent sim snapshot socket source spec stability
+    stage start status stop stopped store strike subject such summary surrounding switch sync table
+    tail taken taker tally target task thing thread throttle tick ticker timed timer to token trace
+    transact transmit trigger turn unbound undecodable undecoded undelivered unknown unpickler
+    unread unreliably unstuck unwire user value var wait waiting walk want watch watcher welcome
+    whole wired word world write writer zactor
 """
 PLAIN = frozenset(_PLAIN.split())
 

@@ -20,12 +20,11 @@ from zactor.cli.common import (
     settings,
     tell_progress,
 )
-from zactor.kernel.errors import ConfigError, NoSuchThing
+from zactor.kernel.errors import NoSuchThing
 from zactor.lab.faults import USAGES
 
 if TYPE_CHECKING:
     from zactor.lab.lab_client import LabClient
-    from zactor.lab.topology import Topology
 
 DEFAULT_HOSTS = "3"
 FORMED_S = 60.0  # until all hosts have one view; much, for busy machines
@@ -46,37 +45,17 @@ def _print(value: object, text: str) -> None:
 
 
 # -- up and down -----------------------------------------------------------------------------
-def topology_of(what: str, *, are_bare: bool) -> tuple[Topology, dict[str, bytes]]:
-    """Return what `lab up WHAT` means: a number, a `spread.conf`, or a file of hosts (TOML).
-
-    Returns: the topology and the files to copy, {name: content}.
-    """
-    from zactor.lab import topology
-
-    if what.isdecimal():
-        return topology.counted(int(what), are_bare=are_bare), {}
-    path = Path(what)
-    if path.suffix == ".conf":
-        from zactor.supervisor.spread.daemon_config import read_config_file
-
-        config = read_config_file(what)
-        rows = {daemon.name: daemon.address for daemon in config.daemons}
-        if missing := [name for name, address in rows.items() if not address]:
-            raise ConfigError(f"{what}: a lab needs an address behind {missing[0]}")
-        made = topology.spread_daemons(rows, "spread.conf")
-        return made, {"spread.conf": path.read_bytes()}
-    made = topology.parse(path.read_text(), what)
-    names = {name for host in made.hosts for name in host.files}
-    if any("/" in name for name in names):
-        raise ConfigError(f"{what}: `files` are names of files beside it, without a folder")
-    return made, {name: (path.parent / name).read_bytes() for name in sorted(names)}
-
-
-def _up(what: str, is_bare: bool, seed: int) -> None:
+def _up(what: str, is_bare: bool, are_real: bool, seed: int) -> None:
     from zactor.cli.master import stop_signals
 
     began = time.monotonic()
+    from zactor.lab.topology_files import topology_of
+
     topology, files = topology_of(what, are_bare=is_bare)
+    if are_real:
+        from zactor.lab.topology import with_real_disks
+
+        topology = with_real_disks(topology)
     lab = _client()
     tell_progress(f"making {len(topology.hosts)} hosts")
     with stop_signals():
@@ -213,6 +192,8 @@ def _run(story: str, seed: int, picture: str | None) -> None:
 
     path = _story_file(story)
     parsed = parse(path.read_text(), story)
+    from zactor.lab.topology_files import topology_of
+
     with_files = topology_of(_beside(path, parsed.lab), are_bare=parsed.is_bare)
     with stop_signals():
         outcome = play(parsed, *with_files, seed=seed, tell=tell_progress)
@@ -376,6 +357,11 @@ _UP = printing_command(
     [
         click.Argument(["what"], required=False, default=DEFAULT_HOSTS, metavar="[N|FILE]"),
         click.Option(["--bare", "is_bare"], is_flag=True, help="Start no nodes."),
+        click.Option(
+            ["--real-disks", "are_real"],
+            is_flag=True,
+            help="Disks that lose at a crash what was not synced (root only).",
+        ),
         _SEED,
     ],
 )

@@ -18,6 +18,7 @@ from typing import Any
 
 from zactor.kernel.errors import AlreadyExists, ConfigError, NoSuchThing
 from zactor.lab import clock_shim, syscalls
+from zactor.lab.disk import MemoryDisk, RealDisk
 from zactor.lab.host_init import CONTROL_BYTES_MAX, HostSetUp, begin_host
 from zactor.lab.topology import NODE, HostSpec
 
@@ -27,7 +28,6 @@ TRACE_BYTES = 256 << 20
 HOSTS_FOLDER = Path("/tmp/hosts")  # in the warden's mounts
 _OWN = ".lab"  # in a host's /tmp
 PROCESSES_MAX = 200  # of one host
-_PAGE = 4096
 
 
 @dataclass(slots=True)
@@ -64,7 +64,8 @@ class Host:
         """
         self.spec, self.number = spec, number
         self.disk = HOSTS_FOLDER / spec.name
-        self.traces = self.disk / "trace"  # a file system of its own: they don't fill the disk
+        # A file system of its own: they fill no disk, and outlive power cuts.
+        self.traces = HOSTS_FOLDER / f"{spec.name}.traces"
         self.pid = 0  # of its first process, as the warden counts; 0: it is off
         self.boots = 0
         self.processes: dict[str, LabProcess] = {}
@@ -81,20 +82,26 @@ class Host:
             ),
             "LAB_HOST": spec.name,
         }
-        for folder, size in ((self.disk, spec.disk_bytes), (self.traces, TRACE_BYTES)):
-            folder.mkdir(parents=True)
-            syscalls.mount("lab", str(folder), "tmpfs", 0, f"mode=1777,size={size}")
+        kind = RealDisk if spec.has_real_disk else MemoryDisk
+        self._disk: RealDisk | MemoryDisk = kind(self.disk, spec.disk_bytes)
+        self._traces = MemoryDisk(self.traces, TRACE_BYTES)
 
     # -- on and off --------------------------------------------------------------------------
     def boot(self) -> None:
         """Begin it, with a boot id of its own."""
         lines = ["127.0.0.1 localhost", *(f"{a} {name}" for name, a in self._names.items()), ""]
+        self._disk.restore()
+        seen = self.disk / "trace"
+        seen.mkdir(exist_ok=True)
+        if not os.path.ismount(seen):
+            syscalls.mount(str(self.traces), str(seen), "", syscalls.BIND)
         own = self.disk / _OWN
         own.mkdir(exist_ok=True)
         (own / "hosts").write_text("\n".join(lines))
         (own / "boot_id").write_text(f"{uuid.uuid4()}\n")
         shutil.copyfile(clock_shim.__file__, own / "sitecustomize.py")
         self.set_clock(0.0)
+        self._disk.sync()
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with its:
             self.pid = begin_host(
@@ -114,7 +121,7 @@ class Host:
         self.boots += 1
 
     def power_off(self) -> None:
-        """Kill everything there at once, as a power cut does; return when it is gone."""
+        """Kill everything there at once; return when it is gone."""
         if self.pid:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
@@ -122,6 +129,14 @@ class Host:
         if self.control is not None:
             self.control.close()
             self.control = None
+
+    def cut_power(self) -> None:
+        """Kill everything there, as a power cut does: a real disk loses what wasn't synced."""
+        self._disk.cut_power()
+        self.power_off()
+        if self.spec.has_real_disk:
+            syscalls.unmount(str(self.disk / "trace"))
+        self._disk.release()
 
     @property
     def is_on(self) -> bool:
@@ -251,11 +266,7 @@ class Host:
     # -- disk and clock ----------------------------------------------------------------------
     def fill_disk(self, is_full: bool) -> None:
         """Let its disk hold no byte more than it does, or as much as it is to hold again."""
-        size = self.spec.disk_bytes
-        if is_full:
-            now = os.statvfs(self.disk)
-            size = max(_PAGE, (now.f_blocks - now.f_bfree) * now.f_frsize)
-        syscalls.mount("lab", str(self.disk), "", syscalls.REMOUNT, f"mode=1777,size={size}")
+        self._disk.fill(is_full)
 
     def set_clock(self, wrong_by_s: float) -> None:
         """Let the wall clock of the host's Python programs go wrong."""

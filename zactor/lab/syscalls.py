@@ -88,6 +88,15 @@ def mount_over(folder: str, source: str, shared: list[str], data: str = "") -> N
         os.close(descriptor)
 
 
+def sync_file_system(folder: str) -> None:
+    """Have all that was written to the file system of `folder` on its disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        _check(_libc.syncfs(descriptor), f"sync {folder}")
+    finally:
+        os.close(descriptor)
+
+
 def die_with_parent() -> None:
     """Be killed when the process that began us is gone."""
     _check(_libc.prctl(_DIES_WITH_PARENT, signal.SIGKILL, 0, 0, 0), "prctl")

@@ -5,6 +5,7 @@ Pure. From a number, a file of hosts (TOML) or a `spread.conf`.
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import re
 import tomllib
@@ -17,6 +18,7 @@ from zactor.kernel.errors import ConfigError
 
 HOSTS_MAX = 100
 DISK_BYTES = 64 << 20
+REAL_DISK_BYTES_MIN = 8 << 20  # with its journal
 DISK_BYTES_MIN, DISK_BYTES_MAX = 1 << 20, 4 << 30
 NODE = "node"
 """What the process is called that a host runs by itself: a node, or a daemon of Spread."""
@@ -24,7 +26,7 @@ NODE = "node"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,18}")  # as daemons of Spread may be called
 _SIZE = re.compile(r"(\d+)([kKmMgG]?)")
 _UNITS = {"": 0, "k": 10, "m": 20, "g": 30}
-_KEYS = frozenset({"address", "run", "disk", "files"})
+_KEYS = frozenset({"address", "run", "disk", "files", "real_disk"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,7 @@ class HostSpec:
     run: tuple[str, ...]  # `zactor` and these words run there; (): nothing does
     disk_bytes: int = DISK_BYTES  # of its /tmp with its home in it
     files: tuple[str, ...] = ()  # copied to its /tmp
+    has_real_disk: bool = False  # it loses at a crash what wasn't synced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +133,20 @@ def _host(file: str, name: str, table: Mapping[str, Any], rows: Mapping[str, str
         address=rows[name],
         run=words,
         disk_bytes=_size(str(table.get("disk", DISK_BYTES)), f"{file}: `disk` of {name}"),
+        has_real_disk=table.get("real_disk") is True,
         files=_texts(table.get("files", []), f"{file}: `files` of {name}"),
+    )
+
+
+def with_real_disks(topology: Topology) -> Topology:
+    """Return the same hosts, with disks that lose at a crash what wasn't synced."""
+    return Topology(
+        hosts=tuple(
+            dataclasses.replace(
+                host, has_real_disk=True, disk_bytes=max(host.disk_bytes, REAL_DISK_BYTES_MIN)
+            )
+            for host in topology.hosts
+        )
     )
 
 

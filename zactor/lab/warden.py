@@ -91,7 +91,7 @@ class Warden:
         if host.control is not None:
             self._selector.unregister(host.control)
         self._cabling.unplug(host)
-        host.power_off()
+        host.cut_power()
         for process in host.processes.values():
             if process.code is None:
                 process.code = -signal.SIGKILL

@@ -39,7 +39,7 @@ def test_a_file_of_hosts() -> None:
         ("", "want tables"),
         ("x = 1", "want tables"),
         ("[hosts.a", "F: "),
-        ("[hosts.a]\nsize = 1", "may have address, disk, files, run"),
+        ("[hosts.a]\nsize = 1", "may have address, disk, files, real_disk, run"),
         ("[hosts.a]\nrun = 5", "is no list of texts"),
         ("[hosts.a]\ndisk = 'big'", "want a size from 1M to 4G"),
         ("[hosts.a]\ndisk = '1'", "want a size from 1M to 4G"),
