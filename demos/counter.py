@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-from zactor import Actor, action, signal
+from zactor import Actor, Button, Line, Number, Panel, action, signal
 
 
 class Counter(Actor):
     """Counts."""
 
     updateVal = signal(int)
+    panel = Panel(Number("value"), Line("value", "over time"), Button("inc", "count one"))
 
     def __init__(self, start: int = 0) -> None:
         """`start` is where counting begins."""

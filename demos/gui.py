@@ -1,18 +1,19 @@
 """Gui: `updateVal(n)` shows n, a press of its button sends `inc`.
 
-It shows n as a line in the terminal of its node. Its button is `zactor signal g1 inc`, from
-outside, or its action `press`.
+It shows n as a line in the terminal of its node, and on its panel: `zactor panel g1`, or the page
+of `zactor web`, where its button is too. From a shell that is `zactor signal g1 inc`.
 """
 
 from __future__ import annotations
 
-from zactor import Actor, action, signal
+from zactor import Actor, Button, Number, Panel, action, signal
 
 
 class Gui(Actor):
     """Shows a number and has a button."""
 
     inc = signal()
+    panel = Panel(Number("number"), Button("inc"))
 
     def __init__(self) -> None:
         """Nothing is shown at first."""

@@ -324,3 +324,23 @@ SPREAD_REQUEST_ALL_BYTES = 256 << 20  # the same of all: then who has more than 
 SPREAD_REQUEST_SHARE_BYTES = 1 << 20
 SPREAD_REQUEST_COST = 256  # what one takes beside its payload
 SPREAD_WRITE_BYTES = 256 << 10  # what a connection takes over before its program reads
+
+# -- watching ---------------------------------------------------------------------------------
+SAMPLE_S = 0.5  # between two samples of what is counted, while somebody watches
+COUNTING_S = 3.0  # after its last Watch a node takes no more samples
+WATCH_WAIT_S = 10.0  # a Watch is answered by then, with nothing if need be
+SAMPLE_GONE_KEPT = 4_096  # actors that ended while somebody watched; who missed one gets all anew
+PANEL_CONTROLS_MAX = 32  # of one panel
+PANEL_LINE_VALUES_MAX = 1_000  # of one Line
+PANEL_TEXT_CHARS_MAX = 1_000  # of one shown text
+PANEL_LOG_LINES_MAX = 50  # of one Log
+PANEL_LOG_CHARS_MAX = 300  # of one of its lines
+PANEL_LOOK_S = 0.1  # what is looked at is compared so often: a hand is no faster
+PANELS_LOOKED_AT_MAX = 256  # of one node at a time; more are refused
+OUTPUT_LINE_CHARS_MAX = 4_096  # of one line that an actor prints or logs; the rest is cut off
+OUTPUT_ACTOR_LINES = 500  # kept of one actor
+OUTPUT_ACTOR_BYTES = 128 << 10  # the same in bytes
+OUTPUT_NODE_BYTES = 8 << 20  # of all actors of a node; then the oldest lines go
+OUTPUT_FILE_BYTES = 16 << 20  # of the file; then it is written anew with what is kept
+OUTPUT_ACTORS_MAX = 10_000  # whose lines are kept; then those of who was silent longest go
+OUTPUT_ANSWER_LINES = 2_000  # of one ReadOutput

@@ -68,6 +68,8 @@ from zactor.supervisor.membership.node_registry import NodeRegistry
 from zactor.supervisor.membership.peer_calls import PeerCalls
 from zactor.supervisor.membership.unreached import Unreached
 from zactor.supervisor.membership.waiting_nodes import WaitingNodes
+from zactor.supervisor.observe import speakers
+from zactor.supervisor.observe.actor_output import ActorOutput
 from zactor.supervisor.observe.events import (
     ActionFailed,
     DeadLetters,
@@ -77,6 +79,8 @@ from zactor.supervisor.observe.events import (
     to_log,
 )
 from zactor.supervisor.observe.journal import Journal
+from zactor.supervisor.observe.metrics import Metrics
+from zactor.supervisor.observe.panels import Panels
 from zactor.supervisor.observe.trace_log import trace_log
 from zactor.supervisor.operations.changes import Changes
 from zactor.supervisor.operations.declare_node import DeclareNodeCall, Surroundings
@@ -84,6 +88,7 @@ from zactor.supervisor.operations.desired_state import DesiredState
 from zactor.supervisor.operations.dispatch import Dispatch
 from zactor.supervisor.operations.reports import Reports
 from zactor.supervisor.operations.todo_runner import TodoRunner
+from zactor.supervisor.operations.watching import Watching
 from zactor.supervisor.operations.ways_out import WaysOut
 from zactor.supervisor.operations.workflow_runner import WorkflowRunner
 from zactor.supervisor.settings import Settings
@@ -140,6 +145,7 @@ class Node(HubUser):
         self.tasks = LifeTasks(self.fail)
         self.journal = Journal(name, self.me.incarnation)
         self.journal.attach(self._loop)
+        self.output = ActorOutput(name, self.me.incarnation, state)
         self._trace = trace_log(self.me)
         traces = () if self._trace is None else (self._trace.take,)
         self.events = Events((*traces, to_log, self.journal.take))
@@ -269,6 +275,7 @@ class Node(HubUser):
             fetcher=self.fetcher,
             calls=self.calls,
             daemon=self.daemon,
+            watching=self._make_watching(),
         )
         self.client_sessions = ClientSessions(self.groups, self.hub, self.tasks.spawn)
         self.requests = RequestServer(
@@ -281,6 +288,24 @@ class Node(HubUser):
 
     async def _ask_node(self, node: str, operation: Operation) -> object:
         return await self.dispatch.ask_node(node, operation)
+
+    def _make_watching(self) -> Watching:
+        return Watching(
+            self.me.name,
+            metrics=Metrics(
+                self.me.name,
+                self.me.incarnation,
+                actors=self.runtime,
+                journal=self.journal,
+                late_ms=lambda: self.members.lag_ms,
+                spawn=self.tasks.spawn,
+            ),
+            panels=Panels(self.runtime, self.tasks.spawn),
+            output=self.output,
+            members=self.members,
+            calls=self.calls,
+            ask_node=self._ask_node,
+        )
 
     def _make_reports(self) -> Reports:
         return Reports(
@@ -334,6 +359,8 @@ class Node(HubUser):
         self.session_queue = open_session_queue(
             self.runtime, self.groups, self.hub, self.tasks.spawn
         )
+        self.output.attach(self._loop)
+        speakers.attach(self.output)
         self.runtime.start()
         self.runtime.outcomes.explain = other_versions
         bundles.attach(self.store)  # what a message holds may be of any bundle that is here
@@ -385,6 +412,8 @@ class Node(HubUser):
         self.hub.close()
         await asyncio.to_thread(self.kb.close)
         self.kb_store.close()
+        speakers.detach(self.output)
+        self.output.close()
         if self._trace is not None:
             self._trace.close()
 

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from zactor.kernel.actors.actor import action as action
     from zactor.kernel.actors.group_message import GroupMessage as GroupMessage
     from zactor.kernel.actors.options import ProcessOptions as ProcessOptions
+    from zactor.kernel.actors.panel import Button as Button
+    from zactor.kernel.actors.panel import Line as Line
+    from zactor.kernel.actors.panel import Log as Log
+    from zactor.kernel.actors.panel import Number as Number
+    from zactor.kernel.actors.panel import Panel as Panel
+    from zactor.kernel.actors.panel import Slider as Slider
+    from zactor.kernel.actors.panel import Switch as Switch
+    from zactor.kernel.actors.panel import Text as Text
     from zactor.kernel.actors.refs import Ref as Ref
     from zactor.kernel.actors.reply import Reply as Reply
     from zactor.kernel.actors.signals import signal as signal
@@ -55,7 +63,10 @@ _ERRORS = """
     RemoteActionError ScriptError TimedOut ZactorError
 """
 
+_PANEL = "Button Line Log Number Panel Slider Switch Text"
+
 _HOMES: dict[str, str] = {
+    **dict.fromkeys(_PANEL.split(), "zactor.kernel.actors.panel"),
     **dict.fromkeys(_ERRORS.split(), "zactor.kernel.errors"),
     "Actor": "zactor.kernel.actors.actor",
     "ProcessOptions": "zactor.kernel.actors.options",

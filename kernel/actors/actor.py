@@ -34,6 +34,7 @@ from zactor.kernel.actors.options import (
     MailboxPolicy,
     ProcessOptions,
 )
+from zactor.kernel.actors.panel import check_panel
 from zactor.kernel.actors.refs import Call, Ref
 from zactor.kernel.actors.reply import Reply
 from zactor.kernel.errors import ActorError, NoSuchAction
@@ -201,6 +202,7 @@ class Actor:
         cls.__zactor_whole__ = cls.do_action is not Actor.do_action
         cls.__zactor_actions__ = _actions(cls)
         cls.__zactor_reentrant__ = _reentrant(cls)
+        check_panel(cls, cls.__zactor_actions__)
 
     if not TYPE_CHECKING:  # a checker would take the arguments of __new__ for the constructor's
 

@@ -9,6 +9,12 @@ from zactor.kernel.homes import at_home
 P = ParamSpec("P")
 
 
+class Declared:
+    """Base of what declares a signal on a class: one that has the class can tell its signals."""
+
+    __slots__ = ()
+
+
 @at_home
 class Emitter(Generic[P]):
     """A signal of one actor object; this very class is that of an actor made by hand.

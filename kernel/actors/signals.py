@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from zactor.kernel.actors.actor import CELL, Actor, ActorCell
-from zactor.kernel.actors.emitter import Emitter
+from zactor.kernel.actors.emitter import Declared, Emitter
 from zactor.kernel.homes import at_home
 
 P = ParamSpec("P")
@@ -21,7 +21,7 @@ class SignalPort(Generic[P]):
 
 
 @at_home
-class signal(Generic[P]):  # used like a function
+class signal(Declared, Generic[P]):  # used like a function
     """Declare a signal by the types of its arguments: `updateVal = signal(int)`."""
 
     @overload

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from zactor.kernel import limits
-from zactor.kernel.messages.base import Message
+from zactor.kernel.messages.base import Count, Message
 from zactor.kernel.messages.client_sessions import SessionOperation
 from zactor.kernel.messages.daemon_monitor import MonitorOperation
 from zactor.kernel.messages.desired import DesiredChanges, DesiredReads
@@ -235,9 +235,36 @@ class RestoreActors(Message, frozen=True, tag=122):
     node: str  # where; "": each on the node that it was on
 
 
+class Watch(Message, frozen=True, tag=160):
+    """What nodes have counted, where it differs from a sample that is known; waits for the next."""
+
+    after: dict[str, Count]  # by node: its sample that is known already
+    wait_s: float
+    node: str = ""  # only this one; "": for a client all
+
+
+class LookAtPanels(Message, frozen=True, tag=161):
+    """What actors of a node show, where it has changed; waits up to `wait_s` for that."""
+
+    node: str
+    after: dict[str, Count]  # by actor: the version that is known; 0: none
+    wait_s: float
+
+
+class ReadOutput(Message, frozen=True, tag=162):
+    """What actors of a node printed, logged and raised; waits up to `wait_s` for the first line."""
+
+    node: str
+    actor: str  # "": all
+    after: Count  # number of the last line that is known
+    since: float  # s since 1970: nothing older
+    wait_s: float
+
+
 PIECES_MARK: Final = b"P"
 """First byte of the payload of a request whose arguments came before it, in PutArguments; the rest
 is their key. Who is asked puts them in its place."""
+
 
 Handshakes = Hello | Waiting | Configure | Leave
 """Operations by which nodes meet, and part."""
@@ -262,8 +289,19 @@ OperatorWords = ForgetNode | RecoverPrimary
 """Operations by which an operator gives something up. They are never sent a second time either:
 what he was told may not be so any more."""
 
+Watches = Watch | LookAtPanels | ReadOutput
+"""Operations of who looks on: what a node counts, shows and was told by its actors."""
+
 Reads = (
-    Inspect | QueryFacts | Events | PutPart | PutArguments | GetPart | CheckBundle | DesiredReads
+    Inspect
+    | QueryFacts
+    | Events
+    | Watches
+    | PutPart
+    | PutArguments
+    | GetPart
+    | CheckBundle
+    | DesiredReads
 )
 """Operations that may be sent a second time: nothing is different if the first arrived as well."""
 

@@ -95,7 +95,9 @@ class ActorThread:
             switch_interval.slower(self)
             self.is_running = False
         cell.busy_since = 0.0
-        if rest_s := switch_interval.rest_s(time.monotonic() - began):
+        took_s = time.monotonic() - began
+        cell.worked_s += took_s
+        if rest_s := switch_interval.rest_s(took_s):
             time.sleep(rest_s)
 
     def ready(self, cell: TurnTaker) -> None:

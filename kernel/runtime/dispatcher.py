@@ -33,6 +33,7 @@ class TurnTaker(Gateway, Protocol):
     uid: int
     carried: bool  # an async action has the turn
     busy_since: float  # time.monotonic(); 0: not known to be busy
+    worked_s: float  # in its turns
 
     def turn(self) -> None:
         """Handle what is in the mailbox now, up to the end of the time slice."""
@@ -213,7 +214,7 @@ class SharedLoop:
         ready = self._ready
         resumed = self._resumed
         clock = time.perf_counter
-        end = self.slice_end = clock() + limits.TURN_SLICE_S
+        end = self.slice_end = (now := clock()) + limits.TURN_SLICE_S
         cell: TurnTaker | None = None
         try:
             while ready or resumed:
@@ -226,7 +227,10 @@ class SharedLoop:
                     self.running = cell
                     GATEWAY.set(cell)
                     cell.turn()
-                if clock() >= end and (ready or resumed):
+                began, now = now, clock()
+                if cell is not None:
+                    cell.worked_s += now - began
+                if now >= end and (ready or resumed):
                     self.loop.call_soon(self._slice)
                     return
             self._awake = False

@@ -50,6 +50,7 @@ class Receiver(Protocol):
 
     name: str
     uid: int
+    raised: int  # actions that raised
     mailbox: deque[AnyEnvelope]
     actor: Any
 
@@ -220,6 +221,7 @@ class Outcomes:
 
     def failed_elsewhere(self, receiver: Receiver, action: str, error: RemoteActionError) -> None:
         """An action raised in a process of its own, which has logged it: count and tell it."""
+        receiver.raised += 1
         if self._failed is not None:
             where = _last_place(error.traceback)
             text = f"{error.remote_type}: {error.args[0]}"
@@ -256,6 +258,7 @@ class Outcomes:
         self, receiver: Receiver, action: str, error: BaseException, args: Sequence[Any] = ()
     ) -> RemoteActionError:
         """Log what an action raised and return what the asker gets for it."""
+        receiver.raised += 1
         hint = self.explain(receiver.actor, args) if args else ""
         more = {"hint": hint} if hint else {}
         # The first frame is the runtime's own.

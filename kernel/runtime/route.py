@@ -111,6 +111,7 @@ class Route(Emitter[...]):
         "action",
         "emitter",
         "reactors",
+        "sent",
     )
 
     def __init__(self, host: RouteHost, sender: Sender, action: str) -> None:
@@ -119,6 +120,7 @@ class Route(Emitter[...]):
         self._sender = sender
         self.emitter = sender.name
         self.action = action
+        self.sent = 0  # emissions, whoever reacted
         self.reactors: tuple[str, ...] = ()  # what it was compiled from
         self._cells: tuple[Reactor, ...] | None = None  # None: the way is not that simple, `send`
         self._legs: Legs[Reactor] | None = None
@@ -134,6 +136,7 @@ class Route(Emitter[...]):
         if cells is None:
             self.send(args)
             return
+        self.sent += 1
         message = (self.action, args, self.emitter)
         refused = None
         for cell in cells:
@@ -191,6 +194,7 @@ class Route(Emitter[...]):
         whole: bytes,
         sender: Sender | None,
     ) -> int:
+        self.sent += 1
         outcomes = self._host.outcomes
         number = next(outcomes.numbers)
         sig = "" if outcomes.trace is None else outcomes.sig(number)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -41,6 +41,14 @@ from zactor.kernel.runtime.askers import DoorAsker, Outcome
 from zactor.kernel.runtime.backpressure import Sender
 from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.cell import Cell
+from zactor.kernel.runtime.cell_report import (
+    CellCounts,
+    PanelSink,
+    counts_of,
+    kind_of,
+    report_of,
+    shown_by,
+)
 from zactor.kernel.runtime.directory import Directory, Place
 from zactor.kernel.runtime.envelope import Envelope, PeerPort, SharedPayload
 from zactor.kernel.runtime.group_member import ActorGroups, Member
@@ -438,13 +446,29 @@ class Runtime:
         rows += [left.report() for left in self._abandoned]
         return sorted(rows, key=lambda row: str(row["name"]))
 
+    def count(self) -> Iterator[CellCounts]:
+        """Yield what was counted of each actor here until now."""
+        return map(counts_of, list(self.directory.cells.values()))
+
+    def kind_of(self, uid: int) -> tuple[list[str], list[str], bool]:
+        """Return the signals and actions of an actor here, and whether it has a panel."""
+        return kind_of(self.directory.cells.get(uid))
+
+    def look_at_panels(self, names: Iterable[str], done: PanelSink) -> None:
+        """Have `done` called with what these actors show; in the thread of the shared loop.
+
+        An actor that has a thread of its own is read from there too: it reads attributes only.
+        """
+        cells = [cell for name in names if (cell := self.directory.local(name)) is not None]
+        self.shared.post(lambda: done({cell.name: shown_by(cell) for cell in cells}))
+
     @property
     def blockage(self) -> Blockage | None:
         """What holds the shared loop, if anything has for ACTION_WARNING_S."""
         return next(iter(self.loops.blockages()), None)
 
     def _look_at(self, cell: Cell) -> dict[str, Any]:
-        row = cell.report()
+        row = report_of(cell)
         blocking = {each.uid: each for each in self.loops.blockages()}
         thread = self._threads.get(cell.uid)
         if (blockage := blocking.get(cell.uid)) is not None:

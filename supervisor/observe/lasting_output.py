@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from zactor.kernel import forks, limits
 from zactor.kernel.actors.refs import GATEWAY
+from zactor.supervisor.observe import speakers
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -144,6 +145,7 @@ class Printed(io.TextIOWrapper):
 
     def _put(self, actor: str, text: str) -> None:
         if actor:
+            speakers.printed(actor, text)
             lines = text.splitlines(keepends=True)
             text = "".join(
                 line if line.startswith(actor) else f"[{actor}] {line}" for line in lines

@@ -24,6 +24,7 @@ from zactor.kernel.moment import moment
 from zactor.kernel.printable import printable, shortened
 from zactor.supervisor.observe.lasting_output import LineLogger, lasting
 from zactor.supervisor.observe.sentences import SENTENCES
+from zactor.supervisor.observe.speakers import heard
 
 OTHERS_CAUSE = frozenset(
     {
@@ -79,6 +80,7 @@ def configure_logs(as_json: bool | None = None) -> None:
             structlog.processors.add_log_level,
             stamped,
             structlog.processors.format_exc_info,
+            heard,
             only_text,
             beside_sentence if as_json else as_sentence,
             renderer,

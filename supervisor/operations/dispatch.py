@@ -30,14 +30,18 @@ from zactor.kernel.messages.operations import (
     ForgetNode,
     GetPart,
     Inspect,
+    LookAtPanels,
     Operation,
     PutPart,
     QueryFacts,
+    ReadOutput,
     RecoverPrimary,
     RestoreActors,
     Subject,
     TellActor,
     Unwire,
+    Watch,
+    Watches,
     Wire,
 )
 from zactor.kernel.transport.door_clients import Client
@@ -57,13 +61,21 @@ from zactor.supervisor.operations.changes import Asked, BundleSource, Changes
 from zactor.supervisor.operations.desired_state import DesiredState
 from zactor.supervisor.operations.query_turns import QueryTurns
 from zactor.supervisor.operations.reports import KNOWLEDGE, OF_ONE_NODE, Reports
+from zactor.supervisor.operations.watching import Watching
 from zactor.supervisor.operations.ways_out import WaysOut
 
 REQUEST_ID_CHARS_MAX = 128
 _EVENTS_WAIT_S = 30.0  # less than another node is waited for
 _ASKED = "asked "  # begins the ids that clients choose: none of them is a node's own
 
-_ANSWERED_BY_ITSELF = (Inspect, Events, PutPart, GetPart, *get_args(MonitorOperation))
+_ANSWERED_BY_ITSELF = (
+    Inspect,
+    Events,
+    PutPart,
+    GetPart,
+    *get_args(Watches),
+    *get_args(MonitorOperation),
+)
 """What a node answers at once; for anything else it first takes the newest knowledge over. A
 client's reports of the knowledge base wait for that too, but for the nodes: by these a client asks
 whether there is anybody at all (zactor/client/request_loop.py)."""
@@ -109,6 +121,7 @@ class Dispatch:
         fetcher: BundleSource,
         calls: PeerCalls,
         daemon: MonitoredDaemon,
+        watching: Watching,
     ) -> None:
         """`joined` is set when `kb` can be as new as any; `calls` asks other nodes."""
         self._me = hub.me.name
@@ -149,6 +162,9 @@ class Dispatch:
             CheckBundle: self._check_bundle,
             PlanWish: lambda op, _: desired.plan(op),
             ExportWish: lambda op, _: desired.export(op),
+            Watch: watching.watch,
+            LookAtPanels: watching.look,
+            ReadOutput: watching.read,
             **dict.fromkeys(get_args(MonitorOperation), self._monitor),
         }
         self._daemon = daemon

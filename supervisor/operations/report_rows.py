@@ -125,6 +125,8 @@ class RuntimeReport(Row, frozen=True, kw_only=True):
     phase: str
     mailbox: int
     handled: int
+    failed: int = 0  # actions that raised
+    worked_s: float = 0.0  # in its turns, without what it awaited
     busy_s: float
     action: str
     where: str = ""  # FILE:LINE, where it is known

@@ -25,6 +25,9 @@ _OTHERS: Mapping[str, tuple[str, str]] = {  # name -> (module:attribute, help)
     "lab": ("lab:lab", "Hosts on one computer, with cables to pull and machines to crash."),
     "demo": ("demo:demo", "Run one of the demos, with real processes."),
     "kb": ("kb:kb", "Look into the knowledge base."),
+    "top": ("top:top", "Nodes and actors by what they do, once a second."),
+    "panel": ("panel:panel", "What an actor shows, and its buttons."),
+    "logs": ("logs:logs", "What actors print, log and raise; -f: go on."),
     "events": ("events:events", "What happened; -f: what happens."),
     "group": ("group:group", "Groups of programs and actors, and their messages."),
     "bundle": ("bundle:bundle", "Build, show and verify bundles."),
@@ -40,7 +43,7 @@ _SECTIONS: Sequence[tuple[str, Sequence[str]]] = (
     ("What should be there", ("plan", "apply", "export", "undo", "diff")),
     ("Messages", ("signal", "tell", "ask", "group", "spuser", "spflooder", "spmonitor")),
     ("Knowledge", ("kb", "why", "query", "wait")),
-    ("Watching", ("events", "failures", "deadletters", "doctor")),
+    ("Watching", ("top", "panel", "logs", "events", "failures", "deadletters", "doctor")),
     ("Files", ("bundle", "keys")),
 )
 

@@ -52,6 +52,7 @@ class BlockingMaster(Blocking[Master]):
     query = blocking(Master.query)
     wait = blocking(Master.wait)
     look = blocking(Master.look)
+    watch = blocking(Master.watch)
     facts = blocking(Master.facts)
     why = blocking(Master.why)
     nodes = blocking(Master.nodes)

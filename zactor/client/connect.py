@@ -31,6 +31,7 @@ class connect:
         *,
         timeout: float | None = None,
         payload: str | None = None,
+        who: str = "",
     ) -> None:
         """`endpoint` is HOST or HOST:PORT of a node, None any node of `home`.
 
@@ -39,16 +40,18 @@ class connect:
             timeout: in s, for connecting and for each call; None: CLIENT_REQUEST_S.
             payload: "data": arguments and answers are plain data, nothing is unpickled here;
                 "pickle": any object; None: $ZACTOR_PAYLOAD, else "pickle".
+            who: makes changes, `user@host program`; "": this user and program.
         """
         self._payload = chosen_policy(payload)
         self._endpoint = endpoint
         self._home = home
         self._timeout = timeout
+        self._who = who
         self._connection: Connection | None = None
 
     def _connect(self) -> Connection:
         assert self._connection is None, "a connect() is entered once"
-        self._connection = Connection(self._endpoint, home=self._home)
+        self._connection = Connection(self._endpoint, home=self._home, who=self._who)
         return self._connection
 
     def _close(self) -> None:

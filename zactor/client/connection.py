@@ -36,13 +36,18 @@ class Connection:
     """
 
     def __init__(
-        self, endpoint: str | None = None, *, home: str | os.PathLike[str] | None = None
+        self,
+        endpoint: str | None = None,
+        *,
+        home: str | os.PathLike[str] | None = None,
+        who: str = "",
     ) -> None:
         """Nothing is sent before the first request.
 
         Args:
             endpoint: HOST or HOST:PORT of the first door; None: any node of this home.
             home: where the cluster's keys are; None: $ZACTOR_HOME or ~/.zactor.
+            who: makes changes; "": this user and program, see author.py.
 
         Raises:
             ConfigError: `endpoint` is none, or another user may change the home.
@@ -65,6 +70,7 @@ class Connection:
             first=first,
             inbox=self._inbox,
             wake_reader=self._wake_reader,
+            who=who,
         )
         self._thread = threading.Thread(target=self._run, name="zactor-client", daemon=True)
         self._thread.start()

@@ -22,6 +22,7 @@ from zactor.client.checked import checked
 from zactor.client.connection import Connection
 from zactor.client.event_stream import EventStream, Seen
 from zactor.client.gateway import RemoteGateway
+from zactor.client.output_stream import OutputStream
 from zactor.kernel import errors, limits
 from zactor.kernel.actors.actor import Actor
 from zactor.kernel.actors.refs import Ref, make_ref
@@ -44,6 +45,7 @@ from zactor.kernel.messages.operations import (
     Subject,
     TellActor,
     Unwire,
+    Watch,
     Wire,
 )
 from zactor.kernel.messages.service import Service
@@ -512,6 +514,22 @@ class Master:
         blocking, ask = self._blocking, self.connection.request
         stream = EventStream(ask, self._ready, blocking=blocking, node=node, last=last, seen=seen)
         return stream.run(follow)
+
+    async def watch(self, after: Mapping[str, int], wait: float = 0.0, node: str = "") -> object:
+        """Return what each node has counted, where it differs from its sample in `after`.
+
+        `zactor.client.rates.Rates` makes rates of it. It waits up to `wait` s for the next sample.
+        """
+        operation = Watch(after=dict(after), wait_s=wait, node=node)
+        return await self._ask(operation, wait + limits.CLIENT_REQUEST_S)
+
+    def output(self, node: str = "", actor: str = "", since: float = 0.0) -> OutputStream:
+        """Return the lines that actors printed, logged and raised: number, at, node, actor, kind,
+        text. Only in an event loop.
+
+        Args: since: in s since 1970, nothing older.
+        """
+        return OutputStream(self.connection.request, node=node, actor=actor, since=since)
 
     # -- spelt as script terms ----------------------------------------------------------------
     declareNode = declarePhysicalNode = declare_physical_node = declare_node

@@ -88,6 +88,7 @@ class RequestLoop:
         first: str | None,
         inbox: deque[PendingRequest],
         wake_reader: socket.socket,
+        who: str = "",
     ) -> None:
         """`inbox` is filled by other threads, which then write to what `wake_reader` reads."""
         self.context = context
@@ -95,6 +96,7 @@ class RequestLoop:
         self.first = first  # the endpoint that the caller named
         self.inbox = inbox
         self.wake_reader = wake_reader
+        self._who = who
         self.queue: deque[PendingRequest] = deque()  # in order, not sent yet
         self.sent: RequestTable[PendingRequest] = RequestTable()
         self.door: _Door | None = None
@@ -154,7 +156,7 @@ class RequestLoop:
         number = self.sent.add(pending)
         if isinstance(operation, Changes) and not pending.id:
             pending.id = f"{self._prefix}_{number}"
-        who = author() if pending.id else ""
+        who = (self._who or author()) if pending.id else ""
         request = Request(number, operation, _given(pending.deadline), pending.id, who)
         try:
             parts = codec.encode_request(request)

@@ -21,6 +21,7 @@ class Target:
     def __init__(self) -> None:
         self.name = "t"
         self.uid = 7
+        self.raised = 0
         self.mailbox: deque[AnyEnvelope] = deque()
 
     def is_driven_out(self, error: BaseException) -> bool:

@@ -1,0 +1,73 @@
+"""What is told of a cell: how it is, what it counted, what its actor's panel shows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from zactor.kernel.actors.actor import Actor, actions_of
+from zactor.kernel.actors.panel import panel_of, signals_of
+from zactor.kernel.runtime.cell import Cell
+
+Shown = tuple[list[dict[str, object]], dict[str, object]]
+"""The controls of a panel, and the values of its attributes; ([], {}): there is none."""
+
+PanelSink = Callable[[dict[str, Shown]], object]
+
+
+class CellCounts(NamedTuple):
+    """What was counted of one actor since it began."""
+
+    uid: int
+    name: str
+    type: str
+    counts: tuple[int, int, int, float]  # handled, raised, waiting; s in its turns
+    routes: tuple[tuple[str, int], ...]  # signal, emissions
+
+
+def report_of(cell: Cell) -> dict[str, Any]:
+    """How it is: for people."""
+    return {
+        "name": cell.name,
+        "uid": cell.uid,
+        "type": cell.type,
+        "phase": cell.phase.value,
+        "mailbox": len(cell.mailbox),
+        "handled": cell.handled,
+        "failed": cell.raised,
+        "worked_s": cell.worked_s,
+        "busy_s": time.monotonic() - cell.busy_since if cell.busy_since else 0.0,
+        "action": cell.action,
+    }
+
+
+def counts_of(cell: Cell) -> CellCounts:
+    """What it has counted until now. Threads: any."""
+    routes = tuple((route.action, route.sent) for route in cell.routes())
+    counts = (cell.handled, cell.raised, len(cell.mailbox), cell.worked_s)
+    return CellCounts(cell.uid, cell.name, cell.type, counts, routes)
+
+
+def kind_of(cell: Cell | None) -> tuple[list[str], list[str], bool]:
+    """The signals and actions of its actor, and whether that has a panel."""
+    cls = type(cell.actor) if cell is not None else None
+    if cls is None or not issubclass(cls, Actor):
+        return [], [], False
+    return signals_of(cls), sorted(actions_of(cls)), panel_of(cls) is not None
+
+
+def shown_by(cell: Cell) -> Shown:
+    """What the panel of its actor is, and what it shows; user code may run, and raise."""
+    panel = panel_of(type(cell.actor)) if isinstance(cell.actor, Actor) else None
+    if panel is None:
+        return [], {}
+    signals = signals_of(type(cell.actor))
+    spec = panel.spec()
+    for control in spec:
+        if "does" in control:
+            control["by"] = "signal" if control["does"] in signals else "action"
+    try:
+        return spec, dict(panel.shown(cell.actor))
+    except Exception as error:
+        return spec, {"error": f"{type(error).__name__} while its attributes were read"}
