@@ -6,20 +6,41 @@ shows it.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from zactor import BlockingCluster, BlockingMaster
+from zactor import BlockingCluster, BlockingMaster, local
 from zactor.demos.story import Story, check_no_arguments, run_demo
 
+LOOK_S = 1.0  # between two looks at whether the page has ended
 TITLE = "Demo 1: a network of actors over two machines"
 
 
 def run(argv: Sequence[str] = ()) -> int:
-    """Run it; return 0 if it showed what it should."""
+    """Run it; return 0 if it showed what it should. With `--web` it is played on the page."""
+    if list(argv) == ["--web"]:
+        return play()
     check_no_arguments("demo 1", argv)
     return run_demo(tell, TITLE, nodes=2)
+
+
+def play() -> int:
+    """Serve the page of such a network until Ctrl-C: press `inc` there, in two windows."""
+    with local(nodes=2) as cluster, contextlib.suppress(KeyboardInterrupt):
+        Story(TITLE).script(cluster, Path(__file__).with_suffix(".zs"))
+        cluster.master.react_interaction("g1", "c1", "updateVal")
+        print("   the panels alone: /panel/g1 and /panel/g2 of this page", flush=True)
+        words = [sys.executable, "-m", "zactor", "web", "--home", os.fspath(cluster.home)]
+        page = subprocess.Popen(words)  # it stops with Ctrl-C, as this does
+        while page.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                page.wait(LOOK_S)
+        return page.returncode
+    return 0
 
 
 def tell(cluster: BlockingCluster, story: Story) -> None:

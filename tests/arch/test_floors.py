@@ -66,6 +66,7 @@ FLOORS = (
     ("zactor.cluster", "zactor.commands", "zactor.mailbox", "zactor.spread"),
     ("zactor.lab",),
     ("zactor",),
+    ("zactor.web",),
     ("zactor.cli", "zactor.siege"),
     ("zactor.demos", "zactor.__main__"),
 )
@@ -84,6 +85,7 @@ HOUSE = (
     "zactor.mailbox",
     "zactor.spread",
     "zactor",
+    "zactor.web",
     "zactor.cli",
     "zactor.siege",
     "zactor.demos",

@@ -19,27 +19,27 @@ FOLDERS = ("kernel", "supervisor", "bundles", "zactor", "demos")
 _PLAIN = """
     accept ack acting address adversary aim already applied arrived asked asking async at atom audit
     bar batch became begin begun blocked blocking broken bundled buried by cabling cause changed
-    channel check choice client close closed column command commit compiled compound condition
-    config configuration configure congestible connect connection console context control counter
-    counting coverage crash crashed cut cutting data decided declare declared delivered departed
-    deploy descriptor destroy detector deviation died difference dispatch done draft drained drop
-    emit end ended ending error exist explored explorer fail failed failure fault faulty fetcher
-    finder flushed former free from gathering get give grant gui handle handled handshake has header
-    heard hello history id import init inspect install installed interrupted it join judge kept
-    kernel key keyboard kind lazy leave left liar life limit listen listener living loader local
-    logger look loop lose made may membership memory menu message metric mirror module moment
-    monitor monitored multicast name net network new no nobody not note open opened option ordering
-    origin outgoing package page pair parameter pause pending period phase pickler piece plain
-    planned played player plot prepared printed printing process propose protocol proxy publish put
-    quality query queue queued rang rare reach reachable read reader readline ready real received
-    receiver refused regular reload remote replaced resume retired role row run runner running
-    runtime salvage scan screen script search seen selector send sender sent server setting shared
-    shell showing shown silent sim snapshot socket source spec stability stage start status stop
-    stopped store strike subject such summary surrounding sync table tail taken taker tally target
-    task thing thread throttle tick ticker timed timer to token top trace transact transmit trigger
-    turn unbound undecodable undecoded undelivered unknown unpickler unread unreliably unstuck
-    unwire user value var wait waiting walk want watch watcher watching welcome whole wired word
-    world write writer zactor
+    channel check choice client close closed collected column command commit compiled compound
+    condition config configuration configure congestible connect connection console context control
+    counter counting coverage crash crashed cut cutting data decided declare declared delivered
+    departed deploy descriptor destroy detector deviation died difference dispatch done draft
+    drained drop emit end ended ending error exist explored explorer fail failed failure fault
+    faulty fetcher file finder flushed former free from gathering get give grant guard guarded gui
+    handle handled handshake has header heard hello history http id import init inspect install
+    installed interrupted it join judge kept kernel key keyboard kind lazy leave left liar life
+    limit listen listener living loader local logger look loop lose made may membership memory menu
+    message metric mirror module moment monitor monitored multicast name net network new no nobody
+    not note open opened option ordering origin outgoing package page pair parameter patient pause
+    pending period phase pickler piece plain planned played player plot prepared printed printing
+    process propose protocol proxy publish put quality query queue queued rang rare reach reachable
+    read reader readline ready real received receiver refused regular reload remote replaced resume
+    retired role row run runner running runtime salvage scan screen script search seen selector send
+    sender sent server setting shared shell showing shown silent sim snapshot socket source spec
+    stability stage start status stop stopped store strike subject such summary surrounding sync
+    table tail taken taker tally target task thing thread throttle tick ticker timed timer to token
+    top trace transact transmit trigger turn unbound undecodable undecoded undelivered unknown
+    unpickler unread unreliably unstuck unwire user value var wait waiting walk want watch watcher
+    watching welcome whole wired word world write writer zactor
 """
 PLAIN = frozenset(_PLAIN.split())
 

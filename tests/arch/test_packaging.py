@@ -145,6 +145,8 @@ def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
         for file in folder.iterdir()
         if file.is_file() and file.suffix != ".pyc"
     }
+    static = ROOT / "zactor" / "web" / "static"
+    expected |= {f"zactor/web/static/{file.name}" for file in static.iterdir()}
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert held == expected
 

@@ -30,6 +30,7 @@ demo = ShellCommand(
     help="""Run one of the demos with real processes; exit code 0 only if it shows what it should.
 
     \b
+    1:        --web       play it in a browser, until Ctrl-C
     3 and 4:  --list      print the places where the console may be made to die
               --at PLACE  let it die there
     4:        --fail      let the actor's on_stop fail

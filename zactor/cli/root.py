@@ -26,6 +26,7 @@ _OTHERS: Mapping[str, tuple[str, str]] = {  # name -> (module:attribute, help)
     "demo": ("demo:demo", "Run one of the demos, with real processes."),
     "kb": ("kb:kb", "Look into the knowledge base."),
     "top": ("top:top", "Nodes and actors by what they do, once a second."),
+    "web": ("web:web", "The page: the network live, in a browser."),
     "panel": ("panel:panel", "What an actor shows, and its buttons."),
     "logs": ("logs:logs", "What actors print, log and raise; -f: go on."),
     "events": ("events:events", "What happened; -f: what happens."),
@@ -43,7 +44,7 @@ _SECTIONS: Sequence[tuple[str, Sequence[str]]] = (
     ("What should be there", ("plan", "apply", "export", "undo", "diff")),
     ("Messages", ("signal", "tell", "ask", "group", "spuser", "spflooder", "spmonitor")),
     ("Knowledge", ("kb", "why", "query", "wait")),
-    ("Watching", ("top", "panel", "logs", "events", "failures", "deadletters", "doctor")),
+    ("Watching", ("web", "top", "panel", "logs", "events", "failures", "deadletters", "doctor")),
     ("Files", ("bundle", "keys")),
 )
 

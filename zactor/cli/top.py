@@ -44,7 +44,7 @@ async def take(master: Master, rates: Rates, wait_s: float) -> Picture:
         master.watch(rates.after, wait_s), master.status(), master.nodes(), master.actors()
     )
     rates.take(counted)
-    rates.forget(str(row["name"]) for row in nodes)
+    rates.forget(str(row["name"]) for row in nodes if row["state"] != "gone")
     return Picture(status, nodes, actors, rates.nodes, rates.actors, time.time())
 
 

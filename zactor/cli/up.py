@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -36,12 +37,15 @@ NODES = 3
 NODES_MAX = 200
 UP_S = 30.0  # until all nodes know each other; much, for busy machines
 DOWN_S = 15.0  # until all are gone after SIGTERM
+PAGE_S = 5.0  # until the page has ended
 POLL_S = 0.02
 LOST_SHOWN = 5  # `zactor ps` has all
 
 
 # -- up --------------------------------------------------------------------------------------
-def _up(file: str | None, nodes: int | None, detach: bool) -> None:
+def _up(file: str | None, nodes: int | None, detach: bool, web: bool) -> None:
+    if web and detach:
+        raise ConfigError("--web ends with this command: with --detach say `zactor web` beside it")
     given = settings(click.get_current_context())
     from zactor.cli.master import stop_signals
     from zactor.cli.script_runner import run_sources, script_sources
@@ -67,7 +71,7 @@ def _up(file: str | None, nodes: int | None, detach: bool) -> None:
                 _apply(given, endpoint, str(file))
             _tell_lost(given, endpoint)
             if not detach:
-                with contextlib.suppress(KeyboardInterrupt, Stopped):
+                with contextlib.suppress(KeyboardInterrupt, Stopped), _page(given, web):
                     _tell_end(started.spawned, names)
                     # Until `zactor down`; for ever where others started the nodes.
                     stop.stay(lambda: bool(started.names or not started.spawned))
@@ -219,6 +223,25 @@ def _members(session: ConsoleSession) -> Iterable[str]:
     return cast("list[str]", session.master.status()["members"])
 
 
+@contextlib.contextmanager
+def _page(given: Settings, is_wanted: bool) -> Iterator[None]:
+    """Serve the page for the time of the block, in a process of its own, if it is wanted."""
+    if not is_wanted:
+        yield
+        return
+    words = [sys.executable, "-m", "zactor", "web", "--home", os.fspath(given.home_folder)]
+    page = subprocess.Popen(words, stdin=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        page.terminate()
+        try:
+            page.wait(PAGE_S)
+        except subprocess.TimeoutExpired:
+            page.kill()
+            page.wait(PAGE_S)
+
+
 up = ShellCommand(
     "up",
     callback=_up,
@@ -235,6 +258,7 @@ up = ShellCommand(
             help=f"How many ({NODES}, or those that FILE names).",
         ),
         click.Option(["-d", "--detach"], is_flag=True, help="Leave them running."),
+        click.Option(["--web"], is_flag=True, help="Serve the page too (see `zactor web -h`)."),
     ],
     context_settings=CONTEXT,
 )

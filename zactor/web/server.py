@@ -1,0 +1,345 @@
+"""Server: the page, its API and its stream over HTTP. A client of the cluster like any other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from zactor.client.master import Master
+from zactor.client.panel import drive
+from zactor.commands.actions import say_why
+from zactor.commands.command import CommandCall, ConsoleSession
+from zactor.kernel import errors
+from zactor.kernel.printable import printable_json
+from zactor.web.feed import Feed
+from zactor.web.guard import BODY_BYTES_MAX, HEADERS, Guard, Refusal
+from zactor.web.prometheus import exposition
+from zactor.web.replay import sequence_of
+
+Row = dict[str, object]
+
+STREAMS_MAX = 200  # at a time
+LINE_CHARS_MAX = 4_096
+DO_S = 30.0
+LIST_ROWS_MAX = 1_000
+
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PageFile:
+    """A file of the page."""
+
+    data: bytes
+    type: str
+    tag: str
+
+
+def page_files() -> dict[str, PageFile]:
+    """Return the page's files by path. They are read once: no path of a request is ever joined."""
+    found = {}
+    for entry in resources.files("zactor.web").joinpath("static").iterdir():
+        kind = TYPES.get(os.path.splitext(entry.name)[1])
+        if kind is not None:
+            data = entry.read_bytes()
+            tag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
+            path = "/" if entry.name == "page.html" else f"/{entry.name}"
+            found[path] = PageFile(data, kind, tag)
+    return found
+
+
+def status_of(error: errors.ZactorError) -> int:
+    """Return the HTTP status of an error."""
+    match error:
+        case errors.NoSuchThing() | errors.NoSuchActor():
+            return 404
+        case errors.TimedOut():
+            return 504
+        case errors.NotReachable() | errors.OutcomeUnknown():
+            return 503
+        case errors.ConfigError() | errors.ScriptError() | errors.TermError():
+            return 400
+    return 409
+
+
+ReadLine = Callable[[str], CommandCall]
+
+
+class PageServer:
+    """Answers the page. One loop's."""
+
+    def __init__(
+        self,
+        *,
+        guard: Guard,
+        feed: Feed,
+        master: Master,
+        session: ConsoleSession,
+        read_line: ReadLine,
+        files: Mapping[str, PageFile],
+        me: str,
+    ) -> None:
+        """Args:
+        session: where lines go; its master blocks, and is used in threads.
+        read_line: makes a command of a line of the console.
+        me: who makes the changes, as the knowledge base keeps it.
+        """
+        self._guard = guard
+        self._feed = feed
+        self._master = master
+        self._session = session
+        self._read_line = read_line
+        self._files = files
+        self._me = me
+        self._streams = 0
+        self._done: dict[str, Response] = {}  # by id, that a repeat does no harm
+
+    def app(self) -> ASGIApp:
+        """Return what a server runs."""
+        routes = [
+            Route("/healthz", self._healthz),
+            Route("/metrics", self._metrics),
+            Route("/api/v1/login", self._login, methods=["POST"]),
+            Route("/api/v1/state", self._state),
+            Route("/api/v1/stream", self._stream),
+            Route("/api/v1/letters", self._list(lambda _: self._master.dead_letters())),
+            Route("/api/v1/failures", self._list(lambda _: self._master.failures())),
+            Route("/api/v1/kb", self._list(self._kb)),
+            Route("/api/v1/why/{name}", self._why),
+            Route("/api/v1/group/{name}", self._list(self._group)),
+            Route("/api/v1/logs/{name}", self._list(self._logs)),
+            Route("/api/v1/link", self._link, methods=["POST"]),
+            Route("/api/v1/do", self._do, methods=["POST"]),
+            Route("/api/v1/panel/{name}", self._press, methods=["POST"]),
+            *(Route(path, self._file) for path in self._files),
+            Route("/panel/{name}", self._file),
+        ]
+        return _Guarded(Starlette(routes=routes), self._guard)
+
+    # -- files -------------------------------------------------------------------------------
+    async def _file(self, request: Request) -> Response:
+        path = request.url.path
+        file = self._files["/" if path.startswith("/panel/") else path]
+        headers = {"ETag": file.tag, "Cache-Control": "no-cache"}
+        if request.headers.get("if-none-match") == file.tag:
+            return Response(status_code=304, headers=headers)
+        return Response(file.data, media_type=file.type, headers=headers)
+
+    async def _healthz(self, request: Request) -> Response:
+        return PlainTextResponse("ok")
+
+    async def _metrics(self, request: Request) -> Response:
+        text = await exposition(self._master)
+        if text is None:
+            words = "this needs a package: pip install 'zactor[metrics]'"
+            return _problem(Refusal(501, "NotInstalled", words))
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    # -- logging in --------------------------------------------------------------------------
+    async def _login(self, request: Request) -> Response:
+        try:
+            given = msgspec.json.decode(await _body(request), type=dict[str, str])
+        except (msgspec.DecodeError, ValueError):
+            return _problem(Refusal(400, "NotJson", 'want {"key": "…"}'))
+        outcome = self._guard.log_in(given.get("key", ""))
+        if isinstance(outcome, Refusal):
+            return _problem(outcome)
+        return Response(status_code=204, headers={"Set-Cookie": outcome})
+
+    async def _link(self, request: Request) -> Response:
+        return _answer({"key": self._guard.new_key()})
+
+    # -- reading -----------------------------------------------------------------------------
+    async def _state(self, request: Request) -> Response:
+        return _answer({**self._feed.state(), "me": self._who()})
+
+    def _who(self) -> Row:
+        return {"who": self._me, "may_change": self._guard.may_change}
+
+    async def _stream(self, request: Request) -> Response:
+        if self._streams >= STREAMS_MAX:
+            return _problem(Refusal(503, "TooMany", f"{STREAMS_MAX} pages are open already"))
+        said = request.headers.get("last-event-id") or request.query_params.get("since", "")
+        panels = tuple(request.query_params.getlist("panel"))[:50]
+        headers = {"X-Accel-Buffering": "no"}
+        body = self._events(sequence_of(said), panels)
+        return StreamingResponse(body, media_type="text/event-stream", headers=headers)
+
+    async def _events(self, sequence: int, panels: tuple[str, ...]) -> AsyncIterator[str]:
+        self._streams += 1
+        try:
+            with self._feed.reading(panels):
+                yield "retry: 1000\n\n"
+                async for event in self._feed.events(sequence):
+                    yield event.text() if event is not None else ": still here\n\n"
+                    if event is not None and event.kind == "bye":
+                        return
+        finally:
+            self._streams -= 1
+
+    def _list(
+        self, rows: Callable[[Request], Awaitable[list[Row]]]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            try:
+                return _answer((await rows(request))[-LIST_ROWS_MAX:])
+            except errors.ZactorError as error:
+                return _failed(error)
+
+        return answer
+
+    async def _kb(self, request: Request) -> list[Row]:
+        goal = request.query_params.get("goal", "")
+        if goal:
+            return await self._master.query(goal[:LINE_CHARS_MAX])
+        return await self._master.facts(request.query_params.get("at", "")[:40])
+
+    async def _group(self, request: Request) -> list[Row]:
+        name = request.path_params["name"]
+        return msgspec.convert(await self._master.look("group", name), list[Row])
+
+    async def _logs(self, request: Request) -> list[Row]:
+        rows, _ = await self._master.output(actor=request.path_params["name"]).past()
+        return rows
+
+    async def _why(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        try:
+            rows = await self._master.why(name)
+        except errors.ZactorError as error:
+            return _failed(error)
+        from zactor.commands.why_verdict import of_why
+
+        return _answer({"verdict": of_why(rows, name), "rows": rows, "text": say_why(rows)})
+
+    # -- doing -------------------------------------------------------------------------------
+    async def _do(self, request: Request) -> Response:
+        again = request.query_params.get("id", "")
+        if again in self._done:
+            return self._done[again]
+        if not self._guard.may_change:
+            return _problem(Refusal(403, "ReadOnly", "this page shows, it changes nothing"))
+        try:
+            line = msgspec.json.decode(await _body(request), type=dict[str, str])["line"]
+        except (msgspec.DecodeError, KeyError, ValueError):
+            return _problem(Refusal(400, "NotJson", 'want {"line": "wire c1.updateVal l1"}'))
+        response = await self._carry_out(line)
+        if re.fullmatch(r"[\w-]{1,64}", again):
+            self._done[again] = response
+            if len(self._done) > 100:
+                del self._done[next(iter(self._done))]
+        return response
+
+    async def _carry_out(self, line: str) -> Response:
+        if len(line) > LINE_CHARS_MAX or "\n" in line:
+            return _problem(Refusal(400, "UsageError", "want one line of a console"))
+        try:
+            call = self._read_line(line)
+            if any(parameter.kind.value == "file" for parameter in call.command.parameters):
+                # The paths would be of the machine that serves the page.
+                raise errors.ConfigError(f"{call.command.words} takes files: say it in a shell")
+            work = asyncio.to_thread(call.command.act, self._session, call.values)
+            result = await asyncio.wait_for(work, DO_S)
+        except TimeoutError:
+            words = f"not done in {DO_S:g} s: it may still be done"
+            return _problem(Refusal(504, "TimedOut", words))
+        except errors.ZactorError as error:
+            return _failed(error)
+        command = call.command
+        text = command.say(result) if command.say is not None else ""
+        return _answer({"line": line, "text": text, "result": result})
+
+    async def _press(self, request: Request) -> Response:
+        if not self._guard.may_change:
+            return _problem(Refusal(403, "ReadOnly", "this page shows, it changes nothing"))
+        name = request.path_params["name"]
+        try:
+            given = msgspec.json.decode(await _body(request), type=dict[str, object])
+        except (msgspec.DecodeError, ValueError):
+            return _problem(Refusal(400, "NotJson", 'want {"button": "inc"}'))
+        controls = self._feed.panel(name).get("controls")
+        if not isinstance(controls, list):
+            return _problem(Refusal(404, "NoSuchThing", f"no panel of {name} is shown"))
+        try:
+            await drive(self._master, name, controls, str(given.get("button")), given.get("value"))
+        except errors.ZactorError as error:
+            return _failed(error)
+        return Response(status_code=204)
+
+
+class _Guarded:
+    """Asks the guard before anything else, and gives every answer its headers."""
+
+    def __init__(self, app: ASGIApp, guard: Guard) -> None:
+        self._app = app
+        self._guard = guard
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        is_api = scope["path"].startswith(("/api/", "/metrics"))
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                added = dict(HEADERS)
+                if is_api:
+                    added["Cache-Control"] = "no-store"
+                raw = [(name.encode(), value.encode()) for name, value in added.items()]
+                message = {**message, "headers": [*message.get("headers", []), *raw]}
+            await send(message)
+
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        refusal = self._guard.check(scope["method"], scope["path"], headers)
+        with contextlib.suppress(ClientDisconnect):
+            if refusal is not None:
+                await _problem(refusal)(scope, receive, send_guarded)
+            else:
+                await self._app(scope, receive, send_guarded)
+
+
+async def _body(request: Request) -> bytes:
+    """Return the body, as far as one may be long.
+
+    Raises:
+        ValueError: it is longer.
+    """
+    data = b""
+    async for part in request.stream():
+        data += part
+        if len(data) > BODY_BYTES_MAX:
+            raise ValueError("too long")
+    return data
+
+
+def _answer(value: object) -> Response:
+    text = printable_json(msgspec.json.encode(value, enc_hook=str).decode())
+    return Response(text, media_type="application/json")
+
+
+def _problem(refusal: Refusal) -> Response:
+    body = msgspec.json.encode({"error": refusal.error, "message": refusal.message})
+    return Response(body, status_code=refusal.status, media_type="application/json")
+
+
+def _failed(error: errors.ZactorError) -> Response:
+    return _problem(Refusal(status_of(error), type(error).__name__, str(error)))
