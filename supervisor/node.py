@@ -242,14 +242,7 @@ class Node(HubUser):
             discovery=self.discovery,
             unreached=self.unreached,
         )
-        self.daemon = Daemon(
-            self.settings.spread,
-            groups=self.groups,
-            cables=self.hub,
-            spawn=self.tasks.spawn,
-            join=self.discovery.tell,
-            stop=self.stop,
-        )
+        self.daemon = self._make_daemon()
         self.dispatch = Dispatch(
             self.hub,
             kb=self.kb,
@@ -284,6 +277,16 @@ class Node(HubUser):
             sessions=self.client_sessions,
             waiting=self.waiting,
             spawn=self.tasks.make,
+        )
+
+    def _make_daemon(self) -> Daemon:
+        return Daemon(
+            self.settings.spread,
+            groups=self.groups,
+            cables=self.hub,
+            spawn=self.tasks.spawn,
+            join=self.discovery.tell,
+            stop=self.stop,
         )
 
     async def _ask_node(self, node: str, operation: Operation) -> object:

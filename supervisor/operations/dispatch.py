@@ -81,6 +81,9 @@ client's reports of the knowledge base wait for that too, but for the nodes: by 
 whether there is anybody at all (zactor/client/request_loop.py)."""
 
 
+Handlers = dict[type[Any], Callable[[Any, Asker], Awaitable[object]]]
+
+
 class Actors(Requests, Protocol):
     """What brings messages to actors, and makes those of this node emit."""
 
@@ -148,7 +151,12 @@ class Dispatch:
             ApplyWish: desired.apply,
             UndoChange: desired.undo,
         }
-        self._by_kind: dict[type[Any], Callable[[Any, Asker], Awaitable[object]]] = {
+        self._daemon = daemon
+        self._by_kind = self._handlers(desired, watching)
+
+    def _handlers(self, desired: DesiredState, watching: Watching) -> Handlers:
+        """Return who answers what, but for changes."""
+        return {
             EmitSignal: self._emit_signal,
             TellActor: self._tell_actor,
             AskActor: self._ask_actor,
@@ -167,7 +175,6 @@ class Dispatch:
             ReadOutput: watching.read,
             **dict.fromkeys(get_args(MonitorOperation), self._monitor),
         }
-        self._daemon = daemon
 
     async def run(self, operation: Operation, asker: Asker, id: str = "") -> object:
         """Carry out `operation` for `asker` and return plain data.

@@ -164,7 +164,7 @@ def test_top_fills_a_terminal_and_obeys_its_keys(
         until(lambda: "l1" in screen.read() and "healthy" in screen.read(), "a frame")
         assert len(screen.rows) == lines
         assert max(map(len, screen.rows)) <= columns
-        assert screen.rows[-1].startswith("q quit")
+        until(lambda: screen.read() and screen.rows[-1].startswith("q quit"), "its last line")
         screen.press("s")
         screen.press("\x1b[B")
         until(lambda: "\n>" in screen.read(), "an actor is chosen")
