@@ -26,6 +26,7 @@ class Settings:
     timeout: float | None = None  # s; None: the default of the command
     endpoint: str | None = None  # None: any node of the home
     verbose: bool = False
+    form: str = "table"  # of a list, see forms.py
 
     @property
     def home_folder(self) -> Path:
@@ -93,6 +94,34 @@ class ShellCommand(click.Command):
         """Return the command's own parameters, then the shared ones, then -h."""
         own = super().get_params(ctx)
         return [*own[:-1], *shared_options(*self.shared), *own[-1:]]
+
+
+def _take_form(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    if value:
+        settings(context).form = "name" if value is True else str(value)
+        settings(context).json = settings(context).json or value == "json"
+
+
+def form_options() -> list[click.Parameter]:
+    """Return -o and -q of a list whose rows have names."""
+    from zactor.cli.forms import FORMS
+
+    return [
+        click.Option(
+            ["-o", "--output"],
+            type=click.Choice(FORMS),
+            expose_value=False,
+            callback=_take_form,
+            help="wide: with what is counted; name: only names.",
+        ),
+        click.Option(
+            ["-q", "--quiet"],
+            is_flag=True,
+            expose_value=False,
+            callback=_take_form,
+            help="Only names, one on a line.",
+        ),
+    ]
 
 
 class Asking(ShellCommand):

@@ -5,12 +5,23 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
 import click
+from click.shell_completion import CompletionItem
 
-from zactor.cli.common import CONTEXT, Asking, Settings, deadline, say, settings, tell_progress
+from zactor.cli.common import (
+    CONTEXT,
+    Asking,
+    Settings,
+    deadline,
+    form_options,
+    say,
+    settings,
+    tell_progress,
+)
+from zactor.cli.forms import LISTS, names, wide
 from zactor.commands.catalogue import COMMANDS, find_words
 from zactor.commands.command import Command, CommandCall, ConsoleSession, Kind, Parameter, read_text
 from zactor.kernel.errors import EXIT_INTERRUPTED, ConfigError
@@ -39,7 +50,10 @@ def shell_command(command: Command, name: str = "") -> click.Command:
 
     made = Asking(
         name or command.words,
-        params=[_click_parameter(parameter) for parameter in command.parameters],
+        params=[
+            *(_click_parameter(parameter) for parameter in command.parameters),
+            *(form_options() if command.words in LISTS else ()),
+        ],
         callback=callback,
         help=_help(command),
         short_help=command.help,
@@ -104,6 +118,7 @@ def _click_parameter(parameter: Parameter) -> click.Parameter:
             required=parameter.needed,
             nargs=-1 if parameter.many else 1,
             metavar=_place(parameter),
+            shell_complete=_completes(parameter),
         )
     if parameter.kind is Kind.FLAG:
         return click.Option([parameter.option, parameter.name], is_flag=True, help=parameter.help)
@@ -112,7 +127,23 @@ def _click_parameter(parameter: Parameter) -> click.Parameter:
         multiple=parameter.many,
         metavar=_option_metavar(parameter),
         help=parameter.help,
+        shell_complete=_completes(parameter),
     )
+
+
+def _completes(
+    parameter: Parameter,
+) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]] | None:
+    """What TAB offers in a shell; only loaded where it is asked for."""
+    if parameter.kind is Kind.FILE:
+        return lambda context, given, text: [CompletionItem(text, type="file")]
+
+    def complete(context: click.Context, given: click.Parameter, text: str) -> list[CompletionItem]:
+        from zactor.cli.offers import offer
+
+        return offer(parameter.kind, parameter.name)(context, given, text)
+
+    return complete
 
 
 # -- arguments -------------------------------------------------------------------------------
@@ -219,6 +250,21 @@ def open_session(given: Settings, endpoint: str | None = None) -> Iterator[Conso
         )
 
 
+def _in_form(
+    command: Command, result: object, given: Settings, session: ConsoleSession
+) -> str | None:
+    """Return a list in the form that -o says; None: in the usual one."""
+    if given.json or given.form == "table" or command.words not in LISTS:
+        return None
+    rows = cast("list[dict[str, object]]", result)
+    if given.form == "name":
+        return names(command.words, rows)
+    from zactor.cli.output import table, use_colour
+
+    columns, counted = wide(command.words, command.columns, rows, session)
+    return table(columns, counted, colour=use_colour())
+
+
 def perform(context: click.Context, call: CommandCall) -> None:
     """Connect, do what `call` says, print the result, and end with its exit code."""
     from zactor.cli.output import show
@@ -232,9 +278,13 @@ def perform(context: click.Context, call: CommandCall) -> None:
     try:
         with deadline(limit), open_session(given) as session:
             result = call.command.act(session, call.values)
+            text = _in_form(call.command, result, given, session)
     except KeyboardInterrupt:
         done = ": it may still be done" if call.command.parameters else ""
         say(f"interrupted{done}", err=True)
         context.exit(EXIT_INTERRUPTED)
-    show(call.command, result, as_json=given.json, values=call.values)
+    if text is not None:
+        say(text)
+    else:
+        show(call.command, result, as_json=given.json, values=call.values)
     context.exit(call.command.exit_code(result))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import click
 
 from zactor.cli.common import CONTEXT, Asking, Settings, say, settings
+from zactor.cli.offers import actors_offered
 from zactor.kernel.errors import EXIT_DEGRADED, ConfigError, NoSuchThing
 from zactor.kernel.moment import moment
 from zactor.kernel.printable import printable
@@ -94,7 +95,9 @@ logs = Asking(
     "logs",
     callback=_logs,
     params=[
-        click.Argument(["name"], required=False, metavar="[ACTOR|NODE]"),
+        click.Argument(
+            ["name"], required=False, metavar="[ACTOR|NODE]", shell_complete=actors_offered
+        ),
         click.Option(["-f", "--follow"], is_flag=True, help="Go on with what they say."),
         click.Option(["--since"], metavar="T", help="Nothing older: 10m, 17:30, a date."),
         click.Option(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zactor.cli.common import CONTEXT, Asking, Settings, say, settings
+from zactor.cli.offers import actors_offered
 from zactor.kernel.errors import ConfigError, NotReachable, TimedOut, ZactorError
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ panel = Asking(
     "panel",
     callback=_panel,
     params=[
-        click.Argument(["actor"], metavar="ACTOR"),
+        click.Argument(["actor"], metavar="ACTOR", shell_complete=actors_offered),
         click.Option(["--once"], is_flag=True, help="Print it and end."),
         click.Option(["--press"], metavar="NAME[=VALUE]", help="Drive it, print it and end."),
     ],

@@ -31,6 +31,7 @@ _OTHERS: Mapping[str, tuple[str, str]] = {  # name -> (module:attribute, help)
     "logs": ("logs:logs", "What actors print, log and raise; -f: go on."),
     "events": ("events:events", "What happened; -f: what happens."),
     "group": ("group:group", "Groups of programs and actors, and their messages."),
+    "completion": ("shell_completion:completion", "What a shell sources for TAB."),
     "bundle": ("bundle:bundle", "Build, show and verify bundles."),
     "keys": ("keys:keys", "Make, pass on and show the cluster's keys."),
 }
@@ -45,7 +46,7 @@ _SECTIONS: Sequence[tuple[str, Sequence[str]]] = (
     ("Messages", ("signal", "tell", "ask", "group", "spuser", "spflooder", "spmonitor")),
     ("Knowledge", ("kb", "why", "query", "wait")),
     ("Watching", ("web", "top", "panel", "logs", "events", "failures", "deadletters", "doctor")),
-    ("Files", ("bundle", "keys")),
+    ("Files", ("bundle", "keys", "completion")),
 )
 
 

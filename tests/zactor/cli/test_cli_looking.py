@@ -276,3 +276,48 @@ def test_since_is_read_as_people_say_it() -> None:
     assert read_since("2026-05-01T17:29:50", now) == now - 10
     with pytest.raises(ConfigError):
         read_since("tomorrow", now)
+
+
+def test_lists_have_a_wide_form_and_one_of_names(cluster: BlockingCluster) -> None:
+    assert zactor(cluster, "ps", "-q").stdout.split() == ["l1", "p1"]
+    assert zactor(cluster, "wires", "-o", "name").stdout == "l1.turned p1\n"
+    assert "n1" in zactor(cluster, "nodes", "-q").stdout.split()
+    head, *rows = zactor(cluster, "nodes", "-o", "wide").stdout.splitlines()
+    assert {"PID", "CPU%", "MEMORY", "UP"} <= set(head.split())
+    assert all(re.search(r"\d+M", row) for row in rows)
+    assert "WAITING" in zactor(cluster, "ps", "-o", "wide").stdout
+    assert json.loads(zactor(cluster, "ps", "-o", "json").stdout)[0]["name"] == "l1"
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("zactor pa", "panel"),
+        ("zactor ask l1 se", "set_level"),
+        ("zactor logs l", "l1"),
+        ("zactor wire l1.", "l1.turned"),
+        ("zactor wire l1.turned p1 --service ag", "agreed"),
+        ("zactor top --so", "--sort"),
+    ],
+)
+def test_a_shell_completes_commands_options_and_names(
+    cluster: BlockingCluster, line: str, offered: str
+) -> None:
+    words = line.split(" ")
+    environment = {
+        **os.environ,
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(words) - 1),
+        "_ZACTOR_COMPLETE": "bash_complete",
+        "ZACTOR_HOME": str(cluster.home),
+    }
+    code = "from zactor.cli.main import main; main()"
+    done = run_to_end([sys.executable, "-c", code], env=environment)
+    assert f"plain,{offered}" in done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_script_for_each_shell_is_printed(shell: str, home: Path) -> None:
+    done = run_to_end([*ZACTOR, "completion", shell])
+    assert done.returncode == 0
+    assert "_ZACTOR_COMPLETE" in done.stdout

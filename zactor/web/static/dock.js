@@ -78,8 +78,8 @@ export function refreshPane() {
 function ofEvents() {
   const filter = h("input", { type: "search", placeholder: "only events with…", "aria-label": "only events with", value: dock.filter, oninput: () => { dock.filter = filter.value; fillEvents(); } });
   const pause = h("button", { class: "btn sm", id: "pause", "aria-pressed": String(dock.isPaused), onclick: togglePause }, dock.isPaused ? "Go on" : "Pause");
-  list = h("ol", { class: "log", role: "log", "aria-label": "events", "aria-live": "off" });
-  put($("pane"), h("div", { class: "bar" }, filter, pause, command("zactor events -f")), list);
+  list = h("ol", { class: "log" });
+  put($("pane"), h("div", { class: "bar" }, filter, pause, command("zactor events -f")), h("div", { role: "log", "aria-label": "events", "aria-live": "off" }, list));
   fillEvents();
 }
 

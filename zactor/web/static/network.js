@@ -134,11 +134,11 @@ function makeCard(row) {
   const fill = h("i", { "aria-hidden": "true" });
   const depth = h("span", {});
   const raised = h("span", { class: "raised", title: "actions that raised", hidden: true });
-  const box = h("span", { class: "box", title: "messages that wait" }, raised, fill, depth);
+  const box = h("span", { class: "box", title: "messages that wait" }, h("span", { class: "vh" }, "running"), raised, fill, depth, h("span", { class: "vh" }, "waiting"));
   const word = dead ? (row.state === "lost" ? "lost" : "gone") : row.state;
   const aside = isWell ? box : h("span", { class: `state ${row.state === "starting" || row.state === "stopping" ? "warn" : ""}` }, word);
   const reason = dead ? row.reason || `went with ${row.node}` : row.reason;
-  const main = h("button", { class: "main", "data-actor": name, "aria-label": `${name}, ${row.type}, ${row.state}`, onclick: () => choose("actor", name) },
+  const main = h("button", { class: "main", "data-actor": name, onclick: () => choose("actor", name) },
     h("span", { class: "name" }, plain(name)), h("span", { class: "type" }, plain(row.type)), aside,
     !isWell && reason ? h("span", { class: "reason" }, plain(reason)) : null);
   const rows = [];
