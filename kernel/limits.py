@@ -326,7 +326,7 @@ SPREAD_REQUEST_COST = 256  # what one takes beside its payload
 SPREAD_WRITE_BYTES = 256 << 10  # what a connection takes over before its program reads
 
 # -- watching ---------------------------------------------------------------------------------
-SAMPLE_S = 0.5  # between two samples of what is counted, while somebody watches
+COUNTS_EVERY_S = 0.5  # between two samples of what is counted, while somebody watches
 COUNTING_S = 3.0  # after its last Watch a node takes no more samples
 WATCH_WAIT_S = 10.0  # a Watch is answered by then, with nothing if need be
 SAMPLE_GONE_KEPT = 4_096  # actors that ended while somebody watched; who missed one gets all anew

@@ -112,7 +112,7 @@ class Metrics:
     async def _collect(self) -> None:
         try:
             while time.monotonic() - self._asked_s < limits.COUNTING_S:
-                await asyncio.sleep(limits.SAMPLE_S)
+                await asyncio.sleep(limits.COUNTS_EVERY_S)
                 self._take()
         finally:
             self.is_collecting = False

@@ -17,6 +17,7 @@ import msgspec
 import structlog
 
 from zactor.client.master import Master
+from zactor.client.panel import look_at_panels
 from zactor.client.rates import ActorRate, NodeRate, Rates
 from zactor.kernel.errors import ZactorError
 from zactor.web import picture
@@ -226,7 +227,7 @@ class Feed:
     async def _look(self, node: str, names: list[str]) -> None:
         versions = {name: int(str(self._panels.get(name, {}).get("version", 0))) for name in names}
         try:
-            rows = await self._master.panels(node, versions, PANEL_WAIT_S)
+            rows = await look_at_panels(self._master, node, versions, PANEL_WAIT_S)
         except ZactorError:
             await asyncio.sleep(AGAIN_S)
             return

@@ -111,11 +111,11 @@ def test_nothing_is_collected_while_nobody_watches(cluster: BlockingCluster) -> 
     before = dict(rates.after)
     rates.take(cluster.master.watch(rates.after, 5.0))
     assert all(rates.after[name] == before[name] + 1 for name in ("n1", "n2"))
-    time.sleep(limits.COUNTING_S + 3 * limits.SAMPLE_S)  # the watch is over then
+    time.sleep(limits.COUNTING_S + 3 * limits.COUNTS_EVERY_S)  # the watch is over then
     last = dict(rates.after)
     rates.take(cluster.master.watch(rates.after))
     # While it was collected some samples came; since then one, for who asked now.
-    most = (limits.COUNTING_S / limits.SAMPLE_S) + 2
+    most = (limits.COUNTING_S / limits.COUNTS_EVERY_S) + 2
     assert all(rates.after[name] - last[name] <= most for name in ("n1", "n2"))
 
 
