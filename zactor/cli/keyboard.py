@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import re
-import shutil
 import sys
 import termios
 import tty
@@ -73,9 +72,12 @@ class Keyboard:
             return ""
 
     def size(self) -> tuple[int, int]:
-        """Return columns and lines."""
-        found = shutil.get_terminal_size((80, 24))
-        return found.columns, found.lines
+        """Return columns and lines, as they are now: $COLUMNS is of when the shell began."""
+        try:
+            found = os.get_terminal_size(sys.stdout.fileno())
+        except OSError:
+            found = os.terminal_size((80, 24))
+        return found.columns or 80, found.lines or 24
 
     def draw(self, lines: Sequence[str]) -> None:
         """Show a frame; only the lines that differ are sent, for a slow line's sake."""
