@@ -8,6 +8,7 @@ from pathlib import Path
 
 from zactor.bundles import load
 from zactor.bundles.store import BundleStore
+from zactor.bundles.stored_arguments import stored_payload
 from zactor.kernel.actors.actor import Actor
 from zactor.kernel.wire.payload import Policy
 from zactor.supervisor.deployment.spawned_child import be_main
@@ -38,4 +39,8 @@ class BundledActor:
         load.attach(store)
         be_main(self.folder)
         cls = load.load_class(store.open(self.bundle), self.type)
-        return cls(**constructor_arguments.to_keywords(self.arguments, self.policy))
+
+        def stored(identity: str) -> bytes:
+            return stored_payload(store.open(identity))
+
+        return cls(**constructor_arguments.to_keywords(self.arguments, self.policy, stored))

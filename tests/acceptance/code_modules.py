@@ -77,6 +77,14 @@ class Sensor(Actor):
         return bytes(count)
 """
 
+APART = """
+from sensor import Sensor
+
+
+class Apart(Sensor, dispatcher="process"):
+    pass
+"""
+
 DISPLAY = """
 from zactor import Actor, action
 import messages

@@ -9,17 +9,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from code_modules import DISPLAY, MESSAGES, PROGRAM, SENSOR
+from code_modules import APART, DISPLAY, MESSAGES, PROGRAM, SENSOR
 from deadlines import DEADLINE_S
 
 from zactor import BlockingCluster, BlockingMaster, RemoteActionError, ZactorError, local
 from zactor.lab.lab import until
 
+_SOURCES = {"messages": MESSAGES, "sensor": SENSOR, "display": DISPLAY, "apart": APART}
+
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sources")
-    for name, text in (("messages", MESSAGES), ("sensor", SENSOR), ("display", DISPLAY)):
+    for name, text in _SOURCES.items():
         (folder / f"{name}.py").write_text(text)
     return folder
 
@@ -77,6 +79,18 @@ def test_a_program_has_its_own_classes_or_stand_ins(
     assert m.ask("s", "same", reading) == [True, True, True]
 
 
+def test_an_actor_in_a_process_of_its_own_has_the_same_classes(
+    m: BlockingMaster, sources: Path
+) -> None:
+    m.declare_factory("apart", sources / "apart.py")
+    m.deploy_actor("apart", "apart", "n1", data=bytes(2_000_000))
+    assert m.ask("apart", "size") == 2_000_000
+    assert m.ask("apart", "same", m.ask("s", "read")) == [True, True, True]
+    before = len(m.ask("d_n2", "last"))  # type: ignore[arg-type]
+    m.ask("d_n2", "pull", "apart")
+    assert m.ask("d_n2", "last")[before:] == [True]  # type: ignore[index]
+
+
 def test_an_actor_that_is_sent_says_so(m: BlockingMaster) -> None:
     for action in ("itself", "its_method", "its_closure"):
         with pytest.raises(RemoteActionError) as caught:
@@ -87,7 +101,7 @@ def test_an_actor_that_is_sent_says_so(m: BlockingMaster) -> None:
 @pytest.mark.parametrize("node", ["n1", "n2"])
 def test_a_program_passes_as_much_as_it_may_receive(m: BlockingMaster, node: str) -> None:
     m.deploy_actor("sensor", f"big_{node}", node)
-    count = 40_000_000
+    count = 20_000_000
     assert m.ask(f"big_{node}", "size", bytes(count)) == count
     assert len(m.ask(f"big_{node}", "big", count)) == count  # type: ignore[arg-type]
     m.tell(f"big_{node}", "size", bytes(3_000_000))
