@@ -3,8 +3,8 @@
     MAGIC (8 B) | sha256 of all that follows (32 B) | length of the manifest (4 B, big endian)
     | manifest (msgpack) | the bytes of each part, in the order of the manifest
 
-Plain concatenation, not a zip: there is nothing to unpack onto a disk, no compression that could
-blow up, no links, and no second directory that could contradict the first. The whole file's sha256
+Plain concatenation, not a zip: there is no compression that could blow up, no links, and no second
+directory that could contradict the first. The whole file's sha256
 is the bundle's identity; whoever has the identity can't be given other bytes.
 """
 

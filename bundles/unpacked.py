@@ -1,4 +1,6 @@
-"""Bundles as folders: each unpacked once, under its hash, read-only, so that its files are files.
+"""Bundles as folders: each unpacked once, under its hash, so that its files are files.
+
+The files are read-only. Folders aren't: `rm -r` of a home must work for its owner.
 
 <folder>/<16 digits>/…       what lies below `src/` in the bundle
 <folder>/.<16 digits>.*      on its way: renamed when it is whole
@@ -69,7 +71,7 @@ class UnpackedBundles:
             for path, data in bundle.parts.items():
                 if path.startswith(SOURCE):
                     file = draft / path.removeprefix(SOURCE)
-                    file.parent.mkdir(parents=True, exist_ok=True)
+                    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                     made = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
                     with os.fdopen(made, "wb") as out:
                         out.write(data)
@@ -78,8 +80,6 @@ class UnpackedBundles:
             # Another process may be first: what it has unpacked is the same.
             with contextlib.suppress(FileExistsError):
                 draft.rename(target)
-            for root, _, _ in os.walk(target):
-                os.chmod(root, 0o555)
         finally:
             _remove(draft)
 
@@ -122,8 +122,5 @@ def _holds(folder: Path, bundle: Bundle) -> bool:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder and what is in it, read-only or not; no matter if it isn't there."""
-    for root, _, _ in os.walk(folder):
-        with contextlib.suppress(OSError):
-            os.chmod(root, 0o700)
+    """Remove a folder and what is in it; no matter if it isn't there."""
     shutil.rmtree(folder, ignore_errors=True)
