@@ -60,6 +60,8 @@ R2 = TypeVar("R2")
 class action(Generic[A, P, R]):  # a decorator is spelt like a function
     """Make a method reachable from outside: by refs, by signals, by the console."""
 
+    is_reentrant = False  # of those that a former version has pickled
+
     @overload
     def __init__(
         self: action[A, P, T], fn: Callable[Concatenate[A, P], Coroutine[Any, Any, T]]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from zactor.kernel import limits
@@ -50,6 +50,12 @@ class ActorOptions:
         _one_of("mailbox_policy", self.mailbox_policy, _POLICIES)
         if type(self.mailbox_max) is not int or self.mailbox_max < 1:
             raise ConfigError(f"mailbox_max={self.mailbox_max!r} must be an integer from 1")
+
+    def __setstate__(self, state: Sequence[object]) -> None:
+        """Take what was pickled: by a former version, options that came since are their default."""
+        for index, each in enumerate(fields(self)):
+            value = state[index] if index < len(state) else each.default
+            object.__setattr__(self, each.name, value)
 
 
 def _one_of(what: str, value: str, allowed: tuple[str, ...]) -> None:
