@@ -88,12 +88,11 @@ def audit(
     said = list(_said(journal))
     done.add("K2 nothing acknowledged is lost", _acknowledged(said, facts))
     done.add("facts differ", _differ(facts))
-    suspicions = [line for line in lines if line["k"] == "suspect"]
-    done.add("L6 false suspicion", _false(suspicions, faults))
+    done.add("L6 false suspicion", _false(nodes, faults))
     done.counts = {
         "event lines": len(lines),
         "views": sum(line["k"] == "view" for line in nodes),
-        "suspicions": len(suspicions),
+        "suspicions": sum(line["k"] == "suspect" for line in nodes),
         "group deliveries": sum(line["k"] == "deliver" for line in nodes),
         "signals accepted": sum(line["k"] == "accept" for line in lines),
         "signals handled": sum(line["k"] == "handle" for line in lines),
@@ -184,8 +183,15 @@ def _differ(facts: Mapping[str, Sequence[str]]) -> Iterable[str]:
             yield f"{node} and {first} differ in {', '.join(odd[:SHOWN])}"
 
 
-def _false(suspicions: Sequence[Line], faults: Sequence[tuple[int, int]]) -> Iterable[str]:
+def _false(lines: Sequence[Line], faults: Sequence[tuple[int, int]]) -> Iterable[str]:
+    """Who is in the view and at work is not suspected; on the way to a view anybody may be."""
     grace = int(SUSPECTED_AFTER_S * 1e9)
-    for line in suspicions:
+    views: dict[str, list[str]] = {}
+    for line in lines:
+        if line["k"] == "view":
+            views[line["p"]] = line["members"]
+            continue
+        if line["k"] != "suspect" or line["q"] not in views.get(line["p"], ()):
+            continue
         if not any(begin <= line["t"] <= end + grace for begin, end in faults):
             yield f"{line['p']} suspects {line['q']} though nothing is wrong"
