@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -196,18 +197,19 @@ def play(
         ScriptError: a line can't be done.
     """
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="zactor-lab-") as folder:
-        lab = LabClient(Path(folder))
-        tell(f"making {len(topology.hosts)} hosts")
-        try:
-            lab.begin(topology, files=files, seed=seed)
-            lab.wait_formed()
-            tell("playing")
-            player = StoryPlayer(story, lab, Path(folder))
-            difference = player.play()
-            drawn = picture(player.moments, player.columns)
-        finally:
-            lab.close()
+    # A lab is named by its home, and puts nothing there: this folder is never made.
+    home = Path(tempfile.gettempdir()) / f"zactor-lab-{os.getpid()}-{time.monotonic_ns()}"
+    lab = LabClient(home)
+    tell(f"making {len(topology.hosts)} hosts")
+    try:
+        lab.begin(topology, files=files, seed=seed)
+        lab.wait_formed()
+        tell("playing")
+        player = StoryPlayer(story, lab, home)
+        difference = player.play()
+        drawn = picture(player.moments, player.columns)
+    finally:
+        lab.close()
     return Outcome(
         difference=difference,
         picture=drawn,
