@@ -25,6 +25,7 @@ from zactor.cli.common import (
     settings,
     tell_progress,
 )
+from zactor.cluster.node_keeper import NodeKeeper
 from zactor.cluster.processes import Processes
 from zactor.kernel.errors import EXIT_FAILED, ConfigError, ScriptError, TimedOut, ZactorError
 
@@ -74,7 +75,8 @@ def _up(file: str | None, nodes: int | None, detach: bool, web: bool) -> None:
                 with contextlib.suppress(KeyboardInterrupt, Stopped), _page(given, web):
                     _tell_end(started.spawned, names)
                     # Until `zactor down`; for ever where others started the nodes.
-                    stop.stay(lambda: bool(started.names or not started.spawned))
+                    keeper = NodeKeeper(started, lambda words: say(words, err=True))
+                    stop.stay(lambda: keeper.look() or not started.spawned)
         except (ScriptError, ApplyFailed):
             _tell_fate(started.spawned, file, detach)
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -45,6 +46,10 @@ def until(condition: Callable[[], bool], what: str) -> None:
 
 def names(home: Path) -> list[str]:
     return sorted(entry.name for entry in read_entries(home))
+
+
+def pids(home: Path) -> dict[str, int]:
+    return {entry.name: entry.pid for entry in read_entries(home)}
 
 
 def gone(entries: list[RunEntry]) -> bool:
@@ -125,3 +130,18 @@ def test_a_failing_script_leaves_nodes_that_were_to_stay_and_the_next_start_tell
         )
     finally:
         assert run(["down", *home]) == 0
+
+
+def test_a_node_that_dies_is_started_again_while_up_runs(tmp_path: Path) -> None:
+    command = [*ZACTOR, "up", "-n", "2", "--home", str(tmp_path)]
+    with running(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
+        assert child.stderr is not None
+        assert child.stderr.readline() == b"Ctrl-C stops n1, n2\n"
+        first = pids(tmp_path)
+        os.kill(first["n2"], signal.SIGKILL)
+        words = b"n2 ended with -9: it is started again (1 in a row)\n"
+        assert child.stderr.readline() == words
+        until(lambda: pids(tmp_path).get("n2", first["n2"]) != first["n2"], "n2 runs again")
+        assert run(["down", "--home", str(tmp_path)]) == 0
+        assert child.wait(DEADLINE_S) == 0
+    assert read_entries(tmp_path) == []
