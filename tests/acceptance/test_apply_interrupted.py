@@ -30,7 +30,7 @@ class Part(Actor):
         pass
 """
 COUNT = 10
-TIMES_AT_ONCE = 20
+TIMES_AT_ONCE = 10
 
 
 def lab_toml(name: str, start: int, prefix: str = "a", *, kind: str = "part") -> str:
@@ -68,6 +68,7 @@ def wanted(m: BlockingMaster) -> set[str]:
     return {str(row["A"]) for row in [*said, *coming]}
 
 
+@pytest.mark.slow
 def test_a_console_that_is_killed_has_done_all_or_nothing(two: Lab, folder: Path) -> None:
     chance = random.Random(7)
     with connect(two.endpoint("n1"), home=two.home) as m:

@@ -36,6 +36,7 @@ def test_no_name_runs_twice() -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.limit(1_500)
 def test_no_name_runs_twice_in_many_more() -> None:
     check(ALL_SEEDS)
 
