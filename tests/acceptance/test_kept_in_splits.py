@@ -70,6 +70,19 @@ def place(net: NetLab, at: str) -> tuple[str, str]:
     return row["node"], row["state"]
 
 
+def check(shone: Path, count: int) -> None:
+    """So many lives there were, one after the other."""
+    when: dict[str, list[float]] = {}
+    for line in shone.read_text().splitlines():
+        at, who = line.split()
+        when.setdefault(who, []).append(float(at))
+    lives = sorted((min(times), max(times)) for times in when.values())
+    assert len(lives) == count
+    for (_, end), (begin, _) in itertools.pairwise(lives):
+        assert end < begin, (end, begin)
+        print(f"none ran for {begin - end:.1f} s")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("splits", [1, pytest.param(20, marks=pytest.mark.soak)])
 @pytest.mark.limit(1_500)
@@ -84,7 +97,7 @@ def test_what_is_cut_off_stops_before_it_runs_elsewhere(
         f'type = "beacon"\non = ["n3", "n2", "n1"]\nargs = {{ file = "{shone}" }}\n'
     )
     zactor(net, "n1", "apply", str(file), "--yes")
-    for _ in range(splits):
+    for number in range(splits):
         host, _ = place(net, "n1" if not shone.exists() else "n2")
         others = [name for name in NODES if name != host]
         began = time.monotonic()
@@ -98,12 +111,4 @@ def test_what_is_cut_off_stops_before_it_runs_elsewhere(
         net.heal()
         until("all are back", lambda: all(len(ups(net, at)) == len(NODES) for at in NODES))
         assert place(net, host)[0] in others  # where it went it stays
-    lines = [line.split() for line in shone.read_text().splitlines()]
-    when: dict[str, list[float]] = {}
-    for at, who in lines:
-        when.setdefault(who, []).append(float(at))
-    lives = sorted((min(times), max(times)) for times in when.values())
-    assert len(lives) == splits + 1
-    for (_, end), (begin, _) in itertools.pairwise(lives):
-        assert end < begin, (end, begin)
-        print(f"none ran for {begin - end:.1f} s")
+        check(shone, number + 2)
