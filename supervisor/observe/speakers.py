@@ -63,12 +63,19 @@ _OF_A_LINE = ("event", "level", "timestamp", "node", "actor", "exception", "stac
 def heard(
     logger: structlog.typing.WrappedLogger, name: str, fields: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Keep what an actor logs, and what is logged of its failures; a processor of structlog."""
+    """Keep what an actor logs, and what is logged of its failures; a processor of structlog.
+
+    After `only_text`: the repr of an actor's own class may raise.
+    """
     node, actor = speaker()
     if actor and _keepers:
         event = str(fields.get("event"))
         kind = "failed" if event == "action_failed" else "logged"
-        more = " ".join(f"{key}={value}" for key, value in fields.items() if key not in _OF_A_LINE)
+        more = " ".join(
+            f"{key}={value if isinstance(value, str) else repr(value)}"
+            for key, value in fields.items()
+            if key not in _OF_A_LINE
+        )
         head = f"{fields.get('action')} raised {fields.get('error')}" if kind == "failed" else ""
         trace = str(fields.get("exception") or "")
         tell(node, actor, kind, f"{head or f'{event} {more}'.rstrip()}\n{trace}".rstrip())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -84,6 +85,14 @@ class BlockingMaster(Blocking[Master]):
     ) -> Iterator[Row]:
         """As `Master.events`, for a plain `for`."""
         return iterate(self.awaiting.events(follow, node, last, seen))
+
+    def output(self, node: str = "", actor: str = "", since: float = 0.0) -> list[Row]:
+        """Return what actors said until now, as `Master.output` has it, of the nodes that answer.
+
+        Threads: none that has an event loop.
+        """
+        rows, _ = asyncio.run(self.awaiting.output(node, actor, since).past())
+        return rows
 
     declareNode = declarePhysicalNode = declare_physical_node = declare_node
     declareFactory = declare_factory

@@ -34,6 +34,12 @@ from zactor.demos.gui import Gui
 NAMES = iter(range(1_000_000))
 
 
+class Talker(Actor):
+    @action
+    def say(self, words: str) -> None:
+        print(words)
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[BlockingCluster]:
     with local(nodes=2) as running:
@@ -88,10 +94,20 @@ def test_the_same_calls_can_be_awaited_many_at_once(cluster: BlockingCluster) ->
     asyncio.run(story())
 
 
+def test_what_actors_said_is_read_without_an_event_loop(m: BlockingMaster) -> None:
+    m.declare_factory("talker", Talker)
+    m.deploy_actor("talker", "t1", "n1").say("good morning")
+    rows = m.output(actor="t1")
+    assert [(row["actor"], row["kind"], row["text"]) for row in rows] == [
+        ("t1", "printed", "good morning")
+    ]
+    assert m.output("n2", "t1") == []
+
+
 def test_every_call_of_the_master_has_its_blocking_twin_and_the_seeds_spelling() -> None:
     calls = {name for name, value in vars(Master).items() if callable(value) and name[0] != "_"}
     assert calls <= set(dir(BlockingMaster))
-    for name in calls - {"deploy_actor", "deployActor", "events", "ref"}:
+    for name in calls - {"deploy_actor", "deployActor", "events", "output", "ref"}:
         twin = getattr(BlockingMaster, name)
         assert twin.__doc__ == getattr(Master, name).__doc__
         assert not inspect.iscoroutinefunction(twin)
