@@ -11,7 +11,6 @@ answer: then nothing can end it but the ring. So a ring that is found is one.
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -50,17 +49,19 @@ class AskCycles:
         self._directory = directory
         self._remote = remote
         self._later = later
-        self._numbers = itertools.count(1)
         self._waiting: dict[Cell, None] = {}
         self._looks_again = False
 
-    def waits(self, cell: Cell) -> int:
-        """An action of it begins to wait; return the number of that wait."""
+    def waits(self, cell: Cell) -> None:
+        """An action of it has begun to wait: look at it, until a look finds that it doesn't.
+
+        So who asks again and again, which is the rule, is told of once.
+        """
+        cell.is_looked_at = True
         self._waiting[cell] = None
         if not self._looks_again:
             self._looks_again = True
             self._later(limits.ASK_CYCLE_LOOK_S, self._look)
-        return next(self._numbers)
 
     def _look(self) -> None:
         now = time.monotonic()
@@ -68,6 +69,9 @@ class AskCycles:
         for cell in list(self._waiting):
             if cell.waits_for is None:
                 self._waiting.pop(cell, None)
+                cell.is_looked_at = False
+                if cell.waits_for is not None:  # it began meanwhile, and saw itself looked at
+                    self.waits(cell)
             elif now >= cell.looked_at:
                 cell.looks += 1
                 often = cell.looks <= _LOOKS_OFTEN

@@ -51,8 +51,8 @@ class CellHost(LifeHost, RouteHost, Protocol):
 
     node_name: str
 
-    def wait_begins(self, cell: Cell) -> int:
-        """An action of it waits for an ask; return the number of that wait."""
+    def wait_begins(self, cell: Cell) -> None:
+        """An action of it waits for an ask, and nobody looks at that."""
         ...
 
     @property
@@ -122,6 +122,7 @@ class Cell(Sender):
         "host",
         "idle",
         "limit",
+        "is_looked_at",
         "looked_at",
         "looks",
         "mailbox",
@@ -167,7 +168,8 @@ class Cell(Sender):
         self._besides: set[asyncio.Task[None]] = set()  # asyncio keeps only weak references
         self.serving: Asker | None = None  # whose ask is being handled
         self.waits_for: Reply[Any] | None = None  # that its action waits for, see AskCycles
-        self.wait_number = 0
+        self.wait_number = time.monotonic_ns() // 1_000  # a later cell of this uid counts on
+        self.is_looked_at = False  # by AskCycles, as long as it waits
         self.looks = 0
         self.looked_at = 0.0
 
@@ -239,12 +241,20 @@ class Cell(Sender):
     # -- asks of its own, see WaitWatch ------------------------------------------------------
     def waits(self, reply: Reply[Any]) -> None:
         """Its action waits for it, unless it is some other task that does."""
-        if self.waits_for is not None or not self._is_in_action():
+        if self.waits_for is not None:
+            return
+        task = self.task
+        if task is not None:
+            if _current_task() is not task:
+                return
+        elif not (self.dispatcher.is_own_thread() and self.dispatcher.is_busy_with(self)):
             return
         self.looks, self.looked_at = 0, 0.0
-        self.wait_number = self.host.wait_begins(self)
+        self.wait_number += 1
         self.waits_for = reply
-        if self.mailbox and self.task is not None and reentrant_of(type(self.actor)):
+        if not self.is_looked_at:
+            self.host.wait_begins(self)
+        if self.mailbox and task is not None and reentrant_of(type(self.actor)):
             for message in list(self.mailbox):
                 self.let_in(message)
 
@@ -252,11 +262,6 @@ class Cell(Sender):
         """That is over."""
         if self.waits_for is reply:
             self.waits_for = None
-
-    def _is_in_action(self) -> bool:
-        if self.task is not None:
-            return _current_task() is self.task
-        return self.dispatcher.is_own_thread() and self.dispatcher.is_busy_with(self)
 
     def let_in(self, message: AnyEnvelope) -> None:
         """Take an ask out of the mailbox and handle it beside the action that waits. Own thread."""

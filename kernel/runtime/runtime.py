@@ -479,9 +479,9 @@ class Runtime:
             row |= {"action": row["action"] or action, "where": where}
         return row
 
-    def wait_begins(self, cell: Cell) -> int:
-        """An action of it waits for an ask; return the number of that wait."""
-        return self.cycles.waits(cell)
+    def wait_begins(self, cell: Cell) -> None:
+        """An action of it waits for an ask, and nobody looks at that."""
+        self.cycles.waits(cell)
 
     # -- what cells need ---------------------------------------------------------------------
     def in_order(self) -> OrderedSignals:

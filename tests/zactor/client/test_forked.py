@@ -58,7 +58,8 @@ def test_what_a_forked_child_uses_of_its_parents_ends_with_an_error() -> None:
         assert in_child(m.nodes) == said
         assert in_child(lambda: asyncio.run(m.awaiting.nodes())) == said
 
-        waiting = make_ref("e", RemoteGateway(m.connection)).slow()  # begun before the fork
+        m.deploy_actor(Echo, "s", "n1")
+        waiting = make_ref("s", RemoteGateway(m.connection)).slow()  # begun before the fork
         assert in_child(waiting.result) == said
         with Mailbox("box", home=cluster.home) as box:
             box.join("room")
