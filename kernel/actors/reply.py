@@ -25,12 +25,10 @@ _End = tuple[Any, Callable[[Any], Any] | None, BaseException | None]
 class WaitWatch(Protocol):
     """An actor that asks: it is told when it waits. Threads: that of who waits."""
 
-    def waits(self, reply: Reply[Any]) -> None:
-        """Somebody begins to wait for it."""
-        ...
+    waits_for: Reply[Any] | None  # None again when that is over
 
-    def waits_no_more(self, reply: Reply[Any]) -> None:
-        """That is over."""
+    def waits(self, reply: Reply[Any], task: asyncio.Task[Any] | None) -> None:
+        """Somebody begins to wait for it, in this task or in none."""
         ...
 
 
@@ -101,7 +99,7 @@ class Reply(Generic[R]):
                 timer = loop.call_later(delay, self._expire)
             watch = self._watch
             if watch is not None:
-                watch.waits(self)
+                watch.waits(self, asyncio.current_task(loop))
             try:
                 yield Waiter(loop, self.add_done_callback)
             except asyncio.CancelledError:
@@ -112,8 +110,8 @@ class Reply(Generic[R]):
             finally:
                 if timer is not None:
                     timer.cancel()
-                if watch is not None:
-                    watch.waits_no_more(self)
+                if watch is not None and watch.waits_for is self:
+                    watch.waits_for = None
         return self._outcome()
 
     def result(self, timeout: float | None = None) -> R:
@@ -127,12 +125,12 @@ class Reply(Generic[R]):
             limit = self._patience(timeout)
             watch = self._watch
             if watch is not None:
-                watch.waits(self)
+                watch.waits(self, _current_task())
             try:
                 (self._wait or block)(self, limit)
             finally:
-                if watch is not None:
-                    watch.waits_no_more(self)
+                if watch is not None and watch.waits_for is self:
+                    watch.waits_for = None
             if not self._ends:
                 error = self._timed_out()
                 if self._deadline is not None and time.monotonic() >= self._deadline:
@@ -219,3 +217,10 @@ def block(reply: Reply[Any], timeout: float | None) -> None:
     ended = threading.Event()
     reply.add_done_callback(lambda _: ended.set())
     ended.wait(timeout)
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # a thread without a loop
+        return None

@@ -239,13 +239,13 @@ class Cell(Sender):
         self.host.tell(actor, action, args, kwargs, self)
 
     # -- asks of its own, see WaitWatch ------------------------------------------------------
-    def waits(self, reply: Reply[Any]) -> None:
+    def waits(self, reply: Reply[Any], task: asyncio.Task[Any] | None) -> None:
         """Its action waits for it, unless it is some other task that does."""
         if self.waits_for is not None:
             return
-        task = self.task
-        if task is not None:
-            if _current_task() is not task:
+        own_task = self.task
+        if own_task is not None:
+            if task is not own_task:
                 return
         elif not (self.dispatcher.is_own_thread() and self.dispatcher.is_busy_with(self)):
             return
@@ -254,14 +254,9 @@ class Cell(Sender):
         self.waits_for = reply
         if not self.is_looked_at:
             self.host.wait_begins(self)
-        if self.mailbox and task is not None and reentrant_of(type(self.actor)):
+        if self.mailbox and own_task is not None and reentrant_of(type(self.actor)):
             for message in list(self.mailbox):
                 self.let_in(message)
-
-    def waits_no_more(self, reply: Reply[Any]) -> None:
-        """That is over."""
-        if self.waits_for is reply:
-            self.waits_for = None
 
     def let_in(self, message: AnyEnvelope) -> None:
         """Take an ask out of the mailbox and handle it beside the action that waits. Own thread."""
@@ -590,10 +585,3 @@ class Cell(Sender):
     def is_driven_out(self, error: BaseException) -> bool:
         """Whether the error is for who drives the loop: Ctrl-C came there."""
         return isinstance(error, KeyboardInterrupt) and self.dispatcher.driven
-
-
-def _current_task() -> asyncio.Task[Any] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:  # a thread without a loop
-        return None
