@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from deadlines import DEADLINE_S
+from power_cut import die_at_once
 from slowness import Slowness
 
 from zactor import NotPrimary, connect
@@ -150,10 +149,7 @@ def test_all_at_once_killed_and_started_again_know_what_was_acknowledged(lab: La
     started(lab, "m1", "n1", "n2")
     for number in range(5):
         declare(lab, "n2", f"f{number}")
-    for name in lab.names:
-        os.kill(lab.pid(name), signal.SIGKILL)
-    for name in ("m1", "n1", "n2"):
-        lab.wait(name, DEADLINE_S)
+    die_at_once(lab, *lab.names)
     for name in ("n2", "n1"):
         lab.start(name)
     wanted = {f"f{number}" for number in range(5)}

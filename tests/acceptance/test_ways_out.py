@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from deadlines import DEADLINE_S
+from power_cut import die_at_once
 
 from zactor import MayLose, NoSuchThing, NotPrimary, Refused, connect
 from zactor.cli.main import run
@@ -81,14 +79,6 @@ def takes_changes(lab: Lab, at: str, name: str) -> bool:
     except NotPrimary:
         return False
     return True
-
-
-def die_at_once(lab: Lab, *names: str) -> None:
-    """kill -9, all at the same moment."""
-    for name in names:
-        os.kill(lab.pid(name), signal.SIGKILL)
-    for name in names:
-        lab.wait(name, DEADLINE_S)
 
 
 def folder(lab: Lab, name: str) -> Path:
