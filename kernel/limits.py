@@ -331,6 +331,7 @@ COUNTING_S = 3.0  # after its last Watch a node takes no more samples
 WATCH_WAIT_S = 10.0  # a Watch is answered by then, with nothing if need be
 SAMPLE_GONE_KEPT = 4_096  # actors that ended while somebody watched; who missed one gets all anew
 PANEL_CONTROLS_MAX = 32  # of one panel
+SIGNATURE_CHARS_MAX = 300  # of one action or signal as `describe` tells it; the rest is cut off
 PANEL_LINE_VALUES_MAX = 1_000  # of one Line
 PANEL_TEXT_CHARS_MAX = 1_000  # of one shown text
 PANEL_LOG_LINES_MAX = 50  # of one Log

@@ -261,6 +261,12 @@ class ReadOutput(Message, frozen=True, tag=162):
     wait_s: float
 
 
+class DescribeActor(Message, frozen=True, tag=163):
+    """What is one actor: its code, what it can do, who is wired to it, how it was ordered."""
+
+    actor: str
+
+
 PIECES_MARK: Final = b"P"
 """First byte of the payload of a request whose arguments came before it, in PutArguments; the rest
 is their key. Who is asked puts them in its place."""
@@ -301,6 +307,7 @@ Reads = (
     | PutArguments
     | GetPart
     | CheckBundle
+    | DescribeActor
     | DesiredReads
 )
 """Operations that may be sent a second time: nothing is different if the first arrived as well."""

@@ -38,6 +38,19 @@ def stored_in(text: str) -> str:
     return text.removeprefix(_STORED) if text.startswith(_STORED) else ""
 
 
+def to_plain(text: str) -> dict[str, Any] | str:
+    """Return the keyword arguments where they are plain, else in words where they are. Runs no code
+    of users."""
+    if text.startswith(_STORED):
+        return f"in {stored_in(text)}"
+    if text.startswith(_PICKLED):
+        return f"a pickle of {len(base64.b64decode(text.removeprefix(_PICKLED)))} bytes"
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        return "none that can be read"
+
+
 def to_keywords(
     text: str, policy: payload.Policy, stored: Callable[[str], bytes] | None = None
 ) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from zactor.kernel.messages.operations import (
     DeclareFactory,
     DeclareNode,
     DeployActor,
+    DescribeActor,
     DestroyActor,
     EmitSignal,
     Events,
@@ -58,6 +59,7 @@ from zactor.supervisor.observe.journal import Journal
 from zactor.supervisor.operations import knowledge_rows
 from zactor.supervisor.operations.ask_actor import Requests, ask_actor
 from zactor.supervisor.operations.changes import Asked, BundleSource, Changes
+from zactor.supervisor.operations.descriptions import Descriptions
 from zactor.supervisor.operations.desired_state import DesiredState
 from zactor.supervisor.operations.query_turns import QueryTurns
 from zactor.supervisor.operations.reports import KNOWLEDGE, OF_ONE_NODE, Reports
@@ -151,6 +153,7 @@ class Dispatch:
             ApplyWish: desired.apply,
             UndoChange: desired.undo,
         }
+        self._descriptions = Descriptions(self._me, kb=kb, store=store, ask_node=self.ask_node)
         self._daemon = daemon
         self._by_kind = self._handlers(desired, watching)
 
@@ -168,6 +171,7 @@ class Dispatch:
             PutPart: self._put_part,
             GetPart: self._get_part,
             CheckBundle: self._check_bundle,
+            DescribeActor: self._descriptions.describe,
             PlanWish: lambda op, _: desired.plan(op),
             ExportWish: lambda op, _: desired.export(op),
             Watch: watching.watch,

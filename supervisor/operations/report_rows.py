@@ -77,6 +77,42 @@ class WireReport(Row, frozen=True, kw_only=True):
         )
 
 
+class CodeReport(Row, frozen=True, kw_only=True):
+    """The class of an actor, as its node has it."""
+
+    class_name: str = ""
+    actions: list[str] = []  # inc(by: int = 1) -> int
+    takes_all: bool = False  # it overrides do_action
+    signals: list[str] = []  # updateVal(int)
+    unreadable: str = ""  # why there is none of it
+
+
+class ActorDescription(Row, frozen=True, kw_only=True):
+    """All that is known of one actor."""
+
+    name: str
+    type: str
+    node: str
+    state: str  # starting | running | stopping | failed
+    reason: str
+    since: float  # s since 1970: it is in that state
+    uid: int
+    bundle: str
+    factory: str  # the bundle that its type has now; "": there is no factory
+    code: str  # current | old | undeclared
+    class_name: str
+    actions: list[str]
+    takes_all: bool
+    signals: list[str]
+    unreadable: str
+    wires_in: list[WireReport]
+    wires_out: list[WireReport]
+    arguments: dict[str, object] | str  # "a pickle of 80 bytes": they aren't plain
+    restart: str  # permanent | transient | temporary; "": never
+    intensity: str
+    on: list[str]  # nodes that it is brought back on
+
+
 class FactoryReport(Row, frozen=True, kw_only=True):
     """A type of actors, and the code that it has."""
 

@@ -22,8 +22,8 @@ _PLAIN = """
     channel check choice client close closed collected column command commit compiled compound
     condition config configuration configure congestible connect connection console context control
     counter counting coverage crash crashed cut cutting data decided declare declared delivered
-    departed deploy descriptor destroy detector deviation died difference dispatch done draft
-    drained drop emit end ended ending error exist explored explorer fail failed failure fault
+    departed deploy describe descriptor destroy detector deviation died difference dispatch done
+    draft drained drop emit end ended ending error exist explored explorer fail failed failure fault
     faulty fetcher file finder flushed former free from gathering get give grant guard guarded gui
     handle handled handshake has header heard hello history http id import init inspect install
     installed interrupted it join judge kept kernel key keyboard kind lazy leave left liar life

@@ -40,7 +40,7 @@ _SECTIONS: Sequence[tuple[str, Sequence[str]]] = (
         "Nodes",
         ("node", "master", "up", "down", "spread", "lab", "demo", "forget", "recover", "restore"),
     ),
-    ("What is there", ("nodes", "ps", "wires", "factories", "status")),
+    ("What is there", ("nodes", "ps", "describe", "wires", "factories", "status")),
     ("Actors", ("declare-node", "declare-factory", "deploy", "destroy", "wire", "unwire")),
     ("What should be there", ("plan", "apply", "export", "undo", "diff")),
     ("Messages", ("signal", "tell", "ask", "group", "spuser", "spflooder", "spmonitor")),

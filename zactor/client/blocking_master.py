@@ -58,6 +58,7 @@ class BlockingMaster(Blocking[Master]):
     why = blocking(Master.why)
     nodes = blocking(Master.nodes)
     actors = blocking(Master.actors)
+    describe = blocking(Master.describe)
     wires = blocking(Master.wires)
     factories = blocking(Master.factories)
     status = blocking(Master.status)

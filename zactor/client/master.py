@@ -14,8 +14,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
-import msgspec
-
 from zactor.bundles.manifest import Bundle
 from zactor.client import long_arguments
 from zactor.client.checked import checked
@@ -23,6 +21,8 @@ from zactor.client.connection import Connection
 from zactor.client.event_stream import EventStream, Seen
 from zactor.client.gateway import RemoteGateway
 from zactor.client.output_stream import OutputStream
+from zactor.client.rows import Row as Row
+from zactor.client.rows import row_of, rows_of
 from zactor.kernel import errors, limits
 from zactor.kernel.actors.actor import Actor
 from zactor.kernel.actors.refs import Ref, make_ref
@@ -33,6 +33,7 @@ from zactor.kernel.messages.operations import (
     DeclareFactory,
     DeclareNode,
     DeployActor,
+    DescribeActor,
     DestroyActor,
     EmitSignal,
     ForgetNode,
@@ -50,9 +51,6 @@ from zactor.kernel.messages.operations import (
 )
 from zactor.kernel.messages.service import Service
 from zactor.kernel.wire.payload import STORED_MARK, chosen_policy
-
-Row = dict[str, object]
-"""One line of a listing, as plain data; its keys stand in `Master`'s methods."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -97,7 +95,7 @@ class Master:
     # -- machines ----------------------------------------------------------------------------
     async def declare_node(self, name: str, address: str) -> Row:
         """Name the node at `address` (HOST or HOST:PORT). Returns name and address."""
-        return _row(await self._ask(DeclareNode(name=name, address=address)))
+        return row_of(await self._ask(DeclareNode(name=name, address=address)))
 
     async def forget(self, node: str, i_know: bool = False) -> Row:
         """Say that a member is dead for good, its disk too, so that nothing waits for its vote.
@@ -116,7 +114,7 @@ class Master:
             Refused: it is up. NoSuchThing: nothing waits for it.
             MayLose: it may have known what nobody here does, and `i_know` wasn't said.
         """
-        return _row(await self._ask(ForgetNode(node=node, i_know=i_know)))
+        return row_of(await self._ask(ForgetNode(node=node, i_know=i_know)))
 
     async def recover(self, node: str, i_know: bool = False) -> Row:
         """Have the view that `node` is in go on without a quorum, as a cluster of its own.
@@ -130,7 +128,7 @@ class Master:
             MayLose: `i_know` wasn't said; the message says what may be lost. Nothing has changed.
             Refused: changes are taken there: there is nothing to recover.
         """
-        return _row(await self._ask(RecoverPrimary(node=node, i_know=i_know)))
+        return row_of(await self._ask(RecoverPrimary(node=node, i_know=i_know)))
 
     # -- code --------------------------------------------------------------------------------
     async def declare_factory(
@@ -150,7 +148,7 @@ class Master:
         else:
             bundle = await self._work(_build, source)
         await self._ship(bundle)
-        return _row(await self._ask(DeclareFactory(type=type, bundle=bundle.identity)))
+        return row_of(await self._ask(DeclareFactory(type=type, bundle=bundle.identity)))
 
     async def _ship(self, bundle: Bundle) -> None:
         """Send what the node lacks; it says after each part how much it has."""
@@ -170,7 +168,7 @@ class Master:
         operation = PutPart(
             bundle=bundle.identity, offset=offset, total=len(bundle.data), data=data
         )
-        return cast(int, _row(await self._ask(operation))["held"])
+        return cast(int, row_of(await self._ask(operation))["held"])
 
     # -- actors ------------------------------------------------------------------------------
     @overload
@@ -256,7 +254,7 @@ class Master:
             NoSuchThing: it isn't lost, or its node isn't there. As `deploy_actor`, if it is one.
         """
         operation = RestoreActors(names=names, node=on)
-        return _rows(await self._ask(operation, self._patience(None)))
+        return rows_of(await self._ask(operation, self._patience(None)))
 
     async def destroy_actor(
         self,
@@ -293,7 +291,7 @@ class Master:
         """Make `actor` emit `action`; return how many actors react to it."""
         payload = self.gateway.encode(args, kwargs)
         operation = EmitSignal(actor=actor, action=action, payload=payload)
-        return cast(int, _row(await self._ask(operation))["reached"])
+        return cast(int, row_of(await self._ask(operation))["reached"])
 
     async def tell(self, actor: str, action: str, /, *args: object, **kwargs: object) -> None:
         """Send one message; return as soon as the actor's node has accepted it.
@@ -326,7 +324,7 @@ class Master:
         """
         payload = self.gateway.encode(args, kwargs)
         operation = AskActor(actor=actor, action=action, payload=payload, plain=plain)
-        result = _row(await self._ask(operation, self._patience(timeout)))
+        result = row_of(await self._ask(operation, self._patience(timeout)))
         return result["value"] if plain else self.gateway.read(result)
 
     @overload
@@ -358,7 +356,7 @@ class Master:
         adopt: bool = False,
     ) -> Row:
         """Return what would make the network as a wish says: see PlanWish. Nothing changes."""
-        return _row(await self._ask(PlanWish(wish, file, prune, remove_all, adopt)))
+        return row_of(await self._ask(PlanWish(wish, file, prune, remove_all, adopt)))
 
     async def apply(
         self,
@@ -376,15 +374,15 @@ class Master:
             Refused: something changed since it was planned.
         """
         operation = ApplyWish(wish, prune, remove_all, adopt, digest, check)
-        return _row(await self._ask(operation))
+        return row_of(await self._ask(operation))
 
     async def undo(self, clock: str) -> Row:
         """Take the change at `clock` back: of an apply, a wire, a factory."""
-        return _row(await self._ask(UndoChange(clock=clock)))
+        return row_of(await self._ask(UndoChange(clock=clock)))
 
     async def export(self, name: str = "") -> Row:
         """Return the network as a wish: wish, others (files whose things aren't in it), clock."""
-        return _row(await self._ask(ExportWish(name=name)))
+        return row_of(await self._ask(ExportWish(name=name)))
 
     # -- reading -----------------------------------------------------------------------------
     async def query(self, goal: str) -> list[Row]:
@@ -394,7 +392,7 @@ class Master:
             TermError: it is no goal.
             Refused: it is too much for one query; says which limit it exceeds.
         """
-        return _rows(await self._ask(QueryFacts(goal=goal, wait_s=0.0)))
+        return rows_of(await self._ask(QueryFacts(goal=goal, wait_s=0.0)))
 
     async def wait(self, goal: str, timeout: float = limits.CLIENT_REQUEST_S) -> list[Row]:
         """Wait until a goal has a solution, for up to `timeout` seconds; return its solutions.
@@ -407,7 +405,7 @@ class Master:
             left = max(0.0, until - time.monotonic())
             operation = QueryFacts(goal=goal, wait_s=min(left, _WAIT_SLICE_S))
             try:
-                found = _rows(
+                found = rows_of(
                     await self._ask(operation, operation.wait_s + limits.CLIENT_REQUEST_S)
                 )
             except errors.NotReachable:
@@ -438,7 +436,7 @@ class Master:
         Raises:
             NoSuchThing: that clock hasn't come yet, or is older than what is kept.
         """
-        return _rows(await self.look("facts", at))
+        return rows_of(await self.look("facts", at))
 
     async def why(self, name: str) -> list[Row]:
         """Return each fact that mentions `name` or did, oldest first, and who wrote it and why.
@@ -449,49 +447,62 @@ class Master:
         Raises:
             NoSuchThing: nothing mentions it, and nothing did in what is kept of the past.
         """
-        return _rows(await self.look("why", name))
+        return rows_of(await self.look("why", name))
 
     async def nodes(self) -> list[Row]:
         """Return every node: name, role, state, address, incarnation, actors, clock."""
-        return _rows(await self.look("nodes"))
+        return rows_of(await self.look("nodes"))
 
     async def actors(self) -> list[Row]:
         """Return every actor: name, type, node, state, reason, bundle, uid."""
-        return _rows(await self.look("actors"))
+        return rows_of(await self.look("actors"))
+
+    async def describe(self, actor: str) -> Row:
+        """Return all that is known of one actor.
+
+        name, type, node, state, reason, since, uid, bundle; code ("current", "old" beside factory's
+        bundle, or "undeclared"), class_name, actions and signals ("inc(by: int = 1) -> int"),
+        takes_all, unreadable (why its class can't be read); wires_in and wires_out as `wires` has
+        them; arguments (a dict, or words), restart, intensity, on.
+
+        Raises:
+            NoSuchActor: there is none, or it is lost.
+        """
+        return row_of(await self._ask(DescribeActor(actor=actor)))
 
     async def wires(self) -> list[Row]:
         """Return every interaction: emitter, action, reactor, service."""
-        return _rows(await self.look("wires"))
+        return rows_of(await self.look("wires"))
 
     async def factories(self) -> list[Row]:
         """Return every factory: type, bundle."""
-        return _rows(await self.look("factories"))
+        return rows_of(await self.look("factories"))
 
     async def status(self) -> Row:
         """Return how the node that answers and its cluster are."""
-        return _row(await self.look("status"))
+        return row_of(await self.look("status"))
 
     async def dead_letters(self, node: str = "") -> list[Row]:
         """Return what could not be delivered: sender, target, action, reason, node, at.
 
         Of all nodes, or of one; oldest first.
         """
-        return _rows(await self.look("deadletters", node))
+        return rows_of(await self.look("deadletters", node))
 
     async def failures(self, node: str = "") -> list[Row]:
         """Return the actions that raised: actor, action, error, where, node, at.
 
         Of all nodes, or of one; oldest first. `where` is FILE:LINE in the actor's own code.
         """
-        return _rows(await self.look("failures", node))
+        return rows_of(await self.look("failures", node))
 
     async def doctor(self) -> list[Row]:
         """Return the result of each check: node, check, ok, detail."""
-        return _rows(await self.look("doctor"))
+        return rows_of(await self.look("doctor"))
 
     async def log(self) -> list[Row]:
         """Return the history of the knowledge base: clock, who, why, at, asserted, retracted."""
-        return _rows(await self.look("log"))
+        return rows_of(await self.look("log"))
 
     def events(
         self,
@@ -584,17 +595,3 @@ def wait_for(future: Future[T]) -> T:
     except BaseException:
         future.cancel()
         raise
-
-
-def _rows(result: object) -> list[Row]:
-    try:
-        return msgspec.convert(result, list[Row])
-    except msgspec.ValidationError as error:
-        raise errors.RemoteProtocolError(f"the node's answer is no list: {error}") from None
-
-
-def _row(result: object) -> Row:
-    try:
-        return msgspec.convert(result, Row)
-    except msgspec.ValidationError as error:
-        raise errors.RemoteProtocolError(f"the node's answer is no record: {error}") from None

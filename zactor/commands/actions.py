@@ -63,13 +63,6 @@ def recover(session: ConsoleSession, values: Values) -> object:
     return session.master.recover(_text(values, "node"), values.get("i_know") is True)
 
 
-def declare_factory(session: ConsoleSession, values: Values) -> object:
-    """Ship code; the type and its bundle."""
-    source = session.find(_text(values, "source"))
-    session.progress(f"shipping {source} as {_text(values, 'type')}")
-    return session.master.declare_factory(_text(values, "type"), source)
-
-
 def deploy(session: ConsoleSession, values: Values) -> object:
     """Create an actor; its name, type and node."""
     kind, name, node = (_text(values, key) for key in ("type", "name", "node"))
@@ -247,12 +240,6 @@ def _shown(value: object) -> str:
     if isinstance(value, list):
         return f"[{','.join(_shown(each) for each in value)}]"
     return quote_atom(value) if isinstance(value, str) else str(value)
-
-
-def say_factory(result: object) -> str:
-    """The type, and enough of the hash of its code to know it again."""
-    row = _row(result)
-    return f"{row['type']}: {str(row['bundle'])[:DIGEST_SHOWN]}"
 
 
 def say_destroyed(result: object) -> str:

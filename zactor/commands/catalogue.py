@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from zactor.commands import actions
+from zactor.commands.code_commands import CODE
 from zactor.commands.command import Command, Kind, Parameter
 from zactor.commands.desired_commands import DESIRED
 from zactor.kernel.errors import ScriptError
@@ -81,17 +82,7 @@ COMMANDS: tuple[Command, ...] = (
         terms=(("recover", ("node", "i_know"), 1),),
         say=actions.say_recovered,
     ),
-    Command(
-        words="declare-factory",
-        help="Say where the code of a type of actors is: a bundle, a .py file or a folder.",
-        act=actions.declare_factory,
-        parameters=(
-            Parameter(name="type", kind=Kind.TYPE),
-            Parameter(name="source", kind=Kind.FILE),
-        ),
-        terms=(("declareFactory", ("type", "source"), 2),),
-        say=actions.say_factory,
-    ),
+    *CODE,
     Command(
         words="deploy",
         help="Create the actor NAME of TYPE on NODE.",

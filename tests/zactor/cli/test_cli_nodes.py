@@ -125,6 +125,33 @@ def test_tables_and_json_show_the_same(zactor: Zactor) -> None:
     assert json.loads(zactor("status", "--json")[1])["degraded"] is False
 
 
+def test_an_actor_is_described_with_its_code_and_its_wires(zactor: Zactor) -> None:
+    code, out, err = zactor("describe", "c1")
+    assert (code, err) == (0, "")
+    first, state, origin, *rest = out.splitlines()
+    assert first == "c1: counter (Counter) on n1"
+    assert state.startswith("state: running since ")
+    assert origin.startswith("code: sha256:")
+    assert origin.endswith(", current")
+    assert rest == [
+        "arguments: start=5",
+        "restart: never",
+        "actions:",
+        "  inc(by=1)",
+        "  show(text)",
+        "  slow()",
+        "signals:",
+        "  updateVal(int)",
+        "wires in:",
+        "  g1.inc -> c1 (fifo)",
+        "wires out: none",
+    ]
+    told = json.loads(zactor("describe", "g1", "--json")[1])
+    assert {"name": "g1", "node": "n1", "code": "current", "arguments": {}}.items() <= told.items()
+    assert [wire["reactor"] for wire in told["wires_out"]] == ["c1"]
+    assert told["wires_in"] == []
+
+
 def test_facts_print_as_prolog_and_as_json(zactor: Zactor) -> None:
     assert "actor(c1,counter,n1).\n" in zactor("kb", "facts")[1]
     facts = {row["fact"]: row for row in rows(zactor("kb", "facts", "--json"))}
@@ -202,6 +229,7 @@ def test_wires_and_actors_come_and_go(zactor: Zactor) -> None:
         ("ask c1 inc x", 1, "c1.inc on n1 raised TypeError"),
         ("ask zz inc", 5, "no actor zz"),
         ("destroy zz", 5, "zz"),
+        ("describe zz", 5, "no actor zz"),
         ("deploy counter c9 n9", 5, "n9"),
         ("deploy nothing c9 n1", 5, "nothing"),
         ("deploy counter c1 n1", 6, "c1"),

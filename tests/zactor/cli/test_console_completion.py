@@ -43,6 +43,7 @@ def offered(line: str) -> list[str]:
         ("kb ", ["facts", "log", "query"]),
         ("ps. destroy g", ["g1"]),
         ("-destroy g", ["g1"]),
+        ("describe c", ["c1", "c2"]),
         ("deployActor(g", ["gui"]),
         ("deployActor(gui, g2, n", ["n1", "n2"]),
         ("remoteReactInteraction(c1, g", ["g1"]),

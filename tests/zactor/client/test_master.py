@@ -80,6 +80,39 @@ def test_a_network_over_two_nodes_counts_and_shows(m: BlockingMaster) -> None:
     assert m.query(f"reacts({g}, _, _, _)") == []
 
 
+def version(number: int) -> type[Actor]:
+    """A class of which each number has code of its own."""
+
+    class Versioned(Actor):
+        def __init__(self, size: object = None) -> None:
+            self.number = number
+
+        @action
+        def tell_number(self) -> int:
+            return self.number
+
+    return Versioned
+
+
+def test_an_actor_is_described_from_any_node_its_code_current_or_old(m: BlockingMaster) -> None:
+    kind, name = fresh("kind"), fresh("c")
+    m.declare_factory(kind, version(1))
+    for node in ("n1", "n2"):  # one of them isn't the node that is asked
+        actor = name + node
+        m.deploy_actor(kind, actor, node, size=complex(1, 2))
+        told = m.describe(actor)
+        assert (told["node"], told["code"], told["unreadable"]) == (node, "current", "")
+        assert told["actions"] == ["tell_number() -> int"]
+        assert str(told["arguments"]).startswith("a pickle of ")
+    first = m.describe(f"{name}n1")["bundle"]
+    m.declare_factory(kind, version(2))
+    told = m.describe(f"{name}n1")
+    assert (told["code"], told["bundle"]) == ("old", first)
+    assert told["factory"] not in ("", first)
+    with pytest.raises(NoSuchActor):
+        m.describe(fresh("nobody"))
+
+
 def test_the_same_calls_can_be_awaited_many_at_once(cluster: BlockingCluster) -> None:
     async def story() -> None:
         async with connect(home=cluster.home) as m:
