@@ -74,6 +74,12 @@ class DeclareFactory(Message, frozen=True, tag=46):
     bundle: str  # "sha256:…"
 
 
+class UndeclareFactory(Message, frozen=True, tag=164):
+    """From now on there is no code for `type`; refused while there are actors of it, or lost."""
+
+    type: str
+
+
 class DeployActor(Message, frozen=True, tag=47):
     """Create an actor; `arguments` is a payload of its constructor's keyword arguments."""
 
@@ -278,6 +284,7 @@ Handshakes = Hello | Waiting | Configure | Leave
 Changes = (
     DeclareNode
     | DeclareFactory
+    | UndeclareFactory
     | DeployActor
     | RestoreActors
     | DestroyActor

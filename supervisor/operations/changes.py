@@ -33,6 +33,7 @@ from zactor.kernel.messages.operations import (
     DestroyActor,
     Operation,
     RestoreActors,
+    UndeclareFactory,
     Unwire,
     Wire,
 )
@@ -134,6 +135,12 @@ class Changes:
             calls={"check": check},
         )
         return {"type": op.type, "bundle": op.bundle}
+
+    async def undeclare_factory(self, op: UndeclareFactory, asked: Asked) -> object:
+        """Take the code of a type away, unless actors need it."""
+        parameters = workflows.UndeclareFactory(id=asked.id, type=op.type)
+        await self._runner.run(workflows.UNDECLARE_FACTORY, parameters, who=asked.who)
+        return {"type": op.type}
 
     # -- actors ------------------------------------------------------------------------------
     async def deploy(self, op: DeployActor, asked: Asked) -> object:

@@ -40,6 +40,7 @@ from zactor.kernel.messages.operations import (
     RestoreActors,
     Subject,
     TellActor,
+    UndeclareFactory,
     Unwire,
     Watch,
     Watches,
@@ -145,6 +146,7 @@ class Dispatch:
         self._changes: dict[type[Any], Callable[[Any, Asked], Awaitable[object]]] = {
             DeclareNode: changes.declare_node,
             DeclareFactory: changes.declare_factory,
+            UndeclareFactory: changes.undeclare_factory,
             DeployActor: changes.deploy,
             RestoreActors: changes.restore,
             DestroyActor: changes.destroy,

@@ -25,7 +25,7 @@ from zactor.supervisor.kb.fact_patterns import (
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.orders import LostRow
 from zactor.supervisor.kb.policies import Policy, start_facts
-from zactor.supervisor.kb.wishes import wire_mark
+from zactor.supervisor.kb.wishes import factory_mark, wire_mark
 from zactor.supervisor.operations.destroy import DESTROY, DESTROY_TODO
 from zactor.supervisor.operations.workflow import (
     Effect,
@@ -37,6 +37,7 @@ from zactor.supervisor.operations.workflow import (
 )
 
 START_TIMEOUT_S = 60.0  # an actor may load large libraries
+NAMED_MAX = 10  # actors in one refusal
 APPEAR_TIMEOUT_S = 10.0  # from its name on until a node is in the knowledge base
 
 
@@ -120,6 +121,52 @@ DECLARE_FACTORY = Workflow(
     "declare_factory",
     (Step("check", lambda parameters, theory: PeerCall(name="check")), Step("declare", _declare)),
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndeclareFactory:
+    """undeclareFactory."""
+
+    id: str
+    type: str
+
+
+def _undeclare(parameters: UndeclareFactory, theory: Theory) -> Effect:
+    kind, type_name = quote_atom(parameters.type), parameters.type
+    users = f"actors of {type_name} are there ({_users(theory, type_name)}): destroy or forget them"
+    known = ", ".join(facts.factories(theory)) or "none"
+    return Transact(
+        id=parameters.id,
+        why=f"undeclareFactory({type_name})",
+        require=(
+            (
+                f"factory({kind}, _)",
+                "NoSuchThing",
+                f"no factory for {type_name} (declared: {known})",
+            ),
+            *(
+                (f"\\+ {goal}", "Refused", users)
+                for goal in (
+                    f"actor(_, {kind}, _)",
+                    f"lost(_, {kind}, _, _)",
+                    f"next(_, {kind}, _, _, _, _)",
+                )
+            ),
+        ),
+        retract=(f"factory({kind}, _)", f"owned(_, {factory_mark(type_name)})"),
+    )
+
+
+def _users(theory: Theory, type_name: str) -> str:
+    """Return who needs the code of a type, in words."""
+    names = [row.name for row in facts.actors(theory) if row.type == type_name]
+    names += [f"{row.name}, lost" for row in orders.all_lost(theory) if row.type == type_name]
+    more = len(names) - NAMED_MAX
+    shown = "; ".join(names[:NAMED_MAX]) or "since just now"
+    return f"{shown}; {more} more" if more > 0 else shown
+
+
+UNDECLARE_FACTORY = Workflow("undeclare_factory", (Step("undeclare", _undeclare),))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +298,7 @@ DEPLOY = Workflow(
 WORKFLOWS: tuple[Workflow[Any], ...] = (
     DECLARE_NODE,
     DECLARE_FACTORY,
+    UNDECLARE_FACTORY,
     DEPLOY,
     WIRE,
     UNWIRE,

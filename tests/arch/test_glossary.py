@@ -37,9 +37,9 @@ _PLAIN = """
     sender sent server setting shared shell showing shown silent sim snapshot socket source spec
     stability stage start status stop stopped store strike subject such summary surrounding sync
     table tail taken taker tally target task thing thread throttle tick ticker timed timer to token
-    top trace transact transmit trigger turn unbound undecodable undecoded undelivered unknown
-    unpickler unread unreliably unstuck unwire user value var wait waiting walk want watch watcher
-    watching welcome whole wired word world write writer zactor
+    top trace transact transmit trigger turn unbound undeclare undecodable undecoded undelivered
+    unknown unpickler unread unreliably unstuck unwire user value var wait waiting walk want watch
+    watcher watching welcome whole wired word world write writer zactor
 """
 PLAIN = frozenset(_PLAIN.split())
 

@@ -38,6 +38,7 @@ class BlockingMaster(Blocking[Master]):
     recover = blocking(Master.recover)
     restore = blocking(Master.restore)
     declare_factory = blocking(Master.declare_factory)
+    undeclare_factory = blocking(Master.undeclare_factory)
     destroy_actor = blocking(Master.destroy_actor)
     react_interaction = blocking(Master.react_interaction)
     remove_interaction = blocking(Master.remove_interaction)
@@ -97,6 +98,7 @@ class BlockingMaster(Blocking[Master]):
 
     declareNode = declarePhysicalNode = declare_physical_node = declare_node
     declareFactory = declare_factory
+    undeclareFactory = undeclare_factory
     deployActor = deploy_actor
     destroyActor = destroy_actor
     remote_react_interaction = remoteReactInteraction = reactInteraction = react_interaction

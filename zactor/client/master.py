@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from zactor.bundles.manifest import Bundle
-from zactor.client import long_arguments
+from zactor.client import long_arguments, shipping
 from zactor.client.checked import checked
 from zactor.client.connection import Connection
 from zactor.client.event_stream import EventStream, Seen
@@ -45,6 +45,7 @@ from zactor.kernel.messages.operations import (
     RestoreActors,
     Subject,
     TellActor,
+    UndeclareFactory,
     Unwire,
     Watch,
     Wire,
@@ -146,9 +147,17 @@ class Master:
         if isinstance(source, Bundle):
             bundle = source
         else:
-            bundle = await self._work(_build, source)
+            bundle = await self._work(shipping.build, source)
         await self._ship(bundle)
         return row_of(await self._ask(DeclareFactory(type=type, bundle=bundle.identity)))
+
+    async def undeclare_factory(self, type: str) -> Row:
+        """Say that `type` has no code any more; its bundle is removed later. Returns type.
+
+        Raises:
+            NoSuchThing: it has none. Refused: actors of it are there, or lost; names them.
+        """
+        return row_of(await self._ask(UndeclareFactory(type=type)))
 
     async def _ship(self, bundle: Bundle) -> None:
         """Send what the node lacks; it says after each part how much it has."""
@@ -199,7 +208,7 @@ class Master:
         named = type if isinstance(type, str) else await self._declare_class(type)
         encoded = self.gateway.encode((), arguments)
         if len(encoded) > limits.FACT_ARGUMENTS_BYTES_MAX:
-            stored = await self._work(_stored, encoded)
+            stored = await self._work(shipping.stored, encoded)
             await self._ship(stored)
             encoded = STORED_MARK + stored.identity.encode("ascii")
         operation = DeployActor(type=named, name=name, node=node, arguments=encoded)
@@ -235,7 +244,7 @@ class Master:
 
     async def _declare_class(self, kind: type[Actor]) -> str:
         name = kind.__name__[:1].lower() + kind.__name__[1:]
-        bundle = await self._work(_build, kind)
+        bundle = await self._work(shipping.build, kind)
         declared = {row["type"]: row["bundle"] for row in await self.factories()}
         if declared.get(name) != bundle.identity:
             await self.declare_factory(name, bundle)
@@ -342,7 +351,7 @@ class Master:
     # -- what should be there ----------------------------------------------------------------
     async def ship(self, source: str | os.PathLike[str]) -> str:
         """Build a bundle, bring it to the node, and return its identity; no type has it by that."""
-        bundle = await self._work(_build, source)
+        bundle = await self._work(shipping.build, source)
         await self._ship(bundle)
         return bundle.identity
 
@@ -545,6 +554,7 @@ class Master:
     # -- spelt as script terms ----------------------------------------------------------------
     declareNode = declarePhysicalNode = declare_physical_node = declare_node
     declareFactory = declare_factory
+    undeclareFactory = undeclare_factory
     deployActor = deploy_actor
     destroyActor = destroy_actor
     remote_react_interaction = remoteReactInteraction = reactInteraction = react_interaction
@@ -573,19 +583,6 @@ class Master:
         if not self._blocking:
             return await asyncio.to_thread(function, argument)
         return function(argument)
-
-
-def _build(source: type[Any] | str | os.PathLike[str]) -> Bundle:
-    # Imported here: it takes 30 ms, which `zactor ps` needn't wait for.
-    from zactor.bundles.build import build_bundle
-
-    return build_bundle(source)
-
-
-def _stored(encoded: bytes) -> Bundle:
-    from zactor.bundles.stored_arguments import store_arguments
-
-    return store_arguments(encoded)
 
 
 def wait_for(future: Future[T]) -> T:

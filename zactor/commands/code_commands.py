@@ -1,4 +1,4 @@
-"""The commands about the code of actors: declare-factory, describe."""
+"""The commands about the code of actors: declare-factory, undeclare-factory, describe."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import cast
 
-from zactor.commands.actions import DIGEST_SHOWN
+from zactor.commands.actions import DIGEST_SHOWN, sentence
 from zactor.commands.command import Command, ConsoleSession, Kind, Parameter, Values
 from zactor.commands.text import cell
 from zactor.kernel.printable import printable
@@ -21,6 +21,10 @@ def _declare_factory(session: ConsoleSession, values: Values) -> object:
     type_name, source = str(values["type"]), session.find(str(values["source"]))
     session.progress(f"shipping {source} as {type_name}")
     return session.master.declare_factory(type_name, source)
+
+
+def _undeclare_factory(session: ConsoleSession, values: Values) -> object:
+    return session.master.undeclare_factory(str(values["type"]))
 
 
 def _describe(session: ConsoleSession, values: Values) -> object:
@@ -113,6 +117,15 @@ CODE: tuple[Command, ...] = (
         ),
         terms=(("declareFactory", ("type", "source"), 2),),
         say=_say_factory,
+    ),
+    Command(
+        words="undeclare-factory",
+        help="Say that TYPE has no code any more.",
+        more="Exit code 6: actors of it are there, or lost. Nodes remove its bundle later.",
+        act=_undeclare_factory,
+        parameters=(Parameter(name="type", kind=Kind.TYPE),),
+        terms=(("undeclareFactory", ("type",), 1),),
+        say=sentence("{type} isn't declared any more"),
     ),
     Command(
         words="describe",

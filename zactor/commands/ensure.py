@@ -93,9 +93,15 @@ def _unwired(session: ConsoleSession, values: Values) -> str:
     return f"{ends['emitter']}.{ends['action']} -> {ends['reactor']} isn't there"
 
 
+def _undeclared(session: ConsoleSession, values: Values) -> str:
+    found = _row(session.master.factories(), type=values["type"])
+    return "" if found is not None else f"{values['type']} isn't declared"
+
+
 _LOOKS: Mapping[str, Callable[[ConsoleSession, Values], str]] = {
     "declare-node": _node,
     "declare-factory": _factory,
+    "undeclare-factory": _undeclared,
     "deploy": _actor,
     "destroy": _destroyed,
     "wire": _wire,

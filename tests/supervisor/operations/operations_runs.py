@@ -15,7 +15,13 @@ from operations_world import CrashAt, Node, VirtualLoop, World, dangling, play
 from zactor.client.gateway import encode_call
 from zactor.kernel.errors import ZactorError
 from zactor.kernel.knowledge.theory import Theory
-from zactor.kernel.messages.operations import DeployActor, DestroyActor, Unwire, Wire
+from zactor.kernel.messages.operations import (
+    DeployActor,
+    DestroyActor,
+    UndeclareFactory,
+    Unwire,
+    Wire,
+)
 from zactor.supervisor.kb import facts as theory_facts
 from zactor.supervisor.kb import orders
 from zactor.supervisor.operations import workflows
@@ -63,6 +69,8 @@ async def ask(node: Node, operation: str, name: str = "c1", asked: Asked = ASKED
             factory = workflows.DeclareFactory(id="r1", type="gui", bundle="sha256:1")
             check = {"check": _nothing}
             return await runner.run(workflows.DECLARE_FACTORY, factory, who="client", calls=check)
+        case "undeclare_factory":
+            return await changes.undeclare_factory(UndeclareFactory("spare"), asked)
         case "declare_node":
             calls = {"find": _nothing, "name": _nothing}
             parameters = workflows.DeclareNode(name="n3")
@@ -79,7 +87,7 @@ async def _set_up(world: World) -> None:
     m1 = world.nodes["m1"]
     kb = m1.kb
     await kb.until(lambda: len(theory_facts.nodes(kb.theory)) == len(ROLES) or None, 9.0)
-    facts = ["factory(counter, 'sha256:0')"]
+    facts = ["factory(counter, 'sha256:0')", "factory(spare, 'sha256:2')"]
     for name, node in {"c1": HOST, "g1": "n2", "g2": "n3", "g3": "n3"}.items():
         facts += [
             f"actor({name}, counter, {node})",
@@ -211,6 +219,10 @@ def _check_factory(found: Run) -> None:
     _is_whole(found, {"factory(gui,'sha256:1')"}, set())
 
 
+def _check_undeclared(found: Run) -> None:
+    _is_whole(found, set(), {"factory(spare,'sha256:2')"})
+
+
 def _check_node(found: Run) -> None:
     assert "n3" in theory_facts.nodes(found.end) or not found.world.nodes["n3"].alive
 
@@ -306,6 +318,7 @@ def _all_live(world: World) -> bool:
 CHECKS: dict[str, Callable[[Run], None]] = {
     "declare_node": _check_node,
     "declare_factory": _check_factory,
+    "undeclare_factory": _check_undeclared,
     "deploy": _check_deploy,
     "react": _check_react,
     "remove": _check_remove,

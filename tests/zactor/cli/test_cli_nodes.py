@@ -230,6 +230,8 @@ def test_wires_and_actors_come_and_go(zactor: Zactor) -> None:
         ("ask zz inc", 5, "no actor zz"),
         ("destroy zz", 5, "zz"),
         ("describe zz", 5, "no actor zz"),
+        ("undeclare-factory counter", 6, "actors of counter are there (c1; g1)"),
+        ("undeclare-factory nothing", 5, "no factory for nothing (declared: counter)"),
         ("deploy counter c9 n9", 5, "n9"),
         ("deploy nothing c9 n1", 5, "nothing"),
         ("deploy counter c1 n1", 6, "c1"),
@@ -279,6 +281,7 @@ wire s1.inc s1 % and back
 wait(state(s1, running, _), 5).
 ask s1 inc 2
 query(actor(s1, counter, N)).
+declareFactory(spare, 'parts/counter.py'). undeclareFactory(spare).
 unwire s1.inc s1. destroyActor(s1).
 """
 
@@ -296,7 +299,9 @@ def test_a_script_in_both_spellings_runs_and_the_master_goes(home: Path, folder:
     assert done.returncode == 0, done.stderr
     assert "s1: counter on n1\n" in done.stdout
     assert "\n42\n" in done.stdout
-    assert done.stdout.endswith("N = n1\ns1.inc -> s1 removed\ns1 destroyed\n")
+    assert "\nN = n1\n" in done.stdout
+    end = "spare isn't declared any more\ns1.inc -> s1 removed\ns1 destroyed\n"
+    assert done.stdout.endswith(end)
     assert done.stderr.startswith(f"{script}:4: ")  # the one that may fail
     assert done.stderr.count("\n") == 1
     assert names(home) == ["n1"]

@@ -44,6 +44,8 @@ def offered(line: str) -> list[str]:
         ("ps. destroy g", ["g1"]),
         ("-destroy g", ["g1"]),
         ("describe c", ["c1", "c2"]),
+        ("undeclare-factory g", ["gui"]),
+        ("undeclareFactory(c", ["counter"]),
         ("deployActor(g", ["gui"]),
         ("deployActor(gui, g2, n", ["n1", "n2"]),
         ("remoteReactInteraction(c1, g", ["g1"]),

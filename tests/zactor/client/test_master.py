@@ -19,6 +19,7 @@ from zactor import (
     Master,
     NoSuchActor,
     NoSuchThing,
+    Refused,
     RemoteActionError,
     Service,
     TimedOut,
@@ -111,6 +112,27 @@ def test_an_actor_is_described_from_any_node_its_code_current_or_old(m: Blocking
     assert told["factory"] not in ("", first)
     with pytest.raises(NoSuchActor):
         m.describe(fresh("nobody"))
+
+
+def test_a_type_is_undeclared_once_no_actor_of_it_is_there_and_undo_brings_it_back(
+    m: BlockingMaster,
+) -> None:
+    kind, name = fresh("kind"), fresh("c")
+    m.declare_factory(kind, Talker)
+    m.deploy_actor(kind, name, "n2")
+    with pytest.raises(Refused, match=rf"actors of {kind} are there \({name}\): destroy"):
+        m.undeclare_factory(kind)
+    m.destroy_actor(name)
+    assert m.undeclareFactory(kind) == {"type": kind}
+    assert kind not in {row["type"] for row in m.factories()}
+    for refused in (lambda: m.undeclare_factory(kind), lambda: m.deploy_actor(kind, name, "n1")):
+        with pytest.raises(NoSuchThing, match=f"no factory for {kind} "):
+            refused()
+    (change,) = [row for row in m.log() if row["why"] == f"undeclareFactory({kind})"]
+    epoch, index = change["clock"]  # type: ignore[misc]  # a row is plain data
+    m.undo(f"{epoch}.{index}")
+    m.deploy_actor(kind, name, "n1")
+    assert m.describe(name)["code"] == "current"
 
 
 def test_the_same_calls_can_be_awaited_many_at_once(cluster: BlockingCluster) -> None:

@@ -180,6 +180,7 @@ def test_a_script_that_never_closes_a_term_is_read_in_linear_time() -> None:
         ("query(factory(T,'sha256:x'))", "query factory(T, 'sha256:x')."),
         ("sleep(0.5)", "sleep 0.5"),
         ("describe(c1)", "describe c1"),
+        ("undeclareFactory(counter)", "undeclare-factory counter"),
     ],
 )
 def test_a_term_and_the_words_of_the_shell_mean_the_same(term: str, shell: str) -> None:
