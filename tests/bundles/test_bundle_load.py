@@ -161,7 +161,7 @@ def test_a_class_of_a_bundle_in_the_store_can_be_unpickled(counter: Bundle, tmp_
         store.put(counter)
         assert pickle.loads(text) is load_class(counter, "counter")
         forget(counter.identity)
-        file = next((tmp_path / "store").iterdir())
+        (file,) = (each for each in (tmp_path / "store").iterdir() if each.is_file())
         file.write_bytes(file.read_bytes().replace(b"return 1", b"return 2"))
         with pytest.raises(ImportError, match="isn't what was asked for"):
             pickle.loads(text)
