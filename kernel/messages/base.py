@@ -34,6 +34,10 @@ Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 """What is counted, or measured in ms: far from what msgpack can't carry, whatever is added."""
 
 
+Seconds = Annotated[float, msgspec.Meta(ge=-1e12)]
+"""A time; not NaN, which is neither before nor after any other and would upset every clock."""
+
+
 MessType = Annotated[int, msgspec.Meta(ge=-(1 << 15), lt=1 << 15)]
 """Spread's type of a message: the application's own, a signed integer of 16 bits."""
 

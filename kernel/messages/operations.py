@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from zactor.kernel import limits
-from zactor.kernel.messages.base import Count, Message
+from zactor.kernel.messages.base import Count, Message, Seconds
 from zactor.kernel.messages.client_sessions import SessionOperation
 from zactor.kernel.messages.daemon_monitor import MonitorOperation
 from zactor.kernel.messages.desired import DesiredChanges, DesiredReads
@@ -96,7 +96,7 @@ class DestroyActor(Message, frozen=True, tag=48):
 
     name: str
     todo: bool
-    drain_s: float  # how long it may go on working through its mailbox; < 0: without limit
+    drain_s: Seconds  # how long it may go on working through its mailbox; < 0: without limit
 
 
 class Wire(Message, frozen=True, tag=49):
@@ -174,14 +174,14 @@ class QueryFacts(Message, frozen=True, tag=55):
     """Solutions of a goal in this node's knowledge base; waits up to `wait_s` for the first."""
 
     goal: str
-    wait_s: float
+    wait_s: Seconds
 
 
 class Events(Message, frozen=True, tag=56):
     """Events of a node, with a number above that in `after`; waits up to `wait_s` for the first."""
 
     after: dict[str, int]  # by node: the last that is known already
-    wait_s: float
+    wait_s: Seconds
     node: str = ""  # which tells; "": who is asked
     past: bool = True  # a node that isn't in `after` tells all that it has, not only what is new
 
@@ -245,7 +245,7 @@ class Watch(Message, frozen=True, tag=160):
     """What nodes have counted, where it differs from a sample that is known; waits for the next."""
 
     after: dict[str, Count]  # by node: its sample that is known already
-    wait_s: float
+    wait_s: Seconds
     node: str = ""  # only this one; "": for a client all
 
 
@@ -254,7 +254,7 @@ class LookAtPanels(Message, frozen=True, tag=161):
 
     node: str
     after: dict[str, Count]  # by actor: the version that is known; 0: none
-    wait_s: float
+    wait_s: Seconds
 
 
 class ReadOutput(Message, frozen=True, tag=162):
@@ -263,8 +263,8 @@ class ReadOutput(Message, frozen=True, tag=162):
     node: str
     actor: str  # "": all
     after: Count  # number of the last line that is known
-    since: float  # s since 1970: nothing older
-    wait_s: float
+    since: Seconds  # s since 1970: nothing older
+    wait_s: Seconds
 
 
 class DescribeActor(Message, frozen=True, tag=163):
@@ -354,7 +354,7 @@ class Request(Message, frozen=True, tag=70):
 
     number: int
     operation: Operation
-    timeout_s: float = 0.0  # nobody waits for the answer any longer than this; 0: without limit.
+    timeout_s: Seconds = 0.0  # nobody waits for the answer any longer than this; 0: without limit.
     # The node ends it then, see PROTOCOL.md O5a
     id: str = ""  # of a change: asked for again under the same id, it is made once; "": none
     who: str = ""  # makes a change, as its client says: `user@host program`; "": isn't said

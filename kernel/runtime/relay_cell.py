@@ -10,7 +10,14 @@ import structlog
 
 from zactor.kernel.actors.actor import Actor, Handler
 from zactor.kernel.actors.reply import Reply
-from zactor.kernel.errors import ActorDied, ConfigError, OutcomeUnknown, RemoteActionError, text_of
+from zactor.kernel.errors import (
+    ActorDied,
+    ConfigError,
+    OutcomeUnknown,
+    RemoteActionError,
+    ZactorError,
+    text_of,
+)
 from zactor.kernel.messages.actor_process import GroupFrom
 from zactor.kernel.messages.client_sessions import MembershipMessage
 from zactor.kernel.messages.service import Service
@@ -162,8 +169,11 @@ class RelayCell(Cell):
 
     # -- what it asks for: see ProcessOwner --------------------------------------------------
     def emit_for(self, action: str, payload: bytes) -> None:
-        """Send a signal of this actor."""
-        self.route(action).relay(payload)
+        """Send a signal of this actor; what becomes of it in vain is a failed action of it."""
+        try:
+            self.route(action).relay(payload)
+        except ZactorError as error:  # MailboxFull, say: its process has gone on
+            self.task_failed(action, error)
 
     def ask_for(
         self, actor: str, action: str, payload: bytes, done: Callable[[Outcome], None] | None

@@ -58,7 +58,7 @@ class ActorOutput:
         self._file = folder / FILE
         self._kept: dict[str, _Kept] = {}
         self._held_bytes = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer that prints may come in between
         self._descriptor = -1
         self._written_bytes = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -86,7 +86,8 @@ class ActorOutput:
         with self._lock:
             if self._loop is None:
                 return
-            for line in text.splitlines():
+            # What isn't text, as a file's name may be, must not be somebody's error.
+            for line in text.encode(errors="backslashreplace").decode().splitlines():
                 self.number += 1
                 row = OutputLine(
                     number=self.number,
@@ -151,13 +152,26 @@ class ActorOutput:
             or kept.held_bytes > limits.OUTPUT_ACTOR_BYTES
         ):
             self._held_bytes -= kept.drop()
-        while self._held_bytes > limits.OUTPUT_NODE_BYTES:
-            most = max(self._kept.values(), key=lambda each: each.held_bytes)
-            while most.lines and self._held_bytes > limits.OUTPUT_NODE_BYTES * 9 // 10:
-                self._held_bytes -= most.drop()
+        if self._held_bytes > limits.OUTPUT_NODE_BYTES:
+            self._make_room()
         if len(self._kept) > limits.OUTPUT_ACTORS_MAX:
-            oldest = min(self._kept, key=lambda name: self._kept[name].lines[-1].number)
-            self._held_bytes -= self._kept.pop(oldest).held_bytes
+            self._forget_silent()
+
+    def _make_room(self) -> None:
+        """Free a tenth: of who said most the older half goes, and last who was silent longest.
+
+        Of everybody who is kept at least a line is.
+        """
+        while self._held_bytes > limits.OUTPUT_NODE_BYTES * 9 // 10:
+            most = max(self._kept.values(), key=lambda each: each.held_bytes)
+            if len(most.lines) < 2:
+                self._forget_silent()
+            for _ in range(len(most.lines) // 2):
+                self._held_bytes -= most.drop()
+
+    def _forget_silent(self) -> None:
+        silent = min(self._kept, key=lambda name: self._kept[name].lines[-1].number)
+        self._held_bytes -= self._kept.pop(silent).held_bytes
 
     # -- on disk -----------------------------------------------------------------------------
     def _read(self) -> None:

@@ -325,3 +325,15 @@ class Inside(Actor):
         async with asyncio.timeout(30):
             await asyncio.sleep(0.001)
         return "fine"
+
+
+class Full(Actor, dispatcher="thread", mailbox_max=1, mailbox_policy="reject"):
+    """Has no room as long as a file isn't there."""
+
+    def __init__(self, until):
+        self.until = until
+
+    @action
+    def number(self, value):
+        while not os.path.exists(self.until):
+            time.sleep(0.01)

@@ -22,7 +22,7 @@ from zactor.lab.lab import Lab, until
 ACTORS = Path(__file__).with_name("process_users.py")
 POOLS = ("SharedPools", "ThreadPools")
 KINDS = (*POOLS, "Left", "SharedBusy", "ThreadBusy", "ProcessBusy", "Apart")
-KINDS += ("Names", "Strict", "Inside")
+KINDS += ("Names", "Strict", "Inside", "Full")
 
 pytestmark = pytest.mark.slow
 
@@ -167,6 +167,25 @@ def test_an_actor_in_a_process_of_its_own_is_like_any_other(lab: Lab, master: An
     x.halt()
     until("it is gone", lambda: "apart" not in {row["name"] for row in master.actors()}, 10)
     until("its process too", lambda: not Path(f"/proc/{pid}").exists(), 10)
+
+
+def test_a_signal_that_finds_no_room_is_a_failed_action_and_no_death(lab: Lab, master: Any) -> None:
+    room = lab.home / "room"
+    x = master.deploy_actor("Apart", "eager", "n1")
+    master.deploy_actor("Full", "full", "n1", until=str(room))
+    master.react_interaction("full", "eager", "number")
+    for _ in range(8):
+        x.add()
+
+    def failed() -> set[str]:
+        return {row["error"] for row in master.failures() if row["actor"] == "eager"}
+
+    full = "MailboxFull: the mailbox of full is full: 1 messages"
+    until("it is told", lambda: failed() == {full}, 10)
+    assert x.add() == 9
+    room.touch()
+    for name in ("eager", "full"):
+        master.destroy_actor(name)
 
 
 @pytest.mark.parametrize(

@@ -107,3 +107,49 @@ def test_a_line_of_any_length_is_cut(tmp_path: Path) -> None:
         output.close()
 
     asyncio.run(run())
+
+
+def test_what_is_no_text_is_kept_in_words(tmp_path: Path) -> None:
+    async def run() -> None:
+        output = await attached(tmp_path)
+        output.take("c1", "printed", "caf\udce9")
+        assert await texts(output) == ["caf\\udce9"]
+        output.close()
+        assert await texts(await attached(tmp_path, 2)) == ["caf\\udce9"]
+
+    asyncio.run(run())
+
+
+def test_where_all_room_is_taken_everybody_keeps_the_last_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "OUTPUT_NODE_BYTES", 1_000)
+    monkeypatch.setattr(limits, "OUTPUT_ACTOR_BYTES", 1_000)
+
+    async def run() -> None:
+        output = await attached(tmp_path)
+        for number in range(40):
+            output.take(f"c{number % 4}", "printed", f"{number:2}" * 50)
+        for number in range(4):
+            assert (await texts(output, f"c{number}"))[-1] == f"{36 + number}" * 50
+        output.take("long", "printed", "x" * 500)
+        assert await texts(output, "long") == ["x" * 500]
+        output.close()
+
+    asyncio.run(run())
+
+
+def test_of_more_actors_than_are_kept_the_silent_ones_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "OUTPUT_ACTORS_MAX", 3)
+
+    async def run() -> None:
+        output = await attached(tmp_path)
+        for number in range(9):
+            output.take(f"c{number}", "printed", "")
+            output.take(f"c{number}", "printed", f"{number}")
+        assert await texts(output) == ["6", "7", "8"]
+        output.close()
+
+    asyncio.run(run())
