@@ -70,11 +70,13 @@ class PageSettings:
             )
         if read_only and allow_changes:
             raise ConfigError("--read-only and --allow-changes: one of them")
-        self.may_change = not read_only and (is_local or allow_changes)
+        # Behind a proxy it is reached from elsewhere, wherever it listens.
+        self.may_change = not read_only and (allow_changes or (is_local and not behind_proxy))
+        self.is_secure = bool(certificate) or behind_proxy  # what browsers speak with it is https
 
     def url(self, port: int) -> str:
         """Return the page's address."""
-        scheme = "https" if self.certificate else "http"
+        scheme = "https" if self.is_secure else "http"
         host = self.hosts[0] if self.hosts and self.host not in _LOOPBACK else self.host
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
 
@@ -177,7 +179,7 @@ def _make_app(
         port,
         token,
         files=frozenset(files),
-        is_secure=page.certificate is not None,
+        is_secure=page.is_secure,
         may_change=page.may_change,
         now_s=time.monotonic,
     )

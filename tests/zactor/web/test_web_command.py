@@ -54,6 +54,14 @@ def test_other_machines_need_a_certificate_or_a_proxy(bind: str) -> None:
     assert page(bind, tls=True, allow_changes=True).may_change
 
 
+def test_behind_a_proxy_it_is_https_and_reached_from_elsewhere() -> None:
+    behind = page(behind_proxy=True)
+    assert (behind.is_secure, behind.may_change) == (True, False)
+    assert behind.url(4880).startswith("https://")
+    assert page(behind_proxy=True, allow_changes=True).may_change
+    assert not page().is_secure
+
+
 def test_on_this_machine_it_may_change_things_unless_it_is_told_not_to() -> None:
     assert page().may_change
     assert page().host == "127.0.0.1"
