@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import math
 import random
 import struct
 import tracemalloc
@@ -35,18 +34,7 @@ from zactor.kernel.messages.actors import (
 )
 from zactor.kernel.messages.frames import Heartbeat, Item, LinkFrame
 from zactor.kernel.messages.groups import GroupHeartbeat
-from zactor.kernel.messages.operations import (
-    Answer,
-    DestroyActor,
-    Inspect,
-    LookAtPanels,
-    Operation,
-    Problem,
-    ReadOutput,
-    Request,
-    Subject,
-    Watch,
-)
+from zactor.kernel.messages.operations import Answer, Inspect, Operation, Problem, Request, Subject
 from zactor.kernel.messages.views import ViewId
 from zactor.kernel.wire import codec
 from zactor.kernel.wire.bulky import Bulky
@@ -385,19 +373,3 @@ def test_mutated_answers_and_heartbeats_decode_or_fail_and_nothing_else() -> Non
 def test_text_that_is_none_is_told_to_who_would_send_it() -> None:
     with pytest.raises(LocalProtocolError, match="a Request with text that is none"):
         codec.encode_request(Request(1, Inspect(Subject.NODES, "caf\udce9"), 0.0, ""))
-
-
-@pytest.mark.parametrize(
-    "operation",
-    [
-        Watch({}, math.nan),
-        LookAtPanels("n1", {}, math.nan),
-        ReadOutput("n1", "", 0, math.nan, 0.0),
-        ReadOutput("n1", "", 0, 0.0, math.nan),
-        DestroyActor("c1", todo=False, drain_s=math.nan),
-    ],
-)
-def test_a_time_that_is_none_is_malformed(operation: Operation) -> None:
-    for request in (Request(1, operation), Request(1, Watch({}, 0.0), timeout_s=math.nan)):
-        with pytest.raises(RemoteProtocolError, match="malformed"):
-            codec.decode_inbound([msgspec.msgpack.encode(request)])
