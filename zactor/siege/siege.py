@@ -112,10 +112,13 @@ class Siege:
                 with contextlib.suppress(ZactorError):
                     self._lab.obey("start", row["host"])
         try:
-            self._formed_s.append(self._lab.wait_formed(FORMED_S))
+            took_s = self._lab.wait_formed(FORMED_S)
         except (TimedOut, NotReachable) as error:
             self.found.add("L3 one view after healing", [str(error)])
-        tell(f"         healed: one view after {self._formed_s[-1:]} s")
+            tell(f"         healed, but not one view: {error}")
+        else:
+            self._formed_s.append(took_s)
+            tell(f"         healed: one view after {took_s:.2f} s")
 
     def _pass(self, seconds: float) -> None:
         until = time.monotonic() + seconds
