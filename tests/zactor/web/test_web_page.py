@@ -348,6 +348,6 @@ def test_a_killed_node_is_red_at_once_and_green_when_it_is_back(
         page.keyboard.press("6")
         expect(page.locator("#pane")).to_contain_text("gui on n2")
         site.cluster.start("n2")
-        page.wait_for_function("!document.querySelector('.lane.gone')")
+        expect(page.locator(".lane.gone")).to_have_count(0)
         expect(page.locator("#vitals")).to_contain_text("nodes2actors2 of 4")  # lost until restored
     site.cluster.kill("n2")  # it is this test's process
