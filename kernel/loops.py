@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import selectors
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 
         def _write_to_self(self) -> None: ...
 else:
-    _Loop = asyncio.SelectorEventLoop
+
+    class _Loop(asyncio.SelectorEventLoop):
+        time = staticmethod(time.monotonic)  # asyncio's own clock without a call between
 
 
 class GuestLoop(_Loop):
@@ -165,6 +168,11 @@ class Waiter:
         self._callback: Any = None
         self._context: Any = None
 
+    @property
+    def end_of(self) -> object:
+        """Whose end is waited for: who made it with a method of its own."""
+        return getattr(self._listen, "__self__", None)
+
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """The loop of the task."""
         return self._loop
@@ -212,3 +220,9 @@ class Waiter:
 
 
 _WAITS, _OVER, _CANCELLED = range(3)
+
+
+def awaited_by(task: asyncio.Task[Any]) -> object:
+    """Return whose end a task waits for, by a Waiter; None where it doesn't. Threads: any."""
+    waiter = getattr(task, "_fut_waiter", None)
+    return waiter.end_of if type(waiter) is Waiter else None

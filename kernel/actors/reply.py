@@ -25,10 +25,11 @@ _End = tuple[Any, Callable[[Any], Any] | None, BaseException | None]
 class WaitWatch(Protocol):
     """An actor that asks: it is told when it waits. Threads: that of who waits."""
 
+    is_told: bool  # of a task that begins to wait; a thread that blocks always tells
     waits_for: Reply[Any] | None  # None again when that is over
 
-    def waits(self, reply: Reply[Any], task: asyncio.Task[Any] | None) -> None:
-        """Somebody begins to wait for it, in this task or in none."""
+    def waits(self, reply: Reply[Any], task: asyncio.Task[Any] | None, *, blocks: bool) -> None:
+        """Somebody begins to wait for it, in this task or in none; its thread may block."""
         ...
 
 
@@ -42,11 +43,13 @@ class Reply(Generic[R]):
     __slots__ = (
         "_deadline",
         "_ends",
+        "_given_up",
         "_listeners",
         "_wait",
         "_watch",
         "_what",
         "request",
+        "wait_number",
     )
 
     def __init__(
@@ -72,7 +75,9 @@ class Reply(Generic[R]):
         self._wait = wait
         self._what = what
         self._watch = watch
+        self._given_up: Callable[[int], None] | None = None  # see `asks`
         self.request = 0  # its number at another node's link; 0: it has none
+        self.wait_number = 0  # given by who looks who waits, see AskCycles
 
     # -- for who asked -----------------------------------------------------------------------
     def done(self) -> bool:
@@ -98,8 +103,8 @@ class Reply(Generic[R]):
                 delay = max(0.0, self._deadline - time.monotonic())
                 timer = loop.call_later(delay, self._expire)
             watch = self._watch
-            if watch is not None:
-                watch.waits(self, asyncio.current_task(loop))
+            if watch is not None and watch.is_told:
+                watch.waits(self, asyncio.current_task(loop), blocks=False)
             try:
                 yield Waiter(loop, self.add_done_callback)
             except asyncio.CancelledError:
@@ -125,7 +130,7 @@ class Reply(Generic[R]):
             limit = self._patience(timeout)
             watch = self._watch
             if watch is not None:
-                watch.waits(self, _current_task())
+                watch.waits(self, _current_task(), blocks=True)
             try:
                 (self._wait or block)(self, limit)
             finally:
@@ -152,6 +157,11 @@ class Reply(Generic[R]):
         """Have `result` block by calling `wait(self, seconds)`."""
         self._wait = wait
 
+    def asks(self, request: int, given_up: Callable[[int], None]) -> None:
+        """Another node was asked: `given_up(request)` is called where it ends with an error."""
+        self.request = request
+        self._given_up = given_up
+
     # -- for who answers ---------------------------------------------------------------------
     def set_result(self, value: Any, convert: Callable[[Any], Any] | None = None) -> None:
         """End it with `value`, or with what `convert(value)` gives in the thread that asks."""
@@ -164,6 +174,8 @@ class Reply(Generic[R]):
         """End it with `error`."""
         if not self._ends:
             self._ends.append((None, None, error))
+            if self._given_up is not None:
+                self._given_up(self.request)
             if self._listeners:
                 self._notify()
 

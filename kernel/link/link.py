@@ -157,6 +157,11 @@ class Link:
         """Items that were never transmitted: they wait for a connection or for credit."""
         return self._out.waiting
 
+    def measure(self) -> tuple[int, int, int | None]:
+        """Return `queued`, `queued_bytes` and `next_deadline_ms`, as is done after each frame."""
+        out = self._out
+        return out.queued, out.queued_bytes, self.next_deadline_ms
+
     @property
     def next_deadline_ms(self) -> int | None:
         """When `tick` has something to do; None while only an event can bring work."""

@@ -148,7 +148,8 @@ class Outbox:
     @property
     def queued(self) -> int:
         """Items that wait or are unacknowledged, by weight."""
-        return self.waiting + self.next_number - 1 - self.acknowledged
+        waiting = self._free.weight + self._held.weight
+        return waiting + self.next_number - 1 - self.acknowledged
 
     @property
     def is_in_doubt(self) -> bool:

@@ -1,9 +1,11 @@
 """Ask cycles: actors whose actions wait for each other's answers in a ring would wait for ever.
 
-Who waits is noted by his cell. Every ASK_CYCLE_LOOK_S it is followed who waits for whom, here by
-looking, to other nodes by a probe that brings along who waits so far. Where that comes back to
-somebody on its way, a ring is found; of its actors the one with the highest uid has its wait ended
-with AskDeadlock, so all who find the same ring end the same wait.
+An actor that begins to wait is told of once. From then on it is looked what its task waits for,
+every ASK_CYCLE_LOOK_S, until a look finds that it doesn't: so who asks again and again pays nothing
+for it. It is followed who waits for whom, here by looking, to other nodes by a probe that brings
+along who waits so far. Where that comes back to somebody on its way, a ring is found; of its actors
+the one with the highest uid has its wait ended with AskDeadlock, so all who find the same ring end
+the same wait.
 
 A wait counts only while it is that of the action itself, and only for an actor that still owes the
 answer: then nothing can end it but the ring. So a ring that is found is one.
@@ -11,27 +13,32 @@ answer: then nothing can end it but the ring. So a ring that is found is one.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any
 
 from zactor.kernel import limits
+from zactor.kernel.actors.reply import Reply
 from zactor.kernel.errors import AskDeadlock
 from zactor.kernel.messages.actors import AskCycle, AskProbe, AskWait
 from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.directory import Directory
 from zactor.kernel.runtime.envelope import PeerPort
-from zactor.kernel.runtime.open_asks import owes, remote_ask
+from zactor.kernel.runtime.open_asks import awaited_ask, owes, remote_ask
 
 _LOOKS_OFTEN = 3  # looks at one wait before it is looked at more rarely
 
 
-class RemoteAsks(Protocol):
-    """Who knows what was asked of other nodes."""
+class _Wait:
+    """One that is looked at."""
 
-    def forget(self, request: int) -> None:
-        """Nobody waits for the outcome of that ask any more."""
-        ...
+    __slots__ = ("due", "looks", "reply")
+
+    def __init__(self) -> None:
+        self.reply: Reply[Any] | None = None  # as of the last look
+        self.looks = 0
+        self.due = 0.0  # time.monotonic() of the next look
 
 
 class AskCycles:
@@ -41,24 +48,20 @@ class AskCycles:
         self,
         node: str,
         directory: Directory[Cell],
-        remote: RemoteAsks,
         later: Callable[[float, Callable[[], object]], None],
     ) -> None:
         """Args: later: has a call done in so many seconds; by any thread."""
         self._node = node
         self._directory = directory
-        self._remote = remote
         self._later = later
-        self._waiting: dict[Cell, None] = {}
+        self._waiting: dict[Cell, _Wait] = {}
+        # Of waits. A later life of this node counts on, since it may have an actor of the same uid.
+        self._numbers = itertools.count(time.monotonic_ns() // 1_000)
         self._looks_again = False
 
     def waits(self, cell: Cell) -> None:
-        """An action of it has begun to wait: look at it, until a look finds that it doesn't.
-
-        So who asks again and again, which is the rule, is told of once.
-        """
-        cell.is_looked_at = True
-        self._waiting[cell] = None
+        """An action of it has begun to wait: look at it, until a look finds that it doesn't."""
+        self._waiting.setdefault(cell, _Wait())
         if not self._looks_again:
             self._looks_again = True
             self._later(limits.ASK_CYCLE_LOOK_S, self._look)
@@ -66,22 +69,32 @@ class AskCycles:
     def _look(self) -> None:
         now = time.monotonic()
         followed: set[Cell] = set()
-        for cell in list(self._waiting):
-            if cell.waits_for is None:
+        for cell, wait in list(self._waiting.items()):
+            reply = awaited_ask(cell)
+            if reply is None:
                 self._waiting.pop(cell, None)
-                cell.is_looked_at = False
-                if cell.waits_for is not None:  # it began meanwhile, and saw itself looked at
+                cell.is_told = True
+                if awaited_ask(cell) is not None:  # it began meanwhile, and told nobody
                     self.waits(cell)
-            elif now >= cell.looked_at:
-                cell.looks += 1
-                often = cell.looks <= _LOOKS_OFTEN
+                continue
+            if reply is not wait.reply:
+                wait.reply, wait.looks, wait.due = reply, 0, 0.0
+            if now >= wait.due:
+                wait.looks += 1
+                often = wait.looks <= _LOOKS_OFTEN
                 pause = limits.ASK_CYCLE_LOOK_S if often else limits.ASK_CYCLE_PROBE_S
-                cell.looked_at = now + pause * 0.9
+                wait.due = now + pause * 0.9
                 self._follow([], cell, followed)
         self._looks_again = False
         if self._waiting and not self._looks_again:
             self._looks_again = True
             self._later(limits.ASK_CYCLE_LOOK_S, self._look)
+
+    def _number(self, reply: Reply[Any]) -> int:
+        """Return by what this wait is known from now on, here and elsewhere."""
+        if not reply.wait_number:
+            reply.wait_number = next(self._numbers)
+        return reply.wait_number
 
     def _follow(self, waits: list[AskWait], cell: Cell, followed: set[Cell]) -> None:
         """Each of `waits` waits for the next, the last for `cell`: go on from there.
@@ -90,9 +103,10 @@ class AskCycles:
             everybody waits for one at most. So a look costs what there is of waits, and no more.
         """
         while len(waits) < limits.ASK_CYCLE_LONGEST:
-            reply, number = cell.waits_for, cell.wait_number
+            reply = awaited_ask(cell)
             if reply is None:
                 return
+            number = self._number(reply)
             for place, wait in enumerate(waits):
                 if wait.uid == cell.uid:
                     if wait.number == number and wait.node == self._node:
@@ -142,9 +156,7 @@ class AskCycles:
         cell = self._directory.cells.get(cycle.uid)
         if cell is None:
             return
-        reply, number = cell.waits_for, cell.wait_number
-        if reply is not None and number == cycle.number:
+        reply = awaited_ask(cell)
+        if reply is not None and reply.wait_number == cycle.number:
             advice = "tell instead, or make one action reentrant: @action(reentrant=True)"
             reply.set_error(AskDeadlock(f"{cycle.words}; {advice}"))
-            if reply.request:
-                self._remote.forget(reply.request)

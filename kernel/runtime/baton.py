@@ -23,7 +23,6 @@ import threading
 import weakref
 from collections.abc import Callable, Coroutine, Iterable
 from contextvars import Context
-from functools import partial
 from typing import Protocol, TypeVar
 
 from zactor.kernel import limits
@@ -204,28 +203,24 @@ class Baton:
             return
         try:
             if self.owner is seat and self._failure is None:
-                self._within(self._round)
+                self._round()
         finally:
             self._lock.release()
 
     def _round(self) -> None:
+        outer = asyncio._get_running_loop()
+        asyncio._set_running_loop(self.loop)
         try:
             self.loop.run_round(wait=False)
         except BaseException as error:
             self._fail(error)
+        finally:
+            asyncio._set_running_loop(outer)
 
     def _fail(self, error: BaseException) -> None:
         """Ctrl-C, or an exit: the node ends, in its own thread."""
         self._failure = error
         self.unpark()
-
-    def _within(self, call: Call) -> None:
-        outer = asyncio._get_running_loop()
-        asyncio._set_running_loop(self.loop)
-        try:
-            call()
-        finally:
-            asyncio._set_running_loop(outer)
 
     # -- the short way -----------------------------------------------------------------------
     def express(self, call: Call) -> bool:
@@ -240,18 +235,22 @@ class Baton:
         try:
             if self.owner is not seat:
                 return False
-            self._within(partial(self._context.run, self._do, call))
+            self._context.run(self._do, call)
         finally:
             self._lock.release()
         return True
 
     def _do(self, call: Call) -> None:
+        outer = asyncio._get_running_loop()
+        asyncio._set_running_loop(self.loop)
         try:
             call()
         except Exception as error:
             self.loop.call_exception_handler({"message": f"{call} failed", "exception": error})
         except BaseException as error:
             self._fail(error)
+        finally:
+            asyncio._set_running_loop(outer)
 
     def watch(self, fd: int, read: Call) -> None:
         """See ShortWay. With the baton."""

@@ -52,7 +52,7 @@ class CellHost(LifeHost, RouteHost, Protocol):
     node_name: str
 
     def wait_begins(self, cell: Cell) -> None:
-        """An action of it waits for an ask, and nobody looks at that."""
+        """An action of it waits for an ask, and nobody looks who waits for whom."""
         ...
 
     @property
@@ -121,10 +121,8 @@ class Cell(Sender):
         "handlers",
         "host",
         "idle",
-        "is_looked_at",
+        "is_told",
         "limit",
-        "looked_at",
-        "looks",
         "mailbox",
         "member",
         "node",
@@ -134,7 +132,6 @@ class Cell(Sender):
         "serving",
         "task",
         "type",
-        "wait_number",
         "waits_for",
         "worked_s",
     )
@@ -167,11 +164,9 @@ class Cell(Sender):
         self._routes: dict[str, Route] | None = None
         self._besides: set[asyncio.Task[None]] = set()  # asyncio keeps only weak references
         self.serving: Asker | None = None  # whose ask is being handled
-        self.waits_for: Reply[Any] | None = None  # that its action waits for, see AskCycles
-        self.wait_number = time.monotonic_ns() // 1_000  # a later cell of this uid counts on
-        self.is_looked_at = False  # by AskCycles, as long as it waits
-        self.looks = 0
-        self.looked_at = 0.0
+        # That its action waits for, where a thread of it blocks, or where others may be let in.
+        self.waits_for: Reply[Any] | None = None
+        self.is_told = True  # of its waits; False while AskCycles looks by itself, see there
 
     # -- what the actor and its refs use -----------------------------------------------------
     def route(self, signal: str) -> Route:
@@ -239,7 +234,7 @@ class Cell(Sender):
         self.host.tell(actor, action, args, kwargs, self)
 
     # -- asks of its own, see WaitWatch ------------------------------------------------------
-    def waits(self, reply: Reply[Any], task: asyncio.Task[Any] | None) -> None:
+    def waits(self, reply: Reply[Any], task: asyncio.Task[Any] | None, *, blocks: bool) -> None:
         """Its action waits for it, unless it is some other task that does."""
         if self.waits_for is not None:
             return
@@ -249,12 +244,12 @@ class Cell(Sender):
                 return
         elif not (self.dispatcher.is_own_thread() and self.dispatcher.is_busy_with(self)):
             return
-        self.looks, self.looked_at = 0, 0.0
-        self.wait_number += 1
-        self.waits_for = reply
-        if not self.is_looked_at:
-            self.host.wait_begins(self)
-        if self.mailbox and own_task is not None and reentrant_of(type(self.actor)):
+        lets_in = not blocks and bool(reentrant_of(type(self.actor)))
+        if blocks or lets_in:
+            self.waits_for = reply
+        self.host.wait_begins(self)
+        self.is_told = lets_in
+        if lets_in:
             for message in list(self.mailbox):
                 self.let_in(message)
 

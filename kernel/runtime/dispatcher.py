@@ -147,8 +147,10 @@ class SharedLoop:
         if asyncio._get_running_loop() is self.loop:
             self.loop.call_soon(call)
         else:
-            with suppress(RuntimeError):  # closed: all cells are down
+            try:  # noqa: SIM105 - `suppress` is three calls more
                 self.loop.call_soon_threadsafe(call)
+            except RuntimeError:  # closed: all cells are down
+                pass
 
     def at_slice_end(self, call: Callable[[], None]) -> None:
         """Do `call()` once the slice that runs is over; at once where none runs in this thread.

@@ -1,4 +1,4 @@
-"""Open asks of an actor: which it still owes an answer, and which may be let in meanwhile.
+"""Open asks of an actor: what it waits for, which it owes an answer, which may be let in meanwhile.
 
 Threads: all by any. Where the actor changes its mailbox just now, nothing is found in it.
 """
@@ -6,8 +6,11 @@ Threads: all by any. Where the actor changes its mailbox just now, nothing is fo
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
 from zactor.kernel.actors.actor import reentrant_of
+from zactor.kernel.actors.reply import Reply
+from zactor.kernel.loops import awaited_by
 from zactor.kernel.runtime.askers import RemoteAsker
 from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.envelope import AnyEnvelope, Asker, PeerPort
@@ -24,6 +27,15 @@ def remote_ask(cell: Cell, port: PeerPort, request: int) -> RemoteAsker | None:
         if isinstance(asker, RemoteAsker) and asker.is_of(port, request):
             return asker
     return None
+
+
+def awaited_ask(cell: Cell) -> Reply[Any] | None:
+    """Return the ask that its action waits for, if it does."""
+    task = cell.task
+    if cell.waits_for is not None or task is None:
+        return cell.waits_for
+    awaited = awaited_by(task)
+    return awaited if isinstance(awaited, Reply) and not awaited.done() else None
 
 
 def may_let_in(cell: Cell, action: str) -> bool:

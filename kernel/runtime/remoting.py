@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import Context
-from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakSet
 
+import msgspec
 import structlog
 
 from zactor.kernel.actors.refs import GATEWAY
@@ -49,16 +49,15 @@ log = structlog.get_logger()
 _NO_KEYWORDS: dict[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteAsk:
+class RemoteAsk(msgspec.Struct, frozen=True, eq=False):
     """An ask that another node has to answer."""
 
-    port: PeerPort
+    port: Any  # PeerPort
     actor: str
     action: str
     target: int  # uid
-    reply: Reply[Any] | None  # where an actor of this node asked
-    done: Callable[[Outcome], None] | None  # where a client's door did
+    reply: Any  # Reply | None: where an actor of this node asked
+    done: Any  # Callable[[Outcome], None] | None: where a client's door did
 
 
 class AskWatcher(Protocol):
@@ -122,7 +121,7 @@ class Remoting:
         ask = Ask(place.uid, sender, request, action, payload)
         self._pending[request] = RemoteAsk(port, place.name, action, place.uid, reply, done)
         if reply is not None:
-            reply.add_done_callback(lambda _: self.forget(request))
+            reply.asks(request, self.forget)
         try:
             port.put(Bulky(ask, buffers) if buffers else ask)
         except MailboxFull:

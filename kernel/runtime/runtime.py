@@ -114,7 +114,6 @@ class Runtime:
         self.cycles = AskCycles(
             self.node_name,
             self.directory,
-            self.remoting,
             self.shared.later,
         )
         self.remoting.cycles = self.cycles
@@ -396,7 +395,7 @@ class Runtime:
             payload, buffers = parts_of(encode(args, kwargs, self.policy))
             uid = 0 if sender is None else sender.uid
             try:
-                reply.request = self.remoting.ask(place, action, payload, buffers, uid, reply, None)
+                self.remoting.ask(place, action, payload, buffers, uid, reply, None)
             except MailboxFull as error:
                 reply.set_error(error)
             if sender is not None and place.port.congested:

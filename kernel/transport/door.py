@@ -33,6 +33,7 @@ log = structlog.get_logger()
 RETRY_S = 0.002  # between attempts to send to a client whose queue is full …
 RETRY_IDLE_S = 0.02  # … and while none of them takes anything
 FRAMES_A_TURN = 64  # frames read before the loop may look at its timers again
+_POLLIN = int(zmq.POLLIN)  # an enum's own & costs a microsecond
 _NOTHING = codec.encode_outbound(Answer(0, False, b"\xc0"))  # no request has the number 0
 
 
@@ -214,7 +215,20 @@ class Door:
         self._after()
 
     def _has_more(self) -> bool:
-        return bool(int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+        return bool(int(self._socket.getsockopt(zmq.EVENTS)) & _POLLIN)
+
+    def _receive(self) -> list[zmq.Frame]:
+        """Read the parts of one message; `recv_multipart` asks the socket after each for more.
+
+        Raises:
+            zmq.Again: there is none.
+        """
+        part = self._socket.recv(zmq.NOBLOCK, copy=False)
+        parts = [part]
+        while part.more:
+            part = self._socket.recv(zmq.NOBLOCK, copy=False)
+            parts.append(part)
+        return parts
 
     def _read_some(self, *, is_first: bool) -> bool:
         """Read up to FRAMES_A_TURN frames; whether the rest waits until an actor has its slice."""
@@ -224,7 +238,7 @@ class Door:
             if count == 1 and not self._has_more():
                 return False
             try:
-                parts = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
+                parts = self._receive()
             except zmq.Again:
                 return False
             self.frames_in += 1

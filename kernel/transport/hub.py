@@ -314,9 +314,7 @@ class Hub:
             self._measure(peer)
 
     def _measure(self, peer: Peer) -> None:
-        peer.backlog = peer.link.queued
-        peer.backlog_bytes = peer.link.queued_bytes
-        due_ms = peer.link.next_deadline_ms
+        peer.backlog, peer.backlog_bytes, due_ms = peer.link.measure()
         if due_ms is None or (self._timer and self._timer_ms <= due_ms):
             return
         if self._timer:
@@ -383,8 +381,13 @@ class Hub:
             self.heartbeats.take(peer.node.name, heartbeat)
 
     def _after_reading(self) -> None:
-        if self._heard or any(peer.outbox or peer.handled for peer in self.peers.values()):
-            self._turn()  # what they made of it goes out in the same turn
+        if not self._heard:
+            for peer in self.peers.values():
+                if peer.outbox or peer.handled:
+                    break
+            else:
+                return
+        self._turn()  # what they made of it goes out in the same turn
 
     def _take_request(self, client: Client, key: str, request: Request, host: str) -> None:
         if key != self.keys.door.public.decode():
