@@ -21,6 +21,12 @@ ARGUMENTS_BYTES_MAX = 1 << 10  # of plain arguments that travel as such; longer 
 MESSAGE_BYTES_MAX = 256 << 20  # arguments of one message: beyond it an error at the sender's line
 BUFFERS_MAX = 1024  # out-of-band buffers of one message
 
+# -- memory that nodes of one machine share --------------------------------------------------
+SHARED_BYTES_MIN = 256 << 10  # what is shorter costs less sent than lent
+SHARED_BYTES_MAX = 256 << 20  # of a node's slots; while all are in use, the rest is sent
+SHARED_SLOTS_MAX = 64  # a descriptor each, and one more at each that maps it
+SHARED_IDLE_S = 10.0  # a slot that nobody has used for this long is given back to the machine
+
 # -- links -----------------------------------------------------------------------------------
 LINK_WINDOW_ITEMS = 16_384  # credited items sent and not yet handled by the other side
 LINK_GRANT_ITEMS = 1_024  # the receiver grants credits back in lots of this size

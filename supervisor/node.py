@@ -26,6 +26,7 @@ from zactor.kernel.messages.actors import (
     AskCycle,
     AskProbe,
     Failure,
+    InMemory,
     Reply,
     Signal,
     SignalParcel,
@@ -109,6 +110,7 @@ ACTOR_ITEMS = frozenset(
         Undelivered,
         Withdrawn,
         Bulky,
+        InMemory,
     )
 )
 """Types of the items of a link that are actors' messages."""

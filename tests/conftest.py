@@ -102,7 +102,7 @@ class _Watch:
                 left.append(f"process {pid} ({words})")
                 kill({pid})
         if not _within_grace(lambda: len(_context_threads()) <= self._contexts, gc.collect):
-            left.append("an open ZeroMQ context (its threads run on)")
+            left.append(f"an open ZeroMQ context (its threads run on){_who_holds_it()}")
         files = set(self._temp.iterdir()) - self._files
         if files:
             left.append("temporary files " + ", ".join(sorted(file.name for file in files)))
@@ -141,6 +141,23 @@ def _context_threads() -> list[str]:
         with contextlib.suppress(OSError):
             names.append(file.read_text().strip())
     return [name for name in names if name.startswith("ZMQbg")]
+
+
+def _who_holds_it() -> str:
+    """Name what leads to the contexts that are open."""
+    zmq = sys.modules.get("zmq")
+    open_ones = [
+        each
+        for each in gc.get_objects()
+        if zmq is not None and isinstance(each, zmq.Context) and not each.closed
+    ]
+    holders = {
+        f"{type(holder).__module__}.{type(holder).__qualname__}"
+        for each in open_ones
+        for holder in gc.get_referrers(each)
+        if holder is not open_ones
+    }
+    return f": {len(open_ones)} that Python knows, held by {', '.join(sorted(holders)) or 'nobody'}"
 
 
 def _set_variable(name: str, value: str | None) -> None:

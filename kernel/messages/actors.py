@@ -105,6 +105,42 @@ class Bulk(Message, frozen=True, tag=6):
     head_first: bool  # buffer 0 is the payload itself
 
 
+class InMemory(Message, frozen=True, tag=12):
+    """An item whose long buffers lie in memory of its sender's, in a slot, one behind the other.
+
+    A payload that is long by itself lies there as buffer 0, and the item's is empty.
+    """
+
+    item: Signal | Ask | Reply
+    fd: int  # the slot's descriptor in the sender's process
+    key: bytes  # with which the slot begins
+    lending: int  # how often the slot was lent
+    sizes: tuple[int, ...]  # of the buffers, in bytes
+    head_first: bool  # buffer 0 is the payload itself
+
+
+class ShareMemory(Message, frozen=True, tag=13):
+    """A first slot, with a proof in it: whoever reads that may be lent others."""
+
+    pid: int  # of the sender's process
+    fd: int  # this and what follows as in InMemory
+    key: bytes
+    lending: int
+
+
+class MemoryRead(Message, frozen=True, tag=14):
+    """What was read in a first slot."""
+
+    proof: bytes
+
+
+class MemoryFreed(Message, frozen=True, tag=15):
+    """Nothing of that lending is in use any more: the slot may be filled anew."""
+
+    fd: int
+    lending: int
+
+
 class Wired(Message, frozen=True, tag=7, gc=False):
     """A Signal in group order: the payload of a group message to all nodes that it is for."""
 

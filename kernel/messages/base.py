@@ -13,7 +13,7 @@ from typing import Annotated
 
 import msgspec
 
-WIRE_VERSION = 11
+WIRE_VERSION = 12
 """Nodes with different versions refuse each other in the handshake."""
 
 

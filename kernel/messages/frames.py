@@ -8,7 +8,11 @@ from zactor.kernel.messages.actors import (
     AskProbe,
     Bulk,
     Failure,
+    InMemory,
+    MemoryFreed,
+    MemoryRead,
     Reply,
+    ShareMemory,
     Signal,
     SignalParcel,
     Undelivered,
@@ -30,6 +34,10 @@ Item = (
     | AskCycle
     | Withdrawn
     | Bulk
+    | InMemory
+    | ShareMemory
+    | MemoryRead
+    | MemoryFreed
     | KbLinked
     | Request
     | Answer

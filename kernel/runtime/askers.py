@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from zactor.kernel import errors
+from zactor.kernel import errors, limits
 from zactor.kernel.errors import RemoteActionError, text_of
 from zactor.kernel.messages.actors import Failure
 from zactor.kernel.messages.actors import Reply as ReplyItem
@@ -61,7 +61,8 @@ class RemoteAsker:
             )
             return
         reply = ReplyItem(self._request, payload)
-        self._port.put(Bulky(reply, buffers) if buffers else reply)
+        is_long = buffers or len(payload) >= limits.SHARED_BYTES_MIN
+        self._port.put(Bulky(reply, buffers) if is_long else reply)
 
     def set_payload(self, payload: bytes) -> None:
         """Answer with a value that is encoded already."""

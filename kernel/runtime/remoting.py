@@ -12,6 +12,7 @@ from weakref import WeakSet
 import msgspec
 import structlog
 
+from zactor.kernel import limits
 from zactor.kernel.actors.refs import GATEWAY
 from zactor.kernel.actors.reply import Reply
 from zactor.kernel.errors import (
@@ -27,6 +28,7 @@ from zactor.kernel.messages.actors import (
     AskCycle,
     AskProbe,
     Failure,
+    InMemory,
     Signal,
     SignalHeader,
     SignalParcel,
@@ -123,7 +125,8 @@ class Remoting:
         if reply is not None:
             reply.asks(request, self.forget)
         try:
-            port.put(Bulky(ask, buffers) if buffers else ask)
+            is_long = buffers or len(payload) >= limits.SHARED_BYTES_MIN
+            port.put(Bulky(ask, buffers) if is_long else ask)
         except MailboxFull:
             del self._pending[request]
             raise
@@ -155,7 +158,8 @@ class Remoting:
             outcomes.trace_accept(sig, name, place.name)
         signal = Signal((place.uid,), sender, number, action, payload)
         try:
-            place.port.put(Bulky(signal, buffers) if buffers else signal)
+            is_long = buffers or len(payload) >= limits.SHARED_BYTES_MIN
+            place.port.put(Bulky(signal, buffers) if is_long else signal)
         except MailboxFull as error:
             outcomes.trace_dead(sig, name, place.name, str(error))
             raise
@@ -335,7 +339,7 @@ class Remoting:
         Args: lost: what will never be handed to it, and whether it was sent at all.
         """
         for item, sent in lost:
-            inner = item.item if isinstance(item, Bulky) else item
+            inner = item.item if isinstance(item, (Bulky, InMemory)) else item
             if isinstance(inner, Ask):
                 what = f"{self._directory.name_of(inner.target)}.{inner.action}"
                 if sent:

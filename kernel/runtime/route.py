@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from zactor.kernel import limits
 from zactor.kernel.actors.emitter import Emitter
 from zactor.kernel.errors import MailboxFull
 from zactor.kernel.groups.events import Submit
@@ -246,6 +247,8 @@ class Route(Emitter[...]):
             item: Signal | Bulky = Bulky(head, body.buffers)
         else:
             item = Signal(uids, self._sender.uid, number, self.action, body)
+            if len(body) >= limits.SHARED_BYTES_MIN:
+                item = Bulky(item, ())
         try:
             port.put(item)
         except MailboxFull as error:

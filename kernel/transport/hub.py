@@ -34,6 +34,7 @@ from zactor.kernel.transport.log_throttle import LogThrottle
 from zactor.kernel.transport.own_address import is_here, near_door, told_to_others
 from zactor.kernel.transport.peer import Peer
 from zactor.kernel.transport.peer_table import PeerTable
+from zactor.kernel.transport.shared_memory import MEMORY_ITEMS, MemoryPool
 from zactor.kernel.transport.short_way import LongWay, ShortWay
 from zactor.kernel.transport.socket_context import Address, SocketContext
 from zactor.kernel.wire import results
@@ -75,6 +76,7 @@ class Hub:
         self.clock = (0, 0)  # told by the supervisor, for Hello and heartbeats
         self._table = PeerTable(name, keys.cluster)
         self.peers = self._table.peers
+        self.pool = MemoryPool()
         self.frames_out = 0
         self.strangers = 0  # frames of links from keys that are no peer's
         self.items_refused = 0  # of links: they couldn't be decoded
@@ -135,7 +137,9 @@ class Hub:
         for peer in list(self.peers.values()):
             self._close_sockets(peer)
             peer.dead = "this node stops"
+            peer.memory.close()
         self._table.clear()
+        self.pool.close()
         self._shared.still()
         self.door.close()
         self.heartbeats.close()
@@ -203,7 +207,14 @@ class Hub:
             self.drop_peer(hello.name, f"{hello.name} was restarted")
         self._shared.authenticator.admit(hello.key.encode(), hello.name)
         user = self.user
-        peer = Peer(self.me, hello, wake=self.wake, give_up=user.on_late_item, tell=user.on_items)
+        peer = Peer(
+            self.me,
+            hello,
+            wake=self.wake,
+            give_up=user.on_late_item,
+            tell=user.on_items,
+            pool=self.pool,
+        )
         peer.met_ms = self.now_ms()
         self._table.add(peer)
         return peer
@@ -335,7 +346,11 @@ class Hub:
             self.frames_out += peer.flush()
 
     def _deliver(self, peer: Peer, items: Sequence[object]) -> None:
-        if Undecodable in set(map(type, items)):
+        kinds = set(map(type, items))
+        if not kinds.isdisjoint(MEMORY_ITEMS):
+            items = peer.memory.sift(items)
+            kinds = set(map(type, items))
+        if Undecodable in kinds:
             items = [self._refuse(peer, i) if type(i) is Undecodable else i for i in items]
             items = [item for item in items if item is not None]
             if peer.items_refused > limits.LINK_REFUSED_MAX:

@@ -22,8 +22,10 @@ from zactor.kernel.link.link import Link
 from zactor.kernel.messages.operations import Answer, Hello, Problem
 from zactor.kernel.transport import sockets
 from zactor.kernel.transport.keys import KeyPair
+from zactor.kernel.transport.shared_memory import MemoryPool, SharedMemory
 from zactor.kernel.transport.socket_context import SocketContext
 from zactor.kernel.wire import codec
+from zactor.kernel.wire.bulky import Bulky
 from zactor.kernel.wire.item_size import is_credited, size_of, split_item, weight_of
 from zactor.kernel.wire.signal_parcels import pack
 from zactor.kernel.wire.unencodable import salvage
@@ -45,6 +47,7 @@ class Peer:
         wake: Callable[[], None],
         give_up: Callable[[Peer, object], None],
         tell: Callable[[Peer, list[object]], None],
+        pool: MemoryPool | None = None,
     ) -> None:
         """Know a node; nothing is connected yet.
 
@@ -52,6 +55,7 @@ class Peer:
             wake: asks for a turn, from any thread.
             give_up: takes what is put after the end.
             tell: takes answers to what couldn't be sent, as if the node had sent them.
+            pool: of memory that nodes of this machine may share.
         """
         self.node = NodeId(hello.name, hello.incarnation)
         self.hello = hello
@@ -63,6 +67,7 @@ class Peer:
             weight_of=weight_of,
             split=split_item,
         )
+        self.memory = SharedMemory(pool or MemoryPool(), self.put)
         self.outbox: deque[object] = deque()
         self.handled: deque[int] = deque()  # counts from other threads, see `consumed`
         self.dead = ""  # why it is dead to us; "" while it lives
@@ -106,6 +111,8 @@ class Peer:
         full = waiting >= limits.LINK_QUEUE_HARD_ITEMS or (
             self.backlog_bytes >= limits.LINK_QUEUE_HARD_BYTES
         )
+        if type(item) is Bulky and self.is_here and not full and not self.dead:
+            item = self.memory.lend(item)
         # Answers are never refused: there are no more of them than the node has asked for.
         if full and is_credited(item):
             raise MailboxFull(
@@ -253,6 +260,7 @@ class Peer:
     def end(self, reason: str) -> list[tuple[object, bool]]:
         """The node is dead: return what it never acknowledged, each with: was it ever sent."""
         self.dead = reason
+        self.memory.close()
         lost: list[tuple[object, bool]] = []
         for effect in self.link.peer_dead(reason):
             if isinstance(effect, Lost):

@@ -5,7 +5,15 @@ from __future__ import annotations
 import msgspec
 
 from zactor.kernel.limits import BATCH_BYTES_MAX
-from zactor.kernel.messages.actors import Ask, Bulk, Reply, Signal, SignalHeader, SignalParcel
+from zactor.kernel.messages.actors import (
+    Ask,
+    Bulk,
+    InMemory,
+    Reply,
+    Signal,
+    SignalHeader,
+    SignalParcel,
+)
 from zactor.kernel.messages.groups import GroupPiece
 from zactor.kernel.wire.bulky import Buffer, Bulky
 from zactor.kernel.wire.signal_parcels import split
@@ -45,7 +53,7 @@ def is_credited(item: object) -> bool:
         return True
     if isinstance(item, Undecodable):
         return item.is_credited
-    return isinstance(item, (Bulky, Bulk)) and type(item.item) in (Signal, Ask)
+    return isinstance(item, (Bulky, Bulk, InMemory)) and type(item.item) in (Signal, Ask)
 
 
 def size_of(item: object) -> int:

@@ -9,7 +9,7 @@ import msgspec
 
 from zactor.kernel.errors import RemoteProtocolError
 from zactor.kernel.limits import LINK_PARCEL_SIGNALS
-from zactor.kernel.messages.actors import Ask, Bulk, Failure, Reply, Signal, SignalParcel
+from zactor.kernel.messages.actors import Ask, Bulk, Failure, InMemory, Reply, Signal, SignalParcel
 from zactor.kernel.messages.base import Message
 from zactor.kernel.messages.operations import Answer, Problem, Request
 
@@ -36,6 +36,7 @@ class Undecodable:
         """Of a Bulk: how long its buffers are, if it says so."""
         if tag == _tag(Bulk):
             self.sizes = (_decoded(_sizes, fields[2]) if len(fields) > 2 else None) or ()
+        if tag in (_tag(Bulk), _tag(InMemory)):
             fields = (_decoded(_fields, fields[1]) if len(fields) > 1 else None) or ()
             tag = _decoded(_int, fields[0]) if fields else None
         self.kind = _NAMES.get(tag, f"tag {tag}")

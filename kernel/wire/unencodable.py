@@ -13,6 +13,7 @@ import msgspec
 from zactor.kernel.messages.actors import (
     Ask,
     Failure,
+    InMemory,
     Reply,
     Signal,
     SignalHeader,
@@ -51,7 +52,7 @@ def salvage(frame: LinkFrame) -> Salvage:
         if not why:
             items.append(item)
             continue
-        inner: object = item.item if isinstance(item, Bulky) else item
+        inner: object = item.item if isinstance(item, (Bulky, InMemory)) else item
         reason = f"it can't be sent: {why}"
         if isinstance(inner, SignalParcel):
             parcel, told = _without_bad(frame, inner, reason)

@@ -260,6 +260,7 @@ class Members:
     # -- time --------------------------------------------------------------------------------
     def keep(self) -> None:
         """Look after the connections; called every HOUSEKEEPING_MS."""
+        self._hub.pool.sweep()
         broken = self._hub.broken()
         for peer in list(self._hub.peers.values()):
             if peer.up:

@@ -1,0 +1,354 @@
+"""Shared memory: long buffers for a node of the same machine and user are copied once, not sent.
+
+The sender copies them into a *slot*, a file in memory without a name, and its item says where they
+lie. The receiver maps the slot, so that what it writes stays its own, and tells when nothing of it
+is in use any more; then the sender fills it anew. A slot has no name and no owner but the processes
+that hold it: whoever is killed leaves nothing behind.
+
+Whether a node can read our memory isn't guessed, it is tried: with the first long buffer, which
+still is sent, a peer is told of a first slot (ShareMemory); what it reads there (MemoryRead) is the
+proof.
+The rules a reader must not break: a slot is filled again only after whoever had it said so, for
+that lending; a slot is read only if it is one, and if its key is the one that the link told.
+
+Source: memfd_create(2) and its seals; nobody can cut a sealed slot short under who reads it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import mmap
+import os
+import secrets
+import threading
+import time
+import weakref
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from zactor.kernel import forks, limits
+from zactor.kernel.errors import RemoteProtocolError
+from zactor.kernel.messages.actors import InMemory, MemoryFreed, MemoryRead, ShareMemory
+from zactor.kernel.wire.bulky import Buffer, Bulky
+from zactor.kernel.wire.item_size import bytes_of
+from zactor.kernel.wire.undecodable import Undecodable
+
+NAME = "zactor-slot"
+HEAD_BYTES = mmap.ALLOCATIONGRANULARITY  # of a slot: its key, and the proof; what is lent follows
+KEY_BYTES = 16
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+_ALIGNED = 64  # where a buffer begins
+
+
+class _Slot:
+    """One file in memory."""
+
+    __slots__ = ("capacity", "fd", "free_since", "holder", "is_filled", "key", "lending")
+
+    def __init__(self, capacity: int) -> None:
+        """Raises OSError: there is no memory, or no descriptor."""
+        self.capacity = capacity
+        self.key = secrets.token_bytes(KEY_BYTES)
+        self.holder: object = None  # whose it is; None: nobody's
+        self.lending = 0  # how often it was lent
+        self.is_filled = True  # False: a thread is about it
+        self.free_since = 0.0  # time.monotonic()
+        self.fd = os.memfd_create(NAME, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            os.ftruncate(self.fd, HEAD_BYTES + capacity)
+            fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, _SEALS)
+            os.pwrite(self.fd, self.key, 0)
+        except OSError:
+            os.close(self.fd)
+            raise
+        forks.keep_private(self.fd)
+
+    def fill(self, buffers: Sequence[Buffer]) -> None:
+        """Copy them in, one behind the other. Other threads run meanwhile."""
+        at = HEAD_BYTES
+        for buffer in buffers:
+            with memoryview(buffer) as given, given.cast("B") as view:
+                done = 0
+                while done < len(view):
+                    done += os.pwrite(self.fd, view[done:], at + done)
+            at = _next(at + done)
+
+    def close(self) -> None:
+        forks.shared_again(self.fd)
+        os.close(self.fd)
+
+
+def _next(at: int) -> int:
+    return -(-at // _ALIGNED) * _ALIGNED
+
+
+def _room(sizes: Sequence[int]) -> int:
+    return sum(map(_next, sizes))
+
+
+MEMORY_ITEMS = frozenset((InMemory, ShareMemory, MemoryRead, MemoryFreed))
+"""Types of what two nodes say of memory that they share."""
+
+
+class MemoryPool:
+    """The slots of one node, for all its peers. Threads: all by any."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._slots: dict[int, _Slot] = {}  # by descriptor
+        self._bytes = 0
+
+    def lend(self, holder: object, buffers: Sequence[Buffer]) -> tuple[_Slot, int] | None:
+        """Return a slot with a copy of the buffers, and the number of this lending.
+
+        None where there is no room: within SHARED_BYTES_MAX and SHARED_SLOTS_MAX, or at all.
+        """
+        slot = self._take(holder, _room([bytes_of(buffer) for buffer in buffers]))
+        if slot is None:
+            return None
+        number, is_whole = slot.lending, False
+        try:
+            slot.fill(buffers)
+            is_whole = True
+        except OSError:  # there is no memory
+            pass
+        finally:
+            is_whole = self._filled(slot) and is_whole
+            if not is_whole:
+                self.returned(holder, slot.fd, number)
+        return (slot, number) if is_whole else None
+
+    def _filled(self, slot: _Slot) -> bool:
+        """The thread that filled it is done; False: its holder has gone meanwhile."""
+        with self._lock:
+            slot.is_filled = True
+            is_here = self._slots.get(slot.fd) is slot
+            if not is_here:
+                slot.close()
+            return is_here
+
+    def _take(self, holder: object, size: int) -> _Slot | None:
+        capacity = max(limits.SHARED_BYTES_MIN, 1 << (size - 1).bit_length())
+        with self._lock:
+            free = [slot for slot in self._slots.values() if slot.holder is None]
+            slot = next((slot for slot in free if slot.capacity == capacity), None)
+            while slot is None and not self._has_room(capacity):
+                if not free:
+                    return None
+                self._close(free.pop())  # of another size
+            try:
+                slot = slot or _Slot(capacity)
+            except OSError:
+                return None
+            if slot.fd not in self._slots:
+                self._slots[slot.fd] = slot
+                self._bytes += capacity
+            slot.holder = holder
+            slot.lending += 1
+            slot.is_filled = False
+            return slot
+
+    def _has_room(self, capacity: int) -> bool:
+        is_few = len(self._slots) < limits.SHARED_SLOTS_MAX
+        return is_few and self._bytes + capacity <= limits.SHARED_BYTES_MAX
+
+    def returned(self, holder: object, fd: int, lending: int) -> bool:
+        """Nothing uses that lending any more; False: it isn't the holder's."""
+        with self._lock:
+            slot = self._slots.get(fd)
+            if slot is None or slot.holder is not holder or slot.lending != lending:
+                return False
+            slot.holder = None
+            slot.free_since = time.monotonic()
+            return True
+
+    def forget(self, holder: object) -> None:
+        """It is gone: what it has of ours it may read for as long as it likes."""
+        with self._lock:
+            for slot in [slot for slot in self._slots.values() if slot.holder is holder]:
+                self._close(slot)
+
+    def sweep(self) -> bool:
+        """Close what nobody has used for SHARED_IDLE_S; return whether some is left."""
+        with self._lock:
+            since = time.monotonic() - limits.SHARED_IDLE_S
+            for slot in list(self._slots.values()):
+                if slot.holder is None and slot.free_since <= since:
+                    self._close(slot)
+            return bool(self._slots)
+
+    def close(self) -> None:
+        """Close all."""
+        with self._lock:
+            for slot in list(self._slots.values()):
+                self._close(slot)
+
+    def _close(self, slot: _Slot) -> None:
+        del self._slots[slot.fd]
+        self._bytes -= slot.capacity
+        if slot.is_filled:  # else its number would be another file's under who writes
+            slot.close()
+
+
+class SharedMemory:
+    """What one node and one peer of its machine have of each other's memory.
+
+    Threads: `lend` by any, the rest in the kernel's loop.
+    """
+
+    def __init__(self, pool: MemoryPool, put: Callable[[object], None]) -> None:
+        """Args: put: sends an item to the peer; by any thread."""
+        self._pool = pool
+        self._put = put
+        self._proof = b""  # what the peer has to read
+        self._is_asked = threading.Lock()  # held as soon as a slot was offered
+        self._pid = 0  # of the peer's process
+        self._mapped: dict[int, tuple[bytes, int]] = {}  # the peer's descriptor -> key, and ours
+        self.may_lend = False
+
+    def sift(self, items: Sequence[object]) -> list[object]:
+        """Take what the peer says of memory; return the rest, with all its buffers."""
+        rest: list[object] = []
+        for item in items:
+            match item:
+                case InMemory():
+                    rest.append(self._whole(item))
+                case ShareMemory():
+                    self._shared(item)
+                case MemoryRead():
+                    if self._proof and secrets.compare_digest(item.proof, self._proof):
+                        self.may_lend = True
+                    self._proof = b""
+                case MemoryFreed():
+                    self._pool.returned(self, item.fd, item.lending)
+                case _:
+                    rest.append(item)
+        return rest
+
+    # -- ours --------------------------------------------------------------------------------
+    def _offer(self) -> None:
+        """Have the peer show, once, whether it can read our memory."""
+        if not self._is_asked.acquire(blocking=False):
+            return
+        self._proof = secrets.token_bytes(KEY_BYTES)
+        lent = self._pool.lend(self, [self._proof])
+        if lent is not None:
+            slot, number = lent
+            self._put(ShareMemory(os.getpid(), slot.fd, slot.key, number))
+
+    def lend(self, bulky: Bulky) -> Bulky | InMemory:
+        """Return what travels in the place of `bulky`: itself, where there is no room."""
+        item, buffers, payload = bulky.item, bulky.buffers, bulky.item.payload
+        head_first = isinstance(payload, bytes) and len(payload) >= limits.SHARED_BYTES_MIN
+        if isinstance(payload, bytes) and head_first:
+            buffers = (payload, *buffers)
+            item = msgspec.structs.replace(item, payload=b"")
+        sizes = tuple(map(bytes_of, buffers))
+        if sum(sizes) < limits.SHARED_BYTES_MIN or len(sizes) > limits.BUFFERS_MAX:
+            return bulky
+        if not self.may_lend:
+            self._offer()
+            return bulky
+        lent = self._pool.lend(self, buffers)
+        if lent is None:
+            return bulky
+        slot, number = lent
+        return InMemory(item, slot.fd, slot.key, number, sizes, head_first)
+
+    # -- the peer's --------------------------------------------------------------------------
+    def _shared(self, item: ShareMemory) -> None:
+        """The peer would lend us memory: show that we can read it, if we can."""
+        self._pid = item.pid
+        with contextlib.suppress(RemoteProtocolError):
+            ours = self._open(item.fd, item.key, KEY_BYTES)
+            self._put(MemoryRead(os.pread(ours, KEY_BYTES, HEAD_BYTES)))
+        self._put(MemoryFreed(item.fd, item.lending))
+
+    def _whole(self, item: InMemory) -> Bulky | Undecodable:
+        """Return the item with its buffers, in memory that is ours to change, if they are there."""
+        try:
+            return self._map(item)
+        except RemoteProtocolError as error:
+            self._put(MemoryFreed(item.fd, item.lending))
+            return Undecodable(msgspec.msgpack.encode(item.item), str(error))
+
+    def _map(self, item: InMemory) -> Bulky:
+        if item.head_first and item.item.payload:
+            raise RemoteProtocolError("two payloads in one item")
+        sizes = item.sizes
+        if not 1 <= len(sizes) <= limits.BUFFERS_MAX:
+            raise RemoteProtocolError(f"{len(sizes)} buffers, 1 to {limits.BUFFERS_MAX} allowed")
+        if min(sizes) < 0 or not 0 < sum(sizes) <= limits.MESSAGE_BYTES_MAX:
+            raise RemoteProtocolError(f"buffers in memory of {sum(sizes)} bytes")
+        try:
+            size = _room(sizes)
+            ours = self._open(item.fd, item.key, size)
+            flags, access = mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE
+            mapped = mmap.mmap(ours, size, flags, access, offset=HEAD_BYTES)
+        except OSError as error:
+            raise RemoteProtocolError(f"memory that can't be read: {error}") from None
+        weakref.finalize(mapped, self._put, MemoryFreed(item.fd, item.lending)).atexit = False
+        whole, at, buffers = memoryview(mapped), 0, []
+        for each in sizes:
+            buffers.append(whole[at : at + each])
+            at = _next(at + each)
+        inner = item.item
+        if item.head_first:
+            inner = msgspec.structs.replace(inner, payload=bytes(buffers.pop(0)))
+        return Bulky(inner, tuple(buffers))
+
+    def _open(self, fd: int, key: bytes, size: int) -> int:
+        """Return our descriptor of the peer's slot, which holds `size` bytes.
+
+        Raises:
+            RemoteProtocolError: it is none, or another.
+        """
+        known, ours = self._mapped.get(fd, (b"", -1))
+        if known != key:
+            self._forget(fd)
+            ours = _open_slot(self._pid, fd, key)
+            self._mapped[fd] = key, ours
+            if len(self._mapped) > limits.SHARED_SLOTS_MAX:
+                self._forget(next(iter(self._mapped)))
+        if size > os.fstat(ours).st_size - HEAD_BYTES:
+            raise RemoteProtocolError(f"{size} bytes in a slot of fewer")
+        return ours
+
+    def _forget(self, fd: int) -> None:
+        _, ours = self._mapped.pop(fd, (b"", -1))
+        if ours >= 0:
+            forks.shared_again(ours)
+            os.close(ours)
+
+    def close(self) -> None:
+        """The peer is gone. What was mapped stays so for whoever uses it."""
+        self.may_lend = False
+        self._pool.forget(self)
+        for fd in list(self._mapped):
+            self._forget(fd)
+
+
+def _open_slot(pid: int, fd: int, key: bytes) -> int:
+    """Open a slot of another process.
+
+    Raises:
+        RemoteProtocolError: there is none with that key: nothing else is ever read.
+    """
+    path = f"/proc/{pid}/fd/{fd}"
+    ours = -1
+    try:
+        if not os.readlink(path).startswith(f"/memfd:{NAME}"):
+            raise OSError("no slot")
+        ours = os.open(path, _READ)
+        sealed = fcntl.fcntl(ours, fcntl.F_GET_SEALS) & _SEALS == _SEALS
+        if not sealed or not secrets.compare_digest(os.pread(ours, KEY_BYTES, 0), key):
+            raise OSError("another slot")
+    except OSError as error:
+        if ours >= 0:
+            os.close(ours)
+        raise RemoteProtocolError(f"memory that can't be read: {error}") from None
+    forks.keep_private(ours)
+    return ours

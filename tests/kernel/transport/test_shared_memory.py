@@ -1,0 +1,300 @@
+"""Memory that nodes of one machine share: who reads it, when it is filled again, what is left."""
+
+from __future__ import annotations
+
+import gc
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from deadlines import DEADLINE_S, join
+
+from zactor.kernel import limits
+from zactor.kernel.messages.actors import Ask, InMemory, MemoryFreed, MemoryRead, Reply, ShareMemory
+from zactor.kernel.transport import shared_memory
+from zactor.kernel.transport.shared_memory import MemoryPool, SharedMemory
+from zactor.kernel.wire.bulky import Bulky
+from zactor.kernel.wire.undecodable import Undecodable
+
+MIN = limits.SHARED_BYTES_MIN
+ASK = Ask(1, 2, 3, "take", b"head")
+
+
+class Pair:
+    """A sender and a receiver that hear of each other at once, as by a link."""
+
+    def __init__(self) -> None:
+        self.pool = MemoryPool()
+        self.said: list[object] = []
+        self.ours = SharedMemory(self.pool, lambda item: self._take(self.theirs, item))
+        self.theirs = SharedMemory(MemoryPool(), lambda item: self._take(self.ours, item))
+
+    def _take(self, side: SharedMemory, item: object) -> None:
+        self.said.append(item)
+        assert side.sift([item]) == []
+
+    def send(self, bulky: Bulky) -> Any:
+        """Return what arrives of an item."""
+        lent = self.ours.lend(bulky)
+        assert isinstance(lent, InMemory)
+        return self.theirs.sift([lent])[0]
+
+    def close(self) -> None:
+        for side in (self.ours, self.theirs):
+            side.close()
+        self.pool.close()
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    pair = Pair()
+    first = Bulky(ASK, [bytes(MIN)])
+    assert pair.ours.lend(first) is first  # with it the other is asked
+    yield pair
+    pair.close()
+    gc.collect()
+
+
+def slots() -> list[str]:
+    """The slots that this process holds."""
+    held = []
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            held.append(os.readlink(f"/proc/self/fd/{fd}"))
+        except OSError:
+            continue
+    return [name for name in held if shared_memory.NAME in name]
+
+
+def test_who_can_read_our_memory_is_lent_some_and_nobody_else(pair: Pair) -> None:
+    assert pair.ours.may_lend
+    assert not pair.theirs.may_lend  # we have shown nothing
+    other = Pair()
+    other.theirs.sift([MemoryRead(b"")])
+    other.ours.sift([MemoryRead(b"")])
+    assert not other.ours.may_lend
+    other.close()
+
+
+def test_a_proof_that_is_wrong_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = Pair()
+    wrong = MemoryRead(b"x" * 16)
+    monkeypatch.setattr(pair.theirs, "_shared", lambda item: pair.ours.sift([wrong]))
+    bulky = Bulky(ASK, [bytes(MIN)])
+    for _ in range(3):
+        assert pair.ours.lend(bulky) is bulky
+    assert not pair.ours.may_lend
+    pair.close()
+
+
+@pytest.mark.parametrize("sizes", [(MIN,), (MIN, 1, 100_001), (5 * MIN + 3, 0, 7)])
+def test_what_is_lent_arrives_as_it_was(pair: Pair, sizes: tuple[int, ...]) -> None:
+    given = [bytes([place + 1]) * size for place, size in enumerate(sizes)]
+    got = pair.send(Bulky(ASK, given))
+    assert isinstance(got, Bulky)
+    assert got.item == ASK
+    assert [bytes(buffer) for buffer in got.buffers] == given
+
+
+def test_a_long_payload_is_lent_too(pair: Pair) -> None:
+    reply = Reply(7, os.urandom(MIN))
+    got = pair.send(Bulky(reply, ()))
+    assert got.item == reply
+    assert got.buffers == ()
+    assert pair.said[-1] == MemoryFreed(pair.said[0].fd, 2)  # it was copied: nothing is in use
+
+
+def test_what_the_receiver_writes_is_its_own_and_what_is_sent_next_changes_nothing(
+    pair: Pair,
+) -> None:
+    first = pair.send(Bulky(ASK, [b"1" * MIN]))
+    first.buffers[0][0] = ord("x")
+    second = pair.send(Bulky(ASK, [b"2" * MIN]))
+    assert bytes(first.buffers[0][:2]) == b"x1"
+    assert bytes(second.buffers[0][:2]) == b"22"
+
+
+def test_a_slot_is_filled_again_when_nothing_of_it_is_in_use_and_not_before(pair: Pair) -> None:
+    got = pair.send(Bulky(ASK, [b"1" * MIN]))
+    fd = pair.said[0].fd
+    kept = memoryview(got.buffers[0])[5:6]
+    del got
+    gc.collect()
+    assert isinstance(pair.said[-1], MemoryFreed)
+    assert pair.said[-1].lending == 1  # of the proof
+    lent = pair.ours.lend(Bulky(ASK, [b"2" * MIN]))
+    assert isinstance(lent, InMemory)
+    assert lent.fd != fd
+    assert kept[0] == ord("1")
+    kept.release()
+    gc.collect()
+    assert pair.said[-1] == MemoryFreed(fd, 2)
+    again = pair.ours.lend(Bulky(ASK, [b"3" * MIN]))
+    assert isinstance(again, InMemory)
+    assert again.fd == fd
+
+
+def test_only_who_has_it_gives_a_slot_back_and_only_once(pair: Pair) -> None:
+    lent = pair.ours.lend(Bulky(ASK, [b"1" * MIN]))
+    assert isinstance(lent, InMemory)
+    assert not pair.pool.returned(pair.theirs, lent.fd, lent.lending)
+    assert not pair.pool.returned(pair.ours, lent.fd, lent.lending - 1)
+    assert not pair.pool.returned(pair.ours, lent.fd + 1_000, 1)
+    assert pair.pool.returned(pair.ours, lent.fd, lent.lending)
+    assert not pair.pool.returned(pair.ours, lent.fd, lent.lending)
+
+
+def test_beyond_the_limits_it_is_sent_as_ever(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = Bulky(ASK, [b"1" * (MIN - 1)])
+    assert pair.ours.lend(short) is short
+    monkeypatch.setattr(limits, "SHARED_SLOTS_MAX", 2)
+    bulky = Bulky(ASK, [b"1" * MIN])
+    assert isinstance(pair.ours.lend(bulky), InMemory)
+    assert isinstance(pair.ours.lend(bulky), InMemory)
+    assert pair.ours.lend(bulky) is bulky
+    monkeypatch.setattr(limits, "SHARED_SLOTS_MAX", 10)
+    monkeypatch.setattr(limits, "SHARED_BYTES_MAX", 3 * MIN)
+    assert isinstance(pair.ours.lend(bulky), InMemory)
+    assert pair.ours.lend(bulky) is bulky
+    many = Bulky(ASK, [b"1" * MIN] * (limits.BUFFERS_MAX + 1))
+    assert pair.ours.lend(many) is many
+
+
+def test_free_slots_make_room_for_another_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SHARED_BYTES_MAX", 4 * MIN)
+    pool, me = MemoryPool(), object()
+    for _ in range(3):
+        kept = [pool.lend(me, [bytes(MIN)]) for _ in range(4)]
+        assert pool.lend(me, [bytes(MIN)]) is None
+        for lent in kept:
+            assert lent is not None
+            assert pool.returned(me, lent[0].fd, lent[1])
+        whole = pool.lend(me, [bytes(4 * MIN)])
+        assert whole is not None
+        assert len(slots()) == 1
+        assert pool.returned(me, whole[0].fd, whole[1])
+    pool.close()
+    assert slots() == []
+
+
+def test_what_nobody_uses_for_a_while_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, me = MemoryPool(), object()
+    lent = [pool.lend(me, [bytes(MIN)]) for _ in range(2)]
+    assert lent[0] is not None
+    pool.returned(me, lent[0][0].fd, 1)
+    assert pool.sweep()
+    assert len(slots()) == 2
+    monkeypatch.setattr(limits, "SHARED_IDLE_S", 0.0)
+    assert pool.sweep()  # the other is in use
+    assert len(slots()) == 1
+    pool.close()
+
+
+def test_of_who_is_gone_nothing_is_kept_but_what_others_still_use(pair: Pair) -> None:
+    got = pair.send(Bulky(ASK, [b"1" * MIN]))
+    pair.ours.close()
+    pair.theirs.close()
+    assert not pair.ours.may_lend
+    assert slots() == [f"/memfd:{shared_memory.NAME} (deleted)"]  # of the mapping
+    assert bytes(got.buffers[0]) == b"1" * MIN
+    del got
+    gc.collect()
+    assert slots() == []
+
+
+def test_a_slot_of_who_goes_while_it_is_filled_is_closed_by_who_fills_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool, me = MemoryPool(), object()
+    begun, goes_on = threading.Event(), threading.Event()
+    fill = shared_memory._Slot.fill
+
+    def slowly(slot: Any, buffers: Any) -> None:
+        begun.set()
+        assert goes_on.wait(DEADLINE_S)
+        fill(slot, buffers)
+
+    monkeypatch.setattr(shared_memory._Slot, "fill", slowly)
+    got: list[object] = []
+    thread = threading.Thread(target=lambda: got.append(pool.lend(me, [bytes(MIN)])))
+    thread.start()
+    assert begun.wait(DEADLINE_S)
+    pool.forget(me)
+    assert len(slots()) == 1  # its number is nobody else's
+    goes_on.set()
+    join(thread)
+    assert got == [None]
+    assert slots() == []
+
+
+def refused(pair: Pair, item: InMemory) -> str:
+    """Why that item can't be read."""
+    (got,) = pair.theirs.sift([item])
+    assert isinstance(got, Undecodable)
+    assert got.is_credited
+    assert got.answer is not None  # who asked is told
+    return got.why
+
+
+def changed(item: InMemory, **fields: Any) -> InMemory:
+    """The item with other fields."""
+    names = item.__struct_fields__
+    return InMemory(**{name: fields.get(name, getattr(item, name)) for name in names})
+
+
+def test_what_is_no_slot_is_not_read(pair: Pair) -> None:
+    lent = pair.ours.lend(Bulky(ASK, [b"1" * MIN]))
+    assert isinstance(lent, InMemory)
+    key = lent.key
+    ends = os.pipe()
+    bare = os.memfd_create(shared_memory.NAME)  # unsealed: it could be cut short
+    os.pwrite(bare, key, 0)
+    with tempfile.TemporaryFile() as file:
+        file.write(key + bytes(MIN))
+        file.flush()
+        for fd in (*ends, bare, file.fileno(), 1_000_000, -1, 0):
+            assert "can't be read" in refused(pair, changed(lent, fd=fd)), fd
+    for fd in (*ends, bare):
+        os.close(fd)
+    assert "can't be read" in refused(pair, changed(lent, key=b"0" * 16))
+    assert "can't be read" in refused(pair, changed(lent, key=b""))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "why"),
+    [
+        ((), "0 buffers"),
+        ((0,), "0 bytes"),
+        ((-1, 2), "buffers in memory"),
+        ((2 * MIN,), "in a slot of fewer"),
+        ((limits.MESSAGE_BYTES_MAX + 1,), "buffers in memory"),
+        ((1,) * (limits.BUFFERS_MAX + 1), "buffers, 1 to"),
+    ],
+)
+def test_sizes_that_are_none_are_refused(pair: Pair, sizes: tuple[int, ...], why: str) -> None:
+    lent = pair.ours.lend(Bulky(ASK, [b"1" * MIN]))
+    assert isinstance(lent, InMemory)
+    assert why in refused(pair, changed(lent, sizes=sizes))
+
+
+def test_two_payloads_are_refused(pair: Pair) -> None:
+    lent = pair.ours.lend(Bulky(ASK, [b"1" * MIN]))
+    assert isinstance(lent, InMemory)
+    assert "two payloads" in refused(pair, changed(lent, head_first=True))
+
+
+def test_a_peer_that_opens_many_slots_costs_few_descriptors(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SHARED_SLOTS_MAX", 3)
+    pool = MemoryPool()
+    for _ in range(3):
+        lent = pool.lend(pair.ours, [bytes(MIN)])
+        assert lent is not None
+        slot, number = lent
+        pair.theirs.sift([ShareMemory(os.getpid(), slot.fd, slot.key, number)])
+    assert len(pair.theirs._mapped) == 3
+    pool.close()
