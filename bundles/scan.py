@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from zactor.kernel.errors import BundleRefused
 
@@ -51,8 +52,12 @@ class Scan:
     handed: frozenset[tuple[str, str]] = frozenset()  # (name of what is called, text given to it)
 
 
+_KEPT = 512  # modules: a class is looked at with its whole package, and often more than once
+
+
+@lru_cache(_KEPT)
 def scan(module: str, source: bytes, *, is_package: bool, shown: str) -> Scan:
-    """Parse one module; `shown` is how messages call its file.
+    """Parse one module, which is kept; `shown` is how messages call its file.
 
     Raises:
         BundleRefused: a syntax error, or a relative import that leaves the bundle.
@@ -64,8 +69,9 @@ def scan(module: str, source: bytes, *, is_package: bool, shown: str) -> Scan:
         why = getattr(error, "msg", None) or str(error)
         raise BundleRefused(f"{shown}:{line}: {why}") from None
     package = module if is_package else module.rpartition(".")[0]
-    imports = [*_imports(tree, package, shown), *_named_imports(tree)]
-    reads, by_name = _looks_round(tree, imports)
+    nodes = tuple(ast.walk(tree))
+    imports = [*_imports(tree, package, shown), *_named_imports(nodes)]
+    reads, by_name = _looks_round(nodes, imports)
     return Scan(
         module=module,
         imports=tuple(imports),
@@ -78,8 +84,8 @@ def scan(module: str, source: bytes, *, is_package: bool, shown: str) -> Scan:
         aliases=dict(_aliases(tree)),
         reads=reads,
         by_name=by_name,
-        texts=frozenset(_texts(tree)),
-        handed=frozenset(_handed(tree)),
+        texts=frozenset(_texts(nodes)),
+        handed=frozenset(_handed(nodes)),
     )
 
 
@@ -145,9 +151,9 @@ def _reached(node: ast.AST, reach: _Reach) -> Iterator[tuple[ast.AST, _Reach]]:
                 yield child, reach
 
 
-def _named_imports(tree: ast.Module) -> Iterator[Import]:
+def _named_imports(nodes: Sequence[ast.AST]) -> Iterator[Import]:
     """What is imported by a call with its name: `import_module("plugin")`."""
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Call(func=function, args=[ast.Constant(value=str(name)), *_]) if (
                 _dotted(function) or ""
@@ -156,21 +162,21 @@ def _named_imports(tree: ast.Module) -> Iterator[Import]:
                     yield Import(name, "", "", required=False)
 
 
-def _looks_round(tree: ast.Module, imports: list[Import]) -> tuple[bool, bool]:
+def _looks_round(nodes: Sequence[ast.AST], imports: list[Import]) -> tuple[bool, bool]:
     """Whether it may read files beside it, and whether it may import what it doesn't name."""
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    names |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     names |= {item.name for item in imports}
     by_name = bool(names & _BY_NAME)
     taken = {item.module for item in imports}
     taken |= {f"{item.module}.{item.name}" for item in imports}
-    reads = bool(names & (_PLACES | _FILES_OF) or taken & _RESOURCES) or _hands_its_name_on(tree)
+    reads = bool(names & (_PLACES | _FILES_OF) or taken & _RESOURCES) or _hands_its_name_on(nodes)
     return reads or by_name, by_name
 
 
-def _hands_its_name_on(tree: ast.Module) -> bool:
+def _hands_its_name_on(nodes: Sequence[ast.AST]) -> bool:
     """Whether `__name__` goes to a call that may look for files: `PackageLoader(__name__)`."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Call):
             called = (_dotted(node.func) or "").rpartition(".")[2]
             given = [*node.args, *(keyword.value for keyword in node.keywords)]
@@ -179,9 +185,9 @@ def _hands_its_name_on(tree: ast.Module) -> bool:
     return False
 
 
-def _handed(tree: ast.Module) -> Iterator[tuple[str, str]]:
+def _handed(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, str]]:
     """Texts like names of modules in calls: `library.load("plugin")` gives (library, plugin)."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Call):
             called = (_dotted(node.func) or "").partition(".")[0]
             for value in (*node.args, *(keyword.value for keyword in node.keywords)):
@@ -191,8 +197,8 @@ def _handed(tree: ast.Module) -> Iterator[tuple[str, str]]:
                         yield called, name
 
 
-def _texts(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _texts(nodes: Sequence[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             text = node.value
             if 0 < len(text) <= _TEXT_MAX and text.isprintable():

@@ -35,11 +35,11 @@ def blueprint_of(
     kwargs: dict[str, Any] | None = None,
 ) -> Blueprint:
     """The blueprint of `cls(*args, **kwargs)`, run as the class says."""
+    options = options_of(cls)
+    build = partial(cls, *args, **kwargs or {})
+    recipe = None
+    if options.dispatcher == "process":
+        recipe = lambda: dumps(build, lambda _: True)  # noqa: E731 - made for few
     return Blueprint(
-        name=name,
-        uid=uid,
-        type=type or cls.__name__,
-        build=lambda: cls(*args, **kwargs or {}),
-        options=options_of(cls),
-        recipe=lambda: dumps(partial(cls, *args, **kwargs or {}), lambda _: True),
+        name=name, uid=uid, type=type or cls.__name__, build=build, options=options, recipe=recipe
     )

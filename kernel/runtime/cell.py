@@ -162,7 +162,8 @@ class Cell(Sender):
         self.member: Member | None = None  # its session, once it has one
         self.own_time: OwnTime | None = None  # its timers and tasks, once it has some
         self._routes: dict[str, Route] | None = None
-        self._besides: set[asyncio.Task[None]] = set()  # asyncio keeps only weak references
+        # Asks that were let in; asyncio keeps only weak references.
+        self._besides: set[asyncio.Task[None]] | None = None
         self.serving: Asker | None = None  # whose ask is being handled
         # That its action waits for, where a thread of it blocks, or where others may be let in.
         self.waits_for: Reply[Any] | None = None
@@ -271,8 +272,9 @@ class Cell(Sender):
             self.serving = serving
         if type(result) is CoroutineType:
             task = self.dispatcher.own_loop().create_task(self._beside(result, message))
-            self._besides.add(task)
-            task.add_done_callback(self._besides.discard)
+            besides = self._besides = self._besides or set()
+            besides.add(task)
+            task.add_done_callback(besides.discard)
 
     async def _beside(self, coroutine: Coroutine[Any, Any, Any], message: Envelope) -> None:
         try:

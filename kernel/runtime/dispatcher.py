@@ -114,6 +114,9 @@ class SharedLoop:
         self._ready: deque[TurnTaker] = deque()
         self._resumed: deque[tuple[Context, Resumption, Waiter]] = deque()  # tasks that go on
         self.loop.resume = self._resume
+        self._made_in = Context()  # of what is made outside of the loop
+        self._to_begin: deque[tuple[TurnTaker, Callable[[], None]]] = deque()
+        self._begins = False  # `_begin_some` is going to look at it
         self._at_end: list[Callable[[], None]] = []  # see at_slice_end
         self._send_by = 0.0
         self._muted: dict[TurnTaker, None] = {}
@@ -266,18 +269,50 @@ class SharedLoop:
         self.stir()
 
     def start_cell(self, cell: TurnTaker, begin: Callable[[], None]) -> None:
-        """Have the cell's actor made on the loop, by `begin`. Threads: called by any."""
+        """Have the cell's actor made on the loop, by `begin`. Threads: called by any.
 
-        def first_turn() -> None:
-            self.running = cell
-            GATEWAY.set(cell)
-            try:
-                begin()
-            finally:
-                self.running = None
-                self.stir()
+        Where somebody drives the loop, and doesn't just now, it is made here: running a loop for
+        each of many actors takes four times as long as all the rest. Else many that are to be made
+        wake the loop once.
+        """
+        if self.driven and not self.loop.is_running() and not self.is_here():
+            self._made_in.run(self._begin_here, cell, begin)
+            return
+        self._to_begin.append((cell, begin))
+        if not self._begins:
+            self._begins = True
+            self.post(self._begin_some)
 
-        self.post(first_turn)
+    def _begin_here(self, cell: TurnTaker, begin: Callable[[], None]) -> None:
+        outer = asyncio._get_running_loop()
+        asyncio._set_running_loop(self.loop)
+        try:
+            self._begin(cell, begin)
+        finally:
+            asyncio._set_running_loop(outer)
+
+    def _begin(self, cell: TurnTaker, begin: Callable[[], None]) -> None:
+        self.running = cell
+        GATEWAY.set(cell)
+        try:
+            begin()
+        finally:
+            self.running = None
+            self.stir()
+
+    def _begin_some(self) -> None:
+        """Make those that are to be made, for the time of a slice."""
+        end = time.perf_counter() + limits.TURN_SLICE_S
+        try:
+            while self._to_begin:
+                self._begin(*self._to_begin.popleft())
+                if time.perf_counter() >= end:
+                    break
+        finally:  # Ctrl-C in a constructor, where somebody drives the loop
+            self._begins = False
+            if self._to_begin and not self._begins:
+                self._begins = True
+                self.loop.call_soon(self._begin_some)
 
     def cell_of(self, task: asyncio.Task[Any]) -> TurnTaker | None:
         """Whose actions the task awaits."""

@@ -108,12 +108,17 @@ class Kernel:
         if name in directory.places:
             raise AlreadyExists(f"there is an actor {name} already")
         blueprint = blueprint_of(what, name=name, uid=uid, args=args, kwargs=kwargs)
-        started = self._runtime.spawn(blueprint)
+        try:
+            started = self._runtime.spawn(blueprint)
+        except BaseException:  # Ctrl-C in its constructor
+            directory.place(name, None)
+            raise
         if self._runtime.shared.is_here():
             started.add_done_callback(lambda future: _report(name, future))
         else:
             try:
-                self._drive(started.done, None)
+                if not started.done():
+                    self._drive(started.done, None)
             finally:
                 if started.done() and started.exception() is not None:
                     directory.place(name, None)
