@@ -151,7 +151,11 @@ ANSWER_BYTES_MAX = 1 << 20  # one answer; longer listings come in pages
 CLIENT_BACKLOG_MAX = 65_536  # requests that wait until fewer are under way; then MailboxFull
 CLIENT_ARGUMENTS_BYTES_MAX = 1_900_000  # in one request, which is one frame; more go in pieces
 DOOR_ARGUMENTS_MAX = 64  # calls of one client whose arguments are on their way in pieces
-DOOR_ARGUMENTS_BYTES_ALL_MAX = 512 << 20  # of all clients; of one: MESSAGE_BYTES_MAX
+DOOR_ARGUMENTS_BYTES_ALL_MAX = 768 << 20  # of all clients; of one: MESSAGE_BYTES_MAX, and as much
+# as it leaves for the others
+DOOR_ARGUMENTS_IDLE_MS = 30_000  # none of their pieces came for so long: they go
+DOOR_KNOWN_MAX = 16_384  # names in what a client says that it knows: all actors of a large node
+DOOR_KNOWN_BYTES_EACH = 64  # what one of them costs beside its characters
 CLIENT_REQUEST_S = 30.0  # default of every request's timeout
 CLIENT_PROBE_MS = 2_000  # a door that is silent for this long after a knock is no door
 CLIENT_KNOCKS_MAX = 2  # handshakes that may be cut off before a door counts as foreign

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -13,6 +13,9 @@ from zactor.kernel.messages.base import Count, Message, Seconds
 from zactor.kernel.messages.client_sessions import SessionOperation
 from zactor.kernel.messages.daemon_monitor import MonitorOperation
 from zactor.kernel.messages.desired import DesiredChanges, DesiredReads
+
+Known = Annotated[dict[str, Count], msgspec.Meta(max_length=limits.DOOR_KNOWN_MAX)]
+"""What a client knows already, by name: the number of the last."""
 
 
 class Hello(Message, frozen=True, tag=40):
@@ -180,7 +183,7 @@ class QueryFacts(Message, frozen=True, tag=55):
 class Events(Message, frozen=True, tag=56):
     """Events of a node, with a number above that in `after`; waits up to `wait_s` for the first."""
 
-    after: dict[str, int]  # by node: the last that is known already
+    after: Known  # by node: the last that is known already
     wait_s: Seconds
     node: str = ""  # which tells; "": who is asked
     past: bool = True  # a node that isn't in `after` tells all that it has, not only what is new
@@ -244,7 +247,7 @@ class RestoreActors(Message, frozen=True, tag=122):
 class Watch(Message, frozen=True, tag=160):
     """What nodes have counted, where it differs from a sample that is known; waits for the next."""
 
-    after: dict[str, Count]  # by node: its sample that is known already
+    after: Known  # by node: its sample that is known already
     wait_s: Seconds
     node: str = ""  # only this one; "": for a client all
 
@@ -253,7 +256,7 @@ class LookAtPanels(Message, frozen=True, tag=161):
     """What actors of a node show, where it has changed; waits up to `wait_s` for that."""
 
     node: str
-    after: dict[str, Count]  # by actor: the version that is known; 0: none
+    after: Known  # by actor: the version that is known; 0: none
     wait_s: Seconds
 
 

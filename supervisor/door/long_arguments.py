@@ -18,18 +18,23 @@ class _Pieces:
     """The arguments of one request of one client."""
 
     total: int
+    moved_s: float  # when the last piece came that wasn't there yet
     pieces: dict[int, bytes] = field(default_factory=dict)  # offset -> what begins there
     held: int = 0  # bytes
 
 
 class LongArguments:
-    """What is on its way, by client or node. One that goes takes its own with it."""
+    """What is on its way, by client or node. One that goes takes its own with it.
+
+    Who announces much and sends little holds room that others need. So what stands still goes, and
+    nobody may announce more than it leaves: however many take what they can, there is room.
+    """
 
     def __init__(self) -> None:
         self._by_client: dict[bytes, dict[str, _Pieces]] = {}
         self._held = 0  # bytes that were announced, of all
 
-    def put(self, client: bytes, piece: PutArguments) -> int:
+    def put(self, client: bytes, piece: PutArguments, now_s: float) -> int:
         """Take a piece; return how many bytes of its arguments are here.
 
         Raises:
@@ -39,7 +44,7 @@ class LongArguments:
         arriving = mine.get(piece.key)
         if arriving is None:
             self._check_room(mine, piece)
-            arriving = mine[piece.key] = _Pieces(piece.total)
+            arriving = mine[piece.key] = _Pieces(piece.total, now_s)
             self._held += piece.total
         fits = 0 <= piece.offset <= piece.offset + len(piece.data) <= arriving.total
         if piece.total != arriving.total or not fits or not piece.data:
@@ -47,6 +52,7 @@ class LongArguments:
         if piece.offset not in arriving.pieces:
             arriving.pieces[piece.offset] = piece.data
             arriving.held += len(piece.data)
+            arriving.moved_s = now_s
         if arriving.held > arriving.total:
             self._forget(client, piece.key)
             raise Refused("the pieces of these arguments overlap")
@@ -62,8 +68,12 @@ class LongArguments:
             raise MailboxFull(
                 f"{len(mine)} long calls of yours are on their way, {held} bytes: wait for them"
             )
-        if self._held + piece.total > limits.DOOR_ARGUMENTS_BYTES_ALL_MAX:
-            raise MailboxFull(f"{self._held} bytes of long calls are on their way: wait for them")
+        left = limits.DOOR_ARGUMENTS_BYTES_ALL_MAX - self._held - piece.total
+        if held > left:
+            raise MailboxFull(
+                f"{self._held} bytes of long calls are on their way, and {held} of yours would"
+                f" leave {left} for others: wait for some of them"
+            )
 
     def resolved(self, client: bytes, operation: Operation) -> Operation:
         """Return a request with its arguments in it; one that has them is returned as it is.
@@ -80,6 +90,14 @@ class LongArguments:
         self._forget(client, key)
         whole = b"".join(arriving.pieces[offset] for offset in sorted(arriving.pieces))
         return msgspec.structs.replace(operation, payload=whole)
+
+    def expire(self, now_s: float) -> bool:
+        """Drop what has stood still for too long; return whether anything is on its way yet."""
+        for client, mine in self._by_client.items():
+            for key, arriving in list(mine.items()):
+                if now_s - arriving.moved_s >= limits.DOOR_ARGUMENTS_IDLE_MS / 1000:
+                    self._forget(client, key)
+        return self._held > 0
 
     def forget(self, client: bytes) -> None:
         """The client is gone."""

@@ -99,6 +99,7 @@ class RequestServer:
         self._spawn = spawn
         self._busy: dict[bytes, _AskingClient] = {}  # of clients with requests under way
         self._long = LongArguments()
+        self._look: asyncio.TimerHandle | None = None  # for those that stand still
         self._sending: dict[bytes, Callable[[], None]] = {}  # who sends long ones: ends the watch
         self._under_way = 0  # operations of clients, also those that nobody waits for any more
         self._bytes = 0  # of these
@@ -138,7 +139,7 @@ class RequestServer:
         try:
             if sender is not None:
                 if isinstance(request.operation, PutArguments):
-                    held = self._long.put(sender, request.operation)
+                    held = self._put(sender, request.operation)
                     return list(results.answers(request.number, {"held": held}))
                 operation = self._long.resolved(sender, request.operation)
                 request = msgspec.structs.replace(request, operation=operation)
@@ -222,11 +223,24 @@ class RequestServer:
             gone = partial(self._sender_left, client.routing_id)
             self._sending[client.routing_id] = self._hub.door.clients.watch(client, gone)
         try:
-            held = self._long.put(client.routing_id, piece)
+            held = self._put(client.routing_id, piece)
         except ZactorError as error:
             self._hub.answer(client, results.problem(number, error))
         else:
             self._answer(client, number, {"held": held})
+
+    def _put(self, sender: bytes, piece: PutArguments) -> int:
+        loop = asyncio.get_running_loop()
+        held = self._long.put(sender, piece, loop.time())
+        if self._look is None:
+            self._look = loop.call_later(limits.DOOR_ARGUMENTS_IDLE_MS / 1000, self._expire_long)
+        return held
+
+    def _expire_long(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._look = None
+        if self._long.expire(loop.time()):
+            self._look = loop.call_later(limits.DOOR_ARGUMENTS_IDLE_MS / 1000, self._expire_long)
 
     def _sender_left(self, routing_id: bytes) -> None:
         self._sending.pop(routing_id, None)
@@ -309,6 +323,9 @@ def held_bytes(value: object) -> int:
         return len(value)
     if isinstance(value, Message):
         return sum(map(held_bytes, msgspec.structs.astuple(value)))
+    if isinstance(value, dict):
+        own = limits.DOOR_KNOWN_BYTES_EACH * len(value)
+        return own + sum(map(held_bytes, (*value, *value.values())))
     return sum(map(held_bytes, value)) if isinstance(value, tuple) else 0
 
 

@@ -47,7 +47,10 @@ def sample(kind: Any) -> Any:
         return plain[kind]
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return 7  # within whatever bounds it names
+        # Within whatever bounds it names.
+        return (
+            7 if arguments[0] in plain or get_origin(arguments[0]) is None else sample(arguments[0])
+        )
     if origin is tuple and arguments[-1] is ...:
         return (sample(arguments[0]),) * 2
     if origin is tuple:

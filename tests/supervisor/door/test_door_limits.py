@@ -24,6 +24,7 @@ from zactor.kernel.messages.operations import (
     Inspect,
     Operation,
     Problem,
+    PutArguments,
     Request,
     Subject,
 )
@@ -214,5 +215,23 @@ def test_what_a_node_passes_on_ends_there_when_it_has_given_up(home: Path, tmp_p
             other.requests.peer(there, request)
             await until(lambda: waiting(other) == 1)
             await until(lambda: waiting(other) == 0)
+
+    asyncio.run(story())
+
+
+def test_pieces_that_stand_still_go_though_their_client_stays(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "DOOR_ARGUMENTS_IDLE_MS", 20)
+
+    async def story() -> None:
+        async with at_doors(home, tmp_path) as (one, _, context):
+            visitor = Visitor(context, one, home)
+            visitor.ask(1, PutArguments("k", 0, limits.MESSAGE_BYTES_MAX, b"x"))
+            assert isinstance(await visitor.answer(1), Answer)
+            await until(lambda: one.requests._long._held == 0)
+            visitor.ask(2, AskActor("h1", "wait", b"Pk", False))
+            assert "didn't arrive whole" in (await visitor.problem(2)).message
+            await until(lambda: one.requests._look is None)
 
     asyncio.run(story())
