@@ -15,16 +15,25 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from zactor.kernel.errors import ConfigError
 
 CONNECTIONS_MAX = 512  # at a time; one more is closed at once
-HEADERS_S = 10.0  # for the headers of a first request, or the connection is closed
+HEADERS_S = 10.0  # for the headers of a request, from its connection or first byte on
+BODY_S = 10.0  # for all of its body
 IDLE_S = 15  # between two requests
+UNREAD_S = 30.0  # for what is sent, until it is read as far that more can be
 HEADER_BYTES_MAX = 32 << 10
 CLOSE_S = 2.0  # for what is under way at the end
 
 
 class _Patient(H11Protocol):
-    """A connection that isn't waited for without end."""
+    """A connection that isn't waited for without end.
 
-    _until_headers: asyncio.TimerHandle | None = None
+    What its client owes has a deadline that no single byte moves: the headers of a request, its
+    body, to read what it asked for. While we are the ones who work, or a stream is silent, it owes
+    nothing.
+    """
+
+    _owed: tuple[str, object] = ("", None)  # what, and of which request
+    _deadline: asyncio.TimerHandle | None = None  # of what is owed
+    _unread: asyncio.TimerHandle | None = None  # while the connection takes no more
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Begin, unless there are too many."""
@@ -32,17 +41,55 @@ class _Patient(H11Protocol):
         if len(self.connections) > CONNECTIONS_MAX:
             transport.abort()
             return
-        self._until_headers = self.loop.call_later(HEADERS_S, self._close_if_silent)
+        self._look()
 
-    def _close_if_silent(self) -> None:
-        if self.cycle is None:
-            self.transport.abort()
+    def data_received(self, data: bytes) -> None:
+        """Some of what is owed, or all."""
+        super().data_received(data)
+        self._look()
+
+    def on_response_complete(self) -> None:
+        """The next request may come."""
+        super().on_response_complete()
+        self._look()
+
+    def pause_writing(self) -> None:
+        """The client doesn't read what it asked for."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(UNREAD_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It does."""
+        super().resume_writing()
+        self._cancel(self._unread)
+
+    def _look(self) -> None:
+        """Begin to wait for what is owed now, unless that has begun."""
+        cycle: Any = self.cycle
+        if cycle is None:
+            owed, seconds = "first", HEADERS_S
+        elif cycle.response_complete:  # bytes of a body that nobody wanted don't count either
+            owed, seconds = "next", IDLE_S + HEADERS_S
+        elif cycle.more_body:
+            owed, seconds = "body", BODY_S
+        else:
+            owed, seconds = "nothing", 0.0
+        if self._owed != (owed, cycle):
+            self._owed = (owed, cycle)
+            self._cancel(self._deadline)
+            if seconds:
+                self._deadline = self.loop.call_later(seconds, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
-        if self._until_headers is not None:
-            self._until_headers.cancel()
+        self._cancel(self._deadline)
+        self._cancel(self._unread)
         super().connection_lost(exc)
+
+    @staticmethod
+    def _cancel(timer: asyncio.TimerHandle | None) -> None:
+        if timer is not None:
+            timer.cancel()
 
 
 class HttpServer(uvicorn.Server):

@@ -34,6 +34,9 @@ Row = dict[str, object]
 STREAMS_MAX = 200  # at a time
 LINE_CHARS_MAX = 4_096
 DO_S = 30.0
+LINES_MAX = 64  # under way at a time
+LINES_KEPT = 100  # of those that are done, what came of them
+_ID = re.compile(r"[\w-]{1,64}")
 LIST_ROWS_MAX = 1_000
 
 TYPES = {
@@ -110,6 +113,7 @@ class PageServer:
         self._files = files
         self._me = me
         self._streams = 0
+        self._under_way: dict[asyncio.Task[Response], str] = {}  # lines, and their ids
         self._done: dict[str, Response] = {}  # by id, that a repeat does no harm
 
     def app(self) -> ASGIApp:
@@ -232,21 +236,44 @@ class PageServer:
 
     # -- doing -------------------------------------------------------------------------------
     async def _do(self, request: Request) -> Response:
-        again = request.query_params.get("id", "")
-        if again in self._done:
-            return self._done[again]
+        """Carry out a line; once only, however often it is asked for under one id."""
+        id_ = request.query_params.get("id", "")
         if not self._guard.may_change:
             return _problem(Refusal(403, "ReadOnly", "this page shows, it changes nothing"))
+        if id_ and not _ID.fullmatch(id_):
+            return _problem(Refusal(400, "BadId", "an id has up to 64 letters, digits, _ and -"))
         try:
             line = msgspec.json.decode(await _body(request), type=dict[str, str])["line"]
         except (msgspec.DecodeError, KeyError, ValueError):
             return _problem(Refusal(400, "NotJson", 'want {"line": "wire c1.updateVal l1"}'))
-        response = await self._carry_out(line)
-        if re.fullmatch(r"[\w-]{1,64}", again):
-            self._done[again] = response
-            if len(self._done) > 100:
-                del self._done[next(iter(self._done))]
-        return response
+        if id_ in self._done:
+            return self._done[id_]
+        if id_ and id_ in self._under_way.values():
+            return _problem(Refusal(409, "UnderWay", "that line is under way: ask again"))
+        if len(self._under_way) >= LINES_MAX:
+            return _problem(Refusal(503, "TooMany", f"{LINES_MAX} lines are under way: wait"))
+        work = asyncio.create_task(self._carry_out(line))
+        self._under_way[work] = id_
+        work.add_done_callback(self._keep)
+        try:
+            return await asyncio.wait_for(asyncio.shield(work), DO_S)
+        except TimeoutError:
+            words = f"not done in {DO_S:g} s: it goes on, and may still be done"
+            return _problem(Refusal(504, "TimedOut", words))
+
+    def _keep(self, work: asyncio.Task[Response]) -> None:
+        """A line is done: whoever asks for it again hears what came of it."""
+        id_ = self._under_way.pop(work)
+        if not id_ or work.cancelled():
+            return
+        error = work.exception()
+        self._done[id_] = (
+            work.result()
+            if error is None
+            else _problem(Refusal(500, type(error).__name__, "it failed here: see the log"))
+        )
+        if len(self._done) > LINES_KEPT:
+            del self._done[next(iter(self._done))]
 
     async def _carry_out(self, line: str) -> Response:
         if len(line) > LINE_CHARS_MAX or "\n" in line:
@@ -256,11 +283,7 @@ class PageServer:
             if any(parameter.kind.value == "file" for parameter in call.command.parameters):
                 # The paths would be of the machine that serves the page.
                 raise errors.ConfigError(f"{call.command.words} takes files: say it in a shell")
-            work = asyncio.to_thread(call.command.act, self._session, call.values)
-            result = await asyncio.wait_for(work, DO_S)
-        except TimeoutError:
-            words = f"not done in {DO_S:g} s: it may still be done"
-            return _problem(Refusal(504, "TimedOut", words))
+            result = await asyncio.to_thread(call.command.act, self._session, call.values)
         except errors.ZactorError as error:
             return _failed(error)
         command = call.command

@@ -24,7 +24,11 @@ export async function post(path, body) {
   return answered(await fetch(path, { method: "POST", headers: JSON_HEADERS, body: JSON.stringify(body) }));
 }
 
-// A repeat under the same id does no harm, so a line that broke off is said once more.
+const AGAIN_MS = 300;
+const UNDER_WAY_MS = 60_000;
+
+// A repeat under the same id does no harm, so a line that broke off is said once more, and again
+// while it is under way.
 export async function run(line) {
   const id = Array.from(crypto.getRandomValues(new Uint8Array(12)), (n) => n.toString(16).padStart(2, "0")).join("");
   const path = `/api/v1/do?id=${id}`;
@@ -32,7 +36,14 @@ export async function run(line) {
     return await post(path, { line });
   } catch (error) {
     if (error instanceof Refused) throw error;
-    return post(path, { line });
+  }
+  for (const end = Date.now() + UNDER_WAY_MS; ; ) {
+    try {
+      return await post(path, { line });
+    } catch (error) {
+      if (error.kind !== "UnderWay" || Date.now() > end) throw error;
+    }
+    await new Promise((done) => setTimeout(done, AGAIN_MS));
   }
 }
 
