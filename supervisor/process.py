@@ -268,6 +268,7 @@ def run_node(
     advertise: str | None = None,
     payload: str | None = None,
     spread: str | SpreadSettings | None = None,
+    slow_client_s: float = 0.0,
     told: tuple[str, ...] = (),
     lifeline: int | None = None,
     json_logs: bool | None = None,
@@ -280,6 +281,7 @@ def run_node(
 
     Args:
         spread: HOST[:PORT] of a port for programs of Spread; "": at its usual place.
+        slow_client_s: there a program that takes nothing for so long is cut off; 0: none is.
         told: addresses of nodes that it joins when they are there.
         lifeline: the read end of a pipe; when its other end is closed the node stops, so that it
             never outlives who started it, however that one ended.
@@ -297,6 +299,7 @@ def run_node(
             advertise=advertise,
             payload=payload,
             spread=spread,
+            slow_client_s=slow_client_s,
             told=told,
         )
         return _run_until_told(name, settings, lifeline)

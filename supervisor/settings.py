@@ -25,9 +25,12 @@ def make_settings(
     advertise: str | None = None,
     payload: str | None = None,
     spread: str | SpreadSettings | None = None,
+    slow_client_s: float = 0.0,
     told: tuple[str, ...] = (),
 ) -> Settings:
     """Return the settings that these words of a command line mean.
+
+    `slow_client_s` is for a port that `spread` names; settings of one have their own.
 
     Raises:
         ConfigError: an address is none, `payload` no policy, or ZACTOR_CRASH_AT no place.
@@ -47,7 +50,7 @@ def make_settings(
         ),
         join=joined,
         payload=chosen_policy(payload),
-        spread=_spread_settings(spread) if isinstance(spread, str) else spread,
+        spread=_spread_settings(spread, slow_client_s) if isinstance(spread, str) else spread,
         told=tuple(_endpoint(address) for address in told),
         crash=crash_at(os.environ),
     )
@@ -66,10 +69,10 @@ def _host_beside(home: Path) -> str:
     return LOOPBACK.host
 
 
-def _spread_settings(text: str) -> SpreadSettings:
+def _spread_settings(text: str, slow_client_s: float) -> SpreadSettings:
     """Return a port at HOST[:PORT]; "" is Spread's, for this machine only."""
     host, port = parse_address(text) if text else (LOOPBACK.host, None)
-    return SpreadSettings(addresses=((host, port or SPREAD_PORT),))
+    return SpreadSettings(addresses=((host, port or SPREAD_PORT),), slow_client_s=slow_client_s)
 
 
 def _endpoint(address: str) -> str:

@@ -64,6 +64,9 @@ class Port(Protocol):
     def begin(self, client: SpreadClient, hello: Hello) -> None:
         """Open a session for a client: `on_session` or `refuse` is called soon."""
 
+    def check(self, client: SpreadClient, user: str, password: bytes) -> None:
+        """Look whether that is the user's password: `on_password` is called soon."""
+
     def flush_soon(self, client: SpreadClient) -> None:
         """Call its `flush` when this turn of the loop is over."""
 
@@ -92,6 +95,8 @@ class SpreadClient(SessionUser, asyncio.Protocol):
         self._port = port
         self._transport: asyncio.Transport | None = None
         self._hello: Hello | None = None
+        self._chosen: tuple[str, ...] = ()  # methods of authentication
+        self._owes_password = False
         self._received = bytearray()  # before the first frame
         self._reader: frames.FrameReader | None = None
         self._requests: deque[frames.Asked] = deque()
@@ -205,14 +210,18 @@ class SpreadClient(SessionUser, asyncio.Protocol):
                 self._hello, length = found
                 del self._received[:length]
                 self._port.begin(self, self._hello)
-            elif self.session is not None and len(self._received) >= handshake.CHOICE_BYTES:
-                chosen = handshake.read_choice(bytes(self._received[: handshake.CHOICE_BYTES]))
-                del self._received[: handshake.CHOICE_BYTES]
-                self._choose(chosen)
+            elif self._waits_for_choice and len(self._received) >= handshake.CHOICE_BYTES:
+                self._choose(handshake.read_choice(self._take(handshake.CHOICE_BYTES)))
+            elif self._owes_password:
+                self._take_password()
             elif len(self._received) > limits.SPREAD_GREETING_BYTES:
                 raise SpreadRefusedError(Refusal.AUTH)
         except SpreadRefusedError as error:
             self.refuse(error.refusal)
+
+    @property
+    def _waits_for_choice(self) -> bool:
+        return self.session is not None and not self._chosen
 
     def on_session(self, session: Session) -> None:
         """The name was free."""
@@ -232,12 +241,41 @@ class SpreadClient(SessionUser, asyncio.Protocol):
         except SpreadRefusedError as error:
             self.refuse(error.refusal)
 
+    def _take(self, size: int) -> bytes:
+        taken = bytes(self._received[:size])
+        del self._received[:size]
+        return taken
+
     def _choose(self, methods: tuple[str, ...]) -> None:
+        if not self._port.admits(methods, self.address):
+            raise SpreadRefusedError(Refusal.AUTH)
+        self._chosen = methods
+        if handshake.PWORD in methods:
+            self._owes_password = True
+            self._take_password()
+        else:
+            self._accept()
+
+    def _take_password(self) -> None:
+        size = handshake.USER_BYTES + handshake.PASSWORD_BYTES
+        if len(self._received) >= size:
+            self._owes_password = False
+            self._port.check(self, *handshake.read_credentials(self._take(size)))
+
+    def on_password(self, is_right: bool) -> None:
+        """The password was looked at."""
+        if self.is_over or self._transport is None:
+            return
+        self._transport.write(bytes((is_right,)))
+        if is_right:
+            self._accept()
+        else:
+            self.refuse(Refusal.AUTH)
+
+    def _accept(self) -> None:
         assert self._hello is not None, "it has said hello"
         assert self.session is not None, "its name was free"
         assert self._transport is not None, "it is connected"
-        if not self._port.admits(methods, self.address):
-            raise SpreadRefusedError(Refusal.AUTH)
         own = self._port.private_group(self.session)
         self._transport.write(handshake.accepted(self._hello.version, own))
         self._reader = frames.FrameReader(own)

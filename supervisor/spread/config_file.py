@@ -53,7 +53,7 @@ _WITH_VALUE = frozenset(
 )
 _USED = frozenset(("AllowedAuthMethods", "RequiredAuthMethods", "DangerousMonitor"))
 _TRUE, _FALSE = ("true", "yes"), ("false", "no")
-_METHODS = ("NULL", "IP")
+_METHODS = ("NULL", "IP", "PWORD")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +202,9 @@ class _ConfigReader:
                 raise self._error(f"{value!r}: want true or false")
             if word in _USED:
                 self._settings[word] = value
+                if word != "DangerousMonitor":
+                    for name in set(value.split()).difference(_METHODS):
+                        self._unused[f"{word} {name}"] = None
             else:
                 self._unused[word] = None
         else:

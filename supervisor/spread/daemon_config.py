@@ -15,11 +15,15 @@ from zactor.supervisor.spread.config_file import (
     SpreadDaemon,
     read_config,
 )
+from zactor.supervisor.spread.handshake import PWORD
+from zactor.supervisor.spread.passwords import Passwords, read_passwords
 from zactor.supervisor.spread.spread_settings import AccessRules, SpreadSettings, read_access
 
 SEARCHED = ("spread.conf", "/etc/spread.conf")
 ACCESS_FILE = "spread.access_ip"
 """Who passes the method IP; it lies beside the configuration."""
+PASSWORD_FILE = "spread.access_pword"
+"""Who passes the method PWORD, and with what; it lies there too."""
 
 
 def read_config_file(file: str | None) -> SpreadConfig:
@@ -102,10 +106,19 @@ def daemon_settings(config: SpreadConfig, own: SpreadDaemon, file: str | None) -
     """Return what the port of daemon `own` is started with; `file` is read again when told so.
 
     Raises:
-        ConfigError: "FILE:LINE: what is wrong" with the addresses, or with ACCESS_FILE.
+        ConfigError: "FILE:LINE: what is wrong" with the addresses, ACCESS_FILE or PASSWORD_FILE.
     """
     access = Path(config.file).parent / ACCESS_FILE
     rules = read_access(_text(access), str(access)) if access.is_file() else AccessRules()
+    passwords = Passwords()
+    if PWORD in config.methods:
+        listed = Path(config.file).parent / PASSWORD_FILE
+        if not listed.is_file():
+            raise ConfigError(
+                f"{config.file} allows the method {PWORD}, and there is no {listed}: write"
+                " USER:HASH there, a line for each (openssl passwd -6)"
+            )
+        passwords = read_passwords(_text(listed), str(listed))
     listens = [each.address for each in own.interfaces if "C" in each.kinds]
     if not own.interfaces:
         listens = ["0.0.0.0"]
@@ -116,6 +129,7 @@ def daemon_settings(config: SpreadConfig, own: SpreadDaemon, file: str | None) -
         methods=config.methods,
         required=config.required,
         access=rules,
+        passwords=passwords,
         obeys_monitors=config.obeys_monitors,
         door=door_of(own, config),
         told=tuple(door_of(each, config) for each in config.daemons if each is not own),

@@ -204,10 +204,9 @@ _TEXTS_MAX = 256  # names of one client that are remembered as text; more only c
 
 
 def _read_name(raw: bytes) -> str:
+    """Return a name; "", which is nobody's, for 32 bytes without an end."""
     name, end, _ = raw.partition(b"\0")  # what is behind the 0 may be anything
-    if not end:
-        raise FrameError("a name of 32 bytes without an end")
-    return name.decode("utf-8", "replace")
+    return name.decode("utf-8", "replace") if end else ""
 
 
 def _checked_group(name: str) -> str:

@@ -9,9 +9,14 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from zactor.kernel.errors import ConfigError
+
 PRIVATE_NAME_CHARS_MAX = 10
 DAEMON_NAME_CHARS_MAX = 19
 METHODS_MAX = 3
+PWORD = "PWORD"
+"""The method that has an exchange: a user's name and what he knows, and one byte for an answer."""
+USER_BYTES, PASSWORD_BYTES = 32, 8
 _SLOT_BYTES = 30
 CHOICE_BYTES = METHODS_MAX * _SLOT_BYTES
 
@@ -115,3 +120,26 @@ def accepted(version: Version, private_group: str) -> bytes:
     says = ANNOUNCED if version >= _READS_PATCH else ANNOUNCED[:2]
     name = private_group.encode()
     return bytes((1, *says, len(name))) + name
+
+
+# -- the method PWORD ------------------------------------------------------------------------
+def credentials(user: str, password: str) -> bytes:
+    """Return what a program sends behind its choice.
+
+    Raises:
+        ConfigError: they don't fit.
+    """
+    raw = user.encode(), password.encode()
+    sizes = USER_BYTES - 1, PASSWORD_BYTES
+    fits = all(len(each) <= size for each, size in zip(raw, sizes, strict=True))
+    if not raw[0] or not fits or b"\0" in raw[0] + raw[1]:
+        raise ConfigError(
+            f"a user of Spread has 1 to {sizes[0]} bytes, and a password up to {sizes[1]}"
+        )
+    return raw[0].ljust(USER_BYTES, b"\0") + raw[1].ljust(PASSWORD_BYTES, b"\0")
+
+
+def read_credentials(data: bytes) -> tuple[str, bytes]:
+    """Return the user and the password, from USER_BYTES + PASSWORD_BYTES."""
+    user = data[:USER_BYTES].partition(b"\0")[0].decode("utf-8", "replace")
+    return user, data[USER_BYTES:].partition(b"\0")[0]

@@ -22,7 +22,12 @@ from zactor.kernel.sessions.turns import Turns
 from zactor.supervisor.spread.client import SpreadClient
 from zactor.supervisor.spread.daemon_log import DaemonLog
 from zactor.supervisor.spread.deliveries import Deliveries
-from zactor.supervisor.spread.handshake import PRIVATE_NAME_CHARS_MAX, Hello, Refusal
+from zactor.supervisor.spread.handshake import (
+    PRIVATE_NAME_CHARS_MAX,
+    PWORD,
+    Hello,
+    Refusal,
+)
 from zactor.supervisor.spread.spread_settings import SpreadSettings
 
 log = structlog.get_logger()
@@ -184,6 +189,8 @@ class SpreadPort:
         tried = (*methods, *self._settings.required)
         if not methods or any(method not in self.methods for method in tried):
             return False
+        if PWORD in tried and PWORD not in methods:
+            return False  # it wouldn't send one
         return "IP" not in tried or self._settings.access.admits(address)
 
     def private_group(self, session: Session) -> str:
@@ -213,6 +220,16 @@ class SpreadPort:
             client.refuse(Refusal.QUOTA)
         else:
             client.on_session(session)
+
+    def check(self, client: SpreadClient, user: str, password: bytes) -> None:
+        """Look whether that is the user's password, and tell the client."""
+        self._spawn(self._check(client, user, password))
+
+    async def _check(self, client: SpreadClient, user: str, password: bytes) -> None:
+        is_right = await asyncio.to_thread(self._settings.passwords.admits, user, password)
+        if not is_right:
+            log.warning("spread_password_wrong", user=user, address=client.address or "unix")
+        client.on_password(is_right)
 
     def _made_up(self) -> str:
         self._number += 1

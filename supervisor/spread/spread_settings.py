@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zactor.kernel.errors import ConfigError
+from zactor.supervisor.spread.passwords import NO_PASSWORDS, Passwords
 
 _NODE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 _HASH_DIGITS = 6
@@ -65,6 +66,7 @@ class SpreadSettings:
     methods: tuple[str, ...] = ("NULL",)
     required: tuple[str, ...] = ()
     access: AccessRules = AccessRules()
+    passwords: Passwords = NO_PASSWORDS
     slow_client_s: float = 0.0  # a program that takes nothing for so long is cut off; 0: none is
     obeys_monitors: bool = True  # whether they may cut, hold and end this daemon
     log: Path | None = None  # its event log, if it is to have one

@@ -179,6 +179,17 @@ class Printing(ShellCommand):
             return super().invoke(ctx)
 
 
+def slow_client_option() -> click.Option:
+    """How long a program at a port of Spread may take nothing."""
+    return click.Option(
+        ["--slow-client", "slow_s"],
+        type=click.FloatRange(min=0),
+        metavar="S",
+        default=0.0,
+        help="Cut off a program of Spread that takes nothing for S seconds, and tell it (0: none).",
+    )
+
+
 def spread_daemon_option() -> click.Option:
     """Return -s, which says at which daemon a program of Spread connects."""
     return click.Option(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import click
 
-from zactor.cli.common import CONTEXT, ShellCommand, settings
+from zactor.cli.common import CONTEXT, ShellCommand, settings, slow_client_option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +55,14 @@ def _node(
     advertise: str | None,
     payload: str | None,
     spread: str | None,
+    slow_s: float,
     lifeline: int | None,
     logs: str | None,
 ) -> None:
     from zactor.supervisor.process import run_node
 
+    if slow_s and spread is None:
+        raise click.UsageError("--slow-client is about programs of Spread: it wants --spread")
     context = click.get_current_context()
     context.exit(
         run_node(
@@ -71,6 +74,7 @@ def _node(
             advertise=advertise,
             payload=payload,
             spread=spread,
+            slow_client_s=slow_s,
             lifeline=lifeline,
             json_logs=None if logs is None else logs == "json",
         )
@@ -92,6 +96,7 @@ node = ShellCommand(
             metavar="[HOST[:PORT]]",
             help="Serve programs written for Spread (at 127.0.0.1:4803 and the socket /tmp/4803).",
         ),
+        slow_client_option(),
         click.Option(
             ["--logs"],
             type=click.Choice(["json", "text"]),

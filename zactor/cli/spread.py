@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from zactor.cli.common import CONTEXT, ShellCommand, say, settings
+from zactor.cli.common import CONTEXT, ShellCommand, say, settings, slow_client_option
 
 
 def _spread(
@@ -85,13 +85,7 @@ spread = ShellCommand(
             type=click.Choice(["y", "n"]),
             help="Write an event log: a file named like the daemon, in this folder (n).",
         ),
-        click.Option(
-            ["--slow-client", "slow_s"],
-            type=click.FloatRange(min=0),
-            metavar="S",
-            default=0.0,
-            help="Cut off a program that takes nothing for S seconds, and tell it (0: none).",
-        ),
+        slow_client_option(),
         click.Option(
             ["--lifeline"], type=int, hidden=True, help="A file descriptor: stop when it closes."
         ),

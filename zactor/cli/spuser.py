@@ -12,12 +12,19 @@ from zactor.cli.common import CONTEXT, ShellCommand, spread_daemon_option
 _RANDOM_NAME_BYTES = 4  # as hexadecimal digits they are 8 characters of a name's 10
 
 
-def _spuser(user: str, is_random: bool, daemon: str) -> None:
+def _spuser(
+    user: str, is_random: bool, daemon: str, account: str | None, password: str | None
+) -> None:
     from zactor.spread.connection import SpreadConnection
     from zactor.spread.user import SpreadUser
+    from zactor.supervisor.spread.handshake import PWORD
 
+    if (account is None) != (password is None):
+        raise click.UsageError("-n and -p belong together: a user and a password")
+    known = None if account is None or password is None else (account, password)
+    methods = (PWORD,) if known else ("NULL",)
     name = secrets.token_hex(_RANDOM_NAME_BYTES) if is_random else user
-    with SpreadConnection(daemon, name) as connection:
+    with SpreadConnection(daemon, name, methods=methods, password=known) as connection:
         print(
             f"User: connected to {daemon} with private group {connection.private_group}",
             flush=True,
@@ -36,6 +43,12 @@ spuser = ShellCommand(
         ),
         click.Option(["-r", "is_random"], is_flag=True, help="A random name."),
         spread_daemon_option(),
+        click.Option(
+            ["-n", "account"], metavar="USER", help="Pass the method PWORD as this user, with -p."
+        ),
+        click.Option(
+            ["-p", "password"], metavar="PASSWORD", help="Of that user; it travels in clear."
+        ),
     ],
     context_settings=CONTEXT,
 )

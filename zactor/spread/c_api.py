@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import array
 import fcntl
+import itertools
 import sys
 import termios
 import threading
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from zactor.kernel.errors import (
     AlreadyExists,
@@ -23,12 +23,9 @@ from zactor.kernel.errors import (
     ZactorError,
 )
 from zactor.spread.c_constants import (
-    BUFFER_TOO_SHORT,
     CONNECTION_CLOSED,
     COULD_NOT_CONNECT,
-    DROP_RECV,
     ERROR_TEXTS,
-    GROUPS_TOO_SHORT,
     ILLEGAL_GROUP,
     ILLEGAL_MESSAGE,
     ILLEGAL_SERVICE,
@@ -37,9 +34,11 @@ from zactor.spread.c_constants import (
     MAX_SCATTER_ELEMENTS,
     MESSAGE_TOO_LONG,
     REGULAR_MESS,
+    REJECT_AUTH,
     REJECT_ILLEGAL_NAME,
     REJECT_NOT_UNIQUE,
     SELF_DISCARD,
+    SUBGROUP_CAST,
 )
 from zactor.spread.c_memberships import (
     NO_LIMIT,
@@ -62,6 +61,7 @@ from zactor.spread.c_memberships import (
     membership_message,
     packed_gid,
 )
+from zactor.spread.c_received import SpreadReceived, fitted, in_pieces
 from zactor.spread.client_frames import (
     SpreadLeft,
     SpreadMembership,
@@ -72,7 +72,7 @@ from zactor.spread.client_frames import (
 from zactor.spread.client_session import SpreadRefused
 from zactor.spread.connection import CONNECT_S, SpreadConnection, spread_address
 from zactor.supervisor.spread import frames
-from zactor.supervisor.spread.handshake import ANNOUNCED
+from zactor.supervisor.spread.handshake import ANNOUNCED, PWORD
 
 __all__ = [
     "GroupId",
@@ -112,17 +112,6 @@ __all__ = [
 ]
 
 
-class SpreadReceived(NamedTuple):
-    """What SP_receive returns."""
-
-    service_type: int
-    sender: str  # of a membership: the group
-    groups: tuple[str, ...]  # of a membership: its members
-    mess_type: int  # of a regular membership: the own place among the members
-    endian_mismatch: bool
-    message: bytes  # of a membership: what SP_get_memb_info and its like read
-
-
 class _Mailbox:
     """One session, and what was received and is still to be taken."""
 
@@ -134,7 +123,7 @@ class _Mailbox:
 
 _mailboxes: dict[int, _Mailbox] = {}
 _lock = threading.Lock()
-_methods = ["NULL"]  # of authentication: of this process, as in C
+_methods: dict[str, object] = {"NULL": None}  # of authentication: of this process, as in C
 
 
 def _of(mbox: int) -> _Mailbox:
@@ -142,6 +131,11 @@ def _of(mbox: int) -> _Mailbox:
     if found is None:
         raise SpreadError(ILLEGAL_SESSION)
     return found
+
+
+def connection_of(mbox: int) -> SpreadConnection:
+    """Return the connection that a mailbox is. SpreadError: ILLEGAL_SESSION: it is none."""
+    return _of(mbox).connection
 
 
 # -- sessions --------------------------------------------------------------------------------
@@ -181,6 +175,8 @@ def SP_connect_timeout(
             membership=bool(group_membership),
             timeout=sp_time,
             methods=tuple(_methods),
+            password=_password(),
+            exact=True,
         )
     except AlreadyExists:
         raise SpreadError(REJECT_NOT_UNIQUE) from None
@@ -196,14 +192,37 @@ def SP_connect_timeout(
     return mbox, connection.private_group
 
 
-def SP_set_auth_method(auth_name: str) -> None:
-    """Choose the method of authentication of sessions to come: one that needs no exchange."""
-    SP_set_auth_methods((auth_name,))
+def SP_set_auth_method(auth_name: str, auth_data: object = None) -> None:
+    """Choose the method of authentication of sessions to come.
+
+    Args:
+        auth_data: for PWORD (user, password).
+    """
+    SP_set_auth_methods((auth_name,), (auth_data,))
 
 
-def SP_set_auth_methods(auth_names: Sequence[str]) -> None:
-    """Choose several: all of them have to pass."""
-    _methods[:] = auth_names
+def SP_set_auth_methods(auth_names: Sequence[str], auth_data: Sequence[object] = ()) -> None:
+    """Choose several: all of them have to pass.
+
+    Raises:
+        SpreadError: REJECT_AUTH: PWORD without a user and a password.
+    """
+    chosen = dict(itertools.zip_longest(auth_names, auth_data[: len(auth_names)]))
+    if PWORD in chosen and not _is_password(chosen[PWORD]):
+        raise SpreadError(REJECT_AUTH)
+    _methods.clear()
+    _methods.update(chosen)
+
+
+def _is_password(data: object) -> bool:
+    return (
+        isinstance(data, tuple) and len(data) == 2 and all(isinstance(each, str) for each in data)
+    )
+
+
+def _password() -> tuple[str, str] | None:
+    data = _methods.get(PWORD)
+    return (str(data[0]), str(data[1])) if isinstance(data, tuple) else None
 
 
 def SP_disconnect(mbox: int) -> None:
@@ -269,6 +288,7 @@ def SP_multigroup_multicast(
             service,
             mess_type=mess_type,
             discard=bool(service_type & SELF_DISCARD),
+            subgroup=bool(service_type & SUBGROUP_CAST),
         )
     except ConfigError:
         raise SpreadError(ILLEGAL_MESSAGE) from None
@@ -313,15 +333,7 @@ def SP_receive(
             found.kept = _as_received(found.connection.receive(), own)
         except ZactorError:
             raise SpreadError(CONNECTION_CLOSED) from None
-    whole = found.kept
-    if len(whole.groups) > max_groups or len(whole.message) > max_mess_len:
-        if not service_type & DROP_RECV:
-            short = len(whole.groups) > max_groups
-            code = GROUPS_TOO_SHORT if short else BUFFER_TOO_SHORT
-            raise SpreadError(code, len(whole.groups), len(whole.message))
-        whole = whole._replace(
-            groups=whole.groups[:max_groups], message=whole.message[:max_mess_len]
-        )
+    whole = fitted(found.kept, max_groups, max_mess_len, service_type)
     found.kept = None
     return whole
 
@@ -331,11 +343,7 @@ def SP_scat_receive(
 ) -> tuple[SpreadReceived, list[bytes]]:
     """The same into pieces of these sizes; returns them besides."""
     whole = SP_receive(mbox, max_groups, sum(sizes), service_type)
-    pieces, at = [], 0
-    for size in sizes:
-        pieces.append(whole.message[at : at + size])
-        at += size
-    return whole, pieces
+    return whole, in_pieces(whole.message, sizes)
 
 
 def SP_poll(mbox: int) -> int:

@@ -21,6 +21,9 @@ TRANSITION_MESS = frames.TRANSITION
 MEMBERSHIP_MESS = 0x3F00
 REJECT_MESS = 0x00400000
 DROP_RECV = 0x01000000
+DONT_BLOCK = 0x10000000
+FLUSH_REQ_MESS = 0x20000000
+SUBGROUP_CAST = frames.SUBGROUP_CAST
 
 LOW_PRIORITY, MEDIUM_PRIORITY, HIGH_PRIORITY = 0, 1, 2
 DEFAULT_SPREAD_PORT = 4803
@@ -29,6 +32,10 @@ MAX_PRIVATE_NAME = 10
 MAX_PROC_NAME = 20
 MAX_SCATTER_ELEMENTS = 100
 MAX_CLIENT_SCATTER_ELEMENTS = 100
+FL_MAX_SCATTER_ELEMENTS = MAX_CLIENT_SCATTER_ELEMENTS - 1
+FL_MIN_LEGAL_MESS_TYPE = -32765
+
+READ_FD, WRITE_FD, EXCEPT_FD = 0, 1, 2
 
 ACCEPT_SESSION = 1
 ILLEGAL_SPREAD = -1
@@ -48,6 +55,11 @@ BUFFER_TOO_SHORT = -15
 GROUPS_TOO_SHORT = -16
 MESSAGE_TOO_LONG = -17
 NET_ERROR_ON_SESSION = -18
+ILLEGAL_PARAM = -24
+WOULD_BLOCK = -25
+ILLEGAL_MESSAGE_TYPE = -26
+ILLEGAL_STATE = -27
+ILLEGAL_RECEIVERS = -28
 
 ERROR_TEXTS = {
     ILLEGAL_SPREAD: "Illegal spread was provided",
@@ -68,6 +80,12 @@ ERROR_TEXTS = {
     MESSAGE_TOO_LONG: "The message body + group names was too large to fit in a message",
     NET_ERROR_ON_SESSION: "The network socket experienced an error. This Spread mailbox will no"
     " longer work until the connection is disconnected and then reconnected",
+    ILLEGAL_PARAM: "Illegal parameter (eg a negative size) passed to a function.",
+    WOULD_BLOCK: "Function call would have blocked.",
+    ILLEGAL_MESSAGE_TYPE: "Illegal message type (int16) used, value <"
+    f" FL_MIN_LEGAL_MESS_TYPE({FL_MIN_LEGAL_MESS_TYPE}).",
+    ILLEGAL_STATE: "Function call performed in a prohibited state.",
+    ILLEGAL_RECEIVERS: "Illegal receivers specified.",
 }
 
 
@@ -154,3 +172,13 @@ def Is_reject_mess(type: int) -> bool:
 def Is_self_leave(type: int) -> bool:
     """Whether this session has left, by its own wish."""
     return bool(type & CAUSED_BY_LEAVE) and not type & (REG_MEMB_MESS | REGULAR_MESS)
+
+
+def Is_flush_req_mess(type: int) -> bool:
+    """Whether the program is asked to flush."""
+    return bool(type & FLUSH_REQ_MESS)
+
+
+def Is_subgroup_mess(type: int) -> bool:
+    """Whether it was sent to some members of a group."""
+    return bool(type & SUBGROUP_CAST)

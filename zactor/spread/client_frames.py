@@ -143,6 +143,17 @@ class NewsReader:
         self._buffer = bytearray()
         self._names: dict[bytes, tuple[str, ...]] = {}
 
+    @property
+    def missing(self) -> int:
+        """How many bytes the next frame lacks, as far as that is known; 1 or more."""
+        have = len(self._buffer)
+        if have < frames.HEAD_BYTES:
+            return frames.HEAD_BYTES - have
+        order: Literal["little", "big"] = "little" if self._buffer[0] & _MARKED else "big"
+        _, _, count, _, length = _HEAD[order].unpack_from(self._buffer)
+        size = int(frames.HEAD_BYTES + frames.NAME_BYTES * count + length)
+        return max(1, size - have)
+
     def feed(self, data: bytes) -> list[SpreadNews]:
         """Return what is whole now.
 

@@ -19,8 +19,10 @@ from zactor.supervisor.spread.handshake import (
     ANNOUNCED,
     METHODS_MAX,
     PRIVATE_NAME_CHARS_MAX,
+    PWORD,
     Refusal,
     choice,
+    credentials,
 )
 
 _ENDS_KEPT = 256
@@ -52,15 +54,30 @@ class SpreadSession:
     """One session, from its hello to its end."""
 
     def __init__(
-        self, name: str, wants_membership: bool, methods: tuple[str, ...] = ("NULL",)
+        self,
+        name: str,
+        wants_membership: bool,
+        methods: tuple[str, ...] = ("NULL",),
+        password: tuple[str, str] | None = None,
     ) -> None:
-        """`name` "": the daemon makes one up. `methods` of authentication need no exchange.
+        """`name` "": the daemon makes one up.
+
+        Args:
+            methods: of authentication; NULL and IP need nothing, PWORD the `password`.
+            password: a user and what he knows; they travel in clear.
 
         Raises:
-            ConfigError: no program can be called so, or so many methods can't be chosen.
+            ConfigError: no program can be called so, so many methods can't be chosen, or that is
+                no password for PWORD.
         """
         if not 1 <= len(methods) <= METHODS_MAX:
             raise ConfigError(f"want 1 to {METHODS_MAX} methods of authentication")
+        self._owed = b""  # what goes behind the choice
+        if PWORD in methods:
+            if password is None:
+                raise ConfigError(f"the method {PWORD} wants a user and a password")
+            self._owed = credentials(*password)
+        self._waits_for_password = bool(self._owed)
         self._methods = methods
         if len(name) > PRIVATE_NAME_CHARS_MAX or not all("$" <= each <= "~" for each in name):
             raise ConfigError(
@@ -80,6 +97,18 @@ class SpreadSession:
     def is_open(self) -> bool:
         """Whether the daemon has let it in."""
         return bool(self.private_group)
+
+    @property
+    def missing(self) -> int:
+        """How many bytes to read next, so that none behind them is read; 1 or more."""
+        if self.private_group:
+            return self._reader.missing
+        have = len(self._buffer)
+        if not have:
+            return 1
+        if not self._has_list:
+            return max(1, 1 + self._buffer[0] - have)
+        return 5 - have if have < 5 else max(1, 5 + self._buffer[4] - have)
 
     def hello(self) -> bytes:
         """Return what is to be sent first."""
@@ -108,8 +137,14 @@ class SpreadSession:
             if not set(methods).issuperset(self._methods):
                 offered = " ".join(methods)[:60]
                 raise SpreadRefused(f"it offers the methods {offered!r}", Refusal.AUTH)
-            out = choice(self._methods)
-        if self._has_list and not self.is_open and buffer:
+            out = choice(self._methods) + self._owed
+        if self._has_list and self._waits_for_password and buffer:
+            _check_byte(buffer[0])
+            if buffer[0] != 1:
+                raise SpreadRefused("that is no user there, or not the password", Refusal.AUTH)
+            del buffer[:1]
+            self._waits_for_password = False
+        if self._has_list and not self._waits_for_password and buffer:
             if buffer[0] != 1:
                 _check_byte(buffer[0])
                 raise RemoteProtocolError("the daemon says what is no answer of Spread")
@@ -136,14 +171,16 @@ class SpreadSession:
         service: Service,
         mess_type: int,
         discard: bool,
+        subgroup: bool = False,
     ) -> bytes:
-        """Return what sends a message."""
-        key = groups, service, mess_type, discard
+        """Return what sends a message; `subgroup` is the flush layer's flag."""
+        key = groups, service, mess_type, discard, subgroup
         ends = self._ends.get(key)
         if ends is None:
             if not -(1 << 15) <= mess_type < 1 << 16:
                 raise ConfigError(f"mess_type {mess_type} has more than 16 bits")
             kind = BIT_OF[service] | (frames.SELF_DISCARD if discard else 0)
+            kind |= frames.SUBGROUP_CAST if subgroup else 0
             if len(self._ends) >= _ENDS_KEPT:
                 self._ends.clear()
             ends = self._ends[key] = request_ends(kind, self.private_group, groups, mess_type)

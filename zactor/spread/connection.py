@@ -53,6 +53,7 @@ class _SharedConnection:
         membership: bool = True,
         timeout: float | None = CONNECT_S,
         methods: tuple[str, ...] = ("NULL",),
+        password: tuple[str, str] | None = None,
     ) -> None:
         """Say where to connect, and as whom.
 
@@ -60,13 +61,14 @@ class _SharedConnection:
             daemon: see `spread_address`. name: of the session, up to 10 characters; "": the daemon
                 makes one up. membership: whether memberships are received. timeout: of the
                 handshake, in s. methods: of authentication, all of which must pass there.
+            password: for the method PWORD: the user, and what is checked; both go in clear.
 
         Raises:
-            ConfigError: `daemon` or `name` can't be.
+            ConfigError: `daemon`, `name` or `password` can't be.
         """
         self._address = spread_address(daemon)
         self._timeout = timeout
-        self._machine = SpreadSession(name, membership, methods)
+        self._machine = SpreadSession(name, membership, methods, password)
         self._waiting: deque[SpreadNews] = deque()
         address = self._address
         self._where = address if isinstance(address, str) else "{}:{}".format(*address)
@@ -107,14 +109,28 @@ class SpreadConnection(_SharedConnection):
         membership: bool = True,
         timeout: float | None = CONNECT_S,
         methods: tuple[str, ...] = ("NULL",),
+        password: tuple[str, str] | None = None,
+        exact: bool = False,
     ) -> None:
         """Connect, as AsyncSpreadConnection does when its block is entered.
+
+        Args:
+            exact: no byte is read before it is asked for, so that the descriptor always tells
+                whether there is more. It costs a call of the system for each message.
 
         Raises:
             NotReachable: nobody answers there. AlreadyExists: the name is in use there.
             SpreadRefused, ConfigError: as they say. TimedOut: it took too long.
         """
-        super().__init__(daemon, name, membership=membership, timeout=timeout, methods=methods)
+        super().__init__(
+            daemon,
+            name,
+            membership=membership,
+            timeout=timeout,
+            methods=methods,
+            password=password,
+        )
+        self._is_exact = exact
         self._sending = threading.Lock()
         self.socket = self._connect()
         try:
@@ -163,13 +179,18 @@ class SpreadConnection(_SharedConnection):
         *,
         mess_type: int = 0,
         discard: bool = False,
+        subgroup: bool = False,
     ) -> None:
         """Send to groups and private groups; waits while the daemon takes no more.
+
+        `discard`: no copy for the own session. `subgroup` is the flush layer's flag.
 
         Raises:
             NotReachable: the daemon went away. ConfigError: it can't be sent.
         """
-        made = self._machine.multicast(_groups(groups), payload, service, mess_type, discard)
+        made = self._machine.multicast(
+            _groups(groups), payload, service, mess_type, discard, subgroup
+        )
         self._send(made)
 
     def receive(self, timeout: float | None = None) -> SpreadNews:
@@ -215,7 +236,7 @@ class SpreadConnection(_SharedConnection):
     def _read(self, timeout: float | None) -> None:
         try:
             self._wait_for(timeout)
-            data = self.socket.recv(_READ_BYTES)
+            data = self.socket.recv(self._machine.missing if self._is_exact else _READ_BYTES)
         except TimeoutError:
             raise TimedOut(f"nothing from {self._where} in {timeout:g} s") from None
         except OSError as error:

@@ -170,3 +170,33 @@ def test_only_the_interfaces_of_a_block_are_bound(tmp_path: Path) -> None:
             for host in ("127.0.0.1", "127.0.0.2", "127.0.0.4"):
                 assert not listens((host, port + 1))
         assert "interface 127.0.0.4 (M)" in (tmp_path / "d1.log").read_text()
+
+
+def test_a_password_lets_in_and_a_wrong_one_does_not(tmp_path: Path) -> None:
+    """`sekrit`, by crypt's oldest way; the daemon's file is read again with its configuration."""
+    with daemon_world(tmp_path) as world:
+        world.write(["d1"], 'AllowedAuthMethods = "PWORD"\nRequiredAuthMethods = "PWORD"')
+        lacks = run_to_end([*SPREAD, "-n", "d1"], cwd=tmp_path, env=environment(tmp_path))
+        assert lacks.returncode == 2
+        assert "there is no spread.access_pword: write USER:HASH there" in lacks.stderr
+        (tmp_path / "spread.access_pword").write_text("ann:abfbSiOREpOPQ\n")
+        world.start("d1")
+        daemon = f"{world.ports['d1']}@127.0.0.1"
+        let_in = world.run("spuser", "-s", daemon, "-n", "ann", "-p", "sekrit", input="q\n")
+        assert let_in.returncode == 0, let_in.stderr
+        assert "connected to" in let_in.stdout
+        for words, what in (
+            (("-n", "ann", "-p", "wrong"), "that is no user there, or not the password"),
+            (("-n", "eve", "-p", "sekrit"), "that is no user there, or not the password"),
+            ((), "it offers the methods 'PWORD'"),
+            (("-n", "ann"), "-n and -p belong together"),
+        ):
+            refused = world.run("spuser", "-s", daemon, *words, input="q\n")
+            assert refused.returncode in (2, 6)
+            assert what in refused.stderr
+        assert "spread_password_wrong" in world.log("d1")
+        (tmp_path / "spread.access_pword").write_text("")
+        world.processes["d1"].send_signal(signal.SIGHUP)
+        until(lambda: "config_reloaded" in world.log("d1"), "it is read again")
+        gone = world.run("spuser", "-s", daemon, "-n", "ann", "-p", "sekrit", input="q\n")
+        assert gone.returncode == 6
