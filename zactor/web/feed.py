@@ -20,6 +20,7 @@ from zactor.client.master import Master
 from zactor.client.panel import look_at_panels
 from zactor.client.rates import ActorRate, NodeRate, Rates
 from zactor.kernel.errors import ZactorError
+from zactor.kernel.printable import printable_json
 from zactor.web import picture
 from zactor.web.happenings import happening
 from zactor.web.replay import Replay, StreamEvent
@@ -318,4 +319,4 @@ def _short(rate: float) -> float:
 
 
 def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+    return printable_json(msgspec.json.encode(value).decode())

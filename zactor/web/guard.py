@@ -18,7 +18,8 @@ BODY_BYTES_MAX = 64 << 10
 KEY_S = 300.0  # a link's key is good for so long, once
 LOGIN_S = 12 * 3600.0
 LOGINS_MAX = 1_000  # at a time; then the oldest ends
-WRONG_KEYS_A_MINUTE = 10
+KEYS_MAX = 1_000  # the same
+WRONG_KEYS_A_MINUTE = 10  # that are told so; a right one is let in whatever came before it
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
@@ -121,17 +122,22 @@ class Guard:
     def new_key(self) -> str:
         """Return a key for a link: good once, for KEY_S."""
         key = secrets.token_urlsafe(24)
-        self._keys[_digest(key)] = self._now_s() + KEY_S
+        now = self._now_s()
+        self._keys = {digest: until for digest, until in self._keys.items() if until >= now}
+        self._keys[_digest(key)] = now + KEY_S
+        if len(self._keys) > KEYS_MAX:
+            del self._keys[next(iter(self._keys))]
         return key
 
     def log_in(self, key: str) -> str | Refusal:
         """Take a link's key; return the Set-Cookie header."""
         now = self._now_s()
-        self._wrong = [at for at in self._wrong if now - at < 60]
-        if len(self._wrong) >= WRONG_KEYS_A_MINUTE:
-            return Refusal(429, "TooManyKeys", "too many wrong keys: wait a minute")
         until = self._keys.pop(_digest(key), 0.0)
         if until < now:
+            # Nobody finds one of 192 bits by trying. So who tries can't keep out who has one.
+            self._wrong = [at for at in self._wrong if now - at < 60]
+            if len(self._wrong) >= WRONG_KEYS_A_MINUTE:
+                return Refusal(429, "TooManyKeys", "too many wrong keys: wait a minute")
             self._wrong.append(now)
             return Refusal(
                 401, "WrongKey", "that link was used, or is old: `zactor web --link` prints another"

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 
 REPLAY_KEPT = 1_000
-BYTES_BEHIND_MAX = 1 << 20  # a reader that is further behind begins anew instead
+REPLAY_BYTES_MAX = 1 << 20  # of these; a reader that is further behind begins anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +23,25 @@ class StreamEvent:
         """EPOCH.INDEX.SEQUENCE, which the browser says when it comes again."""
         return f"{self.clock[0]}.{self.clock[1]}.{self.sequence}"
 
+    @property
+    def size(self) -> int:
+        """Its data, in bytes."""
+        return len(self.data) if self.data.isascii() else len(self.data.encode())
+
     def text(self) -> str:
         """Return it as it stands in the stream."""
         return f"id: {self.id}\nevent: {self.kind}\ndata: {self.data}\n\n"
 
 
 class Replay:
-    """The last REPLAY_KEPT events. One loop's."""
+    """The last REPLAY_KEPT events, as far as they have REPLAY_BYTES_MAX. One loop's."""
 
     def __init__(self, first: int) -> None:
         """`first` is the number of the first event: beyond those of any server before this."""
         self._next = first
         self._first = first
         self._events: deque[StreamEvent] = deque()
+        self._bytes = 0
 
     @property
     def last(self) -> int:
@@ -47,8 +53,9 @@ class Replay:
         event = StreamEvent(self._next, clock, kind, data)
         self._next += 1
         self._events.append(event)
-        if len(self._events) > REPLAY_KEPT:
-            self._events.popleft()
+        self._bytes += event.size
+        while len(self._events) > REPLAY_KEPT or self._bytes > REPLAY_BYTES_MAX:
+            self._bytes -= self._events.popleft().size
         return event
 
     def since(self, sequence: int) -> list[StreamEvent] | None:
@@ -57,8 +64,7 @@ class Replay:
         if not oldest - 1 <= sequence < self._next or sequence < self._first - 1:
             return None
         missed = self.last - sequence
-        found = [self._events[len(self._events) - missed + place] for place in range(missed)]
-        return found if sum(len(each.data) for each in found) <= BYTES_BEHIND_MAX else None
+        return [self._events[len(self._events) - missed + place] for place in range(missed)]
 
 
 def sequence_of(event_id: str) -> int:

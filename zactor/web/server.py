@@ -136,7 +136,8 @@ class PageServer:
             *(Route(path, self._file) for path in self._files),
             Route("/panel/{name}", self._file),
         ]
-        return _Guarded(Starlette(routes=routes), self._guard)
+        failed = {errors.ZactorError: _on_error}
+        return _Guarded(Starlette(routes=routes, exception_handlers=failed), self._guard)
 
     # -- files -------------------------------------------------------------------------------
     async def _file(self, request: Request) -> Response:
@@ -184,6 +185,8 @@ class PageServer:
         said = request.headers.get("last-event-id") or request.query_params.get("since", "")
         panels = tuple(request.query_params.getlist("panel"))[:50]
         headers = {"X-Accel-Buffering": "no"}
+        if request.method == "HEAD":  # it has no end, and there is nothing to send before it
+            return Response(media_type="text/event-stream", headers=headers)
         body = self._events(sequence_of(said), panels)
         return StreamingResponse(body, media_type="text/event-stream", headers=headers)
 
@@ -203,10 +206,7 @@ class PageServer:
         self, rows: Callable[[Request], Awaitable[list[Row]]]
     ) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            try:
-                return _answer((await rows(request))[-LIST_ROWS_MAX:])
-            except errors.ZactorError as error:
-                return _failed(error)
+            return _answer((await rows(request))[-LIST_ROWS_MAX:])
 
         return answer
 
@@ -226,10 +226,7 @@ class PageServer:
 
     async def _why(self, request: Request) -> Response:
         name = request.path_params["name"]
-        try:
-            rows = await self._master.why(name)
-        except errors.ZactorError as error:
-            return _failed(error)
+        rows = await self._master.why(name)
         from zactor.commands.why_verdict import of_why
 
         return _answer({"verdict": of_why(rows, name), "rows": rows, "text": say_why(rows)})
@@ -301,10 +298,7 @@ class PageServer:
         controls = self._feed.panel(name).get("controls")
         if not isinstance(controls, list):
             return _problem(Refusal(404, "NoSuchThing", f"no panel of {name} is shown"))
-        try:
-            await drive(self._master, name, controls, str(given.get("button")), given.get("value"))
-        except errors.ZactorError as error:
-            return _failed(error)
+        await drive(self._master, name, controls, str(given.get("button")), given.get("value"))
         return Response(status_code=204)
 
 
@@ -362,6 +356,12 @@ def _answer(value: object) -> Response:
 def _problem(refusal: Refusal) -> Response:
     body = msgspec.json.encode({"error": refusal.error, "message": refusal.message})
     return Response(body, status_code=refusal.status, media_type="application/json")
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    """Answer a request that ended with an error of ours, whichever it was."""
+    assert isinstance(error, errors.ZactorError), "it is asked for these only"
+    return _failed(error)
 
 
 def _failed(error: errors.ZactorError) -> Response:

@@ -15,6 +15,7 @@ from zactor.web.guard import (
     BODY_BYTES_MAX,
     HEADERS,
     KEY_S,
+    KEYS_MAX,
     LOGIN_S,
     WRONG_KEYS_A_MINUTE,
     Guard,
@@ -94,6 +95,9 @@ TABLE = [
     ("GET", "/api/v1/state", {LOGGED_IN: "", "host": f"[::1]:{PORT}"}, "", 200),
     ("GET", "/healthz", {"host": "evil.example"}, "", 403),
     ("GET", "/api/v1/stream", {}, "", 401),
+    ("HEAD", "/api/v1/stream", BEARER, "", 200),
+    ("HEAD", "/api/v1/state", BEARER, "", 200),
+    ("HEAD", "/api/v1/stream", {}, "", 401),
     ("GET", "/metrics", {}, "", 401),
     *(
         (method, "/api/v1/state", BEARER, "", 405)
@@ -167,16 +171,29 @@ def test_a_links_key_is_good_once_and_for_five_minutes() -> None:
     assert refusal.status == 401
 
 
-def test_after_ten_wrong_keys_the_right_one_waits_a_minute() -> None:
+def test_after_ten_wrong_keys_others_wait_and_the_right_one_does_not() -> None:
     guard, clock = make_guard()
     key = guard.new_key()
-    for _ in range(WRONG_KEYS_A_MINUTE):
-        assert isinstance(guard.log_in("wrong"), Refusal)
-    refusal = guard.log_in(key)
-    assert isinstance(refusal, Refusal)
-    assert refusal.status == 429
-    clock.now += 61
+    refusals = [guard.log_in("wrong") for _ in range(WRONG_KEYS_A_MINUTE + 5)]
+    found = [each.status for each in refusals if isinstance(each, Refusal)]
+    assert found == [401] * WRONG_KEYS_A_MINUTE + [429] * 5
     assert isinstance(guard.log_in(key), str)
+    clock.now += 61
+    refusal = guard.log_in("wrong")
+    assert isinstance(refusal, Refusal)
+    assert refusal.status == 401
+
+
+def test_keys_that_nobody_used_are_forgotten() -> None:
+    guard, clock = make_guard()
+    keys = [guard.new_key() for _ in range(KEYS_MAX + 1)]
+    assert len(guard._keys) == KEYS_MAX
+    assert isinstance(guard.log_in(keys[0]), Refusal), "the oldest has ended"
+    assert isinstance(guard.log_in(keys[1]), str)
+    clock.now += KEY_S + 1
+    last = guard.new_key()
+    assert len(guard._keys) == 1
+    assert isinstance(guard.log_in(last), str)
 
 
 def test_the_cookie_is_for_this_page_only_and_ends() -> None:

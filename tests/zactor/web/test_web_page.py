@@ -55,6 +55,7 @@ class Sign(Actor):
 
     def __init__(self):
         self.says = "<img src=x onerror=document.title='broken-in'><script>alert(1)</script>"
+        self.says += "\\u202edetpircne \\u2066\\u200b\\x1b[2J"
 
     @action
     def fail(self):
@@ -209,6 +210,8 @@ def test_the_network_is_shown_with_what_flows_and_nothing_is_markup(
         assert page.locator(".wire").count() == 4
         page.click("[data-actor=s1]")
         expect(page.locator("#side [data-shows='s1.says']")).to_contain_text("<script>alert(1)")
+        unseen = r"\u202edetpircne \u2066\u200b\u001b[2J"
+        expect(page.locator("#side [data-shows='s1.says']")).to_contain_text(unseen)
         page.locator("#side [data-press='s1.fail']").click()
         expect(page.locator("[data-card=s1] .raised")).to_have_text("1 raised")
         expect(page.locator("#pane")).to_contain_text("ValueError: <b>no such light</b>")

@@ -9,7 +9,7 @@ import pytest
 from zactor.web import picture
 from zactor.web.feed import Feed
 from zactor.web.happenings import happening
-from zactor.web.replay import BYTES_BEHIND_MAX, REPLAY_KEPT, Replay, sequence_of
+from zactor.web.replay import REPLAY_BYTES_MAX, REPLAY_KEPT, Replay, sequence_of
 
 
 def filled(count: int, data: str = "{}") -> Replay:
@@ -47,9 +47,27 @@ def test_who_broke_off_too_long_ago_begins_anew() -> None:
 
 
 def test_who_is_too_many_bytes_behind_begins_anew() -> None:
-    replay = filled(5, "x" * (BYTES_BEHIND_MAX // 3))
+    replay = filled(5, "x" * (REPLAY_BYTES_MAX // 3))
     assert replay.since(100) is None
     assert replay.since(102) is not None
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "€", "😀"])
+def test_what_is_kept_is_bounded_by_its_bytes(letter: str) -> None:
+    """Whatever they are, and one that is longer than all may be is not kept."""
+    replay = Replay(100)
+    size = len(letter.encode())
+    for _ in range(50):
+        replay.add((3, 7), "facts", letter * (REPLAY_BYTES_MAX // size // 10))
+        kept = sum(len(event.data.encode()) for event in replay._events)
+        assert kept <= REPLAY_BYTES_MAX
+    assert kept > REPLAY_BYTES_MAX * 8 // 10
+    long = replay.add((3, 7), "facts", letter * (REPLAY_BYTES_MAX // size + 1))
+    assert not replay._events
+    assert replay.since(long.sequence) == []
+    assert replay.since(long.sequence - 1) is None
+    replay.add((3, 7), "rates", "{}")
+    assert replay.since(long.sequence) is not None
 
 
 @pytest.mark.parametrize("text", ["", "x", "1.2", "1.2.x", "1.2.-3", "1.2.3.4", "1.2." + "9" * 99])

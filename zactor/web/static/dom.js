@@ -1,4 +1,5 @@
-// Elements from data. Text only ever becomes text: nothing here or elsewhere parses markup.
+// Elements from data. Text only ever becomes text: nothing here or elsewhere parses markup, and
+// what isn't seen, or turns the direction of a line, is shown as what it is, whoever brings it.
 const SVG = "http://www.w3.org/2000/svg";
 
 export const $ = (id) => document.getElementById(id);
@@ -19,18 +20,24 @@ function filled(element, attrs, children) {
     else if (key === "class") element.setAttribute("class", value);
     else if (key === "vars") for (const [name, v] of Object.entries(value)) element.style.setProperty(name, v);
     else if (key in element && typeof value !== "string" && key !== "list") element[key] = value;
-    else element.setAttribute(key, value === true ? "" : value);
+    else element.setAttribute(key, value === true ? "" : SEEN.has(key) ? plain(value) : value);
   }
-  element.append(...children.flat(Infinity).filter((each) => each !== null && each !== undefined && each !== false));
+  element.append(...shown(children));
   return element;
 }
 
+const SEEN = new Set(["aria-label", "title", "placeholder", "alt"]);
+
+const shown = (children) => children.flat(Infinity)
+  .filter((each) => each !== null && each !== undefined && each !== false)
+  .map((each) => (each instanceof Node ? each : plain(each)));
+
 export function put(element, ...children) {
-  element.replaceChildren(...children.flat(Infinity).filter((each) => each !== null && each !== undefined && each !== false));
+  element.replaceChildren(...shown(children));
 }
 
 export function text(element, value) {
-  const shown = String(value);
+  const shown = plain(String(value));
   if (element.textContent !== shown) element.textContent = shown;
 }
 
@@ -38,9 +45,11 @@ export function toggle(element, name, on) {
   if (element.classList.contains(name) !== Boolean(on)) element.classList.toggle(name, Boolean(on));
 }
 
-// Control characters, and those that turn the direction of a line, are shown, not obeyed.
-export const plain = (value) => String(value ?? "").replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
-  (char) => "\\u" + char.charCodeAt(0).toString(16).padStart(4, "0"));
+// Control characters and all others that aren't seen, but for ends of lines and tabs. Twice is as once.
+export const plain = (value) => String(value ?? "").replace(/(?![\n\t])[\p{C}\p{Zl}\p{Zp}]/gu, (char) => {
+  const digits = char.codePointAt(0).toString(16);
+  return digits.length > 4 ? `\\u{${digits}}` : `\\u${digits.padStart(4, "0")}`;
+});
 
 export function rate(value) {
   if (!value) return "0";

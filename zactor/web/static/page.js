@@ -60,7 +60,7 @@ function drawHealth() {
   pill.className = `pill ${state.isKnown ? tone : ""}`;
   const words = !state.isKnown ? "connecting" : isCut ? "reconnecting" : found.length ? `${found.length} trouble${found.length > 1 ? "s" : ""}` : "healthy";
   text(pill.lastElementChild, words);
-  document.title = `${found.length ? `(${found.length}) ` : ""}${soloName || state.status.cluster || "zactor"} · zactor`;
+  document.title = plain(`${found.length ? `(${found.length}) ` : ""}${soloName || state.status.cluster || "zactor"} · zactor`);
 }
 
 // -- all of it ------------------------------------------------------------------------------------
