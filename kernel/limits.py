@@ -51,6 +51,7 @@ STOP_CANCEL_S = 1.0  # what it may do about that; then the actor is down without
 PROCESS_END_S = 2.0  # what actors left running holds the end of a node's process for so long
 RUNTIME_CLOSE_S = 2.0  # how long a stopping node waits for its actors' on_stop
 OWN_TIMERS_MAX = 10_000  # of one actor: `every` and `after`
+OWN_SIGNALS_MAX = 10_000  # names of them: each that was ever sent has a route
 OWN_TASKS_MAX = 10_000  # of one actor: `spawn`
 OWN_PERIOD_MIN_S = 0.001  # of `every`: more often is a loop, not a timer
 OWN_DELAY_MAX_S = 10_000_000.0  # of a timer: a third of a year, which any clock can count

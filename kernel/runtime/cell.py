@@ -171,11 +171,17 @@ class Cell(Sender):
 
     # -- what the actor and its refs use -----------------------------------------------------
     def route(self, signal: str) -> Route:
-        """The way of that signal to all that react to it."""
+        """The way of that signal to all that react to it.
+
+        Raises:
+            ActorError: it is one too many.
+        """
         if self._routes is None:
             self._routes = {}
         route = self._routes.get(signal)
         if route is None:
+            if len(self._routes) >= limits.OWN_SIGNALS_MAX:
+                raise ActorError(f"{self.name} has sent {len(self._routes)} signals by other names")
             route = self._routes.setdefault(signal, Route(self.host, self, signal))
             self.host.directory.register(route)
         return route

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from zactor.kernel import limits
+from zactor.kernel import forks, limits
 
 FILE = "output.jsonl"
 
@@ -64,6 +64,7 @@ class ActorOutput:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news = asyncio.Event()
         self._is_awaited = False
+        forks.in_children(self, ActorOutput._in_child)
         self._read()
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -79,6 +80,11 @@ class ActorOutput:
             if self._descriptor >= 0:
                 os.close(self._descriptor)
             self._descriptor = -1
+
+    def _in_child(self) -> None:
+        """Keep nothing: the file is the parent's, and its numbers are; so may the lock be."""
+        self._lock = threading.RLock()
+        self.close()
 
     def take(self, actor: str, kind: str, text: str) -> None:
         """Keep what an actor said; each line of it. Threads: any."""

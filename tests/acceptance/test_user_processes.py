@@ -67,7 +67,8 @@ def test_pools_and_children_of_an_actor_are_its_own(master: Any, kind: str) -> N
         assert x.pool() == [2, 4]
     assert x.executor() == 8
     assert [x.spawned(method) for method in ("spawn", "forkserver")] == [[2, 4], [2, 4]]
-    assert x.child() == [True, [], 0]  # default handlers, no socket of the node's
+    # Default handlers, no socket of the node's, and no file that it keeps.
+    assert x.child() == [True, [], [], 0]
     assert x.terminated() == -signal.SIGTERM
     assert "NotDelivered" in x.asks()
     assert x.pool() == [2, 4]
@@ -93,6 +94,10 @@ def test_what_is_printed_and_logged_is_seen_with_its_actor(lab: Lab, master: Any
         ("error", "caught", "printer"),
     ]
     assert "ValueError: logged" in logged[2]["exception"]
+    kept = lab.home / "state" / "n1" / "output.jsonl"
+    said = [json.loads(line)["text"] for line in kept.read_text().splitlines()]
+    assert "from the actor" in said
+    assert "from a child" not in said, "the file is its parent's"
 
 
 # -- tasks -----------------------------------------------------------------------------------
@@ -186,6 +191,21 @@ def test_a_signal_that_finds_no_room_is_a_failed_action_and_no_death(lab: Lab, m
     room.touch()
     for name in ("eager", "full"):
         master.destroy_actor(name)
+
+
+def test_signals_without_end_of_names_are_failed_actions_and_no_death(master: Any) -> None:
+    x = master.deploy_actor("Apart", "inventor", "n1")
+    x.emit_names(limits.OWN_SIGNALS_MAX + 3)
+    many = f"ActorError: inventor has sent {limits.OWN_SIGNALS_MAX} signals by other names"
+
+    def failed() -> list[str]:
+        return [row["error"] for row in master.failures() if row["actor"] == "inventor"]
+
+    until("it is told", lambda: failed() == [many] * 3, 10)
+    x.emit_names(5)  # those that it had before
+    assert x.add() == 1, "it goes on, and so do they; this is a new one"
+    until("no more fails than that", lambda: failed() == [many] * 4, 10)
+    master.destroy_actor("inventor")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,14 @@ import pytest
 from deadlines import DEADLINE_S
 
 from zactor import Actor, action
-from zactor.kernel.errors import NoSuchAction, OutcomeUnknown, RemoteActionError, to_wire
+from zactor.kernel import limits
+from zactor.kernel.errors import (
+    ActorError,
+    NoSuchAction,
+    OutcomeUnknown,
+    RemoteActionError,
+    to_wire,
+)
 from zactor.kernel.runtime import dispatcher, loop_end
 from zactor.kernel.runtime.kernel import Kernel
 from zactor.kernel.wire import payload
@@ -265,3 +272,22 @@ def test_arguments_for_a_constructor_that_takes_none_are_refused(world: Any, mak
             world.begin(make(Bare), "b", *args, **kwargs).result(DEADLINE_S)
     world.spawn(make(Bare), "b")
     assert world.spawn(make(Born), "c", 2).grow().result(DEADLINE_S) == 3
+
+
+class Inventor(Actor):
+    @action
+    def emit_names(self, count: int) -> None:
+        for number in range(count):
+            self.send_signal(f"s{number}")
+
+
+def test_an_actor_has_so_many_signals_by_name_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "OWN_SIGNALS_MAX", 3)
+    with Kernel() as k:
+        inventor = k.spawn(Inventor, name="i1")
+        inventor.emit_names(3).result()
+        with pytest.raises(RemoteActionError, match="i1 has sent 3 signals by other names"):
+            inventor.emit_names(4).result()
+        with pytest.raises(ActorError, match="by other names"):
+            k.send_signal("i1", "another")
+        inventor.emit_names(3).result()
