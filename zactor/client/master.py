@@ -39,7 +39,6 @@ from zactor.kernel.messages.operations import (
     ForgetNode,
     Inspect,
     Operation,
-    PutPart,
     QueryFacts,
     RecoverPrimary,
     RestoreActors,
@@ -148,7 +147,7 @@ class Master:
             bundle = source
         else:
             bundle = await self._work(shipping.build, source)
-        await self._ship(bundle)
+        await shipping.ship(bundle, self._ask)
         return row_of(await self._ask(DeclareFactory(type=type, bundle=bundle.identity)))
 
     async def undeclare_factory(self, type: str) -> Row:
@@ -158,26 +157,6 @@ class Master:
             NoSuchThing: it has none. Refused: actors of it are there, or lost; names them.
         """
         return row_of(await self._ask(UndeclareFactory(type=type)))
-
-    async def _ship(self, bundle: Bundle) -> None:
-        """Send what the node lacks; it says after each part how much it has."""
-        total = len(bundle.data)
-        held = await self._put(bundle, 0, b"")
-        while held < total:
-            part = bundle.data[held : held + limits.PART_BYTES_MAX]
-            now = await self._put(bundle, held, part)
-            if now == held:
-                raise errors.BundleRefused(
-                    f"the node at {self.connection.endpoint} keeps {held} of {total} bytes of the "
-                    "bundle and takes no more"
-                )
-            held = now
-
-    async def _put(self, bundle: Bundle, offset: int, data: bytes) -> int:
-        operation = PutPart(
-            bundle=bundle.identity, offset=offset, total=len(bundle.data), data=data
-        )
-        return cast(int, row_of(await self._ask(operation))["held"])
 
     # -- actors ------------------------------------------------------------------------------
     @overload
@@ -209,7 +188,7 @@ class Master:
         encoded = self.gateway.encode((), arguments)
         if len(encoded) > limits.FACT_ARGUMENTS_BYTES_MAX:
             stored = await self._work(shipping.stored, encoded)
-            await self._ship(stored)
+            await shipping.ship(stored, self._ask)
             encoded = STORED_MARK + stored.identity.encode("ascii")
         operation = DeployActor(type=named, name=name, node=node, arguments=encoded)
         await self._ask(operation, self._patience(None))
@@ -352,7 +331,7 @@ class Master:
     async def ship(self, source: str | os.PathLike[str]) -> str:
         """Build a bundle, bring it to the node, and return its identity; no type has it by that."""
         bundle = await self._work(shipping.build, source)
-        await self._ship(bundle)
+        await shipping.ship(bundle, self._ask)
         return bundle.identity
 
     async def plan(

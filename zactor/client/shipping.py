@@ -1,12 +1,19 @@
-"""Shipping: bundles of what is to be sent. What makes them is imported when the first is made.
+"""Shipping: bundles of what is to be sent, and their way to a node.
 
-It takes 30 ms, which `zactor ps` needn't wait for.
+What makes them is imported when the first is made: it takes 30 ms, which `zactor ps` needn't wait
+for.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from zactor.client.rows import row_of
+from zactor.kernel import limits
+from zactor.kernel.errors import BundleRefused
+from zactor.kernel.messages.operations import Operation, PutPart
 
 if TYPE_CHECKING:
     from zactor.bundles.manifest import Bundle
@@ -28,3 +35,23 @@ def stored(encoded: bytes) -> Bundle:
     from zactor.bundles.stored_arguments import store_arguments
 
     return store_arguments(encoded)
+
+
+async def ship(bundle: Bundle, ask: Callable[[Operation], Awaitable[object]]) -> None:
+    """Send what the node that is asked lacks; it says after each part how much it has.
+
+    Raises:
+        BundleRefused: it takes no more.
+    """
+    total = len(bundle.data)
+
+    async def put(offset: int, data: bytes) -> int:
+        operation = PutPart(bundle=bundle.identity, offset=offset, total=total, data=data)
+        return cast(int, row_of(await ask(operation))["held"])
+
+    held = await put(0, b"")
+    while held < total:
+        now = await put(held, bundle.data[held : held + limits.PART_BYTES_MAX])
+        if now == held:
+            raise BundleRefused(f"the node keeps {held} of {total} bytes of the bundle and no more")
+        held = now
