@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, ParamSpec, TypeVar, cast, overload
@@ -20,6 +19,7 @@ from zactor.client.checked import checked
 from zactor.client.connection import Connection
 from zactor.client.event_stream import EventStream, Seen
 from zactor.client.gateway import RemoteGateway
+from zactor.client.goals import wait_for_goal
 from zactor.client.output_stream import OutputStream
 from zactor.client.rows import Row as Row
 from zactor.client.rows import row_of, rows_of
@@ -57,7 +57,6 @@ T = TypeVar("T")
 S = TypeVar("S")
 A = TypeVar("A", bound=Actor)
 
-_WAIT_SLICE_S = 10.0  # of a wait at a node, so that one that hangs is noticed
 _NO_DRAIN = -1.0
 
 
@@ -388,23 +387,7 @@ class Master:
         Raises:
             TimedOut: it has none until then.
         """
-        until = time.monotonic() + timeout
-        while True:
-            left = max(0.0, until - time.monotonic())
-            operation = QueryFacts(goal=goal, wait_s=min(left, _WAIT_SLICE_S))
-            try:
-                found = rows_of(
-                    await self._ask(operation, operation.wait_s + limits.CLIENT_REQUEST_S)
-                )
-            except errors.NotReachable:
-                if time.monotonic() >= until:
-                    raise
-                await self._ready()  # the node went; if there is another, it knows the answer too
-                continue
-            if found:
-                return found
-            if time.monotonic() >= until:
-                raise errors.TimedOut(f"{goal!r} has not become true in {timeout:g} s")
+        return await wait_for_goal(goal, timeout, ask=self._ask, ready=self._ready)
 
     async def look(self, what: str, argument: str = "") -> object:
         """Read something by its name on the wire; the methods below are its better spellings."""
