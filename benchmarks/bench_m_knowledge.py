@@ -27,11 +27,15 @@ from zactor.lab.lab import Lab, until
 from zactor.supervisor.kb.store import Store
 
 _ACTOR = """
-from zactor import Actor
+from zactor import Actor, action, signal
 
 
 class Nothing(Actor):
-    pass
+    inc = signal()
+
+    @action
+    def add(self):
+        pass
 """
 
 
@@ -65,9 +69,9 @@ def commits_us(home: Path, count: int) -> tuple[list[float], list[float]]:
             for number in range(count):
                 began = time.perf_counter()
                 if number % 2:
-                    m.remove_interaction("c1", "c2", "inc")
+                    m.remove_interaction("c1", "c2", "inc>add")
                 else:
-                    m.react_interaction("c1", "c2", "inc")
+                    m.react_interaction("c1", "c2", "inc>add")
                 took.append((time.perf_counter() - began) * 1e6)
         return took, fsync_us(home, count)
     finally:

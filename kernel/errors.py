@@ -3,6 +3,7 @@
     ZactorError
       ConfigError          a setting is wrong: names it, its value, what is allowed
         TermError            text is no term, or a goal can't be solved: carries the column
+        UnfitArguments       what was named can't take these: says what it takes
       ProtocolError
         LocalProtocolError   we would break the protocol: a bug of the caller
         RemoteProtocolError  a peer broke it: drop the frame or the peer, keep the node
@@ -78,6 +79,10 @@ class TermError(ConfigError):
 
     def fields(self) -> dict[str, str]:
         return {"column": str(self.column), "expected": self.expected}
+
+
+class UnfitArguments(ConfigError):
+    """What was named can't take these arguments; the message says what it takes."""
 
 
 class ProtocolError(ZactorError):

@@ -62,6 +62,38 @@ def _a(kind: str) -> str:
     return f"{'an' if kind[:1] in 'aeio' else 'a'} {kind}"
 
 
+def signal_and_action(wire: str) -> tuple[str, str]:
+    """Return what a wire called so leads from and to: `inc` both, `reading>store` one each."""
+    signal, _, action = wire.partition(">")
+    return signal, action or signal
+
+
+def wire_between(signal: str, action: str) -> str:
+    """Return what a wire from that signal to that action is called, see `signal_and_action`.
+
+    Raises:
+        ConfigError: one is no name.
+    """
+    check_name("signal", signal)
+    return signal if check_name("action", action) == signal else f"{signal}>{action}"
+
+
+def spoken_wire(emitter: str, wire: str, reactor: str) -> str:
+    """Return a wire as people read it: `g1.inc -> c1`, or `s1.reading -> r1.store`."""
+    signal, action = signal_and_action(wire)
+    return f"{emitter}.{signal} -> {reactor}{'' if action == signal else f'.{action}'}"
+
+
+def check_wire_name(wire: str) -> str:
+    """Return `wire` as wires are called.
+
+    Raises:
+        ConfigError: it is no name of an action, nor SIGNAL>ACTION.
+    """
+    signal, arrow, action = wire.partition(">")
+    return wire_between(signal, action) if arrow else check_name("action", wire)
+
+
 def check_name(kind: str, name: str) -> str:
     """Return `name` if it can name a `kind` (node, actor, type, action …).
 

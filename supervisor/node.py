@@ -84,6 +84,7 @@ from zactor.supervisor.observe.metrics import Metrics
 from zactor.supervisor.observe.panels import Panels
 from zactor.supervisor.observe.trace_log import trace_log
 from zactor.supervisor.operations.changes import Changes
+from zactor.supervisor.operations.contracts import Contracts
 from zactor.supervisor.operations.declare_node import DeclareNodeCall, Surroundings
 from zactor.supervisor.operations.desired_state import DesiredState
 from zactor.supervisor.operations.dispatch import Dispatch
@@ -245,6 +246,7 @@ class Node(HubUser):
             unreached=self.unreached,
         )
         self.daemon = self._make_daemon()
+        contracts = Contracts(self._ask_node)
         self.dispatch = Dispatch(
             self.hub,
             kb=self.kb,
@@ -259,9 +261,11 @@ class Node(HubUser):
                 store=self.store,
                 begin_declaring=partial(DeclareNodeCall, around),
                 ask_node=self._ask_node,
+                contracts=contracts,
                 policy=self.settings.payload,
             ),
-            desired=DesiredState(self.kb, self._ask_node),
+            desired=DesiredState(self.kb, self._ask_node, contracts),
+            contracts=contracts,
             ways_out=WaysOut(self.me.name, self.kb, lambda: tuple(self.hub.peers)),
             reports=self._make_reports(),
             actors=self.runtime,

@@ -37,6 +37,7 @@ from zactor.kernel.actors.options import (
 from zactor.kernel.actors.panel import check_panel
 from zactor.kernel.actors.refs import Call, Ref
 from zactor.kernel.actors.reply import Reply
+from zactor.kernel.actors.shapes import misspelt
 from zactor.kernel.errors import ActorError, NoSuchAction
 from zactor.kernel.homes import at_home
 from zactor.kernel.messages.service import Service
@@ -383,8 +384,8 @@ def find_action(cls: type[Actor], name: str) -> Callable[..., Any]:
     try:
         return cls.__zactor_actions__[name]
     except KeyError:
-        known = ", ".join(sorted(cls.__zactor_actions__)) or "none"
-        raise NoSuchAction(f"{cls.__name__} has no action {name!r}: it has {known}") from None
+        words = f"{cls.__name__} has no action {name!r}"
+        raise NoSuchAction(misspelt(words, name, cls.__zactor_actions__)) from None
 
 
 def positional(cls: type[Actor], name: str, args: Any, kwargs: dict[str, Any]) -> tuple[Any, ...]:

@@ -14,13 +14,23 @@ from zactor.kernel.actors.emitter import Declared
 from zactor.kernel.actors.panel import signals_of
 
 _WRITTEN_OUT = (type(None), bool, int, float, str, bytes)
-_UNTOLD = "..."  # as in stubs: there is something, and it isn't said what
+UNTOLD = "..."
+"""As in stubs: there is something, and it isn't said what."""
 
 
 def action_signatures(cls: type[Actor]) -> list[str]:
     """Return `inc(by: int = 1) -> int` for each action, by name. User code may run, and raise."""
     found = actions_of(cls)
     return [_bounded(f"{name}{_parameters(found[name])}") for name in sorted(found)]
+
+
+def constructor_signature(cls: type[Actor]) -> str:
+    """Return `Counter(start: int = 0)`: what its actors are made with."""
+    is_hidden = cls.__new__ is not Actor.__new__ or type(cls) is not type
+    if is_hidden or hasattr(cls.__init__, "__wrapped__"):  # what it takes is somebody else's word
+        return f"{cls.__name__}({UNTOLD})"
+    told = "()" if cls.__init__ is object.__init__ else _parameters(cls.__init__)
+    return _bounded(f"{cls.__name__}{told.removesuffix(' -> None')}")
 
 
 def signal_signatures(cls: type[Any]) -> list[str]:
@@ -33,7 +43,7 @@ def _parameters(function: Callable[..., Any]) -> str:
         signature = inspect.signature(function)
         _, *parameters = signature.parameters.values()  # without self
     except (ValueError, TypeError, NameError):  # it is compiled, or an annotation can't be had
-        return f"({_UNTOLD})"
+        return f"({UNTOLD})"
     told = signature.replace(
         parameters=[
             each.replace(annotation=_annotation(each.annotation), default=_default(each.default))
@@ -47,7 +57,7 @@ def _parameters(function: Callable[..., Any]) -> str:
 def _payload(cls: type[Any], name: str) -> str:
     declared = next(vars(base)[name] for base in cls.__mro__ if name in vars(base))
     if not isinstance(declared, Declared):
-        return _UNTOLD
+        return UNTOLD
     return ", ".join(_type_text(each) for each in getattr(declared, "payload", ()))
 
 
@@ -80,7 +90,7 @@ def _default(value: object) -> object:
         return value
     if isinstance(value, enum.Enum):
         return _Text(f"{type(value).__qualname__}.{value.name}")
-    return _Text(reprlib.repr(value) if type(value) in _WRITTEN_OUT else _UNTOLD)
+    return _Text(reprlib.repr(value) if type(value) in _WRITTEN_OUT else UNTOLD)
 
 
 def _bounded(text: str) -> str:

@@ -13,6 +13,7 @@ class PlanWish(Message, frozen=True, tag=150):
     prune: bool = True  # remove what the file made and no longer names
     remove_all: bool = False  # also where that is more than half
     adopt: bool = False  # take over what was made by hand
+    anyway: bool = False  # also wires and arguments that the classes don't have
 
 
 class ApplyWish(Message, frozen=True, tag=151):
@@ -24,6 +25,7 @@ class ApplyWish(Message, frozen=True, tag=151):
     adopt: bool = False
     digest: str = ""  # of the plan that was shown: this one or nothing; "": whatever is due
     check: str = ""  # a clock: nothing in the file's scope has changed since; "": isn't asked
+    anyway: bool = False
 
 
 class UndoChange(Message, frozen=True, tag=152):

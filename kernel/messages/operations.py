@@ -107,8 +107,9 @@ class Wire(Message, frozen=True, tag=49):
 
     reactor: str
     emitter: str
-    action: str
+    action: str  # or SIGNAL>ACTION, where they have different names
     service: str
+    anyway: bool = False  # also where the classes of both don't have it, or it doesn't fit
 
 
 class Unwire(Message, frozen=True, tag=50):
@@ -116,7 +117,7 @@ class Unwire(Message, frozen=True, tag=50):
 
     reactor: str
     emitter: str
-    action: str
+    action: str  # as in Wire
 
 
 class EmitSignal(Message, frozen=True, tag=51):
@@ -125,6 +126,7 @@ class EmitSignal(Message, frozen=True, tag=51):
     actor: str
     action: str
     payload: bytes
+    anyway: bool = False  # also where its class has no such signal, or that can't carry it
 
 
 class TellActor(Message, frozen=True, tag=52):
@@ -133,7 +135,8 @@ class TellActor(Message, frozen=True, tag=52):
     actor: str
     action: str
     payload: bytes
-    checked: bool = False  # accepted by its node, which refuses what it has no action for
+    checked: bool = False  # accepted by its node
+    anyway: bool = False  # also where its class has no such action, or that can't take it
 
 
 class AskActor(Message, frozen=True, tag=53):
@@ -143,6 +146,7 @@ class AskActor(Message, frozen=True, tag=53):
     action: str
     payload: bytes
     plain: bool  # the answer as plain data (JSON's types) instead of a pickle
+    anyway: bool = False  # as in TellActor
 
 
 class Subject(enum.Enum):
@@ -276,6 +280,13 @@ class DescribeActor(Message, frozen=True, tag=163):
     actor: str
 
 
+class DescribeType(Message, frozen=True, tag=175):
+    """What actors of a type can do, by the code that is asked of; it is loaded for that."""
+
+    bundle: str
+    type: str
+
+
 PIECES_MARK: Final = b"P"
 """First byte of the payload of a request whose arguments came before it, in PutArguments; the rest
 is their key. Who is asked puts them in its place."""
@@ -318,6 +329,7 @@ Reads = (
     | GetPart
     | CheckBundle
     | DescribeActor
+    | DescribeType
     | DesiredReads
 )
 """Operations that may be sent a second time: nothing is different if the first arrived as well."""

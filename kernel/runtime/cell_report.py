@@ -44,7 +44,7 @@ def report_of(cell: Cell) -> dict[str, Any]:
 
 def counts_of(cell: Cell) -> CellCounts:
     """What it has counted until now. Threads: any."""
-    routes = tuple((route.action, route.sent) for route in cell.routes())
+    routes = tuple((route.signal, route.sent) for route in cell.routes())
     counts = (cell.handled, cell.raised, len(cell.mailbox), cell.worked_s)
     return CellCounts(cell.uid, cell.name, cell.type, counts, routes)
 

@@ -27,7 +27,7 @@ class CompiledRoute(Protocol):
     """What is compiled from here: the way of a signal of one actor."""
 
     emitter: str
-    action: str
+    signal: str
     reactors: tuple[str, ...]  # what it was compiled from; kept here
 
     def forget(self) -> None:
@@ -40,6 +40,9 @@ CellT_co = TypeVar("CellT_co", bound=LocalActor, covariant=True)
 
 Targets = tuple[tuple[str, tuple[int, ...]], ...]
 """By name of their node: uids of actors."""
+
+Reactors = Mapping[tuple[str, str], Service]
+"""Who does which action on a signal, and what was promised about its order."""
 
 _NAMES_FORGOTTEN_MAX = 10_000  # uids of actors that are gone, kept for late dead letters
 
@@ -56,13 +59,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Legs(Generic[CellT_co]):
-    """Where one emission goes."""
+    """Where one emission goes, and what is done there: an action stands last in each."""
 
-    cells: tuple[CellT_co, ...]
-    remotes: tuple[tuple[PeerPort, tuple[int, ...], tuple[str, ...]], ...]  # port, uids, names
-    ordered: tuple[tuple[Service, Targets, tuple[str, ...]], ...]  # in group order; names
-    missing: tuple[tuple[str, str], ...]  # name, why
-    count: int  # of the reactors that it is for, but for those missing
+    cells: tuple[tuple[CellT_co, str], ...]
+    # port, uids, names
+    remotes: tuple[tuple[PeerPort, tuple[int, ...], tuple[str, ...], str], ...]
+    ordered: tuple[tuple[Service, Targets, tuple[str, ...], str], ...]  # in group order; names
+    missing: tuple[tuple[str, str, str], ...]  # name, why
+    count: int  # of the wires that it goes along, but for those missing
 
 
 class Directory(Generic[CellT]):
@@ -73,7 +77,7 @@ class Directory(Generic[CellT]):
         self._node = node
         self.places: dict[str, Place] = {}
         self.cells: dict[int, CellT] = {}  # actors of this node by uid
-        self._reactors: dict[tuple[str, str], Mapping[str, Service]] = {}
+        self._reactors: dict[tuple[str, str], Reactors] = {}
         self._routes: dict[tuple[str, str], list[CompiledRoute]] = {}
         self._users: dict[str, set[CompiledRoute]] = {}  # routes by the reactors they lead to
         self._names: dict[int, str] = {}
@@ -108,19 +112,19 @@ class Directory(Generic[CellT]):
             for route in routes:
                 route.forget()
 
-    def connect(self, emitter: str, action: str, reactors: Mapping[str, Service]) -> None:
+    def connect(self, emitter: str, signal: str, reactors: Reactors) -> None:
         """From now on exactly these react to that signal."""
         with self._lock:
             if reactors:
-                self._reactors[emitter, action] = reactors
+                self._reactors[emitter, signal] = reactors
             else:
-                self._reactors.pop((emitter, action), None)
-            for route in self._routes.get((emitter, action), ()):
+                self._reactors.pop((emitter, signal), None)
+            for route in self._routes.get((emitter, signal), ()):
                 route.forget()
 
-    def reactors(self, emitter: str, action: str) -> Mapping[str, Service]:
-        """Who reacts to that signal, and what was promised about its order."""
-        return self._reactors.get((emitter, action), {})
+    def reactors(self, emitter: str, signal: str) -> Reactors:
+        """Who reacts to that signal."""
+        return self._reactors.get((emitter, signal), {})
 
     def enter(self, cell: CellT) -> None:
         """The cell takes messages from now on; its name leads to it unless it leads elsewhere."""
@@ -138,9 +142,9 @@ class Directory(Generic[CellT]):
         with self._lock:
             self.cells.pop(cell.uid, None)
             for route in routes:
-                self._routes[route.emitter, route.action].remove(route)
-                if not self._routes[route.emitter, route.action]:
-                    del self._routes[route.emitter, route.action]
+                self._routes[route.emitter, route.signal].remove(route)
+                if not self._routes[route.emitter, route.signal]:
+                    del self._routes[route.emitter, route.signal]
                 self._unuse(route)
             self._touch(cell.name)
 
@@ -158,55 +162,58 @@ class Directory(Generic[CellT]):
     def register(self, route: CompiledRoute) -> None:
         """Have the route told when who reacts or where one of its reactors changes."""
         with self._lock:
-            self._routes.setdefault((route.emitter, route.action), []).append(route)
+            self._routes.setdefault((route.emitter, route.signal), []).append(route)
 
     def compile(self, route: CompiledRoute, take: Callable[[Legs[CellT]], None]) -> None:
         """Call `take` with where an emission goes now; no change happens meanwhile."""
         with self._lock:
-            names = self._reactors.get((route.emitter, route.action), {})
+            reactors = self._reactors.get((route.emitter, route.signal), {})
             self._unuse(route)
-            for name in names:
+            route.reactors = tuple({name: None for name, _ in reactors})
+            for name in route.reactors:
                 self._users.setdefault(name, set()).add(route)
-            route.reactors = tuple(names)
-            take(self._legs(names))
+            take(self._legs(reactors))
 
-    def _legs(self, names: Mapping[str, Service]) -> Legs[CellT]:
-        cells: list[CellT] = []
-        missing: list[tuple[str, str]] = []
-        ports: dict[int, tuple[PeerPort, list[int], list[str]]] = {}
-        ordered: dict[Service, tuple[dict[str, list[int]], list[str]]] = {}
-        for name, service in names.items():
+    def _legs(self, reactors: Reactors) -> Legs[CellT]:
+        cells: list[tuple[CellT, str]] = []
+        missing: list[tuple[str, str, str]] = []
+        ports: dict[tuple[int, str], tuple[PeerPort, list[int], list[str]]] = {}
+        ordered: dict[tuple[Service, str], tuple[dict[str, list[int]], list[str]]] = {}
+        for (name, action), service in reactors.items():
             place = self.places.get(name)
             if place is None:
-                missing.append((name, self.absent(name)))
+                missing.append((name, self.absent(name), action))
             elif service > Service.FIFO and (place.port is not None or place.uid in self.cells):
                 node = self._node if place.port is None else place.port.node.name
-                targets, reached = ordered.setdefault(service, ({}, []))
+                targets, reached = ordered.setdefault((service, action), ({}, []))
                 targets.setdefault(node, []).append(place.uid)
                 reached.append(name)
             elif place.port is not None:
                 port = place.port
-                _, uids, there = ports.setdefault(id(port), (port, [], []))
+                _, uids, there = ports.setdefault((id(port), action), (port, [], []))
                 uids.append(place.uid)
                 there.append(name)
             elif place.uid in self.cells:
-                cells.append(self.cells[place.uid])
+                cells.append((self.cells[place.uid], action))
             else:
-                missing.append((name, f"{name} isn't running"))
-        remotes = tuple((port, tuple(uids), tuple(there)) for port, uids, there in ports.values())
+                missing.append((name, f"{name} isn't running", action))
         return Legs(
             cells=tuple(cells),
-            remotes=remotes,
+            remotes=tuple(
+                (port, tuple(uids), tuple(there), action)
+                for (_, action), (port, uids, there) in ports.items()
+            ),
             ordered=tuple(
                 (
                     service,
                     tuple((node, tuple(uids)) for node, uids in targets.items()),
                     tuple(names),
+                    action,
                 )
-                for service, (targets, names) in ordered.items()
+                for (service, action), (targets, names) in ordered.items()
             ),
             missing=tuple(missing),
-            count=len(names) - len(missing),
+            count=len(reactors) - len(missing),
         )
 
     def _unuse(self, route: CompiledRoute) -> None:

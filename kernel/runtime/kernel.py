@@ -15,7 +15,14 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import structlog
 
-from zactor.kernel.actors.actor import Actor, actions_of, takes_all
+from zactor.kernel.actors.actor import Actor
+from zactor.kernel.actors.contract import (
+    ANYTHING,
+    Contract,
+    check_arguments,
+    check_wire,
+    contract_of,
+)
 from zactor.kernel.actors.refs import Call, Ref, make_ref, target_of
 from zactor.kernel.actors.reply import Reply
 from zactor.kernel.actors.signals import SignalPort
@@ -29,7 +36,13 @@ from zactor.kernel.errors import (
     said,
 )
 from zactor.kernel.homes import at_home
-from zactor.kernel.ids import NodeId, check_name
+from zactor.kernel.ids import (
+    NodeId,
+    check_name,
+    check_wire_name,
+    signal_and_action,
+    wire_between,
+)
 from zactor.kernel.messages.service import Service
 from zactor.kernel.runtime.blueprint import blueprint_of
 from zactor.kernel.runtime.cell import Cell
@@ -147,23 +160,32 @@ class Kernel:
 
     # -- interactions ------------------------------------------------------------------------
     def react_interaction(
-        self, reactor: Any, emitter: Any, action: str, *, service: Service = Service.FIFO
+        self,
+        reactor: Any,
+        emitter: Any,
+        action: str,
+        *,
+        service: Service = Service.FIFO,
+        anyway: bool = False,
     ) -> None:
         """From now on `reactor` does `action` when `emitter` sends the signal of that name.
 
-        Args: service: above FIFO it goes in group order: all reactors see one order of all signals.
+        Args:
+            action: or "reading>store", where signal and action have different names.
+            service: above FIFO it goes in group order: all reactors see one order of all signals.
+            anyway: also where the emitter's class has no such signal, or the reactor's no such
+                action, or the one doesn't fit the other.
 
         Raises:
             NoSuchActor: one of them isn't there.
-            NoSuchThing: the reactor has no such action.
+            NoSuchThing: one hasn't what its name says. UnfitArguments: it can't be taken.
         """
         source, target = self._cell(emitter), self._cell(reactor)
-        cls = type(target.actor)
-        if not takes_all(cls) and action not in actions_of(cls):
-            known = ", ".join(sorted(actions_of(cls))) or "none"
-            raise NoSuchThing(f"{target.name} has no action {action!r}: it has {known}")
-        reactors = self._runtime.directory.reactors(source.name, action)
-        self._runtime.connect(source.name, action, {**reactors, target.name: service})
+        signal, does = signal_and_action(check_wire_name(action))
+        if not anyway:
+            check_wire(_contract(source), signal, _contract(target), does)
+        reactors = self._runtime.directory.reactors(source.name, signal)
+        self._runtime.connect(source.name, signal, {**reactors, (target.name, does): service})
 
     def remove_interaction(self, reactor: Any, emitter: Any, action: str) -> None:
         """End an interaction.
@@ -172,11 +194,11 @@ class Kernel:
             NoSuchThing: there is none.
         """
         source, target = _name(emitter), _name(reactor)
-        reactors = self._runtime.directory.reactors(source, action)
-        if target not in reactors:
+        signal, does = signal_and_action(action)
+        left = dict(self._runtime.directory.reactors(source, signal))
+        if left.pop((target, does), None) is None:
             raise NoSuchThing(f"{target} doesn't react to {action} of {source}")
-        left = {name: reactors[name] for name in reactors if name != target}
-        self._runtime.connect(source, action, left)
+        self._runtime.connect(source, signal, left)
 
     @overload
     def wire(self, signal: SignalPort[[]], action: Callable[[], Any]) -> None: ...
@@ -189,28 +211,27 @@ class Kernel:
         self, signal: SignalPort[[T1, T2, T3]], action: Callable[[T1, T2, T3], Any]
     ) -> None: ...
     def wire(self, signal: Any, action: Any) -> None:
-        """`react_interaction`, typed: `k.wire(counter.updateVal, gui.updateVal)`.
-
-        Raises:
-            ConfigError: signal and action have different names.
-        """
+        """`react_interaction`, typed: `k.wire(sensor.reading, recorder.store)`."""
         emitter, signal_name = target_of(signal)
         reactor, action_name = target_of(action)
-        if signal_name != action_name:
-            raise ConfigError(
-                f"{emitter}.{signal_name} can't be wired to {reactor}.{action_name}: "
-                "a signal leads to the action of the same name"
-            )
-        self.react_interaction(reactor, emitter, action_name)
+        self.react_interaction(reactor, emitter, wire_between(signal_name, action_name))
 
     # -- messages ----------------------------------------------------------------------------
-    def send_signal(self, actor: Any, action: str, *args: Any) -> int:
+    def send_signal(self, actor: Any, action: str, *args: Any, anyway: bool = False) -> int:
         """Make an actor emit; returns how many reactors it is on its way to.
+
+        Args: anyway: also where its class has no such signal, or that can't carry this.
 
         Raises:
             NoSuchActor: it isn't there.
+            NoSuchThing: it has no such signal. UnfitArguments: it can't carry that.
         """
-        return self._cell(actor).route(action).send(args)
+        cell = self._cell(actor)
+        if not anyway:
+            who, contract = _contract(cell)
+            contract.check_signal(who, action)
+            check_arguments(f"{action} of {who}", contract.signal(action), args, {})
+        return cell.route(action).send(args)
 
     def do_action(self, actor: Any, action: str, *args: Any, **kwargs: Any) -> Reply[Any]:
         """Ask an actor: returns at once, the Reply's `result` runs the kernel.
@@ -328,6 +349,12 @@ class Kernel:
         if self._closed:
             raise ActorError("this kernel is closed")
         return self._runtime.shared.drive(is_done, timeout)
+
+
+def _contract(cell: Cell) -> tuple[str, Contract]:
+    """An actor as messages name it, and what can be said to it."""
+    known = contract_of(type(cell.actor)) if isinstance(cell.actor, Actor) else ANYTHING
+    return f"{cell.name} ({cell.type})", known
 
 
 def _name(actor: Any) -> str:

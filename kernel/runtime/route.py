@@ -101,44 +101,46 @@ class RouteHost(Protocol):
 
 
 class Route(Emitter[...]):
-    """Compiled for (emitter, action); `forget` makes the next emission compile it again."""
+    """Compiled for (emitter, signal); `forget` makes the next emission compile it again."""
 
     __slots__ = (
         "__weakref__",
-        "_cells",
+        "_here",
         "_host",
         "_legs",
         "_sender",
-        "action",
         "emitter",
         "reactors",
         "sent",
+        "signal",
     )
 
-    def __init__(self, host: RouteHost, sender: Sender, action: str) -> None:
+    def __init__(self, host: RouteHost, sender: Sender, signal: str) -> None:
         """Args: sender: who emits."""
         self._host = host
         self._sender = sender
         self.emitter = sender.name
-        self.action = action
+        self.signal = signal
         self.sent = 0  # emissions, whoever reacted
         self.reactors: tuple[str, ...] = ()  # what it was compiled from
-        self._cells: tuple[Reactor, ...] | None = None  # None: the way is not that simple, `send`
+        # An action and who does it; None: the way is not that simple, `send`.
+        self._here: tuple[str, tuple[Reactor, ...]] | None = None
         self._legs: Legs[Reactor] | None = None
 
     def forget(self) -> None:
         """Something it depends on has changed."""
-        self._cells = None
+        self._here = None
         self._legs = None
 
     def emit(self, *args: Any) -> None:  # no **kwargs: that would cost a dict for every signal
         """See Emitter. What nearly all signals do: from actor to actor of one node."""
-        cells = self._cells
-        if cells is None:
+        here = self._here
+        if here is None:
             self.send(args)
             return
         self.sent += 1
-        message = (self.action, args, self.emitter)
+        action, cells = here
+        message = (action, args, self.emitter)
         refused = None
         for cell in cells:
             if cell.limit <= len(cell.mailbox):  # full, closed or never used
@@ -183,8 +185,10 @@ class Route(Emitter[...]):
     def _take(self, legs: Legs[Reactor]) -> None:
         self._legs = legs
         is_local = not (legs.remotes or legs.ordered or legs.missing)
-        if is_local and self._host.outcomes.trace is None:
-            self._cells = legs.cells
+        actions = {action for _, action in legs.cells}
+        if is_local and len(actions) <= 1 and self._host.outcomes.trace is None:
+            action = next(iter(actions), self.signal)
+            self._here = action, tuple(cell for cell, _ in legs.cells)
 
     def _send(
         self,
@@ -201,19 +205,19 @@ class Route(Emitter[...]):
         sig = "" if outcomes.trace is None else outcomes.sig(number)
         ordered = self._make_ordered(legs, number, whole) if legs.ordered else ()
         refused: list[str] = []
-        for cell in legs.cells:
-            message: AnyEnvelope = (self.action, args, self.emitter)
+        for cell, action in legs.cells:
+            message: AnyEnvelope = (action, args, self.emitter)
             if sig or shared_payload is not None:
                 message = Envelope(
-                    self.action, args, shared_payload=shared_payload, sender=self.emitter, sig=sig
+                    action, args, shared_payload=shared_payload, sender=self.emitter, sig=sig
                 )
             try:
                 cell.accept(message, sender)
             except MailboxFull as error:
                 refused.append(str(error))
-        for port, uids, names in legs.remotes:
+        for port, uids, names, action in legs.remotes:
             try:
-                self._put(port, uids, number, body, sig, names)
+                self._put(port, uids, number, action, body, sig, names)
             except MailboxFull as error:
                 refused.append(str(error))
             else:
@@ -224,9 +228,9 @@ class Route(Emitter[...]):
                 self._put_ordered(submit, sig, names, sender)
             except MailboxFull as error:
                 refused.append(str(error))
-        for name, why in legs.missing:
+        for name, why, action in legs.missing:
             outcomes.trace_accept(sig, self.emitter, name)
-            outcomes.dead(self.emitter, name, self.action, why, number=number, sig=sig)
+            outcomes.dead(self.emitter, name, action, why, number=number, sig=sig)
         if refused:
             raise MailboxFull("; ".join(refused))
         return legs.count
@@ -236,6 +240,7 @@ class Route(Emitter[...]):
         port: PeerPort,
         uids: tuple[int, ...],
         number: int,
+        action: str,
         body: bytes | Outsize,
         sig: str,
         names: tuple[str, ...],
@@ -243,10 +248,10 @@ class Route(Emitter[...]):
         if sig:
             self._trace_accept(sig, names)
         if isinstance(body, Outsize):
-            head = Signal(uids, self._sender.uid, number, self.action, body.head)
+            head = Signal(uids, self._sender.uid, number, action, body.head)
             item: Signal | Bulky = Bulky(head, body.buffers)
         else:
-            item = Signal(uids, self._sender.uid, number, self.action, body)
+            item = Signal(uids, self._sender.uid, number, action, body)
             if len(body) >= limits.SHARED_BYTES_MIN:
                 item = Bulky(item, ())
         try:
@@ -268,8 +273,8 @@ class Route(Emitter[...]):
         way = self._host.in_order()
         uid = self._sender.uid
         return [
-            (way.make(service, targets, uid, number, self.action, payload), names)
-            for service, targets, names in legs.ordered
+            (way.make(service, targets, uid, number, action, payload), names)
+            for service, targets, names, action in legs.ordered
         ]
 
     def _put_ordered(

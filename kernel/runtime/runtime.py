@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, cast
 import structlog
 
 from zactor.kernel import forks
-from zactor.kernel.actors.actor import Actor, find_action, takes_all
 from zactor.kernel.actors.refs import make_ref
 from zactor.kernel.actors.reply import Reply, block
 from zactor.kernel.errors import (
@@ -49,7 +48,7 @@ from zactor.kernel.runtime.cell_report import (
     report_of,
     shown_by,
 )
-from zactor.kernel.runtime.directory import Directory, Place
+from zactor.kernel.runtime.directory import Directory, Place, Reactors
 from zactor.kernel.runtime.envelope import Envelope, PeerPort, SharedPayload
 from zactor.kernel.runtime.group_member import ActorGroups, Member
 from zactor.kernel.runtime.lifecycle import LivingCell, Phase
@@ -277,16 +276,15 @@ class Runtime:
         """From now on the actor is there; None: nowhere, and `absent` says why, if it is known."""
         self.directory.place(name, place, absent)
 
-    def connect(
-        self, emitter: str, action: str, reactors: Sequence[str] | Mapping[str, Service]
-    ) -> None:
+    def connect(self, emitter: str, signal: str, reactors: Sequence[str] | Reactors) -> None:
         """From now on exactly these actors react to that signal.
 
-        Args: reactors: by name; the service says which get it in group order (above FIFO).
+        Args: reactors: names alone do the action called as the signal is; a service above FIFO
+            gives it to who has it in group order.
         """
         if not isinstance(reactors, Mapping):
-            reactors = dict.fromkeys(reactors, Service.FIFO)
-        self.directory.connect(emitter, action, reactors)
+            reactors = dict.fromkeys(((name, signal) for name in reactors), Service.FIFO)
+        self.directory.connect(emitter, signal, reactors)
 
     # -- what the node's door asks for -------------------------------------------------------
     def emit(self, actor: str, action: str, payload: bytes) -> int:
@@ -300,12 +298,6 @@ class Runtime:
         if cell is None:
             raise NoSuchActor(f"no actor {actor} runs on {self.node_name}")
         return cell.route(action).relay(payload)
-
-    def check_action(self, actor: str, action: str) -> None:
-        """Raise NoSuchAction if the actor is on this node and surely has no such action."""
-        cell = self.directory.local(actor)
-        if cell is not None and isinstance(cell.actor, Actor) and not takes_all(type(cell.actor)):
-            find_action(type(cell.actor), action)
 
     def request(
         self,

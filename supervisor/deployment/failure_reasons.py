@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 
-from zactor.kernel.errors import ActorDied, RemoteActionError, ZactorError
+from zactor.kernel.errors import ActorDied, RemoteActionError, UnfitArguments, ZactorError
 
 REASON_CHARS_MAX = 2_000  # of what user code raised: every node keeps it, and people read it
 
@@ -13,8 +13,8 @@ def reason_of(error: BaseException) -> str:
     """Return what user code raised, in words for the knowledge base."""
     if isinstance(error, RemoteActionError):  # of a process of its own
         return shortened(f"{error.remote_type}: {error.args[0]}")
-    words = str(error) if isinstance(error, ZactorError) else f"{type(error).__name__}: {error}"
-    return shortened(words)
+    is_plain = isinstance(error, ZactorError) and not isinstance(error, UnfitArguments)
+    return shortened(str(error) if is_plain else f"{type(error).__name__}: {error}")
 
 
 def shortened(words: str) -> str:

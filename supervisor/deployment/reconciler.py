@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,14 +25,13 @@ from zactor.kernel.errors import NoSuchActor, ZactorError
 from zactor.kernel.ids import ORIGIN, Clock, NodeId
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.writer import format_term, quote_atom
-from zactor.kernel.messages.service import Service
 from zactor.kernel.runtime.blueprint import Blueprint
-from zactor.kernel.runtime.directory import Place
+from zactor.kernel.runtime.directory import Place, Reactors
 from zactor.kernel.runtime.envelope import PeerPort
 from zactor.kernel.wire.payload import Policy
 from zactor.supervisor.blocking_work import run_blocking
 from zactor.supervisor.deployment.bundle_fetch import BundleFetcher
-from zactor.supervisor.deployment.bundled_actor import BundledActor
+from zactor.supervisor.deployment.bundled_actor import BundledActor, make_actor
 from zactor.supervisor.deployment.failure_reasons import reason_of, shortened, stage_of
 from zactor.supervisor.deployment.restarts import GiveUp, LeaveIt, Restarts, StartAgain
 from zactor.supervisor.kb import facts, orders, policies
@@ -88,7 +87,7 @@ class ActorHost(Protocol):
         """From now on messages to `name` go there; None: nowhere, and why."""
         ...
 
-    def connect(self, emitter: str, action: str, reactors: Mapping[str, Service]) -> None:
+    def connect(self, emitter: str, signal: str, reactors: Reactors) -> None:
         """These react to that signal from now on, and nobody else."""
         ...
 
@@ -151,7 +150,7 @@ class Reconciler:
                 self._prefetch(fact.bundle)
         self._compare(
             {fact.name for fact in both if isinstance(fact, ActorFact)},
-            {(fact.emitter, fact.action) for fact in both if isinstance(fact, WireFact)},
+            {(fact.emitter, fact.signal) for fact in both if isinstance(fact, WireFact)},
         )
 
     def on_reset(self) -> None:
@@ -159,8 +158,8 @@ class Reconciler:
         theory = self._kb.theory
         names = self._placed | set(self._hosted) | {row.name for row in facts.actors(theory)}
         names |= {row.name for row in orders.all_lost(theory)}
-        wires = self._wired | {(w.emitter, w.action) for w in facts.wires(theory)}
-        wires |= {(w.emitter, w.action) for w, _ in orders.down(theory)}
+        wires = self._wired | {(w.emitter, w.signal) for w in facts.wires(theory)}
+        wires |= {(w.emitter, w.signal) for w, _ in orders.down(theory)}
         self._compare(names, wires)
         for identity in facts.factories(theory).values():
             self._prefetch(identity)
@@ -181,8 +180,8 @@ class Reconciler:
             row = orders.standing(theory, name, self._me)
             self._host(name, row)
             self._place(theory, name, row)
-        for emitter, action in sorted(wires):
-            self._wire(theory, emitter, action)
+        for emitter, signal in sorted(wires):
+            self._wire(theory, emitter, signal)
 
     def _place(self, theory: Theory, name: str, row: ActorRow | None) -> None:
         port = None if row is None or row.node == self._me.name else self._port_of(row.node)
@@ -199,17 +198,17 @@ class Reconciler:
         else:
             self._placed.discard(name)
 
-    def _wire(self, theory: Theory, emitter: str, action: str) -> None:
+    def _wire(self, theory: Theory, emitter: str, signal: str) -> None:
         # A wire that is down leads to nobody, whose signals are dead letters then; or its ends are
         # about to be taken back, and have heard each other all the while.
-        wires = [wire for wire, _ in orders.down(theory, emitter=emitter, action=action)]
-        wires += facts.wires(theory, emitter=emitter, action=action)
-        reactors = {wire.reactor: wire.service for wire in wires}
-        self._runtime.connect(emitter, action, reactors)
+        wires = [wire for wire, _ in orders.down(theory, emitter=emitter)]
+        wires += facts.wires(theory, emitter=emitter)
+        reactors = {(w.reactor, w.does): w.service for w in wires if w.signal == signal}
+        self._runtime.connect(emitter, signal, reactors)
         if reactors:
-            self._wired.add((emitter, action))
+            self._wired.add((emitter, signal))
         else:
-            self._wired.discard((emitter, action))
+            self._wired.discard((emitter, signal))
 
     # -- actors of this node -----------------------------------------------------------------
     def _host(self, name: str, row: ActorRow | None) -> None:
@@ -270,7 +269,7 @@ class Reconciler:
                 name=row.name,
                 uid=row.uid,
                 type=row.type,
-                build=_builder(cls, row.arguments, self._runtime.policy, self._stored),
+                build=_builder(cls, row, self._runtime.policy, self._stored),
                 options=options_of(cls),
                 recipe=BundledActor(
                     self._bundles, row.bundle, row.type, row.arguments, self._runtime.policy
@@ -537,9 +536,10 @@ def _drain_s(row: ActorRow) -> float | None:
 
 
 def _builder(
-    cls: type[Actor], text: str, policy: Policy, stored: Callable[[str], bytes]
+    cls: type[Actor], row: ActorRow, policy: Policy, stored: Callable[[str], bytes]
 ) -> Callable[[], Actor]:
     def build() -> Actor:
-        return cls(**constructor_arguments.to_keywords(text, policy, stored))
+        keywords = constructor_arguments.to_keywords(row.arguments, policy, stored)
+        return make_actor(cls, row.type, keywords)
 
     return build

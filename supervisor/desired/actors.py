@@ -64,15 +64,14 @@ def _begin(c: Comparison, actor: WishedActor, bundle: str, lost: LostRow | None)
         draft.require(orders.still_lost(lost)[0], f"{actor.name} isn't lost any more")
         draft.retract(*orders.lost_patterns(actor.name))
         said += f"; it was lost with {lost.node}"
-    draft.bring(*_successor(c, actor, bundle, node).begins())
-    _follow(c, actor, bundle, node)
+    draft.bring(*_follow(c, actor, bundle, node).begins())
     _keep_policy(c, actor, policies.policy(c.theory, actor.name))
     c.mark(wishes.actor_mark(actor.name))
     draft.row("+", "actor", actor.name, said, new=actor.arguments)
 
 
-def _successor(c: Comparison, actor: WishedActor, bundle: str, node: str) -> Successor:
-    return Successor(
+def _follow(c: Comparison, actor: WishedActor, bundle: str, node: str) -> Successor:
+    new = Successor(
         name=actor.name,
         type=actor.type,
         node=node,
@@ -80,11 +79,8 @@ def _successor(c: Comparison, actor: WishedActor, bundle: str, node: str) -> Suc
         arguments=actor.arguments,
         deployment=f"{c.id} {actor.name}",
     )
-
-
-def _follow(c: Comparison, actor: WishedActor, bundle: str, node: str) -> None:
-    c.targets[node, actor.type, bundle] = None
-    c.starts.append(actor.name)
+    c.successors.append(new)
+    return new
 
 
 def _compare(c: Comparison, actor: WishedActor, row: ActorRow, bundle: str) -> None:
@@ -103,7 +99,6 @@ def _compare(c: Comparison, actor: WishedActor, row: ActorRow, bundle: str) -> N
     if not node:
         return
     _keep_policy(c, actor, known)
-    _follow(c, actor, bundle, node)
     words = "; ".join(changes)
     wires = wires_of(c.theory, actor.name)
     many = f", its {len(wires)} wires stay"
@@ -114,7 +109,7 @@ def _compare(c: Comparison, actor: WishedActor, row: ActorRow, bundle: str) -> N
 
 
 def _replace(c: Comparison, actor: WishedActor, row: ActorRow, bundle: str, node: str) -> None:
-    new = _successor(c, actor, bundle, node)
+    new = _follow(c, actor, bundle, node)
     name = quote_atom(actor.name)
     if row.state == "failed":  # nothing runs that would have to stop first
         c.draft.require(f"state({name}, failed, _)", f"{actor.name} isn't failed any more")

@@ -9,7 +9,8 @@ from zactor.kernel.knowledge.theory import Theory
 from zactor.supervisor.desired.draft import Draft
 from zactor.supervisor.kb import facts, wishes
 from zactor.supervisor.kb.facts import WireRow
-from zactor.supervisor.kb.wishes import Wish
+from zactor.supervisor.kb.policies import Successor
+from zactor.supervisor.kb.wishes import Wish, WishedWire
 
 
 class PlanOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,8 +39,8 @@ class Comparison:
             self.owners.setdefault(thing, []).append(name)
         self.mine = {thing for thing, owners in self.owners.items() if wish.name in owners}
         self.bundles = {each.type: each.bundle for each in wish.factories}
-        self.targets: dict[tuple[str, str, str], None] = {}
-        self.starts: list[str] = []
+        self.successors: list[Successor] = []
+        self.wired: list[WishedWire] = []  # what is brought
         self.stops: list[str] = []
         self.same = 0
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 import msgspec
 
 from zactor.kernel.errors import ConfigError
-from zactor.kernel.ids import check_name
+from zactor.kernel.ids import check_name, check_wire_name, spoken_wire
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.writer import quote_atom
 from zactor.supervisor.desired.actors import (
@@ -26,7 +26,8 @@ from zactor.supervisor.desired.draft import PlanRow, Transaction
 from zactor.supervisor.desired.factories import compare_types, remove_types
 from zactor.supervisor.desired.wires import compare_wires
 from zactor.supervisor.kb import policies, wishes
-from zactor.supervisor.kb.wishes import Wish
+from zactor.supervisor.kb.policies import Successor
+from zactor.supervisor.kb.wishes import Wish, WishedWire
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,12 +36,17 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     wish: Wish
     rows: tuple[PlanRow, ...]
     transaction: Transaction
-    targets: tuple[tuple[str, str, str], ...]  # (node, type, bundle): where code must load
-    starts: tuple[str, ...]  # names of actors that are started, or started anew
+    successors: tuple[Successor, ...]  # actors that are started, or started anew
+    wired: tuple[WishedWire, ...]  # wires that are made, or made anew
     stops: tuple[str, ...]  # names of actors that are removed
     same: int  # things that are as they should be
     scope: tuple[str, ...]  # names of actors and types that it is about
     digest: str  # of all that it would do; another plan has another
+
+    @property
+    def starts(self) -> list[str]:
+        """The names of those actors."""
+        return [new.name for new in self.successors]
 
     @property
     def problems(self) -> list[PlanRow]:
@@ -89,7 +95,7 @@ def check_wish(wish: Wish) -> None:
     check_name("wish", wish.name)
     _once("type", [each.type for each in wish.factories])
     _once("actor", [each.name for each in wish.actors])
-    _once("wire", [f"{w.emitter}.{w.action} -> {w.reactor}" for w in wish.wires])
+    _once("wire", [spoken_wire(w.emitter, w.action, w.reactor) for w in wish.wires])
     for actor in wish.actors:
         check_name("actor", actor.name)
         check_name("type of actor", actor.type)
@@ -100,7 +106,8 @@ def check_wish(wish: Wish) -> None:
         if not 0 <= actor.drain_s < 1e6:
             raise ConfigError(f"{actor.name} drains for {actor.drain_s} s: want 0 or more")
     for wire in wish.wires:
-        check_name("action", wire.action)
+        if check_wire_name(wire.action) != wire.action:
+            raise ConfigError(f"{wire.action} of {wire.emitter} is {check_wire_name(wire.action)}")
 
 
 def _once(what: str, names: Iterable[str]) -> None:
@@ -127,8 +134,8 @@ def _whole(c: Comparison) -> Plan:
         wish=c.wish,
         rows=tuple(sorted(draft.rows, key=lambda row: _ORDER[row.kind])),
         transaction=transaction,
-        targets=tuple(c.targets),
-        starts=tuple(c.starts),
+        successors=tuple(c.successors),
+        wired=tuple(c.wired),
         stops=tuple(c.stops),
         same=c.same,
         scope=tuple(sorted(scope)),

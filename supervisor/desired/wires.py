@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from zactor.kernel.ids import spoken_wire
 from zactor.kernel.knowledge.writer import quote_atom
 from zactor.supervisor.desired.comparison import Comparison
 from zactor.supervisor.kb import facts, orders, wishes
@@ -28,7 +29,7 @@ def compare_wires(c: Comparison) -> None:
 
 def _wire(c: Comparison, wire: WishedWire, there: WireRow | None, functor: str) -> None:
     key = (wire.reactor, wire.emitter, wire.action)
-    thing, said = wishes.wire_mark(*key), f"{wire.emitter}.{wire.action} -> {wire.reactor}"
+    thing, said = wishes.wire_mark(*key), spoken_wire(wire.emitter, wire.action, wire.reactor)
     c.claim(thing, f"wire {said}")
     parts = ", ".join(map(quote_atom, key))
     if there is not None and there.service.value == wire.service:
@@ -56,6 +57,7 @@ def _wire(c: Comparison, wire: WishedWire, there: WireRow | None, functor: str) 
             "~", "wire", said, f"{service} -> {wire.service}", old=service, new=wire.service
         )
     c.draft.bring(fact)
+    c.wired.append(wire)
     c.mark(thing)
 
 
@@ -72,7 +74,7 @@ def _lacking(c: Comparison, wire: WishedWire) -> str:
 
 
 def _unwire(c: Comparison, there: WireRow, functor: str) -> None:
-    said = f"{there.emitter}.{there.action} -> {there.reactor}"
+    said = spoken_wire(there.emitter, there.action, there.reactor)
     if not c.options.prune:
         c.draft.row("!", "wire", said, "no longer in the file, stays (--no-prune)")
         return

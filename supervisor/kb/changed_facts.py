@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from zactor.kernel.ids import signal_and_action
 from zactor.kernel.knowledge.reader import parse_term
 from zactor.kernel.knowledge.values import Compound, Term
 from zactor.kernel.knowledge.writer import text_of
@@ -33,7 +34,7 @@ class WireFact:
     """reacts/4, or down/4."""
 
     emitter: str
-    action: str
+    signal: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def _about_actor(name: Term, *_: Term) -> ActorFact:
 
 
 def _wire(_: Term, emitter: Term, action: Term, __: Term) -> WireFact:
-    return WireFact(text_of(emitter), text_of(action))
+    return WireFact(text_of(emitter), signal_and_action(text_of(action))[0])
 
 
 def _factory(_: Term, bundle: Term) -> FactoryFact:

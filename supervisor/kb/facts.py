@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from zactor.kernel.ids import ORIGIN, ActorUid, Clock, NodeId, actor_uid
+from zactor.kernel.ids import ORIGIN, ActorUid, Clock, NodeId, actor_uid, signal_and_action
 from zactor.kernel.knowledge.theory import Fact, Theory
 from zactor.kernel.knowledge.values import Atom, Term
 from zactor.kernel.knowledge.writer import text_of
@@ -44,8 +44,18 @@ class WireRow:
 
     reactor: str
     emitter: str
-    action: str
+    action: str  # or SIGNAL>ACTION, see kernel/ids.py: signal_and_action
     service: Service
+
+    @property
+    def signal(self) -> str:
+        """What the emitter sends."""
+        return signal_and_action(self.action)[0]
+
+    @property
+    def does(self) -> str:
+        """The action of the reactor."""
+        return signal_and_action(self.action)[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,11 +157,6 @@ def read_wires(rows: Iterable[Fact]) -> list[tuple[WireRow, float]]:
         wire = WireRow(reactor=to, emitter=source, action=name, service=Service(service))
         found.append((wire, fact.at))
     return sorted(found, key=lambda one: (one[0].emitter, one[0].action, one[0].reactor))
-
-
-def reactors(theory: Theory, emitter: str, action: str) -> tuple[str, ...]:
-    """Return who reacts to that signal of `emitter`, sorted."""
-    return tuple(wire.reactor for wire in wires(theory, emitter=emitter, action=action))
 
 
 def todo(theory: Theory, id: str) -> TodoRow | None:

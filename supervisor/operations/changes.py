@@ -22,9 +22,10 @@ from zactor.kernel.errors import (
     OutcomeUnknown,
     RemoteActionError,
     TimedOut,
+    UnfitArguments,
     ZactorError,
 )
-from zactor.kernel.ids import Clock, NodeId, check_name
+from zactor.kernel.ids import Clock, NodeId, check_name, check_wire_name
 from zactor.kernel.messages.operations import (
     CheckBundle,
     DeclareFactory,
@@ -44,6 +45,7 @@ from zactor.supervisor.kb import facts, orders, policies
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.operations import constructor_arguments, workflows
+from zactor.supervisor.operations.contracts import Contracts
 from zactor.supervisor.operations.declare_node import DeclareNodeCall
 from zactor.supervisor.operations.destroy import DESTROY, DESTROY_TODO, Destroy, DestroyTodo
 from zactor.supervisor.operations.todo_runner import TodoRunner
@@ -84,6 +86,7 @@ class Changes:
         store: BundleStore,
         begin_declaring: Callable[[str, str], DeclareNodeCall],
         ask_node: Callable[[str, Operation], Awaitable[object]],
+        contracts: Contracts,
         policy: Policy,
     ) -> None:
         """Ask other nodes by `ask_node`.
@@ -101,6 +104,7 @@ class Changes:
         self._store = store
         self._begin_declaring = begin_declaring
         self._ask_node = ask_node
+        self._contracts = contracts
 
     # -- declaring ---------------------------------------------------------------------------
     async def declare_node(self, op: DeclareNode, asked: Asked) -> object:
@@ -297,13 +301,21 @@ class Changes:
 
     # -- wires -------------------------------------------------------------------------------
     async def wire(self, op: Wire, asked: Asked) -> object:
-        """Let a reactor do what an emitter signals."""
-        check_name("action", op.action)
+        """Let a reactor do what an emitter signals.
+
+        Raises:
+            NoSuchThing: the one has no such signal, or the other no such action.
+            UnfitArguments: what the signal carries can't be taken.
+        """
+        wire, theory = check_wire_name(op.action), self._kb.theory
+        if not op.anyway:
+            emitter, reactor = facts.actor(theory, op.emitter), facts.actor(theory, op.reactor)
+            await self._contracts.check_wire(emitter, reactor, wire)
         parameters = workflows.WireParameters(
             id=asked.id,
             reactor=op.reactor,
             emitter=op.emitter,
-            action=op.action,
+            action=wire,
             service=Service.parse(op.service),
         )
         await self._runner.run(workflows.WIRE, parameters, who=asked.who)
@@ -312,7 +324,7 @@ class Changes:
     async def unwire(self, op: Unwire, asked: Asked) -> object:
         """Let it do so no more."""
         parameters = workflows.WireParameters(
-            id=asked.id, reactor=op.reactor, emitter=op.emitter, action=op.action
+            id=asked.id, reactor=op.reactor, emitter=op.emitter, action=check_wire_name(op.action)
         )
         await self._runner.run(workflows.UNWIRE, parameters, who=asked.who)
         return {}
@@ -337,6 +349,8 @@ def _running(op: workflows.Deploy, row: ActorRow | None) -> ActorRow:
     if row.state == "failed":
         in_hook = row.reason.startswith("on_start: ")
         kind, _, message = row.reason.removeprefix("on_start: ").partition(": ")
+        if kind == UnfitArguments.__name__:
+            raise UnfitArguments(message)
         raise RemoteActionError(
             message or row.reason,
             remote_type=kind,

@@ -2,65 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from zactor.bundles.load import load_class
 from zactor.bundles.store import BundleStore
-from zactor.kernel.actors.actor import takes_all
-from zactor.kernel.actors.signatures import action_signatures, signal_signatures
-from zactor.kernel.errors import NoSuchActor, NotReachable, OutcomeUnknown, TimedOut, said
+from zactor.kernel.actors.contract import Contract, contract_of
+from zactor.kernel.errors import BundleRefused, NoSuchActor, ZactorError, said
 from zactor.kernel.knowledge.theory import Theory
-from zactor.kernel.messages.operations import DescribeActor, Operation
-from zactor.supervisor.asker import Asker
+from zactor.kernel.messages.operations import DescribeActor, DescribeType
 from zactor.supervisor.blocking_work import run_blocking
 from zactor.supervisor.kb import facts, orders, policies
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.operations import constructor_arguments
-from zactor.supervisor.operations.report_rows import ActorDescription, CodeReport, WireReport
+from zactor.supervisor.operations.changes import BundleSource
+from zactor.supervisor.operations.contracts import Contracts
+from zactor.supervisor.operations.report_rows import ActorDescription, WireReport
 
 CURRENT, OLD, UNDECLARED = "current", "old", "undeclared"
 """What code is beside its factory's: the same, another, or there is no factory of that type."""
 
 
 class Descriptions:
-    """Describes actors. Kernel's loop only; their code is loaded elsewhere."""
+    """Describes actors, and types. Kernel's loop only; their code is loaded elsewhere."""
 
     def __init__(
-        self,
-        me: str,
-        *,
-        kb: KnowledgeBase,
-        store: BundleStore,
-        ask_node: Callable[[str, Operation], Awaitable[object]],
+        self, kb: KnowledgeBase, store: BundleStore, source: BundleSource, contracts: Contracts
     ) -> None:
-        """Ask an actor's node by `ask_node`; `store` has the code of those that are here."""
-        self._me = me
+        """Ask `contracts` for what actors can do; `store` has the code of those that are here."""
         self._kb = kb
         self._store = store
-        self._ask_node = ask_node
+        self._source = source
+        self._contracts = contracts
 
-    async def describe(self, op: DescribeActor, asker: Asker) -> object:
-        """Return one actor's description, of its node if that can be asked.
+    async def describe(self, op: DescribeActor) -> object:
+        """Return one actor's description, its code as its node reads it, if that can be asked.
 
         Raises:
             NoSuchActor: there is none, or it is lost.
         """
-        kb = self._kb
-        if asker.is_client:
-            await kb.catch_up()
+        await self._kb.catch_up()
         row = self._row(op.actor)
-        if row.node == self._me:
-            code = await run_blocking(_read_code, self._store, row)
-        elif asker.is_client:
-            try:
-                return await self._ask_node(row.node, op)
-            except (NotReachable, OutcomeUnknown, TimedOut) as error:
-                code = CodeReport(unreadable=str(error))
-            row = self._row(op.actor)  # it may have been lost meanwhile
-        else:  # a node that is behind took it for ours
-            code = CodeReport(unreadable=f"{row.name} runs on {row.node} now")
-        return describe(kb.theory, row, code)
+        contract, unreadable = Contract(), ""
+        try:
+            contract = await self._contracts.read(row)
+        except ZactorError as error:
+            unreadable = str(error)
+        row = self._row(op.actor)  # it may have been lost meanwhile
+        return describe(self._kb.theory, row, contract, unreadable)
+
+    async def describe_type(self, op: DescribeType) -> object:
+        """Return the contract of a type, by the class that is loaded here for it.
+
+        Raises:
+            BundleRefused: it can't be read.
+        """
+        await self._source.need(op.bundle)
+        return await run_blocking(self._read, op)
+
+    def _read(self, op: DescribeType) -> Contract:
+        cls = load_class(self._store.open(op.bundle), op.type)
+        try:
+            return contract_of(cls)
+        except Exception as error:  # texts of users' own values and types
+            raise BundleRefused(f"{op.type} can't be read: {said(error)}") from error
 
     def _row(self, name: str) -> ActorRow:
         row = facts.actor(self._kb.theory, name)
@@ -69,7 +72,9 @@ class Descriptions:
         return row
 
 
-def describe(theory: Theory, row: ActorRow, code: CodeReport) -> ActorDescription:
+def describe(
+    theory: Theory, row: ActorRow, contract: Contract, unreadable: str = ""
+) -> ActorDescription:
     """Return what the knowledge base and the class of an actor tell of it. Pure."""
     name, policy = row.name, policies.policy(theory, row.name)
     factory = facts.factory(theory, row.type)
@@ -86,11 +91,13 @@ def describe(theory: Theory, row: ActorRow, code: CodeReport) -> ActorDescriptio
         bundle=row.bundle,
         factory=factory or "",
         code=age_of(row.bundle, factory),
-        class_name=code.class_name,
-        actions=code.actions,
-        takes_all=code.takes_all,
-        signals=code.signals,
-        unreadable=code.unreadable,
+        class_name=contract.class_name,
+        constructor=contract.constructor,
+        actions=contract.actions,
+        takes_all=contract.takes_all,
+        signals=contract.signals,
+        emits_all=contract.emits_all,
+        unreadable=unreadable,
         wires_in=[wire for wire in wires if wire.reactor == name],
         wires_out=[wire for wire in wires if wire.emitter == name],
         arguments=constructor_arguments.to_plain(row.arguments),
@@ -105,17 +112,3 @@ def age_of(bundle: str, factory: str | None) -> str:
     if factory is None:
         return UNDECLARED
     return CURRENT if bundle == factory else OLD
-
-
-def _read_code(store: BundleStore, row: ActorRow) -> CodeReport:
-    """Load the class, which its actor has done before, and read it. It is users' code."""
-    try:
-        cls = load_class(store.open(row.bundle), row.type)
-        return CodeReport(
-            class_name=cls.__qualname__,
-            actions=action_signatures(cls),
-            takes_all=takes_all(cls),
-            signals=signal_signatures(cls),
-        )
-    except Exception as error:
-        return CodeReport(unreadable=said(error))

@@ -7,7 +7,7 @@ every fact that it was made from: whoever is quicker refuses it as a whole.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 import msgspec
 
@@ -16,9 +16,10 @@ from zactor.kernel.errors import (
     ConfigError,
     NoSuchThing,
     Refused,
+    UnfitArguments,
     ZactorError,
 )
-from zactor.kernel.ids import Clock
+from zactor.kernel.ids import Clock, spoken_wire
 from zactor.kernel.messages.desired import ApplyWish, ExportWish, PlanWish, UndoChange
 from zactor.kernel.messages.operations import CheckBundle, Operation
 from zactor.supervisor.desired import export, undo
@@ -27,9 +28,11 @@ from zactor.supervisor.desired.draft import CHANGED, PlanRow, Transaction
 from zactor.supervisor.desired.plan import Plan, make_plan
 from zactor.supervisor.kb import facts, wishes
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
+from zactor.supervisor.kb.policies import Successor
 from zactor.supervisor.kb.provenance import ChangeReport, mentions_any, read_clock
 from zactor.supervisor.kb.wishes import Wish
 from zactor.supervisor.operations.changes import Asked
+from zactor.supervisor.operations.contracts import CodedActor, Contracts
 
 CHECKED_AT_ONCE = 32  # bundles at nodes: each is a request that fetches code
 
@@ -41,10 +44,12 @@ class DesiredState:
         self,
         kb: KnowledgeBase,
         ask_node: Callable[[str, Operation], Awaitable[object]],
+        contracts: Contracts,
     ) -> None:
         """Ask other nodes by `ask_node`."""
         self._kb = kb
         self._ask_node = ask_node
+        self._contracts = contracts
 
     # -- plan --------------------------------------------------------------------------------
     async def plan(self, op: PlanWish) -> object:
@@ -53,7 +58,8 @@ class DesiredState:
         options = PlanOptions(prune=op.prune, remove_all=op.remove_all, adopt=op.adopt)
         wish = _read(op.wish) if op.wish else self._kept(op.file)
         plan = self._make(wish, options, self._kb.new_id())
-        return _told(plan, self._kb.clock, [*plan.rows, *await self._unloadable(plan)])
+        problems = await self._unfit(plan, anyway=op.anyway)
+        return _told(plan, self._kb.clock, [*plan.rows, *problems])
 
     def _make(self, wish: Wish, options: PlanOptions, id_: str) -> Plan:
         theory = self._kb.theory
@@ -69,20 +75,47 @@ class DesiredState:
             raise NoSuchThing(f"no file {name or 'that is the only one'} was applied ({there})")
         return wish
 
+    async def _unfit(self, plan: Plan, *, anyway: bool) -> list[PlanRow]:
+        """Return a row for each type that wouldn't load on a node that is to run it; or for each
+        actor and each wire that its class, or those of its ends, can't have."""
+        found = await self._unloadable(plan)
+        return found if found or anyway else [row async for row in self._misnamed(plan)]
+
     async def _unloadable(self, plan: Plan) -> list[PlanRow]:
-        """Return a row for each type whose code wouldn't load on a node that is to run it."""
         turns = asyncio.Semaphore(CHECKED_AT_ONCE)
 
-        async def check(node: str, type_name: str, bundle: str) -> PlanRow | None:
+        async def check(new: Successor) -> PlanRow | None:
             async with turns:
                 try:
-                    await self._ask_node(node, CheckBundle(bundle, type_name))
+                    await self._ask_node(new.node, CheckBundle(new.bundle, new.type))
                 except ZactorError as error:
-                    return PlanRow(sign="x", kind="type", name=type_name, detail=f"{error}")
+                    return PlanRow(sign="x", kind="type", name=new.type, detail=f"{error}")
+                await self._contracts.find(new)
             return None
 
-        found = await asyncio.gather(*(check(*target) for target in plan.targets))
+        targets = {(new.node, new.type, new.bundle): new for new in plan.successors}
+        found = await asyncio.gather(*map(check, targets.values()))
         return [row for row in found if row is not None]
+
+    async def _misnamed(self, plan: Plan) -> AsyncIterator[PlanRow]:
+        theory, contracts = self._kb.theory, self._contracts
+        ends: dict[str, CodedActor] = {row.name: row for row in facts.actors(theory)}
+        recoded = {new.name for new in plan.successors if new.bundle != _bundle(ends.get(new.name))}
+        ends |= {new.name: new for new in plan.successors}
+        for new in plan.successors:
+            try:
+                await contracts.check_constructor(new, new.arguments)
+            except UnfitArguments as error:
+                yield PlanRow(sign="x", kind="actor", name=new.name, detail=f"{error}")
+        stay = (w for w in plan.wish.wires if w not in plan.wired)
+        for wire in (*plan.wired, *(w for w in stay if {w.emitter, w.reactor} & recoded)):
+            try:
+                await contracts.check_wire(
+                    ends.get(wire.emitter), ends.get(wire.reactor), wire.action
+                )
+            except (NoSuchThing, UnfitArguments) as error:
+                name = spoken_wire(wire.emitter, wire.action, wire.reactor)
+                yield PlanRow(sign="x", kind="wire", name=name, detail=f"{error}")
 
     # -- apply -------------------------------------------------------------------------------
     async def apply(self, op: ApplyWish, asked: Asked) -> object:
@@ -94,10 +127,19 @@ class DesiredState:
         """
         wish = _read(op.wish)
         options = PlanOptions(prune=op.prune, remove_all=op.remove_all, adopt=op.adopt)
-        return await self._apply(wish, options, asked, digest=op.digest, check=op.check)
+        return await self._apply(
+            wish, options, asked, digest=op.digest, check=op.check, anyway=op.anyway
+        )
 
     async def _apply(
-        self, wish: Wish, options: PlanOptions, asked: Asked, *, digest: str = "", check: str = ""
+        self,
+        wish: Wish,
+        options: PlanOptions,
+        asked: Asked,
+        *,
+        digest: str = "",
+        check: str = "",
+        anyway: bool = False,
     ) -> dict[str, object]:
         kb = self._kb
         if wishes.applied_by(kb.theory, wish.name) == asked.id:  # the same was asked before
@@ -110,7 +152,7 @@ class DesiredState:
             )
         if check:
             self._check(plan, read_clock(check))
-        problems = [*plan.problems, *await self._unloadable(plan)]
+        problems = [*plan.problems, *await self._unfit(plan, anyway=anyway)]
         if problems:
             first = problems[0]
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
@@ -193,7 +235,8 @@ class DesiredState:
             done = await self._commit(inverse, asked, ())
             return {"clock": done, "rows": [], "starts": [], "stops": [], "same": 0, "wish": ""}
         former = inverse.wish or Wish(name=inverse.name, keep=False)
-        return await self._apply(former, PlanOptions(remove_all=True), asked)
+        # It was so before, whatever the classes have by now.
+        return await self._apply(former, PlanOptions(remove_all=True), asked, anyway=True)
 
     async def export(self, op: ExportWish) -> object:
         """Return the network as a wish, and the names of files whose things aren't in it."""
@@ -210,6 +253,10 @@ def _read(text: str) -> Wish:
     return wishes.from_text(text)
 
 
+def _bundle(row: CodedActor | None) -> str:
+    return "" if row is None else row.bundle
+
+
 def _said(change: ChangeReport) -> str:
     return f"{change.why} by {change.who} at {change.clock}"
 
@@ -221,7 +268,7 @@ def _told(plan: Plan, clock: Clock, rows: Iterable[PlanRow]) -> dict[str, object
         "clock": clock,
         "rows": told,
         "digest": plan.digest,
-        "starts": list(plan.starts),
+        "starts": plan.starts,
         "stops": list(plan.stops),
         "same": plan.same,
         "differs": plan.differs,

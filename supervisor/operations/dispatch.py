@@ -25,6 +25,7 @@ from zactor.kernel.messages.operations import (
     DeclareNode,
     DeployActor,
     DescribeActor,
+    DescribeType,
     DestroyActor,
     EmitSignal,
     Events,
@@ -40,6 +41,7 @@ from zactor.kernel.messages.operations import (
     RestoreActors,
     Subject,
     TellActor,
+    ToActors,
     UndeclareFactory,
     Unwire,
     Watch,
@@ -60,6 +62,7 @@ from zactor.supervisor.observe.journal import Journal
 from zactor.supervisor.operations import knowledge_rows
 from zactor.supervisor.operations.ask_actor import Requests, ask_actor
 from zactor.supervisor.operations.changes import Asked, BundleSource, Changes
+from zactor.supervisor.operations.contracts import Contracts
 from zactor.supervisor.operations.descriptions import Descriptions
 from zactor.supervisor.operations.desired_state import DesiredState
 from zactor.supervisor.operations.query_turns import QueryTurns
@@ -94,10 +97,6 @@ class Actors(Requests, Protocol):
         """Make an actor emit; returns how many reactors it is on its way to."""
         ...
 
-    def check_action(self, actor: str, action: str) -> None:
-        """Raise NoSuchAction where an actor of this node has none of that name."""
-        ...
-
 
 class MonitoredDaemon(Protocol):
     """What Spread's monitor asks, where this node is a daemon."""
@@ -119,6 +118,7 @@ class Dispatch:
         joined: asyncio.Event,
         changes: Changes,
         desired: DesiredState,
+        contracts: Contracts,
         ways_out: WaysOut,
         reports: Reports,
         actors: Actors,
@@ -155,7 +155,8 @@ class Dispatch:
             ApplyWish: desired.apply,
             UndoChange: desired.undo,
         }
-        self._descriptions = Descriptions(self._me, kb=kb, store=store, ask_node=self.ask_node)
+        self._contracts = contracts
+        self._descriptions = Descriptions(kb, store, fetcher, contracts)
         self._daemon = daemon
         self._by_kind = self._handlers(desired, watching)
 
@@ -173,7 +174,8 @@ class Dispatch:
             PutPart: self._put_part,
             GetPart: self._get_part,
             CheckBundle: self._check_bundle,
-            DescribeActor: self._descriptions.describe,
+            DescribeActor: lambda op, _: self._descriptions.describe(op),
+            DescribeType: lambda op, _: self._descriptions.describe_type(op),
             PlanWish: lambda op, _: desired.plan(op),
             ExportWish: lambda op, _: desired.export(op),
             Watch: watching.watch,
@@ -216,23 +218,28 @@ class Dispatch:
             self._reach(row.node)
         return row
 
-    async def _emit_signal(self, op: EmitSignal, asker: Asker) -> object:
+    async def _checked(self, op: ToActors, asker: Asker) -> ActorRow:
+        """Return the actor that a message is for, if the message can be for it."""
         row = self._actor(op.actor)
+        if asker.is_client and not op.anyway:
+            await self._contracts.check_message(op, row)
+        return row
+
+    async def _emit_signal(self, op: EmitSignal, asker: Asker) -> object:
+        row = await self._checked(op, asker)
         if row.node != self._me:
             return await self.ask_node(row.node, op)
         return {"reached": self._actors.emit(op.actor, op.action, op.payload)}
 
     async def _tell_actor(self, op: TellActor, asker: Asker) -> object:
-        row = self._actor(op.actor)
-        if op.checked:
-            if row.node != self._me:
-                return await self.ask_node(row.node, op)
-            self._actors.check_action(op.actor, op.action)
+        row = await self._checked(op, asker)
+        if op.checked and row.node != self._me:
+            return await self.ask_node(row.node, op)
         self._actors.request(op.actor, op.action, op.payload, None)
         return {}
 
     async def _ask_actor(self, op: AskActor, asker: Asker) -> object:
-        row = self._actor(op.actor)
+        row = await self._checked(op, asker)
         if op.plain and row.node != self._me:
             # The value is made plain where its class is known.
             return await self.ask_node(row.node, op)

@@ -77,16 +77,6 @@ class WireReport(Row, frozen=True, kw_only=True):
         )
 
 
-class CodeReport(Row, frozen=True, kw_only=True):
-    """The class of an actor, as its node has it."""
-
-    class_name: str = ""
-    actions: list[str] = []  # inc(by: int = 1) -> int
-    takes_all: bool = False  # it overrides do_action
-    signals: list[str] = []  # updateVal(int)
-    unreadable: str = ""  # why there is none of it
-
-
 class ActorDescription(Row, frozen=True, kw_only=True):
     """All that is known of one actor."""
 
@@ -101,10 +91,12 @@ class ActorDescription(Row, frozen=True, kw_only=True):
     factory: str  # the bundle that its type has now; "": there is no factory
     code: str  # current | old | undeclared
     class_name: str
-    actions: list[str]
-    takes_all: bool
-    signals: list[str]
-    unreadable: str
+    constructor: str  # Counter(start: int = 0)
+    actions: list[str]  # inc(by: int = 1) -> int
+    takes_all: bool  # it overrides do_action
+    signals: list[str]  # updateVal(int)
+    emits_all: bool  # it emits signals whose names are computed, too
+    unreadable: str  # why nothing is known of its class
     wires_in: list[WireReport]
     wires_out: list[WireReport]
     arguments: dict[str, object] | str  # "a pickle of 80 bytes": they aren't plain

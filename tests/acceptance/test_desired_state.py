@@ -361,7 +361,7 @@ def test_a_script_passes_over_what_is_there(lab: Lab, shell: Shell) -> None:
     begin(lab, "n1")
     script = shell.file(
         "declareFactory(source, 'code.py').\ndeployActor(source, s1, n1, [start=5]).\n"
-        "deploy source s2 n1\nreactInteraction(s2, s1, number).\n",
+        "deploy source s2 n1\nreactInteraction(s2, s1, number>burst).\n",
         "bench.zs",
     )
     home = ("--home", str(lab.home))

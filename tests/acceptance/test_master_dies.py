@@ -153,8 +153,8 @@ def test_a_destruction_with_todo_is_done_once_or_was_never_begun(
 ) -> None:
     name = net.worker("n1")
     beside = net.worker("n3")
-    net.m.react_interaction(beside, name, "done")
-    net.m.react_interaction(name, beside, "done")
+    net.m.react_interaction(beside, name, "done>note")
+    net.m.react_interaction(name, beside, "done>note")
     died = _died(net.master(f"destroyActor({name}, true).", crash))
     until("they agree", lambda: net.agree() and not net.m.query("todo(_, _, _, _)"))
     took = time.monotonic() - died
@@ -226,10 +226,12 @@ def test_an_interaction_is_there_at_every_node_or_at_none(
     net: Net, slowness: Slowness, crash: str
 ) -> None:
     emitter, reactor = net.worker("n1"), net.worker("n2")
-    died = _died(net.master(f"remoteReactInteraction({reactor}, {emitter}, done).", crash))
+    died = _died(net.master(f"remoteReactInteraction({reactor}, {emitter}, done>note).", crash))
     until("they agree", net.agree)
     assert slowness.quiet_s(time.monotonic() - died) < BOUND_S
-    there = [bool(at.query(f"reacts({reactor}, {emitter}, done, _)")) for at in net.at.values()]
+    there = [
+        bool(at.query(f"reacts({reactor}, {emitter}, 'done>note', _)")) for at in net.at.values()
+    ]
     assert there in ([True] * 3, [False] * 3)
     assert not crash.endswith("before") or not there[0]
     assert not crash.endswith("end") or there[0]
@@ -271,9 +273,9 @@ def test_a_returning_master_takes_the_newest_knowledge_and_goes_on_at_once(net: 
     until("it is gone", net.agree)
     net.m.destroy_actor(old)
     new = net.worker("n3")
-    done = net.master(f"remoteReactInteraction({new}, {emitter}, done).")
+    done = net.master(f"remoteReactInteraction({new}, {emitter}, done>note).")
     assert (done.returncode, done.stderr) == (0, "")
-    assert net.m.query(f"reacts({new}, {emitter}, done, fifo)")
+    assert net.m.query(f"reacts({new}, {emitter}, 'done>note', fifo)")
     done = net.master(f"destroyActor({old}).")
     assert done.returncode == 1
     assert f"no actor {old}" in done.stderr

@@ -128,7 +128,7 @@ LONG = encode((), {"text": "x" * 1_000_000}, "data")
 HELD: dict[str, Operation] = {
     "asks": AskActor("s", "sleep", LONG, True),
     "tells": TellActor("s", "sleep", LONG),
-    "signals": EmitSignal("awake", "sleep", LONG),
+    "signals": EmitSignal("awake", "sleep", LONG, anyway=True),
     "deployments": DeployActor("none", "x", "n1", LONG),
     "pieces": PutPart("sha256:" + "0" * 64, 1_000_000, 60_000_000, b"x" * 1_000_000),
     "names": DeclareFactory("x" * 500_000, "y" * 500_000),
@@ -147,7 +147,7 @@ def test_what_a_client_asks_costs_a_node_little_memory_however_long_it_takes(
         m.declare_factory("sleeper", lab.home / "sleeper.py")
         m.deploy_actor("sleeper", "s", "n1")
         m.deploy_actor("sleeper", "awake", "n1")
-        m.react_interaction("s", "awake", "sleep")
+        m.react_interaction("s", "awake", "sleep", anyway=True)
         before = resident_bytes(pid)
         for _ in range(3):
             with rude_client(lab.home, lab.endpoint("n1")) as client:

@@ -29,6 +29,10 @@ class Worker(Actor):
         self.done.emit(self.count)
         return self.count
 
+    @action
+    def note(self, count: int) -> None:
+        self.count += count
+
     def on_stop(self, reason: str) -> None:
         with self.file.open("a") as file:
             file.write(f"{self.count} {reason}\n")

@@ -39,7 +39,7 @@ _PLAIN = """
     table tail taken taker tally target task thing thread throttle tick ticker timed timer to token
     top trace transact transmit trigger turn unbound undeclare undecodable undecoded undelivered
     unknown unpickler unread unreliably unstuck unwire user value var wait waiting walk want watch
-    watcher watching welcome whole wired word world write writer zactor
+    watcher watching welcome whole wired word world write writer zactor coded unfit
 """
 PLAIN = frozenset(_PLAIN.split())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_type
 
-from zactor import Actor, Ref, Reply, action, signal
+from zactor import Actor, BlockingMaster, Master, Ref, Reply, action, signal
 from zactor.kernel import Kernel
 from zactor.kernel.runtime.kernel import new
 
@@ -97,3 +97,33 @@ async def use(k: Kernel) -> None:
     await c.nope()  # E
     assert_type(c.inc(5).result(), str)  # E
     k.wire(g.updateVal, c.inc)  # E
+
+
+class Made(Actor):
+    def __init__(self, start: int, *, unit: str = "C") -> None: ...
+
+    @action
+    def get(self) -> int:
+        return 1
+
+
+async def deploy(m: Master, b: BlockingMaster) -> None:
+    made = await m.deploy_actor(Made, "m1", "n1", 5, unit="K")
+    assert_type(made, Ref[Made])
+    assert_type(await made.get(), int)
+    await m.deploy_actor("made", "m1", "n1", anything=5)
+    await m.deploy_actor(Made, "m1", "n1", start="x")  # E
+    await m.deploy_actor(Made, "m1", "n1", strt=5)  # E
+    await m.deploy_actor(Made, "m1", "n1")  # E
+    await m.deploy_actor("made", "m1", "n1", 5)  # E
+    await m.deploy_actor(int, "m1", "n1")  # E
+    b.deploy_actor(Made, "m1", "n1", start=5)
+    b.deploy_actor(Made, "m1", "n1", start="x")  # E
+    new(Made, 5, unit="K")
+    new(Made, unit="K")  # E
+    new(Made, 5, unit=1)  # E
+
+
+def wires(k: Kernel, made: Ref[Counter], gui: Ref[Gui]) -> None:
+    k.wire(made.updateVal, gui.bare)  # two names
+    k.wire(made.named, gui.bare)  # E

@@ -71,6 +71,8 @@ def _of_kind(kind: Kind, text: str, names: Names) -> Iterable[str]:
     match kind:
         case Kind.ACTOR | Kind.NODE | Kind.TYPE | Kind.PORT:
             return names(kind)
+        case Kind.REACTOR:
+            return names(Kind.ACTOR)
         case Kind.SERVICE:
             return [service.value for service in Service]
         case Kind.FILE:

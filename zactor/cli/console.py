@@ -22,6 +22,7 @@ from zactor.cli.event_lines import News
 from zactor.cli.from_catalogue import open_session, usage
 from zactor.cli.screen import Screen
 from zactor.cli.script_runner import read_call
+from zactor.commands.actions import spoken
 from zactor.commands.catalogue import COMMANDS
 from zactor.commands.command import ConsoleSession, Kind
 from zactor.commands.script_reader import Line, is_unfinished, read_script
@@ -52,7 +53,7 @@ class Names:
     def _ask(self) -> dict[Kind, list[str]]:
         master = self._session.master
         actors = [str(row["name"]) for row in master.actors()]
-        wired = [f"{row['emitter']}.{row['action']}" for row in master.wires()]
+        wired = [spoken(row).partition(" -> ")[0] for row in master.wires()]
         return {
             Kind.ACTOR: actors,
             Kind.NODE: [str(row["name"]) for row in master.nodes() if row["name"]],

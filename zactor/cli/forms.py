@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from zactor.commands.actions import spoken
+from zactor.kernel.ids import signal_and_action
 from zactor.kernel.printable import printable
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ _SAMPLE_WAIT_S = 1.0  # for the second sample, which makes rates
 def names(words: str, rows: Sequence[Row]) -> str:
     """Return the name of each row on a line, as other commands take it."""
     if words == "wires":
-        found = [f"{row['emitter']}.{row['action']} {row['reactor']}" for row in rows]
+        found = [spoken(row).replace(" -> ", " ") for row in rows]
     else:
         found = [str(row["type" if words == "factories" else "name"]) for row in rows]
     return "\n".join(printable(name) for name in found if name)
@@ -62,7 +64,8 @@ def _counted(words: str, row: Row, rates: Rates) -> Row:
         }
     if words == "wires":
         emitter = rates.actors.get(str(row["emitter"]))
-        rate = emitter.sent_rates.get(str(row["action"]), 0.0) if emitter else 0.0
+        signal, _ = signal_and_action(str(row["action"]))
+        rate = emitter.sent_rates.get(signal, 0.0) if emitter else 0.0
         return {"signals/s": number(rate)}
     actor = rates.actors.get(str(row["name"]))
     if actor is None:

@@ -25,6 +25,7 @@ from zactor.cli.forms import LISTS, names, wide
 from zactor.commands.catalogue import COMMANDS, find_words
 from zactor.commands.command import Command, CommandCall, ConsoleSession, Kind, Parameter, read_text
 from zactor.kernel.errors import EXIT_INTERRUPTED, ConfigError
+from zactor.kernel.ids import wire_between
 
 if TYPE_CHECKING:
     from zactor.commands.script_reader import Word
@@ -81,6 +82,8 @@ def _help(command: Command) -> str:
 def _metavar(parameter: Parameter) -> str:
     if parameter.kind is Kind.PORT:
         return "EMITTER.ACTION"
+    if parameter.kind is Kind.REACTOR:
+        return "REACTOR[.ACTION]"
     if parameter.kind is Kind.JSON:
         return "JSON"
     return parameter.name.upper()
@@ -164,6 +167,8 @@ def read_given(command: Command, given: dict[str, object]) -> dict[str, object]:
             values[parameter.name] = _read_many(parameter, value)
         else:
             values |= read_text(parameter, str(value))
+    if (does := values.pop("does", None)) is not None:
+        values["action"] = wire_between(str(values["action"]), str(does))
     return values
 
 

@@ -12,6 +12,8 @@ from zactor.commands.command import Kind
 from zactor.kernel.errors import ZactorError
 from zactor.kernel.messages.service import Service
 
+_NAMED = (Kind.ACTOR, Kind.NODE, Kind.TYPE, Kind.PORT, Kind.REACTOR)
+
 LOOK_S = 1.0  # a person waits: rather nothing than later
 
 Offer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
@@ -32,7 +34,7 @@ def offer(kind: Kind, name: str) -> Offer:
 def _found(context: click.Context, kind: Kind, name: str) -> Iterable[str]:
     if kind is Kind.SERVICE:
         return [service.value for service in Service]
-    if kind not in (Kind.ACTOR, Kind.NODE, Kind.TYPE, Kind.PORT) and name != "action":
+    if kind not in _NAMED and name != "action":
         return ()
     try:
         return _of_cluster(context, kind, name)
@@ -57,9 +59,11 @@ def _of_cluster(context: click.Context, kind: Kind, name: str) -> Iterable[str]:
         if name == "action":
             actor = rates.actors.get(str(context.params.get("actor")))
             return () if actor is None else {*actor.actions, *actor.signals}
-        return [
-            f"{each.name}.{signal}" for each in rates.actors.values() for signal in each.signals
-        ]
+        found = rates.actors.values()
+        if kind is Kind.REACTOR:
+            does = [f"{each.name}.{action}" for each in found for action in each.actions]
+            return [*(each.name for each in found), *does]
+        return [f"{each.name}.{signal}" for each in found for signal in each.signals]
 
 
 def actors_offered(

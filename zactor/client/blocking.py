@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from typing import Concatenate, Generic, ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
@@ -41,6 +42,15 @@ def finish(coroutine: Coroutine[object, None, T]) -> T:
         return cast(T, done.value)
     coroutine.close()
     raise AssertionError("a coroutine of a blocking object suspended")
+
+
+def wait_for(future: Future[T]) -> T:
+    """Return the result; whatever interrupts the waiting (Ctrl-C) ends the request too."""
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
 
 
 def iterate(stream: AsyncIterator[T]) -> Iterator[T]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ParamSpec, overload
 
 from zactor.client.blocking import Blocking, blocking, finish, iterate
 from zactor.client.connection import Connection
@@ -13,6 +13,8 @@ from zactor.client.master import Master, Row
 from zactor.kernel.actors.actor import Actor
 from zactor.kernel.actors.refs import make_ref
 from zactor.kernel.homes import at_home
+
+P = ParamSpec("P")
 
 
 @at_home
@@ -68,11 +70,23 @@ class BlockingMaster(Blocking[Master]):
     doctor = blocking(Master.doctor)
     log = blocking(Master.log)
 
+    @overload
     def deploy_actor(
-        self, type: str | type[Actor], name: str, node: str, /, **arguments: object
+        self,
+        type: Callable[P, Actor],
+        name: str,
+        node: str,
+        /,
+        *args: P.args,
+        **arguments: P.kwargs,
+    ) -> Any: ...
+    @overload
+    def deploy_actor(self, type: str, name: str, node: str, /, **arguments: object) -> Any: ...
+    def deploy_actor(
+        self, type: Any, name: str, node: str, /, *args: object, **arguments: object
     ) -> Any:
         """As `Master.deploy_actor`; returns a ref as `ref` does."""
-        return finish(self.awaiting.deploy_actor(type, name, node, **arguments))
+        return finish(self.awaiting.deploy_actor(type, name, node, *args, **arguments))
 
     def ref(self, name: str, of: type[Actor] | None = None) -> Any:
         """As `Master.ref`, but `ref.inc(5)` waits and returns what the action returns."""

@@ -7,6 +7,10 @@ from typing import TypeVar, get_origin, get_type_hints
 
 import msgspec
 
+from zactor.kernel.actors.actor import Actor
+from zactor.kernel.actors.contract import check_arguments, contract_of
+from zactor.kernel.actors.shapes import shape_of_action
+from zactor.kernel.errors import UnfitArguments
 from zactor.kernel.messages.operations import Operation
 
 Op = TypeVar("Op", bound=Operation)
@@ -28,6 +32,28 @@ def checked(operation: Op) -> Op:
         elif not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise TypeError(f"{_what(operation, name)} is no {kind.__name__}: {value!r:.100}")
     return operation
+
+
+def by_name(
+    what: str, cls: type[Actor] | None, args: tuple[object, ...], kwargs: dict[str, object]
+) -> dict[str, object]:
+    """Return the arguments of a constructor by name, if its class takes them, where it is known.
+
+    Raises:
+        UnfitArguments: it doesn't; says what it takes.
+    """
+    if cls is None:
+        if args:
+            raise UnfitArguments(f"arguments of {what} go by name, like start=5")
+        return kwargs
+    shape = shape_of_action(contract_of(cls).constructor)
+    check_arguments(what, shape, [...] * len(args), dict.fromkeys(kwargs, ...))
+    if not args:
+        return kwargs
+    places = shape.places[: len(args)] if shape is not None else ()
+    if shape is None or len(places) < len(args) or any(p.name not in shape.named for p in places):
+        raise UnfitArguments(f"{what} has no names for all of these, and by name they travel")
+    return {**{p.name: value for p, value in zip(places, args, strict=True)}, **kwargs}
 
 
 def _check_parts(operation: Operation, name: str, value: object, kind: object) -> None:

@@ -6,9 +6,10 @@ import asyncio
 import os
 from types import TracebackType
 
+from zactor.client.blocking import wait_for
 from zactor.client.blocking_master import BlockingMaster
 from zactor.client.connection import Connection
-from zactor.client.master import Master, Row, wait_for
+from zactor.client.master import Master, Row
 from zactor.kernel.homes import at_home
 from zactor.kernel.wire.payload import chosen_policy
 

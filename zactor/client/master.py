@@ -15,7 +15,8 @@ from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from zactor.bundles.manifest import Bundle
 from zactor.client import long_arguments, shipping
-from zactor.client.checked import checked
+from zactor.client.blocking import wait_for
+from zactor.client.checked import by_name, checked
 from zactor.client.connection import Connection
 from zactor.client.event_stream import EventStream, Seen
 from zactor.client.gateway import RemoteGateway
@@ -160,14 +161,20 @@ class Master:
     # -- actors ------------------------------------------------------------------------------
     @overload
     async def deploy_actor(
-        self, type: type[A], name: str, node: str, /, **arguments: object
+        self,
+        type: Callable[P, A],
+        name: str,
+        node: str,
+        /,
+        *args: P.args,
+        **arguments: P.kwargs,
     ) -> Ref[A]: ...
     @overload
     async def deploy_actor(
         self, type: str, name: str, node: str, /, **arguments: object
     ) -> Any: ...
     async def deploy_actor(
-        self, type: str | type[Actor], name: str, node: str, /, **arguments: object
+        self, type: Any, name: str, node: str, /, *args: object, **arguments: object
     ) -> Any:
         """Create an actor and return its ref once it has started.
 
@@ -176,14 +183,21 @@ class Master:
                 "counter", unless it is that already.
             name: of the actor, unique in the cluster.
             node: where it lives.
-            arguments: of its constructor. Plain data stays readable in the knowledge base; what
-                is longer than FACT_ARGUMENTS_BYTES_MAX is kept beside it, up to BUNDLE_BYTES_MAX.
+            args, arguments: of its constructor; by place only with a class. Plain data stays
+                readable in the knowledge base; what is longer than FACT_ARGUMENTS_BYTES_MAX is kept
+                beside it, up to BUNDLE_BYTES_MAX.
 
         Raises:
             RemoteActionError: its constructor or `on_start` raised; carries the traceback.
+            UnfitArguments: its constructor takes others; says which.
             BundleRefused: its code can't run there. AlreadyExists, NoSuchThing: as they say.
         """
-        named = type if isinstance(type, str) else await self._declare_class(type)
+        if isinstance(type, str):
+            named = type
+            arguments = by_name(named, None, args, arguments)
+        else:
+            arguments = by_name(type.__name__, type, args, arguments)
+            named = await self._declare_class(type)
         encoded = self.gateway.encode((), arguments)
         if len(encoded) > limits.FACT_ARGUMENTS_BYTES_MAX:
             stored = await self._work(shipping.stored, encoded)
@@ -263,32 +277,58 @@ class Master:
 
     # -- interactions ------------------------------------------------------------------------
     async def react_interaction(
-        self, reactor: str, emitter: str, action: str, service: Service | str = Service.FIFO
+        self,
+        reactor: str,
+        emitter: str,
+        action: str,
+        service: Service | str = Service.FIFO,
+        *,
+        anyway: bool = False,
     ) -> None:
-        """From now on `reactor` does `action` whenever `emitter` sends that signal."""
+        """From now on `reactor` does `action` whenever `emitter` sends that signal.
+
+        Args:
+            action: or "reading>store", where signal and action have different names.
+            anyway: also where the emitter's class has no such signal, or the reactor's no such
+                action, or the one doesn't fit the other.
+
+        Raises:
+            NoSuchThing: one hasn't what its name says. UnfitArguments: it can't be taken.
+        """
         level = service if isinstance(service, Service) else Service.parse(service)
-        await self._ask(Wire(reactor=reactor, emitter=emitter, action=action, service=level.value))
+        await self._ask(Wire(reactor, emitter, action, level.value, anyway))
 
     async def remove_interaction(self, reactor: str, emitter: str, action: str) -> None:
-        """End an interaction."""
+        """End an interaction; its `action` as `react_interaction` has it."""
         await self._ask(Unwire(reactor=reactor, emitter=emitter, action=action))
 
     # -- messages ----------------------------------------------------------------------------
-    async def send_signal(self, actor: str, action: str, /, *args: object, **kwargs: object) -> int:
-        """Make `actor` emit `action`; return how many actors react to it."""
-        payload = self.gateway.encode(args, kwargs)
-        operation = EmitSignal(actor=actor, action=action, payload=payload)
-        return cast(int, row_of(await self._ask(operation))["reached"])
+    async def send_signal(
+        self, actor: str, action: str, /, *args: object, anyway: bool = False, **kwargs: object
+    ) -> int:
+        """Make `actor` emit `action`; return how many actors react to it.
 
-    async def tell(self, actor: str, action: str, /, *args: object, **kwargs: object) -> None:
-        """Send one message; return as soon as the actor's node has accepted it.
+        Args: anyway: also where its class has no such signal, or that can't carry this.
 
         Raises:
-            NoSuchAction: the actor has none of that name.
+            NoSuchThing: it has no such signal. UnfitArguments: it can't carry that.
         """
         payload = self.gateway.encode(args, kwargs)
-        told = TellActor(actor=actor, action=action, payload=payload, checked=True)
-        await self._ask(told)
+        operation = EmitSignal(actor=actor, action=action, payload=payload, anyway=anyway)
+        return cast(int, row_of(await self._ask(operation))["reached"])
+
+    async def tell(
+        self, actor: str, action: str, /, *args: object, anyway: bool = False, **kwargs: object
+    ) -> None:
+        """Send one message; return as soon as the actor's node has accepted it.
+
+        Args: anyway: also where its class has no such action, or that can't take this.
+
+        Raises:
+            NoSuchAction: the actor has none of that name. UnfitArguments: it can't take that.
+        """
+        payload = self.gateway.encode(args, kwargs)
+        await self._ask(TellActor(actor, action, payload, checked=True, anyway=anyway))
 
     async def ask(
         self,
@@ -298,6 +338,7 @@ class Master:
         *args: object,
         timeout: float | None = None,
         plain: bool = False,
+        anyway: bool = False,
         **kwargs: object,
     ) -> object:
         """Send one message; return what the action returns.
@@ -305,12 +346,14 @@ class Master:
         Args:
             timeout: in s; None: the master's, or no limit.
             plain: the result as plain data (JSON's types) instead of the object itself.
+            anyway: also where its class has no such action, or that can't take this.
 
         Raises:
             RemoteActionError: the action raised. NotDelivered: it certainly wasn't done.
+            NoSuchAction, UnfitArguments: as `tell`.
         """
         payload = self.gateway.encode(args, kwargs)
-        operation = AskActor(actor=actor, action=action, payload=payload, plain=plain)
+        operation = AskActor(actor, action, payload, plain, anyway)
         result = row_of(await self._ask(operation, self._patience(timeout)))
         return result["value"] if plain else self.gateway.read(result)
 
@@ -341,9 +384,10 @@ class Master:
         prune: bool = True,
         remove_all: bool = False,
         adopt: bool = False,
+        anyway: bool = False,
     ) -> Row:
         """Return what would make the network as a wish says: see PlanWish. Nothing changes."""
-        return row_of(await self._ask(PlanWish(wish, file, prune, remove_all, adopt)))
+        return row_of(await self._ask(PlanWish(wish, file, prune, remove_all, adopt, anyway)))
 
     async def apply(
         self,
@@ -352,6 +396,7 @@ class Master:
         prune: bool = True,
         remove_all: bool = False,
         adopt: bool = False,
+        anyway: bool = False,
         digest: str = "",
         check: str = "",
     ) -> Row:
@@ -360,7 +405,7 @@ class Master:
         Raises:
             Refused: something changed since it was planned.
         """
-        operation = ApplyWish(wish, prune, remove_all, adopt, digest, check)
+        operation = ApplyWish(wish, prune, remove_all, adopt, digest, check, anyway)
         return row_of(await self._ask(operation))
 
     async def undo(self, clock: str) -> Row:
@@ -432,9 +477,10 @@ class Master:
         """Return all that is known of one actor.
 
         name, type, node, state, reason, since, uid, bundle; code ("current", "old" beside factory's
-        bundle, or "undeclared"), class_name, actions and signals ("inc(by: int = 1) -> int"),
-        takes_all, unreadable (why its class can't be read); wires_in and wires_out as `wires` has
-        them; arguments (a dict, or words), restart, intensity, on.
+        bundle, or "undeclared"), class_name, constructor, actions and signals ("inc(by: int = 1) ->
+        int"), takes_all (it overrides do_action), emits_all (it computes names of signals),
+        unreadable (why its class can't be read); wires_in and wires_out as `wires` has them;
+        arguments (a dict, or words), restart, intensity, on.
 
         Raises:
             NoSuchActor: there is none, or it is lost.
@@ -442,7 +488,7 @@ class Master:
         return row_of(await self._ask(DescribeActor(actor=actor)))
 
     async def wires(self) -> list[Row]:
-        """Return every interaction: emitter, action, reactor, service."""
+        """Return every interaction: emitter, action (or "reading>store"), reactor, service."""
         return rows_of(await self.look("wires"))
 
     async def factories(self) -> list[Row]:
@@ -545,12 +591,3 @@ class Master:
         if not self._blocking:
             return await asyncio.to_thread(function, argument)
         return function(argument)
-
-
-def wait_for(future: Future[T]) -> T:
-    """Return the result; whatever interrupts the waiting (Ctrl-C) ends the request too."""
-    try:
-        return future.result()
-    except BaseException:
-        future.cancel()
-        raise

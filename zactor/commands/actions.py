@@ -9,6 +9,7 @@ from typing import cast
 from zactor.commands.command import ConsoleSession, Values
 from zactor.commands.text import cell
 from zactor.kernel.errors import EXIT_DEGRADED, ConfigError, TimedOut
+from zactor.kernel.ids import spoken_wire
 
 Row = dict[str, object]
 
@@ -34,6 +35,10 @@ def _seconds(values: Values, name: str) -> float:
 
 def _arguments(values: Values) -> tuple[object, ...]:
     return tuple(cast("Iterable[object]", values.get("arguments", ())))
+
+
+def _anyway(values: Values) -> bool:
+    return values.get("anyway") is True
 
 
 def doctor(session: ConsoleSession, values: Values) -> object:
@@ -121,7 +126,9 @@ def wire(session: ConsoleSession, values: Values) -> object:
     reactor, emitter, action = (_text(values, key) for key in ("reactor", "emitter", "action"))
     service = values.get("service", "fifo")
     assert isinstance(service, str)
-    session.master.react_interaction(reactor, emitter, action, service=service)
+    session.master.react_interaction(
+        reactor, emitter, action, service=service, anyway=_anyway(values)
+    )
     return {"emitter": emitter, "action": action, "reactor": reactor, "service": service}
 
 
@@ -135,22 +142,23 @@ def unwire(session: ConsoleSession, values: Values) -> object:
 def signal(session: ConsoleSession, values: Values) -> object:
     """Make an actor emit; how many it reached."""
     actor, action = _text(values, "actor"), _text(values, "action")
-    reached = session.master.send_signal(actor, action, *_arguments(values))
+    arguments, anyway = _arguments(values), _anyway(values)
+    reached = session.master.send_signal(actor, action, *arguments, anyway=anyway)
     return {"actor": actor, "action": action, "reached": reached}
 
 
 def tell(session: ConsoleSession, values: Values) -> object:
     """Send a message; who got what."""
     actor, action = _text(values, "actor"), _text(values, "action")
-    session.master.tell(actor, action, *_arguments(values))
+    session.master.tell(actor, action, *_arguments(values), anyway=_anyway(values))
     return {"actor": actor, "action": action}
 
 
 def ask(session: ConsoleSession, values: Values) -> object:
     """Send a message; the reply as plain data."""
-    return session.master.ask(
-        _text(values, "actor"), _text(values, "action"), *_arguments(values), plain=True
-    )
+    actor, action = _text(values, "actor"), _text(values, "action")
+    arguments, anyway = _arguments(values), _anyway(values)
+    return session.master.ask(actor, action, *arguments, plain=True, anyway=anyway)
 
 
 def query(session: ConsoleSession, values: Values) -> object:
@@ -222,6 +230,21 @@ def sentence(template: str) -> Callable[[object], str]:
     return lambda result: template.format(**_row(result)) if template else ""
 
 
+def spoken(row: Mapping[str, object]) -> str:
+    """Return a wire as people read it: `s1.reading -> r1.store`."""
+    return spoken_wire(str(row["emitter"]), str(row["action"]), str(row["reactor"]))
+
+
+def say_wired(result: object) -> str:
+    """What was wired, and how."""
+    return f"{spoken(_row(result))} ({_row(result)['service']})"
+
+
+def say_unwired(result: object) -> str:
+    """What was."""
+    return f"{spoken(_row(result))} removed"
+
+
 def say_solutions(result: object) -> str:
     """`X = c1, Y = n1` for each solution, or yes, or no."""
     solutions = _rows(result)
@@ -246,8 +269,7 @@ def say_destroyed(result: object) -> str:
     """Who is gone, and what went with it."""
     row = _row(result)
     wires = cast("list[Row]", row["wires"])
-    texts = [f"{wire['emitter']}.{wire['action']} -> {wire['reactor']}" for wire in wires]
-    gone = f"; gone with it: {', '.join(texts)}" if texts else ""
+    gone = f"; gone with it: {', '.join(map(spoken, wires))}" if wires else ""
     remains = f"; {row['remains']}" if row["remains"] else ""
     return f"{row['name']} destroyed{gone}{remains}"
 

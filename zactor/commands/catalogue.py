@@ -14,7 +14,16 @@ from zactor.kernel.errors import ScriptError
 _REACT = ("reactor", "emitter", "action", "service")
 _SAY = ("actor", "action", "arguments")
 _PORT = Parameter(name="port", kind=Kind.PORT, help="EMITTER.ACTION, like g1.inc")
-_REACTOR = Parameter(name="reactor", kind=Kind.ACTOR)
+_REACTOR = Parameter(
+    name="reactor", kind=Kind.REACTOR, help="r1, or r1.store where its action has another name"
+)
+_ANYWAY = Parameter(
+    name="anyway",
+    kind=Kind.FLAG,
+    option="--anyway",
+    needed=False,
+    help="also what the actor's class doesn't have, or doesn't take",
+)
 _SEND = (
     Parameter(name="actor", kind=Kind.ACTOR),
     Parameter(name="action", kind=Kind.TEXT),
@@ -25,6 +34,7 @@ _SEND = (
         many=True,
         help="each is JSON if it parses, else a string",
     ),
+    _ANYWAY,
 )
 _OF_NODE = Parameter(
     name="node", kind=Kind.NODE, option="--node", needed=False, help="only those of NODE"
@@ -171,6 +181,9 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         words="wire",
         help="From now on REACTOR does ACTION when EMITTER sends that signal.",
+        more="Like `zactor wire g1.inc c1`; `zactor wire s1.reading r1.store` where signal and "
+        "action have different names. What the classes don't have is refused, exit code 5, and "
+        "what doesn't fit, exit code 2.",
         act=actions.wire,
         parameters=(
             _PORT,
@@ -182,9 +195,10 @@ COMMANDS: tuple[Command, ...] = (
                 needed=False,
                 help="unreliable, reliable, fifo (default), causal, agreed or safe",
             ),
+            _ANYWAY,
         ),
         terms=(("remoteReactInteraction", _REACT, 3), ("reactInteraction", _REACT, 3)),
-        say=actions.sentence("{emitter}.{action} -> {reactor} ({service})"),
+        say=actions.say_wired,
     ),
     Command(
         words="unwire",
@@ -192,7 +206,7 @@ COMMANDS: tuple[Command, ...] = (
         act=actions.unwire,
         parameters=(_PORT, _REACTOR),
         terms=(("removeInteraction", _REACT[:3], 3),),
-        say=actions.sentence("{emitter}.{action} -> {reactor} removed"),
+        say=actions.say_unwired,
     ),
     Command(
         words="signal",

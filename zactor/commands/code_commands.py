@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import cast
 
-from zactor.commands.actions import DIGEST_SHOWN, sentence
+from zactor.commands.actions import DIGEST_SHOWN, sentence, spoken
 from zactor.commands.command import Command, ConsoleSession, Kind, Parameter, Values
 from zactor.commands.text import cell
 from zactor.kernel.printable import printable
@@ -56,10 +56,12 @@ def say_description(result: object) -> str:
     if row["unreadable"]:
         lines.append(f"its class can't be read: {row['unreadable']}")
     else:
+        lines.append(f"constructor: {row['constructor']}")
         actions = cast("list[str]", row["actions"])
         whole = ["any other: it has a do_action of its own"] if row["takes_all"] else []
         lines += _part("actions", [*actions, *whole])
-        lines += _part("signals", cast("list[str]", row["signals"]))
+        computed = ["others: it computes their names"] if row["emits_all"] else []
+        lines += _part("signals", [*cast("list[str]", row["signals"]), *computed])
     lines += _part("wires in", _wires(row["wires_in"]))
     lines += _part("wires out", _wires(row["wires_out"]))
     return "\n".join(map(printable, lines))
@@ -71,8 +73,7 @@ def _part(title: str, rows: list[str]) -> list[str]:
 
 def _wires(rows: object) -> list[str]:
     return [
-        f"{wire['emitter']}.{wire['action']} -> {wire['reactor']} ({wire['service']})"
-        f"{', down' if wire['state'] == 'down' else ''}"
+        f"{spoken(wire)} ({wire['service']}){', down' if wire['state'] == 'down' else ''}"
         for wire in cast("list[Row]", rows)
     ]
 

@@ -33,6 +33,7 @@ class Kind(enum.Enum):
     TYPE = "type"
     TEXT = "text"
     PORT = "port"  # EMITTER.ACTION
+    REACTOR = "reactor"  # REACTOR, or REACTOR.ACTION
     FILE = "file"
     GOAL = "goal"
     SERVICE = "service"
@@ -175,6 +176,11 @@ def read_text(parameter: Parameter, text: str) -> Values:
             if not (emitter and dot and action) or "." in action:
                 raise ConfigError(f"{text!r} is no EMITTER.ACTION, like g1.inc")
             return {"emitter": emitter, "action": action}
+        case Kind.REACTOR:
+            reactor, dot, does = text.partition(".")
+            if not reactor or "." in does or bool(dot) != bool(does):
+                raise ConfigError(f"{text!r} is no REACTOR or REACTOR.ACTION, like r1.store")
+            return {name: reactor, **({"does": does} if does else {})}
         case Kind.SECONDS:
             return {name: read_seconds(text)}
         case Kind.COUNT:

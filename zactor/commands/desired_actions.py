@@ -26,6 +26,7 @@ class _Options(TypedDict):
     prune: bool
     remove_all: bool
     adopt: bool
+    anyway: bool
 
 
 _PLAN = "zactor plan"  # what a kept plan begins with
@@ -57,6 +58,7 @@ def _options(values: Values) -> _Options:
         "prune": values.get("no_prune") is not True,
         "remove_all": values.get("remove_all") is True,
         "adopt": values.get("adopt") is True,
+        "anyway": values.get("anyway") is True,
     }
 
 

@@ -16,6 +16,7 @@ _HOW_FAR = (
     _flag("no_prune", "leave what the file made and no longer names"),
     _flag("remove_all", "also if that is more than half of what the file made"),
     _flag("adopt", "take over what was made by hand"),
+    _flag("anyway", "also wires and arguments that the classes of actors don't have"),
 )
 _YES = _flag("yes", "don't ask")
 

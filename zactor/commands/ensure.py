@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
+from zactor.commands.actions import spoken
 from zactor.commands.command import CommandCall, ConsoleSession, Values
 
 Row = Mapping[str, object]
@@ -78,7 +79,7 @@ def _wire(session: ConsoleSession, values: Values) -> str:
     row = _row(session.master.wires(), **ends, service=values.get("service", "fifo"))
     if row is None:
         return ""
-    return f"{row['emitter']}.{row['action']} -> {row['reactor']} ({row['service']})"
+    return f"{spoken(row)} ({row['service']})"
 
 
 def _destroyed(session: ConsoleSession, values: Values) -> str:
@@ -90,7 +91,7 @@ def _unwired(session: ConsoleSession, values: Values) -> str:
     ends = {name: values[name] for name in ("emitter", "action", "reactor")}
     if _row(session.master.wires(), **ends) is not None:
         return ""
-    return f"{ends['emitter']}.{ends['action']} -> {ends['reactor']} isn't there"
+    return f"{spoken(ends)} isn't there"
 
 
 def _undeclared(session: ConsoleSession, values: Values) -> str:

@@ -75,7 +75,7 @@ def _read(command: Command, name: str, term: Term) -> object:
             return _pairs(name, term)
         case Kind.SERVICE:
             return read_service(_text(name, term))
-        case Kind.ACTOR | Kind.NODE | Kind.TYPE | Kind.TEXT | Kind.PORT | Kind.FILE:
+        case Kind.PORT | Kind.REACTOR | Kind.ACTOR | Kind.NODE | Kind.TYPE | Kind.TEXT | Kind.FILE:
             return _text(name, term)
         case _:
             assert_never(kind)
@@ -86,6 +86,8 @@ def _text(name: str, term: Term) -> str:
         return term.name
     if isinstance(term, str):
         return term
+    if name == "action" and isinstance(term, Compound) and term.functor == ">":
+        return ">".join(_text("signal or action", each) for each in term.args)
     hint = f": write it in quotes, '{term.name}'" if isinstance(term, Var) else ""
     raise ConfigError(f"{name} is a name, not {format_term(term)}{hint}")
 

@@ -18,7 +18,7 @@ from typing import NoReturn, TypeVar
 import msgspec
 
 from zactor.kernel.errors import ConfigError, ZactorError
-from zactor.kernel.ids import check_name
+from zactor.kernel.ids import check_name, wire_between
 from zactor.kernel.messages.service import Service
 from zactor.supervisor.kb.policies import (
     DRAIN_S,
@@ -222,12 +222,14 @@ class _Reader:
     ) -> WishedWire:
         words = text.split() if isinstance(text, str) else []
         if not 0 < len(words) <= 2:
-            self._fail(path, f'{text!r} is no "REACTOR" or "REACTOR SERVICE"')
-        reactor, service = words[0], words[1] if len(words) == 2 else Service.FIFO.value
+            self._fail(path, f'{text!r} is no "REACTOR", "REACTOR.ACTION" or "REACTOR SERVICE"')
+        service = words[1] if len(words) == 2 else Service.FIFO.value
+        reactor, dot, does = words[0].partition(".")
         if reactor not in actors:
             self._unknown(path, f"actor {reactor!r}", reactor, actors)
         level = self._checked(path, lambda: Service.parse(service))
-        return WishedWire(emitter=emitter, action=action, reactor=reactor, service=level.value)
+        wire = self._checked(path, lambda: wire_between(action, does if dot else action))
+        return WishedWire(emitter=emitter, action=wire, reactor=reactor, service=level.value)
 
     # -- what is wrong -----------------------------------------------------------------------
     def _known(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from zactor.kernel.ids import spoken_wire
 from zactor.supervisor.kb.policies import DRAIN_S, INTENSITY, TRANSIENT
 from zactor.supervisor.kb.wishes import Wish, WishedActor
 
@@ -31,7 +32,8 @@ def to_toml(wish: Wish, others: Sequence[str] = ()) -> str:
     wires: dict[str, list[str]] = {}
     for wire in wish.wires:
         service = "" if wire.service == "fifo" else f" {wire.service}"
-        wires.setdefault(f"{wire.emitter}.{wire.action}", []).append(f"{wire.reactor}{service}")
+        port, _, reactor = spoken_wire(wire.emitter, wire.action, wire.reactor).partition(" -> ")
+        wires.setdefault(port, []).append(f"{reactor}{service}")
     if wires:
         lines += ["", "[wires]"]
         lines += [f"{_string(port)} = {_value(reactors)}" for port, reactors in wires.items()]

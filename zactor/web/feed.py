@@ -178,8 +178,9 @@ class Feed:
     async def _count_lost(self) -> Row:
         self._letters = int(str(self._status["dead_letters"]))
         counts: Counter[str] = Counter()
+        keys = {picture.ends_of(row): key for key, row in self._rows["wires"].items()}
         for letter in await self._master.dead_letters():
-            wire = f"{letter['sender']}.{letter['action']}>{letter['target']}"
+            wire = keys.get((letter["sender"], str(letter["action"]), letter["target"]), "")
             of_it = self._rows["wires"].get(wire)
             since = of_it.get("since") if of_it else None
             at = letter["at"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from zactor.kernel.ids import signal_and_action
+
 Row = dict[str, object]
 Rows = dict[str, Row]
 
@@ -25,6 +27,11 @@ def _key(part: str, row: Mapping[str, object]) -> str:
         case "nodes":
             return str(row["name"] or row["address"])
     return str(row["name"])
+
+
+def ends_of(wire: Row) -> tuple[object, str, object]:
+    """Return the emitter, the action and the reactor of a wire, as its dead letters name them."""
+    return wire["emitter"], signal_and_action(str(wire["action"]))[1], wire["reactor"]
 
 
 def difference(old: Mapping[str, Rows], new: Mapping[str, Rows]) -> dict[str, Row]:

@@ -33,6 +33,7 @@ from zactor.supervisor.membership.departures import Departure
 from zactor.supervisor.membership.node_registry import NodeRegistry
 from zactor.supervisor.observe.events import Event
 from zactor.supervisor.operations.changes import Changes
+from zactor.supervisor.operations.contracts import Contracts
 from zactor.supervisor.operations.crash_points import CrashAt
 from zactor.supervisor.operations.todo_runner import TodoRunner
 from zactor.supervisor.operations.ways_out import WaysOut
@@ -262,6 +263,7 @@ class Node:
             store=SimpleNamespace(),  # type: ignore[arg-type]
             begin_declaring=_nothing,  # type: ignore[arg-type]
             ask_node=_nothing,
+            contracts=Contracts(_nothing),
             policy="pickle",
         )
         live = lambda: {name: (life, name) for name, (_, life) in self.roles.items()}  # noqa: E731

@@ -9,14 +9,19 @@ import pytest
 from desired_world import CODE, NEW_CODE, DesiredWorld
 
 from zactor.commands.code_commands import say_description
+from zactor.kernel.actors.contract import Contract
 from zactor.supervisor.kb import facts
 from zactor.supervisor.operations.descriptions import describe
-from zactor.supervisor.operations.report_rows import CodeReport
 
-READ = CodeReport(class_name="Counter", actions=["inc(by=1) -> int"], signals=["updateVal(int)"])
+READ = Contract(
+    class_name="Counter",
+    constructor="Counter(start=0)",
+    actions=["inc(by=1) -> int"],
+    signals=["updateVal(int)"],
+)
 
 
-def told(*more: str, code: CodeReport = READ, arguments: str = '{"start": 5}') -> dict[str, Any]:
+def told(*more: str, unreadable: str = "", arguments: str = '{"start": 5}') -> dict[str, Any]:
     world = DesiredWorld()
     world.do(
         assert_=[
@@ -28,7 +33,8 @@ def told(*more: str, code: CodeReport = READ, arguments: str = '{"start": 5}') -
     )
     row = facts.actor(world.theory, "c1")
     assert row is not None
-    found = msgspec.to_builtins(describe(world.theory, row, code))
+    contract = Contract() if unreadable else READ
+    found = msgspec.to_builtins(describe(world.theory, row, contract, unreadable))
     assert isinstance(found, dict)
     return found
 
@@ -67,9 +73,7 @@ def test_wires_are_told_in_and_out_those_that_are_down_too() -> None:
 
 def test_restarts_are_told_and_nothing_is_made_up_where_a_class_cannot_be_read() -> None:
     policy = "policy(c1, permanent, '3 in 10s', 2.0, [n1, n2])"
-    found = told(
-        policy, code=CodeReport(unreadable="ImportError: no\x1b[2J"), arguments="pickle:YQ=="
-    )
+    found = told(policy, unreadable="ImportError: no\x1b[2J", arguments="pickle:YQ==")
     lines = say_description(found).splitlines()
     assert lines[0] == "c1: counter on n1"
     assert lines[3:] == [

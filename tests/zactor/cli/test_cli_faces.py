@@ -23,7 +23,7 @@ ZACTOR = (sys.executable, "-m", "zactor")
 ACTORS = """
 import os
 import time
-from zactor import Actor, action
+from zactor import Actor, action, signal
 
 class Bad(Actor):
     @action
@@ -38,6 +38,8 @@ class Bad(Actor):
     @action
     def ping(self):
         return "pong"
+
+    out = signal()
 
 class Apart(Bad, dispatcher="thread"):
     pass
@@ -204,18 +206,18 @@ def test_events_are_of_all_nodes_in_one_order_and_a_change_comes_once(
 ) -> None:
     zactor("ask", "b1", "fail", "on n1")
     zactor("ask", "b2", "fail", "on n2")
-    zactor("wire", "b1.out", "b2")
+    zactor("wire", "b1.out", "b2.ping")
     told = [json.loads(zactor("events", "--json", "--endpoint", door)[1]) for door in doors]
     assert told[0] == told[1], "whichever node is asked"
     failed = [row["node"] for row in told[0] if row["event"] == "action_failed"]
     assert failed[-2:] == ["n1", "n2"]
-    wired = [row for row in told[0] if "reacts(b2,b1,out,fifo)" in row.get("asserted", ())]
+    wired = [row for row in told[0] if "reacts(b2,b1,'out>ping',fifo)" in row.get("asserted", ())]
     assert len(wired) == 1, "both have applied it"
     assert [row["at"] for row in told[0]] == sorted(row["at"] for row in told[0])
     for door in doors:
         of_n2 = json.loads(zactor("events", "--node", "n2", "--json", "--endpoint", door)[1])
         assert {row["node"] for row in of_n2} == {"n2"}
-        assert any("reacts(b2,b1,out,fifo)" in row.get("asserted", ()) for row in of_n2)
+        assert any("reacts(b2,b1,'out>ping',fifo)" in row.get("asserted", ()) for row in of_n2)
     assert len(zactor("events", "-n", 3)[1].splitlines()) == 3
     assert zactor("events", "--node", "n9")[0] == 5
     zactor("unwire", "b1.out", "b2")
@@ -241,7 +243,7 @@ def test_events_of_all_nodes_are_followed(zactor: Zactor, home: Path, doors: lis
 # -- what goes with it -----------------------------------------------------------------------
 def test_a_destroyed_actor_says_which_wires_went_with_it(zactor: Zactor) -> None:
     zactor("deploy", "bad", "b3", "n1")
-    zactor("wire", "b1.out", "b3")
-    zactor("wire", "b3.out", "b2")
+    zactor("wire", "b1.out", "b3.ping")
+    zactor("wire", "b3.out", "b2.ping")
     told = zactor("destroy", "b3")[1]
-    assert told == "b3 destroyed; gone with it: b1.out -> b3, b3.out -> b2\n"
+    assert told == "b3 destroyed; gone with it: b1.out -> b3.ping, b3.out -> b2.ping\n"

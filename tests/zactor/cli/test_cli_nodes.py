@@ -76,7 +76,7 @@ def home(folder: Path) -> Iterator[Path]:
                 ["declare-factory", "counter", str(folder / "parts" / "counter.py")],
                 ["deploy", "counter", "c1", "n1", "--arg", "start=5"],
                 ["deploy", "counter", "g1", "n1"],
-                ["wire", "g1.inc", "c1"],
+                ["wire", "g1.inc", "c1", "--anyway"],
             ]
             assert [run([*each, "--home", str(home)]) for each in prepare] == [0, 0, 0, 0]
             yield home
@@ -136,6 +136,7 @@ def test_an_actor_is_described_with_its_code_and_its_wires(zactor: Zactor) -> No
     assert rest == [
         "arguments: start=5",
         "restart: never",
+        "constructor: Counter(start=0)",
         "actions:",
         "  inc(by=1)",
         "  show(text)",
@@ -210,15 +211,15 @@ def test_an_action_that_an_actor_has_not_is_exit_code_5(zactor: Zactor) -> None:
 
 
 def test_a_signal_says_how_many_it_reached(zactor: Zactor) -> None:
-    assert zactor("signal", "g1", "inc")[1] == "g1.inc reached 1 actor\n"
-    assert zactor("signal", "g1", "nothing")[1] == "g1.nothing reached 0 actors\n"
+    assert zactor("signal", "g1", "inc", "--anyway")[1] == "g1.inc reached 1 actor\n"
+    assert zactor("signal", "g1", "updateVal", "7")[1] == "g1.updateVal reached 0 actors\n"
 
 
 def test_wires_and_actors_come_and_go(zactor: Zactor) -> None:
     assert zactor("deploy", "counter", "w1", "n1")[1] == "w1: counter on n1\n"
-    assert zactor("wire", "g1.inc", "w1", "--service", "fifo")[1] == "g1.inc -> w1 (fifo)\n"
+    assert zactor("wire", "g1.updateVal", "w1.inc")[1] == "g1.updateVal -> w1.inc (fifo)\n"
     assert len(rows(zactor("wires", "--json"))) == 2
-    assert zactor("unwire", "g1.inc", "w1")[1] == "g1.inc -> w1 removed\n"
+    assert zactor("unwire", "g1.updateVal", "w1.inc")[1] == "g1.updateVal -> w1.inc removed\n"
     assert zactor("destroy", "w1", "--drain", "1")[1] == "w1 destroyed\n"
     assert [row["name"] for row in rows(zactor("ps", "--json"))] == ["c1", "g1"]
 
@@ -276,13 +277,13 @@ def test_verbose_shows_the_traceback_of_an_action(zactor: Zactor) -> None:
 SCRIPT = """\
 # both spellings, a file beside the script, several on a line
 declareFactory(counter, 'parts/counter.py'). deployActor(counter, s1, n1, [start=40]).
-wire s1.inc s1 % and back
+wire s1.updateVal s1.inc % and back
 -deploy counter s1 n1
 wait(state(s1, running, _), 5).
 ask s1 inc 2
 query(actor(s1, counter, N)).
 declareFactory(spare, 'parts/counter.py'). undeclareFactory(spare).
-unwire s1.inc s1. destroyActor(s1).
+unwire s1.updateVal s1.inc. destroyActor(s1).
 """
 
 
@@ -300,7 +301,7 @@ def test_a_script_in_both_spellings_runs_and_the_master_goes(home: Path, folder:
     assert "s1: counter on n1\n" in done.stdout
     assert "\n42\n" in done.stdout
     assert "\nN = n1\n" in done.stdout
-    end = "spare isn't declared any more\ns1.inc -> s1 removed\ns1 destroyed\n"
+    end = "spare isn't declared any more\ns1.updateVal -> s1.inc removed\ns1 destroyed\n"
     assert done.stdout.endswith(end)
     assert done.stderr.startswith(f"{script}:4: ")  # the one that may fail
     assert done.stderr.count("\n") == 1

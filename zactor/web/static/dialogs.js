@@ -1,6 +1,6 @@
 // Dialogs: wire, confirm, jump or run, keys. No change is made without one that names its command.
 import { run } from "./api.js";
-import { $, byName, h, plain, put, word } from "./dom.js";
+import { $, byName, h, plain, portOf, put, reactorOf, word } from "./dom.js";
 import { signalsOf } from "./network.js";
 import { choose } from "./selection.js";
 import { state } from "./store.js";
@@ -45,25 +45,27 @@ export function wireDialog(port = "", reactor = "") {
   const option = (value, wanted) => h("option", { value, selected: value === wanted }, plain(value));
   const from = h("select", { id: "wire-from" }, ports.map((value) => option(value, port)));
   const to = h("select", { id: "wire-to" }, actors.map((value) => option(value, reactor)));
+  const does = h("select", { id: "wire-does" });
   const line = h("p", { class: "line" });
-  const note = h("p", { class: "muted", role: "status" });
+  const signal = () => from.value.slice(from.value.indexOf(".") + 1);
   const service = () => dialog.querySelector("input[name=service]:checked").value;
-  const command = () => `wire ${word(from.value)} ${word(to.value)}${service() === "fifo" ? "" : ` --service ${service()}`}`;
-  const refresh = () => {
-    put(line, `zactor ${command()}`);
-    const action = from.value.slice(from.value.indexOf(".") + 1);
-    const actions = state.kinds[to.value]?.actions;
-    put(note, actions && actions.length && !actions.includes(action) ? `${to.value} has no action ${action}: its signals would become dead letters` : "");
+  const command = () => `wire ${word(from.value)} ${word(does.value === signal() ? to.value : `${to.value}.${does.value}`)}${service() === "fifo" ? "" : ` --service ${service()}`}`;
+  const refresh = () => put(line, `zactor ${command()}`);
+  const offer = () => {
+    const actions = state.kinds[to.value]?.actions || [];
+    put(does, (actions.length ? actions : [signal()]).map((value) => option(value, signal())));
+    refresh();
   };
   const dialog = open({ "aria-labelledby": "wire-title" }, h("form", { class: "dlg", method: "dialog", onsubmit: (event) => { event.preventDefault(); const said = command(); dialog.close(); void say(said); } },
     h("h2", { id: "wire-title" }, "Wire"),
-    h("div", { class: "pair" }, h("label", {}, "signal", from), h("span", { "aria-hidden": "true" }, "→"), h("label", {}, "reactor", to)),
+    h("div", { class: "pair" }, h("label", {}, "signal", from), h("span", { "aria-hidden": "true" }, "→"), h("label", {}, "reactor", to), h("label", {}, "action", does)),
     h("fieldset", { onchange: () => refresh() }, h("legend", {}, "service"), SERVICES.map(([name, means], number) => h("label", {}, h("input", { type: "radio", name: "service", value: name, checked: number === 0 }), h("b", { class: "mono" }, name), h("small", {}, means)))),
-    line, note,
+    line,
     h("div", { class: "acts" }, h("button", { class: "btn pri", type: "submit", id: "wire-do" }, "Wire"), h("button", { class: "btn", type: "button", onclick: () => dialog.close() }, "Cancel"))));
-  from.onchange = refresh;
-  to.onchange = refresh;
-  refresh();
+  from.onchange = offer;
+  to.onchange = offer;
+  does.onchange = refresh;
+  offer();
   if (port) (reactor ? $("wire-do") : to).focus();
   return dialog;
 }
@@ -99,7 +101,7 @@ export function paletteDialog() {
     offers = [];
     for (const row of Object.values(state.nodes)) if (row.name) offers.push({ kind: "node", key: row.name, label: row.name, note: `node, ${row.state}` });
     for (const row of Object.values(state.actors)) offers.push({ kind: "actor", key: row.name, label: row.name, note: `${row.type} on ${row.node}` });
-    for (const [key, wire] of Object.entries(state.wires)) offers.push({ kind: "wire", key, label: `${wire.emitter}.${wire.action} → ${wire.reactor}`, note: wire.service });
+    for (const [key, wire] of Object.entries(state.wires)) offers.push({ kind: "wire", key, label: `${portOf(wire)} → ${reactorOf(wire)}`, note: wire.service });
     offers = offers.filter((offer) => offer.label.toLowerCase().includes(low)).sort((a, b) => a.label.toLowerCase().indexOf(low) - b.label.toLowerCase().indexOf(low) || byName(a.label, b.label)).slice(0, 40);
     if (wanted && (VERBS.includes(wanted.split(/\s/)[0]) || !offers.length)) offers.unshift({ run: true, label: wanted, note: "run this line" });
     at = 0;

@@ -1,6 +1,6 @@
 // The dock: events, actors, letters, groups, facts and what is missing, as tables.
 import { get } from "./api.js";
-import { $, byName, clockTime, h, plain, put, rate, text, word } from "./dom.js";
+import { $, byName, clockTime, h, plain, portOf, put, rate, reactorOf, text, word } from "./dom.js";
 import { confirmDialog } from "./dialogs.js";
 import { isDead } from "./network.js";
 import { choose } from "./selection.js";
@@ -187,7 +187,7 @@ function ofMissing() {
   const rows = [
     ...gone.nodes.map((row) => [row.name, "node", "gone", can && h("button", { class: "link", onclick: () => confirmDialog(`Forget ${row.name}`, `forget ${word(row.name)}`, "It isn't missed any more, nor are its actors.", "Forget") }, "forget")]),
     ...gone.actors.map((row) => [row.name, `${row.type} on ${row.node}`, row.reason || "lost", can && h("button", { class: "link", onclick: () => confirmDialog(`Deploy ${row.name} again`, `restore ${word(row.name)}`, "As it was ordered.", "Restore") }, "restore")]),
-    ...gone.wires.map((row) => [`${row.emitter}.${row.action} → ${row.reactor}`, row.service, "down", null]),
+    ...gone.wires.map((row) => [`${portOf(row)} → ${reactorOf(row)}`, row.service, "down", null]),
   ];
   put($("pane"), h("div", { class: "bar" }, can && gone.actors.length ? h("button", { class: "btn sm pri", onclick: () => confirmDialog("Deploy all that is lost again", "restore --all", `${gone.actors.length} actors, each on the node that it was on, with their wires.`, "Restore all") }, "Restore all…") : null, command("zactor restore --all")),
     rows.length ? h("table", {}, h("tbody", {}, rows.map(([name, what, why, act]) => h("tr", {}, h("td", { class: "mono" }, plain(name)), h("td", {}, plain(what)), h("td", {}, h("span", { class: "tag bad" }, plain(why))), h("td", { class: "r" }, act || ""))))) : h("p", { class: "nothing" }, "nothing is missing: all that was ordered is there"));

@@ -71,6 +71,11 @@ export function clockTime(seconds) {
   return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${String(at.getMilliseconds()).padStart(3, "0")}`;
 }
 
+// A wire's signal and action: "inc" is both, "reading>store" one each.
+export const signalOf = (wire) => wire.action.split(">")[0];
+export const portOf = (wire) => `${wire.emitter}.${signalOf(wire)}`;
+export const reactorOf = (wire) => { const [signal, action = signal] = wire.action.split(">"); return action === signal ? wire.reactor : `${wire.reactor}.${action}`; };
+
 export const byName = (a, b) => a.localeCompare(b, "en", { numeric: true });
 
 // A word of the console's grammar, quoted where it must be.

@@ -1,6 +1,6 @@
 // The inspector: all that is known of what is chosen, and what can be done to it.
 import { get, run } from "./api.js";
-import { $, ago, byName, clockTime, h, plain, put, rate, text, word } from "./dom.js";
+import { $, ago, byName, clockTime, h, plain, portOf, put, rate, reactorOf, text, word } from "./dom.js";
 import { confirmDialog, toast, wireDialog } from "./dialogs.js";
 import { hosted, isBig, isDead, signalsOf, toneOf } from "./network.js";
 import { whole } from "./panel.js";
@@ -69,7 +69,7 @@ function ofAll() {
   const busiest = h("div", { class: "rows" });
   updates.push(() => {
     if (isBig()) return put(busiest, flows());
-    const rows = Object.entries(state.wires).map(([key, wire]) => ({ key, wire, value: state.rates.signals[`${wire.emitter}.${wire.action}`] || 0 })).sort((a, b) => b.value - a.value || byName(a.key, b.key)).slice(0, 6);
+    const rows = Object.entries(state.wires).map(([key, wire]) => ({ key, wire, value: state.rates.signals[portOf(wire)] || 0 })).sort((a, b) => b.value - a.value || byName(a.key, b.key)).slice(0, 6);
     const wanted = rows.map((row) => row.key).join();
     if (busiest.dataset.of !== wanted) {
       busiest.dataset.of = wanted;
@@ -94,7 +94,7 @@ const lookButton = (name) => (name ? h("button", { class: "link", onclick: () =>
 
 function wireButton(key) {
   const wire = state.wires[key];
-  return h("button", { onclick: () => choose("wire", key) }, h("span", { class: "mono" }, `${plain(wire.emitter)}.${plain(wire.action)} → ${plain(wire.reactor)}`), h("span", { class: `tag ${wire.state === "down" ? "bad" : ""}` }, wire.state === "down" ? "down" : wire.service), h("span", { class: "num" }, rate(state.rates.signals[`${wire.emitter}.${wire.action}`]) + "/s"));
+  return h("button", { onclick: () => choose("wire", key) }, h("span", { class: "mono" }, `${plain(portOf(wire))} → ${plain(reactorOf(wire))}`), h("span", { class: `tag ${wire.state === "down" ? "bad" : ""}` }, wire.state === "down" ? "down" : wire.service), h("span", { class: "num" }, rate(state.rates.signals[portOf(wire)]) + "/s"));
 }
 
 function panelSection(name) {
@@ -185,11 +185,11 @@ function saidSection(name) {
 function ofWire(key) {
   const wire = state.wires[key];
   const lost = () => state.lost[key] || 0;
-  const line = `unwire ${word(`${wire.emitter}.${wire.action}`)} ${word(wire.reactor)}`;
+  const line = `unwire ${word(portOf(wire))} ${word(reactorOf(wire))}`;
   return [
-    head(`${wire.emitter}.${wire.action}`, h("span", {}, "→ ", h("button", { class: "link", onclick: () => choose("actor", wire.reactor) }, plain(wire.reactor)), ` · ${wire.service}`)),
+    head(portOf(wire), h("span", {}, "→ ", h("button", { class: "link", onclick: () => choose("actor", wire.reactor) }, plain(reactorOf(wire))), ` · ${wire.service}`)),
     wire.state === "down" ? h("section", { class: "sec" }, h("div", { class: "alert", role: "alert" }, h("b", {}, "down: one of its ends is lost"), lost() ? `${lost()} signals found nobody` : "")) : null,
-    sec("Numbers", h("dl", { class: "stats" }, stat("signals", () => rate(state.rates.signals[`${wire.emitter}.${wire.action}`]) + "/s"), stat("lost", lost), stat("state", () => state.wires[key]?.state || "gone"))),
+    sec("Numbers", h("dl", { class: "stats" }, stat("signals", () => rate(state.rates.signals[portOf(wire)]) + "/s"), stat("lost", lost), stat("state", () => state.wires[key]?.state || "gone"))),
     sec("Ends", h("div", { class: "rows" }, [wire.emitter, wire.reactor].map((name) => h("button", { onclick: () => choose("actor", name) }, h("span", { class: "mono" }, plain(name)), h("span", { class: "muted" }, plain(state.actors[name]?.type || "")), h("span", { class: "muted" }, plain(state.actors[name]?.node || "gone")))))),
     whySection(wire.emitter),
     state.me.may_change ? sec("Do", h("div", { class: "acts" }, h("button", { class: "btn danger", onclick: () => confirmDialog("Take the wire away", line, "", "Unwire") }, "Unwire…"))) : null,

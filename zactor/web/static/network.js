@@ -1,6 +1,6 @@
 // Lanes and cards: one lane a node, one card an actor, one row a signal.
 import { draw, spark } from "./charts.js";
-import { $, ago, byName, h, plain, put, rate, text, toggle } from "./dom.js";
+import { $, ago, byName, h, plain, put, rate, signalOf, text, toggle } from "./dom.js";
 import { mini } from "./panel.js";
 import { chosen, choose, neighbours } from "./selection.js";
 import { now, sparks, state } from "./store.js";
@@ -28,7 +28,7 @@ export function laneNodes() {
 }
 
 export function signalsOf(actor) {
-  const wired = Object.values(state.wires).filter((wire) => wire.emitter === actor).map((wire) => wire.action);
+  const wired = Object.values(state.wires).filter((wire) => wire.emitter === actor).map(signalOf);
   return [...new Set([...(state.kinds[actor]?.signals || []), ...wired])].sort(byName);
 }
 

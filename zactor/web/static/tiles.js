@@ -1,5 +1,5 @@
 // Many nodes: one tile a node, one square an actor, on one canvas behind real buttons. Worst first.
-import { $, byName, h, plain, put, rate } from "./dom.js";
+import { $, byName, h, plain, portOf, put, rate } from "./dom.js";
 import { DEEP, hosted, isDead, laneNodes, showNodes, toneOf } from "./network.js";
 import { chosen, choose } from "./selection.js";
 import { state } from "./store.js";
@@ -106,7 +106,7 @@ export function repaint() { painted = new Map(); paintTiles(); }
 export function flows() {
   const sums = new Map();
   for (const wire of Object.values(state.wires)) {
-    const value = state.rates.signals[`${wire.emitter}.${wire.action}`] || 0;
+    const value = state.rates.signals[portOf(wire)] || 0;
     const key = `${state.actors[wire.emitter]?.type || "?"} → ${state.actors[wire.reactor]?.type || "?"}`;
     sums.set(key, (sums.get(key) || 0) + value);
   }

@@ -1,5 +1,5 @@
 // Wires: curves from a signal's row to the reactor, and a rubber band for a new one.
-import { $, h, put, rate, svg, toggle } from "./dom.js";
+import { $, h, portOf, put, rate, signalOf, svg, toggle } from "./dom.js";
 import { cardOf, isDead, shown } from "./network.js";
 import { chosen, choose, neighbours } from "./selection.js";
 import { healed, state } from "./store.js";
@@ -17,7 +17,7 @@ function ends(wire, origin, slots) {
   const from = cardOf(wire.emitter);
   const to = cardOf(wire.reactor);
   if (!from || !to) return null;
-  const row = from.anchors.get(wire.action);
+  const row = from.anchors.get(signalOf(wire));
   const a = place(from.element, origin);
   const start = { ...a, y: row ? place(row, origin).middle : place(from.main, origin).middle };
   const b = place(to.element, origin);
@@ -100,7 +100,7 @@ function make(key, layer) {
 
 function pace(key, each) {
   const wire = state.wires[key];
-  const now = wire && !isBroken(wire) ? state.rates.signals[`${wire.emitter}.${wire.action}`] || 0 : 0;
+  const now = wire && !isBroken(wire) ? state.rates.signals[portOf(wire)] || 0 : 0;
   const isWide = wire && wire.service !== "fifo" && wire.service !== "reliable" && wire.service !== "unreliable";
   const width = 1.8 + Math.min(4, Math.log10(1 + now) * 1.15) + (isWide ? 2.4 : 0);
   each.base.style.strokeWidth = width.toFixed(1);
