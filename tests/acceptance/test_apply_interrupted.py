@@ -26,7 +26,7 @@ class Part(Actor):
     def __init__(self, start: int = 0) -> None:
         self.start = start
     @action
-    def number(self, value: int) -> None:
+    def take(self, value: int) -> None:
         pass
 """
 COUNT = 10
@@ -39,7 +39,7 @@ def lab_toml(name: str, start: int, prefix: str = "a", *, kind: str = "part") ->
         f"args = {{ start = {start} }}\ndrain = 0\n"
         for n in range(COUNT)
     )
-    wires = "".join(f'"{prefix}{n}.number" = ["{prefix}{(n + 1) % COUNT}"]\n' for n in range(COUNT))
+    wires = "".join(f'"{prefix}{n}.number" = ["{prefix}{(n + 1) % COUNT}.take"]\n' for n in range(COUNT))
     head = f'[cluster]\nname = "{name}"\n[factories]\n{kind} = "code.py"\n'
     return f"{head}{actors}[wires]\n{wires}"
 

@@ -26,6 +26,7 @@ from zactor import Actor, action, signal
 
 class Source(Actor):
     number = signal(int)
+    other = signal()
     def __init__(self, start: int = 0) -> None:
         self.next = start
     @action
@@ -225,8 +226,8 @@ def large(by: int = 0) -> str:
         f"args = {{ start = {n + by * (n < 10)} }}\n"
         for n in range(40)
     )
-    wires = "".join(f'"a{n}.number" = ["a{(n + 1) % 40}"]\n' for n in range(40))
-    more = "".join(f'"a{n}.other" = ["a{(n + 7) % 40}"]\n' for n in range(20))
+    wires = "".join(f'"a{n}.number" = ["a{(n + 1) % 40}.burst"]\n' for n in range(40))
+    more = "".join(f'"a{n}.other" = ["a{(n + 7) % 40}.boom"]\n' for n in range(20))
     return f"{HEAD}{actors}[wires]\n{wires}{more}"
 
 
