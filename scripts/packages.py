@@ -61,8 +61,8 @@ TABLE: dict[str, Package] = {
         "import cv2\nimport numpy as np",
         "cv2.GaussianBlur(np.eye(64, dtype=np.uint8) * 255, (5, 5), 0)",
         "bool((a == b).all())",
-        hold="cv2.CascadeClassifier()",
-        uses="held.empty()",
+        hold="cv2.createCLAHE(2.0)",
+        uses="held.getClipLimit() == 2.0",
     ),
     "pydantic": Package(
         "from pydantic import BaseModel, Field",
@@ -197,7 +197,7 @@ def doubled(x):
     return 2 * x
 """,
     ),
-    "regex": Package("import regex", "regex.compile(r'\\p{L}+')"),
+    "regex": Package("import regex", "regex.compile(r'\\p{L}+')", "a.pattern == b.pattern"),
     "pendulum": Package("import pendulum", "pendulum.datetime(2026, 1, 1, tz='Europe/Zurich')"),
     "rich": Package("from rich.text import Text", "Text('hi', style='bold')"),
     "protobuf": Package(
@@ -211,6 +211,7 @@ EXPECTED: dict[str, str] = {
     "lxml": "sent",
     "cryptography": "sent",
     "redis": "sent",
+    "paho-mqtt": "sent",
 }
 """What can't travel, by the first step that says so: not by zactor either, which tells it."""
 
