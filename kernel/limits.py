@@ -345,6 +345,7 @@ PANEL_CONTROLS_MAX = 32  # of one panel
 SIGNATURE_CHARS_MAX = 300  # of one action or signal as `describe` tells it; the rest is cut off
 CONTRACTS_KEPT = 1_000  # of types of actors, at each node; then the oldest goes
 CONTRACT_WAIT_S = 5.0  # who isn't told what a type can do in that time checks nothing
+CONTRACT_AGAIN_S = 30.0  # in which who wasn't told doesn't ask again
 CHECKED_PAYLOAD_BYTES_MAX = 64 << 10  # a longer one isn't decoded to see whether it fits
 PANEL_LINE_VALUES_MAX = 1_000  # of one Line
 PANEL_TEXT_CHARS_MAX = 1_000  # of one shown text

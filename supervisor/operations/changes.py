@@ -161,7 +161,9 @@ class Changes:
     async def _start(self, parameters: workflows.Deploy, asked: Asked) -> ActorRow:
         async def check() -> object:
             check = CheckBundle(parameters.bundle, parameters.type)
-            return await self._ask_node(parameters.node, check)
+            await self._ask_node(parameters.node, check)
+            await self._contracts.check_constructor(parameters, parameters.arguments)
+            return {}
 
         done = await self._runner.run(
             workflows.DEPLOY, parameters, who=asked.who, calls={"check": check}

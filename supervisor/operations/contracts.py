@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -21,17 +21,13 @@ from zactor.kernel.actors.contract import (
     check_constructor,
     check_wire,
 )
-from zactor.kernel.errors import (
-    NotReachable,
-    OutcomeUnknown,
-    RemoteProtocolError,
-    TimedOut,
-    ZactorError,
-)
+from zactor.kernel.errors import RemoteProtocolError, ZactorError
 from zactor.kernel.ids import signal_and_action
 from zactor.kernel.messages.operations import DescribeType, EmitSignal, Operation, ToActors
 from zactor.kernel.wire import payload
 from zactor.supervisor.operations import constructor_arguments
+
+T = TypeVar("T")
 
 _Key = tuple[str, str]  # bundle, type
 
@@ -62,11 +58,10 @@ class CodedActor(Protocol):
 
 @dataclass(slots=True)
 class _Turn:
-    """Who waits for one contract: all of them get it, or none, in the order in which they came."""
+    """Who waits for one contract: they go on in the order in which they came."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting: int = 0
-    in_vain: bool = False
 
 
 class Contracts:
@@ -80,6 +75,7 @@ class Contracts:
         """Ask nodes by `ask_node`, this one too."""
         self._ask_node = ask_node
         self._known: dict[_Key, Contract] = {}
+        self._unknown: dict[_Key, float] = {}  # until when it isn't asked for again
         self._turns: dict[_Key, _Turn] = {}
 
     async def read(self, actor: CodedActor) -> Contract:
@@ -89,47 +85,47 @@ class Contracts:
             ZactorError: it can't be had: the node says why, or isn't there.
         """
         key = (actor.bundle, actor.type)
-        if key not in self._known or self._known[key] is ANYTHING:
-            told = await self._ask_node(actor.node, DescribeType(actor.bundle, actor.type))
-            try:
-                self._keep(key, msgspec.convert(told, Contract))
-            except msgspec.ValidationError as error:
-                raise RemoteProtocolError(f"{actor.node} told no contract: {error}") from None
-        return self._known[key]
+        if (known := self._known.get(key)) is not None:
+            return known
+        told = await self._ask_node(actor.node, DescribeType(actor.bundle, actor.type))
+        try:
+            contract = msgspec.convert(told, Contract)
+        except msgspec.ValidationError as error:
+            raise RemoteProtocolError(f"{actor.node} told no contract: {error}") from None
+        _keep(self._known, key, contract)
+        return contract
 
     async def find(self, actor: CodedActor) -> Contract:
         """Return the contract of an actor; one that has anything where it can't be had."""
         key = (actor.bundle, actor.type)
         turn = self._turns.get(key)
         if turn is None:
-            if (known := self._known.get(key)) is not None:
-                return known
+            if (settled := self._settled(key)) is not None:
+                return settled
             turn = self._turns[key] = _Turn()
         turn.waiting += 1
         try:
             async with turn.lock:
-                if key not in self._known and not turn.in_vain:
-                    turn.in_vain = not await self._is_told(actor, key)
-                return self._known.get(key, ANYTHING)
+                return self._settled(key) or await self._try_to_read(actor, key)
         finally:
             turn.waiting -= 1
             if not turn.waiting:
                 del self._turns[key]
 
-    async def _is_told(self, actor: CodedActor, key: _Key) -> bool:
+    def _settled(self, key: _Key) -> Contract | None:
+        if (known := self._known.get(key)) is not None:
+            return known
+        now = asyncio.get_running_loop().time()
+        return ANYTHING if now < self._unknown.get(key, now) else None
+
+    async def _try_to_read(self, actor: CodedActor, key: _Key) -> Contract:
         try:
             async with asyncio.timeout(limits.CONTRACT_WAIT_S):
-                await self.read(actor)
-        except (TimeoutError, NotReachable, OutcomeUnknown, TimedOut):
-            return False  # it may be told another time
-        except ZactorError:  # its class can't be read there, nor will it be
-            self._keep(key, ANYTHING)
-        return True
-
-    def _keep(self, key: _Key, contract: Contract) -> None:
-        self._known[key] = contract
-        if len(self._known) > limits.CONTRACTS_KEPT:
-            del self._known[next(iter(self._known))]
+                return await self.read(actor)
+        except (TimeoutError, ZactorError):  # its node is away, or can't read its class
+            until = asyncio.get_running_loop().time() + limits.CONTRACT_AGAIN_S
+            _keep(self._unknown, key, until)
+            return ANYTHING
 
     # -- what may be said --------------------------------------------------------------------
     async def check_message(self, op: ToActors, actor: CodedActor) -> None:
@@ -170,6 +166,12 @@ class Contracts:
         given = constructor_arguments.to_plain(arguments)
         if isinstance(given, dict):
             check_constructor(await self.find(actor), actor.type, given)
+
+
+def _keep(table: dict[_Key, T], key: _Key, value: T) -> None:
+    table[key] = value
+    if len(table) > limits.CONTRACTS_KEPT:
+        del table[next(iter(table))]
 
 
 def _said(actor: CodedActor) -> str:

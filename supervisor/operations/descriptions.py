@@ -59,10 +59,11 @@ class Descriptions:
         return await run_blocking(self._read, op)
 
     def _read(self, op: DescribeType) -> Contract:
-        cls = load_class(self._store.open(op.bundle), op.type)
         try:
-            return contract_of(cls)
-        except Exception as error:  # texts of users' own values and types
+            return contract_of(load_class(self._store.open(op.bundle), op.type))
+        except ZactorError:
+            raise
+        except Exception as error:  # users' code, and texts of their values and types
             raise BundleRefused(f"{op.type} can't be read: {said(error)}") from error
 
     def _row(self, name: str) -> ActorRow:

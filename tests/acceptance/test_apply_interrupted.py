@@ -39,7 +39,9 @@ def lab_toml(name: str, start: int, prefix: str = "a", *, kind: str = "part") ->
         f"args = {{ start = {start} }}\ndrain = 0\n"
         for n in range(COUNT)
     )
-    wires = "".join(f'"{prefix}{n}.number" = ["{prefix}{(n + 1) % COUNT}.take"]\n' for n in range(COUNT))
+    wires = "".join(
+        f'"{prefix}{n}.number" = ["{prefix}{(n + 1) % COUNT}.take"]\n' for n in range(COUNT)
+    )
     head = f'[cluster]\nname = "{name}"\n[factories]\n{kind} = "code.py"\n'
     return f"{head}{actors}[wires]\n{wires}"
 

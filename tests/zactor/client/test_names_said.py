@@ -5,22 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from zactor import (
-    Actor,
     BlockingCluster,
     BlockingMaster,
     ConfigError,
     NoSuchThing,
     RemoteActionError,
-    action,
     local,
-    signal,
 )
 from zactor.cli.main import run
+from zactor.demos.counter import LazyCounter
 from zactor.kernel.errors import NoSuchAction, UnfitArguments
 
 CODE = """
@@ -214,32 +211,23 @@ def test_each_actor_is_checked_by_its_own_code(m: BlockingMaster, folder: Path) 
         m.remove_interaction("r1", "s1", "reading>store")
 
 
-class Typed(Actor):
-    done = signal(int)
-
-    def __init__(self, start: int, *, unit: str = "C") -> None:
-        self.made = [start, unit]
-
-    @action
-    def get(self) -> list[Any]:
-        return self.made
-
-
 def test_a_constructors_arguments_are_checked_at_deploy(zactor: Zactor, m: BlockingMaster) -> None:
     code, _, err = zactor("deploy", "sensor", "s9", "n1", "--arg", "strt=1")
     assert (code, err) == (
         2,
         "zactor: sensor takes (start: float = 0.0), not 'strt'. Did you mean start?\n",
     )
+    restarted = ("s9", "n1", "--restart", "permanent", "--arg", "start=1", "--arg", "unit=C")
+    assert zactor("deploy", "sensor", *restarted)[0] == 2
     assert not m.query("actor(s9, _, _)")
     with pytest.raises(UnfitArguments, match=r"recorder takes \(\), not 'x'"):
         m.deploy_actor("recorder", "r9", "n2", x=1)
-    with pytest.raises(UnfitArguments, match="and start is missing"):
-        m.deploy_actor(Typed, "t9", "n1")  # type: ignore[call-overload]
+    with pytest.raises(UnfitArguments, match=r"not 'strt'\. Did you mean start"):
+        m.deploy_actor(LazyCounter, "t9", "n1", strt=5)  # type: ignore[call-overload]
     with pytest.raises(UnfitArguments, match="go by name, like start=5"):
         m.deploy_actor("sensor", "s9", "n1", 5)  # type: ignore[call-overload]
-    made = m.deploy_actor(Typed, "t1", "n1", 7, unit="K")
-    assert made.get() == [7, "K"]
+    made = m.deploy_actor(LazyCounter, "t1", "n1", 7, seconds=0.0)
+    assert made.count() == 7
     m.destroy_actor("t1")
 
 
