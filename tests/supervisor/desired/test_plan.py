@@ -50,7 +50,8 @@ def test_from_nothing_all_is_added_in_one_transaction(world: DesiredWorld) -> No
     assert "owned(lab,reacts(g1,c1,val))" in texts
     assert [text for text in texts if text.startswith("wish(lab,") and text.endswith(",keep)")]
     assert set(plan.starts) == {"c1", "c2", "g1"}
-    assert set(plan.targets) == {(node, "counter", CODE) for node in ("n1", "n2", "n3")}
+    begun = {(new.node, new.type, new.bundle) for new in plan.successors}
+    assert begun == {(node, "counter", CODE) for node in ("n1", "n2", "n3")}
 
 
 def test_applied_twice_nothing_is_due(applied: DesiredWorld) -> None:
