@@ -174,6 +174,7 @@ class Node(HubUser):
             user=self,
             tell=self.events.tell,
             spawn=self.tasks.spawn,
+            has_ended=lambda *node: self.discovery.has_ended(*node),  # noqa: PLW0108 - made later
         )
         self.unreached = Unreached(
             self.hub,

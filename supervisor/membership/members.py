@@ -65,13 +65,18 @@ class Members:
         user: MembershipUser,
         tell: Tell,
         spawn: Callable[[Coroutine[Any, Any, object]], None],
+        has_ended: Callable[[str, str], bool],
     ) -> None:
-        """`tell` brings an event to whoever wants it; `spawn` runs what has to wait."""
+        """`tell` brings an event to whoever wants it; `spawn` runs what has to wait.
+
+        Args: has_ended: whether the process of a node's name and endpoint is known to be gone.
+        """
         self._hub = hub
         self._groups = groups
         self._user = user
         self._tell = tell
         self._spawn = spawn
+        self._has_ended = has_ended
         self._out_of_view: dict[NodeId, float] = {}  # peers, and the loop time since which
         self._dead: dict[str, int] = {}  # name -> the last of its lives that has ended
         self._masters: set[str] = set()  # of those who were ever met
@@ -177,9 +182,10 @@ class Members:
         except ConnectionRefusedError:
             return False
         except OSError:
-            return True  # no proof of anything: silence will tell
-        writer.close()
-        return True
+            pass  # no proof of anything: silence will tell
+        else:
+            writer.close()  # by whoever has its port now, if not by the node
+        return not self._has_ended(peer.node.name, peer.hello.endpoint)
 
     def on_heartbeat(self, heartbeat: Heartbeat) -> None:
         """A peer's loop is alive."""

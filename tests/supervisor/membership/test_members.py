@@ -8,7 +8,10 @@ from pathlib import Path
 
 import msgspec
 import zmq
+from deadlines import running
 from live_nodes import live_nodes, until
+
+from zactor.supervisor.membership.run_directory import RunEntry, process_start, write_entry
 
 
 def checks() -> int:
@@ -49,6 +52,29 @@ def test_a_process_that_is_gone_is_found_by_the_check_that_an_earlier_break_bega
             peer.hello = msgspec.structs.replace(peer.hello, endpoint=there)  # and now it isn't
             one.hub._on_monitor(peer, zmq.EVENT_DISCONNECTED)
             assert checks() == 1
+            await until(lambda: peer.dead)
+            assert peer.dead == "the process of n1 is gone"
+
+    asyncio.run(story())
+
+
+def test_a_port_that_another_program_took_hides_no_process_that_is_gone(home: Path) -> None:
+    async def story() -> None:
+        async with live_nodes(home, "m1", "n1") as (one, _):
+            peer = one.hub.peers["n1"]  # its door answers all the time, as another's would
+            with running(["sleep", 1_000]) as child:
+                began = process_start(child.pid)
+                door = peer.hello.endpoint
+                write_entry(
+                    home,
+                    RunEntry(name="n1", role="node", endpoint=door, pid=child.pid, started=began),
+                )
+                await until(lambda: not one.discovery.has_ended("n1", door) and one.discovery._ran)
+                one.hub._on_monitor(peer, zmq.EVENT_DISCONNECTED)
+                await asyncio.sleep(0)
+                assert not peer.dead
+            assert one.discovery.has_ended("n1", door)
+            assert not one.discovery.has_ended("n2", door)
             await until(lambda: peer.dead)
             assert peer.dead == "the process of n1 is gone"
 
