@@ -20,7 +20,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serving(app: ASGIApp, port: int) -> Iterator[None]:
+def serving(app: ASGIApp, port: int) -> Iterator[HttpServer]:
     """Serve an app for the time of the block."""
     begun = threading.Event()
     server = HttpServer(app, host="127.0.0.1", port=port, on_start=begun.set)
@@ -28,7 +28,7 @@ def serving(app: ASGIApp, port: int) -> Iterator[None]:
     thread.start()
     try:
         assert begun.wait(DEADLINE_S)
-        yield
+        yield server
     finally:
         server.should_exit = True
         thread.join(DEADLINE_S)
