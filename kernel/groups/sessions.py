@@ -8,6 +8,7 @@ from zactor.kernel.errors import LocalProtocolError, RemoteProtocolError
 from zactor.kernel.groups import events
 from zactor.kernel.groups.parcels import payloads_of
 from zactor.kernel.groups.settings import Settings
+from zactor.kernel.messages.base import MARKED_BELOW
 from zactor.kernel.messages.groups import GroupItem, Kind
 from zactor.kernel.messages.service import Service
 
@@ -120,7 +121,7 @@ class Sessions:
         if len(event.payload) > settings.payload_bytes_max:
             most = settings.payload_bytes_max
             raise LocalProtocolError(f"a payload has up to {most} bytes, not {len(event.payload)}")
-        if not -(1 << 15) <= event.mess_type < 1 << 18:
+        if not -(1 << 15) <= event.mess_type < MARKED_BELOW:
             raise LocalProtocolError(f"mess_type {event.mess_type} has more than 16 bits")
         if event.count != 1:
             self._check_parcel(event)

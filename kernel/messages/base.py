@@ -41,9 +41,12 @@ Seconds = Annotated[float, msgspec.Meta(ge=-1e12)]
 MessType = Annotated[int, msgspec.Meta(ge=-(1 << 15), lt=1 << 15)]
 """Spread's type of a message: the application's own, a signed integer of 16 bits."""
 
-MarkedMessType = Annotated[int, msgspec.Meta(ge=-(1 << 15), lt=1 << 18)]
+MARKED_BELOW = 1 << 19
+
+MarkedMessType = Annotated[int, msgspec.Meta(ge=-(1 << 15), lt=MARKED_BELOW)]
 """A MessType as it travels between nodes. What a program of Spread sent has its 16 bits unsigned,
-and above them two marks that only such programs see: its byte order, and a flush library's."""
+and above them three marks that only such programs see: its byte order, and two of its flush
+library."""
 
 
 def plain_mess_type(marked: int) -> int:

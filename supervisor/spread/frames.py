@@ -40,7 +40,11 @@ _HINT = 0x00FFFF00
 
 BIG_ENDIAN = 1 << 16
 SUBGROUP = 1 << 17
-"""Marks above the 16 bits of a mess_type: its sender's order, and SUBGROUP_CAST."""
+CONSENT = 1 << 18
+"""Marks above the 16 bits of a mess_type: its sender's order, SUBGROUP_CAST, and that a flush
+library's FIFO message consents to a change."""
+
+_FLUSH_OK = 0x8000  # such a message's mess_type
 
 _LITTLE, _BIG = struct.Struct("<I32siii"), struct.Struct(">I32siii")
 HEAD_BYTES = _LITTLE.size
@@ -188,7 +192,13 @@ class FrameReader:
         if kind & SUBGROUP_CAST:
             mess_type |= SUBGROUP
         payload = bytes(buffer[body:end])
-        data = Data(SERVICES[bit], bool(kind & SELF_DISCARD), groups, mess_type, payload)
+        service = SERVICES[bit]
+        if mess_type & 0xFFFF == _FLUSH_OK and service is Service.FIFO:
+            # All see the view begin at one place among AGREED messages, as with Spread, whose FIFO
+            # messages have the order of AGREED ones: its library rests on that.
+            service = Service.AGREED
+            mess_type |= CONSENT
+        data = Data(service, bool(kind & SELF_DISCARD), groups, mess_type, payload)
         return data, end - at
 
     def _text(self, raw: bytes) -> str:
@@ -248,6 +258,8 @@ def data_frames(
 
     Names are packed. `mess_type` has the marks that it had at its sender, or none and a sign.
     """
+    if mess_type >= 0 and mess_type & CONSENT:
+        service = Service.FIFO
     kind = _BIT_OF[service] | MARK
     if discard:
         kind |= SELF_DISCARD

@@ -277,7 +277,7 @@ def test_a_submission_must_make_sense(sessions: Sessions) -> None:
         (submit(groups=("",)), "no name"),
         (submit(groups=("é\ud800",)), "no name"),
         (submit(size=11), "up to 10 bytes"),
-        (submit(mess_type=1 << 18), "16 bits"),
+        (submit(mess_type=1 << 19), "16 bits"),
         (submit(mess_type=-(1 << 15) - 1), "16 bits"),
     ):
         with pytest.raises(LocalProtocolError, match=words):

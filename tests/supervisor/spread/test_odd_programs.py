@@ -103,6 +103,19 @@ def test_every_request_in_either_order(world: DaemonWorld, odd: Odd) -> None:
         assert a.membership().cause == "disconnect"
 
 
+def test_a_consent_of_either_order_comes_as_it_was_sent(odd: Odd) -> None:
+    """A flush library's; behind it what it had sent before."""
+    odd.send(JOIN, b"g")
+    odd.client.membership()
+    for number in range(20):
+        odd.send(FIFO, b"g", data=b"%d" % number)
+        odd.send(FIFO, b"g", data=bytes(12), mess_type=-32768)
+        assert odd.client.frame().data == b"%d" % number
+        assert odd.client.frame() == Frame(
+            FIFO, odd.client.own, ("g",), odd.hint(0x8000), bytes(12)
+        )
+
+
 def test_what_is_too_much_in_a_request_is_ignored(odd: Odd) -> None:
     own = odd.client.own.encode()
     odd.send(JOIN, b"g", b"h", b"i", data=b"what for")

@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from raw_spread import AGREED, JOIN, SAFE, RawSpread, entered, listens
+from raw_spread import AGREED, FIFO, JOIN, SAFE, RawSpread, entered, listens
 from spread_world import free_port
 
 from zactor import Mailbox, MembershipMessage, Service
@@ -63,6 +63,25 @@ def test_a_program_a_mailbox_and_an_actor_share_groups(lab: Lab) -> None:
         assert frame.hint == b"\x80\x09\0\x80"
         box.multicast("#spread#n1", b"for one")
         assert client.data().groups == ("#spread#n1",)
+
+
+def test_a_flush_library_s_consent_has_the_order_of_agreed_and_is_shown_as_it_was_sent(
+    lab: Lab,
+) -> None:
+    with (
+        entered(start(lab, "n1")["n1"], "spread") as client,
+        Mailbox("box", lab.endpoint("n1"), home=lab.home) as box,
+    ):
+        client.send(JOIN, "g")
+        client.membership()
+        box.join("g")
+        client.membership()
+        box.receive(timeout=20)
+        for mess_type, service in ((-32768, Service.AGREED), (-32767, Service.FIFO)):
+            sent = client.send(FIFO, "g", data=bytes(12), mess_type=mess_type)
+            assert client.read(len(sent)) == sent
+            message = box.receive(timeout=20)
+            assert (message.service, message.mess_type) == (service, mess_type)
 
 
 def test_a_long_name_is_shown_short_and_answers_reach_it(lab: Lab) -> None:
