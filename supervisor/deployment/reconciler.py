@@ -21,26 +21,22 @@ from zactor.bundles.store import BundleStore
 from zactor.bundles.stored_arguments import stored_payload
 from zactor.kernel import limits
 from zactor.kernel.actors.actor import Actor, options_of
-from zactor.kernel.errors import NoSuchActor, ZactorError
+from zactor.kernel.errors import ZactorError
 from zactor.kernel.ids import ORIGIN, Clock, NodeId
-from zactor.kernel.knowledge.theory import Theory
-from zactor.kernel.knowledge.writer import format_term, quote_atom
 from zactor.kernel.runtime.blueprint import Blueprint
-from zactor.kernel.runtime.directory import Place, Reactors
 from zactor.kernel.runtime.envelope import PeerPort
 from zactor.kernel.wire.payload import Policy
 from zactor.supervisor.blocking_work import run_blocking
+from zactor.supervisor.deployment.actor_reports import ActorReports
 from zactor.supervisor.deployment.bundle_fetch import BundleFetcher
 from zactor.supervisor.deployment.bundled_actor import BundledActor, make_actor
+from zactor.supervisor.deployment.directory_writer import DirectoryHost, DirectoryWriter
 from zactor.supervisor.deployment.failure_reasons import reason_of, shortened, stage_of
 from zactor.supervisor.deployment.restarts import GiveUp, LeaveIt, Restarts, StartAgain
 from zactor.supervisor.kb import facts, orders, policies
 from zactor.supervisor.kb.changed_facts import ActorFact, ChangedFacts, FactoryFact, WireFact
 from zactor.supervisor.kb.fact_patterns import (
-    Requirement,
     actor_patterns,
-    forget_patterns,
-    still,
 )
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
@@ -61,11 +57,9 @@ from zactor.supervisor.operations import constructor_arguments
 log = structlog.get_logger()
 
 UNDO_AFTER_S = 0.5  # what failed to start is forgotten then: who deployed it has read why
-RETRY_S = 0.2  # before a report that wasn't taken is repeated
-REMAINS = "; "  # between the words that it is gone and those that say what goes on
 
 
-class ActorHost(Protocol):
+class ActorHost(DirectoryHost, Protocol):
     """What runs the actors of this node, and knows where the others are."""
 
     @property
@@ -81,14 +75,6 @@ class ActorHost(Protocol):
         """End an actor when its work is done, at the latest after `drain_s`; done when it ended,
         with what of its code goes on though.
         """
-        ...
-
-    def place(self, name: str, place: Place | None, absent: str = "") -> None:
-        """From now on messages to `name` go there; None: nowhere, and why."""
-        ...
-
-    def connect(self, emitter: str, signal: str, reactors: Reactors) -> None:
-        """These react to that signal from now on, and nobody else."""
         ...
 
 
@@ -130,13 +116,12 @@ class Reconciler:
         self._bundles = bundles
         self._fetcher = fetcher
         self._tell = tell
-        self._port_of = port_of
         self._spawn_task = spawn_task
         self._hosted: dict[str, Hosted] = {}  # by name
         self._over: dict[str, int] = {}  # name -> uid of what ended by itself
         self._stopping: dict[int, str] = {}  # uid -> how long it may go on, as the fact says it
-        self._placed: set[str] = set()  # names that lead somewhere, or it was said why not
-        self._wired: set[tuple[str, str]] = set()
+        self._directory = DirectoryWriter(me, runtime, port_of)
+        self._reports = ActorReports(me.name, kb)
         self._restarts = Restarts()
         self._parked: set[str] = set()  # names of what was stopped while this node was cut off
         self._contact = Contact(time.monotonic())
@@ -156,9 +141,11 @@ class Reconciler:
     def on_reset(self) -> None:
         """All may be different: a snapshot took the place of what was here."""
         theory = self._kb.theory
-        names = self._placed | set(self._hosted) | {row.name for row in facts.actors(theory)}
+        names = (
+            self._directory.placed | set(self._hosted) | {row.name for row in facts.actors(theory)}
+        )
         names |= {row.name for row in orders.all_lost(theory)}
-        wires = self._wired | {(w.emitter, w.signal) for w in facts.wires(theory)}
+        wires = self._directory.wired | {(w.emitter, w.signal) for w in facts.wires(theory)}
         wires |= {(w.emitter, w.signal) for w, _ in orders.down(theory)}
         self._compare(names, wires)
         for identity in facts.factories(theory).values():
@@ -179,36 +166,9 @@ class Reconciler:
         for name in sorted(names):
             row = orders.standing(theory, name, self._me)
             self._host(name, row)
-            self._place(theory, name, row)
+            self._directory.place(theory, name, row)
         for emitter, signal in sorted(wires):
-            self._wire(theory, emitter, signal)
-
-    def _place(self, theory: Theory, name: str, row: ActorRow | None) -> None:
-        port = None if row is None or row.node == self._me.name else self._port_of(row.node)
-        absent, place = "", None
-        if row is None:
-            absent = orders.lost_words(theory, name)
-        elif port is None and row.node != self._me.name:
-            absent = f"{name} is on {row.node}, which is out of reach"
-        else:
-            place = Place(name=name, uid=row.uid, type=row.type, port=port)
-        self._runtime.place(name, place, absent)
-        if place is not None or absent:
-            self._placed.add(name)
-        else:
-            self._placed.discard(name)
-
-    def _wire(self, theory: Theory, emitter: str, signal: str) -> None:
-        # A wire that is down leads to nobody, whose signals are dead letters then; or its ends are
-        # about to be taken back, and have heard each other all the while.
-        wires = [wire for wire, _ in orders.down(theory, emitter=emitter)]
-        wires += facts.wires(theory, emitter=emitter)
-        reactors = {(w.reactor, w.does): w.service for w in wires if w.signal == signal}
-        self._runtime.connect(emitter, signal, reactors)
-        if reactors:
-            self._wired.add((emitter, signal))
-        else:
-            self._wired.discard((emitter, signal))
+            self._directory.wire(theory, emitter, signal)
 
     # -- actors of this node -----------------------------------------------------------------
     def _host(self, name: str, row: ActorRow | None) -> None:
@@ -221,7 +181,9 @@ class Reconciler:
             self._over.pop(name, None)
             return
         if row.state == "starting" and self._over.get(name) == row.uid:
-            self._spawn_task(self._forget(row))  # it ended while the others missed this node
+            self._spawn_task(
+                self._reports.forget(row)
+            )  # it ended while the others missed this node
         elif row.state == "starting" and here is None:
             self._hosted[name] = Hosted(row.uid)
             self._spawn_task(self._start(row))
@@ -249,7 +211,7 @@ class Reconciler:
         if here.runs and row.reason == RETURNED and here.confirmed < row.since:
             here.confirmed = row.since
             self._tell(ActorReturned(row.name, row.uid))
-            self._spawn_task(self._report(row, "running", "", after="starting"))
+            self._spawn_task(self._reports.report(row, "running", "", after="starting"))
 
     def _is_hosted(self, row: ActorRow) -> bool:
         here = self._hosted.get(row.name)
@@ -282,10 +244,10 @@ class Reconciler:
             reason = f"{stage_of(error)}{reason_of(error)}"
             self._tell(ActorStartFailed(row.name, row.type, reason, error))
             if policies.policy(self._kb.theory, row.name) is None:
-                await self._report(row, "failed", reason, after="starting")
+                await self._reports.report(row, "failed", reason, after="starting")
                 # Who deployed it takes the facts back; should it be dead, we do.
                 await asyncio.sleep(UNDO_AFTER_S)
-                await self._forget(row)
+                await self._reports.forget(row)
             else:  # it is wanted still: `failed` tells that it isn't there, and why
                 await self._answer(row, reason, is_failure=True)
         else:
@@ -294,7 +256,7 @@ class Reconciler:
                 return
             self._hosted[row.name].runs = True
             log.info("actor_started", actor=row.name, type=row.type, bundle=row.bundle)
-            await self._report(row, "running", "", after="starting")
+            await self._reports.report(row, "running", "", after="starting")
 
     def _load(self, row: ActorRow) -> type[Actor]:
         bundle = self._store.open(row.bundle)
@@ -316,13 +278,13 @@ class Reconciler:
             reason = f"on_stop: {reason_of(error)}"
             self._tell(ActorStopFailed(row.name, reason, error))
             if not await self._succeed(row):
-                await self._report(row, "failed", reason, after="stopping")
+                await self._reports.report(row, "failed", reason, after="stopping")
         else:
             log.info("actor_stopped", actor=row.name)
             if remains:
                 self._tell(ActorAbandoned(row.name, row.uid, remains))
             if not await self._succeed(row):
-                await self._forget(row, remains)
+                await self._reports.forget(row, remains)
         finally:
             self._stopping.pop(row.uid, None)
         self._compare({row.name}, ())  # it may have been told to stop again meanwhile
@@ -339,7 +301,7 @@ class Reconciler:
         """Let its successor take its place, if it has one."""
         new = policies.successor(self._kb.theory, row.name)
         if new is not None:
-            await self._insist(
+            await self._reports.insist(
                 row,
                 f"{row.name} is replaced",
                 require=((new.fact(), "NoSuchActor", f"{row.name} has another successor"),),
@@ -372,20 +334,20 @@ class Reconciler:
                 if self._is_hosted(row):
                     del self._hosted[row.name]
                 if is_failure:
-                    await self._report(row, "failed", why, after="starting")
+                    await self._reports.report(row, "failed", why, after="starting")
                 else:
-                    await self._forget(row)
+                    await self._reports.forget(row)
             case GiveUp(reason=reason):
                 if self._is_hosted(row):
                     del self._hosted[row.name]
                 await self._end(row, "failed")
-                await self._set_state(row, "failed", reason)
+                await self._reports.set_state(row, "failed", reason)
             case StartAgain(wait_s=wait_s, count=count):
                 here = self._hosted[row.name] = Hosted(row.uid)
                 self._over.pop(row.name, None)
                 self._tell(ActorRestarts(row.name, why, count, wait_s))
                 await self._end(row, "restarted")
-                await self._set_state(row, "starting", f"restart {count}: {why}")
+                await self._reports.set_state(row, "starting", f"restart {count}: {why}")
                 await asyncio.sleep(wait_s)
                 if self._hosted.get(row.name) is here:
                     await self._begin_again(row)
@@ -403,17 +365,6 @@ class Reconciler:
             await asyncio.wrap_future(self._stop(row.uid, reason, drain_s=0.0))
         except Exception as error:  # on_stop is user code
             self._tell(ActorStopFailed(row.name, f"on_stop: {reason_of(error)}", error))
-
-    async def _set_state(self, row: ActorRow, state: str, reason: str) -> None:
-        """Say so, unless somebody has told it to stop meanwhile."""
-        name = quote_atom(row.name)
-        await self._insist(
-            row,
-            f"{row.name} is {state}",
-            require=((f"\\+ state({name}, stopping, _)", "NoSuchActor", f"{row.name} is stopped"),),
-            retract=(f"state({name}, _, _)",),
-            assert_=(f"state({name}, {state}, {format_term(reason)})",),
-        )
 
     # -- cut off -----------------------------------------------------------------------------
     def keep(self) -> None:
@@ -450,7 +401,7 @@ class Reconciler:
             self._spawn_task(self._start_again(row))
 
     async def _start_again(self, row: ActorRow) -> None:
-        await self._set_state(row, "starting", "it was stopped while its node was cut off")
+        await self._reports.set_state(row, "starting", "it was stopped while its node was cut off")
         if self._is_hosted(row):
             await self._begin_again(row)
 
@@ -462,60 +413,13 @@ class Reconciler:
             policy = policies.policy(self._kb.theory, name)
             if policy is None or policy.restart == policies.TEMPORARY:
                 del self._hosted[name]
-                self._spawn_task(self._set_state(row, "failed", shortened(reason)))
+                self._spawn_task(self._reports.set_state(row, "failed", shortened(reason)))
             else:
                 self._hosted[name].runs = False
                 self._spawn_task(self._answer(row, shortened(reason), is_failure=True))
 
     def _stop(self, uid: int, reason: str, drain_s: float | None) -> Future[str | None]:
         return self._runtime.stop(uid, reason=reason, drain_s=drain_s)
-
-    async def _report(self, row: ActorRow, state: str, reason: str, *, after: str) -> None:
-        """Say what became of it, unless it isn't `after` any more: it was told to stop, say."""
-        name = quote_atom(row.name)
-        await self._insist(
-            row,
-            f"{row.name} is {state}",
-            require=((f"state({name}, {after}, _)", "NoSuchActor", f"{row.name} isn't {after}"),),
-            retract=(f"state({name}, _, _)",),
-            assert_=(f"state({name}, {state}, {format_term(reason)})",),
-        )
-
-    async def _forget(self, row: ActorRow, remains: str | None = None) -> None:
-        why = f"{row.name} was destroyed"
-        if remains:
-            why = f"{why}{REMAINS}{remains}"
-        await self._insist(row, why, retract=forget_patterns(row.name))
-
-    async def _insist(
-        self,
-        row: ActorRow,
-        why: str,
-        *,
-        require: tuple[Requirement, ...] = (),
-        retract: tuple[str, ...],
-        assert_: tuple[str, ...] = (),
-    ) -> None:
-        """Commit what is true of an actor here, again and again, until it is known or past."""
-        while True:
-            try:
-                await self._kb.commit(
-                    why,
-                    who=self._me.name,
-                    require=(still(row), *require),
-                    retract=retract,
-                    assert_=assert_,
-                )
-            except NoSuchActor:
-                return
-            except ZactorError as error:
-                log.warning("report_refused", actor=row.name, what=why, why=str(error))
-                await asyncio.sleep(RETRY_S)
-            else:
-                return
-            now = facts.actor(self._kb.theory, row.name)
-            if now is None or now.uid != row.uid:
-                return
 
     def _prefetch(self, identity: str) -> None:
         """Hold the code of every factory, so that no node's death takes it away."""

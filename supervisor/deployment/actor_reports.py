@@ -1,0 +1,87 @@
+"""Actor reports: what has become of actors of this node, committed until it is known or past."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from zactor.kernel.errors import NoSuchActor, ZactorError
+from zactor.kernel.knowledge.writer import format_term, quote_atom
+from zactor.supervisor.kb import facts
+from zactor.supervisor.kb.fact_patterns import Requirement, forget_patterns, still
+from zactor.supervisor.kb.facts import ActorRow
+from zactor.supervisor.kb.knowledge_base import KnowledgeBase
+
+log = structlog.get_logger()
+
+RETRY_S = 0.2  # before a report that wasn't taken is repeated
+REMAINS = "; "  # between the words that it is gone and those that say what goes on
+
+
+class ActorReports:
+    """Commits what is true of the actors of one node. Kernel's loop only."""
+
+    def __init__(self, me: str, kb: KnowledgeBase) -> None:
+        """Args: me: the name of this node."""
+        self._me = me
+        self._kb = kb
+
+    async def report(self, row: ActorRow, state: str, reason: str, *, after: str) -> None:
+        """Say what became of it, unless it isn't `after` any more: it was told to stop, say."""
+        name = quote_atom(row.name)
+        await self.insist(
+            row,
+            f"{row.name} is {state}",
+            require=((f"state({name}, {after}, _)", "NoSuchActor", f"{row.name} isn't {after}"),),
+            retract=(f"state({name}, _, _)",),
+            assert_=(f"state({name}, {state}, {format_term(reason)})",),
+        )
+
+    async def set_state(self, row: ActorRow, state: str, reason: str) -> None:
+        """Say so, unless somebody has told it to stop meanwhile."""
+        name = quote_atom(row.name)
+        await self.insist(
+            row,
+            f"{row.name} is {state}",
+            require=((f"\\+ state({name}, stopping, _)", "NoSuchActor", f"{row.name} is stopped"),),
+            retract=(f"state({name}, _, _)",),
+            assert_=(f"state({name}, {state}, {format_term(reason)})",),
+        )
+
+    async def forget(self, row: ActorRow, remains: str | None = None) -> None:
+        """Say that it is gone. Args: remains: what of its code goes on."""
+        why = f"{row.name} was destroyed"
+        if remains:
+            why = f"{why}{REMAINS}{remains}"
+        await self.insist(row, why, retract=forget_patterns(row.name))
+
+    async def insist(
+        self,
+        row: ActorRow,
+        why: str,
+        *,
+        require: tuple[Requirement, ...] = (),
+        retract: tuple[str, ...],
+        assert_: tuple[str, ...] = (),
+    ) -> None:
+        """Commit what is true of an actor here, again and again, until it is known or past."""
+        while True:
+            try:
+                await self._kb.commit(
+                    why,
+                    who=self._me,
+                    require=(still(row), *require),
+                    retract=retract,
+                    assert_=assert_,
+                )
+            except NoSuchActor:
+                return
+            except ZactorError as error:
+                log.warning("report_refused", actor=row.name, what=why, why=str(error))
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
+            now = facts.actor(self._kb.theory, row.name)
+            if now is None or now.uid != row.uid:
+                return

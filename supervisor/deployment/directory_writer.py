@@ -1,0 +1,68 @@
+"""Directory writer: where actors are and who reacts to whom, told to the runtime as the KB says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from zactor.kernel.ids import NodeId
+from zactor.kernel.knowledge.theory import Theory
+from zactor.kernel.runtime.directory import Place, Reactors
+from zactor.kernel.runtime.envelope import PeerPort
+from zactor.supervisor.kb import facts, orders
+from zactor.supervisor.kb.facts import ActorRow
+
+
+class DirectoryHost(Protocol):
+    """What has the directory of this node."""
+
+    def place(self, name: str, place: Place | None, absent: str = "") -> None:
+        """From now on messages to `name` go there; None: nowhere, and why."""
+        ...
+
+    def connect(self, emitter: str, signal: str, reactors: Reactors) -> None:
+        """These react to that signal from now on, and nobody else."""
+        ...
+
+
+class DirectoryWriter:
+    """Tells the runtime of one node. Kernel's loop only."""
+
+    def __init__(
+        self, me: NodeId, runtime: DirectoryHost, port_of: Callable[[str], PeerPort | None]
+    ) -> None:
+        """Args: port_of: gives the port of another node that is up."""
+        self._me = me
+        self._runtime = runtime
+        self._port_of = port_of
+        self.placed: set[str] = set()  # names that lead somewhere, or it was said why not
+        self.wired: set[tuple[str, str]] = set()
+
+    def place(self, theory: Theory, name: str, row: ActorRow | None) -> None:
+        """Say where an actor is."""
+        port = None if row is None or row.node == self._me.name else self._port_of(row.node)
+        absent, place = "", None
+        if row is None:
+            absent = orders.lost_words(theory, name)
+        elif port is None and row.node != self._me.name:
+            absent = f"{name} is on {row.node}, which is out of reach"
+        else:
+            place = Place(name=name, uid=row.uid, type=row.type, port=port)
+        self._runtime.place(name, place, absent)
+        if place is not None or absent:
+            self.placed.add(name)
+        else:
+            self.placed.discard(name)
+
+    def wire(self, theory: Theory, emitter: str, signal: str) -> None:
+        """Say who reacts to a signal."""
+        # A wire that is down leads to nobody, whose signals are dead letters then; or its ends are
+        # about to be taken back, and have heard each other all the while.
+        wires = [wire for wire, _ in orders.down(theory, emitter=emitter)]
+        wires += facts.wires(theory, emitter=emitter)
+        reactors = {(w.reactor, w.does): w.service for w in wires if w.signal == signal}
+        self._runtime.connect(emitter, signal, reactors)
+        if reactors:
+            self.wired.add((emitter, signal))
+        else:
+            self.wired.discard((emitter, signal))
