@@ -76,6 +76,15 @@ REST_S_MAX = 0.02  # … and no longer: some rounds of the kernel's loop
 MUTED_POLL_S = 0.001  # how often a muted actor's port is looked at: ports don't call back
 WATCH_PERIOD_S = 0.25  # how often the watchdog looks at the shared loop
 
+# -- signals that wait for a reactor that is away --------------------------------------------
+HOLD_SIGNALS_DEFAULT = 1_000  # of a wire that says hold, and no number
+HOLD_SIGNALS_MAX = 1_000_000  # of one wire: as many as a line takes (LINK_QUEUE_HARD_ITEMS)
+HOLD_SIGNALS_BLOCKED = 10_000  # of one that blocks: what actions may emit before they are muted
+HOLD_BYTES_EACH = 200  # what one costs beside its payload
+HOLD_BYTES_MAX = 64 << 20  # at one node for one reactor, MailboxFull or a dead letter beyond
+HOLD_BYTES_ALL_MAX = 256 << 20  # the same for all reactors
+HOLD_LOOK_S = 1.0  # so often it is asked again of a reactor that takes nothing, and seems to run
+
 # -- liveness --------------------------------------------------------------------------------
 HOUSEKEEPING_MS = 100  # how often the kernel looks at what no event tells of
 PROCESS_CHECK_MS = 600  # a TCP connect to a lost peer's door: no answer for so long says nothing

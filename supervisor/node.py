@@ -455,6 +455,7 @@ class Node(HubUser):
             self.unreached.keep()
             self.kb.tick(self.hub.now_ms())
             self.reconciler.keep()
+            self.runtime.held.keep(self._loop.time())
             self.change_watch.keep()
             self.hub.keep()
             self.session_queue.turn()

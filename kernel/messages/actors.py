@@ -91,6 +91,7 @@ class Undelivered(Message, frozen=True, tag=5):
     number: int
     action: str
     reason: str
+    payload: bytes = b""  # where its wire holds: the signal's, to be sent again
 
 
 class Bulk(Message, frozen=True, tag=6):

@@ -110,6 +110,7 @@ class Wire(Message, frozen=True, tag=49):
     action: str  # or SIGNAL>ACTION, where they have different names
     service: str
     anyway: bool = False  # also where the classes of both don't have it, or it doesn't fit
+    meanwhile: str = ""  # drop, "hold 1000" or block, while the reactor is away; "": drop
 
 
 class Unwire(Message, frozen=True, tag=50):

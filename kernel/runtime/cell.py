@@ -345,20 +345,27 @@ class Cell(Sender):
         options = self._options
         refuse = self.host.outcomes.refuse
         if self.phase in _CLOSED:
-            return refuse(self, message, NotDelivered(f"{self.name} is stopping"))
-        if self.mailbox is _UNUSED:
+            return refuse(self, message, NotDelivered(f"{self.name} is stopping"), away=True)
+        if self.limit == 0:  # nothing was put yet, or what some nodes sent goes back to them
+            if self.host.outcomes.goes_back(self, message):
+                return refuse(self, message, NotDelivered(f"{self.name} was away"), away=True)
             with self.host.lock:
-                if self.mailbox is _UNUSED and self.phase in (Phase.STARTING, Phase.RUNNING):
-                    self.mailbox = deque()
-                    self.limit = options.mailbox_max  # after the mailbox: see put
-            return self.put(message, sender)
+                if self.phase in (Phase.STARTING, Phase.RUNNING):
+                    if self.mailbox is _UNUSED:
+                        self.mailbox = deque()
+                    if not self.host.outcomes.due_back.concerns(self.name):
+                        self.limit = options.mailbox_max  # after the mailbox: see put
+            if self.limit != 0:
+                return self.put(message, sender)
         full = f"the mailbox of {self.name} is full: {options.mailbox_max} messages"
-        if options.mailbox_policy == "reject":
+        if len(self.mailbox) < options.mailbox_max:
+            pass
+        elif options.mailbox_policy == "reject":
             return refuse(self, message, MailboxFull(full))
-        if options.mailbox_policy == "drop_newest":
+        elif options.mailbox_policy == "drop_newest":
             reason = f"{full}, the newest was dropped"
             return refuse(self, message, NotDelivered(reason))
-        if options.mailbox_policy == "drop_oldest":
+        elif options.mailbox_policy == "drop_oldest":
             self._drop_oldest(f"{full}, the oldest was dropped")
         elif len(self.mailbox) >= max(options.mailbox_max, limits.MAILBOX_MESSAGES_HARD):
             return refuse(self, message, MailboxFull(full))
@@ -476,7 +483,8 @@ class Cell(Sender):
         action = message[0] if isinstance(message, tuple) else message.action
         if self.ending is not None and self.ending.at_once:  # the action hasn't begun: leave it
             coroutine.close()
-            self.host.outcomes.refuse(self, message, NotDelivered(self.ending.reason), taken=True)
+            error = NotDelivered(self.ending.reason)
+            self.host.outcomes.refuse(self, message, error, taken=True, away=True)
             return
         self.busy(action, asyncio.current_task())
         try:

@@ -7,7 +7,7 @@ serves both, since both are rare. Between two changes an emission reads its rout
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -64,7 +64,8 @@ class Legs(Generic[CellT_co]):
     cells: tuple[tuple[CellT_co, str], ...]
     # port, uids, names
     remotes: tuple[tuple[PeerPort, tuple[int, ...], tuple[str, ...], str], ...]
-    ordered: tuple[tuple[Service, Targets, tuple[str, ...], str], ...]  # in group order; names
+    # What goes in group order, with names; under None what wires hold, see HeldSignals.
+    ordered: tuple[tuple[Service | None, Targets, tuple[str, ...], str], ...]
     missing: tuple[tuple[str, str, str], ...]  # name, why
     count: int  # of the wires that it goes along, but for those missing
 
@@ -78,6 +79,7 @@ class Directory(Generic[CellT]):
         self.places: dict[str, Place] = {}
         self.cells: dict[int, CellT] = {}  # actors of this node by uid
         self._reactors: dict[tuple[str, str], Reactors] = {}
+        self._holding: dict[tuple[str, str], frozenset[tuple[str, str]]] = {}  # of these some
         self._routes: dict[tuple[str, str], list[CompiledRoute]] = {}
         self._users: dict[str, set[CompiledRoute]] = {}  # routes by the reactors they lead to
         self._names: dict[int, str] = {}
@@ -112,9 +114,19 @@ class Directory(Generic[CellT]):
             for route in routes:
                 route.forget()
 
-    def connect(self, emitter: str, signal: str, reactors: Reactors) -> None:
-        """From now on exactly these react to that signal."""
+    def connect(
+        self,
+        emitter: str,
+        signal: str,
+        reactors: Reactors,
+        holding: Collection[tuple[str, str]] = (),
+    ) -> None:
+        """From now on exactly these react to that signal, and the wires to some of them hold."""
         with self._lock:
+            if holding:
+                self._holding[emitter, signal] = frozenset(holding)
+            else:
+                self._holding.pop((emitter, signal), None)
             if reactors:
                 self._reactors[emitter, signal] = reactors
             else:
@@ -172,16 +184,19 @@ class Directory(Generic[CellT]):
             route.reactors = tuple({name: None for name, _ in reactors})
             for name in route.reactors:
                 self._users.setdefault(name, set()).add(route)
-            take(self._legs(reactors))
+            holding = self._holding.get((route.emitter, route.signal), frozenset())
+            take(self._legs(reactors, holding))
 
-    def _legs(self, reactors: Reactors) -> Legs[CellT]:
+    def _legs(self, reactors: Reactors, holding: Collection[tuple[str, str]]) -> Legs[CellT]:
         cells: list[tuple[CellT, str]] = []
         missing: list[tuple[str, str, str]] = []
         ports: dict[tuple[int, str], tuple[PeerPort, list[int], list[str]]] = {}
-        ordered: dict[tuple[Service, str], tuple[dict[str, list[int]], list[str]]] = {}
+        ordered: dict[tuple[Service | None, str], tuple[dict[str, list[int]], list[str]]] = {}
         for (name, action), service in reactors.items():
             place = self.places.get(name)
-            if place is None:
+            if (name, action) in holding:
+                ordered.setdefault((None, action), ({}, []))[1].append(name)
+            elif place is None:
                 missing.append((name, self.absent(name), action))
             elif service > Service.FIFO and (place.port is not None or place.uid in self.cells):
                 node = self._node if place.port is None else place.port.node.name

@@ -123,7 +123,7 @@ class OrderedSignals(QueuedSessionUser, Listener):
     def send_back(self, node: NodeId, item: Undelivered) -> None:
         """Tell a node that a signal of its wasn't handled here. Threads: any."""
         if node == self._me:
-            self._remoting.returned(item)
+            self._remoting.returned(None, item)
             return
         port = self._port_of(node)
         if port is not None:  # else it is gone, and its dead letters with it
@@ -194,9 +194,8 @@ class OrderedSignals(QueuedSessionUser, Listener):
                 rest.append((node, uids))
             else:
                 reason = f"node {node} {why}"
-                self._remoting.returned(
-                    Undelivered(uids, item.sender, item.number, item.action, reason)
-                )
+                back = Undelivered(uids, item.sender, item.number, item.action, reason)
+                self._remoting.returned(None, back)
         return tuple(rest)
 
     def on_refused(self, command: SessionCommand, error: ZactorError) -> None:

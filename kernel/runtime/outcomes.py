@@ -27,6 +27,7 @@ from zactor.kernel.errors import (
 )
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.actors import Undelivered
+from zactor.kernel.runtime.due_back import DueBack
 from zactor.kernel.runtime.envelope import (
     AnyEnvelope,
     ArrivedSignal,
@@ -83,6 +84,9 @@ class Outcomes:
         self._failed = failed
         # Says of an actor and what an action was given what may have been wrong with that.
         self.explain: Callable[[Any, Sequence[Any]], str] = lambda actor, args: ""
+        # Whether a wire gets back what isn't handled: asked with uid, action, name of its reactor.
+        self.holds: Callable[[int, str, str], bool] = lambda emitter, action, reactor: False
+        self.due_back = DueBack()
 
     # -- the event log -----------------------------------------------------------------------
     def sig(self, number: int) -> str:
@@ -142,10 +146,13 @@ class Outcomes:
         error: MailboxFull | NotDelivered,
         *,
         taken: bool = False,
+        away: bool = False,
     ) -> None:
         """Let whoever sent it know that `receiver` won't handle the message.
 
-        Args: taken: its credit is counted already.
+        Args:
+            taken: its credit is counted already.
+            away: it takes no message any more; what its wire holds is given back.
 
         Raises:
             MailboxFull: `error` is one and the sender stands at this very line.
@@ -171,9 +178,9 @@ class Outcomes:
         elif message.hook:  # of a group: nobody waits to hear of it
             self.dead(message.sender, receiver.name, message.action, reason)
         elif shared is not None and port is not None:
-            self.bounce(
-                port, receiver.uid, shared.sender_uid, shared.number, message.action, reason
-            )
+            action, emitter = message.action, shared.sender_uid
+            payload = self._given_back(port, shared, action, receiver.name) if away else b""
+            self.bounce(port, receiver.uid, emitter, shared.number, action, reason, payload)
         else:
             if isinstance(error, MailboxFull):
                 self.trace_dead(message.sig, message.sender, receiver.name, reason)
@@ -184,10 +191,41 @@ class Outcomes:
             self.dead(message.sender, receiver.name, message.action, reason, sig=message.sig)
 
     def bounce(
-        self, port: PeerPort, target: int, sender: int, number: int, action: str, reason: str
+        self,
+        port: PeerPort,
+        target: int,
+        sender: int,
+        number: int,
+        action: str,
+        reason: str,
+        payload: bytes = b"",
     ) -> None:
-        """Tell a node that a signal of its won't be handled here."""
-        port.put(Undelivered((target,), sender, number, action, reason))
+        """Tell a node that a signal of its won't be handled here; with a payload: give it back."""
+        port.put(Undelivered((target,), sender, number, action, reason, payload))
+
+    def _given_back(
+        self, port: PeerPort, shared: SharedPayload, action: str, reactor: str
+    ) -> bytes:
+        """Return what a wire that holds gets back of a signal; b"": it gets none."""
+        if shared.buffers or not self.holds(shared.sender_uid, action, reactor):
+            return b""
+        self.due_back.add(port, reactor)  # before it leaves: what comes behind it must follow
+        return shared.payload
+
+    def bounced(self, port: PeerPort, target: int, name: str, signal: ArrivedSignal) -> None:
+        """Nobody is here whom a signal is for."""
+        reason = f"no such actor on {self.node_name}: {name}"
+        payload = self._given_back(port, signal, signal.action, name)
+        emitter, number, action = signal.sender_uid, signal.number, signal.action
+        self.bounce(port, target, emitter, number, action, reason, payload)
+
+    def goes_back(self, receiver: Receiver, message: AnyEnvelope) -> bool:
+        """Whether a message comes behind one that was given back, and must not overtake it."""
+        if not isinstance(message, ArrivedSignal):
+            return False
+        if not self.due_back.follows(receiver.name, message.port):
+            return False
+        return self.holds(message.sender_uid, message.action, receiver.name)
 
     def sweep(self, receiver: Receiver, reason: str) -> None:
         """Refuse all that waits in a mailbox."""
@@ -197,7 +235,7 @@ class Outcomes:
                 message = receiver.mailbox.popleft()
             except IndexError:
                 return
-            self.refuse(receiver, message, error)
+            self.refuse(receiver, message, error, away=True)
 
     def fail(self, receiver: Receiver, message: AnyEnvelope, error: BaseException) -> None:
         """An action raised: log it and tell its asker.

@@ -49,6 +49,7 @@ from zactor.kernel.wire.signal_parcels import signals_of
 log = structlog.get_logger()
 
 _NO_KEYWORDS: dict[str, Any] = {}
+FENCE = ""  # an action that nobody has
 
 
 class RemoteAsk(msgspec.Struct, frozen=True, eq=False):
@@ -60,6 +61,10 @@ class RemoteAsk(msgspec.Struct, frozen=True, eq=False):
     target: int  # uid
     reply: Any  # Reply | None: where an actor of this node asked
     done: Any  # Callable[[Outcome], None] | None: where a client's door did
+
+
+CameBack = Callable[[PeerPort, Undelivered | Signal, str], bool]
+"""Takes a signal that wasn't handled at a node, and why, where its wire holds."""
 
 
 class AskWatcher(Protocol):
@@ -94,6 +99,7 @@ class Remoting:
         self._pending: dict[int, RemoteAsk] = {}
         self._requests = itertools.count(1)
         self.cycles: AskWatcher | None = None  # None: nobody looks for any
+        self.came_back: CameBack = lambda port, item, reason: False  # see HeldSignals
         # Of lives that are over. An entry can matter only to who still holds the port, by a place
         # or a route that is about to be forgotten: so it goes with the port. A life that is met
         # again, since it was given up before it was a member, has another port.
@@ -164,6 +170,18 @@ class Remoting:
             outcomes.trace_dead(sig, name, place.name, str(error))
             raise
 
+    def fence(self, port: PeerPort, actor: str, done: Callable[[], None]) -> None:
+        """Have `done` called when all signals to an actor that went to a node are settled there.
+
+        They are in its mailbox, were handled, or came back; or the node is out of reach. It is an
+        ask of nobody: answers come behind what comes back, asks behind signals.
+
+        Raises:
+            MailboxFull: the hard limit of the link is reached.
+        """
+        place = Place(name=actor, uid=0, type="", port=port)
+        self.ask(place, FENCE, actor.encode(), (), 0, None, lambda outcome: done())
+
     def fail_pending(self, port: PeerPort | None, error_of: Callable[[str], ZactorError]) -> None:
         """End the asks that are pending at that port, or all; `error_of` gets actor.action."""
         for request, pending in list(self._pending.items()):
@@ -206,7 +224,7 @@ class Remoting:
                 elif type(item) is Failure:
                     self._failed(item)
                 elif type(item) is Undelivered:
-                    self.returned(item)
+                    self.returned(port, item)
                 elif type(item) is Withdrawn:
                     self._withdrawn(port, item)
                 elif type(item) is AskProbe:
@@ -275,10 +293,7 @@ class Remoting:
     def _bounce(self, uid: int, signal: ArrivedSignal) -> None:
         if signal.is_last_taken():
             signal.port.consumed(1)
-        reason = f"no such actor on {self._outcomes.node_name}: {self._directory.name_of(uid)}"
-        self._outcomes.bounce(
-            signal.port, uid, signal.sender_uid, signal.number, signal.action, reason
-        )
+        self._outcomes.bounced(signal.port, uid, self._directory.name_of(uid), signal)
 
     def _asked(self, port: PeerPort, item: Ask, buffers: Sequence[Buffer]) -> None:
         cell = self._cells.get(item.target)
@@ -289,6 +304,8 @@ class Remoting:
         )
         if cell is None:
             port.consumed(1)
+            if item.action == FENCE:
+                self._outcomes.due_back.remove(port, item.payload.decode(errors="replace"))
             asker.set_error(NotDelivered(f"no such actor on {node}: {name}"))
             return
         payload = SharedPayload(item.payload, buffers, port, item.sender, item.request)
@@ -331,6 +348,7 @@ class Remoting:
         Args: lost: what it hasn't acknowledged, and whether it was sent at all.
         """
         self._lost.add(port)
+        self._outcomes.due_back.remove(port)
         self.peer_out_of_view(port, lost)
 
     def peer_out_of_view(self, port: PeerPort, lost: Sequence[tuple[object, bool]]) -> None:
@@ -351,14 +369,18 @@ class Remoting:
                 fate = "it may have arrived" if sent else "never sent"
                 for signal in (inner,) if isinstance(inner, Signal) else signals_of(inner):
                     reason = f"{port.node} is gone: {fate}"
+                    if not sent and self.came_back(port, signal, reason):
+                        continue
                     self._dead(signal.targets, signal.sender, signal.number, signal.action, reason)
         # What it acknowledged and didn't answer; its own signals and asks are still handled here.
         self.fail_pending(
             port, lambda what: OutcomeUnknown(f"{what}: {port.node} is gone before it answered")
         )
 
-    def returned(self, item: Undelivered) -> None:
+    def returned(self, port: PeerPort | None, item: Undelivered) -> None:
         """A signal of this node wasn't handled at another."""
+        if item.payload and port is not None and self.came_back(port, item, item.reason):
+            return
         self._dead(item.targets, item.sender, item.number, item.action, item.reason)
 
     def _dead(

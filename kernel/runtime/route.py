@@ -20,8 +20,8 @@ from zactor.kernel.runtime.outcomes import Outcomes
 from zactor.kernel.wire.bulky import Bulky
 from zactor.kernel.wire.payload import Outsize, Policy, encode_signal, encode_whole
 
-Ordered = tuple[Submit, tuple[str, ...]]
-"""A signal as it goes in group order, and the names of those it is for."""
+Ordered = tuple[Submit | str, tuple[str, ...]]
+"""A signal as it goes in group order, or what wires that hold do; the names of those it is for."""
 
 
 class Reactor(LocalActor, TurnTaker, Protocol):
@@ -73,6 +73,22 @@ class OrderedWay(Congestible, Protocol):
         ...
 
 
+class HeldWay(Protocol):
+    """What carries the signals of wires that hold: see HeldSignals."""
+
+    def put(
+        self,
+        name: str,
+        wire: tuple[str, str],
+        payload: bytes,
+        number: int,
+        sender_uid: int,
+        sender: Sender | None,
+    ) -> None:
+        """Send a signal to a reactor, now or when it is back."""
+        ...
+
+
 class RouteHost(Protocol):
     """What all routes of a runtime share."""
 
@@ -89,6 +105,11 @@ class RouteHost(Protocol):
     @property
     def directory(self) -> RouteTable:
         """Where routes are compiled from."""
+        ...
+
+    @property
+    def held(self) -> HeldWay:
+        """What carries the signals of wires that hold."""
         ...
 
     def in_order(self) -> OrderedWay:
@@ -225,7 +246,10 @@ class Route(Emitter[...]):
                     sender.mute_until(port)
         for submit, names in ordered:
             try:
-                self._put_ordered(submit, sig, names, sender)
+                if isinstance(submit, str):
+                    self._put_held(names, submit, number, whole, sender)
+                else:
+                    self._put_ordered(submit, sig, names, sender)
             except MailboxFull as error:
                 refused.append(str(error))
         for name, why, action in legs.missing:
@@ -270,12 +294,34 @@ class Route(Emitter[...]):
 
     def _make_ordered(self, legs: Legs[Reactor], number: int, payload: bytes) -> list[Ordered]:
         """What goes in group order, one message for each service; raises before anybody has it."""
-        way = self._host.in_order()
         uid = self._sender.uid
         return [
-            (way.make(service, targets, uid, number, action, payload), names)
+            (
+                action
+                if service is None
+                else self._host.in_order().make(service, targets, uid, number, action, payload),
+                names,
+            )
             for service, targets, names, action in legs.ordered
         ]
+
+    def _put_held(
+        self,
+        names: tuple[str, ...],
+        action: str,
+        number: int,
+        payload: bytes,
+        sender: Sender | None,
+    ) -> None:
+        wire, uid, held = (self.emitter, action), self._sender.uid, self._host.held
+        refused: list[str] = []
+        for name in names:
+            try:
+                held.put(name, wire, payload, number, uid, sender)
+            except MailboxFull as error:
+                refused.append(str(error))
+        if refused:
+            raise MailboxFull("; ".join(refused))
 
     def _put_ordered(
         self, submit: Submit, sig: str, names: tuple[str, ...], sender: Sender | None

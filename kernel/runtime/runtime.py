@@ -11,7 +11,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -51,7 +58,9 @@ from zactor.kernel.runtime.cell_report import (
 from zactor.kernel.runtime.directory import Directory, Place, Reactors
 from zactor.kernel.runtime.envelope import Envelope, PeerPort, SharedPayload
 from zactor.kernel.runtime.group_member import ActorGroups, Member
+from zactor.kernel.runtime.held_signals import HeldSignals
 from zactor.kernel.runtime.lifecycle import LivingCell, Phase
+from zactor.kernel.runtime.meanwhile import Holding
 from zactor.kernel.runtime.open_asks import may_let_in
 from zactor.kernel.runtime.ordered_signals import OrderedSignals
 from zactor.kernel.runtime.outcomes import DeadLetterSink, FailureSink, Outcomes, TraceSink
@@ -69,6 +78,7 @@ if TYPE_CHECKING:  # most programs with a Kernel have no groups: they shall not 
 log = structlog.get_logger()
 
 EndSink = Callable[[Blueprint, str], None]
+_DROP: Holding = {}
 
 
 class Runtime:
@@ -102,6 +112,7 @@ class Runtime:
         self.node_name = self.outcomes.node_name
         self.directory: Directory[Cell] = Directory(self.node_name)
         self.remoting = Remoting(self.directory, self.outcomes, self.policy)
+        self.held = HeldSignals(self.directory, self.outcomes, self.remoting, self.unmute)
         self.groups: ActorGroups | None = None  # None: no groups here
         self.ordered: OrderedSignals | None = None  # the same
         self.lock = threading.RLock()
@@ -160,6 +171,7 @@ class Runtime:
                     log.warning("actor_thread_stuck", thread=thread.thread.name)
         for cell in list(self.directory.cells.values()):
             self.outcomes.sweep(cell, "the node stops")
+        self.held.close("the node stops")
 
     def _forked(self) -> None:
         """In a fork's child, which has none of the threads that run actors."""
@@ -272,19 +284,32 @@ class Runtime:
         return lifecycle.request_end(cell, reason, at_once=False, until=until, bounded=True)
 
     # -- what the knowledge base says --------------------------------------------------------
-    def place(self, name: str, place: Place | None, absent: str = "") -> None:
-        """From now on the actor is there; None: nowhere, and `absent` says why, if it is known."""
-        self.directory.place(name, place, absent)
+    def place(self, name: str, place: Place | None, absent: str = "", life: object = None) -> None:
+        """From now on the actor is there; None: nowhere, and `absent` says why, if it is known.
 
-    def connect(self, emitter: str, signal: str, reactors: Sequence[str] | Reactors) -> None:
+        Args: life: which of its lives runs there, by what wires that hold know another; None: none.
+        """
+        self.directory.place(name, place, absent)
+        self.held.place(name, place, life)
+
+    def connect(
+        self,
+        emitter: str,
+        signal: str,
+        reactors: Sequence[str] | Reactors,
+        meanwhile: Holding = _DROP,
+    ) -> None:
         """From now on exactly these actors react to that signal.
 
-        Args: reactors: names alone do the action called as the signal is; a service above FIFO
-            gives it to who has it in group order.
+        Args:
+            reactors: names alone do the action called as the signal is; a service above FIFO
+                gives it to who has it in group order.
+            meanwhile: of those for whom signals wait while they are away.
         """
         if not isinstance(reactors, Mapping):
             reactors = dict.fromkeys(((name, signal) for name in reactors), Service.FIFO)
-        self.directory.connect(emitter, signal, reactors)
+        self.directory.connect(emitter, signal, reactors, meanwhile)
+        self.held.connect(emitter, signal, meanwhile)
 
     # -- what the node's door asks for -------------------------------------------------------
     def emit(self, actor: str, action: str, payload: bytes) -> int:

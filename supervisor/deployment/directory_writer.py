@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
+from zactor.kernel.errors import ConfigError
 from zactor.kernel.ids import NodeId
 from zactor.kernel.knowledge.theory import Theory
+from zactor.kernel.messages.service import Service
 from zactor.kernel.runtime.directory import Place, Reactors
 from zactor.kernel.runtime.envelope import PeerPort
+from zactor.kernel.runtime.meanwhile import Holding, Meanwhile
 from zactor.supervisor.kb import facts, orders
-from zactor.supervisor.kb.facts import ActorRow
+from zactor.supervisor.kb.facts import ActorRow, WireRow
 
 
 class DirectoryHost(Protocol):
     """What has the directory of this node."""
 
-    def place(self, name: str, place: Place | None, absent: str = "") -> None:
-        """From now on messages to `name` go there; None: nowhere, and why."""
+    def place(self, name: str, place: Place | None, absent: str = "", life: object = None) -> None:
+        """From now on messages to `name` go there; None: nowhere, and why.
+
+        Args: life: of it that runs there; None: none does.
+        """
         ...
 
-    def connect(self, emitter: str, signal: str, reactors: Reactors) -> None:
-        """These react to that signal from now on, and nobody else."""
+    def connect(self, emitter: str, signal: str, reactors: Reactors, meanwhile: Holding) -> None:
+        """These react to that signal from now on, and nobody else; for some of them it waits."""
         ...
 
 
@@ -48,7 +54,8 @@ class DirectoryWriter:
             absent = f"{name} is on {row.node}, which is out of reach"
         else:
             place = Place(name=name, uid=row.uid, type=row.type, port=port)
-        self._runtime.place(name, place, absent)
+        runs = row is not None and row.state == "running"
+        self._runtime.place(name, place, absent, (row.uid, row.since) if row and runs else None)
         if place is not None or absent:
             self.placed.add(name)
         else:
@@ -56,13 +63,27 @@ class DirectoryWriter:
 
     def wire(self, theory: Theory, emitter: str, signal: str) -> None:
         """Say who reacts to a signal."""
-        # A wire that is down leads to nobody, whose signals are dead letters then; or its ends are
-        # about to be taken back, and have heard each other all the while.
+        # A wire that is down leads to nobody, whose signals are dead letters then, or wait; or its
+        # ends are about to be taken back, and have heard each other all the while.
         wires = [wire for wire, _ in orders.down(theory, emitter=emitter)]
         wires += facts.wires(theory, emitter=emitter)
-        reactors = {(w.reactor, w.does): w.service for w in wires if w.signal == signal}
-        self._runtime.connect(emitter, signal, reactors)
+        wires = [wire for wire in wires if wire.signal == signal]
+        reactors = {(wire.reactor, wire.does): wire.service for wire in wires}
+        held = facts.meanwhile(theory, emitter=emitter)
+        self._runtime.connect(emitter, signal, reactors, dict(_holding(held, wires)))
         if reactors:
             self.wired.add((emitter, signal))
         else:
             self.wired.discard((emitter, signal))
+
+
+def _holding(
+    held: Mapping[tuple[str, str, str], str], wires: Iterable[WireRow]
+) -> Iterator[tuple[tuple[str, str], Meanwhile]]:
+    for wire in wires if held else ():
+        try:
+            how = Meanwhile.parse(held.get((wire.reactor, wire.emitter, wire.action), ""))
+        except ConfigError:  # a fact that nobody of ours wrote
+            continue
+        if how is not None and wire.service <= Service.FIFO:
+            yield (wire.reactor, wire.does), how

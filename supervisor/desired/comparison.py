@@ -6,6 +6,7 @@ import msgspec
 
 from zactor.kernel.errors import Refused
 from zactor.kernel.knowledge.theory import Theory
+from zactor.kernel.runtime.meanwhile import Meanwhile
 from zactor.supervisor.desired.draft import Draft
 from zactor.supervisor.kb import facts, wishes
 from zactor.supervisor.kb.facts import WireRow
@@ -39,6 +40,8 @@ class Comparison:
             self.owners.setdefault(thing, []).append(name)
         self.mine = {thing for thing, owners in self.owners.items() if wish.name in owners}
         self.bundles = {each.type: each.bundle for each in wish.factories}
+        held = facts.meanwhile(theory)
+        self.meanwhile = {key: str(Meanwhile.parse(how) or "") for key, how in held.items()}
         self.successors: list[Successor] = []
         self.wired: list[WishedWire] = []  # what is brought
         self.stops: list[str] = []

@@ -6,12 +6,18 @@ from collections.abc import Iterable
 
 from zactor.kernel.errors import NoSuchThing
 from zactor.kernel.knowledge.theory import Theory
+from zactor.kernel.runtime.meanwhile import Meanwhile
 from zactor.supervisor.kb import facts, orders, policies, wishes
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.policies import Policy
 from zactor.supervisor.kb.wishes import Wish, WishedActor, WishedFactory, WishedWire
 
 UNNAMED = "network"
+
+
+def words_of(how: str) -> str:
+    """Return how a wish says what a wire does meanwhile, from the fact that does."""
+    return str(Meanwhile.parse(how) or "")
 
 
 def export(theory: Theory, name: str) -> tuple[Wish, list[str]]:
@@ -37,6 +43,7 @@ def export(theory: Theory, name: str) -> tuple[Wish, list[str]]:
     ]
     wires = [*facts.wires(theory), *(wire for wire, _ in orders.down(theory))]
     types = {actor.type for actor in actors}
+    held = facts.meanwhile(theory)
     kept = wishes.wish(theory, chosen)
     wish = Wish(
         name=chosen,
@@ -55,6 +62,7 @@ def export(theory: Theory, name: str) -> tuple[Wish, list[str]]:
                 action=wire.action,
                 reactor=wire.reactor,
                 service=wire.service.value,
+                meanwhile=words_of(held.get((wire.reactor, wire.emitter, wire.action), "")),
             )
             for wire in wires
             if wishes.wire_mark(wire.reactor, wire.emitter, wire.action) not in owned

@@ -15,6 +15,8 @@ from zactor.kernel.errors import ConfigError
 from zactor.kernel.ids import check_name, check_wire_name, spoken_wire
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.writer import quote_atom
+from zactor.kernel.messages.service import Service
+from zactor.kernel.runtime.meanwhile import Meanwhile
 from zactor.supervisor.desired.actors import (
     compare_actor,
     guard,
@@ -108,6 +110,11 @@ def check_wish(wish: Wish) -> None:
     for wire in wish.wires:
         if check_wire_name(wire.action) != wire.action:
             raise ConfigError(f"{wire.action} of {wire.emitter} is {check_wire_name(wire.action)}")
+        how = Meanwhile.parse(wire.meanwhile)
+        if how is not None:
+            how.check(Service.parse(wire.service))
+        if str(how or "") != wire.meanwhile:
+            raise ConfigError(f"{wire.meanwhile!r} of a wire of {wire.reactor} is written {how}")
 
 
 def _once(what: str, names: Iterable[str]) -> None:
@@ -150,7 +157,7 @@ def _compare_wishes(c: Comparison) -> None:
     if old is None:
         draft.require(f"\\+ wish({quote_atom(name)}, _, _)", f"{name} was applied meanwhile")
     else:
-        hashed = quote_atom(old.hash())
+        hashed = quote_atom(wishes.kept_hash(c.theory, name))
         draft.require(f"wish({quote_atom(name)}, {hashed}, _)", f"{name} was applied meanwhile")
     if old is not None and old.to_text() == c.wish.to_text():
         return

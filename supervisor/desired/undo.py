@@ -12,7 +12,7 @@ from zactor.supervisor.desired.draft import Draft, Transaction
 from zactor.supervisor.kb.provenance import ChangeReport
 from zactor.supervisor.kb.wishes import Wish, from_text
 
-PLAIN = frozenset({"reacts", "down", "factory", "owned", "policy"})
+PLAIN = frozenset({"reacts", "down", "meanwhile", "factory", "owned", "policy"})
 """Facts that are what they say: taking them away, or bringing them again, takes them back."""
 
 

@@ -32,8 +32,10 @@ def _wire(c: Comparison, wire: WishedWire, there: WireRow | None, functor: str) 
     thing, said = wishes.wire_mark(*key), spoken_wire(wire.emitter, wire.action, wire.reactor)
     c.claim(thing, f"wire {said}")
     parts = ", ".join(map(quote_atom, key))
-    if there is not None and there.service.value == wire.service:
+    before = c.meanwhile.get(key, "")
+    if there is not None and (there.service.value, before) == (wire.service, wire.meanwhile):
         c.draft.require(f"{functor}({parts}, {wire.service})", f"wire {said} was changed meanwhile")
+        _change_meanwhile(c, key, said, wire.meanwhile)
         if thing in c.mine or c.options.adopt:
             c.mark(thing)
         c.as_is("wire", said)
@@ -41,24 +43,42 @@ def _wire(c: Comparison, wire: WishedWire, there: WireRow | None, functor: str) 
     if lacking := _lacking(c, wire):
         c.draft.row("x", "wire", said, f"there is no actor {lacking}")
         return
-    fact = f"reacts({parts}, {wire.service})"
+    wanted = f"{wire.service} {wire.meanwhile}".rstrip()
     if there is None:
         c.draft.require(f"\\+ reacts({parts}, _)", f"wire {said} was made meanwhile")
-        c.draft.row("+", "wire", said, wire.service)
-    elif thing not in c.mine and not c.options.adopt:
-        words = f"{there.service.value}, not {wire.service}: made by hand, left alone (--adopt)"
+        c.draft.row("+", "wire", said, wanted)
+        c.draft.bring(f"reacts({parts}, {wire.service})")
+        c.wired.append(wire)
+        _change_meanwhile(c, key, said, wire.meanwhile)
+        c.mark(thing)
+        return
+    service = there.service.value
+    is_now = f"{service} {before}".rstrip()
+    if thing not in c.mine and not c.options.adopt:
+        words = f"{is_now}, not {wanted}: made by hand, left alone (--adopt)"
         c.draft.row("!", "wire", said, words, differs=True)
         return
-    else:
-        service = there.service.value
-        c.draft.require(f"{functor}({parts}, {service})", f"wire {said} was changed meanwhile")
+    c.draft.require(f"{functor}({parts}, {service})", f"wire {said} was changed meanwhile")
+    c.draft.row("~", "wire", said, f"{is_now} -> {wanted}", old=is_now, new=wanted)
+    if service != wire.service:
         c.draft.retract(f"{functor}({parts}, _)")
-        c.draft.row(
-            "~", "wire", said, f"{service} -> {wire.service}", old=service, new=wire.service
-        )
-    c.draft.bring(fact)
-    c.wired.append(wire)
+        c.draft.bring(f"reacts({parts}, {wire.service})")
+        c.wired.append(wire)
+    _change_meanwhile(c, key, said, wire.meanwhile)
     c.mark(thing)
+
+
+def _change_meanwhile(c: Comparison, key: tuple[str, str, str], said: str, wanted: str) -> None:
+    before, words = c.meanwhile.get(key, ""), f"wire {said} was changed meanwhile"
+    if before:
+        c.draft.require(facts.meanwhile_fact(*key, before), words)
+    elif wanted:
+        c.draft.require(f"\\+ {facts.meanwhile_fact(*key, '_')}", words)
+    if before != wanted:
+        if before:
+            c.draft.retract(facts.meanwhile_fact(*key, "_"))
+        if wanted:
+            c.draft.bring(facts.meanwhile_fact(*key, wanted))
 
 
 def _lacking(c: Comparison, wire: WishedWire) -> str:
@@ -86,4 +106,5 @@ def _unwire(c: Comparison, there: WireRow, functor: str) -> None:
         c.draft.require(
             f"{functor}({parts}, {there.service.value})", f"wire {said} was changed meanwhile"
         )
-        c.draft.retract(f"{functor}({parts}, _)")
+        key = (there.reactor, there.emitter, there.action)
+        c.draft.retract(f"{functor}({parts}, _)", facts.meanwhile_fact(*key, "_"))

@@ -31,7 +31,7 @@ class ActorFact:
 
 @dataclass(frozen=True, slots=True)
 class WireFact:
-    """reacts/4, or down/4."""
+    """reacts/4, down/4, or meanwhile/4."""
 
     emitter: str
     signal: str
@@ -127,6 +127,7 @@ _READERS: Mapping[tuple[str, int], Callable[..., ChangedFact]] = {
     ("ordered", 6): _about_actor,
     ("reacts", 4): _wire,
     ("down", 4): _wire,
+    ("meanwhile", 4): _wire,
     ("factory", 2): _factory,
     ("todo", 4): read_clause,
     ("errand", 4): read_errand,

@@ -50,9 +50,14 @@ def reference_patterns(name: str) -> tuple[str, ...]:
 
 
 def down_patterns(name: str) -> tuple[str, ...]:
-    """Return the patterns of every wire of the actor `name` that is down."""
+    """Return the patterns of every wire of the actor `name` that is down, if it has no other."""
     actor = quote_atom(name)
-    return f"down({actor}, _, _, _)", f"down(_, {actor}, _, _)"
+    return (
+        f"down({actor}, _, _, _)",
+        f"down(_, {actor}, _, _)",
+        f"meanwhile({actor}, _, _, _)",
+        f"meanwhile(_, {actor}, _, _)",
+    )
 
 
 def no_actor(name: str) -> str:

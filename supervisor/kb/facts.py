@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from zactor.kernel.ids import ORIGIN, ActorUid, Clock, NodeId, actor_uid, signal_and_action
 from zactor.kernel.knowledge.theory import Fact, Theory
 from zactor.kernel.knowledge.values import Atom, Term
-from zactor.kernel.knowledge.writer import text_of
+from zactor.kernel.knowledge.writer import format_term, quote_atom, text_of
 from zactor.kernel.messages.service import Service
 from zactor.supervisor.kb.changed_facts import (
     ClauseFact,
@@ -157,6 +157,26 @@ def read_wires(rows: Iterable[Fact]) -> list[tuple[WireRow, float]]:
         wire = WireRow(reactor=to, emitter=source, action=name, service=Service(service))
         found.append((wire, fact.at))
     return sorted(found, key=lambda one: (one[0].emitter, one[0].action, one[0].reactor))
+
+
+def meanwhile(theory: Theory, *, emitter: str | None = None) -> dict[tuple[str, str, str], str]:
+    """Return what wires do with signals while their reactor is away, where it isn't drop.
+
+    By reactor, emitter, action; up or down.
+    """
+    found = {}
+    for fact in _rows(theory, "meanwhile", 4, None, emitter):
+        *wire, how = arguments_of(fact.term)
+        reactor, source, name = map(text_of, wire)
+        found[reactor, source, name] = format_term(how)
+    return found
+
+
+def meanwhile_fact(reactor: str, emitter: str, action: str, how: str) -> str:
+    """Return the fact that says what a wire does meanwhile; "_": its pattern."""
+    parts = ", ".join(map(quote_atom, (reactor, emitter, action)))
+    head, _, most = how.partition(" ")
+    return f"meanwhile({parts}, {f'{head}({most})' if most else head})"
 
 
 def todo(theory: Theory, id: str) -> TodoRow | None:

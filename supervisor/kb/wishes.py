@@ -39,6 +39,7 @@ class WishedWire(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     action: str
     reactor: str
     service: str = "fifo"
+    meanwhile: str = ""  # of signals while the reactor is away: "hold 1000", block; "": drop
 
 
 class WishedFactory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -103,6 +104,12 @@ def applied_by(theory: Theory, name: str) -> str:
     """Return the id of the request that brought the wish `name`; "": there is none."""
     found = _wished(theory, name)
     return found[1] if found is not None else ""
+
+
+def kept_hash(theory: Theory, name: str) -> str:
+    """Return the hash of the wish `name` as it stands there; "": there is none."""
+    found = [facts.arguments_of(fact.term) for fact in theory.facts("wish", 3, Atom(name))]
+    return text_of(found[0][1]) if found else ""
 
 
 def _wished(theory: Theory, name: str) -> tuple[str, str] | None:

@@ -39,6 +39,7 @@ from zactor.kernel.messages.operations import (
     Wire,
 )
 from zactor.kernel.messages.service import Service
+from zactor.kernel.runtime.meanwhile import Meanwhile
 from zactor.kernel.wire.payload import Policy
 from zactor.supervisor.blocking_work import run_blocking
 from zactor.supervisor.kb import facts, orders, policies
@@ -310,6 +311,9 @@ class Changes:
             UnfitArguments: what the signal carries can't be taken.
         """
         wire, theory = check_wire_name(op.action), self._kb.theory
+        service, meanwhile = Service.parse(op.service), Meanwhile.parse(op.meanwhile)
+        if meanwhile is not None:
+            meanwhile.check(service)
         if not op.anyway:
             emitter, reactor = facts.actor(theory, op.emitter), facts.actor(theory, op.reactor)
             await self._contracts.check_wire(emitter, reactor, wire)
@@ -318,7 +322,8 @@ class Changes:
             reactor=op.reactor,
             emitter=op.emitter,
             action=wire,
-            service=Service.parse(op.service),
+            service=service,
+            meanwhile=meanwhile,
         )
         await self._runner.run(workflows.WIRE, parameters, who=asked.who)
         return {}

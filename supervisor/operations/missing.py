@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from zactor.kernel.knowledge.theory import Theory
-from zactor.supervisor.kb import orders
+from zactor.supervisor.kb import facts, orders
 from zactor.supervisor.kb.orders import GoneRow
 from zactor.supervisor.membership.members import out_of_reach
 from zactor.supervisor.operations.report_rows import ActorReport, NodeReport, WireReport
@@ -38,7 +38,8 @@ def lost_actors(theory: Theory) -> list[ActorReport]:
 
 def down_wires(theory: Theory) -> list[WireReport]:
     """Return the wires of which an end isn't there."""
-    return [WireReport.of(wire, at, "down") for wire, at in orders.down(theory)]
+    held = facts.meanwhile(theory)
+    return [WireReport.of(wire, at, "down", held) for wire, at in orders.down(theory)]
 
 
 def sentences(theory: Theory) -> list[str]:

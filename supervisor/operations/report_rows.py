@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
+from zactor.kernel.runtime.meanwhile import Meanwhile
 from zactor.supervisor.kb.facts import ActorRow, WireRow
 from zactor.supervisor.observe.journal import FailureReport
+
+_DROP: Mapping[tuple[str, str, str], str] = {}
 
 Clock = tuple[int, int]
 
@@ -63,10 +68,18 @@ class WireReport(Row, frozen=True, kw_only=True):
     service: str
     state: str = "up"  # up | down
     since: float | None = None  # s since 1970: it is in that state
+    meanwhile: str = "drop"  # of signals while the reactor is away: drop, hold N, block
 
     @classmethod
-    def of(cls, wire: WireRow, at: float, state: str) -> WireReport:
+    def of(
+        cls,
+        wire: WireRow,
+        at: float,
+        state: str,
+        meanwhile: Mapping[tuple[str, str, str], str] = _DROP,
+    ) -> WireReport:
         """Return what is told of a wire that is in that state since `at`."""
+        how = Meanwhile.parse(meanwhile.get((wire.reactor, wire.emitter, wire.action), ""))
         return cls(
             emitter=wire.emitter,
             action=wire.action,
@@ -74,6 +87,7 @@ class WireReport(Row, frozen=True, kw_only=True):
             service=wire.service.value,
             state=state,
             since=at,
+            meanwhile=str(how or "drop"),
         )
 
 

@@ -209,7 +209,8 @@ class Reports:
     def wires(self) -> list[WireReport]:
         """Return every wire, those that are down after the others."""
         theory = self._kb.theory
-        up = [WireReport.of(wire, at, "up") for wire, at in facts.wires_since(theory)]
+        held = facts.meanwhile(theory)
+        up = [WireReport.of(wire, at, "up", held) for wire, at in facts.wires_since(theory)]
         return up + missing.down_wires(theory)
 
     def factories(self) -> list[FactoryReport]:

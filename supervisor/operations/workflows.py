@@ -12,6 +12,7 @@ from typing import Any
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.writer import quote_atom
 from zactor.kernel.messages.service import Service
+from zactor.kernel.runtime.meanwhile import Meanwhile
 from zactor.supervisor.kb import facts, orders
 from zactor.supervisor.kb.fact_patterns import (
     TOO_LATE,
@@ -51,6 +52,7 @@ class WireParameters:
     emitter: str
     action: str
     service: Service = Service.FIFO
+    meanwhile: Meanwhile | None = None  # what waits while the reactor is away; None: nothing
 
     def mark(self) -> str:
         """Return how the wire is written in a file's mark."""
@@ -61,9 +63,14 @@ class WireParameters:
         parts = map(quote_atom, (self.reactor, self.emitter, self.action))
         return f"{functor}({', '.join(parts)}, {service})"
 
+    def meanwhile_fact(self, how: str) -> str:
+        """Return what it does meanwhile as a fact, or as a pattern."""
+        return facts.meanwhile_fact(self.reactor, self.emitter, self.action, how)
+
 
 def _wire(parameters: WireParameters, theory: Theory) -> Effect:
     require: list[Requirement] = []
+    meanwhile = parameters.meanwhile
     for name in dict.fromkeys((parameters.reactor, parameters.emitter)):
         actor = quote_atom(name)
         require += [
@@ -75,8 +82,11 @@ def _wire(parameters: WireParameters, theory: Theory) -> Effect:
         why="remoteReactInteraction"
         f"({parameters.reactor}, {parameters.emitter}, {parameters.action})",
         require=tuple(require),
-        retract=(parameters.fact("_"),),
-        assert_=(parameters.fact(parameters.service.value),),
+        retract=(parameters.fact("_"), parameters.meanwhile_fact("_")),
+        assert_=(
+            parameters.fact(parameters.service.value),
+            *((parameters.meanwhile_fact(str(meanwhile)),) if meanwhile is not None else ()),
+        ),
     )
 
 
@@ -89,7 +99,11 @@ def _unwire(parameters: WireParameters, theory: Theory) -> Effect:
         id=parameters.id,
         why=f"removeInteraction({parameters.reactor}, {parameters.emitter}, {parameters.action})",
         require=((parameters.fact("_", functor), "NoSuchThing", words),),
-        retract=(parameters.fact("_", functor), f"owned(_, {parameters.mark()})"),
+        retract=(
+            parameters.fact("_", functor),
+            parameters.meanwhile_fact("_"),
+            f"owned(_, {parameters.mark()})",
+        ),
     )
 
 

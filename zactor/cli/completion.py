@@ -75,6 +75,8 @@ def _of_kind(kind: Kind, text: str, names: Names) -> Iterable[str]:
             return names(Kind.ACTOR)
         case Kind.SERVICE:
             return [service.value for service in Service]
+        case Kind.MEANWHILE:
+            return ["drop", "hold(1000)", "block"]
         case Kind.FILE:
             found = glob.glob(f"{glob.escape(os.path.expanduser(text))}*")
             return [f"{path}/" if os.path.isdir(path) else path for path in found]

@@ -34,6 +34,8 @@ def offer(kind: Kind, name: str) -> Offer:
 def _found(context: click.Context, kind: Kind, name: str) -> Iterable[str]:
     if kind is Kind.SERVICE:
         return [service.value for service in Service]
+    if kind is Kind.MEANWHILE:
+        return ["drop", "hold:1000", "block"]
     if kind not in _NAMED and name != "action":
         return ()
     try:

@@ -282,6 +282,7 @@ class Master:
         emitter: str,
         action: str,
         service: Service | str = Service.FIFO,
+        meanwhile: str = "drop",
         *,
         anyway: bool = False,
     ) -> None:
@@ -289,14 +290,15 @@ class Master:
 
         Args:
             action: or "reading>store", where signal and action have different names.
+            meanwhile: of signals while `reactor` is away: "drop", "hold:1000" or "block".
             anyway: also where the emitter's class has no such signal, or the reactor's no such
                 action, or the one doesn't fit the other.
 
         Raises:
             NoSuchThing: one hasn't what its name says. UnfitArguments: it can't be taken.
         """
-        level = service if isinstance(service, Service) else Service.parse(service)
-        await self._ask(Wire(reactor, emitter, action, level.value, anyway))
+        level = (service if isinstance(service, Service) else Service.parse(service)).value
+        await self._ask(Wire(reactor, emitter, action, level, anyway, meanwhile))
 
     async def remove_interaction(self, reactor: str, emitter: str, action: str) -> None:
         """End an interaction; its `action` as `react_interaction` has it."""

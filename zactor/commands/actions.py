@@ -122,14 +122,25 @@ def _what_remains(session: ConsoleSession, name: str) -> str:
 
 
 def wire(session: ConsoleSession, values: Values) -> object:
-    """Begin an interaction; its four parts."""
+    """Begin an interaction; its parts."""
     reactor, emitter, action = (_text(values, key) for key in ("reactor", "emitter", "action"))
     service = values.get("service", "fifo")
+    meanwhile = values.get("meanwhile", "drop")
     assert isinstance(service, str)
+    assert isinstance(meanwhile, str)
     session.master.react_interaction(
-        reactor, emitter, action, service=service, anyway=_anyway(values)
+        reactor, emitter, action, service=service, meanwhile=meanwhile, anyway=_anyway(values)
     )
-    return {"emitter": emitter, "action": action, "reactor": reactor, "service": service}
+    parts = {"emitter": emitter, "action": action, "reactor": reactor}
+    return {**parts, "service": service, "meanwhile": meanwhile}
+
+
+def say_wired(result: object) -> str:
+    """What leads where, and how."""
+    assert isinstance(result, dict)
+    meanwhile = "" if result["meanwhile"] == "drop" else f", {result['meanwhile']}"
+    how = f"{result['service']}{meanwhile}"
+    return f"{spoken_wire(result['emitter'], result['action'], result['reactor'])} ({how})"
 
 
 def unwire(session: ConsoleSession, values: Values) -> object:

@@ -11,7 +11,7 @@ from zactor.commands.desired_commands import DESIRED
 from zactor.kernel.errors import ScriptError
 
 # -- the table -------------------------------------------------------------------------------
-_REACT = ("reactor", "emitter", "action", "service")
+_REACT = ("reactor", "emitter", "action", "service", "meanwhile")
 _SAY = ("actor", "action", "arguments")
 _PORT = Parameter(name="port", kind=Kind.PORT, help="EMITTER.ACTION, like g1.inc")
 _REACTOR = Parameter(
@@ -195,6 +195,14 @@ COMMANDS: tuple[Command, ...] = (
                 needed=False,
                 help="unreliable, reliable, fifo (default), causal, agreed or safe",
             ),
+            Parameter(
+                name="meanwhile",
+                kind=Kind.MEANWHILE,
+                option="--meanwhile",
+                needed=False,
+                help="of signals while REACTOR is away: drop (default), hold:N (N of them wait), or"
+                " block (EMITTER waits)",
+            ),
             _ANYWAY,
         ),
         terms=(("remoteReactInteraction", _REACT, 3), ("reactInteraction", _REACT, 3)),
@@ -249,7 +257,7 @@ COMMANDS: tuple[Command, ...] = (
         words="wires",
         help="The interactions.",
         act=lambda session, values: session.master.wires(),
-        columns=("emitter", "action", "reactor", "service", "state", "since"),
+        columns=("emitter", "action", "reactor", "service", "meanwhile", "state", "since"),
     ),
     Command(
         words="factories",

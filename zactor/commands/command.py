@@ -37,6 +37,7 @@ class Kind(enum.Enum):
     FILE = "file"
     GOAL = "goal"
     SERVICE = "service"
+    MEANWHILE = "meanwhile"  # drop, hold:N or block
     SECONDS = "seconds"
     COUNT = "count"  # 1 or more
     JSON = "json"  # JSON if it parses, else the text itself
@@ -187,6 +188,8 @@ def read_text(parameter: Parameter, text: str) -> Values:
             return {name: read_count(text)}
         case Kind.SERVICE:
             return {name: read_service(text)}
+        case Kind.MEANWHILE:
+            return {name: read_meanwhile(text)}
         case Kind.JSON:
             return {name: read_json(text)}
         case Kind.PAIR:
@@ -218,6 +221,17 @@ def read_count(value: object) -> int:
     if count < 1 or isinstance(value, bool):
         raise ConfigError(f"{value!r} is no count, 1 or more")
     return count
+
+
+def read_meanwhile(text: str) -> str:
+    """Return what a wire does while its reactor is away, as it is written: "hold 1000".
+
+    Raises:
+        ConfigError: it is nothing of the kind.
+    """
+    from zactor.kernel.runtime.meanwhile import Meanwhile
+
+    return str(Meanwhile.parse(text) or "drop")
 
 
 def read_service(text: str) -> str:

@@ -11,6 +11,7 @@ from zactor.commands.command import (
     CommandCall,
     Kind,
     read_count,
+    read_meanwhile,
     read_seconds,
     read_service,
 )
@@ -75,6 +76,10 @@ def _read(command: Command, name: str, term: Term) -> object:
             return _pairs(name, term)
         case Kind.SERVICE:
             return read_service(_text(name, term))
+        case Kind.MEANWHILE:
+            return read_meanwhile(
+                format_term(term) if isinstance(term, Compound) else _text(name, term)
+            )
         case Kind.PORT | Kind.REACTOR | Kind.ACTOR | Kind.NODE | Kind.TYPE | Kind.TEXT | Kind.FILE:
             return _text(name, term)
         case _:

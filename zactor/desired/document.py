@@ -20,6 +20,7 @@ import msgspec
 from zactor.kernel.errors import ConfigError, ZactorError
 from zactor.kernel.ids import check_name, wire_between
 from zactor.kernel.messages.service import Service
+from zactor.kernel.runtime.meanwhile import Meanwhile
 from zactor.supervisor.kb.policies import (
     DRAIN_S,
     INTENSITY,
@@ -35,6 +36,7 @@ TABLES = ("cluster", "factories", "actors", "wires")
 _CLUSTER = ("name", "keep")
 _ACTOR = ("type", "on", "args", "arguments", "restart", "intensity", "drain")
 _IDENTITY = re.compile(r"sha256:[0-9a-f]{64}")
+_MEANWHILE = re.compile("drop|hold|block")
 _HEADER = re.compile(r"\s*\[+\s*(.*?)\s*\]+\s*(?:#.*)?$")
 _KEY = re.compile(r"""(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([A-Za-z0-9_-]+))""")
 
@@ -220,16 +222,28 @@ class _Reader:
         text: object,
         actors: Collection[str],
     ) -> WishedWire:
-        words = text.split() if isinstance(text, str) else []
-        if not 0 < len(words) <= 2:
-            self._fail(path, f'{text!r} is no "REACTOR", "REACTOR.ACTION" or "REACTOR SERVICE"')
-        service = words[1] if len(words) == 2 else Service.FIFO.value
-        reactor, dot, does = words[0].partition(".")
+        first, *words = text.split() if isinstance(text, str) and text.split() else [""]
+        split = next((i for i, word in enumerate(words) if _MEANWHILE.match(word)), len(words))
+        if not first or split > 1:
+            said = "REACTOR[.ACTION] [SERVICE] [drop | hold N | block]"
+            self._fail(path, f'{text!r} is no "{said}"')
+        service = words[0] if split else Service.FIFO.value
+        reactor, dot, does = first.partition(".")
         if reactor not in actors:
             self._unknown(path, f"actor {reactor!r}", reactor, actors)
+        service = words[0] if split else Service.FIFO.value
         level = self._checked(path, lambda: Service.parse(service))
         wire = self._checked(path, lambda: wire_between(action, does if dot else action))
-        return WishedWire(emitter=emitter, action=wire, reactor=reactor, service=level.value)
+        how = self._checked(path, lambda: Meanwhile.parse(" ".join(words[split:])))
+        if how is not None:
+            self._checked(path, partial(how.check, level))
+        return WishedWire(
+            emitter=emitter,
+            action=wire,
+            reactor=reactor,
+            service=level.value,
+            meanwhile=str(how or ""),
+        )
 
     # -- what is wrong -----------------------------------------------------------------------
     def _known(

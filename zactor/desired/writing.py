@@ -33,7 +33,8 @@ def to_toml(wish: Wish, others: Sequence[str] = ()) -> str:
     for wire in wish.wires:
         service = "" if wire.service == "fifo" else f" {wire.service}"
         port, _, reactor = spoken_wire(wire.emitter, wire.action, wire.reactor).partition(" -> ")
-        wires.setdefault(port, []).append(f"{reactor}{service}")
+        meanwhile = f" {wire.meanwhile}" if wire.meanwhile else ""
+        wires.setdefault(port, []).append(f"{reactor}{service}{meanwhile}")
     if wires:
         lines += ["", "[wires]"]
         lines += [f"{_string(port)} = {_value(reactors)}" for port, reactors in wires.items()]

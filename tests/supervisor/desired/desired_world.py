@@ -106,9 +106,11 @@ def actor(name: str, *on: str, **given: object) -> WishedActor:
     return WishedActor(**fields)  # type: ignore[arg-type]
 
 
-def wire(text: str, service: str = "fifo") -> WishedWire:
+def wire(text: str, service: str = "fifo", meanwhile: str = "") -> WishedWire:
     emitter, action, reactor = text.replace("->", ".").replace(" ", "").split(".")
-    return WishedWire(emitter=emitter, action=action, reactor=reactor, service=service)
+    return WishedWire(
+        emitter=emitter, action=action, reactor=reactor, service=service, meanwhile=meanwhile
+    )
 
 
 def wish(

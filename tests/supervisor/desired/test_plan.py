@@ -54,6 +54,42 @@ def test_from_nothing_all_is_added_in_one_transaction(world: DesiredWorld) -> No
     assert begun == {(node, "counter", CODE) for node in ("n1", "n2", "n3")}
 
 
+def test_what_a_wire_does_meanwhile_is_a_fact_beside_it(applied: DesiredWorld) -> None:
+    held = wish(
+        *LAB.actors,
+        wire("g1.inc -> c1", meanwhile="hold 7"),
+        wire("c1.val -> g1", "agreed"),
+        wire("c2.val -> g1", meanwhile="block"),
+    )
+    plan = applied.plan(held)
+    assert lines(plan) == ["~ wire c2.val -> g1", "~ wire g1.inc -> c1"]
+    assert detail(plan, "g1.inc -> c1") == "fifo -> fifo hold 7"
+    assert not plan.starts
+    applied.apply(held)
+    assert "meanwhile(c1,g1,inc,hold(7))" in applied.texts()
+    assert "meanwhile(g1,c2,val,block)" in applied.texts()
+    assert not lines(applied.plan(held))
+    stale = applied.plan(LAB)
+    applied.do(retract=["meanwhile(c1, g1, inc, _)"], assert_=["meanwhile(c1, g1, inc, hold(8))"])
+    with pytest.raises(Refused, match="changed meanwhile"):
+        applied.commit(stale.transaction)
+    applied.apply(LAB)
+    assert not [text for text in applied.texts() if text.startswith("meanwhile(")]
+    applied.apply(held)
+    applied.apply(wish(*LAB.actors))
+    assert not [text for text in applied.texts() if text.startswith("meanwhile(")]
+
+
+@pytest.mark.parametrize(
+    ("service", "meanwhile"), [("agreed", "hold 5"), ("fifo", "hold"), ("fifo", "hold 0")]
+)
+def test_a_wire_that_cant_wait_so_is_refused(
+    world: DesiredWorld, service: str, meanwhile: str
+) -> None:
+    with pytest.raises(ConfigError):
+        world.plan(wish(*LAB.actors, wire("g1.inc -> c1", service, meanwhile)))
+
+
 def test_applied_twice_nothing_is_due(applied: DesiredWorld) -> None:
     plan = applied.plan(LAB)
     assert not lines(plan)

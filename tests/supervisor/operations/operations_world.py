@@ -203,10 +203,10 @@ class Stage:
         self._node.later(WORK_S if drain_s is None else drain_s, end)
         return stopped
 
-    def place(self, name: str, place: object, absent: str = "") -> None:
+    def place(self, name: str, place: object, absent: str = "", life: object = None) -> None:
         pass
 
-    def connect(self, emitter: str, action: str, reactors: object) -> None:
+    def connect(self, emitter: str, action: str, reactors: object, meanwhile: object) -> None:
         pass
 
     def end(self, uid: int) -> bool:

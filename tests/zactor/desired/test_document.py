@@ -104,6 +104,27 @@ def test_a_mistake_is_told_with_its_line(
     assert "\n" not in text
 
 
+@pytest.mark.parametrize(
+    ("said", "service", "meanwhile"),
+    [
+        ("hold", "fifo", "hold 1000"),
+        ("hold 5", "fifo", "hold 5"),
+        ("hold:5", "fifo", "hold 5"),
+        ("reliable block", "reliable", "block"),
+        ("agreed drop", "agreed", ""),
+    ],
+)
+def test_what_a_wire_does_meanwhile(said: str, service: str, meanwhile: str) -> None:
+    found = read(LAB.replace('"k1 agreed"', f'"k1 {said}"')).wires[1]
+    assert (found.reactor, found.service, found.meanwhile) == ("k1", service, meanwhile)
+
+
+@pytest.mark.parametrize("said", ["agreed hold 5", "hold 0", "hold many", "fifo fast hold 5"])
+def test_a_wire_that_cant_wait_so_is_an_error_with_its_line(said: str) -> None:
+    with pytest.raises(ConfigError, match=r"lab\.toml:\d+: "):
+        read(LAB.replace('"k1 agreed"', f'"k1 {said}"'))
+
+
 def test_the_line_of_a_key_inside_of_an_inline_table() -> None:
     text = '[actors]\nc1 = { type = "counter", onn = "n1" }\n'
     assert line_of(text, ("actors", "c1", "onn")) == 2
@@ -126,6 +147,8 @@ WISH = Wish(
     wires=(
         WishedWire(emitter="c1", action="s", reactor="c2"),
         WishedWire(emitter="c1", action="s", reactor="c3", service="safe"),
+        WishedWire(emitter="c1", action="s", reactor="c5", meanwhile="hold 20"),
+        WishedWire(emitter="c2", action="s", reactor="c5", service="reliable", meanwhile="block"),
     ),
 ).sorted()
 
