@@ -76,6 +76,9 @@ REST_S_MAX = 0.02  # … and no longer: some rounds of the kernel's loop
 MUTED_POLL_S = 0.001  # how often a muted actor's port is looked at: ports don't call back
 WATCH_PERIOD_S = 0.25  # how often the watchdog looks at the shared loop
 
+# -- nodes -------------------------------------------------------------------------------------
+NODE_LABELS_MAX = 32  # of one node: each is a fact
+
 # -- signals that wait for a reactor that is away --------------------------------------------
 HOLD_SIGNALS_DEFAULT = 1_000  # of a wire that says hold, and no number
 HOLD_SIGNALS_MAX = 1_000_000  # of one wire: as many as a line takes (LINK_QUEUE_HARD_ITEMS)

@@ -193,7 +193,8 @@ class Node(HubUser):
         self.kb = self._make_knowledge_base()
         self.change_watch = ChangeWatch(self.me.name, self.kb, self.events.tell)
         self.groups.listen(KB_GROUP, self.kb)
-        self.registry = NodeRegistry(self.me.name, self.kb, self._citizens, self.members.departure)
+        who, labels = self.members.departure, self.settings.labels
+        self.registry = NodeRegistry(self.me.name, self.kb, self._citizens, who, labels)
         self.discovery = Discovery(
             self.hub,
             home=self.settings.home,

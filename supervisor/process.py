@@ -270,6 +270,7 @@ def run_node(
     spread: str | SpreadSettings | None = None,
     slow_client_s: float = 0.0,
     told: tuple[str, ...] = (),
+    labels: tuple[str, ...] = (),
     lifeline: int | None = None,
     json_logs: bool | None = None,
 ) -> int:
@@ -283,6 +284,7 @@ def run_node(
         spread: HOST[:PORT] of a port for programs of Spread; "": at its usual place.
         slow_client_s: there a program that takes nothing for so long is cut off; 0: none is.
         told: addresses of nodes that it joins when they are there.
+        labels: KEY or KEY=VALUE each.
         lifeline: the read end of a pipe; when its other end is closed the node stops, so that it
             never outlives who started it, however that one ended.
 
@@ -301,6 +303,7 @@ def run_node(
             spread=spread,
             slow_client_s=slow_client_s,
             told=told,
+            labels=labels,
         )
         return _run_until_told(name, settings, lifeline)
 
@@ -371,9 +374,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--payload", choices=["pickle", "data"])
     parser.add_argument("--spread")
     parser.add_argument("--join", action="append", default=[])
+    parser.add_argument("--label", action="append", default=[], dest="labels")
     parser.add_argument("--lifeline", type=int)
     options = vars(parser.parse_args(arguments))
-    options["join"] = tuple(options["join"])
+    options |= {name: tuple(options[name]) for name in ("join", "labels")}
     try:
         return run_node(**options)
     except (ZactorError, ConfigError) as error:

@@ -11,6 +11,7 @@ from zactor.kernel.transport.addresses import endpoint, is_loopback, parse_addre
 from zactor.kernel.transport.own_address import is_here
 from zactor.kernel.transport.socket_context import LOOPBACK, Address
 from zactor.kernel.wire.payload import Policy, chosen_policy
+from zactor.supervisor.kb.node_marks import read_labels
 from zactor.supervisor.membership.run_directory import home_folder, read_entries
 from zactor.supervisor.operations.crash_points import CrashAt, crash_at
 from zactor.supervisor.spread.spread_settings import SpreadSettings
@@ -27,13 +28,14 @@ def make_settings(
     spread: str | SpreadSettings | None = None,
     slow_client_s: float = 0.0,
     told: tuple[str, ...] = (),
+    labels: tuple[str, ...] = (),
 ) -> Settings:
     """Return the settings that these words of a command line mean.
 
     `slow_client_s` is for a port that `spread` names; settings of one have their own.
 
     Raises:
-        ConfigError: an address is none, `payload` no policy, or ZACTOR_CRASH_AT no place.
+        ConfigError: an address or a label is none, `payload` no policy, ZACTOR_CRASH_AT no place.
     """
     folder = home_folder(home)
     host, port = parse_address(bind) if bind else (_host_beside(folder), None)
@@ -53,6 +55,7 @@ def make_settings(
         spread=_spread_settings(spread, slow_client_s) if isinstance(spread, str) else spread,
         told=tuple(_endpoint(address) for address in told),
         crash=crash_at(os.environ),
+        labels=read_labels(labels),
     )
 
 
@@ -91,4 +94,5 @@ class Settings:
     told: tuple[str, ...] = ()  # endpoints of who named it, and of whom that one knows
     payload: Policy = "pickle"  # what arguments, answers and messages to groups may be
     spread: SpreadSettings | None = None  # a port for programs of Spread
+    labels: tuple[str, ...] = ()  # of this node, "roof" or "site=north"
     crash: CrashAt | None = None  # where this process is to kill itself, for tests

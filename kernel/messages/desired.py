@@ -40,5 +40,18 @@ class ExportWish(Message, frozen=True, tag=153):
     name: str  # of the file; "": of the only one
 
 
-DesiredChanges = ApplyWish | UndoChange
+class DrainNode(Message, frozen=True, tag=158):
+    """No actor is to run there from now on: those that do move, or stop."""
+
+    node: str
+    deadline_s: float = -1.0  # then what is left stops at once; below 0: never
+
+
+class ResumeNode(Message, frozen=True, tag=159):
+    """Actors may run there again."""
+
+    node: str
+
+
+DesiredChanges = ApplyWish | UndoChange | DrainNode | ResumeNode
 DesiredReads = PlanWish | ExportWish

@@ -8,8 +8,8 @@ import structlog
 
 from zactor.kernel.errors import NoSuchActor, ZactorError
 from zactor.kernel.knowledge.writer import format_term, quote_atom
-from zactor.supervisor.kb import facts
-from zactor.supervisor.kb.fact_patterns import Requirement, forget_patterns, still
+from zactor.supervisor.kb import facts, node_marks, orders
+from zactor.supervisor.kb.fact_patterns import Requirement, actor_patterns, forget_patterns, still
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 
@@ -55,6 +55,19 @@ class ActorReports:
         if remains:
             why = f"{why}{REMAINS}{remains}"
         await self.insist(row, why, retract=forget_patterns(row.name))
+
+    async def set_aside(self, row: ActorRow) -> bool:
+        """Say that it is lost, if it is to be brought back later; whether it is."""
+        why = node_marks.aside(self._kb.theory, row.name)
+        if why is not None:
+            await self.insist(
+                row,
+                f"{row.name} is set aside: {why}",
+                require=((node_marks.aside_fact(row.name, why), "NoSuchActor", "it is destroyed"),),
+                retract=(*actor_patterns(row.name), node_marks.aside_pattern(row.name)),
+                assert_=orders.lost_facts(row, 0, why),
+            )
+        return why is not None
 
     async def insist(
         self,

@@ -277,13 +277,13 @@ class Reconciler:
         except Exception as error:  # on_stop is user code
             reason = f"on_stop: {reason_of(error)}"
             self._tell(ActorStopFailed(row.name, reason, error))
-            if not await self._succeed(row):
+            if not (await self._succeed(row) or await self._reports.set_aside(row)):
                 await self._reports.report(row, "failed", reason, after="stopping")
         else:
             log.info("actor_stopped", actor=row.name)
             if remains:
                 self._tell(ActorAbandoned(row.name, row.uid, remains))
-            if not await self._succeed(row):
+            if not (await self._succeed(row) or await self._reports.set_aside(row)):
                 await self._reports.forget(row, remains)
         finally:
             self._stopping.pop(row.uid, None)

@@ -10,7 +10,7 @@ from zactor.kernel.knowledge.values import Atom
 from zactor.kernel.knowledge.writer import format_term, quote_atom
 from zactor.supervisor.desired.comparison import Comparison, marked_name, wires_of
 from zactor.supervisor.desired.differences import differences, policy_words, row_fact
-from zactor.supervisor.kb import facts, orders, policies, wishes
+from zactor.supervisor.kb import facts, node_marks, orders, policies, wishes
 from zactor.supervisor.kb.fact_patterns import actor_patterns, reference_patterns, still
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.orders import LostRow
@@ -48,7 +48,9 @@ def _place(c: Comparison, actor: WishedActor) -> str:
     if not there:
         known = ", ".join(c.hosts) or "none"
         wanted = " or ".join(actor.on)
-        c.draft.row("x", "actor", actor.name, f"no node {wanted} (there are: {known})")
+        drained = [node for node in actor.on if node_marks.is_drained(c.theory, node)]
+        hint = f"; {node_marks.drained_words(drained[0])}" if drained else ""
+        c.draft.row("x", "actor", actor.name, f"no node {wanted} (there are: {known}){hint}")
         return ""
     node = quote_atom(there[0])
     c.draft.require(f"node({node}, _)", f"node {there[0]} is gone")
@@ -56,6 +58,9 @@ def _place(c: Comparison, actor: WishedActor) -> str:
 
 
 def _begin(c: Comparison, actor: WishedActor, bundle: str, lost: LostRow | None) -> None:
+    if actor.each and lost is not None and not set(actor.on) & set(c.hosts):
+        c.as_is("actor", actor.name)  # it waits for its node
+        return
     node = _place(c, actor)
     if not node:
         return

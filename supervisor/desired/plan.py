@@ -27,9 +27,10 @@ from zactor.supervisor.desired.comparison import Comparison, PlanOptions, marked
 from zactor.supervisor.desired.draft import PlanRow, Transaction
 from zactor.supervisor.desired.factories import compare_types, remove_types
 from zactor.supervisor.desired.wires import compare_wires
-from zactor.supervisor.kb import policies, wishes
+from zactor.supervisor.kb import expansion, node_marks, policies, wishes
+from zactor.supervisor.kb.expansion import NODE, expanded
 from zactor.supervisor.kb.policies import Successor
-from zactor.supervisor.kb.wishes import Wish, WishedWire
+from zactor.supervisor.kb.wishes import Wish, WishedActor, WishedWire
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,10 +76,11 @@ def make_plan(
             too much would be removed.
     """
     check_wish(wish)
-    c = Comparison(wish.sorted(), theory, sorted(hosts), options, id)
+    c = Comparison(expanded(wish, theory, hosts), theory, sorted(hosts), options, id)
     wished = {actor.name for actor in c.wish.actors}
     mine = sorted(marked_name(thing) for thing in c.mine if thing.startswith("actor("))
-    _compare_wishes(c)
+    _compare_wishes(c, wish)
+    _note_made(c)
     compare_types(c)
     for actor in c.wish.actors:
         compare_actor(c, actor)
@@ -99,11 +101,13 @@ def check_wish(wish: Wish) -> None:
     _once("actor", [each.name for each in wish.actors])
     _once("wire", [spoken_wire(w.emitter, w.action, w.reactor) for w in wish.wires])
     for actor in wish.actors:
-        check_name("actor", actor.name)
+        check_name("actor", actor.name.replace(NODE, "n") if actor.each else actor.name)
         check_name("type of actor", actor.type)
         policies.check_restart(actor.restart)
         policies.check_intensity(actor.intensity)
-        if not 0 < len(actor.on) <= policies.ON_MAX:
+        if actor.each:
+            _check_each(actor)
+        elif not 0 < len(actor.on) <= policies.ON_MAX:
             raise ConfigError(f"{actor.name} has {len(actor.on)} nodes: want 1 to 64")
         if not 0 <= actor.drain_s < 1e6:
             raise ConfigError(f"{actor.name} drains for {actor.drain_s} s: want 0 or more")
@@ -115,6 +119,14 @@ def check_wish(wish: Wish) -> None:
             how.check(Service.parse(wire.service))
         if str(how or "") != wire.meanwhile:
             raise ConfigError(f"{wire.meanwhile!r} of a wire of {wire.reactor} is written {how}")
+
+
+def _check_each(actor: WishedActor) -> None:
+    node_marks.read_label(actor.each)
+    if NODE not in actor.name or actor.on:
+        raise ConfigError(
+            f"{actor.name} is to be on each {actor.each}: want {NODE} in its name, and no node"
+        )
 
 
 def _once(what: str, names: Iterable[str]) -> None:
@@ -150,19 +162,27 @@ def _whole(c: Comparison) -> Plan:
     )
 
 
-def _compare_wishes(c: Comparison) -> None:
+def _note_made(c: Comparison) -> None:
+    """Note which actors were made on each node: no other is made there by itself."""
+    made = expansion.made(c.theory, c.wish.name)
+    wanted = {actor.name for actor in c.wish.actors if actor.each}
+    c.draft.bring(*(expansion.each_fact(c.wish.name, name) for name in sorted(wanted - made)))
+    c.draft.retract(*(expansion.each_fact(c.wish.name, name) for name in sorted(made - wanted)))
+
+
+def _compare_wishes(c: Comparison, wish: Wish) -> None:
     """Keep the new wish in place of the old, unless they are the same."""
-    name, draft = c.wish.name, c.draft
+    name, draft = wish.name, c.draft
     old = wishes.wish(c.theory, name)
     if old is None:
         draft.require(f"\\+ wish({quote_atom(name)}, _, _)", f"{name} was applied meanwhile")
     else:
         hashed = quote_atom(wishes.kept_hash(c.theory, name))
         draft.require(f"wish({quote_atom(name)}, {hashed}, _)", f"{name} was applied meanwhile")
-    if old is not None and old.to_text() == c.wish.to_text():
+    if old is not None and old.to_text() == wish.to_text():
         return
     draft.retract(*(wishes.wish_patterns(name) if old is not None else ()))
-    draft.bring(*wishes.wish_facts(c.wish, c.id))
-    if old is not None and old.keep != c.wish.keep:
+    draft.bring(*wishes.wish_facts(wish, c.id))
+    if old is not None and old.keep != wish.keep:
         words = ("once", "keep")
-        draft.row("~", "wish", name, f"{words[old.keep]} -> {words[c.wish.keep]}")
+        draft.row("~", "wish", name, f"{words[old.keep]} -> {words[wish.keep]}")

@@ -17,7 +17,7 @@ from zactor.kernel.messages.knowledge import Change
 
 @dataclass(frozen=True, slots=True)
 class NodeFact:
-    """node/2 or incarnation/2: a node that is there."""
+    """node/2 or incarnation/2 of a node that is there, drained/1, label/3."""
 
     name: str
 
@@ -89,7 +89,7 @@ def _read(texts: Iterable[str]) -> Iterator[ChangedFact]:
                 yield read(*term.args)
 
 
-def _about_node(name: Term, _: Term) -> NodeFact:
+def _about_node(name: Term, *_: Term) -> NodeFact:
     return NodeFact(text_of(name))
 
 
@@ -119,6 +119,8 @@ def read_errand(id_: Term, incarnation: Term, deployment: Term, drain: Term) -> 
 _READERS: Mapping[tuple[str, int], Callable[..., ChangedFact]] = {
     ("node", 2): _about_node,
     ("incarnation", 2): _about_node,
+    ("drained", 1): _about_node,
+    ("label", 3): _about_node,
     ("actor", 3): _about_actor,
     ("spec", 4): _about_actor,
     ("state", 3): _about_actor,

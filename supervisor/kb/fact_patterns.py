@@ -39,6 +39,7 @@ def wanted_patterns(name: str) -> tuple[str, ...]:
     return (
         f"policy({actor}, _, _, _, _)",
         f"next({actor}, _, _, _, _, _)",
+        f"aside({actor}, _)",
         f"owned(_, actor({actor}))",
     )
 

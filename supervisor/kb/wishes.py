@@ -25,11 +25,12 @@ class WishedActor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     name: str
     type: str
-    on: tuple[str, ...]  # nodes, the best first: it runs on the first that is there
+    on: tuple[str, ...] = ()  # nodes, the best first: it runs on the first that is there
     arguments: str = "{}"  # as text, see supervisor/operations/constructor_arguments.py
     restart: str = TRANSIENT
     intensity: str = INTENSITY
     drain_s: float = DRAIN_S
+    each: str = ""  # a label: one on each node that has it, `on` is empty then
 
 
 class WishedWire(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

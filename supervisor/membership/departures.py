@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from zactor.kernel import limits
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.writer import format_term, quote_atom, text_of
-from zactor.supervisor.kb import facts, orders, policies
+from zactor.supervisor.kb import facts, node_marks, orders, policies
 from zactor.supervisor.kb.fact_patterns import (
     Requirement,
     actor_patterns,
@@ -91,12 +91,13 @@ def _depart(theory: Theory, node: NodeRow, departure: Departure) -> Sweep:
     batch = rows[: limits.SWEPT_AT_ONCE]
     require, retract, assert_ = [same], list[str](), list[str]()
     for row in batch:
-        remembered = _is_remembered(row)
+        remembered = _is_remembered(row) or node_marks.aside(theory, row.name) is not None
         require += _require(row) if remembered else [still(row)]
         is_replaced = policies.successor(theory, row.name) is not None
         keeps = remembered or is_replaced
         retract += actor_patterns(row.name) if keeps else forget_patterns(row.name)
         if remembered:
+            retract.append(node_marks.aside_pattern(row.name))
             assert_ += orders.lost_facts(row, node.incarnation, departure.why)
     if len(batch) == len(rows):
         others = "".join(f", Name \\= {quote_atom(row.name)}" for row in rows)

@@ -14,7 +14,7 @@ from zactor.kernel import limits
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.values import Atom
 from zactor.kernel.knowledge.writer import quote_atom
-from zactor.supervisor.kb import facts, orders, policies, wishes
+from zactor.supervisor.kb import facts, node_marks, orders, policies, wishes
 from zactor.supervisor.kb.fact_patterns import Requirement
 from zactor.supervisor.kb.facts import NodeRow
 from zactor.supervisor.kb.orders import LostRow
@@ -64,7 +64,7 @@ def _place(
         return None
     for name in policy.on:
         node, (incarnation, _) = known.get(name), live.get(name, (0, ""))
-        if node is None or node.incarnation != incarnation:
+        if node is None or node.incarnation != incarnation or node_marks.is_drained(theory, name):
             continue
         if name == row.node and incarnation == row.life:
             return None  # it comes back with that very life: see departures.py

@@ -12,11 +12,12 @@ from collections.abc import Callable
 import structlog
 
 from zactor.kernel.errors import AlreadyExists, NoSuchThing, ZactorError
-from zactor.supervisor.kb import orders
+from zactor.kernel.knowledge.writer import quote_atom
+from zactor.supervisor.kb import facts, node_marks, orders
 from zactor.supervisor.kb.changed_facts import ActorFact, ChangedFacts, NodeFact, WireFact
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.kb.orders import LostRow
-from zactor.supervisor.membership import keeping
+from zactor.supervisor.membership import draining, keeping, spreading
 from zactor.supervisor.membership.departures import Departure, Live, next_sweep
 
 log = structlog.get_logger()
@@ -33,12 +34,17 @@ class NodeRegistry:
         kb: KnowledgeBase,
         live: Callable[[], Live],
         departure: Callable[[str], Departure],
+        labels: tuple[str, ...] = (),
     ) -> None:
-        """`live` tells who is alive now, this node included, `departure` why another isn't."""
+        """`live` tells who is alive now, this node included, `departure` why another isn't.
+
+        Args: labels: of this node.
+        """
         self._me = me
         self._kb = kb
         self._live = live
         self._departure = departure
+        self._labels = labels
         self._due = asyncio.Event()
         self._silences = keeping.Silences()
         self._look_again: asyncio.TimerHandle | None = None
@@ -55,16 +61,21 @@ class NodeRegistry:
             isinstance(fact, ActorFact | WireFact) for fact in changed.asserted
         ):
             self.nudge()  # both ends of a wire may be there, or it came late that one is lost
+        elif node_marks.drained(self._kb.theory) and any(
+            isinstance(fact, ActorFact) for fact in (*changed.retracted, *changed.asserted)
+        ):
+            self.nudge()  # the next one may stop
 
     async def run(self) -> None:
         """Sweep until cancelled."""
         while True:
             await self._due.wait()
             self._due.clear()
-            if not self._kb.acting:
-                self._silences.forget()
-                continue
             try:
+                await self._label()
+                if not self._kb.acting:
+                    self._silences.forget()
+                    continue
                 await self._sweep()
             except ZactorError as error:
                 overtaken = isinstance(error, AlreadyExists | NoSuchThing)  # others sweep as well
@@ -72,12 +83,30 @@ class NodeRegistry:
                 await asyncio.sleep(RETRY_S)
                 self._due.set()
 
+    async def _label(self) -> None:
+        """Say what labels this node has, once it is written down itself."""
+        theory, me = self._kb.theory, self._me
+        row = facts.nodes(theory).get(me)
+        known = node_marks.labels(theory).get(me, ())
+        if not self._kb.primary or row is None or row.incarnation != self._live()[me][0]:
+            return
+        if known != self._labels:
+            await self._kb.commit(
+                f"labels of {me}",
+                who=me,
+                require=((f"node({quote_atom(me)}, _)", "NoSuchThing", f"{me} went"),),
+                retract=(node_marks.label_pattern(me),),
+                assert_=tuple(node_marks.label_fact(me, label) for label in self._labels),
+            )
+
     async def _sweep(self) -> None:
         while self._kb.acting:
             theory, live = self._kb.theory, self._live()
             due = next_sweep(theory, live, self._departure)
             if due is None:
                 due = keeping.next_restoration(theory, live, self._is_safe)
+            if due is None:
+                due = draining.next_step(theory, live) or spreading.next_placement(theory, live)
             if due is None:
                 self._wait_for_silence()
                 return

@@ -26,7 +26,7 @@ from zactor.supervisor.desired import export, undo
 from zactor.supervisor.desired.comparison import PlanOptions
 from zactor.supervisor.desired.draft import CHANGED, PlanRow, Transaction
 from zactor.supervisor.desired.plan import Plan, make_plan
-from zactor.supervisor.kb import facts, wishes
+from zactor.supervisor.kb import facts, node_marks, wishes
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.kb.policies import Successor
 from zactor.supervisor.kb.provenance import ChangeReport, mentions_any, read_clock
@@ -63,7 +63,9 @@ class DesiredState:
 
     def _make(self, wish: Wish, options: PlanOptions, id_: str) -> Plan:
         theory = self._kb.theory
-        return make_plan(wish, theory, facts.nodes(theory), options, id_)
+        drained = node_marks.drained(theory)
+        hosts = [node for node in facts.nodes(theory) if node not in drained]
+        return make_plan(wish, theory, hosts, options, id_)
 
     def _kept(self, name: str) -> Wish:
         theory = self._kb.theory

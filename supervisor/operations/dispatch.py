@@ -17,7 +17,14 @@ from zactor.bundles.store import BundleStore
 from zactor.kernel import limits
 from zactor.kernel.errors import NoSuchActor, NoSuchThing, NotReachable, Refused
 from zactor.kernel.messages.daemon_monitor import MonitorOperation
-from zactor.kernel.messages.desired import ApplyWish, ExportWish, PlanWish, UndoChange
+from zactor.kernel.messages.desired import (
+    ApplyWish,
+    DrainNode,
+    ExportWish,
+    PlanWish,
+    ResumeNode,
+    UndoChange,
+)
 from zactor.kernel.messages.operations import (
     AskActor,
     CheckBundle,
@@ -65,6 +72,7 @@ from zactor.supervisor.operations.changes import Asked, BundleSource, Changes
 from zactor.supervisor.operations.contracts import Contracts
 from zactor.supervisor.operations.descriptions import Descriptions
 from zactor.supervisor.operations.desired_state import DesiredState
+from zactor.supervisor.operations.drain import Draining
 from zactor.supervisor.operations.query_turns import QueryTurns
 from zactor.supervisor.operations.reports import KNOWLEDGE, OF_ONE_NODE, Reports
 from zactor.supervisor.operations.watching import Watching
@@ -154,6 +162,8 @@ class Dispatch:
             Unwire: changes.unwire,
             ApplyWish: desired.apply,
             UndoChange: desired.undo,
+            DrainNode: Draining(kb).drain,
+            ResumeNode: Draining(kb).resume,
         }
         self._contracts = contracts
         self._descriptions = Descriptions(kb, store, fetcher, contracts)

@@ -30,6 +30,8 @@ class NodeReport(Row, frozen=True, kw_only=True):
     actors: int
     clock: Clock  # of the last change that it knows
     since: float | None = None  # s since 1970: it came, or went
+    labels: list[str] = []
+    drained: bool = False  # no actor is to run there
 
 
 class ActorReport(Row, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ from zactor.kernel.moment import moment
 from zactor.kernel.runtime.watchdog import Blockage
 from zactor.kernel.sessions.host import GroupHost
 from zactor.kernel.transport.hub import Hub
-from zactor.supervisor.kb import facts
+from zactor.supervisor.kb import facts, node_marks
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.membership.members import Members, is_there
 from zactor.supervisor.membership.peer_calls import PeerCalls
@@ -154,6 +154,7 @@ class Reports:
         hosted = [row.node for row in facts.actors(theory)]
         full = self._kb.without_room()
         rows = []
+        labels, drained = node_marks.labels(theory), node_marks.drained(theory)
         for row in facts.nodes(theory).values():
             peer = self._members.peer(row.name)
             mine = row.name == self._hub.me.name
@@ -171,6 +172,8 @@ class Reports:
                     actors=hosted.count(row.name),
                     clock=clock,
                     since=row.at,
+                    labels=list(labels.get(row.name, ())),
+                    drained=row.name in drained,
                 )
             )
         rows += missing.gone_nodes(theory)
@@ -301,6 +304,8 @@ class Reports:
             troubles += kb.without_room().values()
         troubles += missing.sentences(theory)
         troubles += drift.sentences(theory)[1]
+        drained = node_marks.drained(theory)
+        troubles += [f"{node_marks.drained_words(name)}, to use it again" for name in drained]
         bad = [row for row in nodes if row.state in ("unreachable", "stuck")]
         return [*troubles, *kb.apart(), *(f"node {row.name} is {row.state}" for row in bad)]
 

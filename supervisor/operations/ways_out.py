@@ -106,7 +106,7 @@ class WaysOut:
             return None
         for first in range(0, max(len(rows), 1), limits.SWEPT_AT_ONCE):
             batch = rows[first : first + limits.SWEPT_AT_ONCE]
-            retract = [f"gone({node}, _, _)"]
+            retract = [f"gone({node}, _, _)", f"drained({node})", f"label({node}, _, _)"]
             for row in batch:
                 retract += [
                     *orders.lost_patterns(row.name),
@@ -136,6 +136,7 @@ class WaysOut:
             retract=(
                 *wishes.wish_patterns(name),
                 f"owned({quote_atom(name)}, _)",
+                f"each({quote_atom(name)}, _)",
                 *(policies.policy_pattern(actor) for actor in made),
             ),
         )

@@ -13,7 +13,7 @@ from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.writer import quote_atom
 from zactor.kernel.messages.service import Service
 from zactor.kernel.runtime.meanwhile import Meanwhile
-from zactor.supervisor.kb import facts, orders
+from zactor.supervisor.kb import facts, node_marks, orders
 from zactor.supervisor.kb.fact_patterns import (
     TOO_LATE,
     Requirement,
@@ -241,6 +241,11 @@ def _place(parameters: Deploy, theory: Theory) -> Effect:
                 f"actor {parameters.name} exists already",
             ),
             (f"node({node}, _)", "NoSuchThing", f"node {parameters.node} is gone"),
+            (
+                f"\\+ {node_marks.drained_fact(parameters.node)}",
+                "Refused",
+                node_marks.drained_words(parameters.node),
+            ),
             *((orders.still_lost(lost),) if lost is not None else ()),
         ),
         # What was lost under that name is ordered anew; its wires only if it is restored.

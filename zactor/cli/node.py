@@ -56,6 +56,7 @@ def _node(
     payload: str | None,
     spread: str | None,
     slow_s: float,
+    label: tuple[str, ...],
     lifeline: int | None,
     logs: str | None,
 ) -> None:
@@ -75,6 +76,7 @@ def _node(
             payload=payload,
             spread=spread,
             slow_client_s=slow_s,
+            labels=label,
             lifeline=lifeline,
             json_logs=None if logs is None else logs == "json",
         )
@@ -97,6 +99,12 @@ node = ShellCommand(
             help="Serve programs written for Spread (at 127.0.0.1:4803 and the socket /tmp/4803).",
         ),
         slow_client_option(),
+        click.Option(
+            ["--label"],
+            multiple=True,
+            metavar="KEY[=VALUE]",
+            help="What it is, for files that want an actor on each such node; again.",
+        ),
         click.Option(
             ["--logs"],
             type=click.Choice(["json", "text"]),

@@ -38,7 +38,20 @@ _OTHERS: Mapping[str, tuple[str, str]] = {  # name -> (module:attribute, help)
 _SECTIONS: Sequence[tuple[str, Sequence[str]]] = (
     (
         "Nodes",
-        ("node", "master", "up", "down", "spread", "lab", "demo", "forget", "recover", "restore"),
+        (
+            "node",
+            "master",
+            "up",
+            "down",
+            "spread",
+            "lab",
+            "demo",
+            "drain",
+            "resume",
+            "forget",
+            "recover",
+            "restore",
+        ),
     ),
     ("What is there", ("nodes", "ps", "describe", "wires", "factories", "status")),
     (

@@ -52,6 +52,8 @@ class BlockingMaster(Blocking[Master]):
     plan = blocking(Master.plan)
     apply = blocking(Master.apply)
     undo = blocking(Master.undo)
+    drain = blocking(Master.drain)
+    resume = blocking(Master.resume)
     export = blocking(Master.export)
     query = blocking(Master.query)
     wait = blocking(Master.wait)

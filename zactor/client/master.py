@@ -28,28 +28,7 @@ from zactor.kernel import errors, limits
 from zactor.kernel.actors.actor import Actor
 from zactor.kernel.actors.refs import Ref, make_ref
 from zactor.kernel.homes import at_home
-from zactor.kernel.messages.desired import ApplyWish, ExportWish, PlanWish, UndoChange
-from zactor.kernel.messages.operations import (
-    AskActor,
-    DeclareFactory,
-    DeclareNode,
-    DeployActor,
-    DescribeActor,
-    DestroyActor,
-    EmitSignal,
-    ForgetNode,
-    Inspect,
-    Operation,
-    QueryFacts,
-    RecoverPrimary,
-    RestoreActors,
-    Subject,
-    TellActor,
-    UndeclareFactory,
-    Unwire,
-    Watch,
-    Wire,
-)
+from zactor.kernel.messages import desired, operations
 from zactor.kernel.messages.service import Service
 from zactor.kernel.wire.payload import STORED_MARK, chosen_policy
 
@@ -95,7 +74,7 @@ class Master:
     # -- machines ----------------------------------------------------------------------------
     async def declare_node(self, name: str, address: str) -> Row:
         """Name the node at `address` (HOST or HOST:PORT). Returns name and address."""
-        return row_of(await self._ask(DeclareNode(name=name, address=address)))
+        return row_of(await self._ask(operations.DeclareNode(name=name, address=address)))
 
     async def forget(self, node: str, i_know: bool = False) -> Row:
         """Say that a member is dead for good, its disk too, so that nothing waits for its vote.
@@ -114,7 +93,7 @@ class Master:
             Refused: it is up. NoSuchThing: nothing waits for it.
             MayLose: it may have known what nobody here does, and `i_know` wasn't said.
         """
-        return row_of(await self._ask(ForgetNode(node=node, i_know=i_know)))
+        return row_of(await self._ask(operations.ForgetNode(node=node, i_know=i_know)))
 
     async def recover(self, node: str, i_know: bool = False) -> Row:
         """Have the view that `node` is in go on without a quorum, as a cluster of its own.
@@ -128,7 +107,19 @@ class Master:
             MayLose: `i_know` wasn't said; the message says what may be lost. Nothing has changed.
             Refused: changes are taken there: there is nothing to recover.
         """
-        return row_of(await self._ask(RecoverPrimary(node=node, i_know=i_know)))
+        return row_of(await self._ask(operations.RecoverPrimary(node=node, i_know=i_know)))
+
+    async def drain(self, node: str, deadline: float | None = None) -> Row:
+        """Let no actor run on `node`, those that do move or stop: node, actors (name, done, node).
+
+        Args: deadline: in s, then what is left stops at once.
+        """
+        operation = desired.DrainNode(node, -1.0 if deadline is None else deadline)
+        return row_of(await self._ask(operation, self._patience(None)))
+
+    async def resume(self, node: str) -> Row:
+        """Let actors run on `node` again: node, back (by themselves), lost (the others)."""
+        return row_of(await self._ask(desired.ResumeNode(node=node)))
 
     # -- code --------------------------------------------------------------------------------
     async def declare_factory(
@@ -148,7 +139,7 @@ class Master:
         else:
             bundle = await self._work(shipping.build, source)
         await shipping.ship(bundle, self._ask)
-        return row_of(await self._ask(DeclareFactory(type=type, bundle=bundle.identity)))
+        return row_of(await self._ask(operations.DeclareFactory(type=type, bundle=bundle.identity)))
 
     async def undeclare_factory(self, type: str) -> Row:
         """Say that `type` has no code any more; its bundle is removed later. Returns type.
@@ -156,7 +147,7 @@ class Master:
         Raises:
             NoSuchThing: it has none. Refused: actors of it are there, or lost; names them.
         """
-        return row_of(await self._ask(UndeclareFactory(type=type)))
+        return row_of(await self._ask(operations.UndeclareFactory(type=type)))
 
     # -- actors ------------------------------------------------------------------------------
     @overload
@@ -203,7 +194,7 @@ class Master:
             stored = await self._work(shipping.stored, encoded)
             await shipping.ship(stored, self._ask)
             encoded = STORED_MARK + stored.identity.encode("ascii")
-        operation = DeployActor(type=named, name=name, node=node, arguments=encoded)
+        operation = operations.DeployActor(type=named, name=name, node=node, arguments=encoded)
         await self._ask(operation, self._patience(None))
         return self.ref(name) if isinstance(type, str) else self.ref(name, type)
 
@@ -224,7 +215,7 @@ class Master:
                 "temporary": never.
             intensity: like "3 in 10s": more restarts than that, and it has failed.
         """
-        operation = DeployActor(
+        operation = operations.DeployActor(
             type=type,
             name=name,
             node=node,
@@ -254,7 +245,7 @@ class Master:
         Raises:
             NoSuchThing: it isn't lost, or its node isn't there. As `deploy_actor`, if it is one.
         """
-        operation = RestoreActors(names=names, node=on)
+        operation = operations.RestoreActors(names=names, node=on)
         return rows_of(await self._ask(operation, self._patience(None)))
 
     async def destroy_actor(
@@ -272,7 +263,7 @@ class Master:
             timeout: in s; None: the master's, or no limit, as the actor's work has none.
         """
         drain_s = _NO_DRAIN if drain is None else drain
-        operation = DestroyActor(name=name, todo=todo, drain_s=drain_s)
+        operation = operations.DestroyActor(name=name, todo=todo, drain_s=drain_s)
         await self._ask(operation, self._patience(timeout))
 
     # -- interactions ------------------------------------------------------------------------
@@ -298,11 +289,11 @@ class Master:
             NoSuchThing: one hasn't what its name says. UnfitArguments: it can't be taken.
         """
         level = (service if isinstance(service, Service) else Service.parse(service)).value
-        await self._ask(Wire(reactor, emitter, action, level, anyway, meanwhile))
+        await self._ask(operations.Wire(reactor, emitter, action, level, anyway, meanwhile))
 
     async def remove_interaction(self, reactor: str, emitter: str, action: str) -> None:
         """End an interaction; its `action` as `react_interaction` has it."""
-        await self._ask(Unwire(reactor=reactor, emitter=emitter, action=action))
+        await self._ask(operations.Unwire(reactor=reactor, emitter=emitter, action=action))
 
     # -- messages ----------------------------------------------------------------------------
     async def send_signal(
@@ -316,7 +307,9 @@ class Master:
             NoSuchThing: it has no such signal. UnfitArguments: it can't carry that.
         """
         payload = self.gateway.encode(args, kwargs)
-        operation = EmitSignal(actor=actor, action=action, payload=payload, anyway=anyway)
+        operation = operations.EmitSignal(
+            actor=actor, action=action, payload=payload, anyway=anyway
+        )
         return cast(int, row_of(await self._ask(operation))["reached"])
 
     async def tell(
@@ -330,7 +323,7 @@ class Master:
             NoSuchAction: the actor has none of that name. UnfitArguments: it can't take that.
         """
         payload = self.gateway.encode(args, kwargs)
-        await self._ask(TellActor(actor, action, payload, checked=True, anyway=anyway))
+        await self._ask(operations.TellActor(actor, action, payload, checked=True, anyway=anyway))
 
     async def ask(
         self,
@@ -355,7 +348,7 @@ class Master:
             NoSuchAction, UnfitArguments: as `tell`.
         """
         payload = self.gateway.encode(args, kwargs)
-        operation = AskActor(actor, action, payload, plain, anyway)
+        operation = operations.AskActor(actor, action, payload, plain, anyway)
         result = row_of(await self._ask(operation, self._patience(timeout)))
         return result["value"] if plain else self.gateway.read(result)
 
@@ -389,7 +382,9 @@ class Master:
         anyway: bool = False,
     ) -> Row:
         """Return what would make the network as a wish says: see PlanWish. Nothing changes."""
-        return row_of(await self._ask(PlanWish(wish, file, prune, remove_all, adopt, anyway)))
+        return row_of(
+            await self._ask(desired.PlanWish(wish, file, prune, remove_all, adopt, anyway))
+        )
 
     async def apply(
         self,
@@ -407,16 +402,16 @@ class Master:
         Raises:
             Refused: something changed since it was planned.
         """
-        operation = ApplyWish(wish, prune, remove_all, adopt, digest, check, anyway)
+        operation = desired.ApplyWish(wish, prune, remove_all, adopt, digest, check, anyway)
         return row_of(await self._ask(operation))
 
     async def undo(self, clock: str) -> Row:
         """Take the change at `clock` back: of an apply, a wire, a factory."""
-        return row_of(await self._ask(UndoChange(clock=clock)))
+        return row_of(await self._ask(desired.UndoChange(clock=clock)))
 
     async def export(self, name: str = "") -> Row:
         """Return the network as a wish: wish, others (files whose things aren't in it), clock."""
-        return row_of(await self._ask(ExportWish(name=name)))
+        return row_of(await self._ask(desired.ExportWish(name=name)))
 
     # -- reading -----------------------------------------------------------------------------
     async def query(self, goal: str) -> list[Row]:
@@ -426,7 +421,7 @@ class Master:
             TermError: it is no goal.
             Refused: it is too much for one query; says which limit it exceeds.
         """
-        return rows_of(await self._ask(QueryFacts(goal=goal, wait_s=0.0)))
+        return rows_of(await self._ask(operations.QueryFacts(goal=goal, wait_s=0.0)))
 
     async def wait(self, goal: str, timeout: float = limits.CLIENT_REQUEST_S) -> list[Row]:
         """Wait until a goal has a solution, for up to `timeout` seconds; return its solutions.
@@ -439,10 +434,10 @@ class Master:
     async def look(self, what: str, argument: str = "") -> object:
         """Read something by its name on the wire; the methods below are its better spellings."""
         try:
-            subject = Subject(what)
+            subject = operations.Subject(what)
         except ValueError:
             raise errors.NoSuchThing(f"there is nothing called {what!r} to look at") from None
-        return await self._ask(Inspect(what=subject, argument=argument))
+        return await self._ask(operations.Inspect(what=subject, argument=argument))
 
     async def facts(self, at: str = "") -> list[Row]:
         """Return every fact: fact, functor, args, clock.
@@ -487,7 +482,7 @@ class Master:
         Raises:
             NoSuchActor: there is none, or it is lost.
         """
-        return row_of(await self._ask(DescribeActor(actor=actor)))
+        return row_of(await self._ask(operations.DescribeActor(actor=actor)))
 
     async def wires(self) -> list[Row]:
         """Return every interaction: emitter, action (or "reading>store"), reactor, service."""
@@ -550,7 +545,7 @@ class Master:
 
         `zactor.client.rates.Rates` makes rates of it. It waits up to `wait` s for the next sample.
         """
-        operation = Watch(after=dict(after), wait_s=wait, node=node)
+        operation = operations.Watch(after=dict(after), wait_s=wait, node=node)
         return await self._ask(operation, wait + limits.CLIENT_REQUEST_S)
 
     def output(self, node: str = "", actor: str = "", since: float = 0.0) -> OutputStream:
@@ -573,7 +568,7 @@ class Master:
     deadLetters = dead_letters
 
     # -- the two modes -----------------------------------------------------------------------
-    async def _ask(self, operation: Operation, timeout: float | None = None) -> object:
+    async def _ask(self, operation: operations.Operation, timeout: float | None = None) -> object:
         limit = self.timeout if timeout is None else timeout
         future = long_arguments.request(self.connection, checked(operation), limit)
         return await self._ended(future)

@@ -135,14 +135,6 @@ def wire(session: ConsoleSession, values: Values) -> object:
     return {**parts, "service": service, "meanwhile": meanwhile}
 
 
-def say_wired(result: object) -> str:
-    """What leads where, and how."""
-    assert isinstance(result, dict)
-    meanwhile = "" if result["meanwhile"] == "drop" else f", {result['meanwhile']}"
-    how = f"{result['service']}{meanwhile}"
-    return f"{spoken_wire(result['emitter'], result['action'], result['reactor'])} ({how})"
-
-
 def unwire(session: ConsoleSession, values: Values) -> object:
     """End an interaction; its three parts."""
     reactor, emitter, action = (_text(values, key) for key in ("reactor", "emitter", "action"))
@@ -248,7 +240,9 @@ def spoken(row: Mapping[str, object]) -> str:
 
 def say_wired(result: object) -> str:
     """What was wired, and how."""
-    return f"{spoken(_row(result))} ({_row(result)['service']})"
+    row = _row(result)
+    meanwhile = "" if row["meanwhile"] == "drop" else f", {row['meanwhile']}"
+    return f"{spoken(row)} ({row['service']}{meanwhile})"
 
 
 def say_unwired(result: object) -> str:

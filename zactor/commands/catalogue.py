@@ -14,6 +14,7 @@ from zactor.kernel.errors import ScriptError
 _REACT = ("reactor", "emitter", "action", "service", "meanwhile")
 _SAY = ("actor", "action", "arguments")
 _PORT = Parameter(name="port", kind=Kind.PORT, help="EMITTER.ACTION, like g1.inc")
+_NODE = ("name", "role", "state", "address", "incarnation", "actors", "clock", "since")
 _REACTOR = Parameter(
     name="reactor", kind=Kind.REACTOR, help="r1, or r1.store where its action has another name"
 )
@@ -245,7 +246,7 @@ COMMANDS: tuple[Command, ...] = (
         words="nodes",
         help="The nodes, configured or not.",
         act=lambda session, values: session.master.nodes(),
-        columns=("name", "role", "state", "address", "incarnation", "actors", "clock", "since"),
+        columns=(*_NODE, "labels", "drained"),
     ),
     Command(
         words="ps",

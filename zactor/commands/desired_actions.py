@@ -146,6 +146,14 @@ def _progress_line(row: Row) -> str:
     return f"{word}  actor  {row['name']}{where}  {detail}  {row['took_s']:.2f} s"
 
 
+def drain(session: ConsoleSession, values: Values) -> object:
+    """Empty a node; what became of each of its actors."""
+    deadline = values.get("deadline")
+    return session.master.drain(
+        str(values["name"]), None if deadline is None else float(str(deadline))
+    )
+
+
 def export(session: ConsoleSession, values: Values) -> object:
     """The network as a file; its text, and the clock."""
     from zactor.desired.writing import to_toml
@@ -252,6 +260,31 @@ def applied_exit_code(result: object) -> int:
         return EXIT_FAILED
     left = any(row["sign"] == "!" and row["differs"] is True for row in _rows(result))
     return EXIT_DEGRADED if left else 0
+
+
+def say_drained(result: object) -> str:
+    """A line for each actor."""
+    assert isinstance(result, dict)
+    rows = cast("list[Row]", result["actors"])
+    lines = [
+        f"{row['done']:<8} {row['name']}" + (f" to {row['node']}" if row["done"] == "moved" else "")
+        for row in rows
+    ]
+    stopped = sum(row["done"] == "stopped" for row in rows)
+    back = f"; `zactor resume {result['node']}` brings back what stopped" if stopped else ""
+    return "\n".join([*lines, f"{result['node']} is drained{back}"])
+
+
+def say_resumed(result: object) -> str:
+    """Who comes back, and who doesn't."""
+    assert isinstance(result, dict)
+    back, lost = (cast("list[str]", result[name]) for name in ("back", "lost"))
+    said = f"actors may run on {result['node']} again"
+    if back:
+        said += f"; {', '.join(back)} come{'s' * (len(back) == 1)} back"
+    if lost:
+        said += f"; lost still: {', '.join(lost)} (`zactor restore NAME`)"
+    return said
 
 
 def say_export(result: object) -> str:

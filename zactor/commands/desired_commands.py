@@ -70,6 +70,35 @@ DESIRED: tuple[Command, ...] = (
         limited=False,
     ),
     Command(
+        words="drain",
+        help="Let no actor run on NODE: those there move where they may run, or stop.",
+        more="They stop one after the other, the youngest first. What stops is lost until"
+        " `zactor resume NODE`; what is kept comes back then by itself. It goes on"
+        " if you don't wait. Like: zactor drain n2 --deadline 30",
+        act=actions.drain,
+        parameters=(
+            Parameter(name="name", kind=Kind.NODE),
+            Parameter(
+                name="deadline",
+                kind=Kind.SECONDS,
+                option="--deadline",
+                needed=False,
+                help="after so many seconds what is left stops at once",
+            ),
+        ),
+        terms=(("drainNode", ("name", "deadline"), 1),),
+        say=actions.say_drained,
+        limited=False,
+    ),
+    Command(
+        words="resume",
+        help="Let actors run on NODE again, after `zactor drain NODE`.",
+        act=lambda session, values: session.master.resume(str(values["name"])),
+        parameters=(Parameter(name="name", kind=Kind.NODE),),
+        terms=(("resumeNode", ("name",), 1),),
+        say=actions.say_resumed,
+    ),
+    Command(
         words="export",
         help="The network as a file for `plan` and `apply`, what was made by hand included.",
         act=actions.export,

@@ -21,6 +21,8 @@ from zactor.kernel.errors import ConfigError, ZactorError
 from zactor.kernel.ids import check_name, wire_between
 from zactor.kernel.messages.service import Service
 from zactor.kernel.runtime.meanwhile import Meanwhile
+from zactor.supervisor.kb.expansion import NODE
+from zactor.supervisor.kb.node_marks import read_label
 from zactor.supervisor.kb.policies import (
     DRAIN_S,
     INTENSITY,
@@ -34,7 +36,7 @@ from zactor.supervisor.kb.wishes import WishedActor, WishedWire
 FILE_BYTES_MAX = 1 << 20  # a person's file; a program's may be as long
 TABLES = ("cluster", "factories", "actors", "wires")
 _CLUSTER = ("name", "keep")
-_ACTOR = ("type", "on", "args", "arguments", "restart", "intensity", "drain")
+_ACTOR = ("type", "on", "each", "args", "arguments", "restart", "intensity", "drain")
 _IDENTITY = re.compile(r"sha256:[0-9a-f]{64}")
 _MEANWHILE = re.compile("drop|hold|block")
 _HEADER = re.compile(r"\s*\[+\s*(.*?)\s*\]+\s*(?:#.*)?$")
@@ -138,7 +140,9 @@ class _Reader:
             path = ("actors", name)
             table = self._table(*path)
             self._known(table, _ACTOR, path)
-            self._checked(path, partial(check_name, "actor", name))
+            each = self._each(table, path)
+            whole = name.replace(NODE, "n") if each else name
+            self._checked(path, partial(check_name, "actor", whole))
             type_name = self._text(table, path, "type")
             if type_name not in factories:
                 self._unknown(
@@ -147,7 +151,8 @@ class _Reader:
             yield WishedActor(
                 name=name,
                 type=type_name,
-                on=self._nodes(table, path),
+                on=() if each else self._nodes(table, path),
+                each=each,
                 arguments=self._arguments(table, path),
                 restart=self._restart(table, path),
                 intensity=self._intensity(table, path),
@@ -159,6 +164,17 @@ class _Reader:
         if not isinstance(value, str) or not value:
             self._fail((*path, key) if key in table else path, f'{path[-1]} wants {key} = "…"')
         return value
+
+    def _each(self, table: Mapping[str, object], path: tuple[str, ...]) -> str:
+        """Return the label of the nodes that are to have one each; "": it is but one."""
+        if "each" not in table:
+            return ""
+        label = self._text(table, path, "each")
+        self._checked((*path, "each"), partial(read_label, label))
+        if "on" in table or NODE not in path[-1]:
+            words = f'an actor with each has no on, and {NODE} in its name, like "cam-{NODE}"'
+            self._fail((*path, "each"), words)
+        return label
 
     def _nodes(self, table: Mapping[str, object], path: tuple[str, ...]) -> tuple[str, ...]:
         on = table.get("on")

@@ -43,7 +43,10 @@ def to_toml(wish: Wish, others: Sequence[str] = ()) -> str:
 
 def _actor(actor: WishedActor) -> Iterable[str]:
     yield f"type = {_string(actor.type)}"
-    yield f"on = {_value(list(actor.on) if len(actor.on) > 1 else actor.on[0])}"
+    if actor.each:
+        yield f"each = {_string(actor.each)}"
+    else:
+        yield f"on = {_value(list(actor.on) if len(actor.on) > 1 else actor.on[0])}"
     arguments = _plain(actor.arguments)
     if arguments is None:
         yield f"arguments = {_string(actor.arguments)}"

@@ -125,6 +125,28 @@ def test_a_wire_that_cant_wait_so_is_an_error_with_its_line(said: str) -> None:
         read(LAB.replace('"k1 agreed"', f'"k1 {said}"'))
 
 
+CAMS = (
+    LAB.replace("[actors.c1]\n", '[actors."c-{node}"]\n')
+    .replace('"c1.updateVal" = ["k1 agreed", "c1"]', '"c-{node}.updateVal" = ["k1"]')
+    .replace('"k1.inc" = ["c1"]', '"k1.inc" = ["c-{node}"]')
+    .replace('on = "n1"', 'each = "site=north"')
+)
+
+
+def test_an_actor_on_each_node_with_a_label() -> None:
+    document = read(CAMS)
+    (cam,) = (actor for actor in document.actors if actor.each)
+    assert (cam.name, cam.each, cam.on) == ("c-{node}", "site=north", ())
+    assert {wire.emitter for wire in document.wires} == {"c-{node}", "k1"}
+    for old, new in (
+        ('"site=north"', '"site north"'),
+        ('each = "site=north"', 'each = "roof"\non = "n1"'),
+        ("c-{node}", "cam"),
+    ):
+        with pytest.raises(ConfigError, match=r"lab\.toml:\d+: "):
+            read(CAMS.replace(old, new))
+
+
 def test_the_line_of_a_key_inside_of_an_inline_table() -> None:
     text = '[actors]\nc1 = { type = "counter", onn = "n1" }\n'
     assert line_of(text, ("actors", "c1", "onn")) == 2
