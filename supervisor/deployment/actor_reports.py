@@ -8,10 +8,11 @@ import structlog
 
 from zactor.kernel.errors import NoSuchActor, ZactorError
 from zactor.kernel.knowledge.writer import format_term, quote_atom
-from zactor.supervisor.kb import facts, node_marks, orders
+from zactor.supervisor.kb import facts, node_marks, orders, restart_groups
 from zactor.supervisor.kb.fact_patterns import Requirement, actor_patterns, forget_patterns, still
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
+from zactor.supervisor.kb.restart_groups import Regroup, RestartGroup
 
 log = structlog.get_logger()
 
@@ -55,6 +56,26 @@ class ActorReports:
         if remains:
             why = f"{why}{REMAINS}{remains}"
         await self.insist(row, why, retract=forget_patterns(row.name))
+
+    async def regroup(self, row: ActorRow, group: RestartGroup, why: str) -> None:
+        """Say that it has failed, and its group with it, unless somebody has told it to stop."""
+        regroup = Regroup(
+            file=group.file,
+            group=group.name,
+            actor=row.name,
+            cause=restart_groups.FAILED,
+            why=f"{row.name} failed: {why}",
+            phase=restart_groups.STOP,
+            since=row.since,
+        )
+        name = quote_atom(row.name)
+        await self.insist(
+            row,
+            regroup.why,
+            require=((f"\\+ state({name}, stopping, _)", "NoSuchActor", f"{row.name} is stopped"),),
+            retract=(f"state({name}, _, _)",),
+            assert_=(f"state({name}, failed, {format_term(why)})", regroup.fact()),
+        )
 
     async def set_aside(self, row: ActorRow) -> bool:
         """Say that it is lost, if it is to be brought back later; whether it is."""

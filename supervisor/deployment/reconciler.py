@@ -32,14 +32,14 @@ from zactor.supervisor.deployment.bundle_fetch import BundleFetcher
 from zactor.supervisor.deployment.bundled_actor import BundledActor, make_actor
 from zactor.supervisor.deployment.directory_writer import DirectoryHost, DirectoryWriter
 from zactor.supervisor.deployment.failure_reasons import reason_of, shortened, stage_of
-from zactor.supervisor.deployment.restarts import GiveUp, LeaveIt, Restarts, StartAgain
-from zactor.supervisor.kb import facts, orders, policies
+from zactor.supervisor.kb import facts, orders, policies, restart_groups
 from zactor.supervisor.kb.changed_facts import ActorFact, ChangedFacts, FactoryFact, WireFact
 from zactor.supervisor.kb.fact_patterns import (
     actor_patterns,
 )
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
+from zactor.supervisor.kb.restarts import GiveUp, LeaveIt, Restarts, StartAgain, is_restarted
 from zactor.supervisor.membership.departures import RETURNED
 from zactor.supervisor.membership.keeping import Contact, must_stop
 from zactor.supervisor.observe.events import (
@@ -326,6 +326,12 @@ class Reconciler:
     async def _answer(self, row: ActorRow, why: str, *, is_failure: bool) -> None:
         """Do what its policy says about an end of an actor, or about what it raised."""
         policy = policies.policy(self._kb.theory, row.name)
+        group = restart_groups.of(self._kb.theory, row.name)
+        if group is not None and is_restarted(policy, is_failure=is_failure):
+            self._hosted.pop(row.name, None)
+            await self._end(row, "restarted")
+            await self._reports.regroup(row, group, why)
+            return
         verdict = self._restarts.judge(
             row.deployment, policy, time.monotonic(), why, is_failure=is_failure
         )

@@ -14,7 +14,7 @@ class PlanRow(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a plan."""
 
     sign: str  # + - ~ = as in a diff; ! not ours; x it can't be done
-    kind: str  # wish | type | actor | wire
+    kind: str  # wish | type | actor | group | wire
     name: str
     detail: str
     old: str = ""

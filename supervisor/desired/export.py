@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from zactor.kernel.errors import NoSuchThing
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.runtime.meanwhile import Meanwhile
-from zactor.supervisor.kb import facts, orders, policies, wishes
+from zactor.supervisor.kb import facts, orders, policies, restart_groups, wishes
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.policies import Policy
-from zactor.supervisor.kb.wishes import Wish, WishedActor, WishedFactory, WishedWire
+from zactor.supervisor.kb.wishes import Wish, WishedActor, WishedFactory, WishedGroup, WishedWire
 
 UNNAMED = "network"
 
@@ -67,8 +67,20 @@ def export(theory: Theory, name: str) -> tuple[Wish, list[str]]:
             for wire in wires
             if wishes.wire_mark(wire.reactor, wire.emitter, wire.action) not in owned
         ),
+        groups=tuple(_groups(theory, chosen, {actor.name for actor in actors})),
     )
     return wish.sorted(), sorted(set(owned.values()))
+
+
+def _groups(theory: Theory, file: str, there: Collection[str]) -> Iterator[WishedGroup]:
+    for group in restart_groups.groups(theory, file):
+        if set(group.actors) <= set(there):
+            yield WishedGroup(
+                name=group.name,
+                actors=group.actors,
+                strategy=group.strategy,
+                intensity=group.intensity,
+            )
 
 
 def _actor(theory: Theory, row: ActorRow) -> WishedActor:

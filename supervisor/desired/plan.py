@@ -26,6 +26,7 @@ from zactor.supervisor.desired.actors import (
 from zactor.supervisor.desired.comparison import Comparison, PlanOptions, marked_name
 from zactor.supervisor.desired.draft import PlanRow, Transaction
 from zactor.supervisor.desired.factories import compare_types, remove_types
+from zactor.supervisor.desired.groups import check_groups, compare_groups
 from zactor.supervisor.desired.wires import compare_wires
 from zactor.supervisor.kb import expansion, node_marks, policies, wishes
 from zactor.supervisor.kb.expansion import NODE, expanded
@@ -88,6 +89,7 @@ def make_plan(
         if name not in wished:
             remove_actor(c, name)
     guard(c, len(mine))
+    compare_groups(c)
     compare_wires(c)
     remove_types(c)
     tell_of_strangers(c, wished)
@@ -99,6 +101,7 @@ def check_wish(wish: Wish) -> None:
     check_name("wish", wish.name)
     _once("type", [each.type for each in wish.factories])
     _once("actor", [each.name for each in wish.actors])
+    _once("group", [each.name for each in wish.groups])
     _once("wire", [spoken_wire(w.emitter, w.action, w.reactor) for w in wish.wires])
     for actor in wish.actors:
         check_name("actor", actor.name.replace(NODE, "n") if actor.each else actor.name)
@@ -111,6 +114,7 @@ def check_wish(wish: Wish) -> None:
             raise ConfigError(f"{actor.name} has {len(actor.on)} nodes: want 1 to 64")
         if not 0 <= actor.drain_s < 1e6:
             raise ConfigError(f"{actor.name} drains for {actor.drain_s} s: want 0 or more")
+    check_groups(wish)
     for wire in wish.wires:
         if check_wire_name(wire.action) != wire.action:
             raise ConfigError(f"{wire.action} of {wire.emitter} is {check_wire_name(wire.action)}")
@@ -137,7 +141,7 @@ def _once(what: str, names: Iterable[str]) -> None:
         seen.add(name)
 
 
-_ORDER: Mapping[str, int] = {"wish": 0, "type": 1, "actor": 2, "wire": 3}
+_ORDER: Mapping[str, int] = {"wish": 0, "type": 1, "actor": 2, "group": 3, "wire": 4}
 
 
 def _whole(c: Comparison) -> Plan:

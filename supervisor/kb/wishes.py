@@ -18,6 +18,7 @@ from zactor.kernel.knowledge.values import Atom
 from zactor.kernel.knowledge.writer import format_term, quote_atom, text_of
 from zactor.supervisor.kb import facts
 from zactor.supervisor.kb.policies import DRAIN_S, INTENSITY, TRANSIENT
+from zactor.supervisor.kb.restart_groups import ONE_FOR_ONE
 
 
 class WishedActor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,6 +51,15 @@ class WishedFactory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     bundle: str  # its identity, "sha256:…"
 
 
+class WishedGroup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Actors that are to be restarted together."""
+
+    name: str
+    actors: tuple[str, ...]  # in the order in which they start
+    strategy: str = ONE_FOR_ONE
+    intensity: str = INTENSITY
+
+
 class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All that one file wants."""
 
@@ -58,6 +68,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     factories: tuple[WishedFactory, ...] = ()
     actors: tuple[WishedActor, ...] = ()
     wires: tuple[WishedWire, ...] = ()
+    groups: tuple[WishedGroup, ...] = ()
 
     def to_text(self) -> str:
         """Return it as JSON, the same text for the same wish."""
@@ -70,6 +81,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             factories=tuple(sorted(self.factories, key=lambda each: each.type)),
             actors=tuple(sorted(self.actors, key=lambda each: each.name)),
             wires=tuple(sorted(self.wires, key=lambda w: (w.emitter, w.action, w.reactor))),
+            groups=tuple(sorted(self.groups, key=lambda each: each.name)),
         )
 
     def hash(self) -> str:

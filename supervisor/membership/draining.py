@@ -10,12 +10,13 @@ from collections.abc import Sequence
 
 from zactor.kernel import limits
 from zactor.kernel.knowledge.theory import Theory
-from zactor.kernel.knowledge.writer import format_term, quote_atom
-from zactor.supervisor.kb import facts, node_marks, orders, policies
-from zactor.supervisor.kb.fact_patterns import Requirement, actor_patterns, still
-from zactor.supervisor.kb.facts import ActorRow, NodeRow, WireRow
-from zactor.supervisor.kb.policies import Policy, Successor
+from zactor.kernel.knowledge.writer import quote_atom
+from zactor.supervisor.kb import facts, node_marks, policies
+from zactor.supervisor.kb.fact_patterns import Requirement, actor_patterns
+from zactor.supervisor.kb.facts import ActorRow, NodeRow
+from zactor.supervisor.kb.policies import Successor
 from zactor.supervisor.membership.departures import Live, Sweep
+from zactor.supervisor.membership.setting_aside import as_it_is, set_aside, stopping
 
 BUSY = ("starting", "running", "stopping")  # states of actors that a drain waits for
 
@@ -43,13 +44,13 @@ def _step(theory: Theory, node: str, live: Live) -> Sweep | None:
         return None  # one after the other
     waiting = [row for row in rows if row.state in ("starting", "running")]
     youngest = max(waiting, key=lambda row: (row.since, row.name), default=None)
-    return None if youngest is None else _set_aside(theory, node, [youngest], None)
+    return None if youngest is None else _aside(theory, node, [youngest], None)
 
 
 def at_once(theory: Theory, node: str) -> Sweep | None:
     """Return how all that is left on a node is to stop now: its time is over."""
     rows = [row for row in facts.actors(theory, node) if row.state in BUSY]
-    return _set_aside(theory, node, rows[: limits.SWEPT_AT_ONCE], 0.0) if rows else None
+    return _aside(theory, node, rows[: limits.SWEPT_AT_ONCE], 0.0) if rows else None
 
 
 def _elsewhere(theory: Theory, row: ActorRow, live: Live) -> NodeRow | None:
@@ -63,17 +64,6 @@ def _elsewhere(theory: Theory, row: ActorRow, live: Live) -> NodeRow | None:
         if not node_marks.is_drained(theory, name):
             return node
     return None
-
-
-def _still(row: ActorRow) -> tuple[Requirement, ...]:
-    state = f"state({quote_atom(row.name)}, {row.state}, _)"
-    return still(row), (state, "NoSuchThing", f"{row.name} isn't {row.state}")
-
-
-def _drain(theory: Theory, row: ActorRow, drain_s: float | None) -> str:
-    policy = policies.policy(theory, row.name) or Policy()
-    words = f"drain {policy.drain_s if drain_s is None else drain_s:g}"
-    return f"state({quote_atom(row.name)}, stopping, {format_term(words)})"
 
 
 def _move(theory: Theory, node: str, moves: Sequence[tuple[ActorRow, NodeRow]]) -> Sweep:
@@ -90,13 +80,13 @@ def _move(theory: Theory, node: str, moves: Sequence[tuple[ActorRow, NodeRow]]) 
             deployment=f"drained {row.since} {row.name}",  # the same whoever does it
         )
         incarnation = f"incarnation({quote_atom(place.name)}, {place.incarnation})"
-        require += [*_still(row), (incarnation, "NoSuchThing", f"{place.name} went")]
+        require += [*as_it_is(row), (incarnation, "NoSuchThing", f"{place.name} went")]
         if row.state == "failed":  # nothing runs that would have to stop first
             retract += actor_patterns(row.name)
             assert_ += new.begins()
         else:
             retract += [f"state({quote_atom(row.name)}, _, _)", policies.next_pattern(row.name)]
-            assert_ += [_drain(theory, row, None), new.fact()]
+            assert_ += [stopping(theory, row, None), new.fact()]
     names = ", ".join(f"{row.name} to {place.name}" for row, place in moves[:5])
     more = f" and {len(moves) - 5} more" if len(moves) > 5 else ""
     return Sweep(
@@ -107,30 +97,11 @@ def _move(theory: Theory, node: str, moves: Sequence[tuple[ActorRow, NodeRow]]) 
     )
 
 
+def _aside(theory: Theory, node: str, rows: Sequence[ActorRow], drain_s: float | None) -> Sweep:
+    return set_aside(
+        theory, rows, why=f"{node} is drained", require=_is_drained(node), drain_s=drain_s
+    )
+
+
 def _is_drained(node: str) -> Requirement:
     return node_marks.drained_fact(node), "NoSuchThing", f"{node} isn't drained any more"
-
-
-def _set_aside(theory: Theory, node: str, rows: Sequence[ActorRow], drain_s: float | None) -> Sweep:
-    why = f"{node} is drained"
-    wires: dict[WireRow, None] = {}
-    for row in rows:
-        wires |= dict.fromkeys(facts.wires(theory, reactor=row.name))
-        wires |= dict.fromkeys(facts.wires(theory, emitter=row.name))
-    up = [orders.wire_fact("reacts", wire) for wire in wires]
-    require: list[Requirement] = [_is_drained(node)]
-    require += [(fact, "NoSuchThing", f"{fact} went") for fact in up]
-    retract, assert_ = list(up), [orders.wire_fact("down", wire) for wire in wires]
-    for row in rows:
-        require += _still(row)
-        retract += [f"state({quote_atom(row.name)}, _, _)", node_marks.aside_pattern(row.name)]
-        assert_.append(_drain(theory, row, drain_s))
-        if row.state != "stopping" or node_marks.aside(theory, row.name) is not None:
-            assert_.append(node_marks.aside_fact(row.name, why))
-    names = ", ".join(row.name for row in rows[:5])
-    return Sweep(
-        why=f"because {why}: {names} stop{'s' * (len(rows) == 1)}",
-        require=tuple(require),
-        retract=tuple(retract),
-        assert_=tuple(assert_),
-    )

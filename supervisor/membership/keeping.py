@@ -14,11 +14,12 @@ from zactor.kernel import limits
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.values import Atom
 from zactor.kernel.knowledge.writer import quote_atom
-from zactor.supervisor.kb import facts, node_marks, orders, policies, wishes
+from zactor.supervisor.kb import facts, node_marks, orders, policies, restart_groups, wishes
 from zactor.supervisor.kb.fact_patterns import Requirement
 from zactor.supervisor.kb.facts import NodeRow
 from zactor.supervisor.kb.orders import LostRow
 from zactor.supervisor.kb.policies import Successor
+from zactor.supervisor.membership import regrouping
 from zactor.supervisor.membership.departures import Live, Sweep
 from zactor.supervisor.membership.members import process_gone, said_goodbye
 
@@ -44,9 +45,14 @@ def _restorations(theory: Theory, live: Live, is_safe: IsSafe) -> Iterator[Sweep
     known = facts.nodes(theory)
     owners = {thing: name for name, thing in wishes.marks(theory)}
     by_reason: dict[str, list[tuple[LostRow, NodeRow]]] = {}
+    in_groups = restart_groups.under_way(theory)
     for row in orders.all_lost(theory):
-        place = _place(theory, row, live, known, is_safe)
+        place = None if row.name in in_groups else place_of(theory, row, live, known, is_safe)
         if place is not None:
+            together = regrouping.begin(theory, row)
+            if together is not None:
+                yield together
+                return
             owner = owners.get(wishes.actor_mark(row.name))
             why = f"because {owner} wants it" if owner else "because it is to be restarted"
             by_reason.setdefault(why, []).append((row, place))
@@ -55,7 +61,7 @@ def _restorations(theory: Theory, live: Live, is_safe: IsSafe) -> Iterator[Sweep
         yield _restore(theory, why, batch)
 
 
-def _place(
+def place_of(
     theory: Theory, row: LostRow, live: Live, known: Mapping[str, NodeRow], is_safe: IsSafe
 ) -> NodeRow | None:
     """Return the node on which a lost actor is to be now; None: it waits, or isn't kept."""

@@ -12,13 +12,15 @@ from collections.abc import Callable
 import structlog
 
 from zactor.kernel.errors import AlreadyExists, NoSuchThing, ZactorError
+from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.writer import quote_atom
-from zactor.supervisor.kb import facts, node_marks, orders
+from zactor.supervisor.kb import facts, node_marks, orders, restart_groups
 from zactor.supervisor.kb.changed_facts import ActorFact, ChangedFacts, NodeFact, WireFact
+from zactor.supervisor.kb.facts import NodeRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.kb.orders import LostRow
-from zactor.supervisor.membership import draining, keeping, spreading
-from zactor.supervisor.membership.departures import Departure, Live, next_sweep
+from zactor.supervisor.membership import draining, keeping, regrouping, spreading
+from zactor.supervisor.membership.departures import Departure, Live, Sweep, next_sweep
 
 log = structlog.get_logger()
 
@@ -47,6 +49,7 @@ class NodeRegistry:
         self._labels = labels
         self._due = asyncio.Event()
         self._silences = keeping.Silences()
+        self._group_restarts = regrouping.GroupRestarts()
         self._look_again: asyncio.TimerHandle | None = None
 
     def nudge(self) -> None:
@@ -61,10 +64,14 @@ class NodeRegistry:
             isinstance(fact, ActorFact | WireFact) for fact in changed.asserted
         ):
             self.nudge()  # both ends of a wire may be there, or it came late that one is lost
-        elif node_marks.drained(self._kb.theory) and any(
+        elif self._steps_are_due() and any(
             isinstance(fact, ActorFact) for fact in (*changed.retracted, *changed.asserted)
         ):
             self.nudge()  # the next one may stop
+
+    def _steps_are_due(self) -> bool:
+        theory = self._kb.theory
+        return bool(node_marks.drained(theory)) or restart_groups.is_any(theory)
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -75,6 +82,7 @@ class NodeRegistry:
                 await self._label()
                 if not self._kb.acting:
                     self._silences.forget()
+                    self._group_restarts.forget()
                     continue
                 await self._sweep()
             except ZactorError as error:
@@ -102,7 +110,7 @@ class NodeRegistry:
     async def _sweep(self) -> None:
         while self._kb.acting:
             theory, live = self._kb.theory, self._live()
-            due = next_sweep(theory, live, self._departure)
+            due = next_sweep(theory, live, self._departure) or self._regroup(theory, live)
             if due is None:
                 due = keeping.next_restoration(theory, live, self._is_safe)
             if due is None:
@@ -117,6 +125,19 @@ class NodeRegistry:
                 retract=due.retract,
                 assert_=due.assert_,
             )
+
+    def _regroup(self, theory: Theory, live: Live) -> Sweep | None:
+        """Return the next step of a group that is restarted; look again when it may start."""
+        loop, known = asyncio.get_running_loop(), facts.nodes(theory)
+
+        def place(row: LostRow) -> NodeRow | None:
+            return keeping.place_of(theory, row, live, known, self._is_safe)
+
+        step = regrouping.next_step(theory, place, self._group_restarts, loop.time())
+        if isinstance(step, regrouping.WaitToStart):
+            loop.call_later(step.wait_s, self.nudge)
+            return None
+        return step
 
     def _is_safe(self, row: LostRow) -> bool:
         now = asyncio.get_running_loop().time()

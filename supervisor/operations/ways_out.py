@@ -137,6 +137,7 @@ class WaysOut:
                 *wishes.wish_patterns(name),
                 f"owned({quote_atom(name)}, _)",
                 f"each({quote_atom(name)}, _)",
+                f"together({quote_atom(name)}, _, _, _, _)",
                 *(policies.policy_pattern(actor) for actor in made),
             ),
         )

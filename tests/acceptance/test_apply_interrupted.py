@@ -30,7 +30,6 @@ class Part(Actor):
         pass
 """
 COUNT = 10
-TIMES_AT_ONCE = 10
 
 
 def lab_toml(name: str, start: int, prefix: str = "a", *, kind: str = "part") -> str:
@@ -94,7 +93,11 @@ def test_a_console_that_is_killed_has_done_all_or_nothing(two: Lab, folder: Path
         assert len(m.wires()) == COUNT
 
 
-def test_two_at_once_are_both_done_or_one_is_told_that_it_lost(two: Lab, folder: Path) -> None:
+@pytest.mark.parametrize("times", [10, pytest.param(100, marks=pytest.mark.soak)])
+@pytest.mark.limit(900)
+def test_two_at_once_are_both_done_or_one_is_told_that_it_lost(
+    two: Lab, folder: Path, times: int
+) -> None:
     def wish(text: str, m: BlockingMaster) -> str:
         (folder / "x.toml").write_text(text)
         document = carry_out.read_file(str(folder / "x.toml"), Path)
@@ -125,7 +128,7 @@ def test_two_at_once_are_both_done_or_one_is_told_that_it_lost(two: Lab, folder:
                 thread.join(DEADLINE_S)
             return done.pop("one"), done.pop("other")
 
-        for number in range(TIMES_AT_ONCE):
+        for number in range(times):
             # one file at two consoles: one wins, and the other is told
             outcomes = at_once(
                 wish(lab_toml("lab", 2 * number), one), wish(lab_toml("lab", 2 * number + 1), other)
@@ -141,3 +144,23 @@ def test_two_at_once_are_both_done_or_one_is_told_that_it_lost(two: Lab, folder:
             wish(lab_toml("left", 1, "l"), one), wish(lab_toml("right", 1, "r"), other)
         )
         assert others == ("done", "done")
+
+
+def test_without_waiting_it_ends_when_it_is_decided(two: Lab, folder: Path) -> None:
+    slow = CODE.replace("self.start = start", "import time; time.sleep(1.5)")
+    (folder / "code.py").write_text(slow)
+    file = folder / "lab.toml"
+    file.write_text(lab_toml("lab", 1))
+    command = [*ZACTOR, "apply", str(file), "--yes", "--home", str(two.home)]
+    with connect(two.endpoint("n1"), home=two.home) as m:
+        done = run_to_end([*command, "--no-wait"])
+        assert done.returncode == 0, done
+        assert "applied at" in done.stdout
+        assert "ok    actor" not in done.stdout
+        states = {str(row["state"]) for row in m.actors()}
+        assert len(m.actors()) == COUNT
+        assert "starting" in states, states
+        again = run_to_end(command)  # it is all there: nothing to do, though it starts still
+        assert again.returncode == 0, again
+        assert "nothing to do" in again.stdout
+        until("all run", lambda: [r["state"] for r in m.actors()] == ["running"] * COUNT)

@@ -115,6 +115,8 @@ def test_what_may_run_elsewhere_moves_and_the_rest_stops_in_order_until_it_is_re
         lab.spawn(name)
     lab.wait_for(["n1", "n2", "n3"], 30.0)
     with connect(lab.endpoint("n3"), home=lab.home) as again:
+        lives = ("n3", 2)
+        until("n3 is new", lambda: lives in {(r["name"], r["incarnation"]) for r in again.nodes()})
         until("k1 is back", lambda: places(again).get("k1") == ("n3", "running"))
         assert places(again)["k2"] == ("n2", "lost")
         found = again.resume("n2")

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 from zactor.cluster.processes import Processes
-from zactor.supervisor.deployment.restarts import Restarts, StartAgain
 from zactor.supervisor.kb.policies import Policy
+from zactor.supervisor.kb.restarts import Restarts, StartAgain
 
 
 class NodeKeeper:

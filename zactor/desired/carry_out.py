@@ -51,6 +51,7 @@ def wish_of(master: BlockingMaster, document: Document, progress: Callable[[str]
         factories=tuple(factories),
         actors=document.actors,
         wires=document.wires,
+        groups=document.groups,
     )
     return wish.sorted()
 

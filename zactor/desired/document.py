@@ -21,6 +21,7 @@ from zactor.kernel.errors import ConfigError, ZactorError
 from zactor.kernel.ids import check_name, wire_between
 from zactor.kernel.messages.service import Service
 from zactor.kernel.runtime.meanwhile import Meanwhile
+from zactor.supervisor.desired.groups import check_members
 from zactor.supervisor.kb.expansion import NODE
 from zactor.supervisor.kb.node_marks import read_label
 from zactor.supervisor.kb.policies import (
@@ -31,12 +32,14 @@ from zactor.supervisor.kb.policies import (
     check_intensity,
     check_restart,
 )
-from zactor.supervisor.kb.wishes import WishedActor, WishedWire
+from zactor.supervisor.kb.restart_groups import ONE_FOR_ONE, check_strategy
+from zactor.supervisor.kb.wishes import WishedActor, WishedGroup, WishedWire
 
 FILE_BYTES_MAX = 1 << 20  # a person's file; a program's may be as long
-TABLES = ("cluster", "factories", "actors", "wires")
+TABLES = ("cluster", "factories", "actors", "groups", "wires")
 _CLUSTER = ("name", "keep")
 _ACTOR = ("type", "on", "each", "args", "arguments", "restart", "intensity", "drain")
+_GROUP = ("actors", "strategy", "intensity")
 _IDENTITY = re.compile(r"sha256:[0-9a-f]{64}")
 _MEANWHILE = re.compile("drop|hold|block")
 _HEADER = re.compile(r"\s*\[+\s*(.*?)\s*\]+\s*(?:#.*)?$")
@@ -54,6 +57,7 @@ class Document:
     factories: Mapping[str, str]  # type -> path, or "sha256:…"
     actors: tuple[WishedActor, ...]
     wires: tuple[WishedWire, ...]
+    groups: tuple[WishedGroup, ...]
     folder: Path  # what paths are relative to
 
     @property
@@ -113,6 +117,7 @@ class _Reader:
             factories=factories,
             actors=actors,
             wires=tuple(self._wires({actor.name for actor in actors})),
+            groups=tuple(self._groups({actor.name for actor in actors if not actor.each})),
             folder=folder,
         )
 
@@ -214,6 +219,29 @@ class _Reader:
         if isinstance(drain, bool) or not isinstance(drain, int | float) or not 0 <= drain < 1e6:
             self._fail((*path, "drain"), "drain is a number of seconds, 0 or more")
         return float(drain)
+
+    def _groups(self, actors: Collection[str]) -> Iterator[WishedGroup]:
+        for name in self._table("groups"):
+            path = ("groups", name)
+            table = self._table(*path)
+            self._known(table, _GROUP, path)
+            self._checked(path, partial(check_name, "group", name))
+            members = table.get("actors")
+            if not isinstance(members, list) or not all(isinstance(each, str) for each in members):
+                self._fail((*path, "actors"), f'{name} wants actors = ["FIRST", "SECOND", …]')
+            for member in members:
+                if member not in actors:
+                    self._unknown((*path, "actors"), f"actor {member!r}", member, actors)
+            strategy = str(table.get("strategy", ONE_FOR_ONE))
+            self._checked((*path, "strategy"), partial(check_strategy, strategy))
+            group = WishedGroup(
+                name=name,
+                actors=tuple(members),
+                strategy=strategy,
+                intensity=self._intensity(table, path),
+            )
+            self._checked((*path, "actors"), partial(check_members, group, actors))
+            yield group
 
     def _wires(self, actors: Collection[str]) -> Iterator[WishedWire]:
         for port, named in self._table("wires").items():

@@ -11,6 +11,7 @@ import msgspec
 
 from zactor.kernel.ids import spoken_wire
 from zactor.supervisor.kb.policies import DRAIN_S, INTENSITY, TRANSIENT
+from zactor.supervisor.kb.restart_groups import ONE_FOR_ONE
 from zactor.supervisor.kb.wishes import Wish, WishedActor
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -29,6 +30,12 @@ def to_toml(wish: Wish, others: Sequence[str] = ()) -> str:
     lines += [f"{_key(each.type)} = {_string(each.bundle)}" for each in wish.factories]
     for actor in wish.actors:
         lines += ["", f"[actors.{_key(actor.name)}]", *_actor(actor)]
+    for group in wish.groups:
+        lines += ["", f"[groups.{_key(group.name)}]", f"actors = {_value(list(group.actors))}"]
+        if group.strategy != ONE_FOR_ONE:
+            lines.append(f"strategy = {_string(group.strategy)}")
+        if group.intensity != INTENSITY:
+            lines.append(f"intensity = {_string(group.intensity)}")
     wires: dict[str, list[str]] = {}
     for wire in wish.wires:
         service = "" if wire.service == "fifo" else f" {wire.service}"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from desired_world import CODE, NEW_CODE, DesiredWorld, actor, lines, wire, wish
 
 from zactor.kernel.errors import ConfigError, Refused
+from zactor.supervisor.desired.export import export
 from zactor.supervisor.desired.plan import Plan
 from zactor.supervisor.kb import facts
-from zactor.supervisor.kb.wishes import Wish
+from zactor.supervisor.kb.wishes import Wish, WishedGroup
 
 LAB = wish(
     actor("c1"),
@@ -78,6 +80,28 @@ def test_what_a_wire_does_meanwhile_is_a_fact_beside_it(applied: DesiredWorld) -
     applied.apply(held)
     applied.apply(wish(*LAB.actors))
     assert not [text for text in applied.texts() if text.startswith("meanwhile(")]
+
+
+def test_a_group_is_a_fact_that_restarts_nothing(applied: DesiredWorld) -> None:
+    grouped = msgspec.structs.replace(
+        LAB, groups=(WishedGroup(name="line", actors=("c2", "c1"), strategy="one_for_all"),)
+    )
+    plan = applied.apply(grouped)
+    assert lines(plan) == ["+ group line"]
+    assert not plan.starts
+    assert 'together(lab,line,one_for_all,"3 in 10s",[c2,c1])' in applied.texts()
+    assert not lines(applied.plan(grouped))
+    other = msgspec.structs.replace(
+        LAB, groups=(WishedGroup(name="line", actors=("c1", "c2"), strategy="rest_for_one"),)
+    )
+    assert lines(applied.apply(other)) == ["~ group line"]
+    assert export(applied.theory, "lab")[0].groups == other.groups
+    assert lines(applied.apply(LAB)) == ["- group line"]
+    assert not [text for text in applied.texts() if text.startswith("together(")]
+    for members in (("c1", "c9"), ("c1", "c1"), ()):
+        group = WishedGroup(name="x", actors=members)
+        with pytest.raises(ConfigError):
+            applied.plan(msgspec.structs.replace(LAB, groups=(group,)))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from zactor.desired.document import Document, line_of, read_document
 from zactor.desired.writing import to_toml
 from zactor.kernel.errors import ConfigError
-from zactor.supervisor.kb.wishes import Wish, WishedActor, WishedFactory, WishedWire
+from zactor.supervisor.kb.wishes import Wish, WishedActor, WishedFactory, WishedGroup, WishedWire
 
 LAB = """\
 [cluster]
@@ -147,6 +147,27 @@ def test_an_actor_on_each_node_with_a_label() -> None:
             read(CAMS.replace(old, new))
 
 
+def test_groups_that_restart_together() -> None:
+    text = LAB.replace(
+        "[wires]",
+        '[groups.line]\nactors = ["k1", "c1"]\n'
+        'strategy = "one_for_all"\nintensity = "1 in 5s"\n[wires]',
+    )
+    assert read(text).groups == (
+        WishedGroup(name="line", actors=("k1", "c1"), strategy="one_for_all", intensity="1 in 5s"),
+    )
+    for old, new in (
+        ('"k1", "c1"', '"k1", "c7"'),
+        ('["k1", "c1"]', '"k1"'),
+        ('["k1", "c1"]', "[]"),
+        ("one_for_all", "all_for_one"),
+        ("1 in 5s", "often"),
+        ("strategy", "stratagem"),
+    ):
+        with pytest.raises(ConfigError, match=r"lab\.toml:\d+: "):
+            read(text.replace(old, new))
+
+
 def test_the_line_of_a_key_inside_of_an_inline_table() -> None:
     text = '[actors]\nc1 = { type = "counter", onn = "n1" }\n'
     assert line_of(text, ("actors", "c1", "onn")) == 2
@@ -172,6 +193,7 @@ WISH = Wish(
         WishedWire(emitter="c1", action="s", reactor="c5", meanwhile="hold 20"),
         WishedWire(emitter="c2", action="s", reactor="c5", service="reliable", meanwhile="block"),
     ),
+    groups=(WishedGroup(name="g-1", actors=("c2", "c1"), strategy="rest_for_one"),),
 ).sorted()
 
 
@@ -182,6 +204,7 @@ def test_a_wish_as_a_file_says_the_same() -> None:
         factories=WISH.factories,
         actors=tuple(each for each in WISH.actors if " " not in each.name),
         wires=WISH.wires,
+        groups=WISH.groups,
     )
     document = read(to_toml(plain, ["other"]))
     again = Wish(
@@ -192,6 +215,7 @@ def test_a_wish_as_a_file_says_the_same() -> None:
         ),
         actors=document.actors,
         wires=document.wires,
+        groups=document.groups,
     )
     assert again.sorted() == plain
     assert "# without what belongs to other" in to_toml(plain, ["other"])

@@ -55,9 +55,7 @@ class Restarts:
             why: it ended, for people.
             is_failure: something went wrong, it didn't just end.
         """
-        if policy is None or policy.restart == TEMPORARY:
-            return LeaveIt()
-        if not is_failure and policy.restart != PERMANENT:
+        if policy is None or not is_restarted(policy, is_failure=is_failure):
             return LeaveIt()
         most, within_s = _intensity(policy)
         times = self._times.setdefault(deployment, deque())
@@ -73,6 +71,13 @@ class Restarts:
     def forget(self, deployment: str) -> None:
         """It is no more: another under that name begins with a clean slate."""
         self._times.pop(deployment, None)
+
+
+def is_restarted(policy: Policy | None, *, is_failure: bool) -> bool:
+    """Whether an actor is to be restarted after an end of that kind."""
+    if policy is None or policy.restart == TEMPORARY:
+        return False
+    return is_failure or policy.restart == PERMANENT
 
 
 def _intensity(policy: Policy) -> tuple[int, float]:
