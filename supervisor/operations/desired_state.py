@@ -203,10 +203,7 @@ class DesiredState:
     async def _commit(self, transaction: Transaction, asked: Asked, scope: Iterable[str]) -> Clock:
         size = sum(map(len, (*transaction.assert_, *transaction.retract)))
         if size > limits.CHANGE_BYTES_MAX // 2:
-            raise ConfigError(
-                f"that is a change of {size} bytes, and one holds {limits.CHANGE_BYTES_MAX // 2}:"
-                " make several files of it"
-            )
+            raise _too_long("the change", size, limits.CHANGE_BYTES_MAX // 2)
         try:
             return await self._kb.commit(
                 transaction.why,
@@ -249,14 +246,21 @@ class DesiredState:
 
 def _read(text: str) -> Wish:
     if len(text) > limits.WISH_BYTES_MAX:
-        raise ConfigError(
-            f"a wish of {len(text)} characters: one file has {limits.WISH_BYTES_MAX} at most"
-        )
+        raise _too_long("the file, as JSON,", len(text), limits.WISH_BYTES_MAX)
     return wishes.from_text(text)
 
 
 def _bundle(row: CodedActor | None) -> str:
     return "" if row is None else row.bundle
+
+
+def _too_long(what: str, size: int, most: int) -> ConfigError:
+    # Several transactions would be several plans, between which anybody may change anything, and
+    # one that is refused would leave half of a file applied: no word of `apply` would hold.
+    return ConfigError(
+        f"{what} has {-(-size >> 10)} KiB, and one transaction {most >> 10} at most: make several"
+        " files of it, each with a name of its own in [cluster], and their wires by `zactor wire`"
+    )
 
 
 def _said(change: ChangeReport) -> str:

@@ -203,6 +203,9 @@ def test_what_fails_is_told_before_and_after(lab: Lab, shell: Shell) -> None:
     said = shell("plan", shell.file(f'{HEAD}[actors.c1]\ntyp = "sink"\non = "n1"\n'), exits=2)
     assert "lab.toml:7: " in said
     assert "'type'" in said
+    many = "".join(f'[actors.c{n}]\ntype = "sink"\non = "n1"\n' for n in range(2500))
+    said = shell("plan", shell.file(HEAD + many, "many.toml"), exits=2)
+    assert "one transaction 200 at most: make several files of it" in said
     file = shell.file(missing.replace('gone = "gone.py"\n', "") + actors)
     said = shell("apply", file, "--yes", exits=1)
     assert "fail  actor  m1" in said
