@@ -243,9 +243,8 @@ def test_five_nodes_forty_actors_sixty_wires(
     file = shell.file(large())
     began = time.monotonic()
     shell("apply", file, "--yes")
-    took = time.monotonic() - began
-    print(f"applied from nothing in {took:.2f} s")
-    assert slowness.quiet_s(took) < 3
+    applied_s = time.monotonic() - began
+    assert slowness.quiet_s(applied_s) < 3
     assert "nothing to do" in shell("plan", file)
     again = shell.file(shell("export"), "again.toml")
     assert "nothing to do" in shell("plan", again)
@@ -269,10 +268,12 @@ def test_five_nodes_forty_actors_sixty_wires(
         DEADLINE_S,
     )
     until("all wires", lambda: [row["state"] for row in back.wires()] == ["up"] * 60)
-    took = time.monotonic() - began
-    print(f"back after a power cut in {took:.2f} s")
-    assert slowness.quiet_s(took) < 10
+    back_s = time.monotonic() - began
     assert "nothing to do" in shell("plan", changed)
+    quiet_s = slowness.quiet_s(back_s)
+    print(f"applied from nothing in {applied_s:.2f} s")
+    print(f"back after a power cut in {back_s:.2f} s, {quiet_s:.2f} s on a quiet machine")
+    assert quiet_s < 5
 
 
 # -- keep ------------------------------------------------------------------------------------
