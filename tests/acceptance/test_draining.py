@@ -31,7 +31,7 @@ class Part(Actor):
         import asyncio
         await asyncio.sleep(self.works_s)
     @action
-    def number(self, value: int) -> None:
+    def take(self, value: int) -> None:
         pass
 """
 HEAD = '[cluster]\nname = "lab"\n[factories]\npart = "code.py"\n'
@@ -86,7 +86,7 @@ def test_what_may_run_elsewhere_moves_and_the_rest_stops_in_order_until_it_is_re
         folder,
         f'[actors.k1]\ntype = "part"\non = ["n2", "n3"]\n'
         f'[actors.k2]\ntype = "part"\non = "n2"\n{own}'
-        f'[wires]\n"k1.number" = ["k2"]\n"k2.number" = ["k1 hold 5"]\n',
+        f'[wires]\n"k1.number" = ["k2.take"]\n"k2.number" = ["k1.take hold 5"]\n',
     )
     m.declare_factory("part", folder / "code.py")
     m.deploy_actor("part", "h1", "n2", log=str(log))
@@ -148,7 +148,8 @@ def test_one_is_made_on_each_node_with_a_label_also_on_those_that_come_later(
     m = master
     assert labels(m) == {"n2": ["roof", "site=north"], "n3": ["site=south"]}
     cams = '[actors."cam-{node}"]\ntype = "part"\neach = "site"\n'
-    text = f'{cams}[actors.k1]\ntype = "part"\non = "n1"\n[wires]\n"cam-{{node}}.number" = ["k1"]\n'
+    wires = '[wires]\n"cam-{node}.number" = ["k1.take"]\n'
+    text = f'{cams}[actors.k1]\ntype = "part"\non = "n1"\n{wires}'
     file = apply(lab, folder, text)
     running = {f"cam-{node}": (node, "running") for node in ("n2", "n3")}
     assert places(m) == {**running, "k1": ("n1", "running")}

@@ -92,6 +92,12 @@ def state(m: BlockingMaster, name: str) -> tuple[object, object]:
     return found[0] if found else ("", "")
 
 
+def vain(m: BlockingMaster) -> list[object]:
+    """Why signals were dead letters, but for those that had arrived when their node was killed."""
+    reasons = [letter["reason"] for letter in m.dead_letters()]
+    return [reason for reason in reasons if "it may have arrived" not in str(reason)]
+
+
 @contextmanager
 def emitting(m: BlockingMaster, count: int) -> Iterator[None]:
     """Emit so many, some at a time, beside what the block does."""
@@ -122,17 +128,14 @@ def test_what_is_sent_while_its_reactor_is_lost_waits_for_it(
     bench.lab.kill("n2")
     until("k1 is lost", lambda: state(master, "k1") == ("n2", "lost"))
     assert master.ask("s1", "burst", 500) == 505
-    assert not master.dead_letters()
+    assert not vain(master)
     bench.lab.start("n2")
     bench.hears(505)
     # what overflows is a dead letter with its reason
     bench.lab.kill("n2")
     until("k1 is lost", lambda: state(master, "k1") == ("n2", "lost"))
     assert master.ask("s1", "burst", 1003) == 1508
-    letters = master.dead_letters()
-    assert [letter["reason"] for letter in letters] == [
-        "k1 is away, and s1.number holds 1000 signals for it already"
-    ] * 3
+    assert vain(master) == ["k1 is away, and s1.number holds 1000 signals for it already"] * 3
     bench.lab.start("n2")
     bench.hears(1505)
 
