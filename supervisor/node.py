@@ -344,7 +344,7 @@ class Node(HubUser):
             home=HomeFounding(self.settings.home),
             on_change=self._on_change,
             on_reset=self._on_reset,
-            on_primary=self._on_primary,
+            on_primary=self.on_members,
             on_broken=self.fail,
             tell=self.events.tell,
         )
@@ -464,7 +464,7 @@ class Node(HubUser):
 
     # -- who is there ------------------------------------------------------------------------
     def on_members(self) -> None:
-        """The membership changed."""
+        """The membership changed, or what it can decide."""
         self.registry.nudge()
         self.todos.nudge()
 
@@ -560,10 +560,6 @@ class Node(HubUser):
 
     def _on_reset(self) -> None:
         self.reconciler.on_reset()
-        self.registry.nudge()
-        self.todos.nudge()
-
-    def _on_primary(self) -> None:
         self.registry.nudge()
         self.todos.nudge()
 
