@@ -197,7 +197,7 @@ def say_plan(result: object) -> str:
     lines += [_plan_line(row, widths) for row in rows]
     is_due = any(str(row["sign"]) in "+~-" for row in rows)
     hint = f"          zactor apply {file} --check {clock}" if is_due and file else ""
-    lines.append(_summary(result) + ("" if result.get("applies") else hint))
+    lines.append(plan_summary(result) + ("" if result.get("applies") else hint))
     return "\n".join(lines)
 
 
@@ -206,7 +206,8 @@ def _plan_line(row: Row, widths: Sequence[int]) -> str:
     return f"{row['sign']} {kind}  {name}  {row['detail']}".rstrip()
 
 
-def _summary(result: Mapping[str, object]) -> str:
+def plan_summary(result: Mapping[str, object]) -> str:
+    """How many rows of a plan there are of each kind, in words."""
     from zactor.desired.carry_out import counts
 
     found = counts(_rows(result))

@@ -37,18 +37,25 @@ def read_file(path: str, find: Callable[[str], Path]) -> Document:
 
 def wish_of(master: BlockingMaster, document: Document, progress: Callable[[str], None]) -> Wish:
     """Return what a document wants; the code that it names by a path is at the node then."""
-    factories = []
+    bundles = {}
     for type_name, source in sorted(document.factories.items()):
-        identity = source
+        bundles[type_name] = source
         if not is_identity(source):
             path = Path(source).expanduser()
             progress(f"shipping {source} as {type_name}")
-            identity = master.ship(path if path.is_absolute() else document.folder / path)
-        factories.append(WishedFactory(type=type_name, bundle=identity))
+            bundles[type_name] = master.ship(path if path.is_absolute() else document.folder / path)
+    return make_wish(document, bundles)
+
+
+def make_wish(document: Document, bundles: Mapping[str, str]) -> Wish:
+    """Return what a document wants.
+
+    Args: bundles: by type, the identity of its code.
+    """
     wish = Wish(
         name=document.name,
         keep=document.keep,
-        factories=tuple(factories),
+        factories=tuple(WishedFactory(type=name, bundle=bundles[name]) for name in bundles),
         actors=document.actors,
         wires=document.wires,
         groups=document.groups,

@@ -97,6 +97,8 @@ class _Reader:
             where = re.search(r"at line (\d+)", str(error))
             line = f":{where[1]}" if where else ""
             raise ConfigError(f"{file}{line}: that is no TOML: {error}") from None
+        except RecursionError:
+            raise ConfigError(f"{file}: lists or tables within each other, too deep") from None
 
     def read(self, folder: Path) -> Document:
         self._known(self._data, TABLES, ())

@@ -45,6 +45,9 @@ class Refusal:
     message: str
 
 
+READ_ONLY = Refusal(403, "ReadOnly", "this page shows, it changes nothing")
+
+
 class Guard:
     """Who may ask. One loop's."""
 

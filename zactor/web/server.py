@@ -23,9 +23,10 @@ from zactor.client.panel import drive
 from zactor.commands.actions import say_why
 from zactor.commands.command import CommandCall, ConsoleSession
 from zactor.kernel import errors
-from zactor.kernel.printable import printable_json
+from zactor.web.answers import answer, body_of, failed, problem
 from zactor.web.feed import Feed
-from zactor.web.guard import BODY_BYTES_MAX, HEADERS, Guard, Refusal
+from zactor.web.guard import HEADERS, READ_ONLY, Guard, Refusal
+from zactor.web.plans import Plans
 from zactor.web.prometheus import exposition
 from zactor.web.replay import sequence_of
 
@@ -67,20 +68,6 @@ def page_files() -> dict[str, PageFile]:
             path = "/" if entry.name == "page.html" else f"/{entry.name}"
             found[path] = PageFile(data, kind, tag)
     return found
-
-
-def status_of(error: errors.ZactorError) -> int:
-    """Return the HTTP status of an error."""
-    match error:
-        case errors.NoSuchThing() | errors.NoSuchActor():
-            return 404
-        case errors.TimedOut():
-            return 504
-        case errors.NotReachable() | errors.OutcomeUnknown():
-            return 503
-        case errors.ConfigError() | errors.ScriptError() | errors.TermError():
-            return 400
-    return 409
 
 
 ReadLine = Callable[[str], CommandCall]
@@ -133,6 +120,7 @@ class PageServer:
             Route("/api/v1/link", self._link, methods=["POST"]),
             Route("/api/v1/do", self._do, methods=["POST"]),
             Route("/api/v1/panel/{name}", self._press, methods=["POST"]),
+            *Plans(self._master, self._guard).routes(),
             *(Route(path, self._file) for path in self._files),
             Route("/panel/{name}", self._file),
         ]
@@ -155,33 +143,33 @@ class PageServer:
         text = await exposition(self._master)
         if text is None:
             words = "this needs a package: pip install 'zactor[metrics]'"
-            return _problem(Refusal(501, "NotInstalled", words))
+            return problem(Refusal(501, "NotInstalled", words))
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     # -- logging in --------------------------------------------------------------------------
     async def _login(self, request: Request) -> Response:
         try:
-            given = msgspec.json.decode(await _body(request), type=dict[str, str])
+            given = msgspec.json.decode(await body_of(request), type=dict[str, str])
         except (msgspec.DecodeError, ValueError):
-            return _problem(Refusal(400, "NotJson", 'want {"key": "…"}'))
+            return problem(Refusal(400, "NotJson", 'want {"key": "…"}'))
         outcome = self._guard.log_in(given.get("key", ""))
         if isinstance(outcome, Refusal):
-            return _problem(outcome)
+            return problem(outcome)
         return Response(status_code=204, headers={"Set-Cookie": outcome})
 
     async def _link(self, request: Request) -> Response:
-        return _answer({"key": self._guard.new_key()})
+        return answer({"key": self._guard.new_key()})
 
     # -- reading -----------------------------------------------------------------------------
     async def _state(self, request: Request) -> Response:
-        return _answer({**self._feed.state(), "me": self._who()})
+        return answer({**self._feed.state(), "me": self._who()})
 
     def _who(self) -> Row:
         return {"who": self._me, "may_change": self._guard.may_change}
 
     async def _stream(self, request: Request) -> Response:
         if self._streams >= STREAMS_MAX:
-            return _problem(Refusal(503, "TooMany", f"{STREAMS_MAX} pages are open already"))
+            return problem(Refusal(503, "TooMany", f"{STREAMS_MAX} pages are open already"))
         said = request.headers.get("last-event-id") or request.query_params.get("since", "")
         panels = tuple(request.query_params.getlist("panel"))[:50]
         headers = {"X-Accel-Buffering": "no"}
@@ -205,10 +193,10 @@ class PageServer:
     def _list(
         self, rows: Callable[[Request], Awaitable[list[Row]]]
     ) -> Callable[[Request], Awaitable[Response]]:
-        async def answer(request: Request) -> Response:
-            return _answer((await rows(request))[-LIST_ROWS_MAX:])
+        async def listed(request: Request) -> Response:
+            return answer((await rows(request))[-LIST_ROWS_MAX:])
 
-        return answer
+        return listed
 
     async def _kb(self, request: Request) -> list[Row]:
         goal = request.query_params.get("goal", "")
@@ -229,26 +217,26 @@ class PageServer:
         rows = await self._master.why(name)
         from zactor.commands.why_verdict import of_why
 
-        return _answer({"verdict": of_why(rows, name), "rows": rows, "text": say_why(rows)})
+        return answer({"verdict": of_why(rows, name), "rows": rows, "text": say_why(rows)})
 
     # -- doing -------------------------------------------------------------------------------
     async def _do(self, request: Request) -> Response:
         """Carry out a line; once only, however often it is asked for under one id."""
         id_ = request.query_params.get("id", "")
         if not self._guard.may_change:
-            return _problem(Refusal(403, "ReadOnly", "this page shows, it changes nothing"))
+            return problem(READ_ONLY)
         if id_ and not _ID.fullmatch(id_):
-            return _problem(Refusal(400, "BadId", "an id has up to 64 letters, digits, _ and -"))
+            return problem(Refusal(400, "BadId", "an id has up to 64 letters, digits, _ and -"))
         try:
-            line = msgspec.json.decode(await _body(request), type=dict[str, str])["line"]
+            line = msgspec.json.decode(await body_of(request), type=dict[str, str])["line"]
         except (msgspec.DecodeError, KeyError, ValueError):
-            return _problem(Refusal(400, "NotJson", 'want {"line": "wire c1.updateVal l1"}'))
+            return problem(Refusal(400, "NotJson", 'want {"line": "wire c1.updateVal l1"}'))
         if id_ in self._done:
             return self._done[id_]
         if id_ and id_ in self._under_way.values():
-            return _problem(Refusal(409, "UnderWay", "that line is under way: ask again"))
+            return problem(Refusal(409, "UnderWay", "that line is under way: ask again"))
         if len(self._under_way) >= LINES_MAX:
-            return _problem(Refusal(503, "TooMany", f"{LINES_MAX} lines are under way: wait"))
+            return problem(Refusal(503, "TooMany", f"{LINES_MAX} lines are under way: wait"))
         work = asyncio.create_task(self._carry_out(line))
         self._under_way[work] = id_
         work.add_done_callback(self._keep)
@@ -256,7 +244,7 @@ class PageServer:
             return await asyncio.wait_for(asyncio.shield(work), DO_S)
         except TimeoutError:
             words = f"not done in {DO_S:g} s: it goes on, and may still be done"
-            return _problem(Refusal(504, "TimedOut", words))
+            return problem(Refusal(504, "TimedOut", words))
 
     def _keep(self, work: asyncio.Task[Response]) -> None:
         """A line is done: whoever asks for it again hears what came of it."""
@@ -267,14 +255,14 @@ class PageServer:
         self._done[id_] = (
             work.result()
             if error is None
-            else _problem(Refusal(500, type(error).__name__, "it failed here: see the log"))
+            else problem(Refusal(500, type(error).__name__, "it failed here: see the log"))
         )
         if len(self._done) > LINES_KEPT:
             del self._done[next(iter(self._done))]
 
     async def _carry_out(self, line: str) -> Response:
         if len(line) > LINE_CHARS_MAX or "\n" in line:
-            return _problem(Refusal(400, "UsageError", "want one line of a console"))
+            return problem(Refusal(400, "UsageError", "want one line of a console"))
         try:
             call = self._read_line(line)
             if any(parameter.kind.value == "file" for parameter in call.command.parameters):
@@ -282,22 +270,22 @@ class PageServer:
                 raise errors.ConfigError(f"{call.command.words} takes files: say it in a shell")
             result = await asyncio.to_thread(call.command.act, self._session, call.values)
         except errors.ZactorError as error:
-            return _failed(error)
+            return failed(error)
         command = call.command
         text = command.say(result) if command.say is not None else ""
-        return _answer({"line": line, "text": text, "result": result})
+        return answer({"line": line, "text": text, "result": result})
 
     async def _press(self, request: Request) -> Response:
         if not self._guard.may_change:
-            return _problem(Refusal(403, "ReadOnly", "this page shows, it changes nothing"))
+            return problem(READ_ONLY)
         name = request.path_params["name"]
         try:
-            given = msgspec.json.decode(await _body(request), type=dict[str, object])
+            given = msgspec.json.decode(await body_of(request), type=dict[str, object])
         except (msgspec.DecodeError, ValueError):
-            return _problem(Refusal(400, "NotJson", 'want {"button": "inc"}'))
+            return problem(Refusal(400, "NotJson", 'want {"button": "inc"}'))
         controls = self._feed.panel(name).get("controls")
         if not isinstance(controls, list):
-            return _problem(Refusal(404, "NoSuchThing", f"no panel of {name} is shown"))
+            return problem(Refusal(404, "NoSuchThing", f"no panel of {name} is shown"))
         await drive(self._master, name, controls, str(given.get("button")), given.get("value"))
         return Response(status_code=204)
 
@@ -329,40 +317,12 @@ class _Guarded:
         refusal = self._guard.check(scope["method"], scope["path"], headers)
         with contextlib.suppress(ClientDisconnect):
             if refusal is not None:
-                await _problem(refusal)(scope, receive, send_guarded)
+                await problem(refusal)(scope, receive, send_guarded)
             else:
                 await self._app(scope, receive, send_guarded)
-
-
-async def _body(request: Request) -> bytes:
-    """Return the body, as far as one may be long.
-
-    Raises:
-        ValueError: it is longer.
-    """
-    data = b""
-    async for part in request.stream():
-        data += part
-        if len(data) > BODY_BYTES_MAX:
-            raise ValueError("too long")
-    return data
-
-
-def _answer(value: object) -> Response:
-    text = printable_json(msgspec.json.encode(value, enc_hook=str).decode())
-    return Response(text, media_type="application/json")
-
-
-def _problem(refusal: Refusal) -> Response:
-    body = msgspec.json.encode({"error": refusal.error, "message": refusal.message})
-    return Response(body, status_code=refusal.status, media_type="application/json")
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
     """Answer a request that ended with an error of ours, whichever it was."""
     assert isinstance(error, errors.ZactorError), "it is asked for these only"
-    return _failed(error)
-
-
-def _failed(error: errors.ZactorError) -> Response:
-    return _problem(Refusal(status_of(error), type(error).__name__, str(error)))
+    return failed(error)

@@ -213,7 +213,11 @@ def test_a_page_that_only_shows_changes_nothing() -> None:
     guard, _ = make_guard()
     guard.may_change = False
     client = make_client(guard)
-    for path, body in [("do", '{"line": "destroy c1"}'), ("panel/g1", '{"button": "inc"}')]:
+    for path, body in [
+        ("do", '{"line": "destroy c1"}'),
+        ("panel/g1", '{"button": "inc"}'),
+        ("apply", '{"text": "", "digest": "0"}'),
+    ]:
         answer = client.post(f"/api/v1/{path}", content=body, headers={**JSON, **BEARER})
         assert answer.status_code == 403
         assert answer.json()["error"] == "ReadOnly"

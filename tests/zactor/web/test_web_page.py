@@ -4,42 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import json
-import os
-import shutil
 import socket
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from deadlines import DEADLINE_S, running
+from deadlines import DEADLINE_S
+from page_world import Site, served, until, window
+from playwright.sync_api import Browser, Page, expect
 from slowness import Slowness
 
-from zactor import BlockingCluster, local
-
-CHROMIUM = shutil.which("chromium")
-if CHROMIUM is None:
-    pytest.skip("there is no chromium here", allow_module_level=True)
-sync_api = pytest.importorskip(
-    "playwright.sync_api", reason="the extra zactor[e2e] isn't installed"
-)
-pytest.importorskip("starlette", reason="the extra zactor[web] isn't installed")
-
-from playwright.sync_api import (  # noqa: E402 - where it is there
-    Browser,
-    BrowserContext,
-    ConsoleMessage,
-    Page,
-    Request,
-    expect,
-    sync_playwright,
-)
-
-from zactor.demos import demo1  # noqa: E402 - after what may not be there
+from zactor import local
+from zactor.demos import demo1
 
 pytestmark = pytest.mark.slow
 
@@ -63,41 +40,6 @@ class Sign(Actor):
 """
 
 
-def until(condition: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < end, f"not in time: {what}"
-        time.sleep(0.01)
-
-
-class Site:
-    """A network with its page: demo 1, and a sign whose words are markup."""
-
-    def __init__(self, cluster: BlockingCluster, url: str) -> None:
-        self.cluster = cluster
-        self.url = url
-        self.port = int(url.rpartition(":")[2].rstrip("/"))
-        self.token = (cluster.home / "run" / f"web-{self.port}.token").read_text()
-
-    def ask(self, method: str, path: str, body: object = None) -> tuple[int, object]:
-        """Ask as a program does."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
-        headers = {"Authorization": f"Bearer {self.token}", "X-Zactor": "1"}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-        connection.request(method, path, json.dumps(body) if body is not None else None, headers)
-        answer = connection.getresponse()
-        text = answer.read()
-        connection.close()
-        return answer.status, json.loads(text) if text else None
-
-    def link(self, path: str = "") -> str:
-        """Return a link that logs in, to a page of the site."""
-        _, found = self.ask("POST", "/api/v1/link", {})
-        assert isinstance(found, dict)
-        return f"{self.url}{path}#key={found['key']}"
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     sign = tmp_path_factory.mktemp("web") / "sign.py"
@@ -117,59 +59,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         for gui in ("g1", "g2"):
             m.react_interaction("c1", gui, "inc")
             m.react_interaction(gui, "c1", "updateVal", service="agreed")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        words = [sys.executable, "-m", "zactor", "web", "--bind", f"127.0.0.1:{port}"]
-        with running([*words, "--home", cluster.home], stdout=subprocess.PIPE, text=True) as page:
-            assert page.stdout is not None
-            printed = page.stdout.readline().strip()
-            assert printed.startswith(f"http://127.0.0.1:{port}/#key=")
-            yield Site(cluster, printed.partition("#")[0])
-            page.terminate()
-            assert page.wait(DEADLINE_S) == 0
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    # It keeps a socket among its temporary files, whose path is limited.
-    short = tempfile.TemporaryDirectory(dir="/tmp", prefix="zactor-")
-    with short as temp, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox"], env={**os.environ, "TMPDIR": temp}
-        )
-        yield browser
-        browser.close()
-
-
-@contextlib.contextmanager
-def window(
-    browser: Browser, site: Site, width: int = 1280, height: int = 800
-) -> Iterator[tuple[Page, BrowserContext]]:
-    """A browser of its own that has logged in; nothing goes wrong in it, and nothing elsewhere."""
-    context = browser.new_context(viewport={"width": width, "height": height})
-    context.set_default_timeout(DEADLINE_S * 1000)
-    wrong: list[str] = []
-
-    def hear(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            wrong.append(message.text)
-
-    def see(request: Request) -> None:
-        if not request.url.startswith((site.url, "data:")):
-            wrong.append(request.url)
-
-    context.on("console", hear)
-    context.on("weberror", lambda error: wrong.append(str(error.error)))
-    context.on("request", see)
-    page = context.new_page()
-    page.goto(site.link())
-    page.wait_for_selector("[data-card=c1]")
-    try:
-        yield page, context
-    finally:
-        context.close()
-    assert not wrong
+        with served(cluster) as site:
+            yield site
 
 
 def number(page: Page, gui: str) -> str:

@@ -70,14 +70,14 @@ export function wireDialog(port = "", reactor = "") {
   return dialog;
 }
 
-export function confirmDialog(title, line, what, label) {
-  const dialog = open({ "aria-labelledby": "confirm-title" }, h("form", { class: "dlg", method: "dialog", onsubmit: (event) => { event.preventDefault(); dialog.close(); void say(line); } },
+export function confirmDialog(title, line, what, label, act = () => say(line)) {
+  const dialog = open({ "aria-labelledby": "confirm-title" }, h("form", { class: "dlg", method: "dialog", onsubmit: (event) => { event.preventDefault(); dialog.close(); void act(); } },
     h("h2", { id: "confirm-title" }, plain(title)), what ? h("p", {}, plain(what)) : null, h("p", { class: "line" }, `zactor ${plain(line)}`),
     h("div", { class: "acts" }, h("button", { class: "btn pri", type: "submit" }, label), h("button", { class: "btn", type: "button", onclick: () => dialog.close() }, "Cancel"))));
   dialog.querySelector(".btn.pri").focus();
 }
 
-const KEYS = [["← ↑ → ↓", "from card to card"], ["Enter", "inspect"], ["Esc", "back"], ["/", "jump to a name, or run a line"], ["1 – 6", "the tabs"], ["w", "wire the chosen actor…"], ["p", "pause the events"], ["t", "light or dark"], ["?", "these keys"]];
+const KEYS = [["← ↑ → ↓", "from card to card"], ["Enter", "inspect"], ["Esc", "back"], ["/", "jump to a name, or run a line"], ["1 – 7", "the tabs"], ["w", "wire the chosen actor…"], ["p", "pause the events"], ["t", "light or dark"], ["?", "these keys"]];
 
 export function keysDialog() {
   const dialog = open({ "aria-labelledby": "keys-title" }, h("div", { class: "dlg" }, h("h2", { id: "keys-title" }, "Keys"),

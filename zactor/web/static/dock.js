@@ -1,8 +1,9 @@
-// The dock: events, actors, letters, groups, facts and what is missing, as tables.
+// The dock: events, actors, letters, groups, facts, what is missing and what is planned, as tables.
 import { get } from "./api.js";
 import { $, byName, clockTime, h, plain, portOf, put, rate, reactorOf, text, word } from "./dom.js";
 import { confirmDialog } from "./dialogs.js";
 import { isDead } from "./network.js";
+import { driftCount, drawPlan, refreshPlan } from "./plan.js";
 import { choose } from "./selection.js";
 import { state } from "./store.js";
 
@@ -13,6 +14,7 @@ export const TABS = [
   ["groups", "Groups", "zactor group", "M7 9a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5zM14 10a2 2 0 1 0 0-4M2 16c0-3 2-4.500 5-4.500s5 1.500 5 4.500M14 12c2.500 0 4 1 4 3.500"],
   ["facts", "Knowledge base", "zactor kb facts", "M4 5c0-1.500 12-1.500 12 0v10c0 1.500-12 1.500-12 0zM4 5c0 1.500 12 1.500 12 0M4 10c0 1.500 12 1.500 12 0"],
   ["missing", "Missing", "zactor restore --all", "M10 3l8 14H2zM10 8v4M10 14.500v.1"],
+  ["plan", "Plan", "zactor plan", "M5 3h10v14H5zM8 7h4M8 10h4M8 13h2"],
 ];
 export const dock = { tab: "events", isPaused: false, filter: "" };
 
@@ -27,7 +29,7 @@ export function missing() {
 
 export function counts() {
   const gone = missing();
-  return { letters: state.status.dead_letters || 0, missing: gone.actors.length + gone.wires.length + gone.nodes.length, groups: Object.keys(state.groups).length };
+  return { letters: state.status.dead_letters || 0, missing: gone.actors.length + gone.wires.length + gone.nodes.length, groups: Object.keys(state.groups).length, plan: driftCount() };
 }
 
 export function drawTabs() {
@@ -65,12 +67,13 @@ export function show(name) {
 
 export function drawPane() {
   list = null;
-  ({ events: ofEvents, actors: ofActors, letters: ofLetters, groups: ofGroups, facts: ofFacts, missing: ofMissing })[dock.tab]();
+  ({ events: ofEvents, actors: ofActors, letters: ofLetters, groups: ofGroups, facts: ofFacts, missing: ofMissing, plan: drawPlan })[dock.tab]();
 }
 
 // A table that is shown follows the facts; what a person types in stays.
 export function refreshPane() {
   if (dock.tab === "actors") fillActors();
+  if (dock.tab === "plan") refreshPlan();
   if (dock.tab === "missing" || dock.tab === "groups") drawPane();
 }
 
@@ -151,7 +154,7 @@ function ofGroups() {
   put($("pane"), h("div", { class: "bar" }, command("zactor group")), names.length ? h("div", { class: "group-cards" }, names.map((name) => {
     const members = h("div", { class: "members" }, h("span", {}, "…"));
     get(`/api/v1/group/${encodeURIComponent(name)}`).then((rows) => put(members, rows.map((row) => h("span", {}, plain(row.member)))), (error) => put(members, plain(error.message)));
-    return h("article", { class: "group-card" }, h("h3", {}, plain(name), h("small", { class: "muted" }, `${state.groups[name].members} members`)), members);
+    return h("article", { class: "group-card" }, h("h2", {}, plain(name), h("small", { class: "muted" }, `${state.groups[name].members} members`)), members);
   })) : h("p", { class: "nothing" }, "nobody is in a group: ", h("code", {}, "zactor group chat room --name ann")));
 }
 

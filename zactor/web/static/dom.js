@@ -32,8 +32,11 @@ const shown = (children) => children.flat(Infinity)
   .filter((each) => each !== null && each !== undefined && each !== false)
   .map((each) => (each instanceof Node ? each : plain(each)));
 
+// What stands there already isn't moved: it would lose the focus, and where it is scrolled to.
 export function put(element, ...children) {
-  element.replaceChildren(...shown(children));
+  const wanted = shown(children);
+  const there = element.childNodes;
+  if (wanted.length !== there.length || wanted.some((each, place) => each !== there[place])) element.replaceChildren(...wanted);
 }
 
 export function text(element, value) {

@@ -41,10 +41,14 @@ export function drawNetwork() {
   drawBar();
   if (isEmpty) return put($("lanes"));
   const nodes = laneNodes().filter((row) => !shownNodes || shownNodes.has(row.name));
+  const focused = document.activeElement?.closest("#lanes") ? document.activeElement : null;
   put($("lanes"), nodes.map((row) => lane(row)));
   for (const name of lanes.keys()) if (!nodes.some((row) => row.name === name)) lanes.delete(name);
   const there = new Set(nodes.map((row) => row.name));
   for (const name of cards.keys()) if (!state.actors[name] || !there.has(state.actors[name].node)) cards.delete(name);
+  // A card that was made anew, or moved, keeps the focus.
+  const keeps = focused && (focused.isConnected ? focused : cards.get(focused.dataset.actor)?.main);
+  if (keeps && document.activeElement !== keeps) keeps.focus({ preventScroll: true });
   updateNumbers();
   requestAnimationFrame(drawWires);
 }
@@ -109,11 +113,9 @@ function card(row) {
   const wanted = shape(row);
   let made = cards.get(row.name);
   if (!made || made.shape !== wanted) {
-    const before = made;
     made = makeCard(row);
     made.shape = wanted;
     cards.set(row.name, made);
-    if (before && before.main === document.activeElement) requestAnimationFrame(() => made.main.focus());
   }
   const near = neighbours();
   toggle(made.element, "sel", chosen.kind === "actor" && chosen.key === row.name);

@@ -7,6 +7,7 @@ import { addEvent, counts, dock, drawPane, drawTabs, fillActors, refreshPane, sh
 import { drawInspector, troubles, updateInspector, updatePanel as updateSidePanel } from "./inspector.js";
 import { drawNetwork, isBig, laneNodes, moveFocus, showNodes, shown, signalsOf, updateNumbers, updatePanel } from "./network.js";
 import { whole } from "./panel.js";
+import { takeFile } from "./plan.js";
 import { chosen, choose, onChoice } from "./selection.js";
 import { follow, on, state } from "./store.js";
 import { drawTiles, paintTiles, repaint } from "./tiles.js";
@@ -135,7 +136,21 @@ function onKey(event) {
   else if (event.key === "t") turnTheme();
   else if (event.key === "p") togglePause();
   else if (event.key === "w" && state.me.may_change) wireDialog(chosen.kind === "actor" && signalsOf(chosen.key).length ? `${chosen.key}.${signalsOf(chosen.key)[0]}` : "");
-  else if (tab) { show(tab[0]); if (matchMedia("(max-width: 760px)").matches) { document.body.dataset.view = tab[0]; drawPhoneNav(); } }
+  else if (tab) showTab(tab[0]);
+}
+
+// A file that is dropped anywhere is planned; else the browser would leave the page for it.
+function onDrop(event) {
+  if (!event.dataTransfer?.types.includes("Files")) return;
+  event.preventDefault();
+  if (event.type !== "drop" || !event.dataTransfer.files[0]) return;
+  showTab("plan");
+  void takeFile(event.dataTransfer.files[0]);
+}
+
+function showTab(name) {
+  show(name);
+  if (matchMedia("(max-width: 760px)").matches) { document.body.dataset.view = name; drawPhoneNav(); }
 }
 
 // -- a panel alone --------------------------------------------------------------------------------
@@ -201,6 +216,7 @@ async function begin() {
     $("theme").onclick = turnTheme;
     $("help").onclick = keysDialog;
     addEventListener("keydown", onKey);
+    for (const kind of ["dragover", "drop"]) addEventListener(kind, onDrop);
     new ResizeObserver(() => { drawWires(); drawPulse(); if (!$("tiles").hidden) drawTiles(); }).observe($("wrap"));
   }
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
