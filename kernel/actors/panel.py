@@ -228,7 +228,8 @@ def plain(value: object, *, is_log: bool = False) -> Plain:
     if value is None or isinstance(value, bool | int | float):
         return value if not isinstance(value, int) or abs(value) < 1 << 53 else str(value)[:40]
     if isinstance(value, str):
-        return value[: limits.PANEL_TEXT_CHARS_MAX]
+        text = value[: limits.PANEL_TEXT_CHARS_MAX]
+        return text.encode("utf-8", "backslashreplace").decode()  # half a pair can't be sent
     if is_log and isinstance(value, Iterable) and not isinstance(value, Mapping):
         lines = list(value)[-limits.PANEL_LOG_LINES_MAX :]
         return [str(plain(line))[: limits.PANEL_LOG_CHARS_MAX] for line in lines]

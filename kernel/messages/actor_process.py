@@ -5,6 +5,8 @@ They never leave the machine, and both ends run the same code: no version stands
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from zactor.kernel.messages.base import Message
@@ -51,6 +53,10 @@ class AnswerOutcome(Message, frozen=True, tag=4):
     buffers: tuple[bytes, ...] = ()  # of the payload
 
 
+class LookAtPanel(Message, frozen=True, tag=5):
+    """Say what the actor's panel shows; one PanelShown comes back."""
+
+
 # -- from the process ------------------------------------------------------------------------
 class ActorBegun(Message, frozen=True, tag=17):
     """It runs, or `kind` says why it doesn't."""
@@ -58,6 +64,9 @@ class ActorBegun(Message, frozen=True, tag=17):
     kind: str = ""
     message: str = ""
     fields: dict[str, str] = msgspec.field(default_factory=dict)
+    signals: list[str] = msgspec.field(default_factory=list)  # of its class, as what follows
+    actions: list[str] = msgspec.field(default_factory=list)
+    controls: list[dict[str, Any]] = msgspec.field(default_factory=list)  # of its panel
 
 
 class Handled(Message, frozen=True, tag=18):
@@ -115,7 +124,21 @@ class ProcessFailed(Message, frozen=True, tag=24):
     reason: str
 
 
-ToProcess = BeginActor | HandleMessage | EndActor | AnswerOutcome
+class PanelShown(Message, frozen=True, tag=25):
+    """What the actor's panel shows: plain data by the names of its attributes."""
+
+    values: dict[str, Any]
+
+
+ToProcess = BeginActor | HandleMessage | EndActor | AnswerOutcome | LookAtPanel
 FromProcess = (
-    ActorBegun | Handled | AskFrom | EmitFrom | GroupFrom | StopFrom | ActorEnded | ProcessFailed
+    ActorBegun
+    | Handled
+    | AskFrom
+    | EmitFrom
+    | GroupFrom
+    | StopFrom
+    | ActorEnded
+    | ProcessFailed
+    | PanelShown
 )

@@ -44,6 +44,8 @@ from zactor.kernel.messages.actor_process import (
     GroupFrom,
     Handled,
     HandleMessage,
+    LookAtPanel,
+    PanelShown,
     ProcessFailed,
     StopFrom,
     ToProcess,
@@ -123,6 +125,9 @@ class ActorProcess(asyncio.Protocol):
         self._output = ProcessOutput(loop)
         self._under_way: set[int] = set()  # messages that are being handled there
         self._idle: asyncio.Future[None] | None = None  # who ends it waits for that
+        self.begun = ActorBegun()  # as the process said it
+        self._shown: dict[str, Any] | None = None  # by its panel, as it was last looked at
+        self._is_looking = False
         self._why = ""  # as the process itself says
         self._is_ending = False
         self._was_killed = ""  # why, where we did it
@@ -212,6 +217,18 @@ class ActorProcess(asyncio.Protocol):
             self._kill("it was to end")
         if self._ended.done():
             self._ended.result()
+
+    def look(self) -> dict[str, Any] | None:
+        """Return what the actor's panel showed last, and have it looked at; None: not yet."""
+        if self.begun.controls and not self._is_looking:
+            self._is_looking = True
+            self._send(LookAtPanel())
+        return self._shown
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the actor has ever run there."""
+        return self._begun.done()
 
     @property
     def pid(self) -> int:
@@ -344,7 +361,10 @@ class ActorProcess(asyncio.Protocol):
                 if message.kind:
                     self._begun.set_exception(_error_of(message))
                 else:
+                    self.begun = message
                     self._begun.set_result(None)
+            case PanelShown(values=values):
+                self._shown, self._is_looking = values, False
             case StopFrom():
                 self._owner.stop_itself()
             case ActorEnded():

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from zactor.kernel.actors.actor import Actor, actions_of
-from zactor.kernel.actors.panel import panel_of, signals_of
+from zactor.kernel.actors.panel import panel_of, plain, signals_of
+from zactor.kernel.runtime.actor_process import ActorProcess
 from zactor.kernel.runtime.cell import Cell
+from zactor.kernel.runtime.relay_cell import StandIn
 
 Shown = tuple[list[dict[str, object]], dict[str, object]]
 """The controls of a panel, and the values of its attributes; ([], {}): there is none."""
 
-PanelSink = Callable[[dict[str, Shown]], object]
+PanelSink = Callable[[dict[str, Shown | None]], object]
+"""Takes what actors show, by name; None: it isn't known yet."""
 
 
 class CellCounts(NamedTuple):
@@ -42,6 +45,12 @@ def report_of(cell: Cell) -> dict[str, Any]:
     }
 
 
+def has_begun(cell: Cell) -> bool:
+    """Whether it is known by now what kind of actor it has."""
+    actor = cell.actor
+    return actor is not None and not (isinstance(actor, StandIn) and not actor.process.has_begun)
+
+
 def counts_of(cell: Cell) -> CellCounts:
     """What it has counted until now. Threads: any."""
     routes = tuple((route.signal, route.sent) for route in cell.routes())
@@ -51,23 +60,48 @@ def counts_of(cell: Cell) -> CellCounts:
 
 def kind_of(cell: Cell | None) -> tuple[list[str], list[str], bool]:
     """The signals and actions of its actor, and whether that has a panel."""
+    if cell is not None and isinstance(cell.actor, StandIn):
+        begun = cell.actor.process.begun
+        return begun.signals, begun.actions, bool(begun.controls)
     cls = type(cell.actor) if cell is not None else None
     if cls is None or not issubclass(cls, Actor):
         return [], [], False
     return signals_of(cls), sorted(actions_of(cls)), panel_of(cls) is not None
 
 
-def shown_by(cell: Cell) -> Shown:
-    """What the panel of its actor is, and what it shows; user code may run, and raise."""
+def shown_by(cell: Cell) -> Shown | None:
+    """What the panel of its actor is, and what it shows; user code may run, and raise.
+
+    What an actor in a process of its own shows comes from there, a look later.
+    """
+    if isinstance(cell.actor, StandIn):
+        return _shown_elsewhere(cell.actor.process)
     panel = panel_of(type(cell.actor)) if isinstance(cell.actor, Actor) else None
     if panel is None:
         return [], {}
-    signals = signals_of(type(cell.actor))
-    spec = panel.spec()
-    for control in spec:
-        if "does" in control:
-            control["by"] = "signal" if control["does"] in signals else "action"
+    spec = controls_of(type(cell.actor))
     try:
         return spec, dict(panel.shown(cell.actor))
     except Exception as error:
         return spec, {"error": f"{type(error).__name__} while its attributes were read"}
+
+
+def _shown_elsewhere(process: ActorProcess) -> Shown | None:
+    if process.has_begun and not process.begun.controls:
+        return [], {}
+    values = process.look()
+    return None if values is None else (process.begun.controls, values)
+
+
+def controls_of(cls: type[Any]) -> list[dict[str, Any]]:
+    """The controls of the panel of an actor's class; []: it has none."""
+    panel = panel_of(cls)
+    if panel is None:
+        return []
+    signals = signals_of(cls)
+    found = []
+    for control in panel.spec():
+        if "does" in control:
+            control["by"] = "signal" if control["does"] in signals else "action"
+        found.append({key: plain(value) for key, value in control.items()})
+    return found

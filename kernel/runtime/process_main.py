@@ -35,11 +35,14 @@ from zactor.kernel.messages.actor_process import (
     BeginActor,
     EndActor,
     HandleMessage,
+    LookAtPanel,
+    PanelShown,
     ToProcess,
 )
 from zactor.kernel.runtime import lifecycle
 from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.cell import Cell
+from zactor.kernel.runtime.cell_report import controls_of, kind_of, shown_by
 from zactor.kernel.runtime.child_runtime import GONE, ChildRuntime, NodeAsker, NodeLink, leave
 from zactor.kernel.runtime.envelope import Envelope, SharedPayload
 from zactor.kernel.wire.payload import (
@@ -70,6 +73,8 @@ class Child:
                 self._runtime.answered(message)
             case EndActor(reason=reason):
                 self._end(reason)
+            case LookAtPanel():
+                self._look()
 
     def _begin(self, message: BeginActor) -> None:
         sys.path[:] = message.paths
@@ -91,7 +96,10 @@ class Child:
     def _begun(self, started: Future[None]) -> None:
         error = started.exception()
         if error is None:
-            self._link.send(ActorBegun())
+            signals, actions, _ = kind_of(self._cell)
+            controls = [] if self._cell is None else controls_of(type(self._cell.actor))
+            begun = ActorBegun(signals=signals, actions=actions, controls=controls)
+            self._link.send(begun)
             return
         frames = [frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)]
         action = "on_start" if "on_start" in frames else "__init__"
@@ -110,6 +118,17 @@ class Child:
             message.action, asker=asker, shared_payload=payload, hook=message.is_hook
         )
         cell.put(envelope, None)
+
+    def _look(self) -> None:
+        runtime, cell = self._runtime, self._cell
+        assert runtime is not None
+        assert cell is not None, "only an actor that has begun is looked at"
+
+        def tell() -> None:
+            _, values = shown_by(cell) or ([], {})
+            self._link.send(PanelShown(values))
+
+        runtime.shared.post(tell)
 
     def _end(self, reason: str) -> None:
         cell = self._cell

@@ -61,15 +61,15 @@ class StandIn(Actor):
     """Stands in the node for an actor that lives elsewhere: it begins and ends with it."""
 
     def __init__(self, process: ActorProcess) -> None:
-        self._process = process
+        self.process = process
 
     async def on_start(self) -> None:
         """Start the process."""
-        await self._process.start()
+        await self.process.start()
 
     async def on_stop(self, reason: str) -> None:
         """End it."""
-        await self._process.end(reason)
+        await self.process.end(reason)
 
     def on_view(self, view: MembershipMessage) -> None:
         """Never called, as below: the actor's own may want to see it."""

@@ -51,6 +51,7 @@ from zactor.kernel.runtime.cell_report import (
     CellCounts,
     PanelSink,
     counts_of,
+    has_begun,
     kind_of,
     report_of,
     shown_by,
@@ -463,8 +464,8 @@ class Runtime:
         return sorted(rows, key=lambda row: str(row["name"]))
 
     def count(self) -> Iterator[CellCounts]:
-        """Yield what was counted of each actor here until now."""
-        return map(counts_of, list(self.directory.cells.values()))
+        """Yield what was counted until now of each actor here that has begun."""
+        return map(counts_of, filter(has_begun, list(self.directory.cells.values())))
 
     def kind_of(self, uid: int) -> tuple[list[str], list[str], bool]:
         """Return the signals and actions of an actor here, and whether it has a panel."""

@@ -102,10 +102,12 @@ class Panels:
         finally:
             self._is_looking = False
 
-    def _take(self, shown: dict[str, Shown]) -> None:
+    def _take(self, shown: dict[str, Shown | None]) -> None:
         is_news = False
         for name in self._until:
-            now: Shown = shown.get(name, ([], {}))
+            now: Shown | None = shown.get(name, ([], {}))
+            if now is None:
+                continue
             if name not in self._shown or self._shown[name][1] != now:
                 self._versions += 1
                 self._shown[name] = (self._versions, now)

@@ -50,6 +50,9 @@ class Lamp(Actor):
     def note(self):
         self.log.info("noted", shown=self.level)
 
+class Far(Lamp, dispatcher="process"):
+    pass
+
 class Plain(Actor):
     @action
     def turned(self, *_):
@@ -205,6 +208,27 @@ def test_a_panel_is_driven_by_one_command(cluster: BlockingCluster) -> None:
     done = zactor(cluster, "panel", "l1", "--press", "level=7", "--json")
     assert json.loads(done.stdout)["values"]["level"] == 7
     assert "7" in zactor(cluster, "panel", "l1", "--once").stdout
+
+
+def test_a_panel_of_an_actor_in_a_process_of_its_own_is_shown_and_driven(
+    cluster: BlockingCluster, source: Path
+) -> None:
+    cluster.master.declare_factory("far", str(source))
+    cluster.master.deploy_actor("far", "f1", "n2")
+    try:
+        told = json.loads(zactor(cluster, "panel", "f1", "--json").stdout)
+        assert told["values"] == {"level": 3}
+        assert [each.get("by") for each in told["controls"]] == [None, "signal", "action"]
+        done = zactor(cluster, "panel", "f1", "--press", "level=7", "--json")
+        assert json.loads(done.stdout)["values"] == {"level": 7}
+        rates = Rates()
+        rates.take(cluster.master.watch(rates.after, 0.0))
+        far = rates.actors["f1"]
+        assert far.has_panel
+        assert far.signals == ("turned",)
+        assert {"fail", "note", "set_level"} <= set(far.actions)
+    finally:
+        cluster.master.destroy_actor("f1")
 
 
 @pytest.mark.parametrize(
