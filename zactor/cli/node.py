@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
 from zactor.cli.common import CONTEXT, ShellCommand, settings, slow_client_option
+from zactor.kernel.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,7 @@ def _node(
     spread: str | None,
     slow_s: float,
     label: tuple[str, ...],
+    metrics: str | None,
     lifeline: int | None,
     logs: str | None,
 ) -> None:
@@ -65,11 +69,12 @@ def _node(
     if slow_s and spread is None:
         raise click.UsageError("--slow-client is about programs of Spread: it wants --spread")
     context = click.get_current_context()
-    context.exit(
-        run_node(
+    home = settings(context).home_folder
+    with _metrics(home, metrics):
+        code = run_node(
             name=name,
             role="node",
-            home=settings(context).home_folder,
+            home=home,
             bind=bind,
             join=join,
             advertise=advertise,
@@ -80,7 +85,20 @@ def _node(
             lifeline=lifeline,
             json_logs=None if logs is None else logs == "json",
         )
-    )
+    context.exit(code)
+
+
+def _metrics(home: Path, address: str | None) -> AbstractContextManager[None]:
+    """Serve metrics at [HOST:]PORT while a block runs, if that is wanted."""
+    if address is None:
+        return nullcontext()
+    from zactor.kernel.transport.addresses import parse_address
+    from zactor.web.metrics_port import metrics_port
+
+    host, port = parse_address(f"127.0.0.1:{address}" if address.isdecimal() else address)
+    if port is None:
+        raise ConfigError(f"--metrics {address!r}: want a port, or HOST:PORT")
+    return metrics_port(home, host, port)
 
 
 node = ShellCommand(
@@ -104,6 +122,12 @@ node = ShellCommand(
             multiple=True,
             metavar="KEY[=VALUE]",
             help="What it is, for files that want an actor on each such node; again.",
+        ),
+        click.Option(
+            ["--metrics"],
+            metavar="[HOST:]PORT",
+            help="Serve what it counts to Prometheus, at /metrics (127.0.0.1; who reaches it reads"
+            " it); needs zactor[metrics].",
         ),
         click.Option(
             ["--logs"],
