@@ -6,6 +6,7 @@ import contextlib
 import errno
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from types import FrameType
 
 import click
 
+from zactor.cli.examples import write_examples
 from zactor.kernel.errors import EXIT_USAGE, RemoteActionError, ScriptError, TimedOut, ZactorError
 from zactor.kernel.printable import printable
 
@@ -27,6 +29,7 @@ class Settings:
     endpoint: str | None = None  # None: any node of the home
     verbose: bool = False
     form: str = "table"  # of a list, see forms.py
+    watch: bool = False  # it is shown again and again
 
     @property
     def home_folder(self) -> Path:
@@ -95,6 +98,18 @@ class ShellCommand(click.Command):
         own = super().get_params(ctx)
         return [*own[:-1], *shared_options(*self.shared), *own[-1:]]
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write examples below the options."""
+        write_examples(ctx, formatter)
+
+
+class ShellGroup(click.Group):
+    """A group of commands whose help has examples of them."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """See ShellCommand."""
+        write_examples(ctx, formatter)
+
 
 def _take_form(context: click.Context, parameter: click.Parameter, value: object) -> None:
     if value:
@@ -122,6 +137,17 @@ def form_options() -> list[click.Parameter]:
             help="Only names, one on a line.",
         ),
     ]
+
+
+def watch_option() -> click.Parameter:
+    """Return -w of what is looked at."""
+    return click.Option(
+        ["-w", "--watch"],
+        is_flag=True,
+        expose_value=False,
+        callback=_keep,
+        help="Go on showing it, once a second.",
+    )
 
 
 class Asking(ShellCommand):
@@ -228,7 +254,7 @@ def family(
             say(context.get_help())
             context.exit(EXIT_USAGE)
 
-    return click.Group(
+    return ShellGroup(
         name,
         help=help_text,
         callback=callback,
@@ -248,6 +274,21 @@ def tell_progress(text: str) -> None:
     """Tell a person at a terminal what takes its time; a program's stderr stays clean."""
     if sys.stderr.isatty():
         say(f"{text} …", err=True)
+
+
+LATE_S = 0.5
+
+
+@contextlib.contextmanager
+def told_when_late(words: str) -> Iterator[None]:
+    """Tell a person at a terminal, where the block takes longer than LATE_S, that it goes on."""
+    timer = threading.Timer(LATE_S, tell_progress, (f"{words} takes a while",))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def error_line(error: BaseException) -> str:

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import select
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from types import FrameType
 
 import click
 
 from zactor.cli.common import CONTEXT, Asking, deadline, say, settings
 from zactor.cli.from_catalogue import TIMEOUT_S, open_session
-
-AGAIN_S = 1.0  # more than it takes to end in good order
+from zactor.cli.watching import while_somebody_reads
 
 
 def _events(follow: bool, node: str, count: int | None) -> None:
@@ -34,44 +27,6 @@ def _events(follow: bool, node: str, count: int | None) -> None:
         for event in session.master.events(True, node, count):
             say(to_json(event, indent=False) if given.json else event_line(event))
             sys.stdout.flush()
-
-
-@contextlib.contextmanager
-def while_somebody_reads() -> Iterator[None]:
-    """Raise BrokenPipeError in the block as soon as nobody reads our output any more.
-
-    A write would tell, but in `zactor events -f | head -1` the next one may be hours away.
-    """
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise BrokenPipeError
-
-    def swallowed(where: sys.UnraisableHookArgs) -> None:
-        if not isinstance(where.exc_value, BrokenPipeError):  # that one is raised again
-            sys.__unraisablehook__(where)
-
-    def watch() -> None:
-        poller = select.poll()
-        poller.register(sys.stdout, 0)  # errors are told without being asked for
-        poller.poll()
-        while True:  # it may be raised where errors of pipes are swallowed, so again
-            signal.pthread_kill(main, signal.SIGUSR1)
-            if is_over.wait(AGAIN_S):
-                return
-
-    if sys.stdout.isatty():
-        yield
-        return
-    main, is_over = threading.get_ident(), threading.Event()
-    signal.signal(signal.SIGUSR1, interrupt)
-    sys.unraisablehook = swallowed
-    threading.Thread(target=watch, name="zactor-reader", daemon=True).start()
-    try:
-        yield
-    finally:
-        is_over.set()
-        sys.unraisablehook = sys.__unraisablehook__
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # the thread may still be about to send it
 
 
 events = Asking(

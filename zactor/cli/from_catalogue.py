@@ -6,6 +6,7 @@ import contextlib
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -20,6 +21,8 @@ from zactor.cli.common import (
     say,
     settings,
     tell_progress,
+    told_when_late,
+    watch_option,
 )
 from zactor.cli.forms import LISTS, names, wide
 from zactor.commands.catalogue import COMMANDS, find_words
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 60.0
 """How long a command may take when it has no --timeout: a deployment ships code."""
+
+WATCHED = (*LISTS, "status")
+"""Commands that -w repeats."""
 
 _LATE_S = 1.0
 """How much later than --timeout the alarm rings for a command that keeps its time itself."""
@@ -54,6 +60,7 @@ def shell_command(command: Command, name: str = "") -> click.Command:
         params=[
             *(_click_parameter(parameter) for parameter in command.parameters),
             *(form_options() if command.words in LISTS else ()),
+            *((watch_option(),) if command.words in WATCHED else ()),
         ],
         callback=callback,
         help=_help(command),
@@ -203,6 +210,8 @@ def call_from_words(words: Sequence[Word], line: str) -> CommandCall:
         with made.make_context(command.words, texts, obj=Settings()) as context:
             values = read_given(command, context.params)
             given = settings(context)
+            if given.watch:
+                raise ConfigError(f"{command.words} -w goes on for ever: say it in a shell")
             return CommandCall(command, values, as_json=given.json, verbose=given.verbose)
     except click.UsageError as error:
         raise ConfigError(f"{command.words}: {error.format_message()}") from None
@@ -270,18 +279,42 @@ def _in_form(
     return table(columns, counted, colour=use_colour())
 
 
+def _watch(call: CommandCall, given: Settings) -> None:
+    """Do it again and again, until Ctrl-C."""
+    from zactor.cli.output import show
+    from zactor.cli.watching import keep_showing
+
+    with open_session(given) as session:
+
+        def read() -> str:
+            result = call.command.act(session, call.values)
+            text = _in_form(call.command, result, given, session)
+            if text is not None:
+                return text
+            lines: list[str] = []
+            show(call.command, result, as_json=given.json, values=call.values, say=lines.append)
+            return "\n".join(lines)
+
+        keep_showing(read, f"zactor {call.command.words}")
+
+
 def perform(context: click.Context, call: CommandCall) -> None:
     """Connect, do what `call` says, print the result, and end with its exit code."""
     from zactor.cli.output import show
 
     given = settings(context)
+    if given.watch:
+        _watch(call, given)
     limit = given.timeout
     if call.command.limited:
         limit = limit or TIMEOUT_S
     elif limit is not None:
         limit += _LATE_S
     try:
-        with deadline(limit), open_session(given) as session:
+        asks = any(parameter.name == "yes" for parameter in call.command.parameters)
+        # Who asks a question tells of its progress itself.
+        late = nullcontext() if asks else told_when_late(f"zactor {call.command.words}")
+        with deadline(limit), late, open_session(given) as session:
             result = call.command.act(session, call.values)
             text = _in_form(call.command, result, given, session)
     except KeyboardInterrupt:
@@ -289,7 +322,7 @@ def perform(context: click.Context, call: CommandCall) -> None:
         say(f"interrupted{done}", err=True)
         context.exit(EXIT_INTERRUPTED)
     if text is not None:
-        say(text)
+        click.echo(text)  # its cells are printable, its colours are ours
     else:
         show(call.command, result, as_json=given.json, values=call.values)
     context.exit(call.command.exit_code(result))

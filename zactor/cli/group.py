@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zactor.cli.common import CONTEXT, Asking, Settings, deadline, say, settings, shared_options
-from zactor.cli.events import while_somebody_reads
+from zactor.cli.common import (
+    CONTEXT,
+    Asking,
+    Settings,
+    ShellGroup,
+    deadline,
+    say,
+    settings,
+    shared_options,
+)
 from zactor.cli.from_catalogue import TIMEOUT_S, shell_command
 from zactor.cli.group_lines import GroupLines
+from zactor.cli.watching import while_somebody_reads
 from zactor.commands.catalogue import find_words
 from zactor.kernel.errors import EXIT_INTERRUPTED
 
@@ -164,7 +173,7 @@ def _list() -> None:
 
 _LIST = shell_command(find_words("group list"), "list")
 
-group = click.Group(
+group = ShellGroup(
     "group",
     help="Groups of programs and actors: who is in them, and their messages.\n\n"
     "Without a command: which groups there are.",

@@ -85,7 +85,7 @@ def _logs(name: str | None, follow: bool, since: str | None, count: int | None) 
     begin = read_since(since, time.time()) if since is not None else 0.0
     if not follow:
         context.exit(asyncio.run(_show(given, name or "", False, begin, count)))
-    from zactor.cli.events import while_somebody_reads
+    from zactor.cli.watching import while_somebody_reads
 
     with while_somebody_reads():
         context.exit(asyncio.run(_show(given, name or "", True, begin, count)))

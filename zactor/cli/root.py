@@ -9,7 +9,15 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from zactor.cli.common import CONTEXT, Stopped, error_line, remote_traceback, say, shared_options
+from zactor.cli.common import (
+    CONTEXT,
+    ShellGroup,
+    Stopped,
+    error_line,
+    remote_traceback,
+    say,
+    shared_options,
+)
 from zactor.kernel.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, ZactorError
 from zactor.kernel.transport.private_files import write_no_core
 
@@ -74,7 +82,7 @@ _SECTIONS: Sequence[tuple[str, Sequence[str]]] = (
 )
 
 
-class Lazy(click.Group):
+class Lazy(ShellGroup):
     """A group that knows its commands' names and one-line helps without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from zactor.cli.common import CONTEXT, say
+from zactor.cli.common import CONTEXT, ShellCommand, say
 from zactor.kernel.errors import ConfigError
 
 SHELLS = ("bash", "zsh", "fish")
@@ -21,7 +21,7 @@ def _completion(shell: str) -> None:
     say(found(cli, {}, "zactor", VARIABLE).source().rstrip())
 
 
-completion = click.Command(
+completion = ShellCommand(
     "completion",
     callback=_completion,
     params=[click.Argument(["shell"], type=click.Choice(SHELLS))],
@@ -32,3 +32,4 @@ completion = click.Command(
     "fish:  zactor completion fish | source       in ~/.config/fish/config.fish",
     context_settings=CONTEXT,
 )
+completion.shared = ()  # it asks nobody

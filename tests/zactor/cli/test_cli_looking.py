@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -229,6 +230,49 @@ def test_a_panel_of_an_actor_in_a_process_of_its_own_is_shown_and_driven(
         assert {"fail", "note", "set_level"} <= set(far.actions)
     finally:
         cluster.master.destroy_actor("f1")
+
+
+# -- -w --------------------------------------------------------------------------------------
+def test_a_listing_is_shown_again_in_its_place_until_ctrl_c(cluster: BlockingCluster) -> None:
+    screen = Screen(80, 24, "ps", "-w", "--home", str(cluster.home))
+    try:
+        until(lambda: screen.read() and b"every 1 s" in screen._shown, "the first")
+        assert b"w1" not in screen._shown
+        cluster.master.deploy_actor("plain", "w1", "n1")
+        until(lambda: screen.read() and b"w1 " in screen._shown, "what came meanwhile")
+        screen.child.send_signal(signal.SIGINT)
+        until(lambda: screen.child.poll() is not None, "its end")
+        assert screen.child.returncode == 130
+        assert b"Traceback" not in screen._shown
+    finally:
+        screen.close()
+        cluster.master.destroy_actor("w1")
+
+
+def test_who_waits_for_longer_than_half_a_second_is_told_that_it_goes_on(
+    cluster: BlockingCluster,
+) -> None:
+    screen = Screen(80, 24, "wait", "never(so)", "600", "--home", str(cluster.home))
+    try:
+        until(lambda: screen.read() is not None and b"wait takes a while" in screen._shown, "that")
+    finally:
+        screen.close()
+    done = zactor(cluster, "wait", "never(so)", "1")
+    assert (done.returncode, done.stdout) == (124, "")
+    assert "takes a while" not in done.stderr  # a program's stderr has errors only
+
+
+def test_a_program_reads_a_listing_when_it_differs(cluster: BlockingCluster) -> None:
+    words = [*ZACTOR, "wires", "-w", "-q", "--home", cluster.home]
+    with running(words, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "l1.turned p1\n"
+        cluster.master.remove_interaction("p1", "l1", "turned")
+        assert child.stdout.readline() == "\n"
+        cluster.master.react_interaction("p1", "l1", "turned")
+        assert child.stdout.readline() == "l1.turned p1\n"
+        child.stdout.close()  # nobody reads any more
+        assert child.wait(DEADLINE_S) == 1
 
 
 @pytest.mark.parametrize(
