@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import html
 import os
 import threading
 import time
@@ -120,6 +121,10 @@ class _Cluster:
     def _connect(self) -> Connection:
         return Connection(self.processes.endpoints()[MASTER_NAME], home=self.home)
 
+    def _repr_html_(self) -> str:
+        """Say for a notebook what runs."""
+        return html.escape(f"a cluster of {', '.join(self.names) or 'no node'} in {self.home}")
+
 
 @at_home
 class Cluster(_Cluster):
@@ -127,6 +132,8 @@ class Cluster(_Cluster):
 
     master: Master
     """A client at the door of m1; if m1 goes, at another node's."""
+
+    _end: Callable[[], Awaitable[None]] | None = None  # of who has no block
 
     def kill(self, name: str) -> Awaitable[None]:
         """End node `name` as a power cut would (SIGKILL). It is gone when this returns."""
@@ -137,6 +144,12 @@ class Cluster(_Cluster):
         """End node `name` in good order (SIGTERM). It is gone when this returns."""
         self.processes.stop(name)
         return _Done()
+
+    async def close(self) -> None:
+        """End all of it: for who began with `await local.start()`. Again does no harm."""
+        if self._end is not None:
+            end, self._end = self._end, None
+            await end()
 
     async def start(self, name: str, env: Mapping[str, str] | None = None) -> None:
         """Start node `name`, again or for the first time; wait until all see each other.
@@ -201,6 +214,22 @@ class local:
             raise errors.ConfigError(f"names={self._names!r} must differ, also from {MASTER_NAME}")
         self._home = home
         self._close: Callable[[], None] = lambda: None
+
+    @classmethod
+    async def start(
+        cls,
+        nodes: int = 2,
+        names: Sequence[str] | None = None,
+        home: str | os.PathLike[str] | None = None,
+    ) -> Cluster:
+        """Begin without a block, as in a notebook: `cluster = await local.start()`.
+
+        `await cluster.close()` ends it; where nobody says so it ends with this process.
+        """
+        block = cls(nodes, names, home)
+        cluster = await block.__aenter__()
+        cluster._end = lambda: block.__aexit__(None, None, None)
+        return cluster
 
     # -- awaiting ----------------------------------------------------------------------------
     async def __aenter__(self) -> Cluster:

@@ -21,6 +21,7 @@ from zactor import (
     OutcomeUnknown,
     local,
 )
+from zactor.client.rows import Rows
 from zactor.cluster.processes import Processes
 from zactor.demos.counter import Counter
 
@@ -44,6 +45,23 @@ def is_running(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_a_notebook_begins_and_ends_a_cluster_without_a_block() -> None:
+    async def cells() -> list[int]:
+        cluster = await local.start(nodes=1)
+        pids = [cluster.pid(name) for name in cluster.names]
+        assert "a cluster of n1, m1" in cluster._repr_html_()
+        shown = await cluster.master.nodes()
+        assert isinstance(shown, Rows)
+        assert "<td>n1</td><td>node</td>" in shown._repr_html_()
+        assert all(map(is_running, pids))
+        await cluster.close()
+        await cluster.close()  # a cell that is run again does no harm
+        assert not cluster.home.exists()
+        return pids
+
+    assert not any(map(is_running, asyncio.run(cells())))
 
 
 def test_inside_the_block_all_nodes_are_up_and_afterwards_they_are_gone() -> None:
