@@ -40,7 +40,6 @@ from zactor.kernel.messages.views import View
 from zactor.kernel.runtime.baton import Baton
 from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.envelope import DeadLetter
-from zactor.kernel.runtime.runtime import Runtime
 from zactor.kernel.sessions.host import GROUP_ITEMS, GroupHost
 from zactor.kernel.transport.addresses import is_loopback
 from zactor.kernel.transport.door_clients import Client
@@ -82,6 +81,7 @@ from zactor.supervisor.observe.events import (
 from zactor.supervisor.observe.journal import Journal
 from zactor.supervisor.observe.metrics import Metrics
 from zactor.supervisor.observe.panels import Panels
+from zactor.supervisor.observe.spans import make_runtime
 from zactor.supervisor.observe.trace_log import trace_log
 from zactor.supervisor.operations.changes import Changes
 from zactor.supervisor.operations.contracts import Contracts
@@ -152,8 +152,9 @@ class Node(HubUser):
         self._trace = trace_log(self.me)
         traces = () if self._trace is None else (self._trace.take,)
         self.events = Events((*traces, to_log, self.journal.take))
-        self.runtime = Runtime(
-            node=self.me,
+        self.runtime = make_runtime(
+            self.me,
+            settings.is_traced,
             policy=settings.payload,
             dead_letter=self.on_dead_letter,
             trace=self._trace,

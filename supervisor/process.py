@@ -35,6 +35,7 @@ from zactor.kernel.transport.private_files import check_tree, open_private, writ
 from zactor.supervisor.kb.store_writer import AGAIN_MAX_S, AGAIN_S
 from zactor.supervisor.membership.run_directory import RunEntry, process_start, write_entry
 from zactor.supervisor.node import Node
+from zactor.supervisor.observe import spans
 from zactor.supervisor.observe.lasting_output import lasting_output
 from zactor.supervisor.observe.log_format import configure_logs
 from zactor.supervisor.observe.user_logs import take_user_logs
@@ -273,6 +274,7 @@ def run_node(
     labels: tuple[str, ...] = (),
     lifeline: int | None = None,
     json_logs: bool | None = None,
+    otel: bool | None = None,
 ) -> int:
     """Run a node in the foreground until SIGTERM, SIGINT, SIGHUP or the end of its lifeline.
 
@@ -287,6 +289,7 @@ def run_node(
         labels: KEY or KEY=VALUE each.
         lifeline: the read end of a pipe; when its other end is closed the node stops, so that it
             never outlives who started it, however that one ended.
+        otel: OpenTelemetry is told of spans; None: where the environment says so.
 
     Raises:
         ZactorError: it can't start, can't join whom it was to join, or can't keep its word.
@@ -304,6 +307,7 @@ def run_node(
             slow_client_s=slow_client_s,
             told=told,
             labels=labels,
+            otel=otel,
         )
         return _run_until_told(name, settings, lifeline)
 
@@ -323,6 +327,7 @@ def _run_until_told(name: str | None, settings: Settings, lifeline: int | None) 
                 break
         thread.stop()
     finally:
+        spans.flush()
         for number, handler in previous.items():
             signal.signal(number, handler)
     error = thread.error

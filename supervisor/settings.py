@@ -13,6 +13,7 @@ from zactor.kernel.transport.socket_context import LOOPBACK, Address
 from zactor.kernel.wire.payload import Policy, chosen_policy
 from zactor.supervisor.kb.node_marks import read_labels
 from zactor.supervisor.membership.run_directory import home_folder, read_entries
+from zactor.supervisor.observe import spans
 from zactor.supervisor.operations.crash_points import CrashAt, crash_at
 from zactor.supervisor.spread.spread_settings import SpreadSettings
 
@@ -29,6 +30,7 @@ def make_settings(
     slow_client_s: float = 0.0,
     told: tuple[str, ...] = (),
     labels: tuple[str, ...] = (),
+    otel: bool | None = None,
 ) -> Settings:
     """Return the settings that these words of a command line mean.
 
@@ -56,6 +58,7 @@ def make_settings(
         told=tuple(_endpoint(address) for address in told),
         crash=crash_at(os.environ),
         labels=read_labels(labels),
+        is_traced=spans.are_wanted(otel),
     )
 
 
@@ -95,4 +98,5 @@ class Settings:
     payload: Policy = "pickle"  # what arguments, answers and messages to groups may be
     spread: SpreadSettings | None = None  # a port for programs of Spread
     labels: tuple[str, ...] = ()  # of this node, "roof" or "site=north"
+    is_traced: bool = False  # spans are told to OpenTelemetry
     crash: CrashAt | None = None  # where this process is to kill itself, for tests

@@ -182,9 +182,13 @@ class Cell(Sender):
         if route is None:
             if len(self._routes) >= limits.OWN_SIGNALS_MAX:
                 raise ActorError(f"{self.name} has sent {len(self._routes)} signals by other names")
-            route = self._routes.setdefault(signal, Route(self.host, self, signal))
+            route = self._routes.setdefault(signal, self.make_route(signal))
             self.host.directory.register(route)
         return route
+
+    def make_route(self, signal: str) -> Route:
+        """Make the way of a signal."""
+        return Route(self.host, self, signal)
 
     def routes(self) -> list[Route]:
         """All ways out of it that were ever used."""

@@ -1,6 +1,7 @@
 """Payloads, arguments and results as bytes: pickle 5 with long buffers, or plain data only.
 
-The first byte tells which: 0x80 begins a pickle, `D` is followed by msgpack of plain data. Under
+The first byte tells which: 0x80 begins a pickle, `D` is followed by msgpack of plain data, `T` by
+the span that either comes from (traced.py). Under
 the policy "data" no pickle is ever made or read. Under "pickle" both are read: what comes from a
 shell is plain data in either case. Only an actor's own thread may decode: unpickling runs code.
 """
@@ -18,6 +19,7 @@ from zactor.kernel import limits
 from zactor.kernel.errors import ConfigError, RemoteProtocolError
 from zactor.kernel.wire import by_value
 from zactor.kernel.wire.bulky import Buffer
+from zactor.kernel.wire.traced import TRACE_MARK, TRACED_AT
 
 Policy = Literal["pickle", "data"]
 
@@ -258,6 +260,8 @@ def decode_value(
             return _unpack(memoryview(head)[1:])
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise RemoteProtocolError(f"a payload that is no msgpack: {error}") from None
+    if mark == TRACE_MARK and head[TRACED_AT : TRACED_AT + 1] != TRACE_MARK:
+        return decode_value(head[TRACED_AT:], buffers, policy, unpickle)
     if mark == _PICKLE_MARK:
         raise RemoteProtocolError("a pickle arrived, though the cluster says payload='data'")
     raise RemoteProtocolError(f"a payload that begins with {mark!r}")

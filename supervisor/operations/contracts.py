@@ -25,6 +25,7 @@ from zactor.kernel.errors import RemoteProtocolError, ZactorError
 from zactor.kernel.ids import signal_and_action
 from zactor.kernel.messages.operations import DescribeType, EmitSignal, Operation, ToActors
 from zactor.kernel.wire import payload
+from zactor.kernel.wire.traced import untraced
 from zactor.supervisor.operations import constructor_arguments
 
 T = TypeVar("T")
@@ -142,9 +143,10 @@ class Contracts:
         else:
             contract.check_action(who, op.action)
             shape = contract.action(op.action)
-        is_plain = op.payload[:1] == payload.PLAIN_MARK
-        if shape is not None and is_plain and len(op.payload) <= limits.CHECKED_PAYLOAD_BYTES_MAX:
-            args, kwargs = payload.decode(op.payload, (), "data")
+        body = untraced(op.payload)
+        is_plain = body[:1] == payload.PLAIN_MARK
+        if shape is not None and is_plain and len(body) <= limits.CHECKED_PAYLOAD_BYTES_MAX:
+            args, kwargs = payload.decode(body, (), "data")
             check_arguments(f"{op.action} of {who}", shape, args, kwargs)
 
     async def check_wire(

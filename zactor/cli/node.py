@@ -61,6 +61,7 @@ def _node(
     slow_s: float,
     label: tuple[str, ...],
     metrics: str | None,
+    otel: bool,
     lifeline: int | None,
     logs: str | None,
 ) -> None:
@@ -84,6 +85,7 @@ def _node(
             labels=label,
             lifeline=lifeline,
             json_logs=None if logs is None else logs == "json",
+            otel=otel or None,
         )
     context.exit(code)
 
@@ -128,6 +130,12 @@ node = ShellCommand(
             metavar="[HOST:]PORT",
             help="Serve what it counts to Prometheus, at /metrics (127.0.0.1; who reaches it reads"
             " it); needs zactor[metrics].",
+        ),
+        click.Option(
+            ["--otel"],
+            is_flag=True,
+            help="Tell OpenTelemetry of what actors do within spans ($ZACTOR_OTEL); needs"
+            " zactor[otel].",
         ),
         click.Option(
             ["--logs"],

@@ -16,6 +16,7 @@ from zactor.kernel.actors.refs import gateway_here
 from zactor.kernel.actors.reply import Reply
 from zactor.kernel.messages.operations import AskActor, TellActor
 from zactor.kernel.wire import payload
+from zactor.kernel.wire.traced import current_context, traced
 
 log = structlog.get_logger()
 
@@ -57,7 +58,7 @@ class RemoteGateway:
         Raises:
             ConfigError: the arguments can't travel.
         """
-        reply = self._ask(actor, action, self.encode(args, kwargs), timeout)
+        reply = self._ask(actor, action, self.encode_message(args, kwargs), timeout)
         return reply.result() if self._blocking else reply
 
     def _ask(self, actor: str, action: str, arguments: bytes, timeout: float | None) -> Reply[Any]:
@@ -87,7 +88,7 @@ class RemoteGateway:
         Raises:
             ConfigError: the arguments can't travel. MailboxFull: too many requests wait.
         """
-        arguments = self.encode(args, kwargs)
+        arguments = self.encode_message(args, kwargs)
         operation = checked(TellActor(actor=actor, action=action, payload=arguments))
 
         def answered(future: Future[object]) -> None:
@@ -104,6 +105,11 @@ class RemoteGateway:
             ConfigError: they can't travel.
         """
         return encode_call(args, kwargs, self._policy)
+
+    def encode_message(self, args: tuple[object, ...], kwargs: dict[str, object]) -> bytes:
+        """Return the same for a message to an actor, with the caller's span, where it is in one."""
+        arguments, context = self.encode(args, kwargs), current_context()
+        return traced(arguments, context) if context else arguments
 
     def read(self, result: object) -> object:
         """Return what an action returned. It may be unpickled: only in the asking thread.

@@ -306,7 +306,7 @@ class Master:
         Raises:
             NoSuchThing: it has no such signal. UnfitArguments: it can't carry that.
         """
-        payload = self.gateway.encode(args, kwargs)
+        payload = self.gateway.encode_message(args, kwargs)
         operation = operations.EmitSignal(
             actor=actor, action=action, payload=payload, anyway=anyway
         )
@@ -322,7 +322,7 @@ class Master:
         Raises:
             NoSuchAction: the actor has none of that name. UnfitArguments: it can't take that.
         """
-        payload = self.gateway.encode(args, kwargs)
+        payload = self.gateway.encode_message(args, kwargs)
         await self._ask(operations.TellActor(actor, action, payload, checked=True, anyway=anyway))
 
     async def ask(
@@ -347,7 +347,7 @@ class Master:
             RemoteActionError: the action raised. NotDelivered: it certainly wasn't done.
             NoSuchAction, UnfitArguments: as `tell`.
         """
-        payload = self.gateway.encode(args, kwargs)
+        payload = self.gateway.encode_message(args, kwargs)
         operation = operations.AskActor(actor, action, payload, plain, anyway)
         result = row_of(await self._ask(operation, self._patience(timeout)))
         return result["value"] if plain else self.gateway.read(result)

@@ -1,0 +1,44 @@
+"""Payloads that say which span they come from: no byte more where there is none."""
+
+from __future__ import annotations
+
+import pytest
+
+from zactor.kernel import limits
+from zactor.kernel.errors import RemoteProtocolError
+from zactor.kernel.wire.payload import decode, encode
+from zactor.kernel.wire.traced import TRACED_AT, context_of, current_context, traced, untraced
+
+CONTEXT = b"00-" + b"a1" * 16 + b"-" + b"b2" * 8 + b"-01"
+
+
+@pytest.mark.parametrize("policy", ["pickle", "data"])
+def test_arguments_are_the_same_with_a_context_and_without(policy: str) -> None:
+    args, kwargs = (1, "two", [3]), {"four": 5}
+    payload = encode(args, kwargs, policy)  # type: ignore[arg-type]
+    assert isinstance(payload, bytes)
+    marked = traced(payload, CONTEXT)
+    assert len(marked) == len(payload) + TRACED_AT
+    assert context_of(marked) == CONTEXT
+    assert context_of(payload) == b""
+    assert untraced(marked) == untraced(payload) == payload
+    assert decode(marked, (), policy) == decode(payload, (), policy) == (args, kwargs)  # type: ignore[arg-type]
+
+
+def test_what_has_no_room_for_a_context_goes_without() -> None:
+    assert traced(b"x" * limits.MESSAGE_BYTES_MAX, CONTEXT)[:1] == b"x"
+    buffers = (memoryview(bytearray(limits.MESSAGE_BYTES_MAX - 20)),)
+    assert traced(b"xyz", CONTEXT, buffers) == b"xyz"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "payload", [b"T", b"T" + CONTEXT, b"T" + CONTEXT + b"T" + CONTEXT + b"D\x90", b"Tnonsense" * 9]
+)
+def test_what_only_looks_like_one_is_refused_and_has_no_context_of_its_own(payload: bytes) -> None:
+    with pytest.raises(RemoteProtocolError):
+        decode(payload, ())
+    assert context_of(payload) in (b"", CONTEXT)
+
+
+def test_who_is_in_no_span_has_no_context() -> None:
+    assert current_context() == b""
