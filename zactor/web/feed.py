@@ -142,6 +142,16 @@ class Feed:
             self._events.append(row)
             self._stale.set()
             self._tell("happened", row)
+            if event.get("event") == "node_gone":
+                self._show_gone(str(event.get("name")), event.get("incarnation"))
+
+    def _show_gone(self, name: str, incarnation: object) -> None:
+        """Show it at once: the facts come when the others have agreed on them."""
+        row = self._rows["nodes"].get(name)
+        if row is not None and row["state"] == "up" and row["incarnation"] == incarnation:
+            changed = {name: {**row, "state": "unreachable"}}
+            self._rows = {**self._rows, "nodes": {**self._rows["nodes"], **changed}}
+            self._tell("facts", {"nodes": changed})
 
     async def _keep_facts(self) -> None:
         while True:

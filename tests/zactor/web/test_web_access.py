@@ -137,9 +137,11 @@ def test_two_actors_are_wired_with_the_keyboard_alone(browser: Browser, site: Si
         page.keyboard.press("w")
         expect(page.locator("#wire-from")).to_have_value("f1.turned")
         assert page.evaluate("document.activeElement.id") == "wire-to"
+        expect(page.locator("#wire-to")).to_have_value("e1")  # the one that can do it
         page.keyboard.press("ArrowDown")
-        page.keyboard.press("ArrowDown")
-        expect(page.locator("#wire-to")).to_have_value("e1")
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("Tab")
+        expect(page.locator("#wire-does")).to_have_value("turned")
         page.keyboard.press("Tab")
         page.keyboard.press("ArrowDown")
         page.keyboard.press("ArrowDown")  # fifo, causal, agreed

@@ -46,6 +46,8 @@ export function wireDialog(port = "", reactor = "") {
   const from = h("select", { id: "wire-from" }, ports.map((value) => option(value, port)));
   const to = h("select", { id: "wire-to" }, actors.map((value) => option(value, reactor)));
   const does = h("select", { id: "wire-does" });
+  // Who can do what the signal says, and isn't told of it yet.
+  const suits = () => actors.find((name) => !from.value.startsWith(`${name}.`) && state.kinds[name]?.actions?.includes(signal()) && !(`${from.value}>${name}` in state.wires));
   const line = h("p", { class: "line" });
   const signal = () => from.value.slice(from.value.indexOf(".") + 1);
   const service = () => dialog.querySelector("input[name=service]:checked").value;
@@ -62,10 +64,11 @@ export function wireDialog(port = "", reactor = "") {
     h("fieldset", { onchange: () => refresh() }, h("legend", {}, "service"), SERVICES.map(([name, means], number) => h("label", {}, h("input", { type: "radio", name: "service", value: name, checked: number === 0 }), h("b", { class: "mono" }, name), h("small", {}, means)))),
     line,
     h("div", { class: "acts" }, h("button", { class: "btn pri", type: "submit", id: "wire-do" }, "Wire"), h("button", { class: "btn", type: "button", onclick: () => dialog.close() }, "Cancel"))));
-  from.onchange = offer;
+  const suggest = () => { if (!reactor) to.value = suits() || to.value; offer(); };
+  from.onchange = suggest;
   to.onchange = offer;
   does.onchange = refresh;
-  offer();
+  suggest();
   if (port) (reactor ? $("wire-do") : to).focus();
   return dialog;
 }

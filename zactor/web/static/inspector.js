@@ -15,7 +15,7 @@ let panel = null;
 const sec = (title, ...children) => h("section", { class: "sec" }, h("h3", {}, title), ...children);
 
 function head(title, line, ...more) {
-  return h("header", { class: "side-head" }, h("h2", {}, plain(title)), chosen.kind ? h("button", { class: "icon", "aria-label": "Close", onclick: () => choose("") }, "✕") : h("span", {}), h("p", {}, line), ...more);
+  return h("header", { class: "side-head" }, h("h2", {}, plain(title)), h("button", { class: chosen.kind ? "icon" : "icon only-m", "aria-label": "Close", onclick: () => { $("side").classList.remove("open"); choose(""); } }, "✕"), h("p", {}, line), ...more);
 }
 
 function stat(name, value) {

@@ -86,7 +86,7 @@ function drawEmpty(isNothing) {
   empty = null;
   if (!isNothing) return;
   empty = h("div", { class: "empty" }, h("h2", {}, "No actors yet"), h("p", { class: "muted" }, "Deploy some, and they are here at once, with what flows between them:"),
-    h("pre", {}, "zactor declare-factory counter counter.py\nzactor deploy counter c1 n1\nzactor wire g1.inc c1"), h("p", { class: "muted" }, h("kbd", {}, "/"), " runs such lines here, but for those that take files."));
+    h("pre", {}, "zactor declare-factory counter counter.py\nzactor deploy counter c1 n1"), h("p", { class: "muted" }, h("kbd", {}, "/"), " runs such lines here, but for those that take files; a lab.toml that says what there should be may be dropped on this page. ", h("code", {}, "zactor demo 1 --web"), " has some to play with."));
   $("wrap").append(empty);
 }
 

@@ -1,6 +1,6 @@
 // The plan: a file's text, what it would change, and made so. What is kept of files that were applied.
 import { get, post } from "./api.js";
-import { $, h, plain, put } from "./dom.js";
+import { $, h, plain, put, text } from "./dom.js";
 import { confirmDialog, toast } from "./dialogs.js";
 import { choose } from "./selection.js";
 import { state } from "./store.js";
@@ -9,11 +9,12 @@ const BYTES_MAX = 64 << 10; // what the server takes
 const ROWS_SHOWN = 500;
 const SIGNS = { "+": ["add", "good"], "~": ["change", "acc"], "-": ["remove", "warn"], "!": ["left alone", ""], x: ["can't be done", "bad"] };
 const HOW_FAR = [
-  ["prune", "remove what it no longer names", true],
-  ["remove_all", "even if that is most of it", false],
-  ["adopt", "take over what was made by hand", false],
+  ["prune", "remove what it no longer names", true, "--no-prune"],
+  ["remove_all", "even if that is most of it", false, "--remove-all"],
+  ["adopt", "take over what was made by hand", false, "--adopt"],
 ];
 const given = { text: "", file: "lab.toml", ...Object.fromEntries(HOW_FAR.map(([name, , value]) => [name, value])) };
+const said = (words) => [words, given.file, ...HOW_FAR.filter(([name, , usual]) => given[name] !== usual).map(([, , , option]) => option)].join(" ");
 let planned = null; // what the server says of it
 let applied = null; // what was begun
 let kept = null; // of each file that was applied: what differs from it
@@ -38,7 +39,7 @@ function drawResult() {
   if (planned.problem) return put(root, h("p", { class: "alert", role: "alert" }, plain(planned.problem)));
   const can = state.me.may_change;
   const clock = planned.clock.join(".");
-  const line = `apply ${given.file} --check ${clock}`;
+  const line = `${said("apply")} --check ${clock}`;
   const button = isDue() ? h("button", { class: "btn pri sm", id: "plan-apply", disabled: !can || isImpossible(), onclick: () => confirmDialog(`Make the network as ${given.file} says`, line, `${planned.summary}. One transaction: all of it, or nothing where something has changed meanwhile.`, "Apply", apply) }, "Apply…") : null;
   put(root,
     h("div", { class: "plan-sum", role: "status" }, h("b", {}, plain(planned.wish)), h("span", {}, plain(planned.summary)), button,
@@ -125,14 +126,15 @@ export async function takeFile(file) {
 // -- all of it ------------------------------------------------------------------------------------
 export function drawPlan() {
   const picker = h("input", { type: "file", class: "vh", tabindex: "-1", "aria-hidden": "true", accept: ".toml", onchange: () => { if (picker.files[0]) void takeFile(picker.files[0]); } });
-  const text = h("textarea", { id: "plan-text", class: "mono", spellcheck: "false", "aria-label": "the file's text", placeholder: "Drop a lab.toml here, paste its text, or choose it.", oninput: () => { given.text = text.value; planned = null; applied = null; drawResult(); } });
-  text.value = given.text;
+  const area = h("textarea", { id: "plan-text", class: "mono", spellcheck: "false", "aria-label": "the file's text", placeholder: "Drop a lab.toml here, paste its text, or choose it.", oninput: () => { given.text = area.value; planned = null; applied = null; drawResult(); } });
+  area.value = given.text;
+  const command = h("code", {}, plain(`zactor ${said("plan")}`));
   put($("pane"),
     h("form", { class: "bar", onsubmit: (event) => { event.preventDefault(); void plan(); } },
       picker, h("button", { class: "btn sm", type: "button", onclick: () => picker.click() }, "Choose file…"), h("button", { class: "btn sm pri", type: "submit", id: "plan-do" }, "Plan"),
-      HOW_FAR.map(([name, label]) => { const input = h("input", { type: "checkbox", checked: given[name], onchange: () => { given[name] = input.checked; planned = null; drawResult(); } }); return h("label", {}, input, ` ${label}`); }),
-      h("span", { class: "hide-m" }, "the same as ", h("code", {}, `zactor plan ${plain(given.file)}`))),
-    h("div", { class: "plan" }, text, h("div", {}, h("div", { id: "plan-result" }), h("section", { "aria-labelledby": "kept-title" }, h("h2", { id: "kept-title" }, "What is kept"), h("div", { id: "plan-kept" })))));
+      HOW_FAR.map(([name, label]) => { const input = h("input", { type: "checkbox", checked: given[name], onchange: () => { given[name] = input.checked; planned = null; text(command, `zactor ${said("plan")}`); drawResult(); } }); return h("label", {}, input, ` ${label}`); }),
+      h("span", { class: "hide-m" }, "the same as ", command)),
+    h("div", { class: "plan" }, area, h("div", { class: "plan-said" }, h("div", { id: "plan-result" }), h("section", { "aria-labelledby": "kept-title" }, h("h2", { id: "kept-title" }, "What is kept"), h("div", { id: "plan-kept" })))));
   drawResult();
   drawKept();
   void readKept();
