@@ -223,3 +223,8 @@ def test_a_wish_as_a_file_says_the_same() -> None:
 
 def test_odd_names_are_quoted() -> None:
     assert '[actors."Odd name"]' in to_toml(WISH)
+
+
+def test_what_is_nested_without_end_is_refused_in_words() -> None:
+    with pytest.raises(ConfigError, match="lists or tables within each other"):
+        read_document("deep = " + "[" * 30_000, "lab.toml", Path())
