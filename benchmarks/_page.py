@@ -76,20 +76,31 @@ def served(home: Path, *options: str) -> Iterator[Site]:
 
 
 @contextlib.contextmanager
-def opened_browser() -> Iterator[Browser]:
-    """Run a browser without a window."""
+def opened_browsers(count: int) -> Iterator[list[Browser]]:
+    """Run browsers without windows, each a process of its own."""
     from playwright.sync_api import sync_playwright
 
-    # It keeps a socket among its temporary files, whose path is limited.
+    # They keep a socket among their temporary files, whose path is limited.
     short = tempfile.TemporaryDirectory(dir="/tmp", prefix="zactor-")
     with short as temp, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--enable-precise-memory-info"],
-            env={**os.environ, "TMPDIR": temp},
-        )
-        yield browser
-        browser.close()
+        browsers = [
+            playwright.chromium.launch(
+                executable_path=CHROMIUM,
+                args=["--no-sandbox", "--enable-precise-memory-info"],
+                env={**os.environ, "TMPDIR": temp},
+            )
+            for _ in range(count)
+        ]
+        yield browsers
+        for browser in browsers:
+            browser.close()
+
+
+@contextlib.contextmanager
+def opened_browser() -> Iterator[Browser]:
+    """Run one."""
+    with opened_browsers(1) as browsers:
+        yield browsers[0]
 
 
 def opened_page(browser: Browser, site: Site, path: str = "") -> Page:
@@ -97,5 +108,5 @@ def opened_page(browser: Browser, site: Site, path: str = "") -> Page:
     page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
     page.set_default_timeout(END_S * 1000)
     page.goto(site.link(path))
-    page.wait_for_function("document.querySelectorAll('[data-card], .tile').length > 0")
+    page.wait_for_function("() => document.querySelectorAll('[data-card], .tile').length > 0")
     return page
