@@ -1,12 +1,28 @@
-"""Drift: how far the network is from what files want that are kept, as sentences. Pure."""
+"""Drift: how far the network is from what files want that are kept, as sentences. No I/O."""
 
 from __future__ import annotations
 
 from zactor.kernel.errors import ZactorError
+from zactor.kernel.ids import Clock
 from zactor.kernel.knowledge.theory import Theory
 from zactor.supervisor.desired.comparison import PlanOptions
 from zactor.supervisor.desired.plan import make_plan
 from zactor.supervisor.kb import facts, wishes
+
+
+class Drift:
+    """The same, made anew only where something has changed: it looks at all that files want."""
+
+    def __init__(self) -> None:
+        self._of: tuple[Theory, Clock] | None = None
+        self._found: tuple[list[str], list[str]] = ([], [])
+
+    def sentences(self, theory: Theory, clock: Clock) -> tuple[list[str], list[str]]:
+        """See `sentences`. Args: clock: of the last change of the theory."""
+        if self._of is None or self._of[0] is not theory or self._of[1] != clock:
+            self._found = sentences(theory)
+            self._of = (theory, clock)
+        return self._found
 
 
 def sentences(theory: Theory) -> tuple[list[str], list[str]]:

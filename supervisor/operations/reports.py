@@ -28,7 +28,8 @@ from zactor.supervisor.membership.unreached import Unreached
 from zactor.supervisor.membership.waiting_nodes import WaitingNodes
 from zactor.supervisor.observe.events import Tell
 from zactor.supervisor.observe.journal import DeadLetterReport, FailureReport, Journal
-from zactor.supervisor.operations import drift, health, missing
+from zactor.supervisor.operations import health, missing
+from zactor.supervisor.operations.drift import Drift
 from zactor.supervisor.operations.gathering import Gathering, Shared
 from zactor.supervisor.operations.report_rows import (
     ActorReport,
@@ -108,6 +109,7 @@ class Reports:
         self._journal = journal
         self._bundles = bundles
         self._runtime = runtime
+        self._drift = Drift()
         self._plain: dict[Subject, Callable[[str], object]] = {
             Subject.NODES: lambda _: self.nodes(),
             Subject.WIRES: lambda _: self.wires(),
@@ -278,7 +280,7 @@ class Reports:
             actors=len(actors),
             running=len([row for row in actors if row.state == "running"]),
             wires=len(facts.wires(theory)),
-            wanted=drift.sentences(theory)[0],
+            wanted=self._drift.sentences(theory, kb.clock)[0],
             under_way=health.under_way(theory),
             dead_letters=sum(each.dead_letters for each in healths),
             failed_actions=sum(each.failed_actions for each in healths),
@@ -303,7 +305,7 @@ class Reports:
         else:
             troubles += kb.without_room().values()
         troubles += missing.sentences(theory)
-        troubles += drift.sentences(theory)[1]
+        troubles += self._drift.sentences(theory, kb.clock)[1]
         drained = node_marks.drained(theory)
         troubles += [f"{node_marks.drained_words(name)}, to use it again" for name in drained]
         bad = [row for row in nodes if row.state in ("unreachable", "stuck")]
