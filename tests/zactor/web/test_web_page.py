@@ -134,22 +134,26 @@ def test_a_wire_by_mouse_and_one_by_keyboard_are_wires(browser: Browser, site: S
         page.mouse.move(card["x"] + 40, card["y"] + 15, steps=5)
         page.mouse.up()
         page.check("dialog input[value=safe]")
-        assert page.inner_text("dialog .line") == "zactor wire s1.turned c1 --service safe"
+        page.select_option("#wire-does", "inc")
+        assert page.inner_text("dialog .line") == "zactor wire s1.turned c1.inc --service safe"
         page.click("#wire-do")
-        until(lambda: ("s1", "turned", "c1", "safe") in wires(), "the wire by mouse")
+        until(lambda: len(wires()) == 5, "the wire by mouse")
         expect(page.locator(".wire.safe")).to_have_count(1)
 
         page.focus("#wrap")
         page.keyboard.press("ArrowRight")
         page.keyboard.press("/")
-        page.keyboard.type("unwire s1.turned c1")
+        page.keyboard.type("unwire s1.turned c1.inc")
         page.keyboard.press("Enter")
-        until(lambda: ("s1", "turned", "c1", "safe") not in wires(), "it is taken away")
+        until(lambda: len(wires()) == 4, "it is taken away")
         page.keyboard.press("Escape")
         page.keyboard.press("w")
+        page.keyboard.press("End")  # of the signals: s1.turned
         page.keyboard.press("Tab")
         page.keyboard.press("Tab")
-        page.keyboard.press("Tab")
+        page.keyboard.press("ArrowDown")  # of the actions of c1: count can't take it, inc can
+        expect(page.locator("dialog .line")).to_have_text("zactor wire s1.turned c1.inc")
+        page.keyboard.press("Tab")  # to the services
         page.keyboard.press("Enter")
         until(lambda: len(wires()) == 5, "the wire by keyboard")
         who = [row["who"] for row in site.cluster.master.log()]
