@@ -104,6 +104,7 @@ class CellHost(LifeHost, RouteHost, Protocol):
 class Cell(Sender):
     """See the module. Public attributes are for runtime, routes and dispatchers only."""
 
+    route_of: type[Route] = Route  # what its ways are
     __slots__ = (
         "__weakref__",
         "_besides",
@@ -182,13 +183,9 @@ class Cell(Sender):
         if route is None:
             if len(self._routes) >= limits.OWN_SIGNALS_MAX:
                 raise ActorError(f"{self.name} has sent {len(self._routes)} signals by other names")
-            route = self._routes.setdefault(signal, self.make_route(signal))
+            route = self._routes.setdefault(signal, self.route_of(self.host, self, signal))
             self.host.directory.register(route)
         return route
-
-    def make_route(self, signal: str) -> Route:
-        """Make the way of a signal."""
-        return Route(self.host, self, signal)
 
     def routes(self) -> list[Route]:
         """All ways out of it that were ever used."""

@@ -57,9 +57,9 @@ class TracedRoute(Route):
 
     __slots__ = ("_tracer",)
 
-    def __init__(self, host: Any, sender: Sender, action: str, tracer: Tracer) -> None:
+    def __init__(self, host: Any, sender: Sender, action: str) -> None:
         super().__init__(host, sender, action)
-        self._tracer = tracer
+        self._tracer: Tracer = host.tracer
 
     def emit(self, *args: Any) -> None:
         """See Emitter."""
@@ -79,15 +79,12 @@ class TracedRoute(Route):
 class TracedCell(Cell):
     """An actor each of whose marked messages is handled in a span."""
 
+    route_of = TracedRoute
     __slots__ = ("_traced",)
 
     def __init__(self, host: Any, blueprint: Blueprint, tracer: Tracer) -> None:
         super().__init__(host, blueprint)
         self._traced = tracer
-
-    def make_route(self, signal: str) -> Route:
-        """See Cell."""
-        return TracedRoute(self.host, self, signal, self._traced)
 
     def _handle(self, message: Envelope | ArrivedSignal) -> Any:
         shared = message if isinstance(message, ArrivedSignal) else message.shared_payload
@@ -124,13 +121,13 @@ class TracedRuntime(Runtime):
     def __init__(self, tracer: Tracer, **options: Any) -> None:
         """Args: tracer: who keeps the spans. options: as of Runtime."""
         super().__init__(**options)
-        self._tracer = tracer
+        self.tracer = tracer
 
     def make_cell(self, blueprint: Blueprint) -> Cell:
         """See Runtime. What an actor in a process of its own does is in no span."""
         if blueprint.options.dispatcher == "process":
             return super().make_cell(blueprint)
-        return TracedCell(self, blueprint, self._tracer)
+        return TracedCell(self, blueprint, self.tracer)
 
     def ask(
         self,
@@ -142,7 +139,7 @@ class TracedRuntime(Runtime):
         sender: Sender | None,
     ) -> Reply[Any]:
         """See Runtime."""
-        context = self._tracer.current()
+        context = self.tracer.current()
         place = self.directory.places.get(actor) if context else None
         if place is None or (sender is not None and place.uid == sender.uid):
             return super().ask(actor, action, args, kwargs, timeout, sender)
@@ -176,7 +173,7 @@ class TracedRuntime(Runtime):
         sender: Sender | None = None,
     ) -> None:
         """See Runtime."""
-        context = self._tracer.current()
+        context = self.tracer.current()
         place = self.directory.places.get(actor) if context else None
         if place is None:
             super().tell(actor, action, args, kwargs, sender)

@@ -318,11 +318,9 @@ class Reports:
 
     def doctor(self) -> list[CheckReport]:
         """Return the checks of this node, each with what was found."""
-        lag_ms, peers = self._members.lag_ms, self._hub.peers
+        lag_ms, peers = self._members.lag_ms, sorted(self._hub.peers.items())
         refused, frames = self._hub.refusals(), self._hub.counters()
-        waiting = ", ".join(
-            f"{name}: {peer.backlog} waiting" for name, peer in sorted(peers.items())
-        )
+        waiting = ", ".join(f"{name}: {peer.backlog} waiting" for name, peer in peers)
         return [
             self._check_actors(),
             self._check_knowledge(),
@@ -330,7 +328,7 @@ class Reports:
             self._check("history", not self._kb.forks, "; ".join(self._kb.forks) or "one"),
             self._check("time", True, moment(time.time())),
             self._check("loop", lag_ms < limits.GROUP_SILENCE_MS_MIN // 2, f"{lag_ms} ms late"),
-            self._check("links", all(peer.connected for peer in peers.values()), waiting or "none"),
+            self._check("links", all(peer.connected for _, peer in peers), waiting or "none"),
             self._check(
                 "refused",
                 not any(count for name, count in refused.items() if _is_refusal(name)),

@@ -40,6 +40,8 @@ lab spawn h1 u1 spuser -s 4803
 lab start h3
 lab thaw h2
 lab type h1 u1 j room
+drain n2
+resume n2
 demo 1
 demo 1 --web
 forget n3
