@@ -24,6 +24,7 @@ _FDINFO = "/proc/self/fdinfo"
 _private: set[int] = set()  # descriptors that are the node's alone
 _handled: dict[int, object] = {}  # signals whose handlers are the node's -> what a child has
 _owners: weakref.WeakKeyDictionary[object, Callable[[Any], None]] = weakref.WeakKeyDictionary()
+_forks = 0
 _node: set[int] = set()  # pid of a node: it has sockets of libzmq
 
 
@@ -67,7 +68,14 @@ def _before() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, _handled.keys())
 
 
+def count() -> int:
+    """How often this process was forked so far. Threads: any."""
+    return _forks
+
+
 def _in_parent() -> None:
+    global _forks  # noqa: PLW0603 - of this process, as what is below
+    _forks += 1
     if _handled:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _handled.keys())
 

@@ -130,16 +130,17 @@ class ShareMemory(Message, frozen=True, tag=13):
 
 
 class MemoryRead(Message, frozen=True, tag=14):
-    """What was read in a first slot."""
+    """What was read in a first slot, or b"": what is lent can't be read (any more)."""
 
     proof: bytes
 
 
 class MemoryFreed(Message, frozen=True, tag=15):
-    """Nothing of that lending is in use any more: the slot may be filled anew."""
+    """Nothing of that lending is in use any more by who was lent it."""
 
     fd: int
     lending: int
+    again: bool  # False: a fork's child may read there still, so the slot isn't filled anew
 
 
 class Wired(Message, frozen=True, tag=7, gc=False):

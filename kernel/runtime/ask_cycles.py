@@ -25,7 +25,7 @@ from zactor.kernel.messages.actors import AskCycle, AskProbe, AskWait
 from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.directory import Directory
 from zactor.kernel.runtime.envelope import PeerPort
-from zactor.kernel.runtime.open_asks import awaited_ask, owes, remote_ask
+from zactor.kernel.runtime.open_asks import awaited_ask, may_let_in, owes, remote_ask
 
 _LOOKS_OFTEN = 3  # looks at one wait before it is looked at more rarely
 
@@ -127,12 +127,17 @@ class AskCycles:
             asked = self._directory.cells.get(place_of.uid)
             if asked is None or not owes(asked, reply):
                 return
+            if asked.serving is not reply and may_let_in(asked, action):
+                return  # it is about to be
             cell = asked
 
     def probed(self, port: PeerPort, probe: AskProbe) -> None:
         """Another node asks how it goes on here."""
         cell = self._directory.cells.get(probe.target)
-        if cell is not None and remote_ask(cell, port, probe.request) is not None:
+        asker = None if cell is None else remote_ask(cell, port, probe.request)
+        if cell is None or asker is None:
+            return
+        if cell.serving is asker or not may_let_in(cell, asker.action):
             self._follow(list(probe.waits), cell, set())
 
     def _found(self, ring: list[AskWait]) -> None:

@@ -20,7 +20,7 @@ Outcome = ReplyItem | Failure | Bulky
 class RemoteAsker:
     """An actor of another node asked; the answer goes over its link."""
 
-    __slots__ = ("_action", "_actor", "_node", "_policy", "_port", "_request", "_withdrawn")
+    __slots__ = ("_actor", "_node", "_policy", "_port", "_request", "_withdrawn", "action")
 
     def __init__(
         self, port: PeerPort, request: int, policy: Policy, *, node: str, actor: str, action: str
@@ -30,7 +30,7 @@ class RemoteAsker:
         self._policy = policy
         self._node = node
         self._actor = actor
-        self._action = action
+        self.action = action
         self._withdrawn = False
 
     def is_of(self, port: PeerPort, request: int) -> bool:
@@ -56,7 +56,7 @@ class RemoteAsker:
                     remote_type=type(error).__name__,
                     node=self._node,
                     actor=self._actor,
-                    action=self._action,
+                    action=self.action,
                 )
             )
             return

@@ -252,12 +252,12 @@ class Cell(Sender):
                 return
         elif not (self.dispatcher.is_own_thread() and self.dispatcher.is_busy_with(self)):
             return
-        lets_in = not blocks and bool(reentrant_of(type(self.actor)))
+        lets_in = bool(reentrant_of(type(self.actor)))
         if blocks or lets_in:
             self.waits_for = reply
+        self.is_told = lets_in  # before somebody looks, who may say otherwise
         self.host.wait_begins(self)
-        self.is_told = lets_in
-        if lets_in:
+        if lets_in and not blocks:
             for message in list(self.mailbox):
                 self.let_in(message)
 

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Any, Protocol
 
 import structlog
@@ -114,8 +114,7 @@ class SharedLoop:
         self._ready: deque[TurnTaker] = deque()
         self._resumed: deque[tuple[Context, Resumption, Waiter]] = deque()  # tasks that go on
         self.loop.resume = self._resume
-        self._made_in = Context()  # of what is made outside of the loop
-        self._to_begin: deque[tuple[TurnTaker, Callable[[], None]]] = deque()
+        self._to_begin: deque[tuple[Context, TurnTaker, Callable[[], None]]] = deque()
         self._begins = False  # `_begin_some` is going to look at it
         self._at_end: list[Callable[[], None]] = []  # see at_slice_end
         self._send_by = 0.0
@@ -275,10 +274,11 @@ class SharedLoop:
         each of many actors takes four times as long as all the rest. Else many that are to be made
         wake the loop once.
         """
+        context = copy_context()  # its own: what a constructor sets there concerns nobody else
         if self.driven and not self.loop.is_running() and not self.is_here():
-            self._made_in.run(self._begin_here, cell, begin)
+            context.run(self._begin_here, cell, begin)
             return
-        self._to_begin.append((cell, begin))
+        self._to_begin.append((context, cell, begin))
         if not self._begins:
             self._begins = True
             self.post(self._begin_some)
@@ -305,7 +305,8 @@ class SharedLoop:
         end = time.perf_counter() + limits.TURN_SLICE_S
         try:
             while self._to_begin:
-                self._begin(*self._to_begin.popleft())
+                context, cell, begin = self._to_begin.popleft()
+                context.run(self._begin, cell, begin)
                 if time.perf_counter() >= end:
                     break
         finally:  # Ctrl-C in a constructor, where somebody drives the loop

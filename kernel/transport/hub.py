@@ -262,6 +262,12 @@ class Hub:
         if name in self._cut:
             raise NotReachable(f"{self.me.name} is cut off from {name}, as it was told")
 
+    def sweep_memory(self) -> None:
+        """Give back what is shared with nodes of this machine and was not used for a while."""
+        self.pool.sweep()
+        for peer in self.peers.values():
+            peer.memory.sweep()
+
     def drop_peer(self, name: str, reason: str) -> None:
         """The node is dead to us: no frame of this incarnation is taken any more."""
         peer = self._table.remove(name)
@@ -421,8 +427,10 @@ class Hub:
 
     def _take_frame(self, routing_id: bytes, key: str, frame: LinkFrame) -> None:
         peer = self._table.by_key(key)
-        if peer is not None and (next_ := peer.successor) is not None:
-            peer = self._meet(next_) if frame.source == next_.incarnation else peer
+        next_ = None if peer is None else peer.successor
+        if next_ is not None and frame.source == next_.incarnation:
+            peer = self._meet(next_)
+            peer.is_here = is_here(parse_address(next_.endpoint)[0])
         if peer is None or frame.source != peer.node.incarnation:
             self.strangers += 1
             dead = self._table.dead_life(key)

@@ -132,6 +132,8 @@ class MemoryPool:
 
     def _take(self, holder: object, size: int) -> _Slot | None:
         capacity = max(limits.SHARED_BYTES_MIN, 1 << (size - 1).bit_length())
+        if capacity > limits.SHARED_BYTES_MAX:
+            return None
         with self._lock:
             free = [slot for slot in self._slots.values() if slot.holder is None]
             slot = next((slot for slot in free if slot.capacity == capacity), None)
@@ -155,14 +157,21 @@ class MemoryPool:
         is_few = len(self._slots) < limits.SHARED_SLOTS_MAX
         return is_few and self._bytes + capacity <= limits.SHARED_BYTES_MAX
 
-    def returned(self, holder: object, fd: int, lending: int) -> bool:
-        """Nothing uses that lending any more; False: it isn't the holder's."""
+    def returned(self, holder: object, fd: int, lending: int, again: bool = True) -> bool:
+        """Nothing uses that lending any more; False: it isn't the holder's.
+
+        Args: again: whether the slot may be filled anew.
+        """
         with self._lock:
             slot = self._slots.get(fd)
             if slot is None or slot.holder is not holder or slot.lending != lending:
                 return False
+            if not slot.is_filled:  # nobody has been told of it yet
+                return False
             slot.holder = None
             slot.free_since = time.monotonic()
+            if not again:
+                self._close(slot)
             return True
 
     def forget(self, holder: object) -> None:
@@ -193,6 +202,17 @@ class MemoryPool:
             slot.close()
 
 
+class _Mapped:
+    """A slot of a peer's that is open here."""
+
+    __slots__ = ("fd", "key", "used")
+
+    def __init__(self, key: bytes, fd: int) -> None:
+        self.key = key
+        self.fd = fd  # ours
+        self.used = 0.0  # time.monotonic()
+
+
 class SharedMemory:
     """What one node and one peer of its machine have of each other's memory.
 
@@ -206,8 +226,9 @@ class SharedMemory:
         self._proof = b""  # what the peer has to read
         self._is_asked = threading.Lock()  # held as soon as a slot was offered
         self._pid = 0  # of the peer's process
-        self._mapped: dict[int, tuple[bytes, int]] = {}  # the peer's descriptor -> key, and ours
+        self._mapped: dict[int, _Mapped] = {}  # by the peer's descriptor
         self.may_lend = False
+        self._is_closed = False
 
     def sift(self, items: Sequence[object]) -> list[object]:
         """Take what the peer says of memory; return the rest, with all its buffers."""
@@ -219,11 +240,11 @@ class SharedMemory:
                 case ShareMemory():
                     self._shared(item)
                 case MemoryRead():
-                    if self._proof and secrets.compare_digest(item.proof, self._proof):
-                        self.may_lend = True
+                    is_right = secrets.compare_digest(item.proof, self._proof)
+                    self.may_lend = is_right and bool(self._proof)
                     self._proof = b""
                 case MemoryFreed():
-                    self._pool.returned(self, item.fd, item.lending)
+                    self._pool.returned(self, item.fd, item.lending, item.again)
                 case _:
                     rest.append(item)
         return rest
@@ -235,9 +256,11 @@ class SharedMemory:
             return
         self._proof = secrets.token_bytes(KEY_BYTES)
         lent = self._pool.lend(self, [self._proof])
-        if lent is not None:
-            slot, number = lent
-            self._put(ShareMemory(os.getpid(), slot.fd, slot.key, number))
+        if lent is None:
+            self._is_asked.release()  # another time
+            return
+        slot, number = lent
+        self._put(ShareMemory(os.getpid(), slot.fd, slot.key, number))
 
     def lend(self, bulky: Bulky) -> Bulky | InMemory:
         """Return what travels in the place of `bulky`: itself, where there is no room."""
@@ -252,10 +275,17 @@ class SharedMemory:
         if not self.may_lend:
             self._offer()
             return bulky
+        try:
+            msgspec.msgpack.encode(item)
+        except Exception:  # the link finds out too, and then nothing would come back
+            return bulky
         lent = self._pool.lend(self, buffers)
         if lent is None:
             return bulky
         slot, number = lent
+        if self._is_closed:  # meanwhile: nobody would give it back
+            self._pool.returned(self, slot.fd, number)
+            return bulky
         return InMemory(item, slot.fd, slot.key, number, sizes, head_first)
 
     # -- the peer's --------------------------------------------------------------------------
@@ -265,14 +295,14 @@ class SharedMemory:
         with contextlib.suppress(RemoteProtocolError):
             ours = self._open(item.fd, item.key, KEY_BYTES)
             self._put(MemoryRead(os.pread(ours, KEY_BYTES, HEAD_BYTES)))
-        self._put(MemoryFreed(item.fd, item.lending))
+        self._put(MemoryFreed(item.fd, item.lending, True))
 
     def _whole(self, item: InMemory) -> Bulky | Undecodable:
         """Return the item with its buffers, in memory that is ours to change, if they are there."""
         try:
             return self._map(item)
-        except RemoteProtocolError as error:
-            self._put(MemoryFreed(item.fd, item.lending))
+        except (RemoteProtocolError, MemoryError) as error:
+            self._put(MemoryFreed(item.fd, item.lending, True))
             return Undecodable(msgspec.msgpack.encode(item.item), str(error))
 
     def _map(self, item: InMemory) -> Bulky:
@@ -283,14 +313,21 @@ class SharedMemory:
             raise RemoteProtocolError(f"{len(sizes)} buffers, 1 to {limits.BUFFERS_MAX} allowed")
         if min(sizes) < 0 or not 0 < sum(sizes) <= limits.MESSAGE_BYTES_MAX:
             raise RemoteProtocolError(f"buffers in memory of {sum(sizes)} bytes")
+        size = _room(sizes)
+        ours = self._open(item.fd, item.key, size)
+        flags, access = mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE
+        mapped: mmap.mmap | bytearray
         try:
-            size = _room(sizes)
-            ours = self._open(item.fd, item.key, size)
-            flags, access = mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE
             mapped = mmap.mmap(ours, size, flags, access, offset=HEAD_BYTES)
-        except OSError as error:
-            raise RemoteProtocolError(f"memory that can't be read: {error}") from None
-        weakref.finalize(mapped, self._put, MemoryFreed(item.fd, item.lending)).atexit = False
+        except OSError:  # no descriptor is left for it, say: copied, then
+            mapped = bytearray(size)
+            if os.preadv(ours, [mapped], HEAD_BYTES) != size:
+                raise RemoteProtocolError("memory that can't be read") from None
+            self._put(MemoryFreed(item.fd, item.lending, True))
+        else:
+            weakref.finalize(
+                mapped, self._unmapped, item.fd, item.lending, forks.count()
+            ).atexit = False
         whole, at, buffers = memoryview(mapped), 0, []
         for each in sizes:
             buffers.append(whole[at : at + each])
@@ -300,31 +337,49 @@ class SharedMemory:
             inner = msgspec.structs.replace(inner, payload=bytes(buffers.pop(0)))
         return Bulky(inner, tuple(buffers))
 
+    def _unmapped(self, fd: int, lending: int, forks_then: int) -> None:
+        """Nothing here uses that lending any more. Threads: any.
+
+        A child that was forked meanwhile may: pages that nobody wrote to are the sender's.
+        """
+        self._put(MemoryFreed(fd, lending, forks.count() == forks_then))
+
     def _open(self, fd: int, key: bytes, size: int) -> int:
         """Return our descriptor of the peer's slot, which holds `size` bytes.
 
         Raises:
             RemoteProtocolError: it is none, or another.
         """
-        known, ours = self._mapped.get(fd, (b"", -1))
-        if known != key:
+        known = self._mapped.get(fd)
+        if known is None or known.key != key:
             self._forget(fd)
-            ours = _open_slot(self._pid, fd, key)
-            self._mapped[fd] = key, ours
+            try:
+                known = self._mapped[fd] = _Mapped(key, _open_slot(self._pid, fd, key))
+            except RemoteProtocolError:
+                self._put(MemoryRead(b""))  # it had better send what is long
+                raise
             if len(self._mapped) > limits.SHARED_SLOTS_MAX:
                 self._forget(next(iter(self._mapped)))
-        if size > os.fstat(ours).st_size - HEAD_BYTES:
+        known.used = time.monotonic()
+        if size > os.fstat(known.fd).st_size - HEAD_BYTES:
             raise RemoteProtocolError(f"{size} bytes in a slot of fewer")
-        return ours
+        return known.fd
 
     def _forget(self, fd: int) -> None:
-        _, ours = self._mapped.pop(fd, (b"", -1))
-        if ours >= 0:
-            forks.shared_again(ours)
-            os.close(ours)
+        known = self._mapped.pop(fd, None)
+        if known is not None:
+            forks.shared_again(known.fd)
+            os.close(known.fd)
+
+    def sweep(self) -> None:
+        """Close what wasn't used for SHARED_IDLE_S: its memory is in use as long as it is open."""
+        since = time.monotonic() - limits.SHARED_IDLE_S
+        for fd in [fd for fd, known in self._mapped.items() if known.used <= since]:
+            self._forget(fd)
 
     def close(self) -> None:
         """The peer is gone. What was mapped stays so for whoever uses it."""
+        self._is_closed = True
         self.may_lend = False
         self._pool.forget(self)
         for fd in list(self._mapped):

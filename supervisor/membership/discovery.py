@@ -19,6 +19,7 @@ from zactor.kernel.errors import (
     Unconfigured,
     ZactorError,
 )
+from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.frames import Heartbeat
 from zactor.kernel.transport.addresses import numbers_of, parse_address, plain
 from zactor.kernel.transport.hub import Hub
@@ -75,8 +76,7 @@ class Discovery:
         self.begun = asyncio.Event()  # somebody whom we were to join is met, or nobody was to be
         self.joined = asyncio.Event()  # everybody who was there at the start is met
         self._here: set[str] = set()  # endpoints of the nodes whose entries were read last, …
-        # The last entry of each that was read while its process ran, by its name and endpoint.
-        self._ran: dict[tuple[str, str], RunEntry] = {}
+        self._ran: dict[NodeId, RunEntry] = {}  # entries of peers, read while they were met and ran
         self._changed_ns = 0  # … when run/ had been changed at this time of the disk's clock
         self._read_again = 0.0  # loop time from which the entries are read in any case
         self._refused: dict[str, float] = {}  # endpoint -> loop time from which to ask again
@@ -241,17 +241,25 @@ class Discovery:
             return []
         self._changed_ns, self._read_again = changed_ns, now + limits.DISCOVERY_MS_MAX / 1000
         self._here = {entry.endpoint for entry in entries if entry.name}
-        self._ran = {key: entry for key, entry in self._ran.items() if key[1] in met}
-        self._ran |= {(entry.name, entry.endpoint): entry for entry in entries}
+        lives = {peer.node: peer.hello.endpoint for peer in self._hub.peers.values()}
+        self._ran = {node: entry for node, entry in self._ran.items() if node in lives}
+        here = {(entry.name, entry.endpoint): entry for entry in entries}
+        for node, endpoint in lives.items():
+            if entry := here.get((node.name, endpoint)):
+                self._ran[node] = entry
         return [near(entry) for entry in entries if entry.name and entry.endpoint not in met]
 
-    def has_ended(self, name: str, endpoint: str) -> bool:
-        """Whether a node that ran on this machine runs no more: its process is another, or none.
+    def has_ended(self, node: NodeId) -> bool:
+        """Whether that life, which ran on this machine, runs no more: its process is another's.
 
-        Its port tells that too, unless somebody has it already.
+        Its port tells that too, unless somebody has it already. Nothing is proved of a life whose
+        own entry was never read while it ran.
         """
-        entry = self._ran.get((name, endpoint))
-        return entry is not None and process_start(entry.pid) != entry.started
+        entry = self._ran.get(node)
+        try:
+            return entry is not None and process_start(entry.pid) != entry.started
+        except OSError:  # no descriptor is left to look
+            return False
 
     async def meet(self, endpoint: str, is_needed: Callable[[], bool] = lambda: True) -> None:
         """Introduce this node at a door, if it `is_needed` by then, and at those the node there

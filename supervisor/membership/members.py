@@ -65,11 +65,11 @@ class Members:
         user: MembershipUser,
         tell: Tell,
         spawn: Callable[[Coroutine[Any, Any, object]], None],
-        has_ended: Callable[[str, str], bool],
+        has_ended: Callable[[NodeId], bool],
     ) -> None:
         """`tell` brings an event to whoever wants it; `spawn` runs what has to wait.
 
-        Args: has_ended: whether the process of a node's name and endpoint is known to be gone.
+        Args: has_ended: whether the process of that life of a node is known to be gone.
         """
         self._hub = hub
         self._groups = groups
@@ -185,7 +185,7 @@ class Members:
             pass  # no proof of anything: silence will tell
         else:
             writer.close()  # by whoever has its port now, if not by the node
-        return not self._has_ended(peer.node.name, peer.hello.endpoint)
+        return not self._has_ended(peer.node)
 
     def on_heartbeat(self, heartbeat: Heartbeat) -> None:
         """A peer's loop is alive."""
@@ -266,7 +266,7 @@ class Members:
     # -- time --------------------------------------------------------------------------------
     def keep(self) -> None:
         """Look after the connections; called every HOUSEKEEPING_MS."""
-        self._hub.pool.sweep()
+        self._hub.sweep_memory()
         broken = self._hub.broken()
         for peer in list(self._hub.peers.values()):
             if peer.up:

@@ -6,6 +6,7 @@ A file whose process is gone is stale: readers ignore it and sweep it away.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from zactor.kernel.room import room_for
 from zactor.kernel.transport.private_files import open_private, private_folder
 
 ENTRY_BYTES_MAX = 4_096  # of one file: two names and an address
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # of this process, not of the file
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -41,10 +43,14 @@ def home_folder(home: str | os.PathLike[str] | None = None) -> Path:
 
 
 def process_start(pid: int) -> str:
-    """Return when process `pid` began, in clock ticks since boot, or "" when there is none."""
+    """Return when process `pid` began, in clock ticks since boot, or "" when there is none.
+
+    Raises:
+        OSError: it can't be told: no descriptor is left, say.
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return ""
     fields = text.rpartition(")")[2].split()
     return "" if fields[0] == "Z" else fields[19]
@@ -72,6 +78,7 @@ def read_entries(home: Path) -> list[RunEntry]:
 
     In a folder that another user may change nothing is believed: who is named there may be called
     upon, or ended. Who starts a node there is told why not (`check_home`).
+    What can't be looked at for want of descriptors or memory is left out, and left alone.
     """
     folder, entries = home / "run", []
     if not os.path.lexists(folder):
@@ -87,12 +94,14 @@ def read_entries(home: Path) -> list[RunEntry]:
                 if os.fstat(text.fileno()).st_uid != os.geteuid():
                     continue  # laid while the folder was open to others
                 entry = msgspec.json.decode(text.read(ENTRY_BYTES_MAX), type=RunEntry)
+            runs = process_start(entry.pid) == entry.started
         except FileNotFoundError:
             continue
-        except (OSError, ValueError):
-            _sweep(file)
+        except (OSError, ValueError) as error:
+            if getattr(error, "errno", None) not in _SHORTAGES:
+                _sweep(file)
             continue
-        if process_start(entry.pid) == entry.started:
+        if runs:
             entries.append(entry)
         else:
             _sweep(file)

@@ -50,6 +50,17 @@ class Asking(Actor):
         return [self.name, *await self.ref(way[0]).enter(*way[1:])]
 
     @action
+    async def blocks_first(self, other: str) -> list[str]:
+        self.ref(other).go().result()
+        return [self.name, *await self.ref(other).enter(self.name)]
+
+    @action
+    async def is_let_in_late(self, other: str) -> list[str]:
+        reply = self.ref(other).enter(self.name)
+        asyncio.get_running_loop().call_later(0.01, time.sleep, 4 * limits.ASK_CYCLE_LOOK_S)
+        return [self.name, *await reply]
+
+    @action
     async def patient(self, other: str) -> str:
         try:
             await self.ref(other).go.opts(timeout=0.02)(self.name)
@@ -134,6 +145,16 @@ def test_a_reentrant_action_is_let_in(worlds: Any, make: Any, nodes: int) -> Non
     ref, _ = spread(worlds, nodes, make)
     assert ref("a").leads_in("b", "a").result(DEADLINE_S) == ["a", "b", "a"]
     assert ref("a").enter("b", "c", "a").result(DEADLINE_S) == ["a", "b", "c", "a"]
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+@pytest.mark.parametrize("how", ["blocks_first", "is_let_in_late"])
+def test_whoever_is_let_in_is_so_after_a_block_and_late(worlds: Any, nodes: int, how: str) -> None:
+    class Own(Asking, dispatcher="thread"):
+        pass
+
+    ref, _ = spread(worlds, nodes, lambda _: Own)
+    assert getattr(ref("a"), how)("b").result(DEADLINE_S) == ["a", "b", "a"]
 
 
 def test_who_waits_with_a_limit_or_beside_is_no_ring(worlds: Any, make: Any) -> None:

@@ -104,7 +104,9 @@ def test_a_long_payload_is_lent_too(pair: Pair) -> None:
     got = pair.send(Bulky(reply, ()))
     assert got.item == reply
     assert got.buffers == ()
-    assert pair.said[-1] == MemoryFreed(pair.said[0].fd, 2)  # it was copied: nothing is in use
+    assert pair.said[-1] == MemoryFreed(
+        pair.said[0].fd, 2, True
+    )  # it was copied: nothing is in use
 
 
 def test_what_the_receiver_writes_is_its_own_and_what_is_sent_next_changes_nothing(
@@ -131,7 +133,7 @@ def test_a_slot_is_filled_again_when_nothing_of_it_is_in_use_and_not_before(pair
     assert kept[0] == ord("1")
     kept.release()
     gc.collect()
-    assert pair.said[-1] == MemoryFreed(fd, 2)
+    assert pair.said[-1] == MemoryFreed(fd, 2, True)
     again = pair.ours.lend(Bulky(ASK, [b"3" * MIN]))
     assert isinstance(again, InMemory)
     assert again.fd == fd
@@ -298,3 +300,107 @@ def test_a_peer_that_opens_many_slots_costs_few_descriptors(
         pair.theirs.sift([ShareMemory(os.getpid(), slot.fd, slot.key, number)])
     assert len(pair.theirs._mapped) == 3
     pool.close()
+
+
+def test_a_slot_that_is_being_filled_is_nobodys_to_give_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool, me = MemoryPool(), object()
+    fill, refused = shared_memory._Slot.fill, []
+
+    def rudely(slot: Any, buffers: Any) -> None:
+        refused.append(pool.returned(me, slot.fd, slot.lending))
+        fill(slot, buffers)
+
+    monkeypatch.setattr(shared_memory._Slot, "fill", rudely)
+    assert pool.lend(me, [bytes(MIN)]) is not None
+    assert refused == [False]
+    pool.close()
+
+
+def test_what_a_forks_child_may_read_is_not_filled_again(pair: Pair) -> None:
+    got = pair.send(Bulky(ASK, [b"1" * MIN]))
+    goes_on, says = os.pipe(), os.pipe()
+    child = os.fork()
+    if not child:
+        os.read(goes_on[0], 1)
+        os.write(says[1], bytes(got.buffers[0][:3]))
+        os._exit(0)
+    del got
+    gc.collect()
+    assert pair.said[-1].again is False
+    for _ in range(4):
+        pair.ours.lend(Bulky(ASK, [b"2" * MIN]))
+    os.write(goes_on[1], b"x")
+    assert os.read(says[0], 3) == b"111"
+    assert os.waitpid(child, 0) == (child, 0)
+    for fd in (*goes_on, *says):
+        os.close(fd)
+
+
+def test_memory_that_was_swept_is_held_by_nobody(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair.send(Bulky(ASK, [bytes(MIN)]))
+    gc.collect()
+    assert len(slots()) > 0
+    monkeypatch.setattr(limits, "SHARED_IDLE_S", 0.0)
+    pair.theirs.sweep()
+    pair.pool.sweep()
+    assert slots() == []
+    got = pair.send(Bulky(ASK, [b"3" * MIN]))  # and it goes on
+    assert bytes(got.buffers[0][:1]) == b"3"
+
+
+def test_without_a_descriptor_for_a_mapping_it_is_copied(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair.send(Bulky(ASK, [bytes(MIN)]))
+    gc.collect()
+
+    def none_left(*_: object, **__: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(shared_memory.mmap, "mmap", none_left)
+    got = pair.send(Bulky(ASK, [b"4" * MIN, b"5"]))
+    assert [bytes(buffer) for buffer in got.buffers] == [b"4" * MIN, b"5"]
+    assert pair.said[-1].again
+
+
+def test_who_cannot_open_a_slot_is_lent_no_more(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lent = pair.ours.lend(Bulky(ASK, [bytes(MIN)]))
+    assert isinstance(lent, InMemory)
+
+    def none_left(*_: object, **__: object) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(shared_memory.os, "open", none_left)
+    pair.theirs._forget(lent.fd)
+    assert "Too many open files" in refused(pair, lent)
+    assert not pair.ours.may_lend
+    bulky = Bulky(ASK, [bytes(MIN)])
+    assert pair.ours.lend(bulky) is bulky
+
+
+def test_nothing_is_lent_to_who_has_gone_meanwhile(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = pair.pool._take
+
+    def late(holder: object, size: int) -> Any:
+        pair.ours.close()
+        return take(holder, size)
+
+    monkeypatch.setattr(pair.pool, "_take", late)
+    bulky = Bulky(ASK, [bytes(MIN)])
+    assert pair.ours.lend(bulky) is bulky
+    monkeypatch.setattr(limits, "SHARED_IDLE_S", 0.0)
+    pair.theirs.sweep()
+    assert not pair.pool.sweep()
+
+
+def test_what_cannot_be_encoded_takes_no_slot(pair: Pair) -> None:
+    bulky = Bulky(Ask(1, 2, 3, "\ud800", b""), [bytes(MIN)])
+    assert pair.ours.lend(bulky) is bulky

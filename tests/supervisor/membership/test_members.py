@@ -11,6 +11,7 @@ import zmq
 from deadlines import running
 from live_nodes import live_nodes, until
 
+from zactor.kernel.ids import NodeId
 from zactor.supervisor.membership.run_directory import RunEntry, process_start, write_entry
 
 
@@ -69,12 +70,14 @@ def test_a_port_that_another_program_took_hides_no_process_that_is_gone(home: Pa
                     home,
                     RunEntry(name="n1", role="node", endpoint=door, pid=child.pid, started=began),
                 )
-                await until(lambda: not one.discovery.has_ended("n1", door) and one.discovery._ran)
+                await until(lambda: peer.node in one.discovery._ran)
+                assert not one.discovery.has_ended(peer.node)
                 one.hub._on_monitor(peer, zmq.EVENT_DISCONNECTED)
                 await asyncio.sleep(0)
                 assert not peer.dead
-            assert one.discovery.has_ended("n1", door)
-            assert not one.discovery.has_ended("n2", door)
+            assert one.discovery.has_ended(peer.node)
+            next_life = NodeId("n1", peer.node.incarnation + 1)
+            assert not one.discovery.has_ended(next_life)  # nothing is proved of that
             await until(lambda: peer.dead)
             assert peer.dead == "the process of n1 is gone"
 

@@ -27,6 +27,7 @@ class FakeKnowledgeBase:
     """Its order is that of its calls; `before` is ordered ahead of the next one."""
 
     acting = True
+    primary = ("n1",)
 
     def __init__(self) -> None:
         self.on_change: Callable[[ChangedFacts], None] | None = None
