@@ -57,7 +57,7 @@ class Asking(Actor):
     @action
     async def is_let_in_late(self, other: str) -> list[str]:
         reply = self.ref(other).enter(self.name)
-        asyncio.get_running_loop().call_later(0.01, time.sleep, 4 * limits.ASK_CYCLE_LOOK_S)
+        asyncio.get_running_loop().call_soon(time.sleep, 8 * limits.ASK_CYCLE_LOOK_S)
         return [self.name, *await reply]
 
     @action
