@@ -48,6 +48,7 @@ from zactor.kernel.transport.keys import ClusterKeys, KeyPair, node_keys
 from zactor.kernel.transport.peer import Peer
 from zactor.kernel.wire.bulky import Bulky
 from zactor.supervisor.actors_queue import open_session_queue
+from zactor.supervisor.deployment.blueprints import Blueprints
 from zactor.supervisor.deployment.bundle_fetch import BundleFetcher
 from zactor.supervisor.deployment.bundle_sweeper import BundleSweeper
 from zactor.supervisor.deployment.reconciler import Reconciler
@@ -119,9 +120,7 @@ ACTOR_ITEMS = frozenset(
 ACTOR_PROCESS = "zactor.supervisor.actor_process"
 
 RETIRE_S = 1.0  # the others go on without us by agreement; if they are stuck, without it
-
 GOODBYE_MS = 300  # a peer that is stuck doesn't keep us
-
 GOODBYE_POLL_S = 0.002
 
 
@@ -222,8 +221,10 @@ class Node(HubUser):
             self.me,
             kb=self.kb,
             runtime=self.runtime,
+            blueprints=Blueprints(
+                self.settings.payload, store=store, bundles=bundles, fetcher=self.fetcher
+            ),
             store=store,
-            bundles=bundles,
             fetcher=self.fetcher,
             tell=self.events.tell,
             port_of=self.members.peer,
@@ -265,6 +266,7 @@ class Node(HubUser):
                 begin_declaring=partial(DeclareNodeCall, around),
                 ask_node=self._ask_node,
                 contracts=contracts,
+                local_actors=self.reconciler,
                 policy=self.settings.payload,
             ),
             desired=DesiredState(self.kb, self._ask_node, contracts),

@@ -14,7 +14,11 @@ from zactor.kernel.messages.base import Message
 
 # -- to the process --------------------------------------------------------------------------
 class BeginActor(Message, frozen=True, tag=1):
-    """Make the actor and run on_start; exactly one ActorBegun comes back, or the process ends."""
+    """Make the actor and run on_start; exactly one ActorBegun comes back, or the process ends.
+
+    One that `waits` only loads the code now, and says ActorBegun then, and again after each of
+    RestoreActor and StartActor: it takes over from another process.
+    """
 
     recipe: bytes  # a pickle of what makes it when it is called
     name: str
@@ -23,6 +27,17 @@ class BeginActor(Message, frozen=True, tag=1):
     node: str
     policy: str
     paths: tuple[str, ...]  # where modules are looked for
+    waits: bool = False
+
+
+class RestoreActor(Message, frozen=True, tag=5):
+    """Make the actor, with what its former process handed over."""
+
+    state: bytes | None  # encoded; None: nothing
+
+
+class StartActor(Message, frozen=True, tag=6):
+    """Run on_start: the former process has run its on_stop."""
 
 
 class HandleMessage(Message, frozen=True, tag=2):
@@ -53,13 +68,13 @@ class AnswerOutcome(Message, frozen=True, tag=4):
     buffers: tuple[bytes, ...] = ()  # of the payload
 
 
-class LookAtPanel(Message, frozen=True, tag=5):
+class LookAtPanel(Message, frozen=True, tag=7):
     """Say what the actor's panel shows; one PanelShown comes back."""
 
 
 # -- from the process ------------------------------------------------------------------------
 class ActorBegun(Message, frozen=True, tag=17):
-    """It runs, or `kind` says why it doesn't."""
+    """It runs, or is as far as it was told to be; or `kind` says why it isn't."""
 
     kind: str = ""
     message: str = ""
@@ -67,6 +82,7 @@ class ActorBegun(Message, frozen=True, tag=17):
     signals: list[str] = msgspec.field(default_factory=list)  # of its class, as what follows
     actions: list[str] = msgspec.field(default_factory=list)
     controls: list[dict[str, Any]] = msgspec.field(default_factory=list)  # of its panel
+    keeps_state: bool = False  # state() of it can be called
 
 
 class Handled(Message, frozen=True, tag=18):
@@ -86,6 +102,12 @@ class AskFrom(Message, frozen=True, tag=19):
     actor: str
     action: str
     payload: bytes
+
+
+class AskWithdrawn(Message, frozen=True, tag=25):
+    """The actor waits no more for what it asked under that number."""
+
+    number: int
 
 
 class EmitFrom(Message, frozen=True, tag=20):
@@ -124,17 +146,20 @@ class ProcessFailed(Message, frozen=True, tag=24):
     reason: str
 
 
-class PanelShown(Message, frozen=True, tag=25):
+class PanelShown(Message, frozen=True, tag=26):
     """What the actor's panel shows: plain data by the names of its attributes."""
 
     values: dict[str, Any]
 
 
-ToProcess = BeginActor | HandleMessage | EndActor | AnswerOutcome | LookAtPanel
+ToProcess = (
+    BeginActor | HandleMessage | EndActor | AnswerOutcome | LookAtPanel | RestoreActor | StartActor
+)
 FromProcess = (
     ActorBegun
     | Handled
     | AskFrom
+    | AskWithdrawn
     | EmitFrom
     | GroupFrom
     | StopFrom

@@ -94,6 +94,36 @@ class DeployActor(Message, frozen=True, tag=47):
     intensity: str = ""  # "3 in 10s"; "": the usual one
 
 
+class UpgradeActor(Message, frozen=True, tag=165):
+    """Give an actor other code where it runs; its mailbox, name and wires stay."""
+
+    name: str
+    bundle: str = ""  # "": what the factory of its type has now
+    who: str = ""  # who wants it, where a node asks on somebody's behalf
+
+
+class MoveActor(Message, frozen=True, tag=166):
+    """Have an actor go on at another node, with what it knows; its name and wires stay."""
+
+    name: str
+    node: str
+    who: str = ""  # as of UpgradeActor
+
+
+class ReceiveActor(Message, frozen=True, tag=167):
+    """An actor comes from another node: `load` its code, then `restore` it, then let it `begin`."""
+
+    step: str
+    name: str
+    state: bytes | None = None
+
+
+class FlushLink(Message, frozen=True, tag=168):
+    """Answer when all that was sent to that node until now is in mailboxes there."""
+
+    node: str
+
+
 class DestroyActor(Message, frozen=True, tag=48):
     """Drop the references, let the actor finish its work, then it goes."""
 
@@ -302,6 +332,8 @@ Changes = (
     | UndeclareFactory
     | DeployActor
     | RestoreActors
+    | UpgradeActor
+    | MoveActor
     | DestroyActor
     | Wire
     | Unwire
@@ -329,6 +361,8 @@ Reads = (
     | PutArguments
     | GetPart
     | CheckBundle
+    | ReceiveActor
+    | FlushLink
     | DescribeActor
     | DescribeType
     | DesiredReads

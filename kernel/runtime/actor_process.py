@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol, cast
@@ -27,6 +27,7 @@ from zactor.kernel.actors.reply import Reply
 from zactor.kernel.errors import (
     ActorDied,
     ConfigError,
+    MailboxFull,
     RemoteProtocolError,
     ZactorError,
     from_wire,
@@ -37,6 +38,7 @@ from zactor.kernel.messages.actor_process import (
     ActorEnded,
     AnswerOutcome,
     AskFrom,
+    AskWithdrawn,
     BeginActor,
     EmitFrom,
     EndActor,
@@ -47,14 +49,17 @@ from zactor.kernel.messages.actor_process import (
     LookAtPanel,
     PanelShown,
     ProcessFailed,
+    RestoreActor,
+    StartActor,
     StopFrom,
     ToProcess,
 )
 from zactor.kernel.messages.actors import Failure
 from zactor.kernel.runtime.askers import Outcome
+from zactor.kernel.runtime.orphans import Orphans, end_group
 from zactor.kernel.runtime.process_output import ProcessOutput, end_words
 from zactor.kernel.wire.bulky import Bulky
-from zactor.kernel.wire.payload import Policy, decode_value
+from zactor.kernel.wire.payload import Policy, decode_value, encode_whole_call
 from zactor.kernel.wire.process_frames import frame_of, from_process
 
 log = structlog.get_logger()
@@ -73,9 +78,13 @@ class ProcessOwner(Protocol):
         ...
 
     def ask_for(
-        self, actor: str, action: str, payload: bytes, done: Callable[[Outcome], None] | None
-    ) -> None:
-        """Ask another actor in the name of this one, or tell it."""
+        self, actor: str, action: str, payload: bytes, done: Callable[[Outcome], None]
+    ) -> Callable[[], None]:
+        """Ask another actor in the name of this one; returns what withdraws the ask."""
+        ...
+
+    def tell_for(self, actor: str, action: str, payload: bytes) -> None:
+        """Tell another actor something in the name of this one."""
         ...
 
     def group_for(self, request: GroupFrom, value: Callable[[], Any]) -> Reply[None]:
@@ -106,8 +115,13 @@ class ActorProcess(asyncio.Protocol):
         policy: Policy,
         loop: asyncio.AbstractEventLoop,
         module: str,
+        orphans: Orphans,
     ) -> None:
-        """Args: module: what Python runs as the process's main: see process_main.py."""
+        """Args:
+        module: what Python runs as the process's main: see process_main.py.
+        orphans: is told of its group of processes.
+        """
+        self._orphans = orphans
         self._owner = owner
         self._module = module
         self._recipe = recipe
@@ -119,10 +133,15 @@ class ActorProcess(asyncio.Protocol):
         self._reader = from_process()
         self._numbers = 0
         self._handling: dict[int, asyncio.Future[bytes]] = {}
-        self._begun: asyncio.Future[None] = loop.create_future()
+        self._begun: asyncio.Future[None] | None = None  # of the step that it takes
+        self._runs = False  # on_start is over
+        self._keeps_state = False
         self._ended: asyncio.Future[None] = loop.create_future()  # on_stop's
         self._gone: asyncio.Future[ActorDied] = loop.create_future()
         self._output = ProcessOutput(loop)
+        self._arrived: deque[FromProcess] = deque()  # and not taken
+        self._asks: dict[int, Callable[[], None]] = {}  # under way -> what withdraws it
+        self._room: asyncio.Future[None] | None = None  # it takes nothing; None: it does
         self._under_way: set[int] = set()  # messages that are being handled there
         self._idle: asyncio.Future[None] | None = None  # who ends it waits for that
         self.begun = ActorBegun()  # as the process said it
@@ -139,6 +158,45 @@ class ActorProcess(asyncio.Protocol):
         Raises:
             ZactorError: what its code raised, or how the process ended.
         """
+        await self._begin(waits=False)
+        self._runs = True
+
+    async def load(self) -> None:
+        """Start the process and wait until it has the actor's code: `take_over` comes next.
+
+        Raises:
+            ZactorError: as of `start`.
+        """
+        await self._begin(waits=True)
+
+    async def take_over(self, state: bytes | None) -> None:
+        """Make the actor there, with the state of its former process; `go_on` comes next.
+
+        Raises:
+            ZactorError: as of `start`.
+        """
+        await self._step(RestoreActor(state))
+
+    async def go_on(self) -> None:
+        """Have the actor run, now that the former process has ended.
+
+        Raises:
+            ZactorError: as of `start`.
+        """
+        await self._step(StartActor())
+        self._runs = True
+
+    async def state(self) -> bytes | None:
+        """Return what the actor hands over, encoded there; None: it hands nothing over.
+
+        Raises:
+            ZactorError: its state() raised, or the process ended.
+        """
+        if not self._keeps_state:
+            return None
+        return await self.handle("state", encode_whole_call((), {}, self._policy), is_hook=True)
+
+    async def _begin(self, *, waits: bool) -> None:
         recipe = self._recipe()
         ours, theirs = socket.socketpair()
         with theirs:
@@ -149,13 +207,27 @@ class ActorProcess(asyncio.Protocol):
                 raise
         await self._loop.create_unix_connection(lambda: self, sock=ours)
         owner = self._owner
-        self._send(
+        await self._step(
             BeginActor(
-                recipe, owner.name, owner.uid, owner.type, owner.node, self._policy, tuple(sys.path)
+                recipe,
+                owner.name,
+                owner.uid,
+                owner.type,
+                owner.node,
+                self._policy,
+                tuple(sys.path),
+                waits,
             )
         )
+
+    async def _step(self, message: BeginActor | RestoreActor | StartActor) -> None:
+        """Have the actor come one step further."""
+        if self._gone.done():
+            raise self._gone.result()
+        begun = self._begun = self._loop.create_future()
+        self._send(message)
         try:
-            await self._begun
+            await begun
         except BaseException:
             self._kill("it didn't begin")
             raise
@@ -174,24 +246,31 @@ class ActorProcess(asyncio.Protocol):
         Raises:
             ActorDied: the process went first. ZactorError: what the action raised.
         """
+        while self._room is not None and not self._gone.done():
+            await asyncio.wait((self._room, self._gone), return_when="FIRST_COMPLETED")
         if self._gone.done():
             raise self._gone.result()
         self._numbers += 1
         number = self._numbers
         self._under_way.add(number)
         future = self._handling[number] = self._loop.create_future()
-        self._send(HandleMessage(number, action, payload, is_hook, is_plain, buffers))
         try:
+            self._send(HandleMessage(number, action, payload, is_hook, is_plain, buffers))
             result: bytes = await future
+        except ConfigError:  # it is too long, and wasn't sent
+            self._under_way.discard(number)
+            raise
         finally:
             self._handling.pop(number, None)
         return result
 
-    async def end(self, reason: str) -> None:
+    async def end(self, reason: str, *, until_gone: bool = True) -> None:
         """Have on_stop run, and the process end; in the end it is killed.
 
+        Args: until_gone: wait for that too, not for on_stop alone.
+
         Raises:
-            ZactorError: what on_stop raised.
+            ZactorError: what on_stop raised, or how the process ended before that was over.
         """
         if self._gone.done() or self._process is None:
             return
@@ -212,10 +291,14 @@ class ActorProcess(asyncio.Protocol):
             if not done:
                 self._kill("its on_stop didn't end")
                 raise ActorDied(f"on_stop of {self._owner.name} didn't end: it was killed")
-            await asyncio.wait((self._gone,), timeout=limits.PROCESS_END_S)
+            if until_gone:
+                await asyncio.wait((self._gone,), timeout=limits.PROCESS_END_S)
         finally:
-            self._kill("it was to end")
-        if self._ended.done():
+            if until_gone:
+                self._kill("it was to end")
+            else:
+                self._loop.call_later(limits.PROCESS_END_S, self._kill, "it was to end")
+        if self._ended.done() and not self._ended.cancelled():
             self._ended.result()
 
     def look(self) -> dict[str, Any] | None:
@@ -228,7 +311,7 @@ class ActorProcess(asyncio.Protocol):
     @property
     def has_begun(self) -> bool:
         """Whether the actor has ever run there."""
-        return self._begun.done()
+        return self._begun is not None and self._begun.done()
 
     @property
     def pid(self) -> int:
@@ -258,6 +341,7 @@ class ActorProcess(asyncio.Protocol):
                 cwd=options.folder or None,
                 start_new_session=True,  # Ctrl-C at a terminal is for the node
             )
+            self._orphans.add(self._process)
         except OSError as error:
             self._output.close()
             raise ConfigError(
@@ -269,10 +353,17 @@ class ActorProcess(asyncio.Protocol):
 
     def _kill(self, why: str) -> None:
         process = self._process
-        if process is not None and process.poll() is None:
+        if process is not None and not self._has_exited(process):
             self._was_killed = why
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            end_group(process.pid)
+
+    @staticmethod
+    def _has_exited(process: subprocess.Popen[bytes]) -> bool:
+        """Whether it has; it isn't reaped by that, so its number stays its own and its group's."""
+        if process.returncode is not None:
+            return True
+        flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, process.pid, flags) is not None
 
     # -- asyncio.Protocol --------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -283,38 +374,59 @@ class ActorProcess(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Something of it came."""
         try:
-            for message in self._reader.feed(data):
-                self._take(message)
+            self._arrived += self._reader.feed(data)
         except RemoteProtocolError as error:
             self._kill(f"it sent what is no message: {error}")
             return
-        if self._owner.is_muted() and self._transport is not None:
-            self._transport.pause_reading()
-            self._loop.call_later(limits.MUTED_POLL_S, self._read_again)
+        self._take_what_arrived()
 
-    def _read_again(self) -> None:
-        if self._transport is None or self._transport.is_closing():
+    def _take_what_arrived(self) -> None:
+        """Take one message after the other; where that is to wait, read no more meanwhile."""
+        while self._arrived and self._may_take():
+            self._take(self._arrived.popleft())
+        if self._may_take():
+            if self._transport is not None:
+                self._transport.resume_reading()
             return
-        if self._owner.is_muted():
-            self._loop.call_later(limits.MUTED_POLL_S, self._read_again)
-        else:
-            self._transport.resume_reading()
+        if self._transport is not None:
+            self._transport.pause_reading()
+        self._loop.call_later(limits.MUTED_POLL_S, self._take_what_arrived)
+
+    def _may_take(self) -> bool:
+        """Whether it may go on with what it sends and asks.
+
+        Not while its actor is muted, and not while it takes no answers: no more are made then. Who
+        is to end is heard to its end.
+        """
+        return self._is_ending or (self._room is None and not self._owner.is_muted())
+
+    def pause_writing(self) -> None:
+        """It takes nothing just now."""
+        self._room = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """It takes what comes again."""
+        room, self._room = self._room, None
+        if room is not None:
+            room.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Its end of the socket is closed: the process has ended, or is about to."""
         self._transport = None
+        self.resume_writing()
         self._await_end(limits.PROCESS_END_S)
 
     def _await_end(self, left_s: float) -> None:
         process = self._process
         assert process is not None, self._owner.name
-        if process.poll() is None:
+        if not self._has_exited(process):
             if left_s <= 0:
                 self._kill("it closed its connection")
             self._loop.call_later(0.005, self._await_end, left_s - 0.005)
             return
+        code = self._orphans.end(process)  # what it has started ends with it, however it ended
         self._output.close()
-        self._report_end(process.returncode)
+        self._report_end(code)
 
     def _report_end(self, code: int) -> None:
         if self._gone.done():
@@ -326,14 +438,20 @@ class ActorProcess(asyncio.Protocol):
             how = f"was killed: {self._was_killed}"
         error = ActorDied(self._output.with_last_words(f"the process of {self._owner.name} {how}"))
         self._gone.set_result(error)
-        if not self._begun.done():
+        if self._begun is not None and not self._begun.done():
             self._begun.set_exception(error)
         for future in list(self._handling.values()):
             if not future.done():
                 future.set_exception(error)
-        if not self._ended.done():
+        for withdraw in self._asks.values():
+            withdraw()
+        self._asks.clear()
+        if not self._ended.done() and self._is_ending and not self._was_killed:
+            self._ended.set_exception(error)  # in its on_stop
+            self._ended.exception()  # nobody need have waited for that
+        elif not self._ended.done():
             self._ended.cancel()
-        if not self._is_ending and self._begun.exception() is None:
+        if not self._is_ending and self._runs:
             self._owner.process_ended(error)
 
     # -- what comes from it ------------------------------------------------------------------
@@ -353,11 +471,16 @@ class ActorProcess(asyncio.Protocol):
                 self._owner.emit_for(action, payload)
             case AskFrom():
                 self._ask(message)
+            case AskWithdrawn(number=number):
+                withdraw = self._asks.pop(number, None)
+                if withdraw is not None:
+                    withdraw()
             case GroupFrom():
                 self._group(message)
             case ActorBegun():
-                if self._begun.done():
+                if self._begun is None or self._begun.done():
                     return
+                self._keeps_state = message.keeps_state
                 if message.kind:
                     self._begun.set_exception(_error_of(message))
                 else:
@@ -377,10 +500,16 @@ class ActorProcess(asyncio.Protocol):
                 self._why = reason
 
     def _ask(self, message: AskFrom) -> None:
-        number = message.number
-        done = partial(self._answered, number) if number else None
+        number, actor, action = message.number, message.actor, message.action
+        if not number:
+            self._owner.tell_for(actor, action, message.payload)
+            return
         try:
-            self._owner.ask_for(message.actor, message.action, message.payload, done)
+            if len(self._asks) >= limits.PROCESS_ASKS_MAX:
+                most = limits.PROCESS_ASKS_MAX
+                raise MailboxFull(f"{most} asks of {self._owner.name} are under way: await some")
+            done = partial(self._answered, number)
+            self._asks[number] = self._owner.ask_for(actor, action, message.payload, done)
         except ZactorError as error:
             self._answer_error(number, error)
 
@@ -389,6 +518,8 @@ class ActorProcess(asyncio.Protocol):
         self._post(partial(self._pass_on, number, outcome))
 
     def _pass_on(self, number: int, outcome: Outcome) -> None:
+        if self._asks.pop(number, None) is None:
+            return  # it was withdrawn
         if isinstance(outcome, Failure):
             answer = AnswerOutcome(number, b"", outcome.kind, outcome.message, outcome.fields)
         elif isinstance(outcome, Bulky):
@@ -397,7 +528,10 @@ class ActorProcess(asyncio.Protocol):
             answer = AnswerOutcome(number, head, buffers=parts)
         else:
             answer = AnswerOutcome(number, outcome.payload)
-        self._send(answer)
+        try:
+            self._send(answer)
+        except ConfigError as error:  # it is too long
+            self._answer_error(number, error)
 
     def _group(self, message: GroupFrom) -> None:
         try:

@@ -138,7 +138,7 @@ class ActorThread:
 
     def pause(self, cell: TurnTaker) -> None:
         """Wait until nothing mutes the cell any more."""
-        while cell.is_muted() and not cell.is_stopping_at_once():
+        while cell.is_muted() and not cell.is_called_off():
             self._unmuted.wait(limits.MUTED_POLL_S)
             self._unmuted.clear()
         self.ready(cell)

@@ -76,7 +76,7 @@ class RemoteAsker:
 class DoorAsker:
     """A client asked at this node's door; `done` is called in the actor's thread."""
 
-    __slots__ = ("_done", "_plain", "_policy", "_request")
+    __slots__ = ("_done", "_plain", "_policy", "_request", "_withdrawn")
 
     def __init__(
         self, done: Callable[[Outcome], None], request: int, policy: Policy, *, plain: bool
@@ -85,10 +85,15 @@ class DoorAsker:
         self._request = request
         self._policy = policy
         self._plain = plain
+        self._withdrawn = False
+
+    def withdraw(self) -> None:
+        """Nobody waits for it any more. Threads: any."""
+        self._withdrawn = True
 
     def is_over(self) -> bool:
         """See Asker."""
-        return False
+        return self._withdrawn
 
     def set_result(self, value: Any) -> None:
         """Hand over a value."""

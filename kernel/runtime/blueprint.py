@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from operator import methodcaller
 from typing import Any
 
 from zactor.kernel.actors.actor import Actor, options_of
@@ -23,6 +24,7 @@ class Blueprint:
     options: ActorOptions = field(default_factory=ActorOptions)  # see actor.options_of
     # A pickle of what builds it, for a process of its own; None: it can have none.
     recipe: Callable[[], bytes] | None = None
+    begin: Callable[[Actor], Any] = methodcaller("on_start")  # before its first message
 
 
 def blueprint_of(

@@ -17,9 +17,11 @@ from typing import Any, Protocol
 
 from zactor.kernel import limits
 from zactor.kernel.actors.actor import Handler, actions_of, handler_of, reentrant_of
+from zactor.kernel.actors.options import ActorOptions
 from zactor.kernel.actors.refs import make_ref
 from zactor.kernel.actors.reply import Reply
 from zactor.kernel.errors import ActorError, MailboxFull, NotDelivered
+from zactor.kernel.runtime import exchange as exchanges
 from zactor.kernel.runtime import lifecycle
 from zactor.kernel.runtime.backpressure import Sender
 from zactor.kernel.runtime.blueprint import Blueprint
@@ -32,9 +34,11 @@ from zactor.kernel.runtime.envelope import (
     PeerPort,
     SharedPayload,
 )
+from zactor.kernel.runtime.full_mailbox import when_full
 from zactor.kernel.runtime.group_member import Member
 from zactor.kernel.runtime.lifecycle import Ending, LifeHost, Phase
 from zactor.kernel.runtime.own_time import OwnTime
+from zactor.kernel.runtime.reentrant_asks import ReentrantAsks
 from zactor.kernel.runtime.route import Route, RouteHost
 
 _UNUSED: deque[AnyEnvelope] = deque(maxlen=0)  # stands for the mailbox of who has had no message
@@ -107,17 +111,17 @@ class Cell(Sender):
     route_of: type[Route] = Route  # what its ways are
     __slots__ = (
         "__weakref__",
-        "_besides",
-        "_options",
         "_owed",
         "_routes",
         "action",
         "actor",
+        "beside",
         "busy_since",
         "carried",
         "dispatcher",
         "door_bytes",
         "ending",
+        "exchange",
         "handled",
         "handlers",
         "host",
@@ -127,6 +131,7 @@ class Cell(Sender):
         "mailbox",
         "member",
         "node",
+        "options",
         "own_time",
         "phase",
         "raised",
@@ -142,7 +147,7 @@ class Cell(Sender):
         self.host = host
         self.type = blueprint.type
         self.node = host.node_name
-        self._options = blueprint.options
+        self.options = blueprint.options
         self.dispatcher: Dispatcher = host.shared
         self.actor: Any = None
         self.handlers: dict[str, Handler] = {}  # bound when they are first needed
@@ -158,13 +163,13 @@ class Cell(Sender):
         self.action = ""  # what an async action or a thread is busy with
         self.phase = Phase.STARTING
         self.ending: Ending | None = None
+        self.exchange: exchanges.Exchange | None = None  # that was asked for, or is under way
         self.task: asyncio.Task[Any] | None = None
         self._owed: dict[PeerPort, int] | None = None  # credits to give back
         self.member: Member | None = None  # its session, once it has one
         self.own_time: OwnTime | None = None  # its timers and tasks, once it has some
         self._routes: dict[str, Route] | None = None
-        # Asks that were let in; asyncio keeps only weak references.
-        self._besides: set[asyncio.Task[None]] | None = None
+        self.beside: ReentrantAsks | None = None  # once one was let in
         self.serving: Asker | None = None  # whose ask is being handled
         # That its action waits for, where a thread of it blocks, or where others may be let in.
         self.waits_for: Reply[Any] | None = None
@@ -263,40 +268,15 @@ class Cell(Sender):
 
     def let_in(self, message: AnyEnvelope) -> None:
         """Take an ask out of the mailbox and handle it beside the action that waits. Own thread."""
-        if isinstance(message, tuple) or message.asker is None or message.hook:
-            return
-        if message.action not in reentrant_of(type(self.actor)):
-            return
-        try:
-            self.mailbox.remove(message)
-        except ValueError:  # it has had its turn
-            return
-        self.handled += 1
-        serving = self.serving
-        try:
-            result = self._handle(message)
-        finally:
-            self.serving = serving
-        if type(result) is CoroutineType:
-            task = self.dispatcher.own_loop().create_task(self._beside(result, message))
-            besides = self._besides = self._besides or set()
-            besides.add(task)
-            task.add_done_callback(besides.discard)
-
-    async def _beside(self, coroutine: Coroutine[Any, Any, Any], message: Envelope) -> None:
-        try:
-            result = await coroutine
-        except BaseException as error:
-            self.failed(message, error)
-        else:
-            assert message.asker is not None
-            self.answer(message.asker, result)
+        if self.beside is None:
+            self.beside = ReentrantAsks(self)
+        self.beside.let_in(message)
 
     # -- messages coming in ------------------------------------------------------------------
     @property
     def congested(self) -> bool:
         """Whether its mailbox is full."""
-        return len(self.mailbox) >= self._options.mailbox_max and self.phase is not Phase.DOWN
+        return len(self.mailbox) >= self.options.mailbox_max and self.phase is not Phase.DOWN
 
     def accept(self, message: AnyEnvelope, sender: Sender | None) -> None:
         """Take in a message from this node. Threads: any.
@@ -343,7 +323,7 @@ class Cell(Sender):
 
     def admit(self, message: AnyEnvelope, sender: Sender | None) -> None:
         """Take in or refuse a message that found the mailbox full, closed or unused."""
-        options = self._options
+        options = self.options
         refuse = self.host.outcomes.refuse
         if self.phase in _CLOSED:
             return refuse(self, message, NotDelivered(f"{self.name} is stopping"), away=True)
@@ -358,20 +338,14 @@ class Cell(Sender):
                         self.limit = options.mailbox_max  # after the mailbox: see put
             if self.limit != 0:
                 return self.put(message, sender)
-        full = f"the mailbox of {self.name} is full: {options.mailbox_max} messages"
-        if len(self.mailbox) < options.mailbox_max:
-            pass
-        elif options.mailbox_policy == "reject":
-            return refuse(self, message, MailboxFull(full))
-        elif options.mailbox_policy == "drop_newest":
-            reason = f"{full}, the newest was dropped"
-            return refuse(self, message, NotDelivered(reason))
-        elif options.mailbox_policy == "drop_oldest":
-            self._drop_oldest(f"{full}, the oldest was dropped")
-        elif len(self.mailbox) >= max(options.mailbox_max, limits.MAILBOX_MESSAGES_HARD):
-            return refuse(self, message, MailboxFull(full))
-        elif sender is not None and sender is not self:  # others are slowed by their credits
-            sender.mute_until(self)
+        if (waiting := len(self.mailbox)) >= options.mailbox_max:
+            found = when_full(self.name, options, waiting)
+            if found.refused is not None:
+                return refuse(self, message, found.refused)
+            if found.drops:
+                self._drop_oldest(found.drops)
+            elif sender is not None and sender is not self:  # others are slowed by their credits
+                sender.mute_until(self)
         self.mailbox.append(message)
         if self.idle:
             self.idle = False
@@ -424,7 +398,7 @@ class Cell(Sender):
                             self.host.outcomes.fail(self, message, error)
                             result = None
                     else:
-                        result = self._handle(message)
+                        result = self.start(message)
                     if type(result) is CoroutineType:
                         return result, message
                     if self.attention:
@@ -441,7 +415,7 @@ class Cell(Sender):
         """End the turn: be scheduled again, be muted, be stopped or be idle."""
         if self._owed:
             self.settle()
-        if self.awaited and len(self.mailbox) < self._options.mailbox_max:
+        if self.awaited and len(self.mailbox) < self.options.mailbox_max:
             self.awaited = False
             self.host.unmute()
         ending = self.ending
@@ -454,10 +428,14 @@ class Cell(Sender):
             if self.phase is Phase.STOPPING:
                 lifecycle.end(self, ending)
             return
-        elif self.attention and self.is_muted():
-            self.dispatcher.pause(self)
-            return
-        self.attention = False
+        elif self.attention:
+            self.attention = False  # before it is looked why: who asks for it says why first
+            if self.exchange is not None and exchanges.begin(self):
+                return
+            if self.is_muted():
+                self.attention = True
+                self.dispatcher.pause(self)
+                return
         if self.mailbox:
             self.dispatcher.ready(self)
             return
@@ -521,7 +499,7 @@ class Cell(Sender):
         self.busy_since = time.monotonic() if action else 0.0
         self.task = task
 
-    def _handle(self, message: Envelope | ArrivedSignal) -> Any:
+    def start(self, message: Envelope | ArrivedSignal) -> Any:
         """Start one message that isn't a plain local signal; returns what must be awaited."""
         args: Any = message.args
         kwargs = message.kwargs
@@ -580,9 +558,25 @@ class Cell(Sender):
         for port, count in (owed or {}).items():
             port.consumed(count)
 
-    # -- its end -----------------------------------------------------------------------------
+    # -- other code, and its end -------------------------------------------------------------
+    def renew(self, blueprint: Blueprint, exchange: exchanges.Exchange) -> None:
+        """Let its object give way to one of that blueprint, see Exchange. Threads: any."""
+        if exchange.fits(self):
+            exchanges.request(self, exchange)
+
+    def become(self, actor: Any, options: ActorOptions) -> None:
+        """From now on that object handles its messages. Between two of them."""
+        self.actor, self.handlers = actor, {}
+        with self.host.lock:
+            self.options = options
+            if self.limit > 0:  # it is open, and was used
+                self.limit = options.mailbox_max
+        if self.member is not None:
+            self.member.goes_over()
+
     def forget(self, reason: str) -> None:
         """It is down: nobody finds it any more."""
+        exchanges.dropped(self, reason)
         self.host.forget(self, reason)
 
     @property
@@ -590,9 +584,9 @@ class Cell(Sender):
         """Whether it was asked to stop."""
         return self.ending is not None
 
-    def is_stopping_at_once(self) -> bool:
-        """Whether it should end before the next message."""
-        return self.ending is not None and self.ending.is_over()
+    def is_called_off(self) -> bool:
+        """Whether its end, or other code, comes before the next message."""
+        return self.exchange is not None or (self.ending is not None and self.ending.is_over())
 
     def is_driven_out(self, error: BaseException) -> bool:
         """Whether the error is for who drives the loop: Ctrl-C came there."""

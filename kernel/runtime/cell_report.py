@@ -9,8 +9,11 @@ from typing import Any, NamedTuple
 from zactor.kernel.actors.actor import Actor, actions_of
 from zactor.kernel.actors.panel import panel_of, plain, signals_of
 from zactor.kernel.runtime.actor_process import ActorProcess
+from zactor.kernel.runtime.actor_thread import ActorThread
 from zactor.kernel.runtime.cell import Cell
+from zactor.kernel.runtime.place_in_code import place_of_thread
 from zactor.kernel.runtime.relay_cell import StandIn
+from zactor.kernel.runtime.watchdog import Blockage
 
 Shown = tuple[list[dict[str, object]], dict[str, object]]
 """The controls of a panel, and the values of its attributes; ([], {}): there is none."""
@@ -29,9 +32,14 @@ class CellCounts(NamedTuple):
     routes: tuple[tuple[str, int], ...]  # signal, emissions
 
 
-def report_of(cell: Cell) -> dict[str, Any]:
-    """How it is: for people."""
-    return {
+def report_of(cell: Cell, blockage: Blockage | None, own: ActorThread | None) -> dict[str, Any]:
+    """How it is: for people.
+
+    Args:
+        blockage: with what it holds the loop that it shares.
+        own: the thread that it has for itself.
+    """
+    row = {
         "name": cell.name,
         "uid": cell.uid,
         "type": cell.type,
@@ -43,6 +51,13 @@ def report_of(cell: Cell) -> dict[str, Any]:
         "busy_s": time.monotonic() - cell.busy_since if cell.busy_since else 0.0,
         "action": cell.action,
     }
+    if blockage is not None:
+        row |= {"busy_s": blockage.lasts_s(), "blocking": True}
+        row |= {"action": blockage.action, "where": blockage.where}
+    elif row["busy_s"] and own is not None:
+        action, where = place_of_thread(own.thread)
+        row |= {"action": row["action"] or action, "where": where}
+    return row
 
 
 def has_begun(cell: Cell) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import os
@@ -11,10 +12,18 @@ import threading
 from typing import Any
 
 from zactor.kernel.actors.reply import Reply
-from zactor.kernel.errors import NotDelivered, RemoteActionError, from_wire, text_of, to_wire
+from zactor.kernel.errors import (
+    ConfigError,
+    NotDelivered,
+    RemoteActionError,
+    from_wire,
+    text_of,
+    to_wire,
+)
 from zactor.kernel.messages.actor_process import (
     AnswerOutcome,
     AskFrom,
+    AskWithdrawn,
     EmitFrom,
     FromProcess,
     GroupFrom,
@@ -140,6 +149,9 @@ class ChildCell(Cell):
         """See Cell."""
         return ChildMember(self._child_runtime)
 
+    def waits(self, reply: Reply[Any], task: asyncio.Task[Any] | None, *, blocks: bool) -> None:
+        """See Cell: no other actor is here that could wait for this one."""
+
     def stop_itself(self) -> None:
         """See Cell."""
         self._child_runtime.link.send(StopFrom())
@@ -177,7 +189,10 @@ class NodeAsker:
                 )
             )
             return
-        self._runtime.link.send(Handled(self._number, payload))
+        try:
+            self._runtime.link.send(Handled(self._number, payload))
+        except ConfigError as error:
+            self.set_error(error)
 
     def set_error(self, error: BaseException) -> None:
         """Answer with an error."""
@@ -200,14 +215,26 @@ class ChildRuntime(Runtime):
         """See Runtime."""
         return ChildCell(self, blueprint)
 
-    def expect(self, actor: str, action: str, timeout: float | None = None) -> tuple[int, Any]:
-        """Return the number of a request, and what ends with its outcome."""
-        reply = self.promise(actor, action, timeout)
+    def expect(
+        self,
+        actor: str,
+        action: str,
+        timeout: float | None = None,
+        watch: Cell | None = None,
+    ) -> tuple[int, Any]:
+        """Return the number of a request, and what ends with its outcome, or when it's cancelled.
+
+        Args: watch: who asks, where that ends it.
+        """
+        reply: Reply[Any] = Reply(
+            timeout=timeout, wait=self._wait, what=(actor, action), watch=watch
+        )
         number = next(self._requests)
         self._pending[number] = reply
 
         def ended(_: Reply[Any]) -> None:
-            self._pending.pop(number, None)
+            if self._pending.pop(number, None) is not None:  # nobody has answered
+                self.link.send(AskWithdrawn(number))
 
         reply.add_done_callback(ended)
         return number, reply
@@ -228,7 +255,8 @@ class ChildRuntime(Runtime):
             reply.set_error(NotDelivered(why))
             return reply
         payload = encode_whole_call(args, kwargs, self.policy)
-        number, expected = self.expect(actor, action, timeout)
+        watch = sender if isinstance(sender, Cell) else None
+        number, expected = self.expect(actor, action, timeout, watch)
         self.link.send(AskFrom(number, actor, action, payload))
         found: Reply[Any] = expected
         return found
@@ -246,7 +274,7 @@ class ChildRuntime(Runtime):
 
     def answered(self, message: AnswerOutcome) -> None:
         """What was asked of the node has ended."""
-        reply = self._pending.get(message.number)
+        reply = self._pending.pop(message.number, None)
         if reply is None:
             return
         if message.kind:

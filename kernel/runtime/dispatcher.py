@@ -43,8 +43,8 @@ class TurnTaker(Gateway, Protocol):
         """Whether something that it sent to is still congested."""
         ...
 
-    def is_stopping_at_once(self) -> bool:
-        """Whether it should end before the next message."""
+    def is_called_off(self) -> bool:
+        """Whether its end, or other code, comes before the next message."""
         ...
 
 
@@ -336,7 +336,7 @@ class SharedLoop:
 
     def _release(self) -> None:
         for cell in list(self._muted):
-            if cell.is_stopping_at_once() or not cell.is_muted():
+            if cell.is_called_off() or not cell.is_muted():
                 del self._muted[cell]
                 self.ready(cell)
 

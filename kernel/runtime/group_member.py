@@ -137,9 +137,18 @@ class Member(QueuedSessionUser):
         self._groups: set[str] = set()  # that the actor has asked to be in
         # Not ended yet, by what was wanted of which group, the oldest first.
         self._awaited: dict[tuple[type[Join] | type[Leave], str], deque[Reply[None]]] = {}
-        cls = type(cell.actor) if cell.actor is not None else None
-        self._sees_views = cls is None or cls.on_view is not Actor.on_view
+        self._inherited: set[str] = set()  # groups that a former object of this actor is in
+        self._sees_views = self._has_on_view()
         self._is_closed = False
+
+    def _has_on_view(self) -> bool:
+        cls = type(self._cell.actor) if self._cell.actor is not None else None
+        return cls is None or cls.on_view is not Actor.on_view
+
+    def goes_over(self) -> None:
+        """Another object is the actor: it is in all these groups, and may join them again."""
+        self._inherited = set(self._groups)
+        self._sees_views = self._has_on_view()
 
     # -- for the actor -----------------------------------------------------------------------
     def join(self, group: str) -> Reply[None]:
@@ -150,6 +159,9 @@ class Member(QueuedSessionUser):
             AlreadyExists: it is in it, or on its way.
         """
         check_group_name("group", group)
+        if group in self._inherited:
+            self._inherited.discard(group)
+            return self._join_again(group)
         if group in self._groups:
             raise AlreadyExists(f"{self._cell.name} is in group {group} already")
         if len(self._groups) >= limits.GROUP_JOINED_MAX:
@@ -167,7 +179,27 @@ class Member(QueuedSessionUser):
         if group not in self._groups:
             raise NoSuchThing(f"{self._cell.name} isn't in group {group}")
         self._groups.discard(group)
+        self._inherited.discard(group)
         return self._change(Leave(self._cell.name, group))
+
+    def _join_again(self, group: str) -> Reply[None]:
+        """Return what ends when the former object's join does, if that hasn't yet."""
+        reply: Reply[None] = self._shared.promise(self._cell.name, "join")
+        waiting = self._awaited.get((Join, group))
+        if not waiting:
+            reply.set_result(None)
+            return reply
+
+        def pass_on(joined: Reply[None]) -> None:
+            try:
+                joined.result(0)
+            except ZactorError as error:
+                reply.set_error(error)
+            else:
+                reply.set_result(None)
+
+        waiting[-1].add_done_callback(pass_on)
+        return reply
 
     def _change(self, command: Join | Leave) -> Reply[None]:
         what = "join" if isinstance(command, Join) else "leave"

@@ -22,6 +22,7 @@ from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.directory import Directory, Place
 from zactor.kernel.runtime.envelope import ArrivedSignal, PeerPort
 from zactor.kernel.runtime.hold_queue import HeldSignal, HoldQueue, WireKey
+from zactor.kernel.runtime.holding_port import HoldingPort
 from zactor.kernel.runtime.meanwhile import Holding, Meanwhile
 from zactor.kernel.runtime.outcomes import Outcomes
 from zactor.kernel.runtime.remoting import Remoting
@@ -60,15 +61,19 @@ class _Held:
 
 @dataclass(slots=True, eq=False)
 class _Closed:
-    """What an emitter waits for whose wire blocks."""
+    """What an emitter waits for whose wire blocks, or whose reactor moves."""
 
     held: _Held
     wire: WireKey
+    blocks: bool
+    moving: set[str]  # as of HeldSignals
 
     @property
     def congested(self) -> bool:
-        """Whether its reactor is away still."""
-        return not self.held.queue.is_open and self.wire in self.held.wires
+        """Whether its reactor is away still, or moves."""
+        if self.held.queue.is_open or self.wire not in self.held.wires:
+            return False
+        return self.blocks or self.held.name in self.moving
 
 
 class HeldSignals:
@@ -89,6 +94,7 @@ class HeldSignals:
         self._lock = threading.RLock()
         self._held: dict[str, _Held] = {}  # by reactor
         self._known: dict[str, tuple[Place, object]] = {}  # where reactors are; of all names
+        self._moving: set[str] = set()  # names of those that move, until what waits has gone on
         self._look_at_s = 0.0
         self._here = _Here(outcomes.node_name, remoting.returned)
         outcomes.holds = self.holds
@@ -124,8 +130,17 @@ class HeldSignals:
             del self._held[held.name]
 
     def place(self, name: str, place: Place | None, life: object) -> None:
-        """That life of the actor is there now; None: it is away."""
+        """That life of the actor is there now; None: it is away, or moves.
+
+        While it moves signals wait here, as many as where no wire holds, and not in the port that
+        holds all others: so that those that were sent to where it was can still come back.
+        """
         with self._lock:
+            if place is not None and isinstance(place.port, HoldingPort):
+                self._moving.add(name)
+            elif name in self._moving and (life is None or name not in self._held):
+                self._moving.discard(name)
+                self._unmute()
             if place is None or life is None:
                 self._known.pop(name, None)
             else:
@@ -149,6 +164,7 @@ class HeldSignals:
         while (waiting := queue.next()) is not None:
             self._send(held, waiting, None)
         if queue.is_open and not was_open:
+            self._moving.discard(held.name)
             self._unmute()
 
     def _fence(self, held: _Held, port: Any) -> None:
@@ -181,7 +197,7 @@ class HeldSignals:
         """Send a signal to a reactor, now or when it is back.
 
         Raises:
-            MailboxFull: the wire blocks, and as much waits as may.
+            MailboxFull: the wire blocks, or the reactor moves, and as much waits as may.
         """
         sig = self._outcomes.sig(number)
         self._outcomes.trace_accept(sig, wire[0], name)
@@ -197,20 +213,22 @@ class HeldSignals:
             if held.queue.is_open:
                 self._send(held, signal, sender)
                 return
+            is_moving = name in self._moving
             if why := self._no_room(held, signal, how):
-                if how.blocks:
+                if how.blocks or is_moving:
                     self._outcomes.trace_dead(sig, wire[0], name, why)
                     raise MailboxFull(why)
                 self._dead(name, signal, why)
                 return
             held.queue.put(signal)
-            if how.blocks and sender is not None:
-                sender.mute_until(_Closed(held, wire))
+            if sender is not None and (how.blocks or is_moving):
+                sender.mute_until(_Closed(held, wire, how.blocks, self._moving))
 
     def _no_room(self, held: _Held, signal: HeldSignal, how: Meanwhile) -> str:
         wire = f"{signal.wire[0]}.{signal.wire[1]}"
-        if held.queue.waiting(signal.wire) >= how.most:
-            return f"{held.name} is away, and {wire} holds {how.most} signals for it already"
+        most = limits.HELD_ITEMS_MAX if held.name in self._moving else how.most
+        if held.queue.waiting(signal.wire) >= most:
+            return f"{held.name} is away, and {wire} holds {most} signals for it already"
         size = held.queue.size + signal.size
         if size > limits.HOLD_BYTES_MAX:
             return f"{held.name} is away, and {limits.HOLD_BYTES_MAX >> 20} MiB wait for it already"

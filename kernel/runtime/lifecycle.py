@@ -119,8 +119,13 @@ class LivingCell(ActorCell, Receiver, TurnTaker, Protocol):
         ...
 
 
-def begin(cell: LivingCell, build: Callable[[], Any], started: Future[None]) -> None:
-    """Make the actor and run on_start."""
+def begin(
+    cell: LivingCell,
+    build: Callable[[], Any],
+    first: Callable[[Any], Any],
+    started: Future[None],
+) -> None:
+    """Make the actor and run `first` of it, its on_start."""
     try:
         token = current_cell.set(cell)
         try:
@@ -131,7 +136,7 @@ def begin(cell: LivingCell, build: Callable[[], Any], started: Future[None]) -> 
             raise TypeError(f"{actor!r} is no Actor")
         actor.__dict__[CELL] = cell
         cell.actor = actor
-        waiting = actor.on_start()
+        waiting = first(actor)
     except BaseException as error:
         driven_out = cell.is_driven_out(error)
         _stillborn(cell, started, error)

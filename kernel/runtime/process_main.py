@@ -6,6 +6,7 @@ of its own thread. The process ends with the node, however that ends.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import faulthandler
@@ -16,10 +17,15 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from functools import partial
+from operator import methodcaller
 from typing import Any
 
 from zactor.kernel import forks
+from zactor.kernel.actors.actor import Actor
+from zactor.kernel.actors.kept_state import check_restores, keeps_state
 from zactor.kernel.actors.user_errors import trace_of
 from zactor.kernel.errors import (
     ConfigError,
@@ -37,6 +43,8 @@ from zactor.kernel.messages.actor_process import (
     HandleMessage,
     LookAtPanel,
     PanelShown,
+    RestoreActor,
+    StartActor,
     ToProcess,
 )
 from zactor.kernel.runtime import lifecycle
@@ -45,9 +53,7 @@ from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.cell_report import controls_of, kind_of, shown_by
 from zactor.kernel.runtime.child_runtime import GONE, ChildRuntime, NodeAsker, NodeLink, leave
 from zactor.kernel.runtime.envelope import Envelope, SharedPayload
-from zactor.kernel.wire.payload import (
-    check_policy,
-)
+from zactor.kernel.wire.payload import check_policy, decode_value
 
 _PDEATHSIG = 1  # of prctl
 
@@ -60,6 +66,9 @@ class Child:
         self._memory_max = memory_max
         self._runtime: ChildRuntime | None = None
         self._cell: Cell | None = None
+        self._begins: BeginActor | None = None
+        self._make: Callable[[], Any] | None = None  # the actor; None: its code isn't loaded
+        self._go = asyncio.Event()  # on_start may run
 
     def take(self, message: ToProcess) -> None:
         """Do what the node says."""
@@ -71,6 +80,11 @@ class Child:
             case AnswerOutcome():
                 assert self._runtime is not None
                 self._runtime.answered(message)
+            case RestoreActor(state=state):
+                self._spawn(partial(self._take_over, state))
+            case StartActor():
+                assert self._runtime is not None
+                self._runtime.shared.post(self._go.set)
             case EndActor(reason=reason):
                 self._end(reason)
             case LookAtPanel():
@@ -82,27 +96,75 @@ class Child:
             self._link, message.node, check_policy(message.policy), self._memory_max
         )
         runtime.start()
+        self._begins = message
+        if message.waits:
+            runtime.shared.post(self._load)
+        else:
+            self._spawn(methodcaller("on_start"))
 
-        def build() -> Any:
+    def _load(self) -> None:
+        """Load the code before it is needed."""
+        try:
+            self._loaded()
+        except BaseException as error:
+            failure = _as_failure(error, trace_of(error), "__init__")
+            self._link.send(ActorBegun(*to_wire(failure)))
+        else:
+            self._link.send(ActorBegun())
+
+    def _loaded(self) -> Callable[[], Any]:
+        """Return what makes the actor. In the actor's loop, as all that runs users' code."""
+        if self._make is None:
+            assert self._begins is not None
             _limit_memory(self._memory_max)
-            make = pickle.loads(message.recipe)
-            return make()
+            self._make = pickle.loads(self._begins.recipe)
+        return self._make
 
-        blueprint = Blueprint(name=message.name, uid=message.uid, type=message.type, build=build)
+    def _make_actor(self) -> Any:
+        return self._loaded()()
+
+    async def _take_over(self, state: bytes | None, actor: Actor) -> None:
+        """Take over what the former process handed over, and run on_start when that has ended."""
+        runtime = self._runtime
+        assert runtime is not None
+        if state is not None:
+            check_restores(actor, actor.name)
+            restore: Callable[[Any], Any] = actor.restore  # type: ignore[attr-defined]  # checked
+            restored = restore(decode_value(state, (), runtime.policy))
+            if isinstance(restored, Coroutine):
+                await restored
+        self._link.send(ActorBegun())
+        await self._go.wait()
+        waiting = actor.on_start()
+        if isinstance(waiting, Coroutine):
+            await waiting
+
+    def _spawn(self, begin: Callable[[Actor], Any]) -> None:
+        message, runtime = self._begins, self._runtime
+        assert message is not None, "nothing begins yet"
+        assert runtime is not None, "nothing begins yet"
+        blueprint = Blueprint(
+            name=message.name,
+            uid=message.uid,
+            type=message.type,
+            build=self._make_actor,
+            begin=begin,
+        )
         started = runtime.spawn(blueprint)
         self._cell = runtime.directory.cells.get(message.uid)
         started.add_done_callback(self._begun)
 
     def _begun(self, started: Future[None]) -> None:
         error = started.exception()
+        cell = self._cell
         if error is None:
-            signals, actions, _ = kind_of(self._cell)
-            controls = [] if self._cell is None else controls_of(type(self._cell.actor))
-            begun = ActorBegun(signals=signals, actions=actions, controls=controls)
-            self._link.send(begun)
+            keeps = cell is not None and cell.actor is not None and keeps_state(type(cell.actor))
+            signals, actions, _ = kind_of(cell)
+            controls = [] if cell is None else controls_of(type(cell.actor))
+            self._link.send(ActorBegun("", "", {}, signals, actions, controls, keeps))
             return
         frames = [frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)]
-        action = "on_start" if "on_start" in frames else "__init__"
+        action = next((name for name in ("on_start", "restore") if name in frames), "__init__")
         self._link.send(ActorBegun(*to_wire(_as_failure(error, trace_of(error), action))))
 
     def _handle(self, message: HandleMessage) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, Protocol, cast
 
@@ -10,9 +12,11 @@ import structlog
 
 from zactor.kernel.actors.actor import Actor, Handler
 from zactor.kernel.actors.reply import Reply
+from zactor.kernel.actors.user_errors import harmless
 from zactor.kernel.errors import (
     ActorDied,
     ConfigError,
+    NoSuchActor,
     OutcomeUnknown,
     RemoteActionError,
     ZactorError,
@@ -21,12 +25,16 @@ from zactor.kernel.errors import (
 from zactor.kernel.messages.actor_process import GroupFrom
 from zactor.kernel.messages.client_sessions import MembershipMessage
 from zactor.kernel.messages.service import Service
+from zactor.kernel.runtime import exchange as exchanges
 from zactor.kernel.runtime import lifecycle
 from zactor.kernel.runtime.actor_process import ActorProcess
 from zactor.kernel.runtime.askers import DoorAsker, Outcome, RemoteAsker
+from zactor.kernel.runtime.backpressure import Sender
 from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.cell import Cell, CellHost
 from zactor.kernel.runtime.envelope import AnyEnvelope, ArrivedSignal, Asker, Envelope
+from zactor.kernel.runtime.exchange import Exchange, ExchangeOutcome
+from zactor.kernel.runtime.orphans import Orphans
 from zactor.kernel.wire.payload import Policy, decode_value, encode, parts_of
 
 log = structlog.get_logger()
@@ -52,24 +60,58 @@ class RelayHost(CellHost, Protocol):
         payload: bytes,
         done: Callable[[Outcome], None] | None,
         sender: int = 0,
+        *,
+        muted: Sender | None = None,
     ) -> Callable[[], None]:
         """Ask an actor, wherever it is, or tell it where `done` is None."""
+        ...
+
+    @property
+    def orphans(self) -> Orphans:
+        """Who ends what actors' processes leave behind."""
         ...
 
 
 class StandIn(Actor):
     """Stands in the node for an actor that lives elsewhere: it begins and ends with it."""
 
-    def __init__(self, process: ActorProcess) -> None:
-        self.process = process
+    def __init__(self, make: Callable[[], ActorProcess]) -> None:
+        """Args: make: makes a process of this actor, which isn't started yet."""
+        self._make = make
+        self.process = make()
+        self._is_loaded = False
+        self._is_over = False
+        self._kept: bytes | None = None
+
+    async def load(self) -> None:
+        """Have a process with the actor's code ready, before it is to take over."""
+        await self.process.load()
+        self._is_loaded = True
 
     async def on_start(self) -> None:
-        """Start the process."""
-        await self.process.start()
+        """Start the process, or let the one that is ready go on."""
+        if self._is_over:  # it has ended, and who was to follow couldn't begin
+            self.process = self._make()
+            await self.load()
+            await self.process.take_over(self._kept)
+        if self._is_loaded:
+            await self.process.go_on()
+        else:
+            await self.process.start()
+
+    async def state(self) -> bytes | None:
+        """Return what the actor hands over."""
+        self._kept = await self.process.state()
+        return self._kept
+
+    async def restore(self, state: bytes | None) -> None:
+        """Make the actor in the process that is ready."""
+        await self.process.take_over(state)
 
     async def on_stop(self, reason: str) -> None:
         """End it."""
-        await self.process.end(reason)
+        self._is_over = True
+        await self.process.end(reason, until_gone=reason != exchanges.UPGRADED)
 
     def on_view(self, view: MembershipMessage) -> None:
         """Never called, as below: the actor's own may want to see it."""
@@ -82,32 +124,72 @@ class StandIn(Actor):
 class RelayCell(Cell):
     """A cell whose messages are handled in a process of their actor's own."""
 
-    __slots__ = ("_blueprint", "_policy", "_relay_host", "process")
+    __slots__ = ("_blueprint", "_loading", "_policy", "_relay_host")
 
     def __init__(self, host: RelayHost, blueprint: Blueprint) -> None:
         super().__init__(host, blueprint)
         self._blueprint = blueprint
         self._relay_host = host
         self._policy = host.policy
+        self._loading: asyncio.Task[None] | None = None  # asyncio keeps only weak references
 
     def build(self) -> StandIn:
         """Make what stands for the actor here. Threads: that of its turns."""
-        blueprint, host = self._blueprint, self._relay_host
+        return self._stand_in(self._blueprint)
+
+    def _stand_in(self, blueprint: Blueprint) -> StandIn:
         recipe = blueprint.recipe
         if recipe is None:
             raise ConfigError(f"{self.name} can't have a process of its own here")
-        self.process = ActorProcess(
-            self,
-            recipe,
-            blueprint.options.process,
-            host.policy,
-            self.dispatcher.own_loop(),
-            host.process_module,
+        return StandIn(
+            partial(
+                ActorProcess,
+                self,
+                recipe,
+                blueprint.options.process,
+                self._policy,
+                self.dispatcher.own_loop(),
+                self._relay_host.process_module,
+                self._relay_host.orphans,
+            )
         )
-        return StandIn(self.process)
+
+    @property
+    def process(self) -> ActorProcess:
+        """That of its actor, as it is now."""
+        found: ActorProcess = self.actor.process
+        return found
+
+    def renew(self, blueprint: Blueprint, exchange: Exchange) -> None:
+        """See Cell: a process with the other code is ready before this one hands over."""
+        if not exchange.fits(self):
+            return
+        loop = self.dispatcher.own_loop()
+
+        def begin() -> None:
+            self._loading = loop.create_task(self._load(blueprint, exchange))
+
+        loop.call_soon_threadsafe(begin)
+
+    async def _load(self, blueprint: Blueprint, exchange: Exchange) -> None:
+        stand_in = self._stand_in(blueprint)
+
+        def over(done: Future[ExchangeOutcome]) -> None:
+            if done.exception() is not None:
+                stand_in.process.kill("it isn't needed")
+
+        exchange.done.add_done_callback(over)
+        try:
+            await stand_in.load()
+        except BaseException as error:
+            exchange.done.set_exception(harmless(error))
+            return
+        exchange.build = lambda: stand_in
+        exchanges.request(self, exchange)
 
     # -- messages to it ----------------------------------------------------------------------
-    def _handle(self, message: Envelope | ArrivedSignal) -> Any:
+    def start(self, message: Envelope | ArrivedSignal) -> Any:
+        """See Cell."""
         if message.sig:
             self.host.outcomes.trace_handle(message.sig, message.sender, self.name)
         shared = message if isinstance(message, ArrivedSignal) else message.shared_payload
@@ -171,15 +253,28 @@ class RelayCell(Cell):
     def emit_for(self, action: str, payload: bytes) -> None:
         """Send a signal of this actor; what becomes of it in vain is a failed action of it."""
         try:
-            self.route(action).relay(payload)
+            self.route(action).relay(payload, self)
         except ZactorError as error:  # MailboxFull, say: its process has gone on
             self.task_failed(action, error)
 
     def ask_for(
-        self, actor: str, action: str, payload: bytes, done: Callable[[Outcome], None] | None
-    ) -> None:
-        """Ask another actor in the name of this one, or tell it."""
-        self._relay_host.request(actor, action, payload, done, self.uid)
+        self, actor: str, action: str, payload: bytes, done: Callable[[Outcome], None]
+    ) -> Callable[[], None]:
+        """Ask another actor in the name of this one; returns what withdraws the ask.
+
+        Raises:
+            ZactorError: it can't be asked.
+        """
+        return self._relay_host.request(actor, action, payload, done, self.uid, muted=self)
+
+    def tell_for(self, actor: str, action: str, payload: bytes) -> None:
+        """Tell another actor; what becomes of it in vain is a dead letter, or a failed action."""
+        try:
+            self._relay_host.request(actor, action, payload, None, self.uid, muted=self)
+        except NoSuchActor as error:
+            self.host.outcomes.dead(self.name, actor, action, text_of(error))
+        except ZactorError as error:  # MailboxFull, say: its process has gone on
+            self.task_failed(f"{actor}.{action}", error)
 
     def group_for(self, request: GroupFrom, value: Callable[[], Any]) -> Reply[None]:
         """Do what this actor wants of groups."""

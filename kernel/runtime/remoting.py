@@ -176,6 +176,8 @@ class Remoting:
         They are in its mailbox, were handled, or came back; or the node is out of reach. It is an
         ask of nobody: answers come behind what comes back, asks behind signals.
 
+        Args: actor: "": all that went there, to whomever; who is given back signals stays so.
+
         Raises:
             MailboxFull: the hard limit of the link is reached.
         """
@@ -196,6 +198,14 @@ class Remoting:
             pending.reply.set_error(error)
         if pending.done is not None:
             pending.done(failure_of(request, error))
+
+    def redirect(self, item: object, port: PeerPort) -> None:
+        """That item goes to another node than it seemed to: who is asked there owes the answer."""
+        inner = item.item if isinstance(item, Bulky) else item
+        if isinstance(inner, Ask):
+            pending = self._pending.get(inner.request)
+            if pending is not None:
+                self._pending[inner.request] = msgspec.structs.replace(pending, port=port)
 
     def forget(self, request: int) -> None:
         """Nobody waits for the outcome of that ask any more: its actor may leave it out."""
@@ -304,7 +314,7 @@ class Remoting:
         )
         if cell is None:
             port.consumed(1)
-            if item.action == FENCE:
+            if item.action == FENCE and item.payload:
                 self._outcomes.due_back.remove(port, item.payload.decode(errors="replace"))
             asker.set_error(NotDelivered(f"no such actor on {node}: {name}"))
             return

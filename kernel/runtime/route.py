@@ -190,12 +190,15 @@ class Route(Emitter[...]):
         whole = encode_whole(args, policy) if legs.ordered else b""
         return self._send(legs, args, None, body, whole, self._sender)
 
-    def relay(self, payload: bytes) -> int:
-        """Send one signal as a client's door took it in, without unpickling it here."""
+    def relay(self, payload: bytes, sender: Sender | None = None) -> int:
+        """Send one signal as a client's door took it in, without unpickling it here.
+
+        Args: sender: is muted where a way is congested.
+        """
         legs = self._legs or self._compile()
         count = len(legs.cells)
         shared_payload = SharedPayload(payload, (), None, 0, 0, [None] * (count - 1))
-        return self._send(legs, (), shared_payload, payload, payload, None)
+        return self._send(legs, (), shared_payload, payload, payload, sender)
 
     def _compile(self) -> Legs[Reactor]:
         # The lock is held while the result is stored, so no change can come between.

@@ -11,14 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import (
-    Callable,
-    Coroutine,
-    Iterable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -58,14 +51,15 @@ from zactor.kernel.runtime.cell_report import (
 )
 from zactor.kernel.runtime.directory import Directory, Place, Reactors
 from zactor.kernel.runtime.envelope import Envelope, PeerPort, SharedPayload
+from zactor.kernel.runtime.exchange import Exchange, ExchangeOutcome
 from zactor.kernel.runtime.group_member import ActorGroups, Member
 from zactor.kernel.runtime.held_signals import HeldSignals
 from zactor.kernel.runtime.lifecycle import LivingCell, Phase
 from zactor.kernel.runtime.meanwhile import Holding
 from zactor.kernel.runtime.open_asks import may_let_in
 from zactor.kernel.runtime.ordered_signals import OrderedSignals
+from zactor.kernel.runtime.orphans import Orphans
 from zactor.kernel.runtime.outcomes import DeadLetterSink, FailureSink, Outcomes, TraceSink
-from zactor.kernel.runtime.place_in_code import place_of_thread
 from zactor.kernel.runtime.relay_cell import RelayCell
 from zactor.kernel.runtime.remoting import Remoting, let_in
 from zactor.kernel.runtime.shared_loops import SharedLoops
@@ -131,6 +125,7 @@ class Runtime:
         self._ended = ended
         self._crashed = crashed
         self.process_module = "zactor.kernel.runtime.process_main"  # of actors' own processes
+        self.orphans = Orphans()
         self._blueprints: dict[int, Blueprint] = {}
         self._threads: dict[int, ActorThread] = {}
         self._departed: list[ActorThread] = []  # threads that are about to end
@@ -173,6 +168,7 @@ class Runtime:
         for cell in list(self.directory.cells.values()):
             self.outcomes.sweep(cell, "the node stops")
         self.held.close("the node stops")
+        self.orphans.close()
 
     def _forked(self) -> None:
         """In a fork's child, which has none of the threads that run actors."""
@@ -234,7 +230,7 @@ class Runtime:
             self._blueprints[cell.uid] = blueprint
             self.directory.enter(cell)
         build = cell.build if isinstance(cell, RelayCell) else blueprint.build
-        begin = partial(lifecycle.begin, cell, build, started)
+        begin = partial(lifecycle.begin, cell, build, blueprint.begin, started)
         if blueprint.options.dispatcher == "thread":
             thread = ActorThread(cell, self.shared.stir)
             cell.dispatcher = thread
@@ -283,6 +279,20 @@ class Runtime:
         self.shared.later(drain_s, hurry)
         until = time.monotonic() + drain_s
         return lifecycle.request_end(cell, reason, at_once=False, until=until, bounded=True)
+
+    def exchange(self, blueprint: Blueprint) -> Future[ExchangeOutcome]:
+        """Give an actor an object of other code, see Exchange; done when it has, or hasn't.
+
+        It fails with what the code raised, or a ZactorError; the actor goes on as it was then,
+        unless the words say otherwise.
+        """
+        build, options = blueprint.build, blueprint.options
+        exchange = Exchange(build=build, options=options, later=self.shared.later)
+        cell = self.directory.cells.get(blueprint.uid)
+        if cell is None:
+            return exchange.refuse(f"{blueprint.name} isn't running on {self.node_name}")
+        cell.renew(blueprint, exchange)
+        return exchange.done
 
     # -- what the knowledge base says --------------------------------------------------------
     def place(self, name: str, place: Place | None, absent: str = "", life: object = None) -> None:
@@ -334,6 +344,7 @@ class Runtime:
         sender: int = 0,
         *,
         plain: bool = False,
+        muted: Sender | None = None,
     ) -> Callable[[], None]:
         """Ask an actor, wherever it is, or tell it where `done` is None.
 
@@ -343,6 +354,7 @@ class Runtime:
         Args:
             done: called once with the outcome. Threads: by any; it must not block.
             plain: the value as plain data, whatever it is; only where the actor is on this node.
+            muted: pauses where the way is congested.
 
         Raises:
             NoSuchActor: nobody knows it.
@@ -352,6 +364,8 @@ class Runtime:
         if place is None:
             raise NoSuchActor(self.directory.absent(actor))
         if place.port is not None:
+            if muted is not None and place.port.congested:
+                muted.mute_until(place.port)
             if done is None:
                 self.remoting.tell(place, action, payload, (), sender, "")
                 return _nothing
@@ -362,8 +376,8 @@ class Runtime:
         shared_payload = SharedPayload(payload, (), None, sender, number)
         asker = None if done is None else DoorAsker(done, number, self.policy, plain=plain)
         message = Envelope(action, asker=asker, shared_payload=shared_payload, sig=sig)
-        self._put_here(place, message, None)
-        return _nothing
+        self._put_here(place, message, muted)
+        return _nothing if asker is None else asker.withdraw
 
     # -- what actors and their refs ask for --------------------------------------------------
     def ref(self, name: str, of: type[Any] | None = None) -> Any:
@@ -458,7 +472,11 @@ class Runtime:
 
     def look(self) -> list[dict[str, Any]]:
         """What runs here, by name: for people."""
-        rows = [self._look_at(cell) for cell in list(self.directory.cells.values())]
+        blocking = {each.uid: each for each in self.loops.blockages()}
+        rows = [
+            report_of(cell, blocking.get(cell.uid), self._threads.get(cell.uid))
+            for cell in list(self.directory.cells.values())
+        ]
         self._abandoned = [left for left in self._abandoned if left.goes_on()]
         rows += [left.report() for left in self._abandoned]
         return sorted(rows, key=lambda row: str(row["name"]))
@@ -483,18 +501,6 @@ class Runtime:
     def blockage(self) -> Blockage | None:
         """What holds the shared loop, if anything has for ACTION_WARNING_S."""
         return next(iter(self.loops.blockages()), None)
-
-    def _look_at(self, cell: Cell) -> dict[str, Any]:
-        row = report_of(cell)
-        blocking = {each.uid: each for each in self.loops.blockages()}
-        thread = self._threads.get(cell.uid)
-        if (blockage := blocking.get(cell.uid)) is not None:
-            row |= {"busy_s": blockage.lasts_s(), "blocking": True}
-            row |= {"action": blockage.action, "where": blockage.where}
-        elif row["busy_s"] and thread is not None:
-            action, where = place_of_thread(thread.thread)
-            row |= {"action": row["action"] or action, "where": where}
-        return row
 
     def wait_begins(self, cell: Cell) -> None:
         """An action of it waits for an ask, and nobody looks at that."""
@@ -587,4 +593,4 @@ class Runtime:
 
 
 def _nothing() -> None:
-    """What is asked of an actor here stands in its mailbox and nowhere else."""
+    """Nobody waits for what was told."""

@@ -86,15 +86,16 @@ class TracedCell(Cell):
         super().__init__(host, blueprint)
         self._traced = tracer
 
-    def _handle(self, message: Envelope | ArrivedSignal) -> Any:
+    def start(self, message: Envelope | ArrivedSignal) -> Any:
+        """See Cell."""
         shared = message if isinstance(message, ArrivedSignal) else message.shared_payload
         context = b"" if shared is None else context_of(shared.payload)
         if not context:
-            return super()._handle(message)
+            return super().start(message)
         span = self._traced.begin(f"{self.name}.{message.action}", context)
         raised = self.raised
         with span.entered():
-            result = super()._handle(message)
+            result = super().start(message)
         if type(result) is CoroutineType:
             return _awaited(span, result)
         span.end("it raised" if self.raised != raised else "")

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from zactor.kernel import limits
-from zactor.kernel.errors import RemoteProtocolError
+from zactor.kernel.errors import ConfigError, RemoteProtocolError
 from zactor.kernel.messages.actor_process import FromProcess, ToProcess
 
 M = TypeVar("M")
@@ -20,8 +20,15 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 def frame_of(message: ToProcess | FromProcess) -> bytes:
-    """Return a message as a frame."""
+    """Return a message as a frame.
+
+    Raises:
+        ConfigError: it is too long.
+    """
     body = _encoder.encode(message)
+    if len(body) > limits.PROCESS_FRAME_BYTES_MAX:
+        most = limits.PROCESS_FRAME_BYTES_MAX
+        raise ConfigError(f"a message of {len(body)} bytes to or from a process: at most {most}")
     return len(body).to_bytes(_LENGTH_BYTES, "big") + body
 
 

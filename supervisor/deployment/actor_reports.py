@@ -95,16 +95,20 @@ class ActorReports:
         row: ActorRow,
         why: str,
         *,
+        who: str = "",
         require: tuple[Requirement, ...] = (),
         retract: tuple[str, ...],
         assert_: tuple[str, ...] = (),
     ) -> None:
-        """Commit what is true of an actor here, again and again, until it is known or past."""
+        """Commit what is true of an actor here, again and again, until it is known or past.
+
+        Args: who: whom it is done for; "": the node itself.
+        """
         while True:
             try:
                 await self._kb.commit(
                     why,
-                    who=self._me,
+                    who=who or self._me,
                     require=(still(row), *require),
                     retract=retract,
                     assert_=assert_,

@@ -31,21 +31,43 @@ class DirectoryHost(Protocol):
         ...
 
 
+class HoldingPorts(Protocol):
+    """Where messages to actors that move wait. See Moves."""
+
+    def hold(self, name: str, node: NodeId) -> PeerPort:
+        """Return where those to it wait."""
+        ...
+
+    def release(self, name: str, port: PeerPort | None, *, is_here: bool) -> None:
+        """It is there, or here, or nowhere: what was held goes there first."""
+        ...
+
+
 class DirectoryWriter:
     """Tells the runtime of one node. Kernel's loop only."""
 
     def __init__(
-        self, me: NodeId, runtime: DirectoryHost, port_of: Callable[[str], PeerPort | None]
+        self,
+        me: NodeId,
+        runtime: DirectoryHost,
+        port_of: Callable[[str], PeerPort | None],
+        moves: HoldingPorts,
     ) -> None:
         """Args: port_of: gives the port of another node that is up."""
         self._me = me
         self._runtime = runtime
         self._port_of = port_of
+        self._moves = moves
         self.placed: set[str] = set()  # names that lead somewhere, or it was said why not
         self.wired: set[tuple[str, str]] = set()
 
     def place(self, theory: Theory, name: str, row: ActorRow | None) -> None:
         """Say where an actor is."""
+        if row is not None and facts.moving_to(theory, name):
+            held = self._moves.hold(name, self._me)
+            self._runtime.place(name, Place(name=name, uid=row.uid, type=row.type, port=held))
+            self.placed.add(name)
+            return
         port = None if row is None or row.node == self._me.name else self._port_of(row.node)
         absent, place = "", None
         if row is None:
@@ -54,6 +76,7 @@ class DirectoryWriter:
             absent = f"{name} is on {row.node}, which is out of reach"
         else:
             place = Place(name=name, uid=row.uid, type=row.type, port=port)
+        self._moves.release(name, port, is_here=place is not None and port is None)
         runs = row is not None and row.state == "running"
         self._runtime.place(name, place, absent, (row.uid, row.since) if row and runs else None)
         if place is not None or absent:

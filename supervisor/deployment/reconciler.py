@@ -11,27 +11,23 @@ import time
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
 
-from zactor.bundles.load import load_class, missing_optional
 from zactor.bundles.store import BundleStore
-from zactor.bundles.stored_arguments import stored_payload
 from zactor.kernel import limits
-from zactor.kernel.actors.actor import Actor, options_of
 from zactor.kernel.errors import ZactorError
 from zactor.kernel.ids import ORIGIN, Clock, NodeId
 from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.envelope import PeerPort
-from zactor.kernel.wire.payload import Policy
-from zactor.supervisor.blocking_work import run_blocking
 from zactor.supervisor.deployment.actor_reports import ActorReports
+from zactor.supervisor.deployment.blueprints import Blueprints
 from zactor.supervisor.deployment.bundle_fetch import BundleFetcher
-from zactor.supervisor.deployment.bundled_actor import BundledActor, make_actor
 from zactor.supervisor.deployment.directory_writer import DirectoryHost, DirectoryWriter
 from zactor.supervisor.deployment.failure_reasons import reason_of, shortened, stage_of
+from zactor.supervisor.deployment.moves import Moves
+from zactor.supervisor.deployment.upgrades import ExchangeRuntime, Upgrades
 from zactor.supervisor.kb import facts, orders, policies, restart_groups
 from zactor.supervisor.kb.changed_facts import ActorFact, ChangedFacts, FactoryFact, WireFact
 from zactor.supervisor.kb.fact_patterns import (
@@ -52,20 +48,14 @@ from zactor.supervisor.observe.events import (
     ActorStopFailed,
     Tell,
 )
-from zactor.supervisor.operations import constructor_arguments
 
 log = structlog.get_logger()
 
 UNDO_AFTER_S = 0.5  # what failed to start is forgotten then: who deployed it has read why
 
 
-class ActorHost(DirectoryHost, Protocol):
+class ActorHost(DirectoryHost, ExchangeRuntime, Protocol):
     """What runs the actors of this node, and knows where the others are."""
-
-    @property
-    def policy(self) -> Policy:
-        """What arguments may be."""
-        ...
 
     def spawn(self, blueprint: Blueprint) -> Future[None]:
         """Make an actor; done when it runs."""
@@ -96,15 +86,14 @@ class Reconciler:
         *,
         kb: KnowledgeBase,
         runtime: ActorHost,
+        blueprints: Blueprints,
         store: BundleStore,
-        bundles: Path,
         fetcher: BundleFetcher,
         tell: Tell,
         port_of: Callable[[str], PeerPort | None],
         spawn_task: Callable[[Coroutine[Any, Any, object]], None],
     ) -> None:
         """Args:
-        bundles: the folder of the store.
         port_of: gives the port of another node that is up.
         tell: brings an event to whoever wants it.
         spawn_task: runs a coroutine.
@@ -112,19 +101,38 @@ class Reconciler:
         self._me = me
         self._kb = kb
         self._runtime = runtime
+        self._blueprints = blueprints
         self._store = store
-        self._bundles = bundles
         self._fetcher = fetcher
         self._tell = tell
         self._spawn_task = spawn_task
         self._hosted: dict[str, Hosted] = {}  # by name
         self._over: dict[str, int] = {}  # name -> uid of what ended by itself
         self._stopping: dict[int, str] = {}  # uid -> how long it may go on, as the fact says it
-        self._directory = DirectoryWriter(me, runtime, port_of)
         self._reports = ActorReports(me.name, kb)
         self._restarts = Restarts()
         self._parked: set[str] = set()  # names of what was stopped while this node was cut off
         self._contact = Contact(time.monotonic())
+        self._departing: set[str] = set()  # names of what is about to be another node's
+        self.moves = Moves(
+            me,
+            kb=kb,
+            runtime=runtime,
+            blueprints=blueprints,
+            policy=blueprints.policy,
+            hosting=self,
+            port_of=port_of,
+        )
+        self._directory = DirectoryWriter(me, runtime, port_of, self.moves)
+        self.upgrades = Upgrades(
+            me.name,
+            kb=kb,
+            runtime=runtime,
+            blueprints=blueprints,
+            runs=self.runs,
+            commit=self._reports.insist,
+            tell=tell,
+        )
 
     # -- what changed ------------------------------------------------------------------------
     def on_change(self, changed: ChangedFacts) -> None:
@@ -156,15 +164,40 @@ class Reconciler:
         here = self._hosted.get(name)
         return None if here is None else here.uid
 
+    def runs(self, row: ActorRow) -> bool:
+        """Whether that deployment runs here, and isn't about to be another life of it."""
+        here = self._hosted.get(row.name)
+        return here is not None and here.uid == row.uid and here.runs
+
+    def arrives(self, name: str, uid: int) -> None:
+        """It is on its way here, from another node."""
+        self._hosted[name] = Hosted(uid, runs=True)
+
+    def departs(self, name: str, *, is_so: bool) -> None:
+        """It is about to be another node's; or stays."""
+        if is_so:
+            self._departing.add(name)
+        else:
+            self._departing.discard(name)
+
+    def failed(self, name: str, uid: int, reason: str) -> None:
+        """It came from another node, and couldn't begin here."""
+        row = facts.actor(self._kb.theory, name)
+        if row is not None and row.node == self._me.name and row.uid == uid:
+            self.on_crashed(name, uid, reason)
+        elif self.hosted(name) == uid:
+            del self._hosted[name]
+
     def on_node(self, node: str) -> None:
         """A node came into the view, or is out of it: its actors are reached another way."""
         rows = facts.actors(self._kb.theory, node)
-        self._compare({row.name for row in rows}, set())
+        self._compare({row.name for row in rows}.union(self.moves.coming()), set())
 
     def _compare(self, names: Iterable[str], wires: Iterable[tuple[str, str]]) -> None:
         theory = self._kb.theory
         for name in sorted(names):
             row = orders.standing(theory, name, self._me)
+            self.moves.look(name, row)
             self._host(name, row)
             self._directory.place(theory, name, row)
         for emitter, signal in sorted(wires):
@@ -174,8 +207,13 @@ class Reconciler:
     def _host(self, name: str, row: ActorRow | None) -> None:
         mine = row is not None and row.node == self._me.name
         here = self._hosted.get(name)
-        if here is not None and (not mine or row is None or row.uid != here.uid):
-            self._give_up(name, here, row)
+        is_coming = row is not None and facts.moving_to(self._kb.theory, name) == self._me.name
+        if here is not None and (not mine or row is None or row.uid != here.uid) and not is_coming:
+            if name in self._departing:
+                self._departing.discard(name)
+                del self._hosted[name]
+            else:
+                self._give_up(name, here, row)
             here = None
         if not mine or row is None:
             self._over.pop(name, None)
@@ -220,23 +258,9 @@ class Reconciler:
     async def _start(self, row: ActorRow) -> None:
         """Fetch the code, make the actor, report."""
         try:
-            await self._fetcher.need(row.bundle)
-            if stored := constructor_arguments.stored_in(row.arguments):
-                await self._fetcher.need(stored)
-            # User code is imported away from the kernel's loop: it may take its time.
-            cls = await run_blocking(self._load, row)
+            blueprint = await self._blueprints.make(row)
             if not self._is_hosted(row):
                 return  # it was destroyed before it began
-            blueprint = Blueprint(
-                name=row.name,
-                uid=row.uid,
-                type=row.type,
-                build=_builder(cls, row, self._runtime.policy, self._stored),
-                options=options_of(cls),
-                recipe=BundledActor(
-                    self._bundles, row.bundle, row.type, row.arguments, self._runtime.policy
-                ).recipe,
-            )
             await asyncio.wrap_future(self._runtime.spawn(blueprint))
         except Exception as error:  # whatever user code raises is the reason of the failure
             if self._is_hosted(row):
@@ -257,17 +281,6 @@ class Reconciler:
             self._hosted[row.name].runs = True
             log.info("actor_started", actor=row.name, type=row.type, bundle=row.bundle)
             await self._reports.report(row, "running", "", after="starting")
-
-    def _load(self, row: ActorRow) -> type[Actor]:
-        bundle = self._store.open(row.bundle)
-        cls = load_class(bundle, row.type)
-        missing = missing_optional(bundle)
-        if missing:  # it may never come to them; if it does, its author has read this
-            log.info("optional_imports_missing", actor=row.name, type=row.type, modules=missing)
-        return cls
-
-    def _stored(self, identity: str) -> bytes:
-        return stored_payload(self._store.open(identity))
 
     async def _finish(self, row: ActorRow) -> None:
         """Let the actor finish its work, end it, and take its facts away."""
@@ -361,7 +374,7 @@ class Reconciler:
     async def _begin_again(self, row: ActorRow) -> None:
         now = facts.actor(self._kb.theory, row.name)
         if now is not None and (now.uid, now.state) == (row.uid, "starting"):
-            await self._start(row)
+            await self._start(now)  # it may have other code by now
         else:  # it is lost, or somebody's: what brings it back begins it
             del self._hosted[row.name]
 
@@ -443,13 +456,3 @@ def _drain_s(row: ActorRow) -> float | None:
     """Return how long a stopping actor may go on with its mailbox, None: to its end."""
     drain = row.reason.removeprefix("drain ")
     return float(drain) if drain != row.reason else None
-
-
-def _builder(
-    cls: type[Actor], row: ActorRow, policy: Policy, stored: Callable[[str], bytes]
-) -> Callable[[], Actor]:
-    def build() -> Actor:
-        keywords = constructor_arguments.to_keywords(row.arguments, policy, stored)
-        return make_actor(cls, row.type, keywords)
-
-    return build

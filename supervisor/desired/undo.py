@@ -24,8 +24,17 @@ class FormerWish:
     wish: Wish | None
 
 
-def inverse(change: ChangeReport) -> FormerWish | Transaction:
-    """Return what takes `change` back: a wish to be applied again, or facts.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormerCode:
+    """The code that an actor had before a change, and the change gave it."""
+
+    name: str
+    bundle: str
+    given: str
+
+
+def inverse(change: ChangeReport) -> FormerWish | FormerCode | Transaction:
+    """Return what takes `change` back: a wish to be applied again, code, or facts.
 
     Raises:
         Refused: nothing can.
@@ -35,11 +44,14 @@ def inverse(change: ChangeReport) -> FormerWish | Transaction:
         named = after or before
         assert named is not None
         return FormerWish(name=named.name, wish=before)
+    code = _former_code(change)
+    if code is not None:
+        return code
     kinds = {_functor(text) for text in (*change.asserted, *change.retracted)}
     if others := sorted(kinds - PLAIN):
         raise Refused(
             f"{change.clock} ({change.why}) can't be taken back: it changed {', '.join(others)};"
-            " an apply, a wire or a factory can be"
+            " an apply, an upgrade, a wire or a factory can be"
         )
     draft = Draft()
     for text in change.asserted:
@@ -68,4 +80,22 @@ def _wished(texts: tuple[str, ...]) -> Wish | None:
         term = parse_term(text)
         if isinstance(term, Compound) and (term.functor, len(term.args)) == ("wished", 3):
             return from_text(text_of(term.args[1]))
+    return None
+
+
+def _former_code(change: ChangeReport) -> FormerCode | None:
+    """Return what an upgrade changed; None: the change was no upgrade."""
+    specs = [_spec(text) for text in (*change.retracted, *change.asserted)]
+    if len(specs) != 2 or None in specs or len(change.asserted) != 1:
+        return None
+    (name, former, *before), (other, given, *after) = (spec or () for spec in specs)
+    if (name, before) != (other, after):
+        return None
+    return FormerCode(name=name, bundle=former, given=given)
+
+
+def _spec(text: str) -> tuple[str, ...] | None:
+    term = parse_term(text)
+    if isinstance(term, Compound) and (term.functor, len(term.args)) == ("spec", 4):
+        return tuple(map(text_of, term.args))
     return None

@@ -24,7 +24,7 @@ class NodeFact:
 
 @dataclass(frozen=True, slots=True)
 class ActorFact:
-    """actor/3, spec/4, born/2 or state/3, lost/4 or ordered/6: something about an actor."""
+    """actor/3, spec/4, born/2, moving/2, state/3, lost/4 or ordered/6: about an actor."""
 
     name: str
 
@@ -125,6 +125,7 @@ _READERS: Mapping[tuple[str, int], Callable[..., ChangedFact]] = {
     ("spec", 4): _about_actor,
     ("state", 3): _about_actor,
     ("born", 2): _about_actor,
+    ("moving", 2): _about_actor,
     ("lost", 4): _about_actor,
     ("ordered", 6): _about_actor,
     ("reacts", 4): _wire,

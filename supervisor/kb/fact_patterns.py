@@ -30,6 +30,7 @@ def actor_patterns(name: str) -> tuple[str, ...]:
         f"spec({actor}, _, _, _)",
         f"state({actor}, _, _)",
         f"born({actor}, _)",
+        f"moving({actor}, _)",
     )
 
 

@@ -125,6 +125,11 @@ def actor(theory: Theory, name: str) -> ActorRow | None:
     return None
 
 
+def moving_to(theory: Theory, name: str) -> str:
+    """Return the node that the actor `name` is about to move to; "": it isn't."""
+    return next((_texts(fact)[1] for fact in _rows(theory, "moving", 2, name)), "")
+
+
 def actors(theory: Theory, node: str | None = None) -> list[ActorRow]:
     """Return all actors, or those on `node`, by name."""
     names = [_texts(fact)[0] for fact in _rows(theory, "actor", 3, None, None, node)]

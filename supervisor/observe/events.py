@@ -306,6 +306,27 @@ class ActorRestarts(NodeEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class ActorUpgraded(NodeEvent):
+    """An actor of this node has other code."""
+
+    name: str
+    type: str
+    bundle: str
+    pause_ms: float  # in which it handled nothing
+    remark: str  # what went wrong with the farewell of its former code
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        fields = {"actor": self.name, "type": self.type, "bundle": self.bundle}
+        more = {"remark": self.remark} if self.remark else {}
+        return "actor_upgraded", {**fields, "pause_ms": self.pause_ms, **more}
+
+    def log_line(self) -> tuple[str, Line]:
+        """Return what operators read."""
+        return ("warning" if self.remark else "info"), self.journal_line()
+
+
+@dataclass(frozen=True, slots=True)
 class ActorAbandoned(NodeEvent):
     """An actor is gone, and code of its goes on."""
 

@@ -23,6 +23,8 @@ SENTENCES: Mapping[str, str] = {
     "actor_restarts": "{actor} is started again in {wait_s} s: {why}",
     "actor_given_up": "{actor} was ended: {why}",
     "actor_died": "{actor} has died: {reason}",
+    "actor_upgraded": "{actor} has other code",
+    "orphans_unwatched": "what actors' processes start would outlive a kill of this node: {error}",
     "actor_abandoned": "{actor} is gone without its on_stop: {remains}",
     "process_held": "{name} has stopped, and ends now without what actors left running ({by})",
     "actor_stopped": "{actor} has ended",

@@ -17,6 +17,7 @@ from zactor.bundles.manifest import pick_type
 from zactor.bundles.store import BundleStore
 from zactor.kernel.errors import (
     AlreadyExists,
+    NoSuchActor,
     NoSuchThing,
     NotReachable,
     OutcomeUnknown,
@@ -32,10 +33,14 @@ from zactor.kernel.messages.operations import (
     DeclareNode,
     DeployActor,
     DestroyActor,
+    FlushLink,
+    MoveActor,
     Operation,
+    ReceiveActor,
     RestoreActors,
     UndeclareFactory,
     Unwire,
+    UpgradeActor,
     Wire,
 )
 from zactor.kernel.messages.service import Service
@@ -73,6 +78,50 @@ class BundleSource(Protocol):
         ...
 
 
+class CodeUpgrades(Protocol):
+    """What gives actors of this node other code."""
+
+    async def upgrade(self, name: str, bundle: str, who: str) -> dict[str, object]:
+        """Give an actor that code; return what became of it."""
+        ...
+
+
+class ActorMoves(Protocol):
+    """What brings actors from and to this node."""
+
+    async def move(
+        self,
+        name: str,
+        node: str,
+        who: str,
+        ask_node: Callable[[str, Operation], Awaitable[object]],
+    ) -> dict[str, object]:
+        """Have an actor of this node go on at another; return what became of it."""
+        ...
+
+    async def receive(self, op: ReceiveActor) -> None:
+        """Do the next step of an actor that comes here."""
+        ...
+
+    async def flush(self, node: str) -> None:
+        """Return when all that was sent to that node is in mailboxes there."""
+        ...
+
+
+class LocalActors(Protocol):
+    """The actors of this node."""
+
+    @property
+    def upgrades(self) -> CodeUpgrades:
+        """What gives them other code."""
+        ...
+
+    @property
+    def moves(self) -> ActorMoves:
+        """What brings them from and to this node."""
+        ...
+
+
 class Changes:
     """Carries out changes on behalf of one node. Kernel's loop only."""
 
@@ -88,6 +137,7 @@ class Changes:
         begin_declaring: Callable[[str, str], DeclareNodeCall],
         ask_node: Callable[[str, Operation], Awaitable[object]],
         contracts: Contracts,
+        local_actors: LocalActors,
         policy: Policy,
     ) -> None:
         """Ask other nodes by `ask_node`.
@@ -97,6 +147,8 @@ class Changes:
             policy: of constructor arguments.
         """
         self._policy = policy
+        self._upgrades = local_actors.upgrades
+        self._moves = local_actors.moves
         self._me = me
         self._kb = kb
         self._runner = runner
@@ -195,6 +247,52 @@ class Changes:
             arguments=constructor_arguments.to_text(op.arguments, self._policy),
             policy=_policy(op),
         )
+
+    async def upgrade(self, op: UpgradeActor, asked: Asked) -> object:
+        """Have an actor get its type's newest code, or that of a bundle, at the node it runs on.
+
+        Returns what `Upgrades.upgrade` does.
+        """
+        theory = self._kb.theory
+        row = facts.actor(theory, op.name)
+        if row is None:
+            raise NoSuchActor(orders.absent(theory, op.name))
+        bundle = op.bundle or facts.factory(theory, row.type)
+        if bundle is None:
+            raise NoSuchThing(
+                f"no factory for {row.type}, the type of {op.name}: declareFactory first"
+            )
+        if row.bundle != bundle:
+            await self._ask_node(row.node, CheckBundle(bundle, row.type))
+        who = self._author(op, asked)
+        if row.node != self._me.name:
+            return await self._ask_node(row.node, UpgradeActor(op.name, bundle, who))
+        return await self._upgrades.upgrade(op.name, bundle, who)
+
+    def _author(self, op: UpgradeActor | MoveActor, asked: Asked) -> str:
+        """Return who wants it: whom a node asks for is its to say, a client is who it is."""
+        is_node = asked.who in facts.nodes(self._kb.theory)
+        return op.who if op.who and is_node else asked.who
+
+    async def move(self, op: MoveActor, asked: Asked) -> object:
+        """Have an actor go on at another node. Returns what `Moves.move` does."""
+        row = facts.actor(self._kb.theory, op.name)
+        if row is None:
+            raise NoSuchActor(orders.absent(self._kb.theory, op.name))
+        who = self._author(op, asked)
+        if row.node != self._me.name:
+            return await self._ask_node(row.node, MoveActor(op.name, op.node, who))
+        return await self._moves.move(op.name, op.node, who, self._ask_node)
+
+    async def receive(self, op: ReceiveActor) -> object:
+        """Take the next step of an actor that comes here."""
+        await self._moves.receive(op)
+        return {}
+
+    async def flush(self, op: FlushLink) -> object:
+        """Answer when all that was sent to a node is in mailboxes there."""
+        await self._moves.flush(op.node)
+        return {}
 
     async def restore(self, op: RestoreActors, asked: Asked) -> object:
         """Deploy again what was lost, and wait until it runs and has its wires.

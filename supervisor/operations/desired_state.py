@@ -21,11 +21,12 @@ from zactor.kernel.errors import (
 )
 from zactor.kernel.ids import Clock, spoken_wire
 from zactor.kernel.messages.desired import ApplyWish, ExportWish, PlanWish, UndoChange
-from zactor.kernel.messages.operations import CheckBundle, Operation
+from zactor.kernel.messages.operations import CheckBundle, Operation, UpgradeActor
 from zactor.supervisor.desired import export, undo
 from zactor.supervisor.desired.comparison import PlanOptions
 from zactor.supervisor.desired.draft import CHANGED, PlanRow, Transaction
 from zactor.supervisor.desired.plan import Plan, make_plan
+from zactor.supervisor.desired.undo import FormerCode
 from zactor.supervisor.kb import facts, node_marks, wishes
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.kb.policies import Successor
@@ -233,9 +234,19 @@ class DesiredState:
         if isinstance(inverse, Transaction):
             done = await self._commit(inverse, asked, ())
             return {"clock": done, "rows": [], "starts": [], "stops": [], "same": 0, "wish": ""}
+        if isinstance(inverse, FormerCode):
+            return await self._downgrade(inverse, asked)
         former = inverse.wish or Wish(name=inverse.name, keep=False)
         # It was so before, whatever the classes have by now.
         return await self._apply(former, PlanOptions(remove_all=True), asked, anyway=True)
+
+    async def _downgrade(self, former: FormerCode, asked: Asked) -> dict[str, object]:
+        row = facts.actor(self._kb.theory, former.name)
+        if row is None or row.bundle not in (former.given, former.bundle):
+            raise Refused(f"{former.name} hasn't the code any more that the change gave it")
+        await self._ask_node(row.node, UpgradeActor(former.name, former.bundle, asked.who))
+        clock = self._kb.clock
+        return {"clock": clock, "rows": [], "starts": [], "stops": [], "same": 0, "wish": ""}
 
     async def export(self, op: ExportWish) -> object:
         """Return the network as a wish, and the names of files whose things aren't in it."""

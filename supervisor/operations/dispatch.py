@@ -36,14 +36,17 @@ from zactor.kernel.messages.operations import (
     DestroyActor,
     EmitSignal,
     Events,
+    FlushLink,
     ForgetNode,
     GetPart,
     Inspect,
     LookAtPanels,
+    MoveActor,
     Operation,
     PutPart,
     QueryFacts,
     ReadOutput,
+    ReceiveActor,
     RecoverPrimary,
     RestoreActors,
     Subject,
@@ -51,6 +54,7 @@ from zactor.kernel.messages.operations import (
     ToActors,
     UndeclareFactory,
     Unwire,
+    UpgradeActor,
     Watch,
     Watches,
     Wire,
@@ -157,6 +161,8 @@ class Dispatch:
             UndeclareFactory: changes.undeclare_factory,
             DeployActor: changes.deploy,
             RestoreActors: changes.restore,
+            UpgradeActor: changes.upgrade,
+            MoveActor: changes.move,
             DestroyActor: changes.destroy,
             Wire: changes.wire,
             Unwire: changes.unwire,
@@ -169,6 +175,8 @@ class Dispatch:
         self._descriptions = Descriptions(kb, store, fetcher, contracts)
         self._daemon = daemon
         self._by_kind = self._handlers(desired, watching)
+        self._by_kind[ReceiveActor] = _of_nodes(changes.receive)
+        self._by_kind[FlushLink] = _of_nodes(changes.flush)
 
     def _handlers(self, desired: DesiredState, watching: Watching) -> Handlers:
         """Return who answers what, but for changes."""
@@ -228,6 +236,15 @@ class Dispatch:
             self._reach(row.node)
         return row
 
+    async def _settled(self, name: str) -> None:
+        """Return when the actor doesn't move: what asks for more than a message needs a place."""
+
+        def settled() -> bool | None:
+            return None if facts.moving_to(self._kb.theory, name) else True
+
+        if not settled():
+            await self._kb.until(settled, limits.MOVE_DRAIN_S + limits.MOVE_GO_S)
+
     async def _checked(self, op: ToActors, asker: Asker) -> ActorRow:
         """Return the actor that a message is for, if the message can be for it."""
         row = self._actor(op.actor)
@@ -236,6 +253,7 @@ class Dispatch:
         return row
 
     async def _emit_signal(self, op: EmitSignal, asker: Asker) -> object:
+        await self._settled(op.actor)
         row = await self._checked(op, asker)
         if row.node != self._me:
             return await self.ask_node(row.node, op)
@@ -249,6 +267,8 @@ class Dispatch:
         return {}
 
     async def _ask_actor(self, op: AskActor, asker: Asker) -> object:
+        if op.plain:
+            await self._settled(op.actor)
         row = await self._checked(op, asker)
         if op.plain and row.node != self._me:
             # The value is made plain where its class is known.
@@ -339,6 +359,19 @@ class Dispatch:
                 f"node {node} is out of reach ({peer.out_of_view}): ask again when it is back"
             )
         return peer
+
+
+def _of_nodes(
+    handle: Callable[[Any], Awaitable[object]],
+) -> Callable[[Any, Asker], Awaitable[object]]:
+    """Return a handler of what only nodes may ask of each other."""
+
+    async def handler(op: Any, asker: Asker) -> object:
+        if asker.is_client:
+            raise Refused(f"{type(op).__name__} is nothing to ask of a configured node")
+        return await handle(op)
+
+    return handler
 
 
 def _client(asker: Asker) -> Client:

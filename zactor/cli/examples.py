@@ -61,6 +61,8 @@ declare-factory counter counter.py
 undeclare-factory counter
 deploy counter c1 n1
 deploy counter c2 n2 --arg start=40 --restart permanent
+upgrade c1 c2
+move c1 n2
 destroy c1
 wire g1.inc c1
 wire c1.updateVal g1 --service agreed

@@ -97,9 +97,10 @@ def _metavar(parameter: Parameter) -> str:
 
 
 def _place(parameter: Parameter) -> str:
+    many = "..." if parameter.many else ""
     if parameter.needed:
-        return _metavar(parameter)
-    return f"[{_metavar(parameter)}]{'...' if parameter.many else ''}"
+        return f"{_metavar(parameter)}{many}"
+    return f"[{_metavar(parameter)}]{many}"
 
 
 def usage(command: Command) -> str:

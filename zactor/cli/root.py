@@ -69,6 +69,8 @@ _SECTIONS: Sequence[tuple[str, Sequence[str]]] = (
             "declare-factory",
             "undeclare-factory",
             "deploy",
+            "upgrade",
+            "move",
             "destroy",
             "wire",
             "unwire",

@@ -41,6 +41,8 @@ class BlockingMaster(Blocking[Master]):
     restore = blocking(Master.restore)
     declare_factory = blocking(Master.declare_factory)
     undeclare_factory = blocking(Master.undeclare_factory)
+    upgrade_actor = blocking(Master.upgrade_actor)
+    move_actor = blocking(Master.move_actor)
     destroy_actor = blocking(Master.destroy_actor)
     react_interaction = blocking(Master.react_interaction)
     remove_interaction = blocking(Master.remove_interaction)
@@ -116,6 +118,7 @@ class BlockingMaster(Blocking[Master]):
     declareFactory = declare_factory
     undeclareFactory = undeclare_factory
     deployActor = deploy_actor
+    upgradeActor, moveActor = upgrade_actor, move_actor
     destroyActor = destroy_actor
     remote_react_interaction = remoteReactInteraction = reactInteraction = react_interaction
     removeInteraction = remove_interaction

@@ -215,23 +215,12 @@ class Master:
                 "temporary": never.
             intensity: like "3 in 10s": more restarts than that, and it has failed.
         """
-        operation = operations.DeployActor(
-            type=type,
-            name=name,
-            node=node,
-            arguments=self.gateway.encode((), dict(arguments)),
-            restart=restart,
-            intensity=intensity,
-        )
+        encoded = self.gateway.encode((), dict(arguments))
+        operation = operations.DeployActor(type, name, node, encoded, restart, intensity)
         await self._ask(operation, self._patience(None))
 
     async def _declare_class(self, kind: type[Actor]) -> str:
-        name = kind.__name__[:1].lower() + kind.__name__[1:]
-        bundle = await self._work(shipping.build, kind)
-        declared = {row["type"]: row["bundle"] for row in await self.factories()}
-        if declared.get(name) != bundle.identity:
-            await self.declare_factory(name, bundle)
-        return name
+        return await shipping.declare(kind, self._work, self.factories, self.declare_factory)
 
     async def restore(self, *names: str, on: str = "") -> list[Row]:
         """Deploy lost actors again: type, arguments and wires as they were ordered.
@@ -248,6 +237,27 @@ class Master:
         operation = operations.RestoreActors(names=names, node=on)
         return rows_of(await self._ask(operation, self._patience(None)))
 
+    async def upgrade_actor(self, name: str) -> Row:
+        """Give an actor its factory's newest code, between two of its messages: see docs/code.md.
+
+        Returns name, type, node, bundle, former, changed, pause_ms, remark (of its `on_stop`).
+
+        Raises:
+            ZactorError: it goes on with its former code, unless the words say otherwise.
+        """
+        return row_of(await self._ask(operations.UpgradeActor(name=name), self._patience(None)))
+
+    async def move_actor(self, name: str, node: str) -> Row:
+        """Have an actor go on at another node, with what it knows: see docs/code.md.
+
+        Returns name, type, node, former, changed, pause_ms (for which who sent to it waited).
+
+        Raises:
+            ZactorError: it is where it was, unless the words say otherwise.
+        """
+        operation = operations.MoveActor(name=name, node=node)
+        return row_of(await self._ask(operation, self._patience(None)))
+
     async def destroy_actor(
         self,
         name: str,
@@ -263,7 +273,7 @@ class Master:
             timeout: in s; None: the master's, or no limit, as the actor's work has none.
         """
         drain_s = _NO_DRAIN if drain is None else drain
-        operation = operations.DestroyActor(name=name, todo=todo, drain_s=drain_s)
+        operation = operations.DestroyActor(name, todo, drain_s)
         await self._ask(operation, self._patience(timeout))
 
     # -- interactions ------------------------------------------------------------------------
@@ -558,14 +568,11 @@ class Master:
 
     # -- spelt as script terms ----------------------------------------------------------------
     declareNode = declarePhysicalNode = declare_physical_node = declare_node
-    declareFactory = declare_factory
-    undeclareFactory = undeclare_factory
-    deployActor = deploy_actor
-    destroyActor = destroy_actor
+    declareFactory, undeclareFactory = declare_factory, undeclare_factory
+    deployActor, destroyActor = deploy_actor, destroy_actor
+    upgradeActor, moveActor = upgrade_actor, move_actor
     remote_react_interaction = remoteReactInteraction = reactInteraction = react_interaction
-    removeInteraction = remove_interaction
-    sendSignal = send_signal
-    deadLetters = dead_letters
+    removeInteraction, sendSignal, deadLetters = remove_interaction, send_signal, dead_letters
 
     # -- the two modes -----------------------------------------------------------------------
     async def _ask(self, operation: operations.Operation, timeout: float | None = None) -> object:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from zactor.client.rows import row_of
+from zactor.client.rows import Row, row_of
 from zactor.kernel import limits
 from zactor.kernel.errors import BundleRefused
 from zactor.kernel.messages.operations import Operation, PutPart
@@ -55,3 +55,21 @@ async def ship(bundle: Bundle, ask: Callable[[Operation], Awaitable[object]]) ->
         if now == held:
             raise BundleRefused(f"the node keeps {held} of {total} bytes of the bundle and no more")
         held = now
+
+
+async def declare(
+    kind: type[Any],
+    work: Callable[[Callable[[Any], Bundle], Any], Awaitable[Bundle]],
+    factories: Callable[[], Awaitable[list[Row]]],
+    declare_factory: Callable[[str, Bundle], Awaitable[object]],
+) -> str:
+    """Declare a class under its name, `Counter` as "counter", unless it is that already.
+
+    Args: work: calls a function that takes its time.
+    """
+    name = kind.__name__[:1].lower() + kind.__name__[1:]
+    bundle = await work(build, kind)
+    declared = {row["type"]: row["bundle"] for row in await factories()}
+    if declared.get(name) != bundle.identity:
+        await declare_factory(name, bundle)
+    return name

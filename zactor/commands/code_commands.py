@@ -1,4 +1,4 @@
-"""The commands about the code of actors: declare-factory, undeclare-factory, describe."""
+"""The commands about actors' code and where it runs: declare-factory, upgrade, move, describe …"""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import cast
 from zactor.commands.actions import DIGEST_SHOWN, sentence, spoken
 from zactor.commands.command import Command, ConsoleSession, Kind, Parameter, Values
 from zactor.commands.text import cell
+from zactor.kernel.errors import EXIT_FAILED, ZactorError
 from zactor.kernel.printable import printable
 
 Row = dict[str, object]
@@ -27,6 +28,26 @@ def _undeclare_factory(session: ConsoleSession, values: Values) -> object:
     return session.master.undeclare_factory(str(values["type"]))
 
 
+def _upgrade(session: ConsoleSession, values: Values) -> object:
+    names = list(dict.fromkeys(map(str, cast("list[object]", values["actor"]))))
+    rows = []
+    for name in names:
+        session.progress(f"{name} gets its type's newest code")
+        try:
+            rows.append({**session.master.upgrade_actor(name), "error": ""})
+        except ZactorError as error:
+            if len(names) == 1:
+                raise
+            rows.append({"name": name, "changed": False, "error": str(error)})
+    return rows
+
+
+def _move(session: ConsoleSession, values: Values) -> object:
+    name, node = str(values["actor"]), str(values["node"])
+    session.progress(f"{name} goes to {node}")
+    return session.master.move_actor(name, node)
+
+
 def _describe(session: ConsoleSession, values: Values) -> object:
     return session.master.describe(str(values["actor"]))
 
@@ -35,6 +56,33 @@ def _describe(session: ConsoleSession, values: Values) -> object:
 def _say_factory(result: object) -> str:
     row = cast(Row, result)
     return f"{row['type']}: {_digest(row['bundle'])}"
+
+
+def _say_upgraded(result: object) -> str:
+    return "\n".join(map(_upgraded_line, cast("list[Row]", result)))
+
+
+def _upgraded_line(row: Row) -> str:
+    if row["error"]:
+        return printable(f"{row['name']}: {row['error']}")
+    if not row["changed"]:
+        return f"{row['name']} has the newest code already, {_digest(row['bundle'])}"
+    codes = f"{_digest(row['former'])} -> {_digest(row['bundle'])}"
+    remark = f"; {row['remark']}" if row["remark"] else ""
+    paused = f"it handled nothing for {row['pause_ms']} ms"
+    return printable(f"{row['name']} on {row['node']}: {codes}, {paused}{remark}")
+
+
+def _say_moved(result: object) -> str:
+    row = cast(Row, result)
+    if not row["changed"]:
+        return f"{row['name']} is on {row['node']} already"
+    waited = f"what was sent to it waited for {row['pause_ms']} ms"
+    return f"{row['name']}: {row['former']} -> {row['node']}, {waited}"
+
+
+def _one_failed(result: object) -> int:
+    return EXIT_FAILED if any(row["error"] for row in cast("list[Row]", result)) else 0
 
 
 def _digest(bundle: object) -> str:
@@ -127,6 +175,32 @@ CODE: tuple[Command, ...] = (
         parameters=(Parameter(name="type", kind=Kind.TYPE),),
         terms=(("undeclareFactory", ("type",), 1),),
         say=sentence("{type} isn't declared any more"),
+    ),
+    Command(
+        words="upgrade",
+        help="Give ACTOR... the newest code of their types, between two messages.",
+        more="Name, wires, arguments and groups stay, what waits is handled by the new code, and "
+        "what an actor knows goes over by its state() and restore(state), if it has both. Where "
+        "the new code fails the actor goes on with its former one. Example: zactor upgrade c1 c2",
+        act=_upgrade,
+        parameters=(Parameter(name="actor", kind=Kind.ACTOR, many=True),),
+        terms=(("upgradeActor", ("actor",), 1),),
+        say=_say_upgraded,
+        exit_code=_one_failed,
+    ),
+    Command(
+        words="move",
+        help="Have ACTOR go on at NODE, with what it knows.",
+        more="Name, wires and arguments stay; what is sent meanwhile waits, in its order. What it "
+        "knows goes over by its state() and restore(state), if it has both. Where something fails "
+        "it stays where it is. Example: zactor move c1 n2",
+        act=_move,
+        parameters=(
+            Parameter(name="actor", kind=Kind.ACTOR),
+            Parameter(name="node", kind=Kind.NODE),
+        ),
+        terms=(("moveActor", ("actor", "node"), 2),),
+        say=_say_moved,
     ),
     Command(
         words="describe",

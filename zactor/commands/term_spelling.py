@@ -56,8 +56,8 @@ def _usage(functor: str, names: tuple[str, ...], needed: int) -> str:
 
 def _read(command: Command, name: str, term: Term) -> object:
     """Return the value of argument `name`."""
-    kinds = {parameter.name: parameter.kind for parameter in command.parameters}
-    kind = kinds.get(name, Kind.TEXT)  # emitter and action are one word in the shell
+    found = next((each for each in command.parameters if each.name == name), None)
+    kind = found.kind if found else Kind.TEXT  # emitter and action are one word in the shell
     match kind:
         case Kind.GOAL:
             return format_term(term)
@@ -81,6 +81,8 @@ def _read(command: Command, name: str, term: Term) -> object:
                 format_term(term) if isinstance(term, Compound) else _text(name, term)
             )
         case Kind.PORT | Kind.REACTOR | Kind.ACTOR | Kind.NODE | Kind.TYPE | Kind.TEXT | Kind.FILE:
+            if found is not None and found.many:
+                return [_text(name, each) for each in (term if isinstance(term, tuple) else [term])]
             return _text(name, term)
         case _:
             assert_never(kind)

@@ -25,7 +25,8 @@ from zactor.kernel.errors import NotPrimary, OutcomeUnknown, ZactorError
 from zactor.kernel.ids import Clock, NodeId
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.messages.knowledge import Change, Transaction
-from zactor.supervisor.deployment import reconciler
+from zactor.supervisor.deployment import blueprints
+from zactor.supervisor.deployment.blueprints import Blueprints
 from zactor.supervisor.deployment.reconciler import Reconciler
 from zactor.supervisor.kb import facts
 from zactor.supervisor.kb.changed_facts import ChangedFacts
@@ -242,13 +243,20 @@ class Node:
             spawn=self.spawn,
             tell=self.tell,
         )
-        self.reconciler = _Reconciler(
+        fetcher = SimpleNamespace(need=_nothing)
+        store = SimpleNamespace(has=lambda identity: True)
+        self.reconciler = Reconciler(
             self.me,
             kb=self.kb,
             runtime=self.stage,
-            store=SimpleNamespace(has=lambda identity: True),
-            bundles=Path("bundles"),
-            fetcher=SimpleNamespace(need=_nothing),
+            blueprints=_Blueprints(
+                "pickle",
+                store=store,  # type: ignore[arg-type]
+                bundles=Path("bundles"),
+                fetcher=fetcher,  # type: ignore[arg-type]
+            ),
+            store=store,
+            fetcher=fetcher,
             tell=_mute,
             port_of=lambda name: None,
             spawn_task=self.spawn,
@@ -259,11 +267,12 @@ class Node:
             kb=self.kb,  # type: ignore[arg-type]
             runner=self.runner,
             todos=self.todos,
-            fetcher=SimpleNamespace(need=_nothing),
+            fetcher=fetcher,
             store=SimpleNamespace(),  # type: ignore[arg-type]
             begin_declaring=_nothing,  # type: ignore[arg-type]
             ask_node=_nothing,
             contracts=Contracts(_nothing),
+            local_actors=self.reconciler,
             policy="pickle",
         )
         live = lambda: {name: (life, name) for name, (_, life) in self.roles.items()}  # noqa: E731
@@ -292,7 +301,7 @@ class Node:
         self.world.loop.call_later(delay_s, lambda: work() if self.alive else None)
 
 
-class _Reconciler(Reconciler):
+class _Blueprints(Blueprints):
     def _load(self, row: Any) -> type[Actor]:
         return Numbered
 
@@ -475,8 +484,10 @@ async def _at_once(function: Callable[..., Any], *args: Any) -> Any:
 def no_threads() -> Iterator[None]:
     """What the reconciler does aside is done at once: here nothing takes long."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reconciler, "run_blocking", _at_once)
-        patch.setattr(reconciler, "log", SimpleNamespace(error=_mute, info=_mute, warning=_mute))
+        patch.setattr(blueprints, "run_blocking", _at_once)
+        quiet = SimpleNamespace(error=_mute, info=_mute, warning=_mute)
+        patch.setattr("zactor.supervisor.deployment.reconciler.log", quiet)
+        patch.setattr(blueprints, "log", quiet)
         patch.setattr(
             "zactor.supervisor.operations.todo_runner.log",
             SimpleNamespace(info=_mute, warning=_mute),

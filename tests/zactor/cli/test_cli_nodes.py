@@ -153,6 +153,18 @@ def test_an_actor_is_described_with_its_code_and_its_wires(zactor: Zactor) -> No
     assert told["wires_in"] == []
 
 
+def test_actors_get_the_newest_code_and_each_says_so(zactor: Zactor) -> None:
+    code, out, err = zactor("upgrade", "c1", "g1")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert [line.partition(" has the newest code already")[0] for line in lines] == ["c1", "g1"]
+    told = json.loads(zactor("upgrade", "c1", "--json")[1])
+    assert [(row["name"], row["changed"], row["error"]) for row in told] == [("c1", False, "")]
+    code, out, err = zactor("upgrade", "c1", "zz")
+    assert (code, err) == (1, "")
+    assert out.splitlines()[1].startswith("zz: no actor zz")
+
+
 def test_facts_print_as_prolog_and_as_json(zactor: Zactor) -> None:
     assert "actor(c1,counter,n1).\n" in zactor("kb", "facts")[1]
     facts = {row["fact"]: row for row in rows(zactor("kb", "facts", "--json"))}
@@ -231,6 +243,9 @@ def test_wires_and_actors_come_and_go(zactor: Zactor) -> None:
         ("ask zz inc", 5, "no actor zz"),
         ("destroy zz", 5, "zz"),
         ("describe zz", 5, "no actor zz"),
+        ("upgrade zz", 5, "no actor zz"),
+        ("move zz n1", 5, "no actor zz"),
+        ("move c1 n9", 5, "no node n9 (there are: n1"),
         ("undeclare-factory counter", 6, "actors of counter are there (c1; g1)"),
         ("undeclare-factory nothing", 5, "no factory for nothing (declared: counter)"),
         ("deploy counter c9 n9", 5, "n9"),
@@ -283,6 +298,7 @@ wait(state(s1, running, _), 5).
 ask s1 inc 2
 query(actor(s1, counter, N)).
 declareFactory(spare, 'parts/counter.py'). undeclareFactory(spare).
+upgradeActor(s1).
 unwire s1.updateVal s1.inc. destroyActor(s1).
 """
 
@@ -301,7 +317,9 @@ def test_a_script_in_both_spellings_runs_and_the_master_goes(home: Path, folder:
     assert "s1: counter on n1\n" in done.stdout
     assert "\n42\n" in done.stdout
     assert "\nN = n1\n" in done.stdout
-    end = "spare isn't declared any more\ns1.updateVal -> s1.inc removed\ns1 destroyed\n"
+    end = "spare isn't declared any more\n"
+    assert f"{end}s1 has the newest code already, sha256:" in done.stdout
+    end = "\ns1.updateVal -> s1.inc removed\ns1 destroyed\n"
     assert done.stdout.endswith(end)
     assert done.stderr.startswith(f"{script}:4: ")  # the one that may fail
     assert done.stderr.count("\n") == 1

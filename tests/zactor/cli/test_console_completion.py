@@ -45,6 +45,8 @@ def offered(line: str) -> list[str]:
         ("-destroy g", ["g1"]),
         ("describe c", ["c1", "c2"]),
         ("undeclare-factory g", ["gui"]),
+        ("upgrade c", ["c1", "c2"]),
+        ("upgradeActor(c", ["c1", "c2"]),
         ("undeclareFactory(c", ["counter"]),
         ("deployActor(g", ["gui"]),
         ("deployActor(gui, g2, n", ["n1", "n2"]),

@@ -181,6 +181,9 @@ def test_a_script_that_never_closes_a_term_is_read_in_linear_time() -> None:
         ("sleep(0.5)", "sleep 0.5"),
         ("describe(c1)", "describe c1"),
         ("undeclareFactory(counter)", "undeclare-factory counter"),
+        ("upgradeActor(c1)", "upgrade c1"),
+        ("moveActor(c1, n2)", "move c1 n2"),
+        ("upgradeActor([c1, c2])", "upgrade c1 c2"),
     ],
 )
 def test_a_term_and_the_words_of_the_shell_mean_the_same(term: str, shell: str) -> None:

@@ -1,0 +1,102 @@
+"""Orphans: processes that actors' own processes have started, and that go on without them.
+
+An actor's process leads a group of processes. When it has ended, however, the node kills what is
+left of the group. When the node itself is killed nobody of its own can do that: so a small process
+beside it, which sleeps at a pipe of the node's, is told which groups there are, and ends them when
+the pipe does. Who leaves the group (setsid) is nobody's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import structlog
+
+from zactor.kernel import forks, limits
+
+log = structlog.get_logger()
+
+_WATCH = Path(__file__).with_name("orphan_watch.py")
+
+
+def end_group(leader: int) -> None:
+    """Kill what is left of a group; its leader isn't reaped yet, or the number may be another's."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+class Orphans:
+    """The groups of one node's actors, and who ends them when the node can't. One thread."""
+
+    def __init__(self) -> None:
+        self._leaders: dict[int, subprocess.Popen[bytes]] = {}
+        self._watch: subprocess.Popen[bytes] | None = None
+
+    def add(self, leader: subprocess.Popen[bytes]) -> None:
+        """The group of that process is to end with it, and with the node."""
+        self._leaders[leader.pid] = leader
+        if self._watch is not None and self._watch.poll() is None:
+            self._say(f"+{leader.pid}")
+            return
+        self._begin()
+
+    def end(self, leader: subprocess.Popen[bytes]) -> int:
+        """Kill what is left of that group, reap its leader, and return how that ended."""
+        if leader.returncode is None:  # not reaped: its number is its own
+            end_group(leader.pid)
+        self._leaders.pop(leader.pid, None)
+        self._say(f"-{leader.pid}")
+        return leader.wait()
+
+    def close(self) -> None:
+        """The node ends: with it what is left of its actors."""
+        for leader in list(self._leaders.values()):
+            self.end(leader)
+        self._close_watch()
+
+    def _close_watch(self) -> None:
+        watch, self._watch = self._watch, None
+        if watch is None or watch.stdin is None:
+            return
+        forks.shared_again(watch.stdin.fileno())
+        with contextlib.suppress(OSError):
+            watch.stdin.close()
+        try:
+            watch.wait(limits.PROCESS_END_S)
+        except subprocess.TimeoutExpired:
+            watch.kill()
+            watch.wait()
+
+    def _begin(self) -> None:
+        self._close_watch()  # what is left of one that was killed
+        words = [sys.executable, "-I", "-S", str(_WATCH)]
+        try:
+            self._watch = subprocess.Popen(
+                words,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C at a terminal is for the node
+            )
+        except OSError as error:
+            log.warning("orphans_unwatched", error=str(error))
+            return
+        assert self._watch.stdin is not None
+        forks.keep_private(self._watch.stdin.fileno())
+        for leader in sorted(self._leaders):
+            self._say(f"+{leader}")
+
+    def _say(self, line: str) -> None:
+        watch = self._watch
+        if watch is None or watch.stdin is None:
+            return
+        try:
+            watch.stdin.write(f"{line}\n".encode())
+            watch.stdin.flush()
+        except OSError:  # somebody killed it: another begins with the next actor
+            log.warning("orphans_unwatched", error="the process that watches them was killed")

@@ -1,0 +1,78 @@
+"""Blueprints: of actors of this node, from what the knowledge base and bundles have of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from zactor.bundles.load import load_class, missing_optional
+from zactor.bundles.store import BundleStore
+from zactor.bundles.stored_arguments import stored_payload
+from zactor.kernel.actors.actor import Actor, options_of
+from zactor.kernel.runtime.blueprint import Blueprint
+from zactor.kernel.wire.payload import Policy
+from zactor.supervisor.blocking_work import run_blocking
+from zactor.supervisor.deployment.bundle_fetch import BundleFetcher
+from zactor.supervisor.deployment.bundled_actor import BundledActor, make_actor
+from zactor.supervisor.kb.facts import ActorRow
+from zactor.supervisor.operations import constructor_arguments
+
+log = structlog.get_logger()
+
+
+class Blueprints:
+    """Makes them. Kernel's loop only; users' code is loaded elsewhere."""
+
+    def __init__(
+        self, policy: Policy, *, store: BundleStore, bundles: Path, fetcher: BundleFetcher
+    ) -> None:
+        """Args: bundles: the folder of the store."""
+        self.policy = policy
+        self._store = store
+        self._bundles = bundles
+        self._fetcher = fetcher
+
+    async def make(self, row: ActorRow) -> Blueprint:
+        """Fetch what an actor needs, load its class, and return its blueprint.
+
+        Raises:
+            ZactorError: its code isn't to be had, or can't be loaded here; or whatever it raises.
+        """
+        await self._fetcher.need(row.bundle)
+        if stored := constructor_arguments.stored_in(row.arguments):
+            await self._fetcher.need(stored)
+        # User code is imported away from the kernel's loop: it may take its time.
+        cls = await run_blocking(self._load, row)
+        return Blueprint(
+            name=row.name,
+            uid=row.uid,
+            type=row.type,
+            build=_builder(cls, row, self.policy, self._stored),
+            options=options_of(cls),
+            recipe=BundledActor(
+                self._bundles, row.bundle, row.type, row.arguments, self.policy
+            ).recipe,
+        )
+
+    def _load(self, row: ActorRow) -> type[Actor]:
+        bundle = self._store.open(row.bundle)
+        cls = load_class(bundle, row.type)
+        missing = missing_optional(bundle)
+        if missing:  # it may never come to them; if it does, its author has read this
+            log.info("optional_imports_missing", actor=row.name, type=row.type, modules=missing)
+        return cls
+
+    def _stored(self, identity: str) -> bytes:
+        return stored_payload(self._store.open(identity))
+
+
+def _builder(
+    cls: type[Actor], row: ActorRow, policy: Policy, stored: Callable[[str], bytes]
+) -> Callable[[], Actor]:
+    def build() -> Actor:
+        keywords = constructor_arguments.to_keywords(row.arguments, policy, stored)
+        return make_actor(cls, row.type, keywords)
+
+    return build
