@@ -221,9 +221,7 @@ class Node(HubUser):
             self.me,
             kb=self.kb,
             runtime=self.runtime,
-            blueprints=Blueprints(
-                self.settings.payload, store=store, bundles=bundles, fetcher=self.fetcher
-            ),
+            blueprints=Blueprints(self.settings.payload, store, bundles, self.fetcher),
             store=store,
             fetcher=self.fetcher,
             tell=self.events.tell,

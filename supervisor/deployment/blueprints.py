@@ -26,7 +26,7 @@ class Blueprints:
     """Makes them. Kernel's loop only; users' code is loaded elsewhere."""
 
     def __init__(
-        self, policy: Policy, *, store: BundleStore, bundles: Path, fetcher: BundleFetcher
+        self, policy: Policy, store: BundleStore, bundles: Path, fetcher: BundleFetcher
     ) -> None:
         """Args: bundles: the folder of the store."""
         self.policy = policy
