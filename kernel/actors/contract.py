@@ -6,15 +6,13 @@ payload needs no class.
 
 from __future__ import annotations
 
-import dis
-import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from types import CodeType, FunctionType
+from collections.abc import Iterable, Mapping, Sequence
 from weakref import WeakKeyDictionary
 
 import msgspec
 
 from zactor.kernel.actors.actor import Actor, actions_of, takes_all
+from zactor.kernel.actors.emitted import emitted_by
 from zactor.kernel.actors.panel import signals_of
 from zactor.kernel.actors.shapes import (
     Shape,
@@ -32,9 +30,6 @@ from zactor.kernel.actors.signatures import (
 )
 from zactor.kernel.errors import NoSuchAction, NoSuchThing, UnfitArguments
 
-_EMITS = ("send_signal", "sendSignal")
-_COMPUTES = ("FORMAT", "BUILD_STRING", "BINARY_OP", "CONVERT_VALUE")  # a name, perhaps
-
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
     """The contract of a class; what isn't known of it is never refused."""
@@ -45,7 +40,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     wrapped: list[str] = []  # names of actions whose wrapper may take something else
     takes_all: bool = False  # it overrides do_action
     signals: list[str] = []  # updateVal(int)
-    emits_all: bool = False  # it emits signals whose names are computed
+    emits_all: bool = False  # it may emit signals of other names, too
 
     def check_action(self, who: str, action: str) -> None:
         """Raise NoSuchAction where `who` has no action of that name; says which it has."""
@@ -126,7 +121,7 @@ def contract_of(cls: type[Actor]) -> Contract:
 
 def _read(cls: type[Actor]) -> Contract:
     declared = signals_of(cls)
-    emitted, is_computed = _emitted(cls, declared)
+    emitted, is_open = emitted_by(cls, declared)
     others = [f"{name}({UNTOLD})" for name in emitted if name not in declared]
     return Contract(
         class_name=cls.__qualname__,
@@ -135,7 +130,7 @@ def _read(cls: type[Actor]) -> Contract:
         wrapped=sorted(n for n, f in actions_of(cls).items() if hasattr(f, "__wrapped__")),
         takes_all=takes_all(cls),
         signals=sorted([*signal_signatures(cls), *others]),
-        emits_all=is_computed,
+        emits_all=is_open,
     )
 
 
@@ -145,44 +140,3 @@ def _names(texts: Iterable[str]) -> list[str]:
 
 def _name(text: str) -> str:
     return text.partition("(")[0]
-
-
-def _emitted(cls: type[Actor], declared: Collection[str]) -> tuple[set[str], bool]:
-    """The names in `self.send_signal("name")`, and whether one is computed."""
-    found: set[str] = set()
-    is_computed = False
-    for base in cls.__mro__[: cls.__mro__.index(Actor)]:
-        for value in vars(base).values():
-            for code in _codes(getattr(value, "fn", value)):
-                for name in _first_arguments(code):
-                    if name is None or (name not in declared and _computes(code)):
-                        is_computed = True
-                    else:
-                        found.add(name)
-    return found, is_computed
-
-
-def _codes(value: object) -> Iterator[CodeType]:
-    """The code of a function, of what it wraps, and of what lies in it."""
-    if isinstance(value, FunctionType):
-        yield from _codes(value.__code__)
-        yield from _codes(getattr(value, "__wrapped__", None))
-    elif isinstance(value, CodeType):
-        yield value
-        for inner in value.co_consts:
-            yield from _codes(inner)
-
-
-def _first_arguments(code: CodeType) -> Iterator[str | None]:
-    """What is given to each `send_signal` first: a constant, or None."""
-    if not set(_EMITS) & set(code.co_names):
-        return
-    steps = list(dis.get_instructions(code))
-    for step, follows in itertools.pairwise(steps):
-        if step.argval in _EMITS and step.opname.startswith("LOAD"):
-            is_constant = follows.opname.startswith("LOAD_CONST")
-            yield follows.argval if is_constant and isinstance(follows.argval, str) else None
-
-
-def _computes(code: CodeType) -> bool:
-    return any(step.opname.startswith(_COMPUTES) for step in dis.get_instructions(code))

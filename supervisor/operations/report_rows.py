@@ -111,7 +111,7 @@ class ActorDescription(Row, frozen=True, kw_only=True):
     actions: list[str]  # inc(by: int = 1) -> int
     takes_all: bool  # it overrides do_action
     signals: list[str]  # updateVal(int)
-    emits_all: bool  # it emits signals whose names are computed, too
+    emits_all: bool  # it may emit signals of other names, too
     unreadable: str  # why nothing is known of its class
     wires_in: list[WireReport]
     wires_out: list[WireReport]

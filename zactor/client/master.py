@@ -485,7 +485,7 @@ class Master:
 
         name, type, node, state, reason, since, uid, bundle; code ("current", "old" beside factory's
         bundle, or "undeclared"), class_name, constructor, actions and signals ("inc(by: int = 1) ->
-        int"), takes_all (it overrides do_action), emits_all (it computes names of signals),
+        int"), takes_all (it overrides do_action), emits_all (it may emit others, too),
         unreadable (why its class can't be read); wires_in and wires_out as `wires` has them;
         arguments (a dict, or words), restart, intensity, on.
 

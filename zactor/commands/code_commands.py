@@ -108,8 +108,8 @@ def say_description(result: object) -> str:
         actions = cast("list[str]", row["actions"])
         whole = ["any other: it has a do_action of its own"] if row["takes_all"] else []
         lines += _part("actions", [*actions, *whole])
-        computed = ["others: it computes their names"] if row["emits_all"] else []
-        lines += _part("signals", [*cast("list[str]", row["signals"]), *computed])
+        others = ["perhaps others: not all names are written out"] if row["emits_all"] else []
+        lines += _part("signals", [*cast("list[str]", row["signals"]), *others])
     lines += _part("wires in", _wires(row["wires_in"]))
     lines += _part("wires out", _wires(row["wires_out"]))
     return "\n".join(map(printable, lines))
