@@ -241,7 +241,8 @@ def spoken(row: Mapping[str, object]) -> str:
 def say_wired(result: object) -> str:
     """What was wired, and how."""
     row = _row(result)
-    meanwhile = "" if row["meanwhile"] == "drop" else f", {row['meanwhile']}"
+    how = row.get("meanwhile", "drop")
+    meanwhile = "" if how == "drop" else f", {how}"
     return f"{spoken(row)} ({row['service']}{meanwhile})"
 
 

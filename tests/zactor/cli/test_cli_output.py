@@ -26,23 +26,23 @@ def shown(words: str, result: object, *, as_json: bool = False) -> str:
 
 NOON = time.mktime((*time.localtime()[:3], 12, 0, 0, 0, 0, -1))
 TODAY = "12:00:00"
-NAMES = ("emitter", "action", "reactor", "service", "state", "since")
+NAMES = ("emitter", "action", "reactor", "service", "meanwhile", "state", "since")
 WIRES = [
-    dict(zip(NAMES, ("g1", "inc", "counter_of_all", "fifo", "up", NOON), strict=True)),
-    dict(zip(NAMES, ("long_name", "updateVal", "g1", "agreed", "down", 1e9), strict=True)),
+    dict(zip(NAMES, ("g1", "inc", "counter_of_all", "fifo", "drop", "up", NOON), strict=True)),
+    dict(zip(NAMES, ("long_name", "updateVal", "g1", "agreed", "hold 5", "down", 1e9), strict=True)),
 ]
 
 
 def test_a_table_has_a_header_and_aligned_columns() -> None:
     assert shown("wires", WIRES).splitlines() == [
-        "EMITTER    ACTION     REACTOR         SERVICE  STATE  SINCE",
-        f"g1         inc        counter_of_all  fifo     up     {TODAY}",
-        "long_name  updateVal  g1              agreed   down   2001-09-09",
+        "EMITTER    ACTION     REACTOR         SERVICE  MEANWHILE  STATE  SINCE",
+        f"g1         inc        counter_of_all  fifo     drop       up     {TODAY}",
+        "long_name  updateVal  g1              agreed   hold 5     down   2001-09-09",
     ]
 
 
 def test_an_empty_table_is_its_header() -> None:
-    assert shown("wires", []) == "EMITTER  ACTION  REACTOR  SERVICE  STATE  SINCE"
+    assert shown("wires", []) == "EMITTER  ACTION  REACTOR  SERVICE  MEANWHILE  STATE  SINCE"
 
 
 def test_json_is_one_document_with_everything_in_it() -> None:
