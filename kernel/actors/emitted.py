@@ -31,7 +31,7 @@ def emitted_by(cls: type[Actor], declared: Collection[str]) -> tuple[set[str], b
     """Return the names that a class sends, and whether it may send others, too."""
     reader = _Reader(declared)
     for base in cls.__mro__:
-        if base in Actor.__mro__ or base.__module__.partition(".")[0] in sys.stdlib_module_names:
+        if base in Actor.__mro__ or _is_pythons(base.__module__):
             continue
         for value in vars(base).values():
             reader.read(value)
@@ -70,7 +70,13 @@ class _Reader:
     def _read_function(self, function: FunctionType, *, is_method: bool) -> None:
         within = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
         known = dict(function.__globals__)
-        known |= {name: _content(cell) for name, cell in within.items()}
+        cells = {name: _content(cell) for name, cell in within.items()}
+        if _is_pythons(str(known.get("__name__"))):  # it sends nothing, but what it wraps may
+            for inner in (*cells.values(), getattr(function, "__wrapped__", None)):
+                if isinstance(inner, FunctionType):
+                    self.read(inner)
+            return
+        known |= cells
         code = function.__code__
         self._read_code(code, _first_parameter(code) if is_method else "", known)
 
@@ -102,6 +108,8 @@ class _Reader:
         then = [does for does, *_ in after[:2]]
         if then[0] in _OF_PARTS or (then[0] in ("COPY", "DUP_TOP") and then[1] in _OF_PARTS):
             return
+        if "IS_OP" in then:
+            return
         called = _called(before)
         target = known.get(called, vars(builtins).get(called))
         if isinstance(target, FunctionType):
@@ -110,6 +118,10 @@ class _Reader:
             pass  # which name it is has been looked at
         elif target is None or target is getattr or vars(builtins).get(called) is not target:
             self.is_open = True
+
+
+def _is_pythons(module: str) -> bool:
+    return module.partition(".")[0] in sys.stdlib_module_names - {"__main__"}
 
 
 def _content(cell: object) -> object:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,6 +150,13 @@ class ByDecorator(Actor):
     def go(self) -> None: ...
 
 
+class Managed(Actor):
+    @contextlib.contextmanager
+    def within(self) -> Iterator[None]:
+        self.send_signal("boom")
+        yield
+
+
 class ByGetattr(Actor):
     @action
     def go(self) -> None:
@@ -235,7 +243,16 @@ class ByWhoKnowsIt(Actor):
     "cls",
     [
         *(Behind, Before, Heir, Property, Setter, Static, OfClass, Partial, Cached, LruCached),
-        *(Single, Described, Decorated, BarelyDecorated, ByDecorator, ByGetattr, ByAnyGetattr),
+        *(
+            Single,
+            Described,
+            Managed,
+            Decorated,
+            BarelyDecorated,
+            ByDecorator,
+            ByGetattr,
+            ByAnyGetattr,
+        ),
         *(ByAlias, ByMethodOfText, ByHelper, ByHelpersHelper, ByHelperInLambda, ByNamingHelper),
         *(ByThread, ByPartial, ByTimer, ByAnotherName, ByWhoKnowsIt),
     ],
