@@ -33,7 +33,7 @@ from zactor.bundles import decorated
 from zactor.bundles.identities import identities_of
 from zactor.bundles.manifest import PICKLED, SOURCE, Bundle, Manifest, encode, source_file
 from zactor.bundles.needs import tops_of, wanted_by
-from zactor.bundles.references import code_of, reference_to
+from zactor.bundles.references import code_of, reference_alone
 from zactor.bundles.requirements import created_by, platform_of, requirements_of
 from zactor.bundles.scan import Scan, scan
 from zactor.bundles.user_modules import UserModule, is_user_module, needed_elsewhere
@@ -57,8 +57,8 @@ def build_from_class(cls: type) -> Bundle:
     name = cls.__name__
     if not issubclass(cls, Actor) or cls is Actor:
         raise BundleRefused(f"class {name!r} isn't derived from Actor")
-    known = reference_to(cls)
-    if known is not None and known.stands_alone and cls.__qualname__ == name:
+    known = reference_alone(cls) if cls.__qualname__ == name else None
+    if known is not None:
         return _of_module(cls, known)
     target = io.BytesIO()
     pickler = _Pickler(target, cls)
@@ -161,8 +161,7 @@ class _Pickler(ByValuePickler):
     def _reference(self, obj: object) -> UserModule | None:
         if getattr(obj, "__module__", None) == self._cls.__module__:
             return None
-        known = reference_to(obj)
-        return known if known is not None and known.stands_alone else None
+        return reference_alone(obj)
 
     def _tracker(self, obj: Any, reduced: Any) -> str | None:
         if not self._tracking or obj is self._cls or not _has_tracker(obj, reduced):

@@ -9,7 +9,12 @@ from typing import Any
 
 from zactor.bundles import code_modules
 from zactor.bundles.code_names import code_name, plain_name, split_name
-from zactor.bundles.user_modules import UserModule, is_user_module, user_module
+from zactor.bundles.user_modules import (
+    UserModule,
+    falls_short,
+    is_user_module,
+    user_module,
+)
 from zactor.kernel.homes import HOME
 from zactor.kernel.wire.unpickle import loads
 
@@ -19,6 +24,21 @@ def reference_to(thing: object) -> UserModule | None:
 
     Only where it can be found there: it is no copy, and nobody made it in a function.
     """
+    module = _module_of(thing)
+    return None if module is None else user_module(module)
+
+
+def reference_alone(thing: object) -> UserModule | None:
+    """Return the same, but only a module that stands alone."""
+    module = _module_of(thing)
+    if module is None or falls_short(module):
+        return None
+    known = user_module(module)
+    return known if known is not None and known.stands_alone else None
+
+
+def _module_of(thing: object) -> ModuleType | None:
+    """The user's module in which a thing can be found."""
     if isinstance(thing, ModuleType):
         module: ModuleType | None = thing
     elif isinstance(thing, type | FunctionType):
@@ -27,9 +47,7 @@ def reference_to(thing: object) -> UserModule | None:
             return None
     else:
         return None
-    if module is None or not _is_the_users(module):
-        return None
-    return user_module(module)
+    return module if module is not None and _is_the_users(module) else None
 
 
 def _is_the_users(module: ModuleType) -> bool:

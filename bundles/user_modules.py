@@ -18,8 +18,10 @@ from zactor.bundles.closure import Closure, module_name
 from zactor.bundles.identities import identities_of
 from zactor.bundles.imported_modules import identity_alone
 from zactor.bundles.requirements import is_installed
-from zactor.bundles.scan import Import
+from zactor.bundles.scan import Import, scan
 from zactor.kernel.errors import ZactorError
+
+_INSTALLED = {sysconfig.get_path(kind) for kind in ("stdlib", "platlib", "purelib")}
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,12 @@ _KNOWN: dict[tuple[str, str], tuple[int, UserModule | None]] = {}  # (module, fi
 
 def user_module(module: ModuleType) -> UserModule | None:
     """Return what `module` is, None if it can't be told from one file: typed in, made, compiled."""
+    place = _place_of(module)
+    return None if place is None else _of_file(*place)
+
+
+def _place_of(module: ModuleType) -> tuple[str, Path] | None:
+    """The plain name of a module, and its file."""
     name = module.__name__
     file = getattr(module, "__file__", None)
     if not file or not file.endswith(".py"):
@@ -69,7 +77,24 @@ def user_module(module: ModuleType) -> UserModule | None:
     if name == "__main__":
         path = path.resolve()
         name = module_name(path.stem)
-    return _of_file(name, path)
+    return name, path
+
+
+def falls_short(module: ModuleType) -> bool:
+    """Whether its own imports alone tell that it doesn't stand alone: its package isn't read."""
+    place = _place_of(module)
+    if place is None:
+        return True
+    name, path = place
+    try:
+        root = _root_of(name, path)
+        there = {entry.partition(".")[0] for entry in os.listdir(root)}
+        is_package = path.name == "__init__.py"
+        one = scan(name, path.read_bytes(), is_package=is_package, shown=os.fspath(path))
+    except (ZactorError, OSError):  # it goes by value, as what was typed in does
+        return True
+    tops = there | {name.partition(".")[0]}
+    return any(_is_needed(item, tops) and not _is_common(item.module) for item in one.imports)
 
 
 def find_user_module(name: str) -> ModuleType | None:
@@ -112,9 +137,7 @@ def _of_file(name: str, path: Path) -> UserModule | None:
 
 
 def _read(name: str, path: Path) -> UserModule | None:
-    root = path.parent.parent if path.name == "__init__.py" else path.parent
-    for _ in range(name.count(".")):
-        root = root.parent
+    root = _root_of(name, path)
     try:
         identity = identity_alone(root, name, path)
         if identity is None:
@@ -123,6 +146,14 @@ def _read(name: str, path: Path) -> UserModule | None:
     except (ZactorError, OSError):  # it goes by value, as what was typed in does
         return None
     return None if identity is None else UserModule(name, identity, root, path)
+
+
+def _root_of(name: str, path: Path) -> Path:
+    """The folder from which a module's whole name leads to its file."""
+    root = path.parent.parent if path.name == "__init__.py" else path.parent
+    for _ in range(name.count(".")):
+        root = root.parent
+    return root
 
 
 def needed_elsewhere(closure: Closure, *, loose: bool = False) -> set[str]:
@@ -165,8 +196,7 @@ def is_user_module(module: ModuleType) -> bool:
         return False
     if top == "zactor":
         return name.startswith("zactor.demos.")
-    installed = {sysconfig.get_path(kind) for kind in ("stdlib", "platlib", "purelib")}
     path = Path(file).resolve()
     if {"site-packages", "dist-packages"} & set(path.parts):
         return False
-    return not any(path.is_relative_to(folder) for folder in installed)
+    return not any(path.is_relative_to(folder) for folder in _INSTALLED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import threading
@@ -12,14 +13,23 @@ import pytest
 from deadlines import run_to_end
 
 from zactor.bundles.build import build_bundle
+from zactor.bundles.from_class import build_from_class
 from zactor.bundles.load import load_class
 from zactor.bundles.manifest import read_manifest
+from zactor.bundles.scan import scan
 from zactor.kernel.actors.actor import Actor, action, actions_of, options_of
 from zactor.kernel.errors import BundleRefused
 
 from .conftest import Write
 
 FACTOR = 3
+GROVE = """
+from zactor.kernel.actors.actor import Actor
+
+class Tree(Actor):
+    def step(self):
+        return far_away.VALUE
+"""
 
 
 class Counter(Actor):
@@ -164,3 +174,20 @@ def test_a_scripts_class_runs_where_its_folder_cannot_be_imported(
     assert printed.splitlines()[0] == "15"
     assert "main.py" in printed
     assert 'raise ValueError("wrong")' in printed
+
+
+def test_the_package_of_a_class_that_needs_more_than_it_is_not_read(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = {f"grove/other{count}.py": f"VALUE = {count}" for count in range(20)}
+    source = f"import far_away\n{GROVE}"
+    folder = write({"grove/__init__.py": "", "grove/tree.py": source, **others})
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.syspath_prepend(str(write({"far_away.py": "VALUE = 7"}, "elsewhere")))
+    tree = importlib.import_module("grove.tree")
+    before = scan.cache_info().misses
+    bundle = build_from_class(tree.Tree)
+    assert scan.cache_info().misses - before < 10
+    assert load_class(bundle, "tree")().step() == 7
+    for name in ("grove.tree", "grove", "far_away"):
+        del sys.modules[name]
