@@ -31,10 +31,11 @@ from zactor.kernel.transport.door_clients import Client
 from zactor.kernel.transport.heartbeats import Heartbeats
 from zactor.kernel.transport.keys import ClusterKeys, KeyPair
 from zactor.kernel.transport.log_throttle import LogThrottle
+from zactor.kernel.transport.memory_pool import MemoryPool
 from zactor.kernel.transport.own_address import is_here, near_door, told_to_others
 from zactor.kernel.transport.peer import Peer
 from zactor.kernel.transport.peer_table import PeerTable
-from zactor.kernel.transport.shared_memory import MEMORY_ITEMS, MemoryPool
+from zactor.kernel.transport.shared_memory import MEMORY_ITEMS
 from zactor.kernel.transport.short_way import LongWay, ShortWay
 from zactor.kernel.transport.socket_context import Address, SocketContext
 from zactor.kernel.wire import results

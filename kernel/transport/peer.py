@@ -22,7 +22,8 @@ from zactor.kernel.link.link import Link
 from zactor.kernel.messages.operations import Answer, Hello, Problem
 from zactor.kernel.transport import sockets
 from zactor.kernel.transport.keys import KeyPair
-from zactor.kernel.transport.shared_memory import MemoryPool, SharedMemory
+from zactor.kernel.transport.memory_pool import MemoryPool
+from zactor.kernel.transport.shared_memory import SharedMemory
 from zactor.kernel.transport.socket_context import SocketContext
 from zactor.kernel.wire import codec
 from zactor.kernel.wire.bulky import Bulky

@@ -10,7 +10,7 @@ import pytest
 
 from zactor import connect
 from zactor.kernel import limits
-from zactor.kernel.transport.shared_memory import NAME
+from zactor.kernel.transport.memory_pool import NAME
 from zactor.lab.lab import Lab, until
 
 ACTORS = Path(__file__).parent / "bulk_actors.py"

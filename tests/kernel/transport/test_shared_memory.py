@@ -5,17 +5,17 @@ from __future__ import annotations
 import gc
 import os
 import tempfile
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from deadlines import DEADLINE_S, join
+from held_slots import slots
 
 from zactor.kernel import limits
 from zactor.kernel.messages.actors import Ask, InMemory, MemoryFreed, MemoryRead, Reply, ShareMemory
-from zactor.kernel.transport import shared_memory
-from zactor.kernel.transport.shared_memory import MemoryPool, SharedMemory
+from zactor.kernel.transport import memory_pool, shared_memory
+from zactor.kernel.transport.memory_pool import MemoryPool
+from zactor.kernel.transport.shared_memory import SharedMemory
 from zactor.kernel.wire.bulky import Bulky
 from zactor.kernel.wire.undecodable import Undecodable
 
@@ -56,17 +56,6 @@ def pair() -> Iterator[Pair]:
     yield pair
     pair.close()
     gc.collect()
-
-
-def slots() -> list[str]:
-    """The slots that this process holds."""
-    held = []
-    for fd in os.listdir("/proc/self/fd"):
-        try:
-            held.append(os.readlink(f"/proc/self/fd/{fd}"))
-        except OSError:
-            continue
-    return [name for name in held if shared_memory.NAME in name]
 
 
 def test_who_can_read_our_memory_is_lent_some_and_nobody_else(pair: Pair) -> None:
@@ -165,70 +154,15 @@ def test_beyond_the_limits_it_is_sent_as_ever(pair: Pair, monkeypatch: pytest.Mo
     assert pair.ours.lend(many) is many
 
 
-def test_free_slots_make_room_for_another_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "SHARED_BYTES_MAX", 4 * MIN)
-    pool, me = MemoryPool(), object()
-    for _ in range(3):
-        kept = [pool.lend(me, [bytes(MIN)]) for _ in range(4)]
-        assert pool.lend(me, [bytes(MIN)]) is None
-        for lent in kept:
-            assert lent is not None
-            assert pool.returned(me, lent[0].fd, lent[1])
-        whole = pool.lend(me, [bytes(4 * MIN)])
-        assert whole is not None
-        assert len(slots()) == 1
-        assert pool.returned(me, whole[0].fd, whole[1])
-    pool.close()
-    assert slots() == []
-
-
-def test_what_nobody_uses_for_a_while_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    pool, me = MemoryPool(), object()
-    lent = [pool.lend(me, [bytes(MIN)]) for _ in range(2)]
-    assert lent[0] is not None
-    pool.returned(me, lent[0][0].fd, 1)
-    assert pool.sweep()
-    assert len(slots()) == 2
-    monkeypatch.setattr(limits, "SHARED_IDLE_S", 0.0)
-    assert pool.sweep()  # the other is in use
-    assert len(slots()) == 1
-    pool.close()
-
-
 def test_of_who_is_gone_nothing_is_kept_but_what_others_still_use(pair: Pair) -> None:
     got = pair.send(Bulky(ASK, [b"1" * MIN]))
     pair.ours.close()
     pair.theirs.close()
     assert not pair.ours.may_lend
-    assert slots() == [f"/memfd:{shared_memory.NAME} (deleted)"]  # of the mapping
+    assert slots() == [f"/memfd:{memory_pool.NAME} (deleted)"]  # of the mapping
     assert bytes(got.buffers[0]) == b"1" * MIN
     del got
     gc.collect()
-    assert slots() == []
-
-
-def test_a_slot_of_who_goes_while_it_is_filled_is_closed_by_who_fills_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    pool, me = MemoryPool(), object()
-    begun, goes_on = threading.Event(), threading.Event()
-    fill = shared_memory._Slot.fill
-
-    def slowly(slot: Any, buffers: Any) -> None:
-        begun.set()
-        assert goes_on.wait(DEADLINE_S)
-        fill(slot, buffers)
-
-    monkeypatch.setattr(shared_memory._Slot, "fill", slowly)
-    got: list[object] = []
-    thread = threading.Thread(target=lambda: got.append(pool.lend(me, [bytes(MIN)])))
-    thread.start()
-    assert begun.wait(DEADLINE_S)
-    pool.forget(me)
-    assert len(slots()) == 1  # its number is nobody else's
-    goes_on.set()
-    join(thread)
-    assert got == [None]
     assert slots() == []
 
 
@@ -252,7 +186,7 @@ def test_what_is_no_slot_is_not_read(pair: Pair) -> None:
     assert isinstance(lent, InMemory)
     key = lent.key
     ends = os.pipe()
-    bare = os.memfd_create(shared_memory.NAME)  # unsealed: it could be cut short
+    bare = os.memfd_create(memory_pool.NAME)  # unsealed: it could be cut short
     os.pwrite(bare, key, 0)
     with tempfile.TemporaryFile() as file:
         file.write(key + bytes(MIN))
@@ -299,22 +233,6 @@ def test_a_peer_that_opens_many_slots_costs_few_descriptors(
         slot, number = lent
         pair.theirs.sift([ShareMemory(os.getpid(), slot.fd, slot.key, number)])
     assert len(pair.theirs._mapped) == 3
-    pool.close()
-
-
-def test_a_slot_that_is_being_filled_is_nobodys_to_give_back(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    pool, me = MemoryPool(), object()
-    fill, refused = shared_memory._Slot.fill, []
-
-    def rudely(slot: Any, buffers: Any) -> None:
-        refused.append(pool.returned(me, slot.fd, slot.lending))
-        fill(slot, buffers)
-
-    monkeypatch.setattr(shared_memory._Slot, "fill", rudely)
-    assert pool.lend(me, [bytes(MIN)]) is not None
-    assert refused == [False]
     pool.close()
 
 

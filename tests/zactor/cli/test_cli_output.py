@@ -29,7 +29,7 @@ TODAY = "12:00:00"
 NAMES = ("emitter", "action", "reactor", "service", "meanwhile", "state", "since")
 WIRES = [
     dict(zip(NAMES, ("g1", "inc", "counter_of_all", "fifo", "drop", "up", NOON), strict=True)),
-    dict(zip(NAMES, ("long_name", "updateVal", "g1", "agreed", "hold 5", "down", 1e9), strict=True)),
+    dict(zip(NAMES, ("long_name", "updateVal", "g1", "agreed", "drop", "down", 1e9), strict=True)),
 ]
 
 
@@ -37,7 +37,7 @@ def test_a_table_has_a_header_and_aligned_columns() -> None:
     assert shown("wires", WIRES).splitlines() == [
         "EMITTER    ACTION     REACTOR         SERVICE  MEANWHILE  STATE  SINCE",
         f"g1         inc        counter_of_all  fifo     drop       up     {TODAY}",
-        "long_name  updateVal  g1              agreed   hold 5     down   2001-09-09",
+        "long_name  updateVal  g1              agreed   drop       down   2001-09-09",
     ]
 
 

@@ -25,7 +25,9 @@ def commands(found: click.Command, context: click.Context) -> Iterator[tuple[str
             yield from commands(inner, click.Context(inner, context, name))
 
 
-ALL = dict(commands(cli, click.Context(cli, info_name="zactor", obj=Settings())))
+# As the shell makes it: a command keeps the help option of the first context that it is shown in.
+ROOT = click.Context(cli, info_name="zactor", obj=Settings(), **cli.context_settings)
+ALL = dict(commands(cli, ROOT))
 
 
 def test_every_help_has_an_example() -> None:
