@@ -17,13 +17,13 @@ from zactor.kernel import limits
 from zactor.kernel.errors import MailboxFull
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.actors import Signal, Undelivered
+from zactor.kernel.messages.meanwhile import Holding, Meanwhile
 from zactor.kernel.runtime.backpressure import Sender
 from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.directory import Directory, Place
 from zactor.kernel.runtime.envelope import ArrivedSignal, PeerPort
 from zactor.kernel.runtime.hold_queue import HeldSignal, HoldQueue, WireKey
 from zactor.kernel.runtime.holding_port import HoldingPort
-from zactor.kernel.runtime.meanwhile import Holding, Meanwhile
 from zactor.kernel.runtime.outcomes import Outcomes
 from zactor.kernel.runtime.remoting import Remoting
 

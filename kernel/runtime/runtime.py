@@ -31,6 +31,7 @@ from zactor.kernel.errors import (
     OutcomeUnknown,
 )
 from zactor.kernel.ids import NodeId
+from zactor.kernel.messages.meanwhile import Holding
 from zactor.kernel.messages.service import Service
 from zactor.kernel.runtime import lifecycle
 from zactor.kernel.runtime.abandoned import Abandoned, AbandonedCell
@@ -55,7 +56,6 @@ from zactor.kernel.runtime.exchange import Exchange, ExchangeOutcome
 from zactor.kernel.runtime.group_member import ActorGroups, Member
 from zactor.kernel.runtime.held_signals import HeldSignals
 from zactor.kernel.runtime.lifecycle import LivingCell, Phase
-from zactor.kernel.runtime.meanwhile import Holding
 from zactor.kernel.runtime.open_asks import may_let_in
 from zactor.kernel.runtime.ordered_signals import OrderedSignals
 from zactor.kernel.runtime.orphans import Orphans

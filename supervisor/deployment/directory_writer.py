@@ -8,10 +8,10 @@ from typing import Protocol
 from zactor.kernel.errors import ConfigError
 from zactor.kernel.ids import NodeId
 from zactor.kernel.knowledge.theory import Theory
+from zactor.kernel.messages.meanwhile import Holding, Meanwhile
 from zactor.kernel.messages.service import Service
 from zactor.kernel.runtime.directory import Place, Reactors
 from zactor.kernel.runtime.envelope import PeerPort
-from zactor.kernel.runtime.meanwhile import Holding, Meanwhile
 from zactor.supervisor.kb import facts, orders
 from zactor.supervisor.kb.facts import ActorRow, WireRow
 

@@ -6,7 +6,7 @@ import msgspec
 
 from zactor.kernel.errors import Refused
 from zactor.kernel.knowledge.theory import Theory
-from zactor.kernel.runtime.meanwhile import Meanwhile
+from zactor.kernel.messages.meanwhile import Meanwhile
 from zactor.supervisor.desired.draft import Draft
 from zactor.supervisor.kb import facts, wishes
 from zactor.supervisor.kb.facts import WireRow

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from zactor.kernel.errors import NoSuchThing
 from zactor.kernel.knowledge.theory import Theory
-from zactor.kernel.runtime.meanwhile import Meanwhile
+from zactor.kernel.messages.meanwhile import Meanwhile
 from zactor.supervisor.kb import facts, orders, policies, restart_groups, wishes
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.policies import Policy

@@ -15,8 +15,8 @@ from zactor.kernel.errors import ConfigError
 from zactor.kernel.ids import check_name, check_wire_name, spoken_wire
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.writer import quote_atom
+from zactor.kernel.messages.meanwhile import Meanwhile
 from zactor.kernel.messages.service import Service
-from zactor.kernel.runtime.meanwhile import Meanwhile
 from zactor.supervisor.desired.actors import (
     compare_actor,
     guard,

@@ -27,6 +27,7 @@ from zactor.kernel.errors import (
     ZactorError,
 )
 from zactor.kernel.ids import Clock, NodeId, check_name, check_wire_name
+from zactor.kernel.messages.meanwhile import Meanwhile
 from zactor.kernel.messages.operations import (
     CheckBundle,
     DeclareFactory,
@@ -44,7 +45,6 @@ from zactor.kernel.messages.operations import (
     Wire,
 )
 from zactor.kernel.messages.service import Service
-from zactor.kernel.runtime.meanwhile import Meanwhile
 from zactor.kernel.wire.payload import Policy
 from zactor.supervisor.blocking_work import run_blocking
 from zactor.supervisor.kb import facts, orders, policies

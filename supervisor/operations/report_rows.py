@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from zactor.kernel.runtime.meanwhile import Meanwhile
+from zactor.kernel.messages.meanwhile import Meanwhile
 from zactor.supervisor.kb.facts import ActorRow, WireRow
 from zactor.supervisor.observe.journal import FailureReport
 

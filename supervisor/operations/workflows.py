@@ -11,8 +11,8 @@ from typing import Any
 
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.writer import quote_atom
+from zactor.kernel.messages.meanwhile import Meanwhile
 from zactor.kernel.messages.service import Service
-from zactor.kernel.runtime.meanwhile import Meanwhile
 from zactor.supervisor.kb import facts, node_marks, orders
 from zactor.supervisor.kb.fact_patterns import (
     TOO_LATE,

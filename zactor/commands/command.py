@@ -229,7 +229,7 @@ def read_meanwhile(text: str) -> str:
     Raises:
         ConfigError: it is nothing of the kind.
     """
-    from zactor.kernel.runtime.meanwhile import Meanwhile
+    from zactor.kernel.messages.meanwhile import Meanwhile
 
     return str(Meanwhile.parse(text) or "drop")
 

@@ -19,8 +19,8 @@ import msgspec
 
 from zactor.kernel.errors import ConfigError, ZactorError
 from zactor.kernel.ids import check_name, wire_between
+from zactor.kernel.messages.meanwhile import Meanwhile
 from zactor.kernel.messages.service import Service
-from zactor.kernel.runtime.meanwhile import Meanwhile
 from zactor.supervisor.desired.groups import check_members
 from zactor.supervisor.kb.expansion import NODE
 from zactor.supervisor.kb.node_marks import read_label
