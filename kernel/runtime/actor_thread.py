@@ -42,6 +42,7 @@ class ActorThread:
         self.driven = False
         self._is_over = False
         self.is_running = False  # code of the actor
+        self._carried: list[asyncio.Task[None]] = []  # what its loop is run for
         self._loop: HostLoop | None = None  # once it was needed
         self._sleeps_in_loop = False
         self.thread: threading.Thread | None = None
@@ -127,14 +128,19 @@ class ActorThread:
         return place_of_thread(self.thread)
 
     def carry(self, cell: TurnTaker, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run it here and now."""
+        """Run it here and now; from the end of another, in the loop that runs that one."""
         loop = self.own_loop()
         task = loop.create_task(coroutine, name=f"actor {cell.name}")
         task.add_done_callback(lambda _: loop.stop())
-        while not task.done() and not self._is_over:
+        self._carried.append(task)
+        if loop.is_running():
+            return
+        while self._carried and not self._is_over:
             outlive(loop.run_forever)
-        if task.done():
-            task.result()
+            done = [task for task in self._carried if task.done()]
+            self._carried = [task for task in self._carried if not task.done()]
+            for task in done:
+                task.result()
 
     def pause(self, cell: TurnTaker) -> None:
         """Wait until nothing mutes the cell any more."""
