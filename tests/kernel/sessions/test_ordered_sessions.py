@@ -71,7 +71,8 @@ async def wired(nodes: Sequence[Node], *gates: threading.Event | None) -> list[A
         for other, name in zip(nodes, names, strict=True):
             if other is not node:
                 node.introduce(other, name)
-        node.runtime.connect(f"t{number}", "said", dict.fromkeys(names, Service.AGREED))
+        reactors = {(name, "said"): Service.AGREED for name in names}
+        node.runtime.connect(f"t{number}", "said", reactors)
     return [cell_of(node, name).actor for node, name in zip(nodes, names, strict=True)]
 
 
