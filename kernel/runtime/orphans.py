@@ -13,11 +13,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import structlog
 
 from zactor.kernel import forks, limits
+from zactor.kernel.runtime.dispatcher import SharedLoop
 
 log = structlog.get_logger()
 
@@ -31,15 +33,18 @@ def end_group(leader: int) -> None:
 
 
 class Orphans:
-    """The groups of one node's actors, and who ends them when the node can't. One thread."""
+    """The groups of one node's actors, and who ends them when the node can't. Threads: the shared loop's."""
 
     def __init__(self) -> None:
         self._leaders: dict[int, subprocess.Popen[bytes]] = {}
         self._watch: subprocess.Popen[bytes] | None = None
+        self._none_left = threading.Event()  # no actor has a process
+        self._none_left.set()
 
     def add(self, leader: subprocess.Popen[bytes]) -> None:
         """The group of that process is to end with it, and with the node."""
         self._leaders[leader.pid] = leader
+        self._none_left.clear()
         if self._watch is not None and self._watch.poll() is None:
             self._say(f"+{leader.pid}")
             return
@@ -51,7 +56,27 @@ class Orphans:
             end_group(leader.pid)
         self._leaders.pop(leader.pid, None)
         self._say(f"-{leader.pid}")
-        return leader.wait()
+        code = leader.wait()
+        if not self._leaders:
+            self._none_left.set()
+        return code
+
+    def end_all(self, loop: SharedLoop, timeout_s: float) -> None:
+        """Kill all, since their actors have ended, and wait until who has them has reaped them.
+
+        Those of former code, or of code that failed, may be left then. Threads: any.
+        """
+        if self._none_left.is_set():
+            return
+        loop.post(self._kill)
+        if loop.driven:
+            loop.drive(self._none_left.is_set, timeout_s)
+        else:
+            self._none_left.wait(timeout_s)
+
+    def _kill(self) -> None:
+        for leader in self._leaders.values():
+            end_group(leader.pid)
 
     def close(self) -> None:
         """The node ends: with it what is left of its actors."""

@@ -157,6 +157,7 @@ class Runtime:
                     future.exception(max(0.0, end - time.monotonic()))
                 except TimeoutError:
                     break
+        self.orphans.end_all(self.shared, max(0.1, end - time.monotonic()))
         self.loops.close_watch()
         if not self.loops.close(end):
             log.warning("actors_stuck", reason="an action blocks the shared loop")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import threading
 from concurrent.futures import Future
 from functools import partial
@@ -22,6 +23,7 @@ from zactor.kernel.errors import (
     RemoteActionError,
     TimedOut,
 )
+from zactor.kernel.runtime.actor_process import ActorProcess
 from zactor.kernel.runtime.blueprint import blueprint_of
 from zactor.kernel.runtime.exchange import ExchangeOutcome
 
@@ -208,6 +210,30 @@ def test_where_the_new_code_fails_the_former_goes_on(
     if fails != "state":
         exchanged(world, "c", counting(2, on=on))
         assert told(ref)[::2] == (2, [("me", 1)])
+
+
+def test_a_runtime_that_ends_waits_for_a_process_that_takes_its_time_to_die(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose code wasn't wanted: else its socket and its output stay open in a closed loop."""
+    world.spawn(counting(0, on="process", fails="state"), "c")
+    (former,) = world.runtime.orphans._leaders
+    has_exited = ActorProcess._has_exited
+    looks = 0
+
+    def slowly(process: subprocess.Popen[bytes]) -> bool:
+        nonlocal looks
+        looks += process.pid != former
+        return (process.pid == former or looks > 60) and has_exited(process)
+
+    monkeypatch.setattr(ActorProcess, "_has_exited", staticmethod(slowly))
+    with pytest.raises(RemoteActionError, match="state of "):
+        exchanged(world, "c", counting(1, on="process"))
+    leaders = list(world.runtime.orphans._leaders.values())
+    assert len(leaders) == 2
+    world.runtime.close()
+    assert looks > 60
+    assert None not in [each.returncode for each in leaders]
 
 
 def test_where_neither_code_can_begin_the_actor_ends_and_says_so(world: Any, make: Any) -> None:
