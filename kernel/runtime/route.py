@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from msgspec import Raw
+
 from zactor.kernel import limits
 from zactor.kernel.actors.emitter import Emitter
 from zactor.kernel.errors import MailboxFull
@@ -274,9 +276,12 @@ class Route(Emitter[...]):
     ) -> None:
         if sig:
             self._trace_accept(sig, names)
-        if isinstance(body, Outsize):
+        item: Signal | Bulky
+        if type(body) is Raw:  # short, as most are
+            item = Signal(uids, self._sender.uid, number, action, body)
+        elif isinstance(body, Outsize):
             head = Signal(uids, self._sender.uid, number, action, body.head)
-            item: Signal | Bulky = Bulky(head, body.buffers)
+            item = Bulky(head, body.buffers)
         else:
             item = Signal(uids, self._sender.uid, number, action, body)
             if len(body) >= limits.SHARED_BYTES_MIN:

@@ -109,17 +109,16 @@ class Peer:
             self._give_up(self, item)
             return
         waiting = len(self.outbox) + self.backlog
-        full = waiting >= limits.LINK_QUEUE_HARD_ITEMS or (
-            self.backlog_bytes >= limits.LINK_QUEUE_HARD_BYTES
-        )
-        if type(item) is Bulky and self.is_here and not full and not self.dead:
-            item = self.memory.lend(item)
-        # Answers are never refused: there are no more of them than the node has asked for.
-        if full and is_credited(item):
+        if (
+            waiting >= limits.LINK_QUEUE_HARD_ITEMS
+            or self.backlog_bytes >= limits.LINK_QUEUE_HARD_BYTES
+        ) and is_credited(item):  # answers aren't: there are no more than the node has asked for
             raise MailboxFull(
                 f"{waiting} messages wait for node {self.node.name}: it doesn't keep up; send less,"
                 " or await the emit"
             )
+        if type(item) is Bulky and self.is_here:
+            item = self.memory.lend(item)
         self.outbox.append(item)
         if self.dead:  # it died between the check and the append: nobody else looks in here now
             self.give_up_outbox()
