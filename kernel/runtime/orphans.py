@@ -33,7 +33,10 @@ def end_group(leader: int) -> None:
 
 
 class Orphans:
-    """The groups of one node's actors, and who ends them when the node can't. Threads: the shared loop's."""
+    """The groups of one node's actors, and who ends them when the node can't.
+
+    Threads: the shared loop's.
+    """
 
     def __init__(self) -> None:
         self._leaders: dict[int, subprocess.Popen[bytes]] = {}
