@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import struct
 import threading
 import time
 from collections import deque
@@ -19,13 +20,13 @@ from types import TracebackType
 
 import structlog
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from zactor.kernel.transport.log_throttle import LogThrottle
 
 EventCallback = Callable[[int, int, str], object]
 """Called with (event, value, endpoint) in the monitor's thread; must be cheap."""
 
+_TOLD = struct.Struct("=Hi")  # an event and its value: a descriptor, an error, a time in ms
 _READ_A_TURN = 1_000  # events of one socket before the next has its turn
 _IDLE_POLL_MS = 1_000  # only for the last line of a burst; whatever matters wakes the thread
 _CLOSE_S = 2.0  # for libzmq to say that the monitors stopped
@@ -90,7 +91,7 @@ class MonitorThread:
         reader.set(zmq.RCVHWM, 0)  # of either end 0 means: without limit
         # The reading end first: an event without one would already block the I/O thread.
         reader.connect(name)
-        socket.monitor(name, events | zmq.EVENT_MONITOR_STOPPED)
+        socket.monitor(name, int(events) | int(zmq.EVENT_MONITOR_STOPPED))
         watch = _Watch(name, socket, reader, callback)
         self._watched[socket] = watch
         self._arrivals.append(watch)
@@ -164,17 +165,19 @@ class MonitorThread:
         """Pass on what the socket told; return whether that was the last of it."""
         for _ in range(_READ_A_TURN):
             try:
-                frames = watch.reader.recv_multipart(zmq.NOBLOCK)
+                what, there = watch.reader.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return False
-            told = parse_monitor_message(frames)
-            if told["event"] == zmq.EVENT_MONITOR_STOPPED:
+            # Not by pyzmq's parser: to it a value is flags too, and Python keeps each combination
+            # of flags that ever was, so a node would grow with each new descriptor, for ever.
+            event, value = _TOLD.unpack(what)
+            if event == zmq.EVENT_MONITOR_STOPPED:
                 return True
             callback = watch.callback
             if callback is None:
                 continue
             try:
-                callback(int(told["event"]), told["value"], told["endpoint"].decode())
+                callback(event, value, there.decode())
             except Exception as error:
                 # Draining must go on, or the context dies; the callback is at fault, not we.
                 watch.callback = None

@@ -180,23 +180,29 @@ class Peer:
         Not at once: the peer may have slept and have much to read, see LINK_RECEIVE_FRAMES. By
         then it has read what had come, and knows us by the new connection.
         """
-        if self.dealer is None:
-            return
-        self._loop.remove_reader(self.dealer.fileno())
-        shared.monitor.unwatch(self.dealer)
-        self._aside.append(self.dealer)
+        if self.dealer is not None:
+            self._aside.append(self._let_go(self.dealer, shared))
+            if len(self._aside) > limits.LINK_ASIDE_MAX:
+                self._close_oldest()
+            self._loop.call_later(limits.STREAM_SILENCE_MS / 1000, self._close_oldest)
+
+    def _let_go(self, dealer: sockets.Socket, shared: SocketContext) -> sockets.Socket:
+        self._loop.remove_reader(dealer.fileno())
+        shared.monitor.unwatch(dealer)
         self.dealer = None
-        if len(self._aside) > limits.LINK_ASIDE_MAX:
-            self._close_oldest()
-        self._loop.call_later(limits.STREAM_SILENCE_MS / 1000, self._close_oldest)
+        return dealer
 
     def _close_oldest(self) -> None:
         if self._aside:
             self._aside.popleft().close(linger=0)
 
     def hang_up(self, shared: SocketContext) -> None:
-        """Close the connection for good, and those that were laid aside."""
-        self.lay_aside(shared)
+        """Close the connection for good, and those that were laid aside.
+
+        At once: a timer would hold the peer, with all that its link had, for its time.
+        """
+        if self.dealer is not None:
+            self._let_go(self.dealer, shared).close(linger=0)
         while self._aside:
             self._close_oldest()
 

@@ -42,12 +42,12 @@ class Applied(KbEvent):
     change: Change
 
     def journal_line(self) -> Line:
-        """Return what people read."""
+        """Return what people read; not copied, since the journal keeps ten thousand of them."""
         change = self.change
         return "changed", {
-            "clock": [change.epoch, change.index],
-            "retracted": list(change.retracted),
-            "asserted": list(change.asserted),
+            "clock": (change.epoch, change.index),
+            "retracted": change.retracted,
+            "asserted": change.asserted,
         }
 
     def trace_line(self) -> Line:

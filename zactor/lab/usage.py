@@ -13,7 +13,7 @@ _WORDS = ((b"zactor", b"node"), (b"zactor", b"spread"))  # of command lines of n
 
 
 def usage_of(hosts: Mapping[str, int]) -> list[dict[str, object]]:
-    """Return a row for each host whose node runs.
+    """Return a row for each host whose node runs; `pid` as the lab sees it.
 
     Args:
         hosts: {host: process id of its first process}.
@@ -29,7 +29,7 @@ def usage_of(hosts: Mapping[str, int]) -> list[dict[str, object]]:
                 host = spaces.get(os.readlink(folder / "ns" / "pid"))
                 words = (folder / "cmdline").read_bytes().split(b"\0")
                 if host is not None and any(pair == tuple(words[3:5]) for pair in _WORDS):
-                    rows.append({"host": host, **_usage(folder)})
+                    rows.append({"host": host, "pid": int(folder.name), **_usage(folder)})
     return sorted(rows, key=lambda row: str(row["host"]))
 
 

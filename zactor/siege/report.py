@@ -55,6 +55,36 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
     return 3600 * sum((x - middle_x) * (y - middle_y) for x, y in points) / over if over else 0.0
 
 
+def slope_of_lives(points: Sequence[tuple[float, int, float]]) -> float:
+    """Return how much a value grows each hour of a life, by least squares; 0 for too few points.
+
+    Each life has a level of its own: who begins again begins small, which says nothing of growth.
+
+    Args:
+        points: (s, life, value).
+    """
+    lives: dict[int, list[tuple[float, float]]] = {}
+    for x, life, y in points:
+        lives.setdefault(life, []).append((x, y))
+    above = below = 0.0
+    for each in lives.values():
+        middle_x = sum(x for x, _ in each) / len(each)
+        middle_y = sum(y for _, y in each) / len(each)
+        above += sum((x - middle_x) * (y - middle_y) for x, y in each)
+        below += sum((x - middle_x) ** 2 for x, _ in each)
+    return 3600 * above / below if below else 0.0
+
+
+def grown_up(
+    points: Sequence[tuple[float, int, float]], from_s: float, age_s: float
+) -> list[tuple[float, int, float]]:
+    """Leave out what was before `from_s`, and of each life the first `age_s`."""
+    born: dict[int, float] = {}
+    for x, life, _ in points:
+        born[life] = min(x, born.get(life, x))
+    return [(x, life, y) for x, life, y in points if x >= from_s and x >= born[life] + age_s]
+
+
 def _path(plot: Plot, points: Sequence[tuple[float, float]], end_s: float, top: float) -> str:
     steps: list[str] = []
     before = None

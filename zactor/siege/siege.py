@@ -7,25 +7,33 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from zactor.kernel.errors import NoSuchThing, NotReachable, TimedOut, ZactorError
 from zactor.lab.lab_client import LabClient
 from zactor.lab.topology import counted
 from zactor.siege.audit import Audit, audit, with_deaths
 from zactor.siege.fault_plan import FaultPlan, PlannedFault
-from zactor.siege.report import FaultBar, Plot, median, page, slope
+from zactor.siege.report import FaultBar, Plot, grown_up, median, page, slope, slope_of_lives
 from zactor.testing.group_sim.history import Line
 
 SAMPLE_S = 1.0
 FORMED_S = 60.0  # after healing; what is promised is less, and the report says how long it took
+STARTED_S = 60.0  # a node, until it has a view
 ENDS_S = 60.0  # clients, when told to stop
 SAME_S = 60.0  # facts, at the end
 COMMAND_S = 60.0
+GROWN_UP_S = (
+    60.0  # a node's first minute: it imports, meets the others and takes over what they know
+)
 CLIENT = "client"
 _MS = 1e9
+_LINE = msgspec.json.Decoder(dict[str, Any])
+_REPEATED = ("k", "p", "to", "from", "mid", "service", "op", "session", "reason", "sig")
 
 
 class Siege:
@@ -44,6 +52,7 @@ class Siege:
         self._traces: dict[str, bytes] = {}
         self._journal: list[dict[str, Any]] = []
         self._began_ns = 0
+        self._gaps: dict[str, list[tuple[float, float]]] = {}
         self.found = Audit()
         self.figures: dict[str, object] = {}
 
@@ -82,6 +91,7 @@ class Siege:
         for name, wrong in self.found.complaints.items():
             done.add(name, wrong)
         self.found = done
+        self._gaps = self._gaps_of(lines)
         self._sum_up()
 
     def _start_client(self, host: str) -> None:
@@ -90,6 +100,8 @@ class Siege:
         self._lab.spawn(host, CLIENT, *words)
 
     def _befall(self, fault: PlannedFault) -> None:
+        if fault.kind in ("disk", "kill", "freeze"):
+            self._await_start(fault.begin[0].split()[1])
         begin = time.monotonic_ns()
         for line in fault.begin:
             words = line.split()
@@ -103,14 +115,31 @@ class Siege:
             self._start_client(fault.begin[0].split()[1])
         self._faults.append((begin, time.monotonic_ns(), ", ".join(fault.begin)))
 
-    def _heal(self, tell: Callable[[str], None]) -> None:
-        """Heal all; the hosts are to be one again."""
-        self._lab.obey("heal")
+    def _await_start(self, host: str) -> None:
+        """Wait until the host's node has a view: one that begins on a full disk ends, as it says.
+
+        On a busy machine it may still be starting after the fault before.
+        """
+        until = time.monotonic() + STARTED_S
+        while time.monotonic() < until:
+            self._start_ended()
+            if any(row["host"] == host and row["view"] for row in self._lab.hosts()):
+                return
+            self._pass(SAMPLE_S / 5)
+        self.found.add("starts", [f"the node of {host} has no view after {STARTED_S:g} s"])
+
+    def _start_ended(self) -> None:
+        """Start again whose node ended by itself, which none may."""
         for row in self._lab.hosts():
-            if row["node"].startswith("ended"):  # by itself
+            if row["node"].startswith("ended"):
                 self.found.add("ended", [f"the node of {row['host']} {row['node']}"])
                 with contextlib.suppress(ZactorError):
                     self._lab.obey("start", row["host"])
+
+    def _heal(self, tell: Callable[[str], None]) -> None:
+        """Heal all; the hosts are to be one again."""
+        self._lab.obey("heal")
+        self._start_ended()
         try:
             took_s = self._lab.wait_formed(FORMED_S)
         except (TimedOut, NotReachable) as error:
@@ -148,17 +177,25 @@ class Siege:
         """Return the facts of each node, when they are the same at all or were long enough not."""
         until = time.monotonic() + SAME_S
         while True:
-            facts = {host: self._facts_at(host) for host in self._hosts}
-            if len({tuple(sorted(each)) for each in facts.values()}) == 1:
+            found = {host: self._facts_at(host) for host in self._hosts}
+            facts = {host: each for host, each in found.items() if not isinstance(each, str)}
+            copies = {tuple(sorted(each)) for each in facts.values()}
+            if len(facts) == len(found) and len(copies) == 1:
                 return facts
             if time.monotonic() > until:
+                unread = [f"{host}: {why}" for host, why in found.items() if host not in facts]
+                self.found.add("facts can't be read", unread)
                 return facts
             time.sleep(SAMPLE_S)
 
-    def _facts_at(self, host: str) -> list[str]:
-        done = self.zactor(host, "kb", "facts", "--json")
+    def _facts_at(self, host: str) -> list[str] | str:
+        """Return them, or why they can't be had."""
+        try:
+            done = self.zactor(host, "kb", "facts", "--json")
+        except subprocess.TimeoutExpired:
+            return f"no answer in {COMMAND_S:g} s"
         if done.returncode:
-            return [f"exit code {done.returncode}: {done.stderr.strip()}"]
+            return f"exit code {done.returncode}: {done.stderr.strip()}"
         return [row["fact"] for row in json.loads(done.stdout)]
 
     def zactor(self, host: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -181,10 +218,15 @@ class Siege:
     def _lines(self) -> list[Line]:
         """All event lines by time; what kill -9 tore is left out."""
         lines: list[Line] = []
+        words: dict[str, str] = {}  # each once: half an hour has five million lines
         for content in self._traces.values():
             for text in content.split(b"\n")[:-1]:
-                with contextlib.suppress(ValueError):
-                    lines.append(json.loads(text))
+                with contextlib.suppress(msgspec.DecodeError):
+                    line = _LINE.decode(text)
+                    for key in _REPEATED:
+                        if isinstance(value := line.get(key), str):
+                            line[key] = words.setdefault(value, value)
+                    lines.append(line)
         lines.sort(key=lambda line: int(line["t"]))
         return with_deaths(lines, self._deaths)
 
@@ -199,13 +241,34 @@ class Siege:
                 found[row["host"]].append((self._s(at), float(row[field])))
         return found
 
+    def _settled_slope(self, field: str) -> float:
+        """How much nodes grow each hour, in the second half: by then what is kept is all there.
+
+        Changes, events and dead letters are kept up to their limits, which takes some minutes.
+        """
+        points = [
+            (self._s(at), int(row["pid"]), float(row[field]))
+            for at, _, usage in self._samples
+            for row in usage
+        ]
+        half_s = self._s(self._samples[-1][0]) / 2
+        return slope_of_lives(grown_up(points, half_s, GROWN_UP_S))
+
     def _sum_up(self) -> None:
         memory, descriptors = self._curves("memory_kb"), self._curves("descriptors")
+        most_kb = max((kb for curve in memory.values() for _, kb in curve), default=0.0)
         self.figures = {
             "minutes": round(self._s(self._samples[-1][0]) / 60, 1),
             "faults": len(self._faults),
             "one view after healing, median s": round(median(self._formed_s), 2),
             "one view after healing, worst s": round(max(self._formed_s, default=0.0), 2),
+            "memory, most of a node, MB": round(most_kb / 1024, 1),
+            "memory slope in a life, second half, MB/h": round(
+                self._settled_slope("memory_kb") / 1024, 1
+            ),
+            "descriptor slope in a life, second half, 1/h": round(
+                self._settled_slope("descriptors"), 1
+            ),
             "memory slope, worst node, MB/h": round(
                 max((slope(curve) for curve in memory.values()), default=0.0) / 1024, 1
             ),
@@ -233,7 +296,7 @@ class Siege:
                 Plot(title="Members of each view", unit="", curves=views, is_stepped=True),
                 Plot(title="Memory", unit="kB", curves=self._curves("memory_kb")),
                 Plot(title="Descriptors", unit="", curves=self._curves("descriptors")),
-                Plot(title="Longest gap between group deliveries", unit="s", curves=self._gaps()),
+                Plot(title="Longest gap between group deliveries", unit="s", curves=self._gaps),
             ],
             [
                 FaultBar(begin_s=self._s(begin), end_s=self._s(end), text=what)
@@ -242,11 +305,11 @@ class Siege:
             self._s(self._samples[-1][0]),
         )
 
-    def _gaps(self) -> dict[str, list[tuple[float, float]]]:
+    def _gaps_of(self, lines: Sequence[Line]) -> dict[str, list[tuple[float, float]]]:
         """The longest pause between two deliveries at each host, in each s."""
         found: dict[str, dict[int, float]] = {host: {} for host in self._hosts}
         last: dict[str, int] = {}
-        for line in self._lines():
+        for line in lines:
             host = line["p"].partition("@")[0]
             if line["k"] == "deliver" and host in found and line["t"] > self._began_ns:
                 gap_s = (line["t"] - last.get(host, line["t"])) / _MS

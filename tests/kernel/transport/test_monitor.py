@@ -126,6 +126,28 @@ def test_sockets_that_come_and_go_while_watched_stop_nothing(
     assert len(bound.monitor._watched) <= 2, "closed sockets must be forgotten"
 
 
+def test_descriptors_that_were_never_there_before_leave_nothing(
+    bound: Any, wait_until: Callable[..., None]
+) -> None:
+    """Python keeps each combination of an enumeration's flags: values are none."""
+    told, callback = recorder()
+    mask = int(zmq.EVENT_CONNECTED)
+    names = len(zmq.Event._value2member_map_)
+    for _ in range(40):  # all stay, so each connection has a descriptor of its own
+        bound.keep(
+            sockets.connect_link(
+                bound.context,
+                bound.endpoint,
+                bound.keys.door,
+                bound.keys.server.public,
+                before=lambda socket: bound.monitor.watch(socket, mask, callback),
+            )
+        )
+    wait_until(lambda: len(told) == 40)
+    assert len({value for _, value, _ in told}) == 40
+    assert len(zmq.Event._value2member_map_) == names
+
+
 def test_a_callback_that_raises_is_told_once_and_stops_nothing(
     bound: Any, wait_until: Callable[..., None], logged: list[dict[str, Any]]
 ) -> None:

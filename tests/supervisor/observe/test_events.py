@@ -60,7 +60,7 @@ def test_each_sink_has_its_own_words_for_what_concerns_it(tmp_path: Path) -> Non
         {"event": "node_up", "name": "n1", "incarnation": 1},
         {"event": "node_gone", "name": "n1", "incarnation": 1, "why": "cut"},
         {"event": "node_stuck", "name": "n1"},
-        {"event": "changed", "clock": [1, 2], "retracted": ["p(1)"], "asserted": ["p(2)"]},
+        {"event": "changed", "clock": (1, 2), "retracted": ("p(1)",), "asserted": ("p(2)",)},
         {"event": "knowledge_base_taken_over", "clock": [1, 2]},
         {"event": "primary", "members": ["n1"]},
         {"event": "primary", "members": []},

@@ -9,7 +9,7 @@ import pytest
 from zactor.lab.faults import PROCESS_WORDS, Faults, change
 from zactor.siege.audit import Audit, audit, with_deaths
 from zactor.siege.fault_plan import FaultPlan
-from zactor.siege.report import FaultBar, Plot, page, slope
+from zactor.siege.report import FaultBar, Plot, grown_up, page, slope, slope_of_lives
 
 HOSTS = ("n1", "n2", "n3", "n4", "n5")
 S = 1_000_000_000
@@ -112,3 +112,21 @@ def test_the_page_holds_its_plots_and_what_is_wrong() -> None:
     assert "<path d=" in text
     assert "src=" not in text
     assert slope([(0.0, 1.0), (10.0, 2.0)]) == pytest.approx(360)
+
+
+def test_a_life_that_begins_small_is_no_growth_and_none_that_grows_is_missed() -> None:
+    """Least squares over all lives would call a killed node's new life a fall, or hide a leak."""
+    old = [(float(s), 1, 60.0) for s in range(0, 100, 10)]
+    new = [(float(s), 2, 40.0) for s in range(100, 200, 10)]
+    assert slope_of_lives(old + new) == 0
+    assert slope([(s, y) for s, _, y in old + new]) < -100
+    leaks = [(s, life, y + (s - 100 * (life - 1)) / 36) for s, life, y in old + new]
+    assert slope_of_lives(leaks) == pytest.approx(100)
+    assert slope_of_lives([(1.0, 1, 5.0)]) == 0, "one sample has no slope"
+
+
+def test_what_a_node_takes_at_its_beginning_is_no_growth() -> None:
+    points = [(float(s), 1, 40.0 + min(s, 50)) for s in range(0, 200, 10)]
+    assert slope_of_lives(points) > 100
+    assert slope_of_lives(grown_up(points, 0, 60)) == 0
+    assert [s for s, _, _ in grown_up(points, 150, 60)] == [150.0, 160.0, 170.0, 180.0, 190.0]
