@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import os
 import socket
-import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from typing import Any, Protocol, cast
 
 import structlog
 
-from zactor.kernel import limits
+from zactor.kernel import forks, limits
 from zactor.kernel.actors.options import ProcessOptions
 from zactor.kernel.actors.reply import Reply
 from zactor.kernel.errors import (
@@ -57,12 +56,15 @@ from zactor.kernel.messages.actor_process import (
 from zactor.kernel.messages.actors import Failure
 from zactor.kernel.runtime.askers import Outcome
 from zactor.kernel.runtime.orphans import Orphans, end_group
+from zactor.kernel.runtime.posix_spawn import ChildProcess
 from zactor.kernel.runtime.process_output import ProcessOutput, end_words
 from zactor.kernel.wire.bulky import Bulky
 from zactor.kernel.wire.payload import Policy, decode_value, encode_whole_call
 from zactor.kernel.wire.process_frames import frame_of, from_process
 
 log = structlog.get_logger()
+
+_THEIRS = 3  # what the process has its socket as: see _spawn
 
 
 class ProcessOwner(Protocol):
@@ -128,7 +130,7 @@ class ActorProcess(asyncio.Protocol):
         self._options = options
         self._policy = policy
         self._loop = loop
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ChildProcess | None = None
         self._transport: asyncio.Transport | None = None
         self._reader = from_process()
         self._numbers = 0
@@ -199,13 +201,14 @@ class ActorProcess(asyncio.Protocol):
     async def _begin(self, *, waits: bool) -> None:
         recipe = self._recipe()
         ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                self._spawn(theirs)
-            except BaseException:
-                ours.close()
-                raise
-        await self._loop.create_unix_connection(lambda: self, sock=ours)
+        forks.keep_private(ours.fileno())
+        try:
+            await self._spawn(theirs.detach())
+            await self._loop.create_unix_connection(lambda: self, sock=ours)
+        except BaseException:
+            forks.shared_again(ours.fileno())
+            ours.close()
+            raise
         owner = self._owner
         await self._step(
             BeginActor(
@@ -324,46 +327,34 @@ class ActorProcess(asyncio.Protocol):
         self._kill(why)
 
     # -- its life ----------------------------------------------------------------------------
-    def _spawn(self, theirs: socket.socket) -> None:
+    async def _spawn(self, theirs: int) -> None:
         options = self._options
         env = {**os.environ, **(options.env or {}), "PYTHONUNBUFFERED": "1"}
-        words = [sys.executable, "-P", "-m", self._module, str(theirs.fileno())]
+        words = [sys.executable, "-P", "-m", self._module, str(_THEIRS)]
         words += [str(os.getpid()), _limit_words(options)]
         out, err = self._output.begin()
+        files = (os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), out, err, theirs)
         try:
-            self._process = subprocess.Popen(
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                pass_fds=[theirs.fileno()],
-                env=env,
-                cwd=options.folder or None,
-                start_new_session=True,  # Ctrl-C at a terminal is for the node
-            )
-            self._orphans.add(self._process)
+            process = await self._orphans.spawn(words, env, options.folder or None, files)
         except OSError as error:
             self._output.close()
             raise ConfigError(
                 f"no process for {self._owner.name}: {error.strerror}: {error.filename!r}"
             ) from None
-        finally:
-            os.close(out)
-            os.close(err)
+        except BaseException:
+            self._output.close()
+            raise
+        self._process = process
+        if self._was_killed:  # in the meantime
+            self._kill(self._was_killed)
 
     def _kill(self, why: str) -> None:
         process = self._process
-        if process is not None and not self._has_exited(process):
+        if process is None:
+            self._was_killed = why
+        elif not process.has_exited():
             self._was_killed = why
             end_group(process.pid)
-
-    @staticmethod
-    def _has_exited(process: subprocess.Popen[bytes]) -> bool:
-        """Whether it has; it isn't reaped by that, so its number stays its own and its group's."""
-        if process.returncode is not None:
-            return True
-        flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        return os.waitid(os.P_PID, process.pid, flags) is not None
 
     # -- asyncio.Protocol --------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -412,6 +403,8 @@ class ActorProcess(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Its end of the socket is closed: the process has ended, or is about to."""
+        if self._transport is not None:
+            forks.shared_again(self._transport.get_extra_info("socket").fileno())
         self._transport = None
         self.resume_writing()
         self._await_end(limits.PROCESS_END_S)
@@ -419,7 +412,7 @@ class ActorProcess(asyncio.Protocol):
     def _await_end(self, left_s: float) -> None:
         process = self._process
         assert process is not None, self._owner.name
-        if not self._has_exited(process):
+        if not process.has_exited():
             if left_s <= 0:
                 self._kill("it closed its connection")
             self._loop.call_later(0.005, self._await_end, left_s - 0.005)
@@ -446,7 +439,7 @@ class ActorProcess(asyncio.Protocol):
         for withdraw in self._asks.values():
             withdraw()
         self._asks.clear()
-        if not self._ended.done() and self._is_ending and not self._was_killed:
+        if not (self._ended.done() or self._was_killed or self._why) and self._is_ending:
             self._ended.set_exception(error)  # in its on_stop
             self._ended.exception()  # nobody need have waited for that
         elif not self._ended.done():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import threading
 from concurrent.futures import Future
 from functools import partial
@@ -23,9 +22,9 @@ from zactor.kernel.errors import (
     RemoteActionError,
     TimedOut,
 )
-from zactor.kernel.runtime.actor_process import ActorProcess
 from zactor.kernel.runtime.blueprint import blueprint_of
 from zactor.kernel.runtime.exchange import ExchangeOutcome
+from zactor.kernel.runtime.posix_spawn import ChildProcess
 
 EXCHANGES = 4
 
@@ -218,15 +217,15 @@ def test_a_runtime_that_ends_waits_for_a_process_that_takes_its_time_to_die(
     """Whose code wasn't wanted: else its socket and its output stay open in a closed loop."""
     world.spawn(counting(0, on="process", fails="state"), "c")
     (former,) = world.runtime.orphans._leaders
-    has_exited = ActorProcess._has_exited
+    has_exited = ChildProcess.has_exited
     looks = 0
 
-    def slowly(process: subprocess.Popen[bytes]) -> bool:
+    def slowly(process: ChildProcess) -> bool:
         nonlocal looks
         looks += process.pid != former
         return (process.pid == former or looks > 60) and has_exited(process)
 
-    monkeypatch.setattr(ActorProcess, "_has_exited", staticmethod(slowly))
+    monkeypatch.setattr(ChildProcess, "has_exited", slowly)
     with pytest.raises(RemoteActionError, match="state of "):
         exchanged(world, "c", counting(1, on="process"))
     leaders = list(world.runtime.orphans._leaders.values())

@@ -21,9 +21,16 @@ from zactor.kernel import limits
 from zactor.kernel.actors.options import ProcessOptions
 from zactor.kernel.actors.reply import Reply
 from zactor.kernel.errors import ActorDied, ConfigError, RemoteActionError
-from zactor.kernel.messages.actor_process import AnswerOutcome, AskFrom, GroupFrom, Handled
+from zactor.kernel.messages.actor_process import (
+    AnswerOutcome,
+    AskFrom,
+    GroupFrom,
+    Handled,
+    ProcessFailed,
+)
 from zactor.kernel.runtime.actor_process import ActorProcess
 from zactor.kernel.runtime.orphans import Orphans
+from zactor.kernel.runtime.posix_spawn import ChildProcess, spawn
 from zactor.kernel.wire.process_frames import frame_of, to_process
 
 SIGNALS = 5_000
@@ -170,9 +177,9 @@ def test_who_takes_nothing_is_sent_nothing_more_and_asks_nothing_more() -> None:
     asyncio.run(played())
 
 
-def ended() -> subprocess.Popen[bytes]:
+def ended() -> ChildProcess:
     """A process that is about to end."""
-    return subprocess.Popen(["true"], start_new_session=True)
+    return spawn([sys.executable, "-S", "-c", ""], os.environ, None, ())
 
 
 async def played() -> None:
@@ -280,3 +287,22 @@ def test_a_process_that_dies_in_on_stop_says_how(world: Any) -> None:
         ActorDied, match=r"(?s)x ended with exit code 5; it said last: .*my last words"
     ):
         world.stop("x").result(DEADLINE_S)
+
+
+def test_who_ran_out_of_memory_before_it_was_to_end_has_ended_well() -> None:
+    async def played_end() -> None:
+        loop = asyncio.get_running_loop()
+        options = ProcessOptions()
+        process = ActorProcess(Recorder(), lambda: b"", options, "pickle", loop, "m", Orphans())
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        await loop.create_unix_connection(lambda: process, sock=ours)
+        process._process = ended()
+        ending = asyncio.create_task(process.end("destroyed"))
+        await loop.sock_sendall(theirs, frame_of(ProcessFailed("out of memory")))
+        await loop.sock_recv(theirs, 1 << 16)  # it is told to end, and can't any more
+        theirs.close()
+        await asyncio.wait_for(ending, DEADLINE_S)
+        assert "out of memory" in str(process._gone.result())
+
+    asyncio.run(played_end())
