@@ -143,6 +143,8 @@ class ActorProcess(asyncio.Protocol):
         self._output = ProcessOutput(loop)
         self._arrived: deque[FromProcess] = deque()  # and not taken
         self._asks: dict[int, Callable[[], None]] = {}  # under way -> what withdraws it
+        self._is_paused = False  # nothing is read of it
+        self._has_exited = False  # and that was seen while nothing was read
         self._room: asyncio.Future[None] | None = None  # it takes nothing; None: it does
         self._under_way: set[int] = set()  # messages that are being handled there
         self._idle: asyncio.Future[None] | None = None  # who ends it waits for that
@@ -373,9 +375,13 @@ class ActorProcess(asyncio.Protocol):
 
     def _take_what_arrived(self) -> None:
         """Take one message after the other; where that is to wait, read no more meanwhile."""
+        process = self._process
+        if not self._has_exited and self._is_paused and process is not None:
+            self._has_exited = process.has_exited()  # who reads nothing sees no end
         while self._arrived and self._may_take():
             self._take(self._arrived.popleft())
-        if self._may_take():
+        self._is_paused = not self._may_take()
+        if not self._is_paused:
             if self._transport is not None:
                 self._transport.resume_reading()
             return
@@ -387,9 +393,10 @@ class ActorProcess(asyncio.Protocol):
         """Whether it may go on with what it sends and asks.
 
         Not while its actor is muted, and not while it takes no answers: no more are made then. Who
-        is to end is heard to its end.
+        is to end, or has, is heard to its end.
         """
-        return self._is_ending or (self._room is None and not self._owner.is_muted())
+        is_over = self._is_ending or self._has_exited
+        return is_over or (self._room is None and not self._owner.is_muted())
 
     def pause_writing(self) -> None:
         """It takes nothing just now."""

@@ -9,7 +9,16 @@ import msgspec
 
 from zactor.kernel.errors import RemoteProtocolError
 from zactor.kernel.limits import LINK_PARCEL_SIGNALS
-from zactor.kernel.messages.actors import Ask, Bulk, Failure, InMemory, Reply, Signal, SignalParcel
+from zactor.kernel.messages.actors import (
+    Ask,
+    Bulk,
+    Failure,
+    InMemory,
+    Reply,
+    Signal,
+    SignalParcel,
+    Undelivered,
+)
 from zactor.kernel.messages.base import Message
 from zactor.kernel.messages.operations import Answer, Problem, Request
 
@@ -20,7 +29,8 @@ RecursionError, and lengths that no memory holds are a MemoryError or an Overflo
 _KIND = RemoteProtocolError.__name__
 _fields = msgspec.msgpack.Decoder(tuple[msgspec.Raw, ...])
 _int = msgspec.msgpack.Decoder(int)
-_sizes = msgspec.msgpack.Decoder(tuple[int, ...])
+_text = msgspec.msgpack.Decoder(str)
+_integers = msgspec.msgpack.Decoder(tuple[int, ...])
 
 
 class Undecodable:
@@ -35,7 +45,7 @@ class Undecodable:
         self.sizes: tuple[int, ...] = ()
         """Of a Bulk: how long its buffers are, if it says so."""
         if tag == _tag(Bulk):
-            self.sizes = (_decoded(_sizes, fields[2]) if len(fields) > 2 else None) or ()
+            self.sizes = (_decoded(_integers, fields[2]) if len(fields) > 2 else None) or ()
         if tag in (_tag(Bulk), _tag(InMemory)):
             fields = (_decoded(_fields, fields[1]) if len(fields) > 1 else None) or ()
             tag = _decoded(_int, fields[0]) if fields else None
@@ -47,8 +57,8 @@ class Undecodable:
         number = _number(tag, fields)
         self.instead: object | None = _instead(tag, number, why)
         """What whoever waits for it here is to get, or None."""
-        self.answer: object | None = _answer(tag, number, why)
-        """What whoever waits for an answer at its sender is to get, or None."""
+        self.answer: object | None = _answer(tag, number, why) or _undelivered(tag, fields, why)
+        """What whoever waits for an answer at its sender is to get, or its node of a signal."""
 
 
 def _decoded(decoder: Any, raw: bytes | memoryview) -> Any:
@@ -108,3 +118,17 @@ def _answer(tag: int | None, number: int | None, why: str) -> object:
     return _ended(
         {_tag(Ask): Failure, _tag(Request): Problem}, tag, number, f"can't be read: {why}"
     )
+
+
+def _undelivered(tag: int | None, fields: tuple[msgspec.Raw, ...], why: str) -> object:
+    """A signal that says to whom it goes, from whom: a dead letter there."""
+    if tag != _tag(Signal) or len(fields) < 5:
+        return None
+    _, targets, sender, number, action = fields[:5]
+    head = (
+        _decoded(_integers, targets),
+        _decoded(_int, sender),
+        _decoded(_int, number),
+        _decoded(_text, action),
+    )
+    return None if None in head else Undelivered(*head, f"can't be read: {why}")

@@ -20,7 +20,7 @@ from zactor import Actor, action, signal
 from zactor.kernel import limits
 from zactor.kernel.actors.options import ProcessOptions
 from zactor.kernel.actors.reply import Reply
-from zactor.kernel.errors import ActorDied, ConfigError, RemoteActionError
+from zactor.kernel.errors import ActorDied, ConfigError, OutcomeUnknown, RemoteActionError
 from zactor.kernel.messages.actor_process import (
     AnswerOutcome,
     AskFrom,
@@ -129,6 +129,21 @@ def test_what_a_process_sends_waits_where_the_receiver_is_full(
     until(lambda: world.row("held")["handled"] == SIGNALS)
     held = world.runtime.directory.local("held").actor
     assert held.seen == list(range(SIGNALS))
+
+
+def test_the_death_of_who_is_slowed_is_noticed_at_once(
+    world: Any, until: Any, go: threading.Event
+) -> None:
+    ref = world.spawn(Apart, "x")
+    world.spawn(Held, "held", go)
+    world.runtime.connect("x", "number", ("held",))
+    sent = ref.emit(SIGNALS)
+    cell = world.runtime.directory.local("x")
+    until(lambda: cell.process._is_paused)
+    os.kill(cell.process.pid, signals.SIGKILL)
+    with pytest.raises(OutcomeUnknown, match="x was killed by SIGKILL"):
+        sent.result(DEADLINE_S)  # though the receiver handles nothing
+    assert world.row("held")["handled"] == 0
 
 
 def test_a_tell_in_vain_is_told(world: Any, until: Any, go: threading.Event) -> None:

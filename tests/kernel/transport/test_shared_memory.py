@@ -10,9 +10,19 @@ from typing import Any
 
 import pytest
 from held_slots import slots
+from msgspec import structs
 
 from zactor.kernel import limits
-from zactor.kernel.messages.actors import Ask, InMemory, MemoryFreed, MemoryRead, Reply, ShareMemory
+from zactor.kernel.messages.actors import (
+    Ask,
+    InMemory,
+    MemoryFreed,
+    MemoryRead,
+    Reply,
+    ShareMemory,
+    Signal,
+    Undelivered,
+)
 from zactor.kernel.transport import memory_pool, shared_memory
 from zactor.kernel.transport.memory_pool import MemoryPool
 from zactor.kernel.transport.shared_memory import SharedMemory
@@ -300,6 +310,14 @@ def test_who_cannot_open_a_slot_is_lent_no_more(
     assert not pair.ours.may_lend
     bulky = Bulky(ASK, [bytes(MIN)])
     assert pair.ours.lend(bulky) is bulky
+
+
+def test_a_signal_in_memory_that_cannot_be_read_is_a_dead_letter_at_its_sender(pair: Pair) -> None:
+    lent = pair.ours.lend(Bulky(Signal((4, 5), 6, 7, "take", b"head"), [bytes(MIN)]))
+    assert isinstance(lent, InMemory)
+    (got,) = pair.theirs.sift([structs.replace(lent, key=b"x" * 16)])
+    assert isinstance(got, Undecodable)
+    assert got.answer == Undelivered((4, 5), 6, 7, "take", f"can't be read: {got.why}")
 
 
 def test_nothing_is_lent_to_who_has_gone_meanwhile(
