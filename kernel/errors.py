@@ -81,6 +81,13 @@ class TermError(ConfigError):
         return {"column": str(self.column), "expected": self.expected}
 
 
+class SpreadFileError(ConfigError):
+    """A configuration file of Spread can't be read: "FILE:LINE: what is wrong". Its exit code is
+    the one of Spread's daemon, which scripts know."""
+
+    exit_code = EXIT_FAILED
+
+
 class UnfitArguments(ConfigError):
     """What was named can't take these arguments; the message says what it takes."""
 

@@ -94,7 +94,7 @@ would put the module in its place."""
 
 _INNER_ERRORS = """
     Buried LocalProtocolError NoRoom NoSuchAction ProtocolError RemoteProtocolError TermError
-    Unconfigured UnfitArguments
+    SpreadFileError Unconfigured UnfitArguments
 """
 
 _PICKLED: dict[str, str] = {

@@ -41,12 +41,12 @@ Seconds = Annotated[float, msgspec.Meta(ge=-1e12)]
 MessType = Annotated[int, msgspec.Meta(ge=-(1 << 15), lt=1 << 15)]
 """Spread's type of a message: the application's own, a signed integer of 16 bits."""
 
-MARKED_BELOW = 1 << 19
+MARKED_BELOW = 1 << 26
 
 MarkedMessType = Annotated[int, msgspec.Meta(ge=-(1 << 15), lt=MARKED_BELOW)]
 """A MessType as it travels between nodes. What a program of Spread sent has its 16 bits unsigned,
-and above them three marks that only such programs see: its byte order, and two of its flush
-library."""
+and above them ten marks that only such programs see: its byte order, two of its flush library, and
+seven bits that mean nothing to a daemon."""
 
 
 def plain_mess_type(marked: int) -> int:

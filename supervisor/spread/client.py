@@ -9,9 +9,10 @@ who send to its groups, and nobody is cut off for being slow. Kernel's loop only
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
-from collections import deque
-from typing import Protocol, cast
+from collections import Counter, deque
+from typing import Literal, Protocol, cast
 
 import structlog
 
@@ -29,6 +30,11 @@ from zactor.supervisor.spread.handshake import Hello, Refusal, SpreadRefusedErro
 
 log = structlog.get_logger()
 
+_SHORT_BYTES = 4_096  # less at once, and no frame is whole: whoever sends may wait for us
+
+Ended = Literal["refused", "silent", "cut_off"]
+"""How a daemon ends a program's connection: in its handshake, for want of one, or later."""
+
 
 class Port(Protocol):
     """Where clients come in."""
@@ -44,6 +50,7 @@ class Port(Protocol):
         ...
 
     waiting_bytes: int  # of all requests that wait for room
+    ended: Counter[Ended]  # connections that were ended here
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -74,7 +81,10 @@ class Port(Protocol):
         """Its handshake is done."""
 
     def drop(self, client: SpreadClient) -> None:
-        """Its connection is over."""
+        """Its connection is over; its session may go on, as long as requests of it wait."""
+
+    def leave(self, session: Session) -> None:
+        """A client's session is closed."""
 
     @property
     def slow_client_s(self) -> float:
@@ -89,6 +99,9 @@ class SpreadClient(SessionUser, asyncio.Protocol):
 
     def __init__(self, port: Port) -> None:
         self.address = ""  # its IP address; none on the Unix socket
+        self.number = 0  # of its socket
+        self._tcp: socket.socket | None = None
+        self.ended = asyncio.Event()  # its session is closed
         self.is_due = False
         self.is_over = False  # its connection is closed, or about to be
         self.session: Session | None = None
@@ -112,15 +125,26 @@ class SpreadClient(SessionUser, asyncio.Protocol):
         """Whether the handshake is done."""
         return self._reader is not None
 
+    @property
+    def has_left(self) -> bool:
+        """Whether its program is gone, also where what it had sent before isn't read yet."""
+        if self.is_over or self._transport is None:
+            return True
+        probe = select.poll()
+        probe.register(self.number, select.POLLRDHUP)
+        return bool(probe.poll(0))
+
     # -- the connection ----------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A program has connected."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=limits.SPREAD_WRITE_BYTES)
+        made: socket.socket = transport.get_extra_info("socket")
+        self.number = made.fileno()
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple):
             self.address = str(peer[0])
-            made: socket.socket = transport.get_extra_info("socket")
+            self._tcp = made
             made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._port.greet(self)
 
@@ -135,7 +159,9 @@ class SpreadClient(SessionUser, asyncio.Protocol):
             self._read(data)
 
     def eof_received(self) -> bool:
-        """The program sends no more: for Spread it has left."""
+        """The program sends no more: for Spread it has left, and what it hasn't read is dropped."""
+        if self._transport is not None and self._transport.get_write_buffer_size():
+            self._transport.abort()  # closed in good order it would wait for a reader
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -184,6 +210,7 @@ class SpreadClient(SessionUser, asyncio.Protocol):
         why = f"cut off: it has taken nothing for {self._port.slow_client_s:g} s"
         own = self._port.private_group(self.session)
         log.warning("spread_client_cut_off", session=self.session.name, why=why)
+        self._port.ended["cut_off"] += 1
         self._give_up_requests()
         self.is_over = True
         self._waiting.clear()
@@ -197,6 +224,7 @@ class SpreadClient(SessionUser, asyncio.Protocol):
     def _cut_off(self, why: str) -> None:
         name = self.session.name if self.session is not None else "?"
         log.warning("spread_client_cut_off", session=name, why=why)
+        self._port.ended["cut_off"] += 1
         self._give_up_requests()
         self.close()
 
@@ -288,6 +316,7 @@ class SpreadClient(SessionUser, asyncio.Protocol):
     def refuse(self, refusal: Refusal) -> None:
         """Send the client away with one byte."""
         log.info("spread_client_refused", why=refusal.name, address=self.address or "unix")
+        self._port.ended["refused"] += 1
         self.is_over = True
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(handshake.refusal_byte(refusal))
@@ -307,6 +336,9 @@ class SpreadClient(SessionUser, asyncio.Protocol):
             self._count(_size(each))
         if asked:
             self.go_on()
+        elif self._tcp is not None and len(data) < _SHORT_BYTES:
+            # Programs in Java send a head, and what belongs to it when that is acknowledged.
+            self._tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         if self._is_read and self._is_full(1):
             self._set_read(False)
 
@@ -456,6 +488,8 @@ class SpreadClient(SessionUser, asyncio.Protocol):
     def _end(self) -> None:
         if self.session is not None and self.session.is_open:
             self.session.close()
+            self._port.leave(self.session)
+            self.ended.set()
 
 
 def _size(asked: frames.Asked) -> int:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from zactor.kernel.errors import ConfigError
+from zactor.kernel.errors import ConfigError, SpreadFileError
 from zactor.kernel.limits import SPREAD_PORT
 
 FILE_BYTES_MAX = 1 << 20
@@ -22,7 +22,7 @@ INTERFACES_MAX = 10
 SEGMENT_ADDRESSES_MAX = 5
 DAEMON_NAME_CHARS_MAX = 19
 
-_WORD = re.compile(r'"[^"\n]*"|[{}]|[^\s{}"]+')
+_WORD = re.compile(r'#.*|"[^"\n]*"|[{}]|[^\s{}"#]+')
 _BRACKETED = re.compile(r"\[([0-9A-Fa-f:.%\w]+)\](?::(\d+))?")
 _NUMBERS = re.compile(r"[0-9.]+")
 _TIMEOUTS = frozenset(
@@ -54,6 +54,7 @@ _WITH_VALUE = frozenset(
 _USED = frozenset(("AllowedAuthMethods", "RequiredAuthMethods", "DangerousMonitor"))
 _TRUE, _FALSE = ("true", "yes"), ("false", "no")
 _METHODS = ("NULL", "IP", "PWORD")
+_PORTS = 1 << 16  # Spread's daemon takes what a port has beyond that away
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ def read_config(text: str, file: str) -> SpreadConfig:
     """Return what a configuration file means.
 
     Raises:
-        ConfigError: "FILE:LINE: what is wrong".
+        SpreadFileError: "FILE:LINE: what is wrong".
     """
     return _ConfigReader(text, file).read()
 
@@ -175,9 +176,9 @@ class _ConfigReader:
         if found != word:
             raise self._error(f"{found!r} stands where {word!r} should")
 
-    def _error(self, what: str) -> ConfigError:
+    def _error(self, what: str) -> SpreadFileError:
         line = self._words[max(self._at - 1, 0)][1] if self._words else 1
-        return ConfigError(f"{self._file}:{line}: {what}")
+        return SpreadFileError(f"{self._file}:{line}: {what}")
 
     # -- settings ----------------------------------------------------------------------------
     def _setting(self, word: str) -> None:
@@ -285,15 +286,19 @@ class _ConfigReader:
             ipaddress.ip_address(host.partition("%")[0])
         except ValueError:
             raise self._error(f"Invalid IP {word!r}") from None
-        if port and not (port.isdecimal() and 1 <= int(port) <= 65_535):
-            raise self._error(f"port {port!r}: want 1 to 65535")
-        return host, int(port or 0)
+        number = int(port) if port.isdecimal() else 0
+        if port and not number % _PORTS:
+            raise self._error(f"port {port!r}: want 1 to {_PORTS - 1}")
+        if number >= _PORTS:
+            self._unused[f"port {port} is {number % _PORTS}, and more of it"] = None
+        return host, number % _PORTS
 
 
 def _words(text: str) -> Iterator[tuple[str, int]]:
     for number, line in enumerate(text.splitlines(), 1):
-        for word in _WORD.findall(line.partition("#")[0]):
-            yield word, number
+        for word in _WORD.findall(line):
+            if not word.startswith("#"):
+                yield word, number
 
 
 def _looks_like_address(word: str) -> bool:

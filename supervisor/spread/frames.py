@@ -25,6 +25,8 @@ CAUSED_BY_JOIN, CAUSED_BY_LEAVE, CAUSED_BY_DISCONNECT, CAUSED_BY_NETWORK = 256, 
 REG_MEMB, TRANSITION = 0x1000, 0x2000
 JOIN, LEAVE, KILL = 0x10000, 0x20000, 0x40000
 SUBGROUP_CAST = 0x40000000  # of the flush library: travels from program to program
+_FREE_AT = 23
+_FREE = 0x7F << _FREE_AT  # bits of a type that mean nothing to a daemon: they travel too
 
 SERVICES = {
     0x01: Service.UNRELIABLE,
@@ -41,8 +43,9 @@ _HINT = 0x00FFFF00
 BIG_ENDIAN = 1 << 16
 SUBGROUP = 1 << 17
 CONSENT = 1 << 18
-"""Marks above the 16 bits of a mess_type: its sender's order, SUBGROUP_CAST, and that a flush
-library's FIFO message consents to a change."""
+_FREE_SHIFT = 19
+"""Marks above the 16 bits of a mess_type: its sender's order, SUBGROUP_CAST, that a flush library's
+FIFO message consents to a change; and the free bits of its type."""
 
 _FLUSH_OK = 0x8000  # such a message's mess_type
 
@@ -191,6 +194,8 @@ class FrameReader:
         )
         if kind & SUBGROUP_CAST:
             mess_type |= SUBGROUP
+        if kind & _FREE:
+            mess_type |= (kind & _FREE) >> _FREE_AT << _FREE_SHIFT
         payload = bytes(buffer[body:end])
         service = SERVICES[bit]
         if mess_type & 0xFFFF == _FLUSH_OK and service is Service.FIFO:
@@ -263,8 +268,10 @@ def data_frames(
     kind = _BIT_OF[service] | MARK
     if discard:
         kind |= SELF_DISCARD
-    if mess_type >= 0 and mess_type & SUBGROUP:
-        kind |= SUBGROUP_CAST
+    if mess_type >= SUBGROUP:
+        if mess_type & SUBGROUP:
+            kind |= SUBGROUP_CAST
+        kind |= mess_type >> _FREE_SHIFT << _FREE_AT
     plain = mess_type & 0xFFFF
     is_big = mess_type >= 0 and mess_type & BIG_ENDIAN
     hint = (plain << 8).to_bytes(4, "big") if is_big else (plain << 8 | MARK).to_bytes(4, "little")

@@ -7,6 +7,7 @@ import contextlib
 import os
 import socket
 import stat
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from zactor.kernel.groups.names import check_group_name
 from zactor.kernel.sessions.host import GroupHost
 from zactor.kernel.sessions.session import Session
 from zactor.kernel.sessions.turns import Turns
-from zactor.supervisor.spread.client import SpreadClient
+from zactor.supervisor.spread.client import Ended, SpreadClient
 from zactor.supervisor.spread.daemon_log import DaemonLog
 from zactor.supervisor.spread.deliveries import Deliveries
 from zactor.supervisor.spread.handshake import (
@@ -35,7 +36,13 @@ log = structlog.get_logger()
 UNIX_FOLDER = Path("/tmp")
 """Where libraries of Spread look for `PORT`, the Unix socket of a daemon of this machine."""
 
+_TWINS = {"0.0.0.0": "::", "127.0.0.1": "::1"}
+"""What else is listened at, where it can be: libraries of Spread 5 take the first address that a
+machine has for `localhost`, which may be this."""
+
 _BACKLOG = 128  # a burst of connections: those beyond wait a second for their SYN to be repeated
+_LEAVES_S = 2.0  # for one that has left while requests of it wait; libraries give up after 5
+_NUMBERS = 9_999  # of made-up names, before they begin again
 _MODE = 0o666  # any user of this machine may connect, as to Spread's daemon
 
 
@@ -54,6 +61,8 @@ class SpreadPort:
         self._events = events
         self.turns = Turns(host, spawn)
         self.waiting_bytes = 0
+        self.ended: Counter[Ended] = Counter()
+        self._holders: dict[str, SpreadClient] = {}  # of the names that are in use here
         self._host = host
         self._spawn = spawn
         self._loop = asyncio.get_running_loop()
@@ -69,7 +78,11 @@ class SpreadPort:
         Raises:
             ConfigError: an address is in use, or none of this machine.
         """
-        await self._listen()
+        try:
+            await self._listen()
+        except ConfigError:
+            self.close()
+            raise
         paths = [str(at) for at in self._servers if isinstance(at, Path)]
         log.info(
             "spread_port_open",
@@ -78,15 +91,17 @@ class SpreadPort:
         )
 
     async def _listen(self) -> None:
-        for address, port in self._settings.addresses:
-            if (address, port) not in self._servers:
-                await self._open_tcp(address, port)
+        """Listen where it doesn't yet: who finds us by TCP finds us at the Unix socket too."""
         ports = dict.fromkeys(port for _, port in self._settings.addresses)
         if self._settings.unix_port:
             ports[self._settings.unix_port] = None
         for port in ports:
             if UNIX_FOLDER / str(port) not in self._servers:
                 await self._open_unix(UNIX_FOLDER / str(port))
+        for address, port in self._settings.addresses:
+            if (address, port) not in self._servers:
+                await self._open_twin(address, port)
+                await self._open_tcp(address, port)
 
     async def change(self, settings: SpreadSettings) -> None:
         """Go on with other settings; programs that are connected stay.
@@ -95,8 +110,10 @@ class SpreadPort:
             ConfigError: a new address is in use, or none of this machine; it listens at the others.
         """
         for at in self._settings.addresses:
-            if at not in settings.addresses and at in self._servers:
-                self._servers.pop(at).close()
+            if at not in settings.addresses:
+                for each in (at, (_TWINS.get(at[0], ""), at[1])):
+                    if each in self._servers:
+                        self._servers.pop(each).close()
         self._settings = settings
         self.deliveries.change(settings.daemons)
         await self._listen()
@@ -118,6 +135,15 @@ class SpreadPort:
             why = os.strerror(error.errno) if error.errno else str(error)
             raise ConfigError(f"no port for Spread at {address}:{port}: {why}") from None
         self._servers[address, port] = server
+
+    async def _open_twin(self, address: str, port: int) -> None:
+        twin = _TWINS.get(address)
+        if twin is None or (twin, port) in self._servers:
+            return
+        try:
+            await self._open_tcp(twin, port)
+        except ConfigError as error:  # no IPv6 here, or another has it
+            log.debug("spread_port_without_twin", why=str(error))
 
     async def _open_unix(self, path: Path) -> None:
         """Listen there too, unless another does: its clients reach that one, as they want."""
@@ -157,6 +183,7 @@ class SpreadPort:
     def _give_up(self, client: SpreadClient) -> None:
         if client in self._clients and not client.is_open:
             log.info("spread_client_silent", address=client.address or "unix")
+            self.ended["silent"] += 1
             client.close()
 
     def enter(self, client: SpreadClient) -> None:
@@ -177,6 +204,10 @@ class SpreadPort:
         if client.is_due:
             self._due.remove(client)
             client.is_due = False
+
+    def leave(self, session: Session) -> None:
+        """A client's session is closed."""
+        self._holders.pop(session.name, None)
 
     @property
     def slow_client_s(self) -> float:
@@ -207,10 +238,11 @@ class SpreadPort:
                 check_group_name("session", name)
             while True:
                 try:
-                    session = await self._host.open_session(name or self._made_up(), client)
+                    made_up = self._made_up(client)
+                    session = await self._host.open_session(name or made_up, client)
                     break
                 except AlreadyExists:
-                    if name:
+                    if name and not await self._is_free_soon(name):
                         raise
         except AlreadyExists:
             client.refuse(Refusal.NOT_UNIQUE)
@@ -219,7 +251,18 @@ class SpreadPort:
         except ZactorError:
             client.refuse(Refusal.QUOTA)
         else:
+            self._holders[session.name] = client
             client.on_session(session)
+
+    async def _is_free_soon(self, name: str) -> bool:
+        """Wait for the session of that name to end, if its program has left."""
+        holder = self._holders.get(name)
+        if holder is None or not holder.has_left:
+            return False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVES_S):
+                await holder.ended.wait()
+        return holder.ended.is_set()
 
     def check(self, client: SpreadClient, user: str, password: bytes) -> None:
         """Look whether that is the user's password, and tell the client."""
@@ -231,9 +274,10 @@ class SpreadPort:
             log.warning("spread_password_wrong", user=user, address=client.address or "unix")
         client.on_password(is_right)
 
-    def _made_up(self) -> str:
-        self._number += 1
-        return f"r{self._number}"[:PRIVATE_NAME_CHARS_MAX]
+    def _made_up(self, client: SpreadClient) -> str:
+        """Return a name of the form of Spread's: r, a number, and that of the connection."""
+        self._number = (self._number + 1) % _NUMBERS
+        return f"r{self._number}-{client.number}"[:PRIVATE_NAME_CHARS_MAX]
 
     def flush_soon(self, client: SpreadClient) -> None:
         """Something waits for a client: it leaves when this turn of the loop is over."""

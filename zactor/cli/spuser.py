@@ -16,7 +16,7 @@ def _spuser(
     user: str, is_random: bool, daemon: str, account: str | None, password: str | None
 ) -> None:
     from zactor.spread.connection import SpreadConnection
-    from zactor.spread.user import SpreadUser
+    from zactor.spread.user import VERSION, SpreadUser
     from zactor.supervisor.spread.handshake import PWORD
 
     if (account is None) != (password is None):
@@ -24,6 +24,7 @@ def _spuser(
     known = None if account is None or password is None else (account, password)
     methods = (PWORD,) if known else ("NULL",)
     name = secrets.token_hex(_RANDOM_NAME_BYTES) if is_random else user
+    print(f"Spread library version is {VERSION}", flush=True)
     with SpreadConnection(daemon, name, methods=methods, password=known) as connection:
         print(
             f"User: connected to {daemon} with private group {connection.private_group}",

@@ -46,6 +46,7 @@ def status_text(name: str, found: Outcome, before: Mapping[str, object] | None) 
     last = before if before is not None else dict.fromkeys(found, 0)
     old = {key: int(value) for key, value in last.items() if isinstance(value, int | float)}
     changes = f"{number['views']:7}"
+    ended = [number[each] for each in ("refused", "silent", "programs_cut_off")]
     lines = [
         "\n============================",
         f"Status at {found['daemon']} V {found['version']} (state {found['state']})"
@@ -62,6 +63,7 @@ def status_text(name: str, found: Outcome, before: Mapping[str, object] | None) 
         f"Deliver M: {number['delivered']:7}\tPers Window: {number['own_window']:6}",
         f"Delta Mes: {number['delivered'] - old.get('delivered', 0):7}"
         f"\tDelta sec : {number['up_s'] - old.get('up_s', 0):7}",
+        *(["Programs :  refused {}\tsilent {}\tcut off {}".format(*ended)] if any(ended) else []),
         "==================================",
     ]
     return printable("\n".join(lines), keep="\n\t")

@@ -27,6 +27,7 @@ VERSION = "4.4.0"
 GROUPS_MAX = 10  # of one message
 BURST_MESSAGES = 10
 BURST_BYTES_MAX = 102_400
+_NO_GROUP = "dummy_group_name"  # of a burst to none
 _MENU = """
 ==========
 User Menu:
@@ -35,13 +36,13 @@ User Menu:
 	j <group> -- join a group
 	l <group> -- leave a group
 
-	s <group> [<group> ...] -- send a message
-	m <group> [<group> ...] -- send a message of several lines
+	s <group> -- send a message
+	m <group> -- send a multiline message to group. Terminate with empty line
 	b <group> -- send a burst of messages
 
 	r -- receive a message (stuck)
 	p -- poll for a message
-	e -- enable asynchronous read (default)
+	e -- enable asynchonous read (default)
 	d -- disable asynchronous read
 
 	q -- quit
@@ -94,6 +95,8 @@ class SpreadUser:
         self._connection = connection
         self._input = b""
         self._is_async = True
+        self._burst_bytes = 0  # of each message of the last burst
+        self._sent = 0
         self._keys: dict[str, Callable[[list[str]], None]] = {
             "j": self._join,
             "l": self._leave,
@@ -108,7 +111,6 @@ class SpreadUser:
 
     def run(self) -> int:
         """Serve keys until `q` or the end of the input; return the exit code."""
-        _say(f"Spread library version is {VERSION}")
         _say(_MENU)
         _prompt()
         try:
@@ -183,6 +185,7 @@ class SpreadUser:
         if line is not None:
             payload = f"{line}\n".encode()
             self._connection.multicast(tuple(words), payload, Service.SAFE, mess_type=1)
+            self._sent += 1
 
     def _send_lines(self, words: list[str]) -> None:
         if not 1 <= len(words) <= GROUPS_MAX:
@@ -194,20 +197,23 @@ class SpreadUser:
             lines.append(f"{line}\n")
         payload = "".join(lines).encode()
         self._connection.multicast(tuple(words), payload, Service.SAFE, mess_type=1)
+        self._sent += 1
 
     def _burst(self, words: list[str]) -> None:
-        if not words:
-            _say(" invalid group")
-            return
+        group = words[0] if words else _NO_GROUP
         _say("enter size of each message: ", end="")
         text = (self._line() or "").strip()
-        size = min(int(text), BURST_BYTES_MAX) if text.isdecimal() else BURST_BYTES_MAX
-        for number in range(BURST_MESSAGES):
-            _say(f"sent message {number} (total {number + 1})")
-            payload = b"mess num %d " % number
+        if text.isdecimal():
+            self._burst_bytes = min(int(text), BURST_BYTES_MAX)
+        size = self._burst_bytes
+        _say(f"sending {BURST_MESSAGES} messages of {size} bytes")
+        for number in range(1, BURST_MESSAGES + 1):
+            self._sent += 1
+            payload = b"mess num %d " % self._sent
             self._connection.multicast(
-                words[0], payload[:size].ljust(size, b"\0"), Service.FIFO, mess_type=2
+                group, payload[:size].ljust(size, b"\0"), Service.FIFO, mess_type=2
             )
+            _say(f"sent message {number} (total {self._sent})")
 
     def _receive(self) -> None:
         news = self._connection.receive()

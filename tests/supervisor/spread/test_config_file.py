@@ -86,6 +86,17 @@ def test_what_is_read_alike(text: str) -> None:
     assert [(d.name, d.host, d.port) for d in daemons] == [("a", "1.2.3.4", 4803)]
 
 
+def test_a_port_beyond_the_last_is_taken_as_spreads_daemon_takes_it_and_said() -> None:
+    config = read("Spread_Segment 1.2.3.255:70000 { a 1.2.3.4 }")
+    assert config.daemons[0].port == 4464
+    assert config.unused == ("port 70000 is 4464, and more of it",)
+
+
+def test_a_text_in_quotes_may_have_what_begins_a_comment_elsewhere() -> None:
+    config = read(SEGMENT + 'EventTimeStamp = "day #%d" # a comment\nEventLogFile = "x"#"\n')
+    assert config.unused == ("EventTimeStamp", "EventLogFile")
+
+
 def test_addresses_of_spread_5() -> None:
     config = read("Spread_Segment [ff02::5]:3333 10.0.0.255 { a 2001:db8::1 b fe80::1%eth2 }")
     assert [(d.name, d.host, d.port) for d in config.daemons] == [
@@ -102,7 +113,7 @@ WRONG = {
     "two of one name": (SEGMENT.replace("}", "a 1.2.3.5 }"), 3, "Name not unique"),
     "two of one address": (SEGMENT.replace("}", "b 1.2.3.4 }"), 3, "one address"),
     "no address": (SEGMENT.replace("1.2.3.4", "300.0.0.1"), 2, "Invalid IP '300.0.0.1'"),
-    "a far port": (SEGMENT.replace("4803", "70000"), 1, "port '70000'"),
+    "no port": (SEGMENT.replace("4803", "65536"), 1, "port '65536'"),
     "one timeout": (SEGMENT + "TokenTimeout = 100", 4, "all nine timeouts or none"),
     "an end too early": ("Spread_Segment 1.2.3.255 {\n a 1.2.3.4", 2, "the file ends"),
     "no end of a block": (SEGMENT + "DebugFlags = { ALL", 4, "the file ends"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -253,6 +254,29 @@ def test_two_hundred_long_messages_of_either_order_before_the_first_is_read(odd:
     for number in range(200):
         frame = odd.client.frame()
         assert (frame.data[:4], len(frame.data)) == (number.to_bytes(4, "little"), 100_004)
+
+
+def test_bits_that_mean_nothing_travel_and_those_of_daemons_do_not(odd: Odd) -> None:
+    """A flush library's local flags, say; a forged membership stays the message that it is."""
+    odd.send(JOIN, b"g")
+    odd.client.membership()
+    for bit in (1 << place for place in range(7, 31)):
+        if not bit & (JOIN | LEAVE | KILL | MARK):
+            odd.send(FIFO | bit, b"g")
+            assert odd.client.frame().kind == FIFO | bit & 0x7F800000, hex(bit)
+
+
+def test_who_sends_the_rest_when_its_head_is_acknowledged_need_not_wait_for_that(odd: Odd) -> None:
+    """As programs in Java, whose library leaves Nagle's algorithm on: 44 ms a message."""
+    took = []
+    for _ in range(25):
+        made = odd.made(AGREED, odd.client.own.encode(), data=b"x" * 100)
+        began = time.monotonic()
+        odd.client.socket.send(made[:80])
+        odd.client.socket.send(made[80:])
+        assert odd.client.frame().data == b"x" * 100
+        took.append(time.monotonic() - began)
+    assert sorted(took)[12] < 0.03
 
 
 def test_what_lies_is_cut_off_in_either_order(world: DaemonWorld) -> None:

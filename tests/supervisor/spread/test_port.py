@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import socket
 import struct
 import threading
@@ -126,8 +127,7 @@ def test_without_a_name_one_is_made_up(port: tuple[str, int]) -> None:
     with entered(port) as one, entered(port) as two:
         assert one.own != two.own
         for own in (one.own, two.own):
-            assert own.startswith("#r")
-            assert own.endswith("#n1")
+            assert re.fullmatch(r"#r\d{1,4}-\d+#n1", own)
 
 
 def test_a_name_is_free_as_soon_as_its_program_has_left(port: tuple[str, int]) -> None:

@@ -177,7 +177,7 @@ def test_a_file_that_is_wrong_changes_nothing_and_is_told(world: DaemonWorld) ->
     (world.folder / "good").write_text((world.folder / "spread.conf").read_text())
     (world.folder / "spread.conf").write_text("Nonsense\n")
     done = world.run("spmonitor", "-c", "good", "reload")
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert "spread.conf:1: syntax error at 'Nonsense'" in done.stdout
     world.processes["d1"].send_signal(signal.SIGHUP)
     until("it is told", lambda: "config_refused" in world.log("d1"))

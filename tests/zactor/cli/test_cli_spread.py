@@ -84,18 +84,20 @@ def test_three_daemons_of_one_file_are_one_machine_group(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "options", "what"),
+    ("text", "options", "code", "what"),
     [
-        (None, [], "there is no spread.conf here"),
-        ("Spread_Segment 1.2.3.255 { a 1.2.3.4 }", [], "say -n NAME"),
-        ("Spread_Segment 1.2.3.255 { a 127.0.0.1 }", ["-n", "b"], "there is no daemon 'b'"),
-        ("Spread_Segment 1.2.3.255 { a 127.0.0.1 }\nEventPriority=INFO", [], "spread.conf:2: "),
-        ("", [], "say -n NAME"),
+        (None, [], 2, "there is no spread.conf here"),
+        ("Spread_Segment 1.2.3.255 { a 1.2.3.4 }", [], 2, "say -n NAME"),
+        ("Spread_Segment 1.2.3.255 { a 127.0.0.1 }", ["-n", "b"], 2, "there is no daemon 'b'"),
+        ("Spread_Segment 1.2.3.255 { a 127.0.0.1 }\nEventPriority=INFO", [], 1, "spread.conf:2: "),
+        ("Spread_Segment 1.2.3.255 { a 300.0.0.1 }", [], 1, "spread.conf:1: Invalid IP"),
+        ("", [], 2, "say -n NAME"),
     ],
 )
 def test_what_is_wrong_with_its_file_is_one_line(
-    tmp_path: Path, text: str | None, options: list[str], what: str
+    tmp_path: Path, text: str | None, options: list[str], code: int, what: str
 ) -> None:
+    """Its exit code is Spread's where the file can't be read."""
     if text is not None:
         (tmp_path / "spread.conf").write_text(text)
     done = run_to_end(
@@ -103,7 +105,7 @@ def test_what_is_wrong_with_its_file_is_one_line(
         cwd=tmp_path,
         env=environment(tmp_path),
     )
-    assert done.returncode == 2
+    assert done.returncode == code
     assert what in done.stderr
     assert len(done.stderr.splitlines()) == 1
 

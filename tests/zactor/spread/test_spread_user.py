@@ -68,6 +68,7 @@ def test_a_session_as_lab_sheets_have_it(daemon: tuple[str, int]) -> None:
 
 
 def _talk(terminal: Terminal, bob: RawSpread) -> None:
+    terminal.shows("Spread library version is 4.4.0\nUser: connected to ")
     terminal.shows("with private group #alice#d1")
     terminal.shows("User> ")
     terminal.types("j room")
@@ -94,8 +95,10 @@ def _talk(terminal: Terminal, bob: RawSpread) -> None:
     terminal.types("b room")
     terminal.shows("enter size of each message: ")
     terminal.types("20")
+    terminal.shows("sending 10 messages of 20 bytes\nsent message 1 (total 2)\n")
+    terminal.shows("sent message 10 (total 11)\n")
     terminal.shows("received FIFO message from #alice#d1, of type 2, (endian 0) to 1 groups \n")
-    terminal.shows("(20 bytes): mess num 9")
+    terminal.shows("(20 bytes): mess num 11")
     terminal.types("d")
     terminal.types("p")
     terminal.shows("Polling sais: 0")
