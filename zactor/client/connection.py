@@ -127,7 +127,8 @@ class Connection:
         read: Callable[[bytes], object] = results.read_result,
     ) -> Future[object]:
         seconds = limits.CLIENT_REQUEST_S if timeout is None else timeout
-        pending = PendingRequest(operation, Future(), time.monotonic(), seconds, read)
+        future: Future[object] = Future()
+        pending = PendingRequest(operation, future, time.monotonic(), seconds, read)
         with self._lock:
             if self._closed:
                 raise errors.NotReachable(self._why_closed)
@@ -138,7 +139,7 @@ class Connection:
                 )
             self._inbox.append(pending)
         self._ring()
-        return pending.future
+        return future
 
     def _forked(self) -> None:
         """In a fork's child, which has no thread of this connection, and no socket to use."""

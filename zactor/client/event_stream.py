@@ -86,8 +86,7 @@ class EventStream:
         """
         try:
             self._wait = _Wait(blocking=self._blocking)
-            past = await self._past()
-            for row in past[len(past) if self._last == 0 else -(self._last or 0) :]:
+            for row in await self._past():  # it has no name here, so it isn't kept while we follow
                 yield row
             while follow:
                 for row in await self._next():
@@ -97,7 +96,10 @@ class EventStream:
                 future.cancel()
 
     async def _past(self) -> list[Row]:
-        """Return what happened until now; who doesn't say it is named by a row of its own."""
+        """Return what happened until now, as far as it is wanted.
+
+        Who doesn't say it is named by a row of its own.
+        """
         self._begin(self._node, 0.0)
         await self._until(self._asked[self._node].done)
         here = self._page(self._node)
@@ -112,7 +114,8 @@ class EventStream:
                 pages.append(self._page(name))
             except errors.ZactorError as error:
                 rows.append(_not_told(here.node, name, error))
-        return self._in_order(pages, rows)
+        found = self._in_order(pages, rows)
+        return found[len(found) if self._last == 0 else -(self._last or 0) :]
 
     async def _next(self) -> list[Row]:
         """Return what comes next: nothing, now and then."""

@@ -11,6 +11,9 @@ from zactor.kernel import errors, limits
 from zactor.kernel.messages.operations import Operation
 from zactor.kernel.wire import results
 
+_ENDED: Future[object] = Future()
+_ENDED.set_result(None)
+
 
 @dataclass(slots=True, eq=False)
 class PendingRequest:
@@ -40,9 +43,14 @@ class PendingRequest:
     def settle(self, result: object) -> None:
         """End it with a result."""
         with contextlib.suppress(InvalidStateError):  # cancelled in this very moment
-            self.future.set_result(result)
+            self._end().set_result(result)
 
     def fail(self, error: errors.ZactorError) -> None:
         """End it with an error."""
         with contextlib.suppress(InvalidStateError):
-            self.future.set_exception(error)
+            self._end().set_exception(error)
+
+    def _end(self) -> Future[object]:
+        """Let go what was asked and what comes of it: this lies in a heap until its deadline."""
+        future, self.future, self.operation = self.future, _ENDED, None
+        return future

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
 import msgspec
 import structlog
 
+from zactor.client.event_stream import Seen
 from zactor.client.master import Master
 from zactor.client.panel import look_at_panels
 from zactor.client.rates import ActorRate, NodeRate, Rates
-from zactor.kernel.errors import ZactorError
+from zactor.kernel.errors import NotReachable, ZactorError
 from zactor.kernel.printable import printable_json
 from zactor.web import picture
 from zactor.web.happenings import happening
@@ -30,6 +32,7 @@ log = structlog.get_logger()
 Row = dict[str, object]
 
 GATHER_S = 0.05  # changes of facts that come together are read once
+READ_S = 5.0  # a node that doesn't answer by then is given up for another
 REFRESH_S = 5.0  # facts are read again though nothing is said to have changed
 AGAIN_S = 0.5  # after an answer that didn't come
 HAPPENINGS_KEPT = 200
@@ -49,17 +52,21 @@ class Feed:
         self._master = master
         self._rates = Rates()
         self._status: Row = {}
-        self._rows: dict[str, picture.Rows] = {part: {} for part in picture.PARTS}
+        self._picture = picture.Picture()
         self._lost: Row = {}  # wire -> letters since it is down
         self._letters = -1
         self._panels: dict[str, Row] = {}
         self._shown: dict[str, list[object]] = {}  # rates as they were last told
         self._events: deque[Row] = deque(maxlen=HAPPENINGS_KEPT)
         self._pulse: deque[float] = deque(maxlen=PULSE_KEPT)
+        self._seen: Seen = {}
+        self._answers = 0
         self._problem = "no node has answered yet"
         self.replay = Replay(time.time_ns() // 1_000_000)
+        self._reset: StreamEvent | None = None
         self._news = asyncio.Event()
-        self._stale = asyncio.Event()
+        self._rows_stale = asyncio.Event()
+        self._status_stale = asyncio.Event()
         self._readers = 0
         self._wanted: Counter[str] = Counter()  # panels that pages name
         self._woken = asyncio.Event()  # somebody reads
@@ -71,7 +78,7 @@ class Feed:
             "sequence": self.replay.last,
             "problem": self._problem,
             "status": self._status,
-            **self._rows,
+            **self._picture.rows,
             "lost": self._lost,
             "kinds": self._kinds(self._rates.actors),
             "rates": self._shown_rates(whole=True),
@@ -105,8 +112,9 @@ class Feed:
             news = self._news
             found = self.replay.since(sequence)
             if found is None:
-                sequence = self.replay.last
-                yield StreamEvent(sequence, self._clock(), "reset", _json(self.state()))
+                whole = self._whole()
+                sequence = whole.sequence
+                yield whole
                 continue
             for event in found:
                 yield event
@@ -118,54 +126,65 @@ class Feed:
             except TimeoutError:
                 yield None
 
+    def _whole(self) -> StreamEvent:
+        """Return all of it as an event. Who comes at the same time shares it: it may be long."""
+        if self._reset is None or self._reset.sequence != self.replay.last:
+            text = _json(self.state())
+            self._reset = StreamEvent(self.replay.last, self._clock(), "reset", text)
+        return self._reset
+
     # -- keeping it up to date -----------------------------------------------------------------
     async def run(self) -> None:
         """Go on until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for work in (self._keep_events, self._keep_facts, self._keep_rates, self._keep_panels):
+            for work in (
+                self._keep_events,
+                self._keep_rows,
+                self._keep_status,
+                self._keep_rates,
+                self._keep_panels,
+            ):
                 tasks.create_task(self._again(work))
 
     async def _again(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        answers, went_s = -1, -math.inf
         while True:
             try:
                 await work()
             except ZactorError as error:
-                self._tell_problem(str(error))
-                await asyncio.sleep(AGAIN_S)
+                # A node that goes while it is asked is no trouble of ours: the next is asked now.
+                is_first = self._answers != answers and time.monotonic() - went_s > AGAIN_S
+                answers, went_s = self._answers, time.monotonic()
+                if not (isinstance(error, NotReachable) and is_first):
+                    self._tell_problem(str(error))
+                    await asyncio.sleep(AGAIN_S)
             except Exception:
                 log.exception("feed_failed")  # the page goes on with what it has
                 await asyncio.sleep(REFRESH_S)
 
     async def _keep_events(self) -> None:
-        async for event in self._master.events(True, last=HAPPENINGS_KEPT):
+        seen = self._seen  # who begins again hears nothing twice
+        async for event in self._master.events(True, last=HAPPENINGS_KEPT, seen=seen):
             row = happening(event)
             self._events.append(row)
-            self._stale.set()
-            self._tell("happened", row)
             if event.get("event") == "node_gone":
-                self._show_gone(str(event.get("name")), event.get("incarnation"))
+                name, life = str(event.get("name")), event.get("incarnation")
+                self._tell_facts(self._picture.lose(name, life, time.monotonic()))
+            self._rows_stale.set()
+            self._status_stale.set()
+            self._tell("happened", row)
 
-    def _show_gone(self, name: str, incarnation: object) -> None:
-        """Show it at once: the facts come when the others have agreed on them."""
-        row = self._rows["nodes"].get(name)
-        if row is not None and row["state"] == "up" and row["incarnation"] == incarnation:
-            changed = {name: {**row, "state": "unreachable"}}
-            self._rows = {**self._rows, "nodes": {**self._rows["nodes"], **changed}}
-            self._tell("facts", {"nodes": changed})
-
-    async def _keep_facts(self) -> None:
+    async def _keep_rows(self) -> None:
         while True:
-            await self._read_facts()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stale.wait(), REFRESH_S)
-            await asyncio.sleep(GATHER_S)
-            self._stale.clear()
+            await self._read_rows()
+            await _until_news(self._rows_stale)
 
-    async def _read_facts(self) -> None:
-        m = self._master
-        status, nodes, actors, wires, groups = await asyncio.gather(
-            m.status(), m.nodes(), m.actors(), m.wires(), m.look("groups")
+    async def _read_rows(self) -> None:
+        m = self._reader()
+        nodes, actors, wires, groups = await asyncio.gather(
+            m.nodes(), m.actors(), m.wires(), m.look("groups")
         )
+        self._answers += 1
         self._tell_problem("")
         now = {
             "nodes": picture.keyed("nodes", nodes),
@@ -173,32 +192,51 @@ class Feed:
             "wires": picture.keyed("wires", wires),
             "groups": picture.keyed("groups", msgspec.convert(groups, list[Row])),
         }
-        changed = picture.difference(self._rows, now)
-        self._rows = now
         there = [name for name, row in now["nodes"].items() if row["state"] != "gone"]
         self._rates.forget(there)
-        told: Row = dict(changed)
-        if status != self._status:
-            told["status"] = self._status = status
-        if status["dead_letters"] != self._letters or "wires" in changed:
-            told["lost"] = await self._count_lost()
-        if told:
-            self._tell("facts", told)
+        told = self._picture.take(now, time.monotonic())
+        if "wires" in told:
+            self._letters = -1
+        self._tell_facts(told)
 
-    async def _count_lost(self) -> Row:
-        self._letters = int(str(self._status["dead_letters"]))
+    async def _keep_status(self) -> None:
+        """Apart from the rows: it waits for what each node says of itself, if one is silent."""
+        while True:
+            await self._read_status()
+            await _until_news(self._status_stale)
+
+    async def _read_status(self) -> None:
+        m = self._reader()
+        status = await m.status()
+        if status != self._status:
+            self._status = status
+            self._tell_facts({"status": status})
+        if status["dead_letters"] != self._letters:
+            self._letters = int(str(status["dead_letters"]))
+            try:
+                self._lost = await self._count_lost(m)
+            except ZactorError:
+                self._letters = -1
+                raise
+            self._tell_facts({"lost": self._lost})
+
+    def _reader(self) -> Master:
+        limit_s = min(READ_S, self._master.timeout or READ_S)
+        return Master(self._master.connection, timeout=limit_s)
+
+    async def _count_lost(self, m: Master) -> Row:
         counts: Counter[str] = Counter()
-        keys = {picture.ends_of(row): key for key, row in self._rows["wires"].items()}
-        for letter in await self._master.dead_letters():
+        wires = self._picture.rows["wires"]
+        keys = {picture.ends_of(row): key for key, row in wires.items()}
+        for letter in await m.dead_letters():
             wire = keys.get((letter["sender"], str(letter["action"]), letter["target"]), "")
-            of_it = self._rows["wires"].get(wire)
+            of_it = wires.get(wire)
             since = of_it.get("since") if of_it else None
             at = letter["at"]
             assert isinstance(at, float | int), letter
             if of_it and of_it["state"] == "down" and isinstance(since, float) and at >= since - 5:
                 counts[wire] += 1
-        self._lost = dict(counts)
-        return self._lost
+        return dict(counts)
 
     async def _keep_rates(self) -> None:
         while True:
@@ -258,6 +296,10 @@ class Feed:
             self._news.set()
             self._news = asyncio.Event()
 
+    def _tell_facts(self, told: Mapping[str, object]) -> None:
+        if told:
+            self._tell("facts", told)
+
     def _tell_problem(self, why: str) -> None:
         if why != self._problem:
             self._problem = why
@@ -301,6 +343,13 @@ class Feed:
             assert isinstance(part, dict)
             part[name] = row if kind != "s" else row[0]
         return parts
+
+
+async def _until_news(stale: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stale.wait(), REFRESH_S)
+    await asyncio.sleep(GATHER_S)
+    stale.clear()
 
 
 def _of_node(node: NodeRate) -> list[object]:

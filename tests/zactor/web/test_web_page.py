@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -116,6 +117,13 @@ def test_the_network_is_shown_with_what_flows_and_nothing_is_markup(
         for key, words in [("2", "busy"), ("4", "nobody is in a group"), ("5", "actor(c1,counter")]:
             page.keyboard.press(key)
             expect(page.locator("#pane")).to_contain_text(words)
+
+
+def test_what_flows_moves(browser: Browser, site: Site) -> None:
+    with window(browser, site) as (page, _):
+        site.cluster.master.send_signal("g1", "inc")
+        flow = page.locator(".wire:not(.still) .flow").first
+        expect(flow).to_have_attribute("style", re.compile(r"stroke-dashoffset: -\d*[1-9]"))
 
 
 def test_a_wire_by_mouse_and_one_by_keyboard_are_wires(browser: Browser, site: Site) -> None:
@@ -236,6 +244,8 @@ def test_a_killed_node_is_red_at_once_and_green_when_it_is_back(
     browser: Browser, site: Site, slowness: Slowness
 ) -> None:
     with window(browser, site) as (page, _):
+        # It doesn't wait for a frame: a busy machine has none, nor has a hidden tab.
+        page.evaluate("window.requestAnimationFrame = () => 0")
         began = time.monotonic()
         site.cluster.kill("n2")
         page.wait_for_selector(".lane.gone")

@@ -18,6 +18,8 @@ export const TABS = [
 ];
 export const dock = { tab: "events", isPaused: false, filter: "" };
 
+const NEW_MS = 700; // so long a new event stands out
+
 let list = null; // of events
 let sortBy = "name";
 
@@ -108,6 +110,7 @@ export function addEvent(row) {
   if (!list || dock.isPaused || !fits(row)) return;
   list.querySelector(".nothing")?.remove();
   list.prepend(eventLine(row, true));
+  setTimeout(() => list?.querySelectorAll(".new").forEach((line) => line.classList.remove("new")), NEW_MS);
   while (list.children.length > 200) list.lastChild.remove();
 }
 

@@ -50,7 +50,7 @@ export function drawNetwork() {
   const keeps = focused && (focused.isConnected ? focused : cards.get(focused.dataset.actor)?.main);
   if (keeps && document.activeElement !== keeps) keeps.focus({ preventScroll: true });
   updateNumbers();
-  requestAnimationFrame(drawWires);
+  drawWires();
 }
 
 let shownNodes = null; // of a big network: the lanes that were asked for
@@ -170,13 +170,14 @@ function makeCard(row) {
     small?.update();
     const waiting = state.rates.actors[name]?.[2] || 0;
     text(depth, waiting);
-    fill.style.setProperty("--fill", Math.min(100, (Math.log10(1 + waiting) / 4) * 100) + "%");
+    const full = Math.min(100, (Math.log10(1 + waiting) / 4) * 100) + "%";
+    if (fill.style.getPropertyValue("--fill") !== full) fill.style.setProperty("--fill", full);
     toggle(box, "deep", waiting >= DEEP);
     const failed = state.rates.actors[name]?.[5] || 0;
     raised.hidden = !failed;
     text(raised, `${rate(failed)} raised`);
   };
-  return { element, main, anchors, update };
+  return { element, main, anchors, update, updatePanel: () => small?.update() };
 }
 
 export const cardOf = (actor) => cards.get(actor);
@@ -194,7 +195,7 @@ export function updateNumbers() {
 export function updatePanel(name) {
   const made = cards.get(name);
   const row = state.actors[name];
-  if (made && row && made.shape === shape(row)) made.update();
+  if (made && row && made.shape === shape(row)) made.updatePanel();
   else if (row) drawNetwork();
 }
 

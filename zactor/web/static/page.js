@@ -1,5 +1,6 @@
 // The page: what the stream says goes to the parts that show it.
 import { logIn, Refused } from "./api.js";
+import { onBeat } from "./beat.js";
 import { drawPulse } from "./charts.js";
 import { $, byName, h, plain, put, rate, text } from "./dom.js";
 import { keysDialog, paletteDialog, toast, wireDialog } from "./dialogs.js";
@@ -90,11 +91,13 @@ function drawEmpty(isNothing) {
   $("wrap").append(empty);
 }
 
+// Not with the next frame: a busy machine may paint that a second later, and a tab that is hidden
+// never; its title tells of troubles all the same.
 let due = false;
 function drawSoon() {
   if (due) return;
   due = true;
-  requestAnimationFrame(() => { due = false; redraw(); refreshPane(); });
+  setTimeout(() => { due = false; redraw(); refreshPane(); });
 }
 
 function onRates() {
@@ -183,13 +186,14 @@ function veil(message) {
 
 function listen() {
   if (solo) {
-    for (const kind of ["facts", "panel", "link"]) on(kind, drawSolo);
+    for (const kind of ["facts", "link"]) on(kind, drawSolo);
+    on("panel", () => onBeat("solo", drawSolo));
     on("link", drawHealth);
   } else {
     on("facts", drawSoon);
     on("rates", onRates);
     on("link", drawTop);
-    on("panel", (name) => { if (!$("stage").hidden) updatePanel(name); updateSidePanel(); if (!document.querySelector("#side .panel")) drawInspector(); });
+    on("panel", (name) => onBeat(`panel ${name}`, () => { if (!$("stage").hidden) updatePanel(name); updateSidePanel(); if (!document.querySelector("#side .panel")) drawInspector(); }));
     on("events", (row) => { if (row) addEvent(row); else if (dock.tab === "events") drawPane(); });
     on("said", (words) => text($("said"), plain(words)));
     onChoice(() => { drawNetworkOrTiles(); drawInspector(); });

@@ -13,6 +13,8 @@ async function drive(actor, name, value) {
   }
 }
 
+const POP_APART_MS = 500;
+
 const shown = (value) => (value === null || value === undefined ? "–" : plain(value));
 const isShort = (value) => value === null || value === undefined || typeof value === "number" || String(value).length < 7;
 
@@ -73,12 +75,17 @@ function controlOf(actor, control) {
       return { element: h("div", { class: "show" }, list, label), update: (values) => text(list, (values[name] || []).map(plain).join("\n") || "–") };
     }
     default: {
+      let changed = 0;
       const value = h("span", {});
       const output = h("output", { class: control.kind === "number" ? "" : "text", "data-shows": `${actor}.${name}`, "aria-label": `${control.label} of ${actor}` }, value, control.unit ? h("sub", {}, plain(control.unit)) : null);
       return { element: h("div", { class: "show" }, output, label), update: (values) => {
         const before = value.textContent;
         text(value, shown(values[name]));
-        if (before && before !== value.textContent && control.kind === "number") { output.classList.remove("pop"); void output.offsetWidth; output.classList.add("pop"); }
+        if (before === value.textContent) return;
+        const at = Date.now();
+        const isRare = before && at - changed > POP_APART_MS; // what counts fast would never stand still
+        changed = at;
+        if (isRare && control.kind === "number") { output.classList.remove("pop"); void output.offsetWidth; output.classList.add("pop"); }
       } };
     }
   }

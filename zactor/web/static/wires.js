@@ -1,4 +1,5 @@
 // Wires: curves from a signal's row to the reactor, and a rubber band for a new one.
+import { onBeat } from "./beat.js";
 import { $, h, portOf, put, rate, signalOf, svg, toggle } from "./dom.js";
 import { cardOf, isDead, shown } from "./network.js";
 import { chosen, choose, neighbours } from "./selection.js";
@@ -95,7 +96,7 @@ function make(key, layer) {
   const parts = { base: svg("path", { class: "base" }), core: svg("path", { class: "core" }), flow: svg("path", { class: "flow" }), tip: svg("path", { class: "tip" }), port: svg("circle", { class: "port", r: "3.2" }), hit: svg("path", { class: "hit", onclick: () => choose("wire", key) }) };
   const element = svg("g", { class: "wire" }, parts.base, parts.core, parts.flow, parts.tip, parts.port, parts.hit);
   layer.append(element);
-  return { element, ...parts };
+  return { element, phase: 0, speed: 0, ...parts };
 }
 
 function pace(key, each) {
@@ -105,12 +106,35 @@ function pace(key, each) {
   const width = 1.8 + Math.min(4, Math.log10(1 + now) * 1.15) + (isWide ? 2.4 : 0);
   each.base.style.strokeWidth = width.toFixed(1);
   each.core.style.strokeWidth = isWide ? (width - 2.4).toFixed(1) : "0";
-  each.element.style.setProperty("--pace", (now > 0 ? Math.max(0.35, Math.min(3, 2.4 / Math.log10(2 + now))) : 1).toFixed(1) + "s");
+  each.speed = now > 0 ? DOTS_APART / Math.max(0.35, Math.min(3, 2.4 / Math.log10(2 + now))) : 0; // px a second
   toggle(each.element, "still", !now);
+}
+
+// The dots on wires move with the beat. An animation of the browser's own would paint all of the
+// wires sixty times a second, for as few steps.
+const DOTS_APART = 18;
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+let moved = 0;
+
+function moveDots() {
+  const at = performance.now();
+  const took_s = Math.min(0.3, (at - moved) / 1000);
+  moved = at;
+  let isMoving = false;
+  if (!document.hidden && !calm.matches && !$("stage").hidden) {
+    for (const each of made.values()) {
+      if (!each.speed) continue;
+      isMoving = true;
+      each.phase = (each.phase + each.speed * took_s) % DOTS_APART;
+      each.flow.style.strokeDashoffset = (-each.phase).toFixed(1);
+    }
+  }
+  if (isMoving) onBeat("dots", moveDots); // else with the next rates
 }
 
 export function updateWires() {
   for (const [key, each] of made) pace(key, each);
+  onBeat("dots", moveDots);
 }
 
 // -- a new wire, by hand -------------------------------------------------------------------------
