@@ -58,11 +58,19 @@ def served(cluster: BlockingCluster, *options: str) -> Iterator[Site]:
 
 @contextlib.contextmanager
 def window(
-    browser: Browser, site: Site, width: int = 1280, height: int = 800, refused: int = 0
+    browser: Browser,
+    site: Site,
+    width: int = 1280,
+    height: int = 800,
+    *,
+    refused: int = 0,
+    shows: str = "[data-card]",
 ) -> Iterator[tuple[Page, BrowserContext]]:
     """A browser of its own that has logged in; nothing goes wrong in it, and nothing elsewhere.
 
-    Args: refused: a status that a request may be answered with.
+    Args:
+        refused: a status that a request may be answered with.
+        shows: what is seen of the network.
     """
     context = browser.new_context(viewport={"width": width, "height": height})
     context.set_default_timeout(DEADLINE_S * 1000)
@@ -82,7 +90,7 @@ def window(
     context.on("request", see)
     page = context.new_page()
     page.goto(site.link())
-    page.wait_for_selector("[data-card]")
+    page.wait_for_selector(shows)
     try:
         yield page, context
     finally:

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from zactor import local
 from zactor.demos import demo1
+from zactor.supervisor.kb.wishes import Wish, WishedActor, WishedFactory
 
 pytestmark = pytest.mark.slow
 
@@ -113,6 +114,39 @@ def test_axe_finds_nothing_in_any_view(
         page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
         page.wait_for_selector("[data-press='d1.turned']")
         assert not axe.findings(page), "panels"
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing_where_a_network_is_shown_as_tiles(
+    browser: Browser, crowd: Site, width: int
+) -> None:
+    axe.source()
+    with window(browser, crowd, width, 844, shows=".tile") as (page, _):
+        for theme in ("light", "dark"):
+            page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+            assert not axe.findings(page), theme
+        page.click(".tile[data-node=n2]")
+        assert not axe.findings(page), "a node of many"
+        page.click("#side .btn")
+        page.wait_for_selector(".lane")
+        assert not axe.findings(page), "its lanes"
+
+
+@pytest.fixture(scope="module")
+def crowd() -> Iterator[Site]:
+    """So many actors that their network is shown as tiles."""
+    with local(nodes=2) as cluster:
+        m = cluster.master
+        m.declare_factory("counter", Path(demo1.__file__).with_name("counter.py"))
+        factories = (WishedFactory(type="counter", bundle=str(m.factories()[0]["bundle"])),)
+        actors = tuple(
+            WishedActor(name=f"x{number}", type="counter", on=(f"n{1 + number % 2}",))
+            for number in range(160)
+        )
+        m.apply(Wish(name="crowd", keep=False, factories=factories, actors=actors).to_text())
+        until(lambda: all(row["state"] == "running" for row in m.actors()), "they run")
+        with served(cluster) as site:
+            yield site
 
 
 def test_two_actors_are_wired_with_the_keyboard_alone(browser: Browser, site: Site) -> None:
