@@ -139,7 +139,7 @@ def misfit_of_call(shape: Shape, args: Sequence[object], kwargs: Mapping[str, ob
         if name in taken and name in shape.named:
             return f"and {name} is given twice"
         if name not in shape.named and not shape.is_open_named:
-            return f"not {name!r}{_meant(name, shape.named)}"
+            return f"not {name!r}{meant(name, shape.named)}"
     for each in (*shape.places[len(args) :], *(shape.named[n] for n in sorted(shape.only_named))):
         if each.needed and each.name not in kwargs:
             return f"and {each.name} is missing" if each.name else _not_so_many(len(args))
@@ -173,10 +173,11 @@ def misspelt(words: str, name: str, known: Collection[str]) -> str:
     there = sorted(known)
     shown = ", ".join(there[:_NAMES_SHOWN]) or "none"
     more = f" and {len(there) - _NAMES_SHOWN} more" if len(there) > _NAMES_SHOWN else ""
-    return f"{words}: it has {shown}{more}{_meant(name, there)}"
+    return f"{words}: it has {shown}{more}{meant(name, there)}"
 
 
-def _meant(name: str, known: Iterable[str]) -> str:
+def meant(name: str, known: Iterable[str]) -> str:
+    """Return which of those that are known may have been meant, as a sentence, or nothing."""
     from difflib import get_close_matches  # only who errs waits for it
 
     close = get_close_matches(name, sorted(known), n=1)

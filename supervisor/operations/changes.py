@@ -15,6 +15,7 @@ from typing import Protocol
 
 from zactor.bundles.manifest import pick_type
 from zactor.bundles.store import BundleStore
+from zactor.kernel.actors.shapes import meant
 from zactor.kernel.errors import (
     AlreadyExists,
     NoSuchActor,
@@ -230,8 +231,10 @@ class Changes:
         theory = self._kb.theory
         bundle = facts.factory(theory, op.type)
         if bundle is None:
-            known = ", ".join(facts.factories(theory)) or "none"
-            raise NoSuchThing(f"no factory for {op.type} (declared: {known}): declareFactory first")
+            there = list(facts.factories(theory))
+            known = ", ".join(there) or "none"
+            what = f"no factory for {op.type} (declared: {known}): declareFactory first"
+            raise NoSuchThing(f"{what}{meant(op.type, there)}")
         if op.node not in facts.nodes(theory):
             known = ", ".join(facts.nodes(theory))
             raise NoSuchThing(f"no node {op.node} (there are: {known})")

@@ -43,6 +43,23 @@ _OTHERS: Mapping[str, tuple[str, str]] = {  # name -> (module:attribute, help)
     "bundle": ("bundle:bundle", "Build, show and verify bundles."),
     "keys": ("keys:keys", "Make, pass on and show the cluster's keys."),
 }
+_ELSEWHERE: Mapping[str, str] = {  # what other programs call it -> what it is here
+    "actors": "ps",
+    "add": "deploy",
+    "connect": "wire",
+    "create": "deploy",
+    "delete": "destroy",
+    "disconnect": "unwire",
+    "kill": "destroy",
+    "list": "ps",
+    "ls": "ps",
+    "remove": "destroy",
+    "rm": "destroy",
+    "run": "up",
+    "send": "signal",
+    "start": "up",
+    "stop": "down",
+}
 _SECTIONS: Sequence[tuple[str, Sequence[str]]] = (
     (
         "Nodes",
@@ -112,7 +129,9 @@ class Lazy(ShellGroup):
         if args and args[0] not in self.list_commands(ctx) and not args[0].startswith("-"):
             import difflib
 
-            close = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            meant = _ELSEWHERE.get(args[0])
+            known = self.list_commands(ctx)
+            close = [meant] if meant else difflib.get_close_matches(args[0], known, n=1)
             hint = f", did you mean {close[0]!r}?" if close else ""
             raise click.UsageError(f"there is no command {args[0]!r}{hint}", ctx)
         return super().resolve_command(ctx, args)

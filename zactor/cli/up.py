@@ -47,6 +47,8 @@ LOST_SHOWN = 5  # `zactor ps` has all
 def _up(file: str | None, nodes: int | None, detach: bool, web: bool) -> None:
     if web and detach:
         raise ConfigError("--web ends with this command: with --detach say `zactor web` beside it")
+    if file and file.isdecimal() and not os.path.exists(file):
+        raise ConfigError(f"{file!r} is no file; if it is how many nodes: `zactor up -n {file}`")
     given = settings(click.get_current_context())
     from zactor.cli.master import stop_signals
     from zactor.cli.script_runner import run_sources, script_sources

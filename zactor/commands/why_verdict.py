@@ -29,10 +29,14 @@ def of_why(rows: Sequence[Row], name: str) -> str:
     return f"{name} is mentioned by {there} facts, and was by {len(rows) - there} that are gone"
 
 
+def _a(kind: str) -> str:
+    return f"{'an' if kind[:1].lower() in tuple('aeiou') else 'a'} {kind}"
+
+
 def _lost(term: Compound, row: Row) -> str:
     name, kind, node, why = (_said(term, place) for place in range(4))
     return (
-        f"{name} is lost: it was a {kind} on {node} until {cell('at', row['at'])} ({why});"
+        f"{name} is lost: it was {_a(kind)} on {node} until {cell('at', row['at'])} ({why});"
         f" `zactor restore {name}`, or `zactor forget {name}`"
     )
 
@@ -54,7 +58,7 @@ def _present(term: Compound, row: Row, rows: Sequence[Row]) -> str:
     match term.functor:
         case "actor":
             state, reason = _state(name, rows)
-            what = f"is a {_said(term, 1)} on {_said(term, 2)}, {state or 'starting'}"
+            what = f"is {_a(_said(term, 1))} on {_said(term, 2)}, {state or 'starting'}"
             what += f" ({reason})" if reason else ""
             if owner := _owner(name, rows):
                 what += f", because {owner} wants it"

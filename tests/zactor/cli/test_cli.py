@@ -113,6 +113,8 @@ main()
     ("arguments", "expected"),
     [
         (["pss"], "there is no command 'pss', did you mean 'ps'?"),
+        (["list"], "there is no command 'list', did you mean 'ps'?"),
+        (["up", "3"], "how many nodes: `zactor up -n 3`"),
         (["deploy", "counter"], "Missing argument 'NAME': see `zactor deploy -h`"),
         (["ps", "--nonsense"], "No such option"),
         (["ps", "--timeout", "-1"], "--timeout"),

@@ -150,6 +150,11 @@ def test_a_wire_of_two_names_is_a_term_and_a_call_too(
         ("signal s1 reading", 2, "takes (float), not 0 arguments"),
         ("tell r1 stor 1", 5, "Did you mean store?"),
         ("tell r1 store 1 2", 2, "store of r1 (recorder) takes (value: float), not 2 arguments"),
+        (
+            "deploy sensr s2 n1",
+            5,
+            "declareFactory first. Did you mean sensor?",
+        ),
         ("ask s1 raed", 5, "s1 (sensor) has no action 'raed': it has read. Did you mean read?"),
         ("ask s1 read often", 2, "takes (times: int = 1), and times can't be 'often'"),
     ],

@@ -187,7 +187,7 @@ export function updateNumbers() {
     const row = state.nodes[name];
     const numbers = state.rates.nodes[name];
     if (!row || !isUp(row)) text(made.small, row ? `${row.state}${row.since ? `, for ${ago(now() - row.since)}` : ""}` : "out of sight");
-    else text(made.small, numbers ? `${row.address} · ${numbers[0]} % · ${numbers[1]} MB${numbers[2] > 50 ? ` · ${numbers[2]} ms late` : ""}` : row.address);
+    else text(made.small, numbers ? `${numbers[0]} % · ${numbers[1]} MB${numbers[2] > 50 ? ` · ${numbers[2]} ms late` : ""} · ${row.address}` : row.address);
   }
   for (const made of cards.values()) made.update();
 }
