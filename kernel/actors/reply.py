@@ -91,6 +91,11 @@ class Reply(Generic[R]):
         """The actor and the action that were asked."""
         return self._what
 
+    @property
+    def asker(self) -> Reply[R]:
+        """What stands for it in the mailbox of the one asked, where that is on this node."""
+        return self
+
     def has_timeout(self) -> bool:
         """Whether it ends by itself after some time."""
         return self._deadline is not None

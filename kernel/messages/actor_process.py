@@ -110,6 +110,12 @@ class AskWithdrawn(Message, frozen=True, tag=25):
     number: int
 
 
+class AskAwaited(Message, frozen=True, tag=27):
+    """The actor's action waits for what was asked under that number, until that has ended."""
+
+    number: int
+
+
 class EmitFrom(Message, frozen=True, tag=20):
     """The actor sends a signal."""
 
@@ -160,6 +166,7 @@ FromProcess = (
     | Handled
     | AskFrom
     | AskWithdrawn
+    | AskAwaited
     | EmitFrom
     | GroupFrom
     | StopFrom

@@ -16,7 +16,7 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import structlog
 
@@ -26,16 +26,15 @@ from zactor.kernel.actors.reply import Reply
 from zactor.kernel.errors import (
     ActorDied,
     ConfigError,
-    MailboxFull,
     RemoteProtocolError,
     ZactorError,
     from_wire,
-    to_wire,
 )
 from zactor.kernel.messages.actor_process import (
     ActorBegun,
     ActorEnded,
     AnswerOutcome,
+    AskAwaited,
     AskFrom,
     AskWithdrawn,
     BeginActor,
@@ -53,12 +52,10 @@ from zactor.kernel.messages.actor_process import (
     StopFrom,
     ToProcess,
 )
-from zactor.kernel.messages.actors import Failure
-from zactor.kernel.runtime.askers import Outcome
 from zactor.kernel.runtime.orphans import Orphans, end_group
 from zactor.kernel.runtime.posix_spawn import ChildProcess
+from zactor.kernel.runtime.process_asks import AskOwner, ProcessAsks
 from zactor.kernel.runtime.process_output import ProcessOutput, end_words
-from zactor.kernel.wire.bulky import Bulky
 from zactor.kernel.wire.payload import Policy, decode_value, encode_whole_call
 from zactor.kernel.wire.process_frames import frame_of, from_process
 
@@ -67,26 +64,15 @@ log = structlog.get_logger()
 _THEIRS = 3  # what the process has its socket as: see _spawn
 
 
-class ProcessOwner(Protocol):
+class ProcessOwner(AskOwner, Protocol):
     """The actor whose process it is, as the node has it."""
 
-    name: str
     uid: int
     type: str
     node: str
 
     def emit_for(self, action: str, payload: bytes) -> None:
         """Send a signal of this actor."""
-        ...
-
-    def ask_for(
-        self, actor: str, action: str, payload: bytes, done: Callable[[Outcome], None]
-    ) -> Callable[[], None]:
-        """Ask another actor in the name of this one; returns what withdraws the ask."""
-        ...
-
-    def tell_for(self, actor: str, action: str, payload: bytes) -> None:
-        """Tell another actor something in the name of this one."""
         ...
 
     def group_for(self, request: GroupFrom, value: Callable[[], Any]) -> Reply[None]:
@@ -142,7 +128,7 @@ class ActorProcess(asyncio.Protocol):
         self._gone: asyncio.Future[ActorDied] = loop.create_future()
         self._output = ProcessOutput(loop)
         self._arrived: deque[FromProcess] = deque()  # and not taken
-        self._asks: dict[int, Callable[[], None]] = {}  # under way -> what withdraws it
+        self._asks = ProcessAsks(owner, self._send, self._post)
         self._is_paused = False  # nothing is read of it
         self._has_exited = False  # and that was seen while nothing was read
         self._room: asyncio.Future[None] | None = None  # it takes nothing; None: it does
@@ -443,9 +429,7 @@ class ActorProcess(asyncio.Protocol):
         for future in list(self._handling.values()):
             if not future.done():
                 future.set_exception(error)
-        for withdraw in self._asks.values():
-            withdraw()
-        self._asks.clear()
+        self._asks.withdraw_all()
         if not (self._ended.done() or self._was_killed or self._why) and self._is_ending:
             self._ended.set_exception(error)  # in its on_stop
             self._ended.exception()  # nobody need have waited for that
@@ -470,11 +454,11 @@ class ActorProcess(asyncio.Protocol):
             case EmitFrom(action=action, payload=payload):
                 self._owner.emit_for(action, payload)
             case AskFrom():
-                self._ask(message)
+                self._asks.ask(message)
             case AskWithdrawn(number=number):
-                withdraw = self._asks.pop(number, None)
-                if withdraw is not None:
-                    withdraw()
+                self._asks.withdraw(number)
+            case AskAwaited(number=number):
+                self._asks.waits(number)
             case GroupFrom():
                 self._group(message)
             case ActorBegun():
@@ -499,47 +483,13 @@ class ActorProcess(asyncio.Protocol):
             case ProcessFailed(reason=reason):
                 self._why = reason
 
-    def _ask(self, message: AskFrom) -> None:
-        number, actor, action = message.number, message.actor, message.action
-        if not number:
-            self._owner.tell_for(actor, action, message.payload)
-            return
-        try:
-            if len(self._asks) >= limits.PROCESS_ASKS_MAX:
-                most = limits.PROCESS_ASKS_MAX
-                raise MailboxFull(f"{most} asks of {self._owner.name} are under way: await some")
-            done = partial(self._answered, number)
-            self._asks[number] = self._owner.ask_for(actor, action, message.payload, done)
-        except ZactorError as error:
-            self._answer_error(number, error)
-
-    def _answered(self, number: int, outcome: Outcome) -> None:
-        """Threads: any."""
-        self._post(partial(self._pass_on, number, outcome))
-
-    def _pass_on(self, number: int, outcome: Outcome) -> None:
-        if self._asks.pop(number, None) is None:
-            return  # it was withdrawn
-        if isinstance(outcome, Failure):
-            answer = AnswerOutcome(number, b"", outcome.kind, outcome.message, outcome.fields)
-        elif isinstance(outcome, Bulky):
-            parts = tuple(map(bytes, outcome.buffers))
-            head = cast(bytes, outcome.item.payload)
-            answer = AnswerOutcome(number, head, buffers=parts)
-        else:
-            answer = AnswerOutcome(number, outcome.payload)
-        try:
-            self._send(answer)
-        except ConfigError as error:  # it is too long
-            self._answer_error(number, error)
-
     def _group(self, message: GroupFrom) -> None:
         try:
             reply = self._owner.group_for(
                 message, lambda: decode_value(message.payload, (), self._policy)
             )
         except ZactorError as error:
-            self._answer_error(message.number, error)
+            self._asks.answer_error(message.number, error)
             return
         reply.add_done_callback(lambda done: self._post(partial(self._settled, message, done)))
 
@@ -547,13 +497,9 @@ class ActorProcess(asyncio.Protocol):
         try:
             reply.result(0)
         except ZactorError as error:
-            self._answer_error(message.number, error)
+            self._asks.answer_error(message.number, error)
         else:
             self._send(AnswerOutcome(message.number, b""))
-
-    def _answer_error(self, number: int, error: ZactorError) -> None:
-        if number:
-            self._send(AnswerOutcome(number, b"", *to_wire(error)))
 
     def _post(self, call: Callable[[], None]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed

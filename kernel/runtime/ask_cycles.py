@@ -22,6 +22,7 @@ from zactor.kernel import limits
 from zactor.kernel.actors.reply import Reply
 from zactor.kernel.errors import AskDeadlock
 from zactor.kernel.messages.actors import AskCycle, AskProbe, AskWait
+from zactor.kernel.runtime.askers import AwaitedAsk
 from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.directory import Directory
 from zactor.kernel.runtime.envelope import PeerPort
@@ -36,7 +37,7 @@ class _Wait:
     __slots__ = ("due", "looks", "reply")
 
     def __init__(self) -> None:
-        self.reply: Reply[Any] | None = None  # as of the last look
+        self.reply: Reply[Any] | AwaitedAsk | None = None  # as of the last look
         self.looks = 0
         self.due = 0.0  # time.monotonic() of the next look
 
@@ -90,7 +91,7 @@ class AskCycles:
             self._looks_again = True
             self._later(limits.ASK_CYCLE_LOOK_S, self._look)
 
-    def _number(self, reply: Reply[Any]) -> int:
+    def _number(self, reply: Reply[Any] | AwaitedAsk) -> int:
         """Return by what this wait is known from now on, here and elsewhere."""
         if not reply.wait_number:
             reply.wait_number = next(self._numbers)
@@ -125,9 +126,9 @@ class AskCycles:
                     place_of.port.put(AskProbe(place_of.uid, reply.request, tuple(waits)))
                 return
             asked = self._directory.cells.get(place_of.uid)
-            if asked is None or not owes(asked, reply):
+            if asked is None or not owes(asked, reply.asker):
                 return
-            if asked.serving is not reply and may_let_in(asked, action):
+            if asked.serving is not reply.asker and may_let_in(asked, action):
                 return  # it is about to be
             cell = asked
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from zactor.kernel import errors, limits
-from zactor.kernel.errors import RemoteActionError, text_of
+from zactor.kernel.errors import RemoteActionError, ZactorError, text_of
 from zactor.kernel.messages.actors import Failure
 from zactor.kernel.messages.actors import Reply as ReplyItem
-from zactor.kernel.runtime.envelope import PeerPort
+from zactor.kernel.runtime.envelope import Asker, PeerPort
 from zactor.kernel.wire.bulky import Buffer, Bulky
 from zactor.kernel.wire.payload import Policy, encode_plain, encode_value, parts_of
 
@@ -121,6 +121,56 @@ class DoorAsker:
     def set_error(self, error: BaseException) -> None:
         """Hand over an error."""
         self._done(failure_of(self._request, error))
+
+
+class UnderWay:
+    """An ask that is under way; called, it is withdrawn."""
+
+    __slots__ = ("_withdraw", "asker", "request")
+
+    def __init__(
+        self, withdraw: Callable[[], None], *, asker: DoorAsker | None = None, request: int = 0
+    ) -> None:
+        """Args: asker, request: what stands for it in a mailbox here, or at another node's link."""
+        self._withdraw = withdraw
+        self.asker = asker
+        self.request = request
+
+    def __call__(self) -> None:
+        """Nobody waits for it any more. Threads: any."""
+        self._withdraw()
+
+
+class AwaitedAsk:
+    """An ask that the action of an actor in a process of its own waits for, as Reply is elsewhere.
+
+    Threads: any.
+    """
+
+    __slots__ = ("_end", "_under_way", "wait_number", "what")
+
+    def __init__(
+        self, what: tuple[str, str], under_way: UnderWay, end: Callable[[ZactorError], None]
+    ) -> None:
+        """Args: end: answers it in the place of whoever was asked, if it goes on."""
+        self.what = what  # actor and action
+        self._under_way = under_way
+        self._end = end
+        self.wait_number = 0  # see Reply
+
+    @property
+    def asker(self) -> Asker | None:
+        """See Reply."""
+        return self._under_way.asker
+
+    @property
+    def request(self) -> int:
+        """See Reply."""
+        return self._under_way.request
+
+    def set_error(self, error: ZactorError) -> None:
+        """End the wait."""
+        self._end(error)
 
 
 def failure_of(request: int, error: BaseException) -> Failure:

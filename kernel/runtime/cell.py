@@ -23,6 +23,7 @@ from zactor.kernel.actors.reply import Reply
 from zactor.kernel.errors import ActorError, MailboxFull, NotDelivered
 from zactor.kernel.runtime import exchange as exchanges
 from zactor.kernel.runtime import lifecycle
+from zactor.kernel.runtime.askers import AwaitedAsk
 from zactor.kernel.runtime.backpressure import Sender
 from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.dispatcher import Dispatcher
@@ -109,6 +110,8 @@ class Cell(Sender):
     """See the module. Public attributes are for runtime, routes and dispatchers only."""
 
     route_of: type[Route] = Route  # what its ways are
+    waits_apart: AwaitedAsk | None = None  # for what its action waits in a process of its own
+
     __slots__ = (
         "__weakref__",
         "_owed",

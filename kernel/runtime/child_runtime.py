@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 import os
 import socket
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from zactor.kernel import limits
 from zactor.kernel.actors.reply import Reply
 from zactor.kernel.errors import (
     ConfigError,
@@ -22,6 +24,7 @@ from zactor.kernel.errors import (
 )
 from zactor.kernel.messages.actor_process import (
     AnswerOutcome,
+    AskAwaited,
     AskFrom,
     AskWithdrawn,
     EmitFrom,
@@ -36,6 +39,7 @@ from zactor.kernel.runtime.backpressure import Sender
 from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.envelope import DeadLetter
+from zactor.kernel.runtime.open_asks import awaited_ask
 from zactor.kernel.runtime.runtime import Runtime
 from zactor.kernel.wire.payload import (
     decode_value,
@@ -149,12 +153,39 @@ class ChildCell(Cell):
         """See Cell."""
         return ChildMember(self._child_runtime)
 
-    def waits(self, reply: Reply[Any], task: asyncio.Task[Any] | None, *, blocks: bool) -> None:
-        """See Cell: no other actor is here that could wait for this one."""
-
     def stop_itself(self) -> None:
         """See Cell."""
         self._child_runtime.link.send(StopFrom())
+
+
+class AwaitedAnswers:
+    """Tells the node for which answer the actor's action waits, where that lasts: see AskCycles."""
+
+    def __init__(
+        self, link: NodeLink, later: Callable[[float, Callable[[], object]], None]
+    ) -> None:
+        self._link = link
+        self._later = later
+        self._told = 0  # number of the last that the node was told of
+        self._looks_again = False
+
+    def waits(self, cell: Cell) -> None:
+        """An action has begun to wait: look at it, until a look finds that it doesn't."""
+        if not self._looks_again:
+            self._looks_again = True
+            self._later(limits.ASK_CYCLE_LOOK_S, partial(self._look, cell))
+
+    def _look(self, cell: Cell) -> None:
+        self._looks_again = False
+        reply = awaited_ask(cell)
+        if reply is None:
+            cell.is_told = True
+            if awaited_ask(cell) is None:
+                return
+        elif reply.request != self._told:
+            self._told = reply.request
+            self._link.send(AskAwaited(self._told))
+        self.waits(cell)
 
 
 class NodeAsker:
@@ -210,10 +241,15 @@ class ChildRuntime(Runtime):
         self._memory_max = memory_max
         self._requests = itertools.count(1)
         self._pending: dict[int, Reply[Any]] = {}
+        self._awaited = AwaitedAnswers(link, self.shared.later)
 
     def make_cell(self, blueprint: Blueprint) -> Cell:
         """See Runtime."""
         return ChildCell(self, blueprint)
+
+    def wait_begins(self, cell: Cell) -> None:
+        """See Runtime: no other actor is here that could wait for this one, the node looks."""
+        self._awaited.waits(cell)
 
     def expect(
         self,
@@ -229,7 +265,7 @@ class ChildRuntime(Runtime):
         reply: Reply[Any] = Reply(
             timeout=timeout, wait=self._wait, what=(actor, action), watch=watch
         )
-        number = next(self._requests)
+        number = reply.request = next(self._requests)
         self._pending[number] = reply
 
         def ended(_: Reply[Any]) -> None:

@@ -11,13 +11,15 @@ from typing import Any
 from zactor.kernel.actors.actor import reentrant_of
 from zactor.kernel.actors.reply import Reply
 from zactor.kernel.loops import awaited_by
-from zactor.kernel.runtime.askers import RemoteAsker
+from zactor.kernel.runtime.askers import AwaitedAsk, RemoteAsker
 from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.envelope import AnyEnvelope, Asker, PeerPort
 
 
-def owes(cell: Cell, asker: Asker) -> bool:
+def owes(cell: Cell, asker: Asker | None) -> bool:
     """Whether that ask is being handled, or waits in the mailbox."""
+    if asker is None:  # whoever was asked is elsewhere
+        return False
     return cell.serving is asker or any(each is asker for each in _askers(cell))
 
 
@@ -29,8 +31,10 @@ def remote_ask(cell: Cell, port: PeerPort, request: int) -> RemoteAsker | None:
     return None
 
 
-def awaited_ask(cell: Cell) -> Reply[Any] | None:
-    """Return the ask that its action waits for, if it does."""
+def awaited_ask(cell: Cell) -> Reply[Any] | AwaitedAsk | None:
+    """Return the ask that its action waits for, if it does, here or in a process of its own."""
+    if cell.waits_apart is not None:
+        return cell.waits_apart
     task = cell.task
     if cell.waits_for is not None or task is None:
         return cell.waits_for

@@ -28,7 +28,13 @@ from zactor.kernel.messages.service import Service
 from zactor.kernel.runtime import exchange as exchanges
 from zactor.kernel.runtime import lifecycle
 from zactor.kernel.runtime.actor_process import ActorProcess
-from zactor.kernel.runtime.askers import DoorAsker, Outcome, RemoteAsker
+from zactor.kernel.runtime.askers import (
+    AwaitedAsk,
+    DoorAsker,
+    Outcome,
+    RemoteAsker,
+    UnderWay,
+)
 from zactor.kernel.runtime.backpressure import Sender
 from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.cell import Cell, CellHost
@@ -62,7 +68,7 @@ class RelayHost(CellHost, Protocol):
         sender: int = 0,
         *,
         muted: Sender | None = None,
-    ) -> Callable[[], None]:
+    ) -> UnderWay:
         """Ask an actor, wherever it is, or tell it where `done` is None."""
         ...
 
@@ -124,13 +130,14 @@ class StandIn(Actor):
 class RelayCell(Cell):
     """A cell whose messages are handled in a process of their actor's own."""
 
-    __slots__ = ("_blueprint", "_loading", "_policy", "_relay_host")
+    __slots__ = ("_blueprint", "_loading", "_policy", "_relay_host", "waits_apart")
 
     def __init__(self, host: RelayHost, blueprint: Blueprint) -> None:
         super().__init__(host, blueprint)
         self._blueprint = blueprint
         self._relay_host = host
         self._policy = host.policy
+        self.waits_apart: AwaitedAsk | None = None
         self._loading: asyncio.Task[None] | None = None  # asyncio keeps only weak references
 
     def build(self) -> StandIn:
@@ -209,6 +216,11 @@ class RelayCell(Cell):
         except BaseException as error:
             self.host.outcomes.unreadable(self, message, error)
             return None
+        asker = message.asker
+        if asker is not None:
+            if asker.is_over():  # who asked has given up, and it hasn't begun
+                return None
+            self.serving = asker
         is_plain = isinstance(message.asker, DoorAsker) and message.asker.is_plain
         return self.process.handle(
             message.action,
@@ -259,13 +271,19 @@ class RelayCell(Cell):
 
     def ask_for(
         self, actor: str, action: str, payload: bytes, done: Callable[[Outcome], None]
-    ) -> Callable[[], None]:
+    ) -> UnderWay:
         """Ask another actor in the name of this one; returns what withdraws the ask.
 
         Raises:
             ZactorError: it can't be asked.
         """
         return self._relay_host.request(actor, action, payload, done, self.uid, muted=self)
+
+    def waits_for_ask(self, ask: AwaitedAsk | None) -> None:
+        """Its action waits for that ask; None: it does no more."""
+        self.waits_apart = ask
+        if ask is not None:
+            self.host.wait_begins(self)
 
     def tell_for(self, actor: str, action: str, payload: bytes) -> None:
         """Tell another actor; what becomes of it in vain is a dead letter, or a failed action."""

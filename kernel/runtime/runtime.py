@@ -37,7 +37,7 @@ from zactor.kernel.runtime import lifecycle
 from zactor.kernel.runtime.abandoned import Abandoned, AbandonedCell
 from zactor.kernel.runtime.actor_thread import ActorThread
 from zactor.kernel.runtime.ask_cycles import AskCycles
-from zactor.kernel.runtime.askers import DoorAsker, Outcome
+from zactor.kernel.runtime.askers import DoorAsker, Outcome, UnderWay
 from zactor.kernel.runtime.backpressure import Sender
 from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.cell import Cell
@@ -346,7 +346,7 @@ class Runtime:
         *,
         plain: bool = False,
         muted: Sender | None = None,
-    ) -> Callable[[], None]:
+    ) -> UnderWay:
         """Ask an actor, wherever it is, or tell it where `done` is None.
 
         Returns what to call when nobody waits for the outcome any more: nothing is kept of it
@@ -369,16 +369,16 @@ class Runtime:
                 muted.mute_until(place.port)
             if done is None:
                 self.remoting.tell(place, action, payload, (), sender, "")
-                return _nothing
+                return UnderWay(_nothing)
             request = self.remoting.ask(place, action, payload, (), sender, None, done)
-            return partial(self.remoting.forget, request)
+            return UnderWay(partial(self.remoting.forget, request), request=request)
         number = next(self.outcomes.numbers)
         sig = self.outcomes.sig(number) if done is None else ""
         shared_payload = SharedPayload(payload, (), None, sender, number)
         asker = None if done is None else DoorAsker(done, number, self.policy, plain=plain)
         message = Envelope(action, asker=asker, shared_payload=shared_payload, sig=sig)
         self._put_here(place, message, muted)
-        return _nothing if asker is None else asker.withdraw
+        return UnderWay(_nothing if asker is None else asker.withdraw, asker=asker)
 
     # -- what actors and their refs ask for --------------------------------------------------
     def ref(self, name: str, of: type[Any] | None = None) -> Any:

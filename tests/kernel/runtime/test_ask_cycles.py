@@ -94,8 +94,33 @@ class Asking(Actor):
     def count(self) -> int:
         return self.calls
 
+    @action
+    async def paths(self, graph: dict[str, list[str]], slow: list[str], together: bool) -> int:
+        """How many ways lead from here, of those who are asked in turn or together."""
+        if self.name in slow:
+            await asyncio.sleep(1.5 * limits.ASK_CYCLE_LOOK_S)
+        asks = [self.ref(other).paths(graph, slow, together) for other in graph[self.name][:1]]
+        if together:
+            asks += [self.ref(other).paths(graph, slow, together) for other in graph[self.name][1:]]
+            return max(1, sum(await asyncio.gather(*asks)))
+        found = [await ask for ask in asks]
+        for other in graph[self.name][1:]:
+            found.append(await self.ref(other).paths(graph, slow, together))
+        return max(1, sum(found))
 
-def spread(worlds: Any, count: int, make: Any) -> tuple[Any, list[Any]]:
+
+class Apart(Asking, dispatcher="process"):
+    pass
+
+
+class Own(Asking, dispatcher="thread"):
+    pass
+
+
+KINDS = {"S": Asking, "T": Own, "P": Apart}
+
+
+def spread(worlds: Any, count: int, make: Any, kinds: str = "SSS") -> tuple[Any, list[Any]]:
     """Actors a, b, c … on so many nodes in turn, which all know each other."""
     made = [worlds(f"n{number}") for number in range(1, count + 1)]
     for one in made:
@@ -104,7 +129,7 @@ def spread(worlds: Any, count: int, make: Any) -> tuple[Any, list[Any]]:
                 worlds.join(one, other)
     for number, name in enumerate("abc"):
         home = made[number % count]
-        home.spawn(make(Asking), name)
+        home.spawn(make(KINDS[kinds[number]]), name)
         worlds.introduce(home, name, *(world for world in made if world is not home))
     return made[0].runtime.ref, made
 
@@ -131,9 +156,6 @@ def test_a_ring_is_found_and_named(
 
 
 def test_threads_that_wait_in_a_ring_are_found_too(worlds: Any) -> None:
-    class Own(Asking, dispatcher="thread"):
-        pass
-
     ref, _ = spread(worlds, 1, lambda _: Own)
     with pytest.raises(RemoteActionError, match="a cycle of asks"):
         ref("a").block("b", "c", "a").result(DEADLINE_S)
@@ -150,9 +172,6 @@ def test_a_reentrant_action_is_let_in(worlds: Any, make: Any, nodes: int) -> Non
 @pytest.mark.parametrize("nodes", [1, 2])
 @pytest.mark.parametrize("how", ["blocks_first", "is_let_in_late"])
 def test_whoever_is_let_in_is_so_after_a_block_and_late(worlds: Any, nodes: int, how: str) -> None:
-    class Own(Asking, dispatcher="thread"):
-        pass
-
     ref, _ = spread(worlds, nodes, lambda _: Own)
     assert getattr(ref("a"), how)("b").result(DEADLINE_S) == ["a", "b", "a"]
 
@@ -179,6 +198,62 @@ def test_no_ring_is_seen_where_there_is_none(worlds: Any, make: Any, monkeypatch
         assert [reply.result(DEADLINE_S) for reply in replies] == ways
 
 
+@pytest.mark.parametrize("nodes", [1, 2])
+@pytest.mark.parametrize(("kinds", "way"), [("PSS", "ba"), ("SPS", "ba"), ("PPT", "bca")])
+def test_a_ring_through_processes_is_found_and_named(
+    worlds: Any, slowness: Any, nodes: int, kinds: str, way: str
+) -> None:
+    ref, _ = spread(worlds, nodes, lambda kind: kind, kinds)
+    assert ref("a").go(*way[:-1]).result(DEADLINE_S) == ["a", *way[:-1]]
+    began = time.monotonic()
+    with pytest.raises(RemoteActionError, match="a cycle of asks, in which each") as caught:
+        ref("a").go(*way).result(DEADLINE_S)
+    assert slowness.quiet_s(time.monotonic() - began) < FOUND_S + nodes * limits.ASK_CYCLE_LOOK_S
+    assert all(f"{name}.go" in str(caught.value) for name in way)
+    for name in "abc":  # all go on
+        assert ref(name).go().result(DEADLINE_S) == [name]
+
+
+def test_who_waits_in_a_process_with_a_limit_or_beside_is_no_ring(worlds: Any) -> None:
+    ref, _ = spread(worlds, 1, lambda kind: kind, "PSS")
+    assert ref("a").beside("b").result(DEADLINE_S) == 0
+    assert ref("a").patient("b").result(DEADLINE_S) == "timed out"
+    assert ref("a").go("b", "c").result(DEADLINE_S) == ["a", "b", "c"]
+
+
+GRAPHS = [40, pytest.param(1_000, marks=[pytest.mark.slow, pytest.mark.limit(600)])]
+
+
+@pytest.mark.parametrize("count", GRAPHS)
+def test_no_ring_is_seen_in_graphs_without_one(worlds: Any, monkeypatch: Any, count: int) -> None:
+    """Each in an order of its own, from several ends at once, over two nodes, all dispatchers."""
+    monkeypatch.setattr(limits, "ASK_CYCLE_LOOK_S", 0.0005)
+    chance = random.Random(count)
+    one, other = worlds.pair()
+    names = [f"x{number}" for number in range(8)]
+    for name, kind in zip(names, "SSSSTTPP", strict=True):
+        home, guest = (one, other) if chance.random() < 0.5 else (other, one)
+        home.spawn(KINDS[kind], name)
+        worlds.introduce(home, name, guest)
+    for _ in range(count):
+        order = chance.sample(names, chance.randint(2, len(names)))
+        graph = {
+            name: chance.sample(
+                order[place + 1 :], min(chance.randint(0, 2), len(order) - place - 1)
+            )
+            for place, name in enumerate(order)
+        }
+        ways: dict[str, int] = {}
+        for name in reversed(order):
+            ways[name] = max(1, sum(ways[each] for each in graph[name]))
+        slow = chance.sample(order, 1) if chance.random() < 0.1 else []
+        asked = chance.sample(order, min(3, len(order)))
+        replies = [
+            one.runtime.ref(name).paths(graph, slow, chance.random() < 0.5) for name in asked
+        ]
+        assert [reply.result(DEADLINE_S) for reply in replies] == [ways[name] for name in asked]
+
+
 def test_a_probe_about_what_was_answered_finds_nothing(worlds: Any, make: Any) -> None:
     one, other = worlds.pair()
     one.spawn(make(Asking), "a")
@@ -189,10 +264,11 @@ def test_a_probe_about_what_was_answered_finds_nothing(worlds: Any, make: Any) -
 
 
 @pytest.mark.parametrize("nodes", [1, 2])
+@pytest.mark.parametrize("kind", ["S", "P"])
 def test_an_ask_that_nobody_waits_for_is_left_out(
-    worlds: Any, make: Any, until: Any, nodes: int
+    worlds: Any, make: Any, nodes: int, kind: str
 ) -> None:
-    ref, _ = spread(worlds, nodes, make)
+    ref, _ = spread(worlds, nodes, make if kind == "S" else lambda kind: kind, f"S{kind}S")
     busy = ref("b").sleep(0.3)
     assert ref("a").cancels("b").result(DEADLINE_S) == "cancelled"
     with pytest.raises(TimedOut):

@@ -29,6 +29,7 @@ from zactor.kernel.messages.actor_process import (
     ProcessFailed,
 )
 from zactor.kernel.runtime.actor_process import ActorProcess
+from zactor.kernel.runtime.askers import UnderWay
 from zactor.kernel.runtime.orphans import Orphans
 from zactor.kernel.runtime.posix_spawn import ChildProcess, spawn
 from zactor.kernel.wire.process_frames import frame_of, to_process
@@ -168,9 +169,12 @@ class Recorder:
     def emit_for(self, action: str, payload: bytes) -> None:
         raise AssertionError(action)
 
-    def ask_for(self, actor: str, action: str, payload: bytes, done: Any) -> Callable[[], None]:
+    def ask_for(self, actor: str, action: str, payload: bytes, done: Any) -> UnderWay:
         self.asked.append(action)
-        return lambda: None
+        return UnderWay(lambda: None)
+
+    def waits_for_ask(self, ask: Any) -> None:
+        raise AssertionError(ask)
 
     def tell_for(self, actor: str, action: str, payload: bytes) -> None:
         raise AssertionError(action)
