@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -247,3 +248,16 @@ def test_a_destroyed_actor_says_which_wires_went_with_it(zactor: Zactor) -> None
     zactor("wire", "b3.out", "b2.ping")
     told = zactor("destroy", "b3")[1]
     assert told == "b3 destroyed; gone with it: b1.out -> b3.ping, b3.out -> b2.ping\n"
+
+
+# -- moves -----------------------------------------------------------------------------------
+def test_an_actor_moves_and_it_is_said_how_long_its_senders_waited(zactor: Zactor) -> None:
+    code, out, err = zactor("move", "a2", "n1")
+    assert (code, err) == (0, "")
+    assert re.fullmatch(r"a2: n2 -> n1, what was sent to it waited for [\d.]+ ms\n", out), out
+    assert zactor("ask", "a2", "ping")[:2] == (0, '"pong"\n')
+    rows = json.loads(zactor("ps", "--json")[1])
+    assert {row["name"]: row["node"] for row in rows}["a2"] == "n1"
+    told = json.loads(zactor("move", "a2", "n2", "--json")[1])
+    assert (told["former"], told["node"], told["changed"]) == ("n1", "n2", True)
+    assert zactor("move", "a2", "n2") == (0, "a2 is on n2 already\n", "")
