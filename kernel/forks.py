@@ -4,6 +4,9 @@ Such a child (of multiprocessing, of os.fork) has one thread, and a copy of all 
 signals that only set a flag of the parent's, sockets whose ports it would keep, a lock of a file
 that it would hold when the node is long gone. Each child gives up what is said here to be private.
 What is started by exec (subprocess, spawn, forkserver) has none of it anyway.
+
+SQLite's files aren't given up: a child that closes its copy of a connection would find no locks at
+/dev/null, take itself for the last one, and unlink the log of the parent's database.
 """
 
 from __future__ import annotations
