@@ -1,8 +1,10 @@
 """Faults on a lab of five hosts: until every survivor has the new view, until deployments work.
 
-    python benchmarks/lab_faults.py [--rounds 10] [--only kill,crash] [--json]
+    python benchmarks/lab_faults.py [--rounds 10] [--only "kill -9,cable out"] [--json]
+    python benchmarks/lab_faults.py --corosync      the same of corosync, with Debian's defaults
 
 Wants root, or user namespaces, and a quiet machine. Prints median and worst of the rounds, in s.
+Corosync (apt-get install corosync; root) deploys nothing: its column is the views'.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 import json
 import sys
 import tempfile
@@ -18,6 +21,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import _corosync
 
 from zactor import ZactorError, connect
 from zactor.lab.lab_client import LabClient
@@ -135,6 +140,46 @@ class Bench:
         return view_s, until("a deployment", deployed) if fault.has_deployments else None
 
 
+def corosync_measured(name: str) -> tuple[float, None]:
+    """The same of corosync: s to the last view."""
+    fault = FAULTS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        lab = LabClient(Path(folder))
+        try:
+            lab.begin(counted(len(ALL), are_bare=True))
+            addresses = {str(row["host"]): str(row["address"]) for row in lab.hosts()}
+            for host in ALL:
+                lab.spawn(host, _corosync.PROCESS, *_corosync.words_of(addresses))
+
+            def views(sides: tuple[tuple[str, ...], ...], since: int) -> float | None:
+                last: dict[str, tuple[int, set[str]]] = {}
+                for row in lab.seen(since)[0]:
+                    members = _corosync.members_in(row.get("text", ""), ALL)
+                    if members is not None:
+                        last[row["host"]] = (row["t"], members)
+                wanted = {host: set(side) for side in sides for host in side}
+                if any(last.get(host, (0, set()))[1] != side for host, side in wanted.items()):
+                    return None
+                return float(max(last[host][0] for host in wanted))
+
+            until("one view of all", lambda: views((ALL,), 0))
+            for line in fault.before:
+                _, since = lab.seen()
+                lab.obey(*line.split())
+                split = functools.partial(views, (ALL[:3], ALL[3:]), since)
+                until(f"the views of {line}", split)
+            time.sleep(BEGIN_PAUSE_S)
+            _, since = lab.seen()
+            began = time.monotonic_ns()
+            for line in fault.lines:
+                words = line.split()
+                lab.obey(*words, *([_corosync.PROCESS] if words[0] == "kill" else []))
+            at = until(f"the views of {fault.lines}", lambda: views(fault.views, since))
+            return (at - began) / 1e9, None
+        finally:
+            lab.close()
+
+
 def measured(name: str) -> tuple[float, float | None]:
     """Measure a fault once, in a lab of its own: who flaps again and again is trusted later."""
     with tempfile.TemporaryDirectory() as folder:
@@ -160,6 +205,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--only", default=",".join(FAULTS))
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--corosync", action="store_true", help="measure corosync")
     parser.add_argument("--probe", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.probe:
@@ -167,11 +213,11 @@ def main() -> None:
         return
     found = []
     for name in given.only.split(","):
-        pairs = []
+        pairs: list[tuple[float, float | None]] = []
         for number in range(given.rounds):
             if sys.stderr.isatty():
                 print(f"{name}: {number + 1} of {given.rounds}", file=sys.stderr)
-            pairs.append(measured(name))
+            pairs.append((corosync_measured if given.corosync else measured)(name))
         views = [view_s for view_s, _ in pairs]
         works = [works_s for _, works_s in pairs if works_s is not None]
         found.append(

@@ -119,3 +119,47 @@ def test_a_lossy_and_late_network_suspects_nobody(world: LabWorld) -> None:
     world.lab.obey("loss", "5")
     time.sleep(600)
     assert [watch.views(host) for host in HOSTS] == [[], [], []]
+
+
+def _changes_are_taken(world: LabWorld, host: str, name: str) -> None:
+    """A long change too: its bundle and its arguments take many packets."""
+    text = f"from zactor import Actor\n\n\nclass Probe(Actor):\n    pass\n\n\n# {'x' * 100_000}\n"
+    world.python(host, f"open('/tmp/{name}.py', 'w').write({text!r})")
+    words = ("zactor", "declare-factory", name, f"/tmp/{name}.py", "--timeout", "30")
+
+    def is_taken() -> bool:
+        done = world.run(host, *words)
+        return done.returncode == 0 or "declared already" in done.stderr
+
+    until(f"{host} takes changes", is_taken, 60)
+
+
+@pytest.mark.limit(120)
+def test_half_of_all_packets_lost_for_ten_seconds_is_recovered_from(world: LabWorld) -> None:
+    """Whoever was suspected is back, and changes are taken at every host."""
+    world.lab.obey("loss", "50")
+    time.sleep(10)  # what the test is about
+    watch = Watch(world)
+    world.lab.obey("loss", "0")
+    for host in HOSTS:
+        world.until_view(host, set(HOSTS))
+    print(f"one view after {(time.monotonic_ns() - watch.began_ns) / 1e9:.1f} s")
+    for host in HOSTS:
+        _changes_are_taken(world, host, f"after_{host}")
+
+
+@pytest.mark.limit(120)
+def test_packets_of_576_bytes_carry_all_that_longer_ones_do(world: LabWorld) -> None:
+    """Of the links that stand, and of those that are made anew; nobody is suspected."""
+    watch = Watch(world)
+    world.lab.obey("mtu", "576")
+    assert "mtu 576 " in world.run("n1", "ip", "link", "show", "eth0").stdout
+    _changes_are_taken(world, "n1", "narrow")
+    assert [watch.views(host) for host in HOSTS] == [[], [], []]
+    world.lab.obey("kill", "n3")
+    watch.until_all_have(REST, REST)
+    world.lab.obey("start", "n3")
+    watch.until_all_have(HOSTS, HOSTS)
+    _changes_are_taken(world, "n3", "narrower")
+    world.lab.obey("heal")
+    assert "mtu 1500 " in world.run("n1", "ip", "link", "show", "eth0").stdout

@@ -166,6 +166,7 @@ _HELPS = {
     "thaw": "Let it go on.",
     "clock": "Let the wall clock of Python programs there go wrong by so much (0: right).",
     "disk": "Let a host's disk be full, or free again.",
+    "mtu": "Let no packet of all hosts, or of one, be longer than that (0: as before).",
     "heal": "Heal all: cables, cuts, links, frozen hosts, disks, clocks.",
 }
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
-from zactor.lab.faults import PERFECT, Faults
+from zactor.lab.faults import CABLE_MTU, PERFECT, Faults
 from zactor.lab.host import Host
 from zactor.lab.host_init import CABLE, COMMAND_S
 from zactor.lab.packet_switch import hardware_address, send_plain_frames
@@ -52,6 +52,7 @@ class Cabling:
         self._seed = seed
         self._ports: dict[str, str] = {}
         self._down: set[str] = set()
+        self._mtu: dict[str, int] = {}  # of hosts' ends of their cables, where it was changed
         self._cut: dict[str, set[str]] = {}  # host -> addresses whose frames it loses
         self._switch: subprocess.Popen[str] | None = None
         self._rules: list[object] = []
@@ -96,6 +97,7 @@ class Cabling:
         if said.strip():
             raise OSError(f"ip on {host.spec.name}: {said.strip()}")
         self._cut.pop(host.spec.name, None)
+        self._mtu.pop(host.spec.name, None)
         self._restart_switch()
 
     def unplug(self, host: Host) -> None:
@@ -119,6 +121,7 @@ class Cabling:
             self._down = set(unplugged)
         for name in self._ports:
             self._cut_host(name, faults)
+            self._narrow(name, faults.mtu.get(name, CABLE_MTU))
         self._spoil(faults)
 
     def _cut_host(self, name: str, faults: Faults) -> None:
@@ -132,6 +135,11 @@ class Cabling:
         if lines:
             self._hosts[name].ask({"do": "ip", "lines": lines})
         self._cut[name] = wanted
+
+    def _narrow(self, name: str, mtu: int) -> None:
+        if self._mtu.get(name, CABLE_MTU) != mtu:
+            self._hosts[name].ask({"do": "ip", "lines": [f"link set {CABLE} mtu {mtu}"]})
+            self._mtu[name] = mtu
 
     def _spoil(self, faults: Faults) -> None:
         numbers = {name: self._hosts[name].number for name in self._ports}

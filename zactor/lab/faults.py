@@ -16,6 +16,8 @@ from zactor.kernel.errors import ConfigError, NoSuchThing
 DELAY_MS_MAX = 60_000.0
 RATE_KBIT_MAX = 10_000_000.0
 CLOCK_S_MAX = 10 * 365 * 86_400.0
+CABLE_MTU = 1_500  # bytes of a packet
+MTU_MIN = 576  # each host must take that much
 
 Pair = tuple[str, str]  # frames from the first host to the second
 
@@ -46,6 +48,7 @@ class Faults:
     frozen: set[str] = field(default_factory=set)
     full: set[str] = field(default_factory=set)
     clock_s: dict[str, float] = field(default_factory=dict)
+    mtu: dict[str, int] = field(default_factory=dict)  # bytes of a packet, where it isn't a cable's
 
     def reaches(self, one: str, other: str) -> bool:
         """Whether what `one` sends comes to `other`, some of it at least."""
@@ -58,6 +61,7 @@ class Faults:
         for state in (self.unplugged, self.blocked, self.quality, self.frozen, self.full):
             state.clear()
         self.clock_s.clear()
+        self.mtu.clear()
 
     def told(self) -> list[str]:
         """Return the lines that would bring about what stands, apart from link qualities."""
@@ -69,6 +73,7 @@ class Faults:
             lines.append(f"link {one} -> {other}: {words}")
         lines += [f"freeze {host}" for host in sorted(self.frozen)]
         lines += [f"disk {host} full" for host in sorted(self.full)]
+        lines += [f"mtu {size} {host}" for host, size in sorted(self.mtu.items())]
         return lines + [f"clock {host} {value:+g}" for host, value in sorted(self.clock_s.items())]
 
 
@@ -83,6 +88,7 @@ USAGES = {
     "duplicate": "duplicate PERCENT [HOST [OTHER]]",
     "reorder": "reorder PERCENT [HOST [OTHER]]",
     "rate": "rate KBIT [HOST [OTHER]]",
+    "mtu": "mtu BYTES [HOST]",
     "kill": "kill HOST [NAME]",
     "crash": "crash HOST",
     "start": "start HOST",
@@ -218,6 +224,20 @@ def _clock(faults: Faults, word: str, rest: list[str]) -> None:
         faults.clock_s.pop(host, None)
 
 
+def _mtu(faults: Faults, word: str, rest: list[str]) -> None:
+    """The longest packet that all hosts, or one, send and take; 0: as long as a cable's."""
+    if not 1 <= len(rest) <= 2:
+        raise _usage(word)
+    size = int(_number(rest[0], "an MTU of", 0, CABLE_MTU))
+    if 0 < size < MTU_MIN:
+        raise ConfigError(f"an MTU is {MTU_MIN} bytes at least, as IPv4 says, or 0 for a cable's")
+    for host in [host_of(faults.hosts, name) for name in rest[1:]] or faults.hosts:
+        if size in (0, CABLE_MTU):
+            faults.mtu.pop(host, None)
+        else:
+            faults.mtu[host] = size
+
+
 def _heal(faults: Faults, word: str, rest: list[str]) -> None:
     if rest:
         raise _usage(word)
@@ -233,5 +253,6 @@ _CHANGES: dict[str, Callable[[Faults, str, list[str]], None]] = {
     "freeze": _freeze,
     "thaw": _freeze,
     "clock": _clock,
+    "mtu": _mtu,
     "heal": _heal,
 }

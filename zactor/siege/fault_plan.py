@@ -9,6 +9,8 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from zactor.lab.faults import MTU_MIN
+
 PAUSE_S = (1.0, 5.0)  # between the end of one fault and the next
 LASTS_S = (1.0, 8.0)
 FREEZES_S = (1.0, 10.0)
@@ -53,6 +55,7 @@ class FaultPlan:
             (1, self._disk),
             (2, self._clock),
             (1, self._flap),
+            (1, self._narrow),
         ]
 
     def draw(self) -> PlannedFault:
@@ -131,3 +134,6 @@ class FaultPlan:
         host = self._host()
         lines = [f"cable {host} {'out' if number % 2 == 0 else 'in'}" for number in range(6)]
         return lines, [f"cable {host} in"]
+
+    def _narrow(self) -> tuple[list[str], list[str]]:
+        return [f"mtu {MTU_MIN}"], ["mtu 0"]

@@ -22,6 +22,9 @@ AGAIN_S = 0.3
 OPERATION_S = 0.5
 TALK_S = 0.05
 GROUP = "siege"
+SLOW_GROUP = "slow"
+SLEEPS = 0.02  # how often a slow reader sleeps after a message …
+SLEEP_S = 6.0  # … up to so long: five write a hundred each second, it reads a dozen or so
 _SERVICES = (Service.FIFO, Service.CAUSAL, Service.AGREED, Service.SAFE)
 
 
@@ -104,6 +107,27 @@ class WorkloadClient:
                         listening.cancel()
             await asyncio.sleep(AGAIN_S)
 
+    async def dawdle(self) -> None:
+        """Be in another group whose members read now and then: who waits for them, may."""
+        while True:
+            with contextlib.suppress(ZactorError, OSError):
+                async with Mailbox(f"d-{self._host}") as box:
+                    await box.join(SLOW_GROUP)
+                    sending = asyncio.create_task(self._send_to_slow(box))
+                    try:
+                        async for _ in box:
+                            if self._chance.random() < SLEEPS:
+                                await asyncio.sleep(self._chance.uniform(0, SLEEP_S))
+                    finally:
+                        sending.cancel()
+            await asyncio.sleep(AGAIN_S)
+
+    async def _send_to_slow(self, box: Mailbox) -> None:
+        with contextlib.suppress(ZactorError, OSError):
+            while True:
+                await box.multicast(SLOW_GROUP, b"y" * 1_000, service=Service.AGREED)
+                await asyncio.sleep(TALK_S)
+
     async def _listen(self, box: Mailbox) -> None:
         with contextlib.suppress(ZactorError, OSError):
             async for _ in box:
@@ -113,7 +137,8 @@ class WorkloadClient:
 async def main(host: str, following: str) -> None:
     """Run until the input ends or says so."""
     client = WorkloadClient(host, following)
-    tasks = [asyncio.create_task(client.operate()), asyncio.create_task(client.talk())]
+    doings = (client.operate(), client.talk(), client.dawdle())
+    tasks = [asyncio.create_task(doing) for doing in doings]
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
     for task in tasks:
         task.cancel()

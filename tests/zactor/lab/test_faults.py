@@ -54,7 +54,13 @@ def test_links_are_as_bad_as_all_lines_say_together() -> None:
 
 def test_what_stands_is_told_and_healed() -> None:
     faults = after(
-        "cable a out", "one-way b c", "delay 5 a>b", "freeze d", "clock b +60", "disk c full"
+        "cable a out",
+        "one-way b c",
+        "delay 5 a>b",
+        "freeze d",
+        "clock b +60",
+        "disk c full",
+        "mtu 576 d",
     )
     assert faults.told() == [
         "cable a out",
@@ -62,9 +68,17 @@ def test_what_stands_is_told_and_healed() -> None:
         "link a -> b: delay_ms=5",
         "freeze d",
         "disk c full",
+        "mtu 576 d",
         "clock b +60",
     ]
     change(faults, ["heal"])
+    assert faults == Faults(HOSTS)
+
+
+def test_packets_are_as_long_again_as_a_cables() -> None:
+    faults = after("mtu 576", "mtu 0 b")
+    assert set(faults.mtu) == set(HOSTS) - {"b"}
+    change(faults, ["mtu", "1500"])
     assert faults == Faults(HOSTS)
 
 
@@ -87,6 +101,9 @@ def test_what_stands_is_told_and_healed() -> None:
         ("freeze", ConfigError),
         ("clock a", ConfigError),
         ("clock a 1e99", ConfigError),
+        ("mtu", ConfigError),
+        ("mtu 575", ConfigError),
+        ("mtu 576 x", NoSuchThing),
         ("heal all", ConfigError),
         ("kill a", ConfigError),
         ("break a", ConfigError),

@@ -28,7 +28,7 @@ def test_a_seed_draws_the_same_faults_and_all_kinds_are_lines_that_a_lab_knows()
         assert faults == Faults(HOSTS), f"what {fault} begins it ends"
     assert kinds == {
         *("cable", "cut", "one-way", "loss", "delay", "duplicate", "freeze", "kill", "crash"),
-        *("disk", "clock"),
+        *("disk", "clock", "mtu"),
     }
 
 
