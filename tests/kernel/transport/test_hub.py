@@ -22,7 +22,7 @@ from zactor.kernel.messages.actors import Ask, Failure, Signal, Undelivered
 from zactor.kernel.messages.operations import Hello, Inspect, Problem, Request, Subject
 from zactor.kernel.transport.door_clients import Client
 from zactor.kernel.transport.hub import Hub
-from zactor.kernel.transport.keys import cluster_keys
+from zactor.kernel.transport.keys import cluster_keys, node_keys
 from zactor.kernel.transport.peer import Peer
 from zactor.kernel.transport.sockets import connect_door
 from zactor.kernel.wire import codec, results
@@ -363,5 +363,31 @@ def test_who_said_hello_and_no_more_may_be_met_again(tmp_path: Path) -> None:
             await user.until(lambda: user.items == [signal(2)])
             await user.until(lambda: one.peers["n2"].up)
             assert not there.buried
+
+    asyncio.run(story())
+
+
+def test_a_node_asks_nothing_at_a_door_with_its_own_key(
+    tmp_path: Path, until: Callable[..., Any]
+) -> None:
+    """Who commands has the token's key; a node's is for its link, whatever it says there."""
+
+    async def story() -> None:
+        async with linked(tmp_path) as ((one, user), _):
+            asked: list[object] = []
+            user.on_request = lambda _, request: asked.append(request)  # type: ignore[method-assign]
+            context = zmq.Context()
+            try:
+                keys, own = cluster_keys(tmp_path), node_keys(tmp_path / "state" / "n2")
+                look = Inspect(what=Subject.STATUS, argument="")
+                client = connect_door(context, one.endpoint, own, keys.server.public)
+                client.send_multipart(codec.encode_request(Request(1, look)), zmq.NOBLOCK)
+                await asyncio.to_thread(until, lambda: one.door.frames_refused == 1)
+                honest = connect_door(context, one.endpoint, keys.door, keys.server.public)
+                honest.send_multipart(codec.encode_request(Request(2, look)), zmq.NOBLOCK)
+                await asyncio.to_thread(until, lambda: asked)
+                assert asked == [Request(2, look)]
+            finally:
+                context.destroy(linger=0)
 
     asyncio.run(story())

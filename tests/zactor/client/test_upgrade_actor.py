@@ -95,6 +95,25 @@ def test_an_actor_is_upgraded_and_undo_takes_it_back(m: BlockingMaster, node: st
         m.undo(next(".".join(map(str, r["clock"])) for r in m.log() if name in str(r["why"])))
 
 
+def test_an_older_bundle_is_declared_under_its_hash_and_whoever_did_it_is_named(
+    m: BlockingMaster,
+) -> None:
+    """Nothing is signed, so nothing expires: what one may see is the order, the hash, and who."""
+    kind = fresh("aged")
+
+    def bundle() -> str:
+        return next(str(row["bundle"]) for row in m.factories() if row["type"] == kind)
+
+    seen = []
+    for version in (1, 2, 1):
+        m.declare_factory(kind, tally(version))
+        seen.append(bundle())
+    assert seen[0] == seen[2] != seen[1]
+    changes = [row for row in m.log() if f"factory({kind}," in str(row["asserted"])]
+    assert [next(b for b in seen if b in str(row["asserted"])) for row in changes] == seen
+    assert all("@" in str(row["who"]) for row in changes)
+
+
 @pytest.mark.parametrize(
     ("line", "kind", "said"),
     [
