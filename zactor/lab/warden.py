@@ -59,6 +59,7 @@ class Warden:
         self.faults = Faults(tuple(names))
         self.journal = Journal()
         self.journal.add("did", line=f"lab {spec['what']}")
+        self._silent: list[tuple[Host, LabProcess]] = []  # their outputs have ended
         self._traces = TraceReader({name: host.traces for name, host in self.hosts.items()})
         self._python = spec["python"]
         self._contents = {name: base64.b64decode(text) for name, text in spec["contents"].items()}
@@ -105,6 +106,7 @@ class Warden:
             for key, _ in self._selector.select():
                 if key.fileobj in self._selector.get_map():  # what came before may have ended it
                     key.data()
+                    self._tell_ends()
 
     def _hear_beginner(self) -> None:
         """Who began us says that we are to stay, or has gone."""
@@ -268,7 +270,15 @@ class Warden:
 
         if not host.read(process, tell):
             self._selector.unregister(showing)
-            self.journal.add("ended", host=host.spec.name, name=process.name)
+            self._silent.append((host, process))
+            self._tell_ends()
+
+    def _tell_ends(self) -> None:
+        """Tell who has said all and has ended: only then may another have its name."""
+        for host, process in list(self._silent):
+            if process.code is not None:
+                self._silent.remove((host, process))
+                self.journal.add("ended", host=host.spec.name, name=process.name)
 
     def _row(self, host: Host) -> dict[str, Any]:
         name = host.spec.name
