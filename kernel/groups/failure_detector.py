@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from zactor.kernel import limits
 from zactor.kernel.groups.settings import Settings
@@ -51,6 +51,7 @@ class Peer:
         "number",
         "promised",
         "refuses_since_ms",
+        "rested_ms",
         "timeout_ms",
         "trusts",
         "two_way_since_ms",
@@ -71,6 +72,7 @@ class Peer:
         self.two_way_since_ms: int | None = None
         self.alive_since_ms = now_ms
         self.flaps = 0
+        self.rested_ms = 0  # how long it was silent before the contact that it has now
         self.link_up = False
         self.lag_ms = 0
         self.view = heartbeat.view
@@ -208,7 +210,10 @@ class FailureDetector:
         elif heartbeat.number <= peer.number:
             return False
         else:
-            self._measure(peer, now_ms - peer.heard_ms)
+            interval_ms = now_ms - peer.heard_ms
+            if interval_ms > peer.timeout_ms:
+                peer.rested_ms = interval_ms
+            self._measure(peer, interval_ms)
             peer.number = heartbeat.number
         peer.heard_ms = now_ms
         peer.lag_ms = heartbeat.lag_ms
@@ -216,6 +221,8 @@ class FailureDetector:
         peer.hears_me = self.me in heartbeat.hears
         peer.holds_me = self.me in heartbeat.held
         if not peer.hears_me:
+            if peer.two_way_since_ms is not None:
+                peer.rested_ms = 0
             peer.two_way_since_ms = None
         elif peer.two_way_since_ms is None:
             peer.two_way_since_ms = now_ms
@@ -263,7 +270,7 @@ class FailureDetector:
         if peer is not None and peer.condition in _IN:
             if peer.link_up or not peer.flaps:  # else nothing could travel: it isn't to blame
                 peer.flaps += 1
-            peer.two_way_since_ms = now_ms
+            peer.two_way_since_ms, peer.rested_ms = now_ms, 0
             peer.condition = Condition.HELD
             self._alive = tuple(q for q in self._alive if q != node)
             self._elect(now_ms)
@@ -289,7 +296,10 @@ class FailureDetector:
             if before not in _IN:
                 peer.alive_since_ms = now_ms
             peer.condition = after
-            traces.append(_trace(node, before, after, now_ms - peer.heard_ms))
+            more: dict[str, object] = {}
+            if after is Condition.HELD:
+                more = {"losses": peer.flaps, "wait_ms": self._hold_down_ms(peer)}
+            traces.append(_trace(node, before, after, now_ms - peer.heard_ms, more))
         if traces:
             alive = [q for q, peer in self._peers.items() if peer.condition in _IN]
             self._alive = tuple(sorted([self.me, *alive]))
@@ -343,17 +353,27 @@ class FailureDetector:
         return self._settings.awaited_ms if is_awaited else self._settings.stuck_ms
 
     def _is_held(self, peer: Peer, now_ms: int) -> bool:
-        """F6: after n flaps so long a time of steady two-way contact is asked for."""
         if peer.condition in _IN or not peer.flaps:
             return False
         if peer.two_way_since_ms is None:
             return True
+        return now_ms - peer.two_way_since_ms < self._hold_down_ms(peer)
+
+    def _hold_down_ms(self, peer: Peer) -> int:
+        """F6: after n flaps so long a steady two-way contact is asked for.
+
+        What is damped is how often views change, so the silence before it counts as well.
+        """
+        if not peer.flaps:
+            return 0
         settings = self._settings
         wait_ms = min(settings.hold_down_ms << min(peer.flaps - 1, 16), settings.hold_down_ms_max)
-        return now_ms - peer.two_way_since_ms < wait_ms
+        return max(settings.hold_down_ms, wait_ms - peer.rested_ms)
 
 
-def _trace(node: NodeId, before: Condition, after: Condition, silence_ms: int) -> Trace:
+def _trace(
+    node: NodeId, before: Condition, after: Condition, silence_ms: int, more: Mapping[str, object]
+) -> Trace:
     is_loss = before in _IN and after in _FAILED
     event = "peer_suspected" if is_loss else f"peer_{after.name.lower()}"
     fields: dict[str, object] = {
@@ -361,5 +381,6 @@ def _trace(node: NodeId, before: Condition, after: Condition, silence_ms: int) -
         "before": before.value,
         "after": after.value,
         "silence_ms": silence_ms,
+        **more,
     }
     return Trace(event, fields)

@@ -38,7 +38,8 @@ log = structlog.get_logger()
 _LOST = "peer_gone"
 _SUSPECTED = frozenset({"peer_suspected", _LOST})
 
-_STUCK, _WELL = "peer_stuck", "peer_alive"
+_STUCK, _WELL, _HELD = "peer_stuck", "peer_alive", "peer_held"
+_HELD_SAID_S = 2.0  # who is held down for less is back before anybody reads it
 
 
 class MembershipUser(Protocol):
@@ -81,6 +82,7 @@ class Members:
         self._dead: dict[str, int] = {}  # name -> the last of its lives that has ended
         self._masters: set[str] = set()  # of those who were ever met
         self._went: dict[str, tuple[int, str]] = {}  # name -> which life isn't there, and why
+        self._held: dict[str, tuple[float, int]] = {}  # until which loop time, after so many losses
         self._checked: set[Peer] = set()  # whether their processes live is being checked
         self.stuck: set[str] = set()  # nodes whose process lives and whose loop is silent
         self.lag_ms = 0  # how late our own loop was when it was last measured
@@ -121,6 +123,16 @@ class Members:
     def all_in(self) -> bool:
         """Whether everybody who was met is a member."""
         return all(self._is_member(peer) for peer in self._hub.peers.values())
+
+    def troubles(self) -> list[str]:
+        """Return in a sentence each who is reached and no member yet, for it was lost too often."""
+        now = self._hub.loop.time()
+        return [
+            f"{name} is reached again, and is a member after {until - now:.0f} s more without a"
+            f" break: it was lost {losses} times of late"
+            for name, (until, losses) in sorted(self._held.items())
+            if until - now >= _HELD_SAID_S
+        ]
 
     # -- from the hub ------------------------------------------------------------------------
     def on_peer_up(self, peer: Peer) -> None:
@@ -242,6 +254,11 @@ class Members:
         log.debug(event, **fields)
         peer = str(fields.get("peer", ""))
         name = peer.rpartition("@")[0]
+        if event.startswith("peer_"):
+            self._held.pop(name, None)
+        if event == _HELD:
+            wait_s = int(str(fields["wait_ms"])) / 1000
+            self._held[name] = self._hub.loop.time() + wait_s, int(str(fields["losses"]))
         if event == _LOST:
             self._on_lost(peer)
         if event in _SUSPECTED:

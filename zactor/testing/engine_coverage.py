@@ -234,8 +234,12 @@ class _Watcher:
         settings, detector = self._engine.settings, self._engine.detector
         for node, peer in detector._peers.items():
             wait_ms = settings.hold_down_ms << min(max(peer.flaps - 1, 0), 16)
-            if str(node) == name and wait_ms >= settings.hold_down_ms_max:
+            if str(node) != name:
+                continue
+            if wait_ms >= settings.hold_down_ms_max:
                 self._hit("F6 for the longest time")
+            if wait_ms > settings.hold_down_ms and peer.rested_ms:
+                self._hit("F6 less the silence")
 
     def _began(self, members: object, was_frozen: bool) -> None:
         engine = self._engine

@@ -58,6 +58,7 @@ RULES = {
     "F5 woke late": "",
     "F6 held down": "",
     "F6 for the longest time": "",
+    "F6 less the silence": "before its contact",
     "F6 no link to answer on": "",
     "F7 somebody lower to follow": "not led for that",
     "F7 no clique": "not led, as not all hear each other",

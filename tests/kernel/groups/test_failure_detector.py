@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from zactor.kernel import limits
 from zactor.kernel.groups.failure_detector import Condition, FailureDetector
 from zactor.kernel.groups.settings import Settings
 from zactor.kernel.ids import NodeId
@@ -182,14 +183,59 @@ def test_who_slept_does_not_accuse_the_others() -> None:
 def test_a_peer_that_flapped_must_be_steady_longer_each_time() -> None:
     ear = Ear()
     ear.hear(B, times=5)
-    for steady in (5, 10):
-        ear.wait(3_000)
+    # in 0.1 s: the silence of 2.1 s counts, of 0.5, 1, 2, 4 and 8 s, down to 0.5 s
+    for steady in (5, 5, 5, 19, 59):
+        ear.hear(B)
+        assert ear.wait(limits.GROUP_SILENCE_MS_MAX + 1) == ["peer_suspected"]
         ear.hear(B, times=steady)
         assert ear.condition(B) is Condition.HELD
         assert ear.detector.held(ear.now_ms) == (B,)
         ear.hear(B)
         assert ear.condition(B) is Condition.ALIVE
         assert ear.detector.held(ear.now_ms) == ()
+
+
+def flapped(times: int) -> Ear:
+    """B was lost that many times, and is silent."""
+    ear = Ear()
+    ear.hear(B, times=5)
+    for _ in range(times - 1):
+        ear.wait(60_000)
+        ear.hear(B, times=6)
+        assert ear.condition(B) is Condition.ALIVE, "after a long silence it is soon trusted"
+    return ear
+
+
+@pytest.mark.parametrize(("silence_s", "steady"), [(15, 149), (29, 9), (60, 5)])
+def test_the_silence_counts_as_time_that_it_was_held_down(silence_s: int, steady: int) -> None:
+    ear = flapped(8)
+    ear.wait(silence_s * 1_000)
+    ear.hear(B, times=steady)
+    assert ear.condition(B) is Condition.HELD
+    ear.hear(B)
+    assert ear.condition(B) is Condition.ALIVE
+
+
+def test_a_contact_that_ends_has_used_the_silence_before_it_up() -> None:
+    ear = flapped(8)
+    ear.wait(60_000)
+    ear.hear(B, times=2)
+    ear.hear(B, hears=())  # it doesn't hear us any more
+    ear.hear(B, times=300)
+    assert ear.condition(B) is Condition.HELD
+    ear.hear(B)
+    assert ear.condition(B) is Condition.ALIVE
+
+
+def test_who_is_accused_has_used_the_silence_up() -> None:
+    ear = flapped(8)
+    ear.wait(60_000)
+    ear.hear(B, times=6)
+    ear.detector.accuse(B, ear.now_ms)
+    ear.hear(B, times=299)
+    assert ear.condition(B) is Condition.HELD
+    ear.hear(B)
+    assert ear.condition(B) is Condition.ALIVE
 
 
 def test_a_peer_that_holds_us_down_is_not_alive() -> None:

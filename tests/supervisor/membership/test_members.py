@@ -13,6 +13,7 @@ from live_nodes import live_nodes, until
 
 from zactor.kernel.ids import NodeId
 from zactor.supervisor.membership.run_directory import RunEntry, process_start, write_entry
+from zactor.supervisor.node import Node
 
 
 def checks() -> int:
@@ -100,5 +101,27 @@ def test_who_joins_learns_of_others_as_of_something_old_and_they_of_it_as_of_new
             assert seen == [[("n1", False)], [("m1", True)]]
             await second.kb.until(lambda: len(second.kb.primary) == 2 or None, 20.0)
             assert all(row.get("joining") for row in second.journal.events(0)[:2])
+
+    asyncio.run(story())
+
+
+def test_a_status_says_who_is_reached_and_held_down_and_for_how_long(home: Path) -> None:
+    def says(node: Node) -> list[str]:
+        troubles = node.dispatch._reports.status([]).troubles
+        return [text for text in troubles if text.startswith("n1 is")]
+
+    async def story() -> None:
+        async with live_nodes(home, "m1", "n1") as (one, _):
+            assert says(one) == []
+            held = {"peer": str(one.hub.peers["n1"].node), "losses": 8, "wait_ms": 15_400}
+            one.members.on_group_trace("peer_held", held)
+            assert says(one) == [
+                "n1 is reached again, and is a member after 15 s more without a break: it was"
+                " lost 8 times of late"
+            ]
+            one.members.on_group_trace("peer_suspected", held)
+            assert says(one) == []
+            one.members.on_group_trace("peer_held", {**held, "wait_ms": 500})  # after most losses
+            assert says(one) == []
 
     asyncio.run(story())
