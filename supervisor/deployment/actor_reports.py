@@ -50,12 +50,21 @@ class ActorReports:
             assert_=(f"state({name}, {state}, {format_term(reason)})",),
         )
 
-    async def forget(self, row: ActorRow, remains: str | None = None) -> None:
-        """Say that it is gone. Args: remains: what of its code goes on."""
+    async def forget(
+        self, row: ActorRow, remains: str | None = None, *, after: str | None = None
+    ) -> None:
+        """Say that it is gone, unless it isn't `after` any more: it is wanted again, say.
+
+        Args:
+            remains: what of its code goes on. after: a state; None: any.
+        """
         why = f"{row.name} was destroyed"
         if remains:
             why = f"{why}{REMAINS}{remains}"
-        await self.insist(row, why, retract=forget_patterns(row.name))
+        name = quote_atom(row.name)
+        is_so = (f"state({name}, {after}, _)", "NoSuchActor", f"{row.name} isn't {after}")
+        patterns = forget_patterns(row.name)
+        await self.insist(row, why, require=(is_so,) if after else (), retract=patterns)
 
     async def regroup(self, row: ActorRow, group: RestartGroup, why: str) -> None:
         """Say that it has failed, and its group with it, unless somebody has told it to stop."""

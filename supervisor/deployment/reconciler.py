@@ -222,6 +222,8 @@ class Reconciler:
             self._spawn_task(
                 self._reports.forget(row)
             )  # it ended while the others missed this node
+        elif row.state == "starting" and self._is_stopping(row):
+            pass  # it was lost and taken back meanwhile: it begins anew when it has stopped
         elif row.state == "starting" and here is None:
             self._hosted[name] = Hosted(row.uid)
             self._spawn_task(self._start(row))
@@ -250,6 +252,9 @@ class Reconciler:
             here.confirmed = row.since
             self._tell(ActorReturned(row.name, row.uid))
             self._spawn_task(self._reports.report(row, "running", "", after="starting"))
+
+    def _is_stopping(self, row: ActorRow) -> bool:
+        return row.uid in self._stopping
 
     def _is_hosted(self, row: ActorRow) -> bool:
         here = self._hosted.get(row.name)
@@ -297,7 +302,7 @@ class Reconciler:
             if remains:
                 self._tell(ActorAbandoned(row.name, row.uid, remains))
             if not (await self._succeed(row) or await self._reports.set_aside(row)):
-                await self._reports.forget(row, remains)
+                await self._reports.forget(row, remains, after="stopping")
         finally:
             self._stopping.pop(row.uid, None)
         self._compare({row.name}, ())  # it may have been told to stop again meanwhile

@@ -13,7 +13,7 @@ from zactor.kernel.knowledge.theory import Fact, Theory
 from zactor.kernel.knowledge.values import Atom
 from zactor.kernel.knowledge.writer import format_term, quote_atom, text_of
 from zactor.kernel.moment import moment
-from zactor.supervisor.kb import facts
+from zactor.supervisor.kb import facts, policies
 from zactor.supervisor.kb.fact_patterns import Requirement, no_actor
 from zactor.supervisor.kb.facts import ActorRow, WireRow
 
@@ -142,8 +142,16 @@ def wire_fact(functor: str, row: WireRow) -> str:
     return f"{functor}({', '.join(parts)}, {row.service.value})"
 
 
-def lost_patterns(name: str) -> tuple[str, str]:
-    """Return the patterns of the facts of the lost actor `name`, but for its wires."""
+def lost_patterns(name: str) -> tuple[str, ...]:
+    """Return the patterns of the facts of the lost actor `name`, but for its wires.
+
+    Who was to follow it is among them: where it is another's now, that is settled.
+    """
+    return (*returned_patterns(name), policies.next_pattern(name))
+
+
+def returned_patterns(name: str) -> tuple[str, ...]:
+    """Return the patterns of what is no more when a lost actor is back as it was."""
     actor = quote_atom(name)
     return f"lost({actor}, _, _, _)", f"ordered({actor}, _, _, _, _, _)"
 

@@ -145,10 +145,13 @@ def successor(theory: Theory, name: str) -> Successor | None:
 
 
 def waiting_successors(theory: Theory) -> Iterable[Successor]:
-    """Yield those whose predecessors are gone, by name."""
+    """Yield those whose predecessors are neither there nor lost, by name."""
     names = sorted(text_of(facts.arguments_of(fact.term)[0]) for fact in theory.facts("next", 6))
     for name in names:
-        if not theory.candidates("actor", 3, [(0, Atom(name))]):
+        there = [
+            theory.candidates(*fact, [(0, Atom(name))]) for fact in (("actor", 3), ("lost", 4))
+        ]
+        if not any(there):
             found = successor(theory, name)
             if found is not None:
                 yield found

@@ -7,13 +7,13 @@ Pure: each transaction requires what it was made from, so that nothing slips thr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from zactor.kernel import limits
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.writer import format_term, quote_atom, text_of
-from zactor.supervisor.kb import facts, node_marks, orders, policies
+from zactor.supervisor.kb import facts, node_marks, orders, policies, restart_groups
 from zactor.supervisor.kb.fact_patterns import (
     Requirement,
     actor_patterns,
@@ -23,6 +23,7 @@ from zactor.supervisor.kb.fact_patterns import (
 )
 from zactor.supervisor.kb.facts import ActorRow, NodeRow, WireRow
 from zactor.supervisor.kb.orders import LostRow
+from zactor.supervisor.kb.policies import Policy
 
 Live = Mapping[str, tuple[int, str]]  # name -> (incarnation, address)
 
@@ -86,15 +87,16 @@ def _depart(theory: Theory, node: NodeRow, departure: Departure) -> Sweep:
         f"{node.name} went already",
     )
     rows = facts.actors(theory, node.name)
-    if wires := _wires_of(theory, [row.name for row in rows if row.state in _KEPT]):
+    in_groups = restart_groups.under_way(theory)
+    wanted = {row.name for row in rows if _is_wanted(theory, row, in_groups)}
+    if wires := _wires_of(theory, sorted(wanted)):
         return _cut(why, same, wires)
     batch = rows[: limits.SWEPT_AT_ONCE]
     require, retract, assert_ = [same], list[str](), list[str]()
     for row in batch:
-        remembered = _is_remembered(row) or node_marks.aside(theory, row.name) is not None
+        remembered = row.name in wanted and _fits(row)
         require += _require(row) if remembered else [still(row)]
-        is_replaced = policies.successor(theory, row.name) is not None
-        keeps = remembered or is_replaced
+        keeps = remembered or policies.successor(theory, row.name) is not None
         retract += actor_patterns(row.name) if keeps else forget_patterns(row.name)
         if remembered:
             retract.append(node_marks.aside_pattern(row.name))
@@ -110,8 +112,26 @@ def _depart(theory: Theory, node: NodeRow, departure: Departure) -> Sweep:
     return Sweep(why=why, require=tuple(require), retract=tuple(retract), assert_=tuple(assert_))
 
 
+def _is_wanted(theory: Theory, row: ActorRow, in_groups: Container[str]) -> bool:
+    """Whether it, or who follows it, is to be there.
+
+    Args:
+        in_groups: actors of groups that are being restarted: there who failed is, too.
+    """
+    return (
+        row.state in _KEPT
+        or (row.state == "failed" and row.name in in_groups)
+        or node_marks.aside(theory, row.name) is not None
+        or policies.successor(theory, row.name) is not None
+    )
+
+
+def _fits(row: ActorRow) -> bool:
+    return len(row.arguments.encode()) <= limits.LOST_ARGUMENTS_BYTES_MAX
+
+
 def _is_remembered(row: ActorRow) -> bool:
-    return row.state in _KEPT and len(row.arguments.encode()) <= limits.LOST_ARGUMENTS_BYTES_MAX
+    return row.state in _KEPT and _fits(row)
 
 
 def _require(row: ActorRow) -> list[Requirement]:
@@ -201,10 +221,10 @@ def _returns(theory: Theory, known: Mapping[str, NodeRow]) -> Iterator[Sweep]:
     for node in known.values():
         rows = [row for row in orders.all_lost(theory, node.name) if row.life == node.incarnation]
         if rows:
-            yield _take_back(node, rows[: limits.SWEPT_AT_ONCE])
+            yield _take_back(theory, node, rows[: limits.SWEPT_AT_ONCE])
 
 
-def _take_back(node: NodeRow, rows: Sequence[LostRow]) -> Sweep:
+def _take_back(theory: Theory, node: NodeRow, rows: Sequence[LostRow]) -> Sweep:
     """Return how these are actors again. Their node says next that they run, see Reconciler."""
     place = quote_atom(node.name)
     require: list[Requirement] = [
@@ -218,13 +238,13 @@ def _take_back(node: NodeRow, rows: Sequence[LostRow]) -> Sweep:
             orders.still_lost(row),
             (f"\\+ actor({name}, _, _)", "AlreadyExists", f"{row.name} is another now"),
         ]
-        retract += orders.lost_patterns(row.name)
+        retract += orders.returned_patterns(row.name)
         assert_ += [
             f"actor({name}, {quote_atom(row.type)}, {place})",
             f"spec({name}, {quote_atom(row.bundle)}, {format_term(row.arguments)}, "
             f"{quote_atom(row.deployment)})",
             f"born({name}, {row.uid})",
-            f"state({name}, starting, {RETURNED})",
+            _state_of_returned(theory, row.name),
         ]
     return Sweep(
         why=f"node {node.name} is back with its actors",
@@ -234,12 +254,19 @@ def _take_back(node: NodeRow, rows: Sequence[LostRow]) -> Sweep:
     )
 
 
+def _state_of_returned(theory: Theory, name: str) -> str:
+    if (new := policies.successor(theory, name)) is None:
+        return f"state({quote_atom(name)}, starting, {RETURNED})"
+    words = f"drain {(policies.policy(theory, name) or Policy()).drain_s:g}"
+    return f"state({quote_atom(new.name)}, stopping, {format_term(words)})"
+
+
 RETURNED = "returned"
 """Reason of the state of an actor that was taken back, until its node has said that it runs."""
 
 
 def _succeed(theory: Theory) -> Iterator[Sweep]:
-    """Yield how successors begin whose predecessors went with their nodes."""
+    """Yield how successors begin of whose predecessors nothing is known any more."""
     for new in policies.waiting_successors(theory):
         name = quote_atom(new.name)
         yield Sweep(

@@ -47,6 +47,10 @@ def _restorations(theory: Theory, live: Live, is_safe: IsSafe) -> Iterator[Sweep
     by_reason: dict[str, list[tuple[LostRow, NodeRow]]] = {}
     in_groups = restart_groups.under_way(theory)
     for row in orders.all_lost(theory):
+        new = policies.successor(theory, row.name)
+        if new is not None and is_safe(row):
+            yield _follow(row, new)
+            return
         place = None if row.name in in_groups else place_of(theory, row, live, known, is_safe)
         if place is not None:
             together = regrouping.begin(theory, row)
@@ -66,6 +70,8 @@ def place_of(
 ) -> NodeRow | None:
     """Return the node on which a lost actor is to be now; None: it waits, or isn't kept."""
     policy = policies.policy(theory, row.name)
+    if policies.successor(theory, row.name) is not None:
+        return None  # that one begins instead
     if policy is None or theory.candidates("actor", 3, [(0, Atom(row.name))]):
         return None
     for name in policy.on:
@@ -77,6 +83,21 @@ def place_of(
         if name == row.node or is_safe(row):
             return node
     return None
+
+
+def _follow(row: LostRow, new: Successor) -> Sweep:
+    """Return how the successor begins of an actor that was lost before it had stopped."""
+    name = quote_atom(row.name)
+    return Sweep(
+        why=f"{row.name} is replaced",
+        require=(
+            orders.still_lost(row),
+            (f"\\+ actor({name}, _, _)", "AlreadyExists", f"{row.name} is another now"),
+            (new.fact(), "NoSuchThing", f"{row.name} has another successor"),
+        ),
+        retract=orders.lost_patterns(row.name),
+        assert_=new.begins(),
+    )
 
 
 def _restore(theory: Theory, why: str, placed: list[tuple[LostRow, NodeRow]]) -> Sweep:

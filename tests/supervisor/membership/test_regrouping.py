@@ -71,6 +71,7 @@ class GroupWorld(DesiredWorld):
             due = keeping.next_restoration(self.theory, self.live, lambda row: True)
         if due is not None:
             self.commit_sweep(due)
+            assert list(self.states().values()).count("starting") <= 1, "one after the other"
             return True
         for row in facts.actors(self.theory):
             why = node_marks.aside(self.theory, row.name)

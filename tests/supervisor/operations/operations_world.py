@@ -276,7 +276,7 @@ class Node:
             policy="pickle",
         )
         live = lambda: {name: (life, name) for name, (_, life) in self.roles.items()}  # noqa: E731
-        self.registry = NodeRegistry(name, self.kb, live, _dead)  # type: ignore[arg-type]
+        self.registry = NodeRegistry(name, self.kb, live, world.departure)  # type: ignore[arg-type]
 
     def spawn(self, work: Coroutine[Any, Any, object]) -> None:
         if not self.alive:
@@ -330,6 +330,10 @@ class World:
             node.spawn(node.registry.run())
             node.spawn(node.todos.run())
             node.registry.nudge()
+
+    def departure(self, name: str) -> Departure:
+        """Why a node isn't there, as the others know it."""
+        return Departure(why=f"the process of {name} is gone", is_missed=True)
 
     def tell(self, kind: str, name: str, detail: Any) -> None:
         self.told.append((self.loop.time(), len(self.history), kind, name, detail))
@@ -468,10 +472,6 @@ class World:
         assert not self.broken, self.broken
 
 
-def _dead(name: str) -> Departure:
-    return Departure(why=f"the process of {name} is gone", is_missed=True)
-
-
 async def _nothing(*_: object) -> None:
     return None
 
@@ -487,6 +487,7 @@ def no_threads() -> Iterator[None]:
         patch.setattr(blueprints, "run_blocking", _at_once)
         quiet = SimpleNamespace(error=_mute, info=_mute, warning=_mute)
         patch.setattr("zactor.supervisor.deployment.reconciler.log", quiet)
+        patch.setattr("zactor.supervisor.deployment.actor_reports.log", quiet)
         patch.setattr(blueprints, "log", quiet)
         patch.setattr(
             "zactor.supervisor.operations.todo_runner.log",
