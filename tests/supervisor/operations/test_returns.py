@@ -45,7 +45,7 @@ def _wires_stay_down(patch: pytest.MonkeyPatch) -> None:
 
 
 def _is_forgotten_as_before(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(departures, "_is_remembered", lambda row: False)
+    patch.setattr(departures, "_is_wanted", lambda theory, row, in_groups: False)
 
 
 def _any_life_will_do(patch: pytest.MonkeyPatch) -> None:
