@@ -17,10 +17,11 @@ import shlex
 import signal
 import socket
 import sys
+import time
 import traceback
 from typing import Any
 
-from zactor.kernel.errors import ConfigError, NoSuchThing, ZactorError
+from zactor.kernel.errors import EXIT_NOT_REACHABLE, ConfigError, NoSuchThing, ZactorError
 from zactor.lab import syscalls
 from zactor.lab.cabling import Cabling
 from zactor.lab.faults import PROCESS_WORDS, USAGES, Faults, change, host_of
@@ -31,6 +32,7 @@ from zactor.lab.usage import usage_of
 
 REQUEST_BYTES_MAX = 1 << 20
 SPEC_BYTES = 65_536
+STARTED_S = 60.0  # in which nodes that begin together may miss each other
 _NAMESPACES = ("net", "uts", "mnt", "ipc", "pid")  # in the order in which one enters them
 
 
@@ -59,6 +61,7 @@ class Warden:
         self.faults = Faults(tuple(names))
         self.journal = Journal()
         self.journal.add("did", line=f"lab {spec['what']}")
+        self._early_until = time.monotonic() + STARTED_S
         self._silent: list[tuple[Host, LabProcess]] = []  # their outputs have ended
         self._traces = TraceReader({name: host.traces for name, host in self.hosts.items()})
         self._python = spec["python"]
@@ -279,6 +282,13 @@ class Warden:
             if process.code is not None:
                 self._silent.remove((host, process))
                 self.journal.add("ended", host=host.spec.name, name=process.name)
+                self._start_again(host, process)
+
+    def _start_again(self, host: Host, node: LabProcess) -> None:
+        """Whom it was to join hadn't begun yet: the machine is busy, and all begin at once."""
+        is_too_soon = node.code == EXIT_NOT_REACHABLE and time.monotonic() < self._early_until
+        if is_too_soon and node is host.node and host.is_on:
+            self.start(host)
 
     def _row(self, host: Host) -> dict[str, Any]:
         name = host.spec.name
