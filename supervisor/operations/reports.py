@@ -304,8 +304,7 @@ class Reports:
             troubles += [f"no changes are taken here: {why}", old]
         else:
             troubles += kb.without_room().values()
-        troubles += missing.sentences(theory)
-        troubles += self._members.troubles()
+        troubles += missing.sentences(theory) + self._members.troubles()
         troubles += self._drift.sentences(theory, kb.clock)[1]
         drained = node_marks.drained(theory)
         troubles += [f"{node_marks.drained_words(name)}, to use it again" for name in drained]
