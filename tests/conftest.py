@@ -6,10 +6,12 @@ What is left is named at the end of the test that left it, not found an hour lat
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import itertools
 import os
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -56,6 +58,24 @@ def private_temp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield folder
     tempfile.tempdir = before[1]
     _set_variable("TMPDIR", before[0])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def dead_ports() -> Iterator[None]:
+    """A daemon of Spread's port that was killed leaves its socket /tmp/PORT, as Spread's own does.
+
+    Those that came while tests ran, and where nobody listens any more, are removed.
+    """
+    began = time.time()
+    yield
+    for path in Path("/tmp").glob("[0-9]*"):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+            found = path.stat()
+            # One that is younger may be about to be listened at.
+            is_of_then = began <= found.st_ctime < time.time() - GRACE_S
+            is_ours = path.is_socket() and found.st_uid == os.geteuid()
+            if is_of_then and is_ours and probe.connect_ex(str(path)) == errno.ECONNREFUSED:
+                path.unlink()
 
 
 @pytest.fixture(autouse=True)
