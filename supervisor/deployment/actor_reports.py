@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from weakref import WeakValueDictionary
 
 import structlog
 
 from zactor.kernel.errors import NoSuchActor, ZactorError
 from zactor.kernel.knowledge.writer import format_term, quote_atom
-from zactor.supervisor.kb import facts, node_marks, orders, restart_groups
+from zactor.supervisor.kb import facts, node_marks, orders, policies, restart_groups
 from zactor.supervisor.kb.fact_patterns import Requirement, actor_patterns, forget_patterns, still
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
@@ -27,6 +28,7 @@ class ActorReports:
         """Args: me: the name of this node."""
         self._me = me
         self._kb = kb
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()  # by uid
 
     async def report(self, row: ActorRow, state: str, reason: str, *, after: str) -> None:
         """Say what became of it, unless it isn't `after` any more: it was told to stop, say."""
@@ -53,18 +55,23 @@ class ActorReports:
     async def forget(
         self, row: ActorRow, remains: str | None = None, *, after: str | None = None
     ) -> None:
-        """Say that it is gone, unless it isn't `after` any more: it is wanted again, say.
+        """Say that it is gone, unless it isn't `after` any more, or is to be brought back later.
 
         Args:
-            remains: what of its code goes on. after: a state; None: any.
+            remains: what of its code goes on. after: a state; None: any, and nobody wants it back.
         """
         why = f"{row.name} was destroyed"
         if remains:
             why = f"{why}{REMAINS}{remains}"
         name = quote_atom(row.name)
-        is_so = (f"state({name}, {after}, _)", "NoSuchActor", f"{row.name} isn't {after}")
+        aside, succeeded = node_marks.aside_pattern(row.name), policies.next_pattern(row.name)
+        is_so: tuple[Requirement, ...] = (
+            (f"state({name}, {after}, _)", "NoSuchActor", f"{row.name} isn't {after}"),
+            (f"\\+ {aside}", "NoSuchActor", f"{row.name} is set aside"),
+            (f"\\+ {succeeded}", "NoSuchActor", f"{row.name} is replaced"),
+        )
         patterns = forget_patterns(row.name)
-        await self.insist(row, why, require=(is_so,) if after else (), retract=patterns)
+        await self.insist(row, why, require=is_so if after else (), retract=patterns)
 
     async def regroup(self, row: ActorRow, group: RestartGroup, why: str) -> None:
         """Say that it has failed, and its group with it, unless somebody has told it to stop."""
@@ -111,24 +118,28 @@ class ActorReports:
     ) -> None:
         """Commit what is true of an actor here, again and again, until it is known or past.
 
+        What is said of one actor is committed in the order in which it is said: where a node is cut
+        off, "it runs" would else come behind "it is restarted", and be believed for ever.
+
         Args: who: whom it is done for; "": the node itself.
         """
-        while True:
-            try:
-                await self._kb.commit(
-                    why,
-                    who=who or self._me,
-                    require=(still(row), *require),
-                    retract=retract,
-                    assert_=assert_,
-                )
-            except NoSuchActor:
-                return
-            except ZactorError as error:
-                log.warning("report_refused", actor=row.name, what=why, why=str(error))
-                await asyncio.sleep(RETRY_S)
-            else:
-                return
-            now = facts.actor(self._kb.theory, row.name)
-            if now is None or now.uid != row.uid:
-                return
+        async with self._turns.setdefault(row.uid, asyncio.Lock()):
+            while True:
+                try:
+                    await self._kb.commit(
+                        why,
+                        who=who or self._me,
+                        require=(still(row), *require),
+                        retract=retract,
+                        assert_=assert_,
+                    )
+                except NoSuchActor:
+                    return
+                except ZactorError as error:
+                    log.warning("report_refused", actor=row.name, what=why, why=str(error))
+                    await asyncio.sleep(RETRY_S)
+                else:
+                    return
+                now = facts.actor(self._kb.theory, row.name)
+                if now is None or now.uid != row.uid:
+                    return

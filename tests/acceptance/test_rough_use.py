@@ -15,12 +15,14 @@ from zactor.kernel import limits
 from zactor.kernel.messages.operations import AskActor
 from zactor.lab.lab import Lab, until
 
-SLOW_IMPORT = """
-import time
+SLOW_START = """
+import asyncio
 from zactor import Actor, action
-time.sleep(1.0)
 
 class Slow(Actor):
+    async def on_start(self):
+        await asyncio.sleep(1.0)
+
     @action
     def ping(self):
         return "pong"
@@ -56,7 +58,7 @@ class Holder(Actor):
 
 
 def test_an_actor_destroyed_while_it_begins_leaves_nothing_behind(lab: Lab, tmp_path: Path) -> None:
-    (tmp_path / "slow.py").write_text(SLOW_IMPORT)
+    (tmp_path / "slow.py").write_text(SLOW_START)
     lab.start("n1")
     with connect(lab.endpoint("n1"), home=lab.home) as m, ThreadPoolExecutor(1) as pool:
         m.declare_factory("slow", tmp_path / "slow.py")

@@ -29,6 +29,7 @@ lab heal
 lab kill h1
 lab log h1
 lab loss 5 h1
+lab mtu 576 h1
 lab one-way h1 h2
 lab ps
 lab rate 512 h1

@@ -12,6 +12,7 @@ from zactor.kernel.groups.process_groups import ProcessGroups, private_group
 from zactor.kernel.groups.sessions import Sessions
 from zactor.kernel.groups.settings import Settings
 from zactor.kernel.ids import NodeId
+from zactor.kernel.messages.base import MARKED_BELOW
 from zactor.kernel.messages.groups import CohortGroups, GroupItem, GroupPacket, Kind
 from zactor.kernel.messages.service import Service
 from zactor.kernel.messages.views import GroupId, SessionId, ViewId
@@ -277,7 +278,7 @@ def test_a_submission_must_make_sense(sessions: Sessions) -> None:
         (submit(groups=("",)), "no name"),
         (submit(groups=("é\ud800",)), "no name"),
         (submit(size=11), "up to 10 bytes"),
-        (submit(mess_type=1 << 19), "16 bits"),
+        (submit(mess_type=MARKED_BELOW), "16 bits"),
         (submit(mess_type=-(1 << 15) - 1), "16 bits"),
     ):
         with pytest.raises(LocalProtocolError, match=words):
