@@ -8,7 +8,7 @@ Whoever fails more often than the intensity of the group allows has all that is 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from zactor.kernel.ids import Clock
 from zactor.kernel.knowledge.theory import Theory
@@ -90,7 +90,7 @@ def next_step(
             return _end(regroup, f"there is no group {regroup.group} any more")
         # Several may have failed: who is affected by one of them is, and counts once.
         names = max((group.affected(each.actor) for each in regroups), key=len)
-        step = _step(theory, group, regroup, names, place, restarts, now_s)
+        step = _step(theory, group, regroups, names, place, restarts, now_s)
         if isinstance(step, Sweep):
             return step
         if step is not None:
@@ -130,12 +130,13 @@ def _because(regroup: Regroup) -> str:
 def _step(
     theory: Theory,
     group: RestartGroup,
-    regroup: Regroup,
+    regroups: Sequence[Regroup],
     names: tuple[str, ...],
     place: Place,
     restarts: GroupRestarts,
     now_s: float,
 ) -> Sweep | WaitToStart | None:
+    regroup = regroups[0]
     rows = {name: facts.actor(theory, name) for name in names}
     if regroup.phase == STOP:
         for name in reversed(names):
@@ -151,7 +152,8 @@ def _step(
         return Sweep(
             why=_because(regroup) if not reason else f"{reason}: it has failed",
             require=(_still(regroup),),
-            retract=(regroup.pattern(),),
+            # Who fails just now isn't among them: the group restarts for that one too, afterwards.
+            retract=tuple(each.fact() for each in regroups),
             assert_=(then.fact(),),
         )
     if regroup.phase == GIVE_UP:

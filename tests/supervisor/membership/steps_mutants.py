@@ -114,10 +114,10 @@ def _they_start_in_reverse(patch: Patch) -> None:
 
 
 def _they_start_at_the_same_time(patch: Patch) -> None:
-    def step(theory: Any, group: Any, regroup: Any, names: Any, place: Any, *more: Any) -> Any:
-        if regroup.phase == restart_groups.START:
+    def step(theory: Any, group: Any, regroups: Any, names: Any, place: Any, *more: Any) -> Any:
+        if regroups[0].phase == restart_groups.START:
             names = tuple(name for name in names if place_is_due(theory, name))
-        return plain(theory, group, regroup, names, place, *more)
+        return plain(theory, group, regroups, names, place, *more)
 
     def place_is_due(theory: Any, name: str) -> bool:
         return regrouping.facts.actor(theory, name) is None
