@@ -28,6 +28,7 @@ from zactor.supervisor.deployment.directory_writer import DirectoryHost, Directo
 from zactor.supervisor.deployment.failure_reasons import reason_of, shortened, stage_of
 from zactor.supervisor.deployment.moves import Moves
 from zactor.supervisor.deployment.upgrades import ExchangeRuntime, Upgrades
+from zactor.supervisor.deployment.yielding import Yielding, must_end
 from zactor.supervisor.kb import facts, orders, policies, restart_groups
 from zactor.supervisor.kb.changed_facts import ActorFact, ChangedFacts, FactoryFact, WireFact
 from zactor.supervisor.kb.fact_patterns import (
@@ -51,6 +52,7 @@ from zactor.supervisor.observe.events import (
 
 log = structlog.get_logger()
 
+_CUT_OFF = "cut off"  # what stops has no more time
 UNDO_AFTER_S = 0.5  # what failed to start is forgotten then: who deployed it has read why
 
 
@@ -92,6 +94,7 @@ class Reconciler:
         tell: Tell,
         port_of: Callable[[str], PeerPort | None],
         spawn_task: Callable[[Coroutine[Any, Any, object]], None],
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """Args:
         port_of: gives the port of another node that is up.
@@ -108,11 +111,13 @@ class Reconciler:
         self._spawn_task = spawn_task
         self._hosted: dict[str, Hosted] = {}  # by name
         self._over: dict[str, int] = {}  # name -> uid of what ended by itself
-        self._stopping: dict[int, str] = {}  # uid -> how long it may go on, as the fact says it
+        self._stopping: dict[int, tuple[str, str]] = {}  # uid -> name, how long it may go on
         self._reports = ActorReports(me.name, kb)
         self._restarts = Restarts()
         self._parked: set[str] = set()  # names of what was stopped while this node was cut off
-        self._contact = Contact(time.monotonic())
+        self._now_s = now_s
+        self._contact = Contact(now_s())
+        self._yielding = Yielding(me.name, kb, self._is_here, spawn_task)
         self._departing: set[str] = set()  # names of what is about to be another node's
         self.moves = Moves(
             me,
@@ -197,6 +202,8 @@ class Reconciler:
         theory = self._kb.theory
         for name in sorted(names):
             row = orders.standing(theory, name, self._me)
+            if row is not None and row.node == self._me.name:
+                self._yielding.look(name)
             self.moves.look(name, row)
             self._host(name, row)
             self._directory.place(theory, name, row)
@@ -230,10 +237,10 @@ class Reconciler:
         elif row.state == "starting" and here is not None:
             self._confirm(row, here)
         elif row.state == "stopping" and row.uid not in self._stopping:
-            self._stopping[row.uid] = row.reason
+            self._stopping[row.uid] = name, row.reason
             self._spawn_task(self._finish(row))
-        elif row.state == "stopping" and row.reason != self._stopping[row.uid]:
-            self._stopping[row.uid] = row.reason  # told again, with another limit
+        elif row.state == "stopping" and row.reason != self._stopping[row.uid][1]:
+            self._stopping[row.uid] = name, row.reason  # told again, with another limit
             self._stop(row.uid, "destroyed", _drain_s(row))
 
     def _give_up(self, name: str, here: Hosted, row: ActorRow | None) -> None:
@@ -255,6 +262,9 @@ class Reconciler:
 
     def _is_stopping(self, row: ActorRow) -> bool:
         return row.uid in self._stopping
+
+    def _is_here(self, name: str, uid: int) -> bool:
+        return self.hosted(name) == uid or uid in self._stopping
 
     def _is_hosted(self, row: ActorRow) -> bool:
         here = self._hosted.get(row.name)
@@ -351,7 +361,7 @@ class Reconciler:
             await self._reports.regroup(row, group, why)
             return
         verdict = self._restarts.judge(
-            row.deployment, policy, time.monotonic(), why, is_failure=is_failure
+            row.deployment, policy, self._now_s(), why, is_failure=is_failure
         )
         match verdict:
             case LeaveIt():
@@ -393,7 +403,8 @@ class Reconciler:
     # -- cut off -----------------------------------------------------------------------------
     def keep(self) -> None:
         """Stop what may run elsewhere by now, see keeping.py; called every HOUSEKEEPING_MS."""
-        out_s = self._contact.out_s(bool(self._kb.primary), time.monotonic())
+        self._yielding.keep()
+        out_s = self._contact.out_s(bool(self._kb.primary), self._now_s())
         if must_stop(out_s):
             self._park()
         elif self._parked and not out_s:
@@ -402,18 +413,18 @@ class Reconciler:
                 self._unpark(name)
 
     def _park(self) -> None:
-        theory = self._kb.theory
+        theory, me = self._kb.theory, self._me.name
+        why = f"{me} was cut off for {limits.STOPPED_AFTER_S} s, and another node may run it"
         for name, here in list(self._hosted.items()):
-            policy = policies.policy(theory, name)
-            if policy is not None and any(node != self._me.name for node in policy.on):
+            if must_end(theory, name, me):
                 del self._hosted[name]
                 self._parked.add(name)
-                why = (
-                    f"{self._me.name} was cut off for {limits.STOPPED_AFTER_S} s, and"
-                    f" {', '.join(policy.on)} may run it"
-                )
                 self._stop(here.uid, why, drain_s=0.0)
                 self._tell(ActorGivenUp(name, here.uid, why))
+        for uid, (name, limit) in self._stopping.items():
+            if limit != _CUT_OFF and must_end(theory, name, me):  # whatever time it was given
+                self._stopping[uid] = name, _CUT_OFF
+                self._stop(uid, why, drain_s=0.0)
 
     def _unpark(self, name: str) -> None:
         """Start it again, if nobody knows that it was stopped here."""

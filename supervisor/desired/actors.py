@@ -61,18 +61,33 @@ def _begin(c: Comparison, actor: WishedActor, bundle: str, lost: LostRow | None)
     if actor.each and lost is not None and not set(actor.on) & set(c.hosts):
         c.as_is("actor", actor.name)  # it waits for its node
         return
+    waiting = policies.successor(c.theory, actor.name) if lost is not None else None
+    if waiting is not None and _is_wanted(waiting, actor, bundle):
+        _keep_policy(c, actor, policies.policy(c.theory, actor.name))
+        c.mark(wishes.actor_mark(actor.name))
+        c.as_is("actor", actor.name)
+        return
     node = _place(c, actor)
     if not node:
         return
     draft, said = c.draft, f"{actor.type} on {node}"
-    if lost is not None:
+    new = _follow(c, actor, bundle, node)
+    if lost is not None:  # the acting node places it, when it can't run where it was any more
         draft.require(orders.still_lost(lost)[0], f"{actor.name} isn't lost any more")
-        draft.retract(*orders.lost_patterns(actor.name))
-        said += f"; it was lost with {lost.node}"
-    draft.bring(*_follow(c, actor, bundle, node).begins())
+        draft.retract(policies.next_pattern(actor.name))
+        draft.bring(new.fact())
+        said += f"; it was lost with {lost.node}, and begins when it can't run there any more"
+    else:
+        draft.bring(*new.begins())
     _keep_policy(c, actor, policies.policy(c.theory, actor.name))
     c.mark(wishes.actor_mark(actor.name))
     draft.row("+", "actor", actor.name, said, new=actor.arguments)
+
+
+def _is_wanted(new: Successor, actor: WishedActor, bundle: str) -> bool:
+    """Whether who follows a lost actor is what the file says."""
+    wanted = (actor.type, bundle, actor.arguments)
+    return new.node in actor.on and (new.type, new.bundle, new.arguments) == wanted
 
 
 def _follow(c: Comparison, actor: WishedActor, bundle: str, node: str) -> Successor:

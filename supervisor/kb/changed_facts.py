@@ -24,7 +24,7 @@ class NodeFact:
 
 @dataclass(frozen=True, slots=True)
 class ActorFact:
-    """actor/3, spec/4, born/2, moving/2, state/3, lost/4 or ordered/6: about an actor."""
+    """actor/3, spec/4, born/2, moving/2, state/3, policy/5, next/6, lost/4 or ordered/6."""
 
     name: str
 
@@ -126,6 +126,8 @@ _READERS: Mapping[tuple[str, int], Callable[..., ChangedFact]] = {
     ("state", 3): _about_actor,
     ("born", 2): _about_actor,
     ("moving", 2): _about_actor,
+    ("policy", 5): _about_actor,
+    ("next", 6): _about_actor,
     ("lost", 4): _about_actor,
     ("ordered", 6): _about_actor,
     ("reacts", 4): _wire,

@@ -31,6 +31,7 @@ def actor_patterns(name: str) -> tuple[str, ...]:
         f"state({actor}, _, _)",
         f"born({actor}, _)",
         f"moving({actor}, _)",
+        f"yields({actor})",
     )
 
 

@@ -25,7 +25,8 @@ class LostRow(ActorRow):
     If that life of the node comes back, so does the actor.
     """
 
-    life: int  # incarnation of its node
+    life: int  # incarnation of its node; 0: nothing of it runs anywhere
+    yields: bool  # that node ends it when it is cut off, and has said so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,7 @@ def lost(theory: Theory, name: str) -> LostRow | None:
                 arguments=arguments,
                 deployment=deployment,
                 life=int(life),
+                yields=policies.yields(theory, name),
                 uid=ActorUid(int(uid)),
                 since=fact.clock,
                 at=fact.at,
@@ -147,7 +149,7 @@ def lost_patterns(name: str) -> tuple[str, ...]:
 
     Who was to follow it is among them: where it is another's now, that is settled.
     """
-    return (*returned_patterns(name), policies.next_pattern(name))
+    return (*returned_patterns(name), policies.next_pattern(name), policies.yields_fact(name))
 
 
 def returned_patterns(name: str) -> tuple[str, ...]:

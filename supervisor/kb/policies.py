@@ -3,7 +3,8 @@
 `policy(Name, Restart, Intensity, Drain, On)`: restarted when, how often at most, how long it may
 finish its work when it is replaced, and on which nodes it is brought back when its node is gone.
 `next(Name, Type, Node, Bundle, Arguments, Deployment)`: who takes the place of an actor that is
-told to stop, as soon as it has.
+told to stop, as soon as it has. `yields(Name)`: its node has said that it ends the actor when it is
+cut off, since it knows that the actor may run elsewhere.
 """
 
 from __future__ import annotations
@@ -142,6 +143,22 @@ def successor(theory: Theory, name: str) -> Successor | None:
             deployment=deployment,
         )
     return None
+
+
+def may_leave(theory: Theory, name: str, node: str) -> bool:
+    """Whether the actor `name` may run on another node than `node`, as far as is known here."""
+    wanted = policy(theory, name)
+    return wanted is not None and any(other != node for other in wanted.on)
+
+
+def yields(theory: Theory, name: str) -> bool:
+    """Whether the node of the actor `name` has said that it ends it when it is cut off."""
+    return bool(theory.candidates("yields", 1, [(0, Atom(name))]))
+
+
+def yields_fact(name: str) -> str:
+    """Return the fact that says so, which is its pattern as well."""
+    return f"yields({quote_atom(name)})"
 
 
 def waiting_successors(theory: Theory) -> Iterable[Successor]:

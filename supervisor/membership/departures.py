@@ -101,6 +101,10 @@ def _depart(theory: Theory, node: NodeRow, departure: Departure) -> Sweep:
         if remembered:
             retract.append(node_marks.aside_pattern(row.name))
             assert_ += orders.lost_facts(row, node.incarnation, departure.why)
+            if policies.yields(theory, row.name):  # that life of its node will
+                said = policies.yields_fact(row.name)
+                require.append((said, "NoSuchThing", f"{row.name} doesn't yield any more"))
+                assert_.append(said)
     if len(batch) == len(rows):
         others = "".join(f", Name \\= {quote_atom(row.name)}" for row in rows)
         require.append(

@@ -3,7 +3,8 @@
 Pure. Its policy says on which nodes. On another than its own an actor is placed only where two of
 its name can't run: its node's life is proved to have ended, or it has been silent for SAFE_AFTER_S.
 By then it has noticed, STOPPED_AFTER_S after it was cut off, and has stopped what may run
-elsewhere.
+elsewhere, if it knew that: it has said so of each such actor (`yields`). Of the others silence
+proves nothing, whatever a file says since.
 """
 
 from __future__ import annotations
@@ -150,12 +151,16 @@ class Silences:
         Args:
             why: that node isn't there, as it is known now.
         """
+        if not row.life:
+            return True  # it was lost when it had stopped
         known = live.get(row.node)
         if known is not None:
             return known[0] != row.life  # another life of it is here, so that one has ended
         proofs = _proofs(row.node)
         if row.reason in proofs or why in proofs:
             return True
+        if not row.yields:
+            return False
         since = self._since.setdefault((row.node, row.life), now_s)
         return now_s - since >= limits.SAFE_AFTER_S
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from zactor.kernel.knowledge.theory import Theory
-from zactor.supervisor.kb import facts, orders
-from zactor.supervisor.kb.orders import GoneRow
+from zactor.supervisor.kb import facts, orders, policies
+from zactor.supervisor.kb.orders import GoneRow, LostRow
 from zactor.supervisor.membership.members import out_of_reach
 from zactor.supervisor.operations.report_rows import ActorReport, NodeReport, WireReport
 
@@ -49,10 +49,7 @@ def sentences(theory: Theory) -> list[str]:
         for row in orders.gone(theory)
     ]
     actors = orders.all_lost(theory)
-    found += [
-        f"{row.name} was lost with {row.node} at {_moment(row.at)}: `zactor restore {row.name}`"
-        for row in actors[:SENTENCES_MAX]
-    ]
+    found += [_of_actor(theory, row) for row in actors[:SENTENCES_MAX]]
     if len(actors) > SENTENCES_MAX:
         found.append(f"{len(actors) - SENTENCES_MAX} more actors are lost: `zactor restore --all`")
     if wires := orders.down(theory):
@@ -64,6 +61,19 @@ def sentences(theory: Theory) -> list[str]:
             f" {', '.join([*shown, *more])}"
         )
     return found
+
+
+def _of_actor(theory: Theory, row: LostRow) -> str:
+    lost = f"{row.name} was lost with {row.node} at {_moment(row.at)}"
+    may_run = row.life and row.reason == out_of_reach(row.node) and not row.yields
+    if may_run and (
+        policies.may_leave(theory, row.name, row.node) or policies.successor(theory, row.name)
+    ):
+        return (
+            f"{lost}, which may run it still, for it hasn't heard that it may run elsewhere:"
+            f" it waits for {row.node}; `zactor restore {row.name} --on NODE` if that has ended"
+        )
+    return f"{lost}: `zactor restore {row.name}`"
 
 
 def _of_node(row: GoneRow) -> str:

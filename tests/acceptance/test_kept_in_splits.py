@@ -91,17 +91,32 @@ def place(net: NetLab, at: str) -> tuple[str, str]:
     return row["node"], row["state"]
 
 
-def check(shone: Path, count: int) -> None:
-    """So many lives there were, one after the other."""
+def lives(shone: Path) -> list[tuple[float, float]]:
+    """Return from when to when it shone, life by life."""
     when: dict[str, list[float]] = {}
     for line in shone.read_text().splitlines():
         at, who = line.split()
         when.setdefault(who, []).append(float(at))
-    lives = sorted((min(times), max(times)) for times in when.values())
-    assert len(lives) == count
-    for (_, end), (begin, _) in itertools.pairwise(lives):
+    return sorted((min(times), max(times)) for times in when.values())
+
+
+def check(shone: Path, count: int) -> None:
+    """So many lives there were, one after the other."""
+    found = lives(shone)
+    assert len(found) == count
+    for (_, end), (begin, _) in itertools.pairwise(found):
         assert end < begin, (end, begin)
         print(f"none ran for {begin - end:.1f} s")
+
+
+def lab_toml(folder: Path, *on: str) -> Path:
+    (folder / "code.py").write_text(CODE)
+    file = folder / "lab.toml"
+    file.write_text(
+        '[cluster]\nname = "lab"\n[factories]\nbeacon = "code.py"\n[actors.b1]\ntype = "beacon"\n'
+        f'on = {json.dumps(on)}\nargs = {{ file = "{folder / "shone"}" }}\n'
+    )
+    return file
 
 
 @pytest.mark.slow
@@ -111,12 +126,7 @@ def test_what_is_cut_off_stops_before_it_runs_elsewhere(
     net: NetLab, tmp_path: Path, splits: int
 ) -> None:
     shone = tmp_path / "shone"
-    (tmp_path / "code.py").write_text(CODE)
-    file = tmp_path / "lab.toml"
-    file.write_text(
-        '[cluster]\nname = "lab"\n[factories]\nbeacon = "code.py"\n[actors.b1]\n'
-        f'type = "beacon"\non = ["n3", "n2", "n1"]\nargs = {{ file = "{shone}" }}\n'
-    )
+    file = lab_toml(tmp_path, "n3", "n2", "n1")
     zactor(net, "n1", "apply", str(file), "--yes")
     for number in range(splits):
         host, _ = place(net, "n1" if not shone.exists() else "n2")
@@ -133,3 +143,25 @@ def test_what_is_cut_off_stops_before_it_runs_elsewhere(
         print(f"all are back {wait_for_all(net):.1f} s after split {number}")
         assert place(net, host)[0] in others  # where it went it stays
         check(shone, number + 2)
+
+
+@pytest.mark.slow
+def test_a_file_that_says_otherwise_behind_a_nodes_back_makes_none_run_twice(
+    net: NetLab, tmp_path: Path
+) -> None:
+    zactor(net, "n1", "apply", str(lab_toml(tmp_path, "n3")), "--yes")
+    assert place(net, "n1") == ("n3", "running")
+    net.split(("n3",), ("n1", "n2"))
+    until("it is lost", lambda: place(net, "n1") == ("n3", "lost"))
+    zactor(net, "n1", "apply", str(lab_toml(tmp_path, "n2")), "--yes", "--no-wait")
+    until(
+        "the others say why it waits",
+        lambda: "waits for n3" in str(zactor(net, "n1", "status", codes=(0, 3))["troubles"]),
+    )
+    deadline = time.monotonic() + limits.SAFE_AFTER_S + 3
+    while time.monotonic() < deadline:  # n3 knows of no other place, and goes on
+        assert place(net, "n1") == ("n3", "lost")
+    net.heal()
+    until("it moved", lambda: place(net, "n1") == ("n2", "running"), HELD_DOWN_S_MAX + DEADLINE_S)
+    until("it shines there", lambda: len(lives(tmp_path / "shone")) == 2)
+    check(tmp_path / "shone", 2)

@@ -9,6 +9,7 @@ import random
 
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.messages.knowledge import Change, Transaction
+from zactor.supervisor.deployment.yielding import must_end, next_words
 from zactor.supervisor.kb import facts, orders, policies
 from zactor.supervisor.membership.departures import Departure, next_sweep
 from zactor.supervisor.membership.keeping import Contact, Silences, must_stop, next_restoration
@@ -17,6 +18,7 @@ from zactor.supervisor.membership.members import out_of_reach, process_gone
 TICK_S = 0.25
 DETECTED_S_MAX = 2.0  # from a cut until a node notices it
 NODES = ("n1", "n2", "n3", "n4", "n5")
+NAMES = tuple(f"a{number}" for number in range(6))
 
 
 class SimulatedNode:
@@ -31,13 +33,14 @@ class SimulatedNode:
         self.noticed_at = 0.0  # of the last cut or healing
         self.in_primary = True
         self.running: dict[str, int] = {}  # name -> uid
+        self.ends: set[str] = set()  # of those, what it ends when cut off, by the facts it knows
         self.contact = Contact(0.0)
 
 
 class KeepingWorld:
     """Five nodes, of which at most two are away at a time, so that three are the primary."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, wishes_change: float = 0.02) -> None:
         self.chance = random.Random(seed)
         self.now_s = 0.0
         self.theory = Theory()
@@ -49,9 +52,10 @@ class KeepingWorld:
         self.silences = Silences()
         self.twice: list[str] = []
         self.restored = 0
+        self.wishes_change = wishes_change  # how likely in each tick
         self._ids = itertools.count(1)
-        for number in range(6):
-            name, on = f"a{number}", self.chance.sample(NODES, 3)
+        for name in NAMES:
+            on = self.chance.sample(NODES, 3)
             placed = policies.start_facts(name, "t", on[0], "b", "{}", f"first {name}")
             born = policies.born_fact(name, f"first {name}")
             policy = policies.Policy(on=tuple(on)).fact(name)
@@ -82,6 +86,8 @@ class KeepingWorld:
             self.now_s += TICK_S
             if self.chance.random() < 0.04:
                 self._fault()
+            if self.chance.random() < self.wishes_change:
+                self._wish()
             self._detect()
             for node in self.nodes.values():
                 if node.alive and self.now_s >= node.frozen_until:
@@ -113,6 +119,18 @@ class KeepingWorld:
             thaws_at = max(self.now_s, node.frozen_until)
             node.noticed_at = thaws_at + self.chance.uniform(0.1, DETECTED_S_MAX)
 
+    def _wish(self) -> None:
+        """A file says otherwise where an actor may run, of one that runs or of one that is lost."""
+        name = self.chance.choice(NAMES)
+        row = facts.actor(self.theory, name) or orders.lost(self.theory, name)
+        assert row is not None
+        others = [node for node in NODES if node != row.node]
+        on = self.chance.choice(
+            [[row.node], [row.node, *self.chance.sample(others, 2)], self.chance.sample(others, 2)]
+        )
+        policy = policies.Policy(on=tuple(on)).fact(name)
+        self._do((), (policies.policy_pattern(name),), (policy,))
+
     def _is_away(self, node: SimulatedNode) -> bool:
         return not node.alive or node.alone or self.now_s < node.frozen_until
 
@@ -137,7 +155,8 @@ class KeepingWorld:
         elif not node.alone and self.seen[node.name] and self.now_s >= node.noticed_at:
             node.in_primary = True
         if must_stop(node.contact.out_s(node.in_primary, self.now_s)):
-            node.running.clear()
+            for name in node.ends & node.running.keys():
+                del node.running[name]
         if node.alone or not self.seen[node.name] or not node.in_primary:
             return  # it hears of no fact
         wanted = {row.name: row for row in facts.actors(self.theory, node.name)}
@@ -154,6 +173,11 @@ class KeepingWorld:
                 node.running[name] = row.uid
                 state = f"state({name}, running, '')"
                 self._do((), (f"state({name}, _, _)",), (state,))
+        node.ends = {name for name in node.running if must_end(self.theory, name, node.name)}
+        runs = lambda name, uid: node.running.get(name) == uid  # noqa: E731
+        words = next_words(self.theory, node.name, node.running, runs)
+        if words is not None and self.chance.random() < 0.5:
+            self._do(words.require, words.retract, words.assert_)  # and hears of it later
 
     def _sweep(self) -> None:
         live = {name: (self.nodes[name].life, "a") for name, there in self.seen.items() if there}

@@ -5,19 +5,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
+import keeping_world
 import pytest
 from keeping_world import KeepingWorld
 
 from zactor.kernel import limits
-from zactor.supervisor.kb import facts, orders
+from zactor.supervisor.kb import facts, orders, policies
 from zactor.supervisor.membership import keeping
 
 SEEDS, ALL_SEEDS = range(40), range(2_000)
 LASTS_S = 120.0
 
 
-def run(seed: int) -> KeepingWorld:
-    world = KeepingWorld(seed)
+def run(seed: int, **world_of: float) -> KeepingWorld:
+    world = KeepingWorld(seed, **world_of)
     world.run(LASTS_S)
     return world
 
@@ -41,8 +45,8 @@ def test_no_name_runs_twice_in_many_more() -> None:
     check(ALL_SEEDS)
 
 
-def finds(seeds: range = SEEDS) -> bool:
-    return any(run(seed).twice for seed in seeds)
+def finds(seeds: range = SEEDS, **world_of: float) -> bool:
+    return any(run(seed, **world_of).twice for seed in seeds)
 
 
 def test_who_waits_too_short_for_silence_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,6 +57,25 @@ def test_who_waits_too_short_for_silence_is_found(monkeypatch: pytest.MonkeyPatc
 def test_who_never_stops_what_may_run_elsewhere_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "STOPPED_AFTER_S", 1_000)
     assert finds()
+
+
+def test_who_believes_that_a_node_ends_what_it_never_heard_of_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    right = keeping.Silences.is_safe
+
+    def is_safe(silences: keeping.Silences, row: orders.LostRow, *seen: Any) -> bool:
+        return right(silences, dataclasses.replace(row, yields=True), *seen)
+
+    monkeypatch.setattr(keeping.Silences, "is_safe", is_safe)
+    assert finds()
+
+
+def test_who_ends_only_what_it_knows_and_not_what_it_has_said_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(keeping_world, "must_end", policies.may_leave)
+    assert finds(range(10, 20), wishes_change=0.6)  # rare: the only one of the first 60
 
 
 def test_who_believes_at_once_after_standing_still_is_found(

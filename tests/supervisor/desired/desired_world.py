@@ -10,7 +10,7 @@ from zactor.kernel.messages.knowledge import Change, Transaction
 from zactor.supervisor.desired import draft
 from zactor.supervisor.desired.comparison import PlanOptions
 from zactor.supervisor.desired.plan import Plan, make_plan
-from zactor.supervisor.kb import facts, policies
+from zactor.supervisor.kb import facts, orders, policies
 from zactor.supervisor.kb.fact_patterns import actor_patterns, forget_patterns
 from zactor.supervisor.kb.provenance import ChangeReport
 from zactor.supervisor.kb.wishes import Wish, WishedActor, WishedFactory, WishedWire
@@ -84,6 +84,10 @@ class DesiredWorld:
                 self.do(retract=patterns, assert_=new.begins())
             elif row.state == "stopping":
                 self.do(retract=forget_patterns(row.name))
+        for lost in orders.all_lost(self.theory):
+            new = policies.successor(self.theory, lost.name)
+            if new is not None:  # nothing proves here that it runs where it was
+                self.do(retract=orders.lost_patterns(lost.name), assert_=new.begins())
         for row in facts.actors(self.theory):
             if row.state == "starting":
                 self.set_state(row.name, "running")

@@ -57,8 +57,13 @@ def test_what_is_lost_is_started_with_the_wires_it_had(applied: DesiredWorld) ->
     lose(applied, "g1")
     plan = applied.plan(LAB)
     assert lines(plan) == ["+ actor g1"]
-    assert "it was lost with n3" in detail(plan, "g1")
-    applied.apply(LAB)
+    assert "it was lost with n3, and begins when it can't run there" in detail(plan, "g1")
+    applied.commit(plan.transaction)
+    assert orders.lost(applied.theory, "g1") is not None, "it may run on n3 still"
+    assert lines(applied.plan(LAB)) == [], "what follows it is what the file says"
+    other = wish(actor("g1", "n2"))
+    assert "+ actor g1" in lines(applied.plan(other)), "somebody else is to follow it"
+    applied.settle()
     assert orders.lost(applied.theory, "g1") is None
     assert orders.mendable(applied.theory)  # the acting node does that next
 

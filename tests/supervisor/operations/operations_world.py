@@ -167,6 +167,7 @@ class Stage:
         self._world = world
         self._node = node
         self._stops: dict[int, Future[None] | None] = {}
+        self._ends: dict[int, Callable[[], None]] = {}
 
     def spawn(self, blueprint: Any) -> Future[None]:
         started: Future[None] = Future()
@@ -189,11 +190,15 @@ class Stage:
             return nothing
         under_way = self._stops[uid]
         if under_way is not None:
+            if drain_s == 0.0 and self._world.shortens_stops:
+                self._node.later(HOP_S, self._ends[uid])
             return under_way
         stopped: Future[None] = Future()
         self._stops[uid] = stopped
 
         def end() -> None:
+            if self._stops.get(uid) is not stopped:
+                return  # it was told to be quicker, and may have begun anew since
             del self._stops[uid]
             self._world.tell("on_stop", str(uid), uid)
             if self._world.fails_to_stop:
@@ -201,6 +206,7 @@ class Stage:
             else:
                 stopped.set_result(None)
 
+        self._ends[uid] = end
         self._node.later(WORK_S if drain_s is None else drain_s, end)
         return stopped
 
@@ -260,6 +266,7 @@ class Node:
             tell=_mute,
             port_of=lambda name: None,
             spawn_task=self.spawn,
+            now_s=world.loop.time,
         )
         self.ways_out = WaysOut(name, self.kb, lambda: ())  # type: ignore[arg-type]
         self.changes = Changes(
@@ -308,6 +315,8 @@ class _Blueprints(Blueprints):
 
 class World:
     """All of it. `history` is the one order of changes, `told` what happened besides."""
+
+    shortens_stops = False  # who is told to stop at once while it finishes its work does so
 
     def __init__(
         self, loop: VirtualLoop, seed: int, roles: dict[str, str], crashes: dict[str, CrashAt]

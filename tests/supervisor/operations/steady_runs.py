@@ -13,11 +13,13 @@ import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from operations_world import VirtualLoop, World, play
+from operations_world import Node, VirtualLoop, World, play
 
 from zactor.client.gateway import encode_call
+from zactor.kernel import limits
 from zactor.kernel.errors import NoSuchThing, ZactorError
 from zactor.kernel.knowledge.theory import Theory
+from zactor.kernel.knowledge.writer import format_term
 from zactor.kernel.messages.desired import DrainNode, ResumeNode
 from zactor.kernel.messages.operations import DeployActor
 from zactor.supervisor.kb import facts, node_marks, orders
@@ -45,6 +47,7 @@ OFTEN = "9999 in 1s"  # nobody gives up
 STEPS = 14
 QUIET_S = 15.0  # groups wait for up to 5 s
 WORKED_S = 6.0  # in which a group has restarted
+LONG_S = 25.0  # in which silence counts
 
 
 class SteadyWorld(World):
@@ -60,12 +63,19 @@ class SteadyWorld(World):
         super().kill(name)
 
 
+class LongCutsWorld(SteadyWorld):
+    """One in which nodes keep house, so that they notice how long they were cut off."""
+
+    shortens_stops = True
+
+
 @dataclass
 class Story:
     """What was done to the cluster: (when, what, to whom)."""
 
     world: World
     group: RestartGroup
+    places: dict[str, tuple[str, ...]] = field(default_factory=lambda: dict(PLACES))
     done: list[tuple[float, str, str]] = field(default_factory=list)
 
     def note(self, what: str, whom: str) -> None:
@@ -234,6 +244,111 @@ async def _move(world: World) -> None:
     )
 
 
+def run_long_cuts(seed: int) -> Story:
+    """Nodes are cut off for so long that silence counts, while files say who else may run what."""
+
+    async def tell(loop: VirtualLoop) -> Story:
+        chance = random.Random(seed)
+        story = _long_cuts(loop, seed)
+        world = story.world
+        await _begin(story, chance.choice((0.1, LONG_S)))
+        for number in range(STEPS):
+            await _long_step(story, chance, number)
+            await asyncio.sleep(chance.choice((0.002, 0.006, 0.05, 0.5, 5.0, 11.0, 14.0)))
+        for name in HOSTS:
+            world.heal(name)
+        await world.settle(QUIET_S + 6 * LONG_S)  # a group stops one after the other
+        check_rest(story)
+        return story
+
+    found: Story = play(tell)
+    return found
+
+
+def run_long_cut_while_it_moves(seed: int, after_s: float) -> Story:
+    """An actor of n1 that has long to finish its work is told to move to n2, and so much later n1 is
+    cut off, until silence counts.
+    """
+
+    async def tell(loop: VirtualLoop) -> Story:
+        story = _long_cuts(loop, seed)
+        world = story.world
+        await _begin(story, LONG_S)
+        await _wish(world, "a", ("n2",), 0, moves=True)
+        story.places["a"] = ("n2",)
+        await asyncio.sleep(after_s)
+        world.cut("n1")
+        await asyncio.sleep(limits.SAFE_AFTER_S + 2.0)
+        world.heal("n1")
+        await world.settle(QUIET_S + LONG_S)
+        check_rest(story)
+        row = facts.actor(world.head, "a")
+        assert row is not None
+        assert row.node == "n2", "it moved"
+        return story
+
+    found: Story = play(tell)
+    return found
+
+
+def _long_cuts(loop: VirtualLoop, seed: int) -> Story:
+    world = LongCutsWorld(loop, seed, ROLES, {})
+    group = RestartGroup(
+        file="lab", name="line", strategy=ONE_FOR_ALL, intensity=OFTEN, actors=GROUP
+    )
+    for node in world.nodes.values():
+        node.spawn(_keep_house(node))
+    return Story(world, group)
+
+
+async def _keep_house(node: Node) -> None:
+    while True:
+        await asyncio.sleep(limits.HOUSEKEEPING_MS / 1000)
+        node.reconciler.keep()
+
+
+async def _long_step(story: Story, chance: random.Random, number: int) -> None:
+    world = story.world
+    node, name = chance.choice(HOSTS), chance.choice([n for n in PLACES if n != NO_POLICY])
+    what = chance.choice(("cut", "cut", "cut", "heal", "heal", "fail", "wish", "wish", "move"))
+    away = [one for one in HOSTS if world.nodes[one].is_out]
+    if what == "cut" and not away:
+        story.note("cut", node)
+        world.cut(node)
+    elif what == "heal":
+        world.heal(node)
+    elif what == "fail":
+        _fail(story, name)
+    elif what in ("wish", "move"):
+        on = tuple(chance.sample(HOSTS, chance.choice((1, 2))))
+        with contextlib.suppress(ZactorError):
+            await _wish(world, name, on, number, moves=what == "move")
+            story.places[name] = on
+
+
+async def _wish(world: World, name: str, on: tuple[str, ...], number: int, *, moves: bool) -> None:
+    """A file says that it may run there; if `moves`, it goes there, as `apply` does it."""
+    new = Successor(
+        name=name,
+        type="counter",
+        node=on[0],
+        bundle="b",
+        arguments="{}",
+        deployment=f"moved {number} {name}",
+    )
+    drain = format_term(f"drain {LONG_S:g}")
+    await world.nodes["z1"].kb.commit(
+        "apply",
+        who="test",
+        require=((f"state({name}, running, _)", "NoSuchThing", "it doesn't run"),) * moves,
+        retract=(f"policy({name}, _, _, _, _)", *(f"state({name}, _, _)",) * moves),
+        assert_=(
+            Policy(on=on, intensity=OFTEN, drain_s=LONG_S).fact(name),
+            *(f"state({name}, stopping, {drain})", new.fact()) * moves,
+        ),
+    )
+
+
 # -- what must hold --------------------------------------------------------------------------
 def check_rest(story: Story) -> None:
     """All have come to rest: each runs where it may, and once; what can't is remembered."""
@@ -249,7 +364,7 @@ def check_rest(story: Story) -> None:
         assert node.stage.alive == {row.uid for row in rows}, f"what runs on {me} is what is said"
         assert not (rows and me in drained), f"{me} is drained, and has {rows}"
     usable = {node.me.name for node in hosts} - set(drained)
-    for name, on in PLACES.items():
+    for name, on in story.places.items():
         row, lost = facts.actor(theory, name), orders.lost(theory, name)
         assert (row is None) != (lost is None), f"{name} is forgotten, or lost and there"
         if lost is not None and name != NO_POLICY:
@@ -340,6 +455,24 @@ def check_all(seeds: Iterable[int]) -> int:
                 raise AssertionError(f"{seed=} {quiet=}: {error}") from error
             count += len(list(_failures(story)))
     return count
+
+
+def check_long_cuts(seeds: Iterable[int]) -> None:
+    """Check these seeds."""
+    for seed in seeds:
+        try:
+            run_long_cuts(seed)
+        except AssertionError as error:
+            raise AssertionError(f"{seed=}: {error}") from error
+
+
+def check_long_moves() -> None:
+    """Check that a move is one move, though its node is away for long while the actor works."""
+    for seed, after_s in enumerate((0.0, 0.004, 0.02, 0.2, 1.0, 10.0)):
+        try:
+            run_long_cut_while_it_moves(seed, after_s)
+        except AssertionError as error:
+            raise AssertionError(f"{after_s=}: {error}") from error
 
 
 def check_moves() -> None:

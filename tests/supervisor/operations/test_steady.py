@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from steady_runs import check_all, check_moves
+from steady_runs import check_all, check_long_cuts, check_long_moves, check_moves
 
+from zactor.supervisor.deployment import reconciler
 from zactor.supervisor.deployment.actor_reports import ActorReports
 from zactor.supervisor.deployment.reconciler import Reconciler
 from zactor.supervisor.kb import node_marks, orders, restart_groups
@@ -40,6 +41,20 @@ def test_so_they_do_in_more_worlds() -> None:
 
 def test_who_is_cut_off_while_it_moves_runs_nowhere_else_until_that_is_proved() -> None:
     check_moves()
+
+
+def test_none_runs_twice_while_silence_counts_and_files_change() -> None:
+    check_long_cuts(range(FAST))
+
+
+@pytest.mark.slow
+@pytest.mark.limit(900)
+def test_nor_in_more_worlds() -> None:
+    check_long_cuts(range(FAST, 100))
+
+
+def test_who_moves_and_is_cut_off_for_long_ends_its_work_in_time() -> None:
+    check_long_moves()
 
 
 # -- faults that must be found ---------------------------------------------------------------
@@ -195,3 +210,45 @@ def test_the_checks_find_a_fault_of_moves(
     with pytest.raises(AssertionError) as found:
         check_moves()
     print(str(found.value).splitlines()[0])
+
+
+# Of long cuts.
+def _silence_proves_the_end_of_who_knows_nothing(patch: pytest.MonkeyPatch) -> None:
+    def is_safe(silences: Any, row: orders.LostRow, *seen: Any) -> bool:
+        return plain(silences, replace(row, yields=True), *seen)
+
+    plain = keeping.Silences.is_safe
+    patch.setattr(keeping.Silences, "is_safe", is_safe)
+
+
+def _nobody_ends_what_may_run_elsewhere(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(reconciler, "must_end", lambda *_: False)
+
+
+@pytest.mark.parametrize(
+    ("mutant", "seeds"),
+    [
+        (_silence_proves_the_end_of_who_knows_nothing, range(8)),
+        (_nobody_ends_what_may_run_elsewhere, range(8)),
+    ],
+)
+def test_the_checks_find_a_fault_of_long_cuts(
+    mutant: Callable[[pytest.MonkeyPatch], None], seeds: range, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutant(monkeypatch)
+    with pytest.raises(AssertionError, match="while it ran"):
+        check_long_cuts(seeds)
+
+
+def test_who_goes_on_with_its_work_though_cut_off_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def park(self: Reconciler) -> None:
+        stopping, self._stopping = self._stopping, {}
+        plain(self)
+        self._stopping = stopping
+
+    plain = Reconciler._park
+    monkeypatch.setattr(Reconciler, "_park", park)
+    with pytest.raises(AssertionError, match="while it ran"):
+        check_long_moves()
