@@ -266,8 +266,8 @@ def run_long_cuts(seed: int) -> Story:
 
 
 def run_long_cut_while_it_moves(seed: int, after_s: float) -> Story:
-    """An actor of n1 that has long to finish its work is told to move to n2; so much later n1 is cut
-    off, until silence counts.
+    """An actor of n1 that has long to finish its work is told to move to n2; so much later n1 is
+    cut off, until silence counts.
     """
 
     async def tell(loop: VirtualLoop) -> Story:
