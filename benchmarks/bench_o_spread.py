@@ -1,9 +1,10 @@
 """Row O: the port for programs of Spread: floods, latencies, and what many programs cost.
 
-Floods are spflooder's (RELIABLE, 200 on their way), over one node and over three, of which one has
-the flooder and each a reader; raw is an echo over a bare socket with the same frames and window.
-Latencies are of a message to oneself, in us. Memory is of 200 programs in 100 groups each, in bytes
-for one program and for one membership; and what a join costs beside 200 programs, beside 2.
+Floods are spflooder's (RELIABLE, 200 on their way), over one node, by TCP and by its Unix socket,
+and over three, of which one has the flooder and each a reader; raw is an echo over a bare socket
+with the same frames and window. Latencies are of a message to oneself, in us. Memory is of 200
+programs in 100 groups each, in bytes for one program and for one membership; and what a join costs
+beside 200 programs, beside 2.
 """
 
 from __future__ import annotations
@@ -79,6 +80,10 @@ def raw_echo(size: int, count: int) -> float:
     return count / took
 
 
+def label(daemons: list[str]) -> str:
+    return f"{len(daemons)} nodes" + ", Unix socket" * ("@" not in daemons[0])
+
+
 def bench_floods(daemons: list[str], messages: int) -> None:
     for size in (100, 1_000):
         with contextlib.ExitStack() as stack:
@@ -98,7 +103,7 @@ def bench_floods(daemons: list[str], messages: int) -> None:
                 rate = flood(box, wanted, lambda _: None).rates(size)["messages_per_s"]
             for thread in threads:
                 thread.join()
-        row = f"spread flood {size} B, {len(daemons)} nodes"
+        row = f"spread flood {size} B, {label(daemons)}"
         report(row, rate, "messages/s", raw_echo(size, messages))
 
 
@@ -118,7 +123,7 @@ def bench_latency(daemons: list[str], count: int) -> None:
                 box.receive()
                 took.append((time.perf_counter() - began) * 1e6)
         took.sort()
-        row = f"spread {service.name} to oneself, {len(daemons)} nodes"
+        row = f"spread {service.name} to oneself, {label(daemons)}"
         report(row, took[count // 2], "us", took[0], p99=round(took[count * 99 // 100]))
 
 
@@ -176,6 +181,9 @@ def main() -> None:
     with nodes(1) as (lab, daemons):
         bench_floods(daemons, messages)
         bench_latency(daemons, 3_000)
+        unix = [daemons[0].partition("@")[0]]
+        bench_floods(unix, messages)
+        bench_latency(unix, 3_000)
         bench_programs(lab, daemons[0], 200, 100)
     with nodes(3) as (_, daemons):
         bench_floods(daemons, messages)
