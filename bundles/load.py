@@ -48,11 +48,12 @@ _PRIVATE_LOCK = threading.Lock()
 _LINES: dict[str, list[str]] = {}  # private name -> what was put into linecache
 
 
-def check(bundle: Bundle, type_name: str, node: str = "") -> None:
+def check(bundle: Bundle, type_name: str, node: str = "", *, imports: bool = True) -> None:
     """Make sure that actors of type `type_name` can be made from `bundle` in this process.
 
     Args:
         node: who says so in the message; "" leaves it out.
+        imports: what it imports must be here, too.
 
     Raises:
         BundleRefused: an import is missing, pickled code is of another Python, or there is no such
@@ -69,7 +70,7 @@ def check(bundle: Bundle, type_name: str, node: str = "") -> None:
             f"{_dots(manifest.python)}, found Python {_dots(here)}; bundle a .py file instead"
         )
     _check_compiled(manifest, where)
-    missing = [module for module in needed if not _is_importable(module)]
+    missing = [module for module in needed if imports and not _is_importable(module)]
     if missing:
         wanted = ", ".join(
             f"{module} (want {manifest.requirements.get(module) or 'any version'}, found none)"

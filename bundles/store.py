@@ -35,6 +35,11 @@ class BundleStore:
         self._modules: dict[str, frozenset[str]] = {}  # bundle -> identities of its modules
         self.unpacked = UnpackedBundles(self._folder / "unpacked")
 
+    @property
+    def folder(self) -> Path:
+        """Where they lie."""
+        return self._folder
+
     def has(self, identity: str) -> bool:
         """Whether the whole bundle is here."""
         return self._whole(identity).exists()
@@ -70,6 +75,13 @@ class BundleStore:
             if module_identity in known:
                 return identity
         return ""
+
+    def wants_of(self, identity: str) -> tuple[str, ...]:
+        """Return what a bundle's author asks for; () where it isn't here, or can't be read."""
+        try:
+            return check_head(self._whole(identity)).wants
+        except (OSError, BundleRefused):
+            return ()
 
     def put(self, bundle: Bundle) -> None:
         """Keep a bundle that is in memory."""

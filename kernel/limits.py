@@ -243,6 +243,11 @@ FACT_ARGUMENTS_BYTES_MAX = 256 << 10  # of a constructor, in a fact; longer ones
 BUNDLE_KEPT_S = 24 * 3600  # what nobody needs is kept so long: somebody may just be declaring it
 BUNDLE_SWEEP_S = 600.0  # between two looks for bundles that nobody needs
 BUNDLE_WANTS_MAX = 500  # requirements that an author wrote down; beyond it they aren't told
+ENVIRONMENT_MAKE_S = 600.0  # for pip, with what it builds; then it is killed
+ENVIRONMENT_LOOK_S = 10.0  # who waits for one looks again; well below a request between nodes
+ENVIRONMENTS_AT_ONCE = 2  # made by one node: each is a pip, which computes and loads
+CLASS_LOAD_S = 60.0  # for users' code to be loaded where what it needs is
+CLASS_SAID_BYTES_MAX = 4 << 20  # of what that prints, the contract of its class last
 BUNDLE_PARTIALS_MAX = 16  # transfers begun and not finished; beyond it the oldest is dropped
 
 # -- groups: who is there ---------------------------------------------------------------------

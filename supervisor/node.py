@@ -51,6 +51,7 @@ from zactor.supervisor.actors_queue import open_session_queue
 from zactor.supervisor.deployment.blueprints import Blueprints
 from zactor.supervisor.deployment.bundle_fetch import BundleFetcher
 from zactor.supervisor.deployment.bundle_sweeper import BundleSweeper
+from zactor.supervisor.deployment.environments import Environments
 from zactor.supervisor.deployment.reconciler import Reconciler
 from zactor.supervisor.deployment.spawned_child import be_main
 from zactor.supervisor.door.client_sessions import ClientSessions
@@ -211,19 +212,21 @@ class Node(HubUser):
     def _make_deployment(self, bundles: Path) -> None:
         """Make what brings code and actors here, as the knowledge base says."""
         store = self.store = BundleStore(bundles)
-        self._bundles = bundles
         self.fetcher = BundleFetcher(store, self.calls, self.members.peers)
+        place, allowed = self.settings.home / "environments" / self.me.name, self.settings.installs
+        self.environments = Environments(
+            place, store, self.runtime.orphans, self.events.tell, allowed
+        )
         self.sweeper = BundleSweeper(
             store,
+            self.environments,
             lambda: self.kb.theory if self.kb.primary and not self.journal.is_joining() else None,
         )
         self.reconciler = Reconciler(
             self.me,
             kb=self.kb,
             runtime=self.runtime,
-            blueprints=Blueprints(self.settings.payload, store, bundles, self.fetcher),
-            store=store,
-            fetcher=self.fetcher,
+            blueprints=Blueprints(self.settings.payload, store, self.fetcher, self.environments),
             tell=self.events.tell,
             port_of=self.members.peer,
             spawn_task=self.tasks.spawn,
@@ -275,6 +278,7 @@ class Node(HubUser):
             journal=self.journal,
             store=self.store,
             fetcher=self.fetcher,
+            installs=self.environments,
             calls=self.calls,
             daemon=self.daemon,
             watching=self._make_watching(),
@@ -377,7 +381,7 @@ class Node(HubUser):
         self.runtime.outcomes.explain = other_versions
         bundles.attach(self.store)  # what a message holds may be of any bundle that is here
         if forks.is_nodes_own():
-            be_main(self._bundles)
+            be_main(self.store.folder)
         return endpoint
 
     async def run(self) -> str:
@@ -396,12 +400,8 @@ class Node(HubUser):
             self._discover(),
         ):
             self.tasks.spawn(work, VITAL)
-        log.info(
-            "node_started",
-            node=str(self.me),
-            name=self.me.name,
-            endpoint=self.hub.endpoint.removeprefix("tcp://"),
-        )
+        address = self.hub.endpoint.removeprefix("tcp://")
+        log.info("node_started", node=str(self.me), name=self.me.name, endpoint=address)
         return await self.ended
 
     def stop(self) -> None:

@@ -275,6 +275,7 @@ def run_node(
     lifeline: int | None = None,
     json_logs: bool | None = None,
     otel: bool | None = None,
+    install: bool = True,
 ) -> int:
     """Run a node in the foreground until SIGTERM, SIGINT, SIGHUP or the end of its lifeline.
 
@@ -290,6 +291,7 @@ def run_node(
         lifeline: the read end of a pipe; when its other end is closed the node stops, so that it
             never outlives who started it, however that one ended.
         otel: OpenTelemetry is told of spans; None: where the environment says so.
+        install: what actors need is installed for them, where who deploys them asks for that.
 
     Raises:
         ZactorError: it can't start, can't join whom it was to join, or can't keep its word.
@@ -308,6 +310,7 @@ def run_node(
             told=told,
             labels=labels,
             otel=otel,
+            install=install,
         )
         return _run_until_told(name, settings, lifeline)
 
@@ -380,6 +383,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--spread")
     parser.add_argument("--join", action="append", default=[])
     parser.add_argument("--label", action="append", default=[], dest="labels")
+    parser.add_argument("--no-install", action="store_false", dest="install")
     parser.add_argument("--lifeline", type=int)
     options = vars(parser.parse_args(arguments))
     options |= {name: tuple(options[name]) for name in ("join", "labels")}

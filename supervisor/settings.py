@@ -31,6 +31,7 @@ def make_settings(
     told: tuple[str, ...] = (),
     labels: tuple[str, ...] = (),
     otel: bool | None = None,
+    install: bool = True,
 ) -> Settings:
     """Return the settings that these words of a command line mean.
 
@@ -59,6 +60,7 @@ def make_settings(
         crash=crash_at(os.environ),
         labels=read_labels(labels),
         is_traced=spans.are_wanted(otel),
+        installs=install,
     )
 
 
@@ -99,4 +101,5 @@ class Settings:
     spread: SpreadSettings | None = None  # a port for programs of Spread
     labels: tuple[str, ...] = ()  # of this node, "roof" or "site=north"
     is_traced: bool = False  # spans are told to OpenTelemetry
+    installs: bool = True  # what actors need, where who deploys them asks for that
     crash: CrashAt | None = None  # where this process is to kill itself, for tests

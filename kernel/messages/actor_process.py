@@ -26,7 +26,7 @@ class BeginActor(Message, frozen=True, tag=1):
     type: str
     node: str
     policy: str
-    paths: tuple[str, ...]  # where modules are looked for
+    paths: tuple[str, ...]  # where modules are looked for; (): where they are anyway
     waits: bool = False
 
 

@@ -92,6 +92,7 @@ class DeployActor(Message, frozen=True, tag=47):
     arguments: bytes
     restart: str = ""  # permanent | transient | temporary; "": it has no policy
     intensity: str = ""  # "3 in 10s"; "": the usual one
+    install: bool = False  # what its bundle wants, into an environment in which its process runs
 
 
 class UpgradeActor(Message, frozen=True, tag=165):
@@ -251,10 +252,15 @@ class PutArguments(Message, frozen=True, tag=170):
 
 
 class CheckBundle(Message, frozen=True, tag=59):
-    """Fetch the bundle if need be and check that it would load: Python, imports, types."""
+    """Fetch the bundle if need be and check that it would load: Python, imports, types.
+
+    With `install` what it wants is installed first; if that isn't done within ENVIRONMENT_LOOK_S
+    it goes on, the answer is AT_WORK, and who asks does so again.
+    """
 
     bundle: str
     type: str
+    install: bool = False
 
 
 class ForgetNode(Message, frozen=True, tag=120):
@@ -317,6 +323,9 @@ class DescribeType(Message, frozen=True, tag=175):
     bundle: str
     type: str
 
+
+AT_WORK: Final = {"at_work": True}
+"""What CheckBundle is answered with while something is being installed."""
 
 PIECES_MARK: Final = b"P"
 """First byte of the payload of a request whose arguments came before it, in PutArguments; the rest

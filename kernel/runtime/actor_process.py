@@ -104,11 +104,14 @@ class ActorProcess(asyncio.Protocol):
         loop: asyncio.AbstractEventLoop,
         module: str,
         orphans: Orphans,
+        environment: str = "",
     ) -> None:
         """Args:
         module: what Python runs as the process's main: see process_main.py.
         orphans: is told of its group of processes.
+        environment: folder of a venv, whose Python runs it; "": this process's.
         """
+        self._environment = environment
         self._orphans = orphans
         self._owner = owner
         self._module = module
@@ -206,7 +209,8 @@ class ActorProcess(asyncio.Protocol):
                 owner.type,
                 owner.node,
                 self._policy,
-                tuple(sys.path),
+                # An environment's own way leads to what is installed there, and then to ours.
+                () if self._environment else tuple(sys.path),
                 waits,
             )
         )
@@ -318,7 +322,13 @@ class ActorProcess(asyncio.Protocol):
     async def _spawn(self, theirs: int) -> None:
         options = self._options
         env = {**os.environ, **(options.env or {}), "PYTHONUNBUFFERED": "1"}
-        words = [sys.executable, "-P", "-m", self._module, str(_THEIRS)]
+        python = sys.executable
+        if self._environment:  # as if somebody had activated it
+            scripts = f"{self._environment}/bin"
+            python = f"{scripts}/python"
+            env["VIRTUAL_ENV"] = self._environment
+            env["PATH"] = f"{scripts}{os.pathsep}{env.get('PATH', os.defpath)}"
+        words = [python, "-P", "-m", self._module, str(_THEIRS)]
         words += [str(os.getpid()), _limit_words(options)]
         out, err = self._output.begin()
         files = (os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), out, err, theirs)

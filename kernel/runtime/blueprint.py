@@ -24,6 +24,7 @@ class Blueprint:
     options: ActorOptions = field(default_factory=ActorOptions)  # see actor.options_of
     # A pickle of what builds it, for a process of its own; None: it can have none.
     recipe: Callable[[], bytes] | None = None
+    environment: str = ""  # folder of a venv, whose Python that process has; "": this one's
     begin: Callable[[Actor], Any] = methodcaller("on_start")  # before its first message
 
 

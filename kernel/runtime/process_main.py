@@ -91,7 +91,8 @@ class Child:
                 self._look()
 
     def _begin(self, message: BeginActor) -> None:
-        sys.path[:] = message.paths
+        if message.paths:
+            sys.path[:] = message.paths
         runtime = self._runtime = ChildRuntime(
             self._link, message.node, check_policy(message.policy), self._memory_max
         )

@@ -158,6 +158,7 @@ class RelayCell(Cell):
                 self.dispatcher.own_loop(),
                 self._relay_host.process_module,
                 self._relay_host.orphans,
+                blueprint.environment,
             )
         )
 

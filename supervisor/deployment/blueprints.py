@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 
 import structlog
 
@@ -11,11 +11,13 @@ from zactor.bundles.load import load_class, missing_optional
 from zactor.bundles.store import BundleStore
 from zactor.bundles.stored_arguments import stored_payload
 from zactor.kernel.actors.actor import Actor, options_of
+from zactor.kernel.errors import ZactorError
 from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.wire.payload import Policy
 from zactor.supervisor.blocking_work import run_blocking
 from zactor.supervisor.deployment.bundle_fetch import BundleFetcher
 from zactor.supervisor.deployment.bundled_actor import BundledActor, make_actor
+from zactor.supervisor.deployment.environments import Environments
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.operations import constructor_arguments
 
@@ -26,13 +28,24 @@ class Blueprints:
     """Makes them. Kernel's loop only; users' code is loaded elsewhere."""
 
     def __init__(
-        self, policy: Policy, store: BundleStore, bundles: Path, fetcher: BundleFetcher
+        self,
+        policy: Policy,
+        store: BundleStore,
+        fetcher: BundleFetcher,
+        environments: Environments,
     ) -> None:
-        """Args: bundles: the folder of the store."""
+        """Args: environments: where actors run for which something is to be installed."""
         self.policy = policy
         self._store = store
-        self._bundles = bundles
         self._fetcher = fetcher
+        self._environments = environments
+
+    async def prefetch(self, identity: str) -> None:
+        """Hold the code of every factory, so that no node's death takes it away."""
+        try:
+            await self._fetcher.need(identity)
+        except ZactorError as error:
+            log.info("prefetch_failed", bundle=identity, why=str(error))
 
     async def make(self, row: ActorRow) -> Blueprint:
         """Fetch what an actor needs, load its class, and return its blueprint.
@@ -43,6 +56,18 @@ class Blueprints:
         await self._fetcher.need(row.bundle)
         if stored := constructor_arguments.stored_in(row.arguments):
             await self._fetcher.need(stored)
+        bundled = BundledActor(self._store.folder, row.bundle, row.type, row.arguments, self.policy)
+        if row.installs:
+            found = await self._environments.type_of(row.bundle, row.type)
+            return Blueprint(
+                name=row.name,
+                uid=row.uid,
+                type=row.type,
+                build=bundled,
+                options=replace(found.options, dispatcher="process"),
+                recipe=bundled.recipe,
+                environment=found.folder,
+            )
         # User code is imported away from the kernel's loop: it may take its time.
         cls = await run_blocking(self._load, row)
         return Blueprint(
@@ -51,9 +76,7 @@ class Blueprints:
             type=row.type,
             build=_builder(cls, row, self.policy, self._stored),
             options=options_of(cls),
-            recipe=BundledActor(
-                self._bundles, row.bundle, row.type, row.arguments, self.policy
-            ).recipe,
+            recipe=bundled.recipe,
         )
 
     def _load(self, row: ActorRow) -> type[Actor]:

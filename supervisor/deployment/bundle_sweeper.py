@@ -1,4 +1,4 @@
-"""Removes the bundles that no factory, no actor and nothing lost needs any more."""
+"""Removes bundles, and environments, that no factory, no actor and nothing lost needs any more."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from zactor.kernel import limits
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.writer import text_of
 from zactor.supervisor.blocking_work import run_blocking
+from zactor.supervisor.deployment.environments import Environments
 from zactor.supervisor.kb import facts
 from zactor.supervisor.operations.constructor_arguments import stored_in
 
@@ -39,9 +40,12 @@ async def needed_bundles(theory: Theory) -> set[str]:
 class BundleSweeper:
     """Looks from time to time. Kernel's loop only; the disk is read and written elsewhere."""
 
-    def __init__(self, store: BundleStore, theory: Callable[[], Theory | None]) -> None:
+    def __init__(
+        self, store: BundleStore, environments: Environments, theory: Callable[[], Theory | None]
+    ) -> None:
         """`theory` gives what is known, None while it may be behind."""
         self._store = store
+        self._environments = environments
         self._theory = theory
 
     async def run(self) -> None:
@@ -60,8 +64,11 @@ class BundleSweeper:
             gone = await run_blocking(
                 self._store.sweep, needed, loaded_identities(), limits.BUNDLE_KEPT_S
             )
+            environments = await self._environments.sweep(needed, limits.BUNDLE_KEPT_S)
         except OSError as error:  # a disk that can't be read: nothing is lost by leaving them
             log.warning("bundles_not_swept", why=str(error))
             return
         if gone:
             log.info("bundles_swept", bundles=gone)
+        if environments:
+            log.info("environments_swept", environments=environments)

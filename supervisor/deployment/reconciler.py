@@ -15,15 +15,12 @@ from typing import Any, Protocol
 
 import structlog
 
-from zactor.bundles.store import BundleStore
 from zactor.kernel import limits
-from zactor.kernel.errors import ZactorError
 from zactor.kernel.ids import ORIGIN, Clock, NodeId
 from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.envelope import PeerPort
 from zactor.supervisor.deployment.actor_reports import ActorReports
 from zactor.supervisor.deployment.blueprints import Blueprints
-from zactor.supervisor.deployment.bundle_fetch import BundleFetcher
 from zactor.supervisor.deployment.directory_writer import DirectoryHost, DirectoryWriter
 from zactor.supervisor.deployment.failure_reasons import reason_of, shortened, stage_of
 from zactor.supervisor.deployment.moves import Moves
@@ -89,8 +86,6 @@ class Reconciler:
         kb: KnowledgeBase,
         runtime: ActorHost,
         blueprints: Blueprints,
-        store: BundleStore,
-        fetcher: BundleFetcher,
         tell: Tell,
         port_of: Callable[[str], PeerPort | None],
         spawn_task: Callable[[Coroutine[Any, Any, object]], None],
@@ -105,8 +100,6 @@ class Reconciler:
         self._kb = kb
         self._runtime = runtime
         self._blueprints = blueprints
-        self._store = store
-        self._fetcher = fetcher
         self._tell = tell
         self._spawn_task = spawn_task
         self._hosted: dict[str, Hosted] = {}  # by name
@@ -145,7 +138,7 @@ class Reconciler:
         both = (*changed.retracted, *changed.asserted)
         for fact in changed.asserted:
             if isinstance(fact, FactoryFact):
-                self._prefetch(fact.bundle)
+                self._spawn_task(self._blueprints.prefetch(fact.bundle))
         self._compare(
             {fact.name for fact in both if isinstance(fact, ActorFact)},
             {(fact.emitter, fact.signal) for fact in both if isinstance(fact, WireFact)},
@@ -162,7 +155,7 @@ class Reconciler:
         wires |= {(w.emitter, w.signal) for w, _ in orders.down(theory)}
         self._compare(names, wires)
         for identity in facts.factories(theory).values():
-            self._prefetch(identity)
+            self._spawn_task(self._blueprints.prefetch(identity))
 
     def hosted(self, name: str) -> int | None:
         """Return the uid of the actor of that name that runs here, or is on its way."""
@@ -455,17 +448,6 @@ class Reconciler:
 
     def _stop(self, uid: int, reason: str, drain_s: float | None) -> Future[str | None]:
         return self._runtime.stop(uid, reason=reason, drain_s=drain_s)
-
-    def _prefetch(self, identity: str) -> None:
-        """Hold the code of every factory, so that no node's death takes it away."""
-        if not self._store.has(identity):
-            self._spawn_task(self._try_fetch(identity))
-
-    async def _try_fetch(self, identity: str) -> None:
-        try:
-            await self._fetcher.need(identity)
-        except ZactorError as error:
-            log.info("prefetch_failed", bundle=identity, why=str(error))
 
 
 def _drain_s(row: ActorRow) -> float | None:

@@ -42,6 +42,7 @@ def wanted_patterns(name: str) -> tuple[str, ...]:
         f"policy({actor}, _, _, _, _)",
         f"next({actor}, _, _, _, _, _)",
         f"aside({actor}, _)",
+        f"installs({actor})",
         f"owned(_, actor({actor}))",
     )
 

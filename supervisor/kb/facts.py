@@ -36,6 +36,7 @@ class ActorRow:
     reason: str
     since: Clock  # of the change that brought it into that state
     at: float  # of the same, in s since 1970, for people only
+    installs: bool = False  # it runs where what its bundle wants is installed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +122,19 @@ def actor(theory: Theory, name: str) -> ActorRow | None:
             reason=reason,
             since=since,
             at=at,
+            installs=installs(theory, name),
         )
     return None
+
+
+def installs(theory: Theory, name: str) -> bool:
+    """Return whether the actor `name` was ordered with what its bundle wants to have installed."""
+    return any(True for _ in _rows(theory, "installs", 1, name))
+
+
+def installs_fact(name: str) -> str:
+    """Return the fact that says so; it stays with the order, whoever takes the actor's place."""
+    return f"installs({quote_atom(name)})"
 
 
 def moving_to(theory: Theory, name: str) -> str:

@@ -56,6 +56,7 @@ class Successor:
     bundle: str
     arguments: str
     deployment: str
+    installs: bool = False  # as the one that was there; see facts.installs_fact
 
     def fact(self) -> str:
         """Return the fact that says so."""
@@ -141,6 +142,7 @@ def successor(theory: Theory, name: str) -> Successor | None:
             bundle=bundle,
             arguments=arguments,
             deployment=deployment,
+            installs=facts.installs(theory, name),
         )
     return None
 

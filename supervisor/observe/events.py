@@ -6,7 +6,7 @@ the log for operators. A sink for which it has no words leaves it out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -324,6 +324,23 @@ class ActorUpgraded(NodeEvent):
     def log_line(self) -> tuple[str, Line]:
         """Return what operators read."""
         return ("warning" if self.remark else "info"), self.journal_line()
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentProgress(NodeEvent):
+    """What actors need is being installed here: what became of it so far."""
+
+    event: str  # environment_begins | environment_goes_on | environment_made | environment_failed
+    fields: Mapping[str, object]
+
+    def journal_line(self) -> Line:
+        """Return what people read."""
+        return self.event, dict(self.fields)
+
+    def log_line(self) -> tuple[str, Line]:
+        """Return what operators read."""
+        is_bad = self.event == "environment_failed"
+        return ("warning" if is_bad else "info"), self.journal_line()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from zactor.bundles.manifest import pick_type
@@ -30,7 +30,6 @@ from zactor.kernel.errors import (
 from zactor.kernel.ids import Clock, NodeId, check_name, check_wire_name
 from zactor.kernel.messages.meanwhile import Meanwhile
 from zactor.kernel.messages.operations import (
-    CheckBundle,
     DeclareFactory,
     DeclareNode,
     DeployActor,
@@ -214,8 +213,7 @@ class Changes:
 
     async def _start(self, parameters: workflows.Deploy, asked: Asked) -> ActorRow:
         async def check() -> object:
-            check = CheckBundle(parameters.bundle, parameters.type)
-            await self._ask_node(parameters.node, check)
+            await self._contracts.check_code(parameters)
             await self._contracts.check_constructor(parameters, parameters.arguments)
             return {}
 
@@ -249,6 +247,7 @@ class Changes:
             bundle=bundle,
             arguments=constructor_arguments.to_text(op.arguments, self._policy),
             policy=_policy(op),
+            installs=op.install,
         )
 
     async def upgrade(self, op: UpgradeActor, asked: Asked) -> object:
@@ -266,7 +265,7 @@ class Changes:
                 f"no factory for {row.type}, the type of {op.name}: declareFactory first"
             )
         if row.bundle != bundle:
-            await self._ask_node(row.node, CheckBundle(bundle, row.type))
+            await self._contracts.check_code(replace(row, bundle=bundle))
         who = self._author(op, asked)
         if row.node != self._me.name:
             return await self._ask_node(row.node, UpgradeActor(op.name, bundle, who))
@@ -285,6 +284,8 @@ class Changes:
         who = self._author(op, asked)
         if row.node != self._me.name:
             return await self._ask_node(row.node, MoveActor(op.name, op.node, who))
+        if row.installs and op.node in facts.nodes(self._kb.theory):
+            await self._contracts.check_code(replace(row, node=op.node))
         return await self._moves.move(op.name, op.node, who, self._ask_node)
 
     async def receive(self, op: ReceiveActor) -> object:
@@ -351,6 +352,7 @@ class Changes:
             bundle=facts.factory(theory, row.type) or row.bundle,
             arguments=row.arguments,
             lost=lost,
+            installs=facts.installs(theory, name),
         )
         actor = await self._start(parameters, asked)
         return {"name": name, "type": actor.type, "node": actor.node, "error": ""}

@@ -23,7 +23,14 @@ from zactor.kernel.actors.contract import (
 )
 from zactor.kernel.errors import RemoteProtocolError, ZactorError
 from zactor.kernel.ids import signal_and_action
-from zactor.kernel.messages.operations import DescribeType, EmitSignal, Operation, ToActors
+from zactor.kernel.messages.operations import (
+    AT_WORK,
+    CheckBundle,
+    DescribeType,
+    EmitSignal,
+    Operation,
+    ToActors,
+)
 from zactor.kernel.wire import payload
 from zactor.kernel.wire.traced import untraced
 from zactor.supervisor.operations import constructor_arguments
@@ -54,6 +61,11 @@ class CodedActor(Protocol):
     @property
     def node(self) -> str:
         """Where it is; the code is there, or comes there."""
+        ...
+
+    @property
+    def installs(self) -> bool:
+        """Whether what its code wants is installed for it there."""
         ...
 
 
@@ -127,6 +139,17 @@ class Contracts:
             until = asyncio.get_running_loop().time() + limits.CONTRACT_AGAIN_S
             _keep(self._unknown, key, until)
             return ANYTHING
+
+    async def check_code(self, actor: CodedActor) -> None:
+        """Return when the code of an actor would load on its node, with what it wants there.
+
+        Raises:
+            BundleRefused: it wouldn't. Refused: that node installs nothing.
+        """
+        check = CheckBundle(actor.bundle, actor.type, actor.installs)
+        told: object = AT_WORK
+        while told == AT_WORK:
+            told = await self._ask_node(actor.node, check)
 
     # -- what may be said --------------------------------------------------------------------
     async def check_message(self, op: ToActors, actor: CodedActor) -> None:

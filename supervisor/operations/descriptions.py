@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from zactor.bundles.load import load_class
 from zactor.bundles.store import BundleStore
 from zactor.kernel.actors.contract import Contract, contract_of
@@ -21,16 +23,30 @@ CURRENT, OLD, UNDECLARED = "current", "old", "undeclared"
 """What code is beside its factory's: the same, another, or there is no factory of that type."""
 
 
+class InstalledContracts(Protocol):
+    """Types whose code is loaded only where what they want is installed."""
+
+    def contract_of(self, bundle: str, type_name: str) -> Contract | None:
+        """Return what is known of one; None: nothing."""
+        ...
+
+
 class Descriptions:
     """Describes actors, and types. Kernel's loop only; their code is loaded elsewhere."""
 
     def __init__(
-        self, kb: KnowledgeBase, store: BundleStore, source: BundleSource, contracts: Contracts
+        self,
+        kb: KnowledgeBase,
+        store: BundleStore,
+        source: BundleSource,
+        installed: InstalledContracts,
+        contracts: Contracts,
     ) -> None:
         """Ask `contracts` for what actors can do; `store` has the code of those that are here."""
         self._kb = kb
         self._store = store
         self._source = source
+        self._installed = installed
         self._contracts = contracts
 
     async def describe(self, op: DescribeActor) -> object:
@@ -55,6 +71,8 @@ class Descriptions:
         Raises:
             BundleRefused: it can't be read.
         """
+        if (known := self._installed.contract_of(op.bundle, op.type)) is not None:
+            return known
         await self._source.need(op.bundle)
         return await run_blocking(self._read, op)
 

@@ -21,7 +21,7 @@ from zactor.kernel.errors import (
 )
 from zactor.kernel.ids import Clock, spoken_wire
 from zactor.kernel.messages.desired import ApplyWish, ExportWish, PlanWish, UndoChange
-from zactor.kernel.messages.operations import CheckBundle, Operation, UpgradeActor
+from zactor.kernel.messages.operations import Operation, UpgradeActor
 from zactor.supervisor.desired import export, undo
 from zactor.supervisor.desired.comparison import PlanOptions
 from zactor.supervisor.desired.draft import CHANGED, PlanRow, Transaction
@@ -90,7 +90,7 @@ class DesiredState:
         async def check(new: Successor) -> PlanRow | None:
             async with turns:
                 try:
-                    await self._ask_node(new.node, CheckBundle(new.bundle, new.type))
+                    await self._contracts.check_code(new)
                 except ZactorError as error:
                     return PlanRow(sign="x", kind="type", name=new.type, detail=f"{error}")
                 await self._contracts.find(new)

@@ -26,6 +26,7 @@ from zactor.kernel.messages.desired import (
     UndoChange,
 )
 from zactor.kernel.messages.operations import (
+    AT_WORK,
     AskActor,
     CheckBundle,
     DeclareFactory,
@@ -74,7 +75,7 @@ from zactor.supervisor.operations import knowledge_rows
 from zactor.supervisor.operations.ask_actor import Requests, ask_actor
 from zactor.supervisor.operations.changes import Asked, BundleSource, Changes
 from zactor.supervisor.operations.contracts import Contracts
-from zactor.supervisor.operations.descriptions import Descriptions
+from zactor.supervisor.operations.descriptions import Descriptions, InstalledContracts
 from zactor.supervisor.operations.desired_state import DesiredState
 from zactor.supervisor.operations.drain import Draining
 from zactor.supervisor.operations.query_turns import QueryTurns
@@ -110,6 +111,14 @@ class Actors(Requests, Protocol):
         ...
 
 
+class Installs(InstalledContracts, Protocol):
+    """What installs what bundles want, on this node."""
+
+    async def is_ready(self, bundle: str, type_name: str) -> bool:
+        """Return whether it is done; it goes on with that."""
+        ...
+
+
 class MonitoredDaemon(Protocol):
     """What Spread's monitor asks, where this node is a daemon."""
 
@@ -137,6 +146,7 @@ class Dispatch:
         journal: Journal,
         store: BundleStore,
         fetcher: BundleSource,
+        installs: Installs,
         calls: PeerCalls,
         daemon: MonitoredDaemon,
         watching: Watching,
@@ -153,6 +163,7 @@ class Dispatch:
         self._journal = journal
         self._store = store
         self._fetcher = fetcher
+        self._installs = installs
         self._calls = calls
         self._turns = QueryTurns[Asker](lambda asker: hub.door.is_behind(_client(asker)))
         self._changes: dict[type[Any], Callable[[Any, Asked], Awaitable[object]]] = {
@@ -172,7 +183,7 @@ class Dispatch:
             ResumeNode: Draining(kb).resume,
         }
         self._contracts = contracts
-        self._descriptions = Descriptions(kb, store, fetcher, contracts)
+        self._descriptions = Descriptions(kb, store, fetcher, installs, contracts)
         self._daemon = daemon
         self._by_kind = self._handlers(desired, watching)
         self._by_kind[ReceiveActor] = _of_nodes(changes.receive)
@@ -336,7 +347,9 @@ class Dispatch:
     async def _check_bundle(self, op: CheckBundle, asker: Asker) -> object:
         await self._fetcher.need(op.bundle)
         bundle = await run_blocking(self._store.open, op.bundle)
-        await run_blocking(check, bundle, op.type, node=self._me)
+        await run_blocking(check, bundle, op.type, node=self._me, imports=not op.install)
+        if op.install and not await self._installs.is_ready(op.bundle, op.type):
+            return AT_WORK
         return {}
 
     async def ask_node(self, node: str, operation: Operation) -> object:

@@ -222,6 +222,7 @@ class Deploy:
     arguments: str  # as text, see constructor_arguments.py
     lost: LostRow | None = None  # what it was, where it is restored
     policy: Policy | None = None  # of a new one; a restored one keeps what it had
+    installs: bool = False  # what its bundle wants is installed where it runs
 
 
 def _check(parameters: Deploy, theory: Theory) -> Effect | None:
@@ -263,6 +264,7 @@ def _place(parameters: Deploy, theory: Theory) -> Effect:
                 parameters.id,
             ),
             *((parameters.policy.fact(parameters.name),) if parameters.policy else ()),
+            *((facts.installs_fact(parameters.name),) if parameters.installs else ()),
         ),
     )
 

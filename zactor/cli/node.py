@@ -62,6 +62,7 @@ def _node(
     label: tuple[str, ...],
     metrics: str | None,
     otel: bool,
+    no_install: bool,
     lifeline: int | None,
     logs: str | None,
 ) -> None:
@@ -86,6 +87,7 @@ def _node(
             lifeline=lifeline,
             json_logs=None if logs is None else logs == "json",
             otel=otel or None,
+            install=not no_install,
         )
     context.exit(code)
 
@@ -136,6 +138,11 @@ node = ShellCommand(
             is_flag=True,
             help="Tell OpenTelemetry of what actors do within spans ($ZACTOR_OTEL); needs"
             " zactor[otel].",
+        ),
+        click.Option(
+            ["--no-install"],
+            is_flag=True,
+            help="Install nothing for actors, though `deploy --install` asks for it.",
         ),
         click.Option(
             ["--logs"],

@@ -49,7 +49,7 @@ class BlockingMaster(Blocking[Master]):
     send_signal = blocking(Master.send_signal)
     tell = blocking(Master.tell)
     ask = blocking(Master.ask)
-    deploy_restarted = blocking(Master.deploy_restarted)
+    deploy_with = blocking(Master.deploy_with)
     ship = blocking(Master.ship)
     plan = blocking(Master.plan)
     apply = blocking(Master.apply)

@@ -198,25 +198,27 @@ class Master:
         await self._ask(operation, self._patience(None))
         return self.ref(name) if isinstance(type, str) else self.ref(name, type)
 
-    async def deploy_restarted(
+    async def deploy_with(
         self,
         type: str,
         name: str,
         node: str,
         arguments: Mapping[str, object],
         *,
-        restart: str,
+        restart: str = "",
         intensity: str = "",
+        install: bool = False,
     ) -> None:
-        """Create an actor that is started again when it fails, and when its node is back.
+        """Create an actor with options: `deploy_actor` takes its constructor's keywords for those.
 
         Args:
             restart: "permanent": whenever it ends; "transient": after an exception, a death;
-                "temporary": never.
+                "temporary": never; "": the same, and it is lost with its node.
             intensity: like "3 in 10s": more restarts than that, and it has failed.
+            install: what its bundle asks for is installed, for a process of its own.
         """
         encoded = self.gateway.encode((), dict(arguments))
-        operation = operations.DeployActor(type, name, node, encoded, restart, intensity)
+        operation = operations.DeployActor(type, name, node, encoded, restart, intensity, install)
         await self._ask(operation, self._patience(None))
 
     async def _declare_class(self, kind: type[Actor]) -> str:

@@ -72,13 +72,15 @@ def deploy(session: ConsoleSession, values: Values) -> object:
     """Create an actor; its name, type and node."""
     kind, name, node = (_text(values, key) for key in ("type", "name", "node"))
     given = cast("dict[str, object]", values.get("arg", {}))
-    session.progress(f"deploying {name} on {node}")
+    with_what = ", with what it needs (`zactor events -f` tells)" if values.get("install") else ""
+    session.progress(f"deploying {name} on {node}{with_what}")
     restart, intensity = str(values.get("restart", "")), str(values.get("intensity", ""))
     if intensity and not restart:
         raise ConfigError("--intensity says how often it is restarted: say --restart too")
-    if restart:
-        session.master.deploy_restarted(
-            kind, name, node, given, restart=restart, intensity=intensity
+    install = values.get("install") is True
+    if restart or install:
+        session.master.deploy_with(
+            kind, name, node, given, restart=restart, intensity=intensity, install=install
         )
     else:
         session.master.deploy_actor(kind, name, node, **given)

@@ -125,6 +125,14 @@ COMMANDS: tuple[Command, ...] = (
                 needed=False,
                 help='like "3 in 10s": more restarts than that, and it has failed',
             ),
+            Parameter(
+                name="install",
+                kind=Kind.FLAG,
+                option="--install",
+                needed=False,
+                help="install what its requirements.txt, pyproject.toml or script header asks for,"
+                " in an environment in which it gets a process of its own",
+            ),
         ),
         terms=(("deployActor", ("type", "name", "node", "arg"), 3),),
         say=actions.sentence("{name}: {type} on {node}"),

@@ -12,7 +12,9 @@ from zactor.bundles.manifest import Bundle
 from zactor.bundles.store import BundleStore
 from zactor.kernel import limits
 from zactor.kernel.knowledge.theory import Theory
+from zactor.kernel.runtime.orphans import Orphans
 from zactor.supervisor.deployment.bundle_sweeper import BundleSweeper, needed_bundles
+from zactor.supervisor.deployment.environments import Environments
 
 ACTOR = "from zactor import Actor\nclass X(Actor): pass\n"
 
@@ -23,6 +25,10 @@ def bundles(tmp_path: Path, count: int) -> list[Bundle]:
         (tmp_path / "x.py").write_text(f"{ACTOR}# {number}\n")
         made.append(build_bundle(tmp_path / "x.py"))
     return made
+
+
+def none_made(tmp_path: Path) -> Environments:
+    return Environments(tmp_path / "n1", BundleStore(tmp_path), Orphans(), lambda event: None, True)
 
 
 def test_what_nobody_needs_goes_after_some_time(tmp_path: Path) -> None:
@@ -63,9 +69,9 @@ def test_who_may_be_behind_sweeps_nothing(tmp_path: Path) -> None:
     store.put(old)
     file = next((tmp_path / "store").glob("*.bundle"))
     os.utime(file, (0, 0))
-    asyncio.run(BundleSweeper(store, lambda: None).sweep())
+    asyncio.run(BundleSweeper(store, none_made(tmp_path), lambda: None).sweep())
     assert store.has(old.identity)
     theory = Theory()
     assert asyncio.run(needed_bundles(theory)) == set()
-    asyncio.run(BundleSweeper(store, lambda: theory).sweep())
+    asyncio.run(BundleSweeper(store, none_made(tmp_path), lambda: theory).sweep())
     assert not store.has(old.identity)

@@ -250,7 +250,7 @@ class Node:
             tell=self.tell,
         )
         fetcher = SimpleNamespace(need=_nothing)
-        store = SimpleNamespace(has=lambda identity: True)
+        store = SimpleNamespace(has=lambda identity: True, folder=Path("bundles"))
         self.reconciler = Reconciler(
             self.me,
             kb=self.kb,
@@ -258,11 +258,9 @@ class Node:
             blueprints=_Blueprints(
                 "pickle",
                 store=store,  # type: ignore[arg-type]
-                bundles=Path("bundles"),
                 fetcher=fetcher,  # type: ignore[arg-type]
+                environments=SimpleNamespace(),  # type: ignore[arg-type]
             ),
-            store=store,
-            fetcher=fetcher,
             tell=_mute,
             port_of=lambda name: None,
             spawn_task=self.spawn,
