@@ -83,6 +83,7 @@ class ActorBegun(Message, frozen=True, tag=17):
     actions: list[str] = msgspec.field(default_factory=list)
     controls: list[dict[str, Any]] = msgspec.field(default_factory=list)  # of its panel
     keeps_state: bool = False  # state() of it can be called
+    reentrant: frozenset[str] = frozenset()  # actions that are let in while another waits
 
 
 class Handled(Message, frozen=True, tag=18):

@@ -111,6 +111,7 @@ class Cell(Sender):
 
     route_of: type[Route] = Route  # what its ways are
     waits_apart: AwaitedAsk | None = None  # for what its action waits in a process of its own
+    reentrant_apart: frozenset[str] = frozenset()  # such actions of a class that is there only
 
     __slots__ = (
         "__weakref__",

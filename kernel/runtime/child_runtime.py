@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from zactor.kernel import limits
+from zactor.kernel.actors.actor import reentrant_of
 from zactor.kernel.actors.reply import Reply
 from zactor.kernel.errors import (
     ConfigError,
@@ -35,6 +36,7 @@ from zactor.kernel.messages.actor_process import (
     StopFrom,
 )
 from zactor.kernel.messages.service import Service
+from zactor.kernel.runtime.askers import AwaitedAsk
 from zactor.kernel.runtime.backpressure import Sender
 from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.cell import Cell
@@ -170,7 +172,12 @@ class AwaitedAnswers:
         self._looks_again = False
 
     def waits(self, cell: Cell) -> None:
-        """An action has begun to wait: look at it, until a look finds that it doesn't."""
+        """An action has begun to wait: look at it, until a look finds that it doesn't.
+
+        Where asks of reentrant actions are let in meanwhile, the node must know at once.
+        """
+        if cell.waits_for is not None and reentrant_of(type(cell.actor)):
+            self._tell(cell.waits_for)
         if not self._looks_again:
             self._looks_again = True
             self._later(limits.ASK_CYCLE_LOOK_S, partial(self._look, cell))
@@ -182,10 +189,14 @@ class AwaitedAnswers:
             cell.is_told = True
             if awaited_ask(cell) is None:
                 return
-        elif reply.request != self._told:
+        else:
+            self._tell(reply)
+        self.waits(cell)
+
+    def _tell(self, reply: Reply[Any] | AwaitedAsk) -> None:
+        if reply.request != self._told:
             self._told = reply.request
             self._link.send(AskAwaited(self._told))
-        self.waits(cell)
 
 
 class NodeAsker:

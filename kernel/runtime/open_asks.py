@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from zactor.kernel.actors.actor import reentrant_of
 from zactor.kernel.actors.reply import Reply
 from zactor.kernel.loops import awaited_by
 from zactor.kernel.runtime.askers import AwaitedAsk, RemoteAsker
 from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.envelope import AnyEnvelope, Asker, PeerPort
+from zactor.kernel.runtime.reentrant_asks import reentrant_actions
 
 
 def owes(cell: Cell, asker: Asker | None) -> bool:
@@ -45,7 +45,8 @@ def awaited_ask(cell: Cell) -> Reply[Any] | AwaitedAsk | None:
 def may_let_in(cell: Cell, action: str) -> bool:
     """Whether an ask of that action is handled at once, though another goes on."""
     is_waiting = cell.waits_for is not None and cell.task is not None
-    return is_waiting and action in reentrant_of(type(cell.actor))
+    is_waiting |= cell.waits_apart is not None
+    return is_waiting and action in reentrant_actions(cell)
 
 
 def _askers(cell: Cell) -> list[Asker]:

@@ -24,7 +24,7 @@ from operator import methodcaller
 from typing import Any
 
 from zactor.kernel import forks
-from zactor.kernel.actors.actor import Actor
+from zactor.kernel.actors.actor import Actor, reentrant_of
 from zactor.kernel.actors.kept_state import check_restores, keeps_state
 from zactor.kernel.actors.user_errors import trace_of
 from zactor.kernel.errors import (
@@ -53,6 +53,8 @@ from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.cell_report import controls_of, kind_of, shown_by
 from zactor.kernel.runtime.child_runtime import GONE, ChildRuntime, NodeAsker, NodeLink, leave
 from zactor.kernel.runtime.envelope import Envelope, SharedPayload
+from zactor.kernel.runtime.open_asks import may_let_in
+from zactor.kernel.runtime.remoting import let_in
 from zactor.kernel.wire.payload import check_policy, decode_value
 
 _PDEATHSIG = 1  # of prctl
@@ -162,7 +164,9 @@ class Child:
             keeps = cell is not None and cell.actor is not None and keeps_state(type(cell.actor))
             signals, actions, _ = kind_of(cell)
             controls = [] if cell is None else controls_of(type(cell.actor))
-            self._link.send(ActorBegun("", "", {}, signals, actions, controls, keeps))
+            lets_in = frozenset() if cell is None else reentrant_of(type(cell.actor))
+            begun = ActorBegun("", "", {}, signals, actions, controls, keeps, lets_in)
+            self._link.send(begun)
             return
         frames = [frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)]
         action = next((name for name in ("on_start", "restore") if name in frames), "__init__")
@@ -181,6 +185,8 @@ class Child:
             message.action, asker=asker, shared_payload=payload, hook=message.is_hook
         )
         cell.put(envelope, None)
+        if cell.waits_for is not None and may_let_in(cell, message.action):
+            let_in(cell, envelope)
 
     def _look(self) -> None:
         runtime, cell = self._runtime, self._cell

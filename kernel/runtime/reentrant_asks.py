@@ -25,6 +25,11 @@ class ReentrantCell(Protocol):
     handled: int
     serving: Asker | None
 
+    @property
+    def reentrant_apart(self) -> frozenset[str]:
+        """See Cell."""
+        ...
+
     def start(self, message: Envelope | ArrivedSignal) -> Any:
         """Start one message; returns what must be awaited."""
         ...
@@ -36,6 +41,11 @@ class ReentrantCell(Protocol):
     def answer(self, asker: Asker, result: Any) -> None:
         """What was awaited has a result."""
         ...
+
+
+def reentrant_actions(cell: ReentrantCell) -> frozenset[str]:
+    """Return the actions of an actor that are let in, wherever its class is."""
+    return cell.reentrant_apart or reentrant_of(type(cell.actor))
 
 
 class ReentrantAsks:
@@ -50,7 +60,7 @@ class ReentrantAsks:
         cell = self._cell
         if isinstance(message, tuple) or message.asker is None or message.hook:
             return
-        if message.action not in reentrant_of(type(cell.actor)):
+        if message.action not in reentrant_actions(cell):
             return
         try:
             cell.mailbox.remove(message)

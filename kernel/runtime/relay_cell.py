@@ -163,6 +163,11 @@ class RelayCell(Cell):
         )
 
     @property
+    def reentrant_apart(self) -> frozenset[str]:  # type: ignore[override]  # only read
+        """See Cell."""
+        return self.process.begun.reentrant
+
+    @property
     def process(self) -> ActorProcess:
         """That of its actor, as it is now."""
         found: ActorProcess = self.actor.process
@@ -283,8 +288,14 @@ class RelayCell(Cell):
     def waits_for_ask(self, ask: AwaitedAsk | None) -> None:
         """Its action waits for that ask; None: it does no more."""
         self.waits_apart = ask
+        lets_in = ask is not None and bool(self.reentrant_apart)
+        # Whoever puts a message looks at this first; it is awaited in the other process.
+        self.waits_for = cast("Reply[Any]", ask) if lets_in else None
         if ask is not None:
             self.host.wait_begins(self)
+        if lets_in:
+            for message in list(self.mailbox):
+                self.let_in(message)
 
     def tell_for(self, actor: str, action: str, payload: bytes) -> None:
         """Tell another actor; what becomes of it in vain is a dead letter, or a failed action."""

@@ -23,6 +23,8 @@ class Asking(Actor):
 
     def __init__(self) -> None:
         self.calls = 0
+        self.notes: list[str] = []
+        self.kept: Any = None
         self.began = threading.Event()
 
     @action
@@ -44,6 +46,35 @@ class Asking(Actor):
         if not way:
             return [self.name]
         return [self.name, *await self.ref(way[0]).enter(*way[1:])]
+
+    @action
+    async def waits_for(self, other: str) -> list[str]:
+        found: list[str] = await self.ref(other).sends_to(self.name)
+        return found
+
+    @action
+    async def sends_to(self, other: str) -> list[str]:
+        self.ref(other).note.tell("told")
+        self.kept = self.ref(other).note_alone("asked")
+        await self.ref(other).note("in")
+        found: list[str] = await self.ref(other).noted()
+        return found
+
+    @action
+    async def kept_ask(self) -> None:
+        await self.kept
+
+    @action(reentrant=True)
+    def note(self, what: str) -> None:
+        self.notes.append(what)
+
+    @action
+    def note_alone(self, what: str) -> None:
+        self.notes.append(what)
+
+    @action(reentrant=True)
+    def noted(self) -> list[str]:
+        return list(self.notes)
 
     @action
     async def leads_in(self, *way: str) -> list[str]:
@@ -174,6 +205,36 @@ def test_a_reentrant_action_is_let_in(worlds: Any, make: Any, nodes: int) -> Non
 def test_whoever_is_let_in_is_so_after_a_block_and_late(worlds: Any, nodes: int, how: str) -> None:
     ref, _ = spread(worlds, nodes, lambda _: Own)
     assert getattr(ref("a"), how)("b").result(DEADLINE_S) == ["a", "b", "a"]
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+@pytest.mark.parametrize("kinds", ["PSS", "SPS", "PPT", "PPP"])
+def test_a_reentrant_action_of_a_process_is_let_in(worlds: Any, nodes: int, kinds: str) -> None:
+    ref, _ = spread(worlds, nodes, lambda kind: kind, kinds)
+    assert ref("a").leads_in("b", "a").result(DEADLINE_S) == ["a", "b", "a"]
+    assert ref("a").enter("b", "c", "a").result(DEADLINE_S) == ["a", "b", "c", "a"]
+    assert ref("a").is_let_in_late("b").result(DEADLINE_S) == ["a", "b", "a"]
+    assert ref("b").enter(*"cabcab").result(DEADLINE_S) == [*"bcabcab"]
+    for name in "abc":  # all go on, one message at a time
+        assert ref(name).go().result(DEADLINE_S) == [name]
+
+
+@pytest.mark.parametrize("kind", ["S", "P"])
+def test_only_asks_of_reentrant_actions_are_let_in_and_only_meanwhile(
+    worlds: Any, kind: str
+) -> None:
+    """What else comes waits, a tell of such an action too; in a process as in the node."""
+    ref, _ = spread(worlds, 1, lambda _: KINDS[kind])
+    assert ref("a").waits_for("b").result(DEADLINE_S) == ["in"]
+    assert ref("b").kept_ask().result(DEADLINE_S) is None
+    assert ref("a").noted().result(DEADLINE_S) == ["in", "told", "asked"]
+
+
+def test_what_is_let_into_a_process_fails_by_itself(worlds: Any) -> None:
+    ref, _ = spread(worlds, 1, lambda kind: kind, "PSS")
+    with pytest.raises(RemoteActionError, match="nowhere"):
+        ref("a").leads_in("b", "a", "nowhere").result(DEADLINE_S)
+    assert ref("a").leads_in("b", "a").result(DEADLINE_S) == ["a", "b", "a"]
 
 
 def test_who_waits_with_a_limit_or_beside_is_no_ring(worlds: Any, make: Any) -> None:
