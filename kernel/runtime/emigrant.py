@@ -14,6 +14,7 @@ from typing import Any
 
 from zactor.kernel.actors.actor import Actor
 from zactor.kernel.actors.kept_state import check_restores
+from zactor.kernel.errors import Refused
 from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.exchange import Exchange, ExchangeOutcome, Successor, request
 from zactor.kernel.runtime.relay_cell import RelayCell, StandIn
@@ -26,16 +27,22 @@ Settle = Callable[[bytes | None], Future[None]]
 class Emigrant(Successor):
     """What is left of an actor that has moved: it ends at once."""
 
-    def __init__(self, settle: Settle, policy: Policy, *, is_encoded: bool) -> None:
+    def __init__(self, cell: Cell, settle: Settle, policy: Policy) -> None:
+        self._cell = cell
         self._settle = settle
         self._policy = policy
-        self._is_encoded = is_encoded
+        self._is_encoded = isinstance(cell, RelayCell)
 
     def state(self) -> None:
         """Never called: it stands here since who restores has both."""
 
     async def restore(self, state: Any) -> None:
-        """Bring the state to the other node."""
+        """Bring the state to the other node.
+
+        Raises:
+            Refused: it has come into groups meanwhile; from here on it can't.
+        """
+        check_no_groups(self._cell)
         if state is Successor.NOTHING or (self._is_encoded and state is None):
             encoded = None
         else:
@@ -47,6 +54,18 @@ class Emigrant(Successor):
         self.stop()
 
 
+def check_no_groups(cell: Cell) -> None:
+    """Raise Refused where an actor has a session of its own: its name there is its node's, too."""
+    member = cell.member
+    if member is None:
+        return
+    joined = ", ".join(member.joined())
+    why = f"is in groups ({joined})" if joined else "has a session in groups, and may be answered"
+    raise Refused(
+        f"{cell.name} {why}: it can't move in their order. Destroy it and deploy it there"
+    )
+
+
 def emigrate(
     cell: Cell,
     settle: Settle,
@@ -54,11 +73,8 @@ def emigrate(
     later: Callable[[float, Callable[[], object]], None],
 ) -> Future[ExchangeOutcome]:
     """Have an actor leave its cell after the present message. Threads: any."""
-    is_encoded = isinstance(cell, RelayCell)
     exchange = Exchange(
-        build=lambda: Emigrant(settle, policy, is_encoded=is_encoded),
-        options=cell.options,
-        later=later,
+        build=lambda: Emigrant(cell, settle, policy), options=cell.options, later=later
     )
     request(cell, exchange)
     return exchange.done

@@ -150,6 +150,10 @@ class Member(QueuedSessionUser):
         self._inherited = set(self._groups)
         self._sees_views = self._has_on_view()
 
+    def joined(self) -> list[str]:
+        """Return the groups that it is in, or on its way to. Threads: any."""
+        return sorted(self._groups.copy())
+
     # -- for the actor -----------------------------------------------------------------------
     def join(self, group: str) -> Reply[None]:
         """Enter a group; the reply ends when this actor is a member of it.

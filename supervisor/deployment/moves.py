@@ -30,13 +30,13 @@ from zactor.kernel.errors import (
     said,
     text_of,
 )
-from zactor.kernel.ids import NodeId
+from zactor.kernel.ids import NodeId, spoken_wire
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.writer import quote_atom
 from zactor.kernel.messages.operations import FlushLink, Operation, ReceiveActor
 from zactor.kernel.messages.service import Service
 from zactor.kernel.runtime.blueprint import Blueprint
-from zactor.kernel.runtime.emigrant import Immigrant, emigrate
+from zactor.kernel.runtime.emigrant import Immigrant, check_no_groups, emigrate
 from zactor.kernel.runtime.envelope import PeerPort
 from zactor.kernel.runtime.holding_port import HoldingPort
 from zactor.kernel.wire.payload import Policy
@@ -51,6 +51,7 @@ log = structlog.get_logger()
 
 AskNode = Callable[[str, Operation], Awaitable[object]]
 
+WIRES_NAMED_MAX = 5  # in a refusal
 LOOK_S = 0.001  # how often it is looked whether an actor has handled what waited for it
 
 
@@ -194,11 +195,9 @@ class Moves:
         cell = self._runtime.directory.cells.get(row.uid)
         if cell is None:
             raise Refused(f"{name} doesn't run on {self._me.name} any more")
-        if cell.member is not None or _is_ordered(theory, name):
-            raise Refused(
-                f"{name} is in groups, or has wires above fifo: it can't move in their order."
-                " Destroy it and deploy it there"
-            )
+        check_no_groups(cell)
+        if wires := _ordered_wires(theory, name):
+            raise Refused(f"{_is_ordered(name)} ({', '.join(wires)})")
         if facts.meanwhile(theory, emitter=name):
             raise Refused(_holds(name))
         if node in node_marks.drained(theory):
@@ -379,12 +378,26 @@ def _fit(name: str, node: str) -> tuple[Requirement, ...]:
     """Return what may change while it moves, and hinders it."""
     wires = f"meanwhile(_, {quote_atom(name)}, _, _)"
     drained = node_marks.drained_fact(node)
+    actor = quote_atom(name)
+    ordered = [level.value for level in Service if level > Service.FIFO]
+    ends = [
+        f"reacts({end}, _, {level})" for level in ordered for end in (f"{actor}, _", f"_, {actor}")
+    ]
     return (
+        *((f"\\+ {end}", "Refused", _is_ordered(name)) for end in ends),
         (f"\\+ {wires}", "Refused", _holds(name)),
         (f"\\+ {drained}", "Refused", f"{node} is drained"),
     )
 
 
-def _is_ordered(theory: Theory, name: str) -> bool:
+def _is_ordered(name: str) -> str:
+    return (
+        f"{name} has wires above fifo: it can't move in their order. Unwire them, or destroy it and"
+        " deploy it there"
+    )
+
+
+def _ordered_wires(theory: Theory, name: str) -> list[str]:
     wires = [*facts.wires(theory, reactor=name), *facts.wires(theory, emitter=name)]
-    return any(wire.service > Service.FIFO for wire in wires)
+    ordered = [wire for wire in wires if wire.service > Service.FIFO][:WIRES_NAMED_MAX]
+    return [spoken_wire(wire.emitter, wire.action, wire.reactor) for wire in ordered]

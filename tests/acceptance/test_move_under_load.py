@@ -115,3 +115,53 @@ def test_what_wires_hold_follows_their_reactor_in_order(lab: Lab, how: str) -> N
             assert [number for sender, number in seen if sender == name] == list(range(count))
         for node in NODES:
             assert m.dead_letters(node) == []
+
+
+@pytest.mark.parametrize("kind", ["SharedPacking", "ProcessPacking"])
+def test_who_is_in_groups_or_in_their_order_stays_and_is_told_what_to_do(
+    lab: Lab, kind: str, tmp_path: Path
+) -> None:
+    for name in NODES:
+        lab.start(name)
+    until("all meet", lambda: lab.names_up("n1") == set(NODES))
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with connect(lab.endpoint("n1"), home=lab.home) as m, ThreadPoolExecutor(1) as pool:
+        m.declare_factory(kind, ACTORS)
+
+        def stays(name: str, words: str) -> None:
+            with pytest.raises(Refused, match=words):
+                m.move_actor(name, "n2")
+            told = m.describe(name)
+            assert (told["node"], told["state"]) == ("n1", "running")
+            assert m.query("moving(_, _)") == []
+            assert m.ask(name, "take", timeout=DEADLINE_S) > 0
+
+        m.deploy_actor(kind, "joined", "n1").enter("room")
+        stays("joined", r"joined is in groups \(room\): .* Destroy it and deploy it there")
+        m.deploy_actor(kind, "speaker", "n1").say("room")
+        stays("speaker", "speaker has a session in groups, and may be answered")
+        # Into a group while it moves: it is there, and its node stays.
+        m.deploy_actor(kind, "late", "n1", group="room")
+        stays("late", r"late is in groups \(room\)")
+        before = m.ask("late", "take")
+        m.ask("speaker", "say", "room")
+        until("it is in the group", lambda: m.ask("late", "take") > before + 1)
+
+        m.deploy_actor(kind, "other", "n3")
+        m.deploy_actor(kind, "wired", "n1")
+        for level in ("causal", "agreed", "safe"):
+            for emitter, reactor in (("wired", "other"), ("other", "wired")):
+                wire = (reactor, emitter, "take_it>take")
+                m.react_interaction(*wire, service=level)
+                stays("wired", r"wired has wires above fifo: .* Unwire them.*wired")
+                m.remove_interaction(*wire)
+        # Wired so while it moves: that is known before it would be there.
+        m.deploy_actor(kind, "packs", "n1", pipe=str(pipe))
+        moved = pool.submit(stays, "packs", "packs has wires above fifo")
+        until("it packs", lambda: "it packs" in lab.output("n1"))
+        m.react_interaction("packs", "other", "take_it>take", service="agreed")
+        pipe.write_bytes(b"go on")
+        moved.result(DEADLINE_S)
+        m.remove_interaction("packs", "other", "take_it>take")
+        assert m.move_actor("wired", "n2")["changed"]

@@ -4,6 +4,7 @@ VERSION is set anew before each declaration.
 """
 
 import asyncio
+from pathlib import Path
 
 from zactor import Actor, action, signal
 
@@ -65,6 +66,48 @@ class ThreadNoting(Noting, Actor, dispatcher="thread"):
 
 class ProcessNoting(Noting, Actor, dispatcher="process"):
     pass
+
+
+class Packing:
+    """Hands its state over when somebody has written into a pipe, or is in a group by then."""
+
+    def __init__(self, pipe="", group=""):
+        self.pipe, self.group, self.value = pipe, group, 0
+
+    async def state(self):
+        if self.group:
+            await self.join(self.group)
+        if self.pipe:
+            print("it packs", flush=True)
+            await asyncio.to_thread(Path(self.pipe).read_bytes)
+        return self.value
+
+    def restore(self, value):
+        self.value = value
+
+    @action
+    def take(self, *args):
+        self.value += 1
+        return self.value
+
+    @action
+    async def enter(self, group):
+        await self.join(group)
+
+    @action
+    async def say(self, group):
+        await self.multicast(group, b"hello")
+
+    def on_message(self, message):
+        self.value += 1
+
+
+class SharedPacking(Packing, Actor):
+    take_it = signal()
+
+
+class ProcessPacking(Packing, Actor, dispatcher="process"):
+    take_it = signal()
 
 
 class Fragile(Noting, Actor):
