@@ -43,6 +43,7 @@ from zactor.kernel.runtime.cell import Cell
 from zactor.kernel.runtime.envelope import DeadLetter
 from zactor.kernel.runtime.open_asks import awaited_ask
 from zactor.kernel.runtime.runtime import Runtime
+from zactor.kernel.runtime.traced_cell import RelayTracer, TracedCell
 from zactor.kernel.wire.payload import (
     decode_value,
     encode_plain,
@@ -50,6 +51,7 @@ from zactor.kernel.wire.payload import (
     encode_whole_value,
 )
 from zactor.kernel.wire.process_frames import frame_of, to_process
+from zactor.kernel.wire.traced import marked
 
 _READ_BYTES = 1 << 18
 GONE = 70  # exit code of one whose node is gone: nobody sees it
@@ -94,7 +96,7 @@ class ChildRoute:
 
     def emit(self, *args: Any) -> None:
         """See Emitter."""
-        payload = encode_whole_call(args, {}, self._runtime.policy)
+        payload = self._runtime.encoded(args, {})
         self._link.send(EmitFrom(self._action, payload))
 
 
@@ -115,7 +117,7 @@ class ChildMember:
     def multicast(self, groups: Any, value: Any, service: Service, discard: bool) -> Reply[None]:
         """See Actor.multicast."""
         names = (groups,) if isinstance(groups, str) else tuple(groups)
-        payload = encode_whole_value(value, self._runtime.policy)
+        payload = marked(encode_whole_value(value, self._runtime.policy))
         return self._ask("multicast", names, payload, service.value, discard)
 
     def _ask(
@@ -132,7 +134,7 @@ class ChildMember:
         return reply
 
 
-class ChildCell(Cell):
+class ChildCell(TracedCell):
     """The cell of the actor: what goes out of it goes to the node."""
 
     __slots__ = ("_child_runtime", "_ways")
@@ -249,6 +251,7 @@ class ChildRuntime(Runtime):
     def __init__(self, link: NodeLink, node: str, policy: str, memory_max: int | None) -> None:
         super().__init__(node=node, policy=policy, dead_letter=_dropped)
         self.link = link
+        self.tracer = RelayTracer()
         self._memory_max = memory_max
         self._requests = itertools.count(1)
         self._pending: dict[int, Reply[Any]] = {}
@@ -301,7 +304,7 @@ class ChildRuntime(Runtime):
             why = f"{actor} asked itself, and would wait for itself: call the method, or tell"
             reply.set_error(NotDelivered(why))
             return reply
-        payload = encode_whole_call(args, kwargs, self.policy)
+        payload = self.encoded(args, kwargs)
         watch = sender if isinstance(sender, Cell) else None
         number, expected = self.expect(actor, action, timeout, watch)
         self.link.send(AskFrom(number, actor, action, payload))
@@ -317,7 +320,15 @@ class ChildRuntime(Runtime):
         sender: Sender | None = None,
     ) -> None:
         """See Runtime."""
-        self.link.send(AskFrom(0, actor, action, encode_whole_call(args, kwargs, self.policy)))
+        self.link.send(AskFrom(0, actor, action, self.encoded(args, kwargs)))
+
+    def encoded(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        """Return arguments as they go to the node, which knows nothing of this process's spans.
+
+        Raises:
+            ConfigError: they can't travel.
+        """
+        return marked(encode_whole_call(args, kwargs, self.policy))
 
     def answered(self, message: AnswerOutcome) -> None:
         """What was asked of the node has ended."""

@@ -223,7 +223,7 @@ class Member(QueuedSessionUser):
         """
         names = check_destinations(groups)
         cell = self._cell
-        payload = encode_message(value, self._shared.policy)
+        payload = self.encoded(value)
         if len(payload) > limits.GROUP_PAYLOAD_BYTES_MAX:
             most = limits.GROUP_PAYLOAD_BYTES_MAX
             raise ConfigError(f"a group message of {len(payload)} bytes: the limit is {most}")
@@ -233,6 +233,10 @@ class Member(QueuedSessionUser):
         if not reply.done():
             cell.mute_until(self._session)  # who doesn't await it pauses after this message
         return reply
+
+    def encoded(self, value: Any) -> bytes:
+        """Return a value as the payload of its message."""
+        return encode_message(value, self._shared.policy)
 
     def close(self) -> None:
         """End the session: the actor is gone. Threads: any."""

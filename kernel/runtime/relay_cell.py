@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, Protocol, cast
@@ -41,6 +41,7 @@ from zactor.kernel.runtime.cell import Cell, CellHost
 from zactor.kernel.runtime.envelope import AnyEnvelope, ArrivedSignal, Asker, Envelope
 from zactor.kernel.runtime.exchange import Exchange, ExchangeOutcome
 from zactor.kernel.runtime.orphans import Orphans
+from zactor.kernel.wire.bulky import Buffer
 from zactor.kernel.wire.payload import Policy, decode_value, encode, parts_of
 
 log = structlog.get_logger()
@@ -227,6 +228,12 @@ class RelayCell(Cell):
             if asker.is_over():  # who asked has given up, and it hasn't begun
                 return None
             self.serving = asker
+        return self.relay(message, payload, buffers)
+
+    def relay(
+        self, message: Envelope | ArrivedSignal, payload: bytes, buffers: Sequence[Buffer]
+    ) -> Coroutine[Any, Any, bytes]:
+        """Have its process handle a message with these arguments."""
         is_plain = isinstance(message.asker, DoorAsker) and message.asker.is_plain
         return self.process.handle(
             message.action,

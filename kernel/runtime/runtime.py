@@ -79,6 +79,9 @@ _DROP: Holding = {}
 class Runtime:
     """Actors, their mailboxes and the ways between them."""
 
+    member_of: type[Member] = Member
+    remoting_of: type[Remoting] = Remoting
+
     def __init__(
         self,
         *,
@@ -106,7 +109,7 @@ class Runtime:
         self.outcomes = Outcomes(node, dead_letter=dead_letter, trace=trace, failed=failed)
         self.node_name = self.outcomes.node_name
         self.directory: Directory[Cell] = Directory(self.node_name)
-        self.remoting = Remoting(self.directory, self.outcomes, self.policy)
+        self.remoting = self.remoting_of(self.directory, self.outcomes, self.policy)
         self.held = HeldSignals(self.directory, self.outcomes, self.remoting, self.unmute)
         self.groups: ActorGroups | None = None  # None: no groups here
         self.ordered: OrderedSignals | None = None  # the same
@@ -116,11 +119,7 @@ class Runtime:
             partial(lifecycle.expire, self.leaving), begun=blocked, over=unblocked
         )
         self.shared = self.loops.first
-        self.cycles = AskCycles(
-            self.node_name,
-            self.directory,
-            self.shared.later,
-        )
+        self.cycles = AskCycles(self.node_name, self.directory, self.shared.later)
         self.remoting.cycles = self.cycles
         self._ended = ended
         self._crashed = crashed
@@ -529,7 +528,7 @@ class Runtime:
             raise ConfigError(f"{cell.name} can't use groups: this runtime has none")
         if cell.phase is Phase.DOWN:
             raise ActorError(f"{cell.name} has stopped: it can't use groups any more")
-        cell.member = Member(cell, self.groups)
+        cell.member = self.member_of(cell, self.groups)
         return cell.member
 
     def unmute(self) -> None:

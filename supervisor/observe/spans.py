@@ -18,7 +18,6 @@ from zactor.kernel.errors import ConfigError
 from zactor.kernel.ids import NodeId
 from zactor.kernel.runtime.runtime import Runtime
 from zactor.kernel.runtime.traced_runtime import TracedRuntime
-from zactor.kernel.wire.traced import current_context
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span as ApiSpan
@@ -90,10 +89,6 @@ class SpanTracer:
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("zactor")
         trace.set_tracer_provider(self._provider)  # for what actors measure themselves
-
-    def current(self) -> bytes:
-        """See Tracer."""
-        return current_context()
 
     def begin(self, name: str, context: bytes) -> ActionSpan:
         """See Tracer."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from deadlines import DEADLINE_S
 
-from zactor import BlockingCluster, local
+from zactor import BlockingCluster, Mailbox, RegularMessage, local
 from zactor.kernel.errors import UnfitArguments
 from zactor.kernel.wire.traced import current_context
 
@@ -25,6 +25,9 @@ from opentelemetry.sdk.trace import TracerProvider
 pytestmark = pytest.mark.slow
 
 CODE = """
+import asyncio
+import os
+
 from zactor import Actor, action, signal
 
 class Front(Actor):
@@ -35,6 +38,10 @@ class Front(Actor):
         found = await self.ref(far).work(number)
         self.done.emit(found)
         return found
+
+    @action
+    async def ask_for(self, whom, number, far):
+        return await self.ref(whom).serve(number, far)
 
     @action
     def ping(self):
@@ -48,6 +55,59 @@ class Back(Actor):
     @action
     def fail(self):
         raise ValueError("no")
+
+class Apart(Actor, dispatcher="process"):
+    done = signal(int)
+
+    async def on_start(self):
+        await self.join("apart")
+
+    @action
+    async def serve(self, number, far):
+        self.ref(far).work.tell(number)
+        found = await self.ref("far").work(number)
+        self.done.emit(found)
+        return found
+
+    @action
+    def say(self, group, service):
+        self.multicast(group, {"said": 1}, service=service)
+
+    @action
+    def fail(self):
+        raise ValueError("no")
+
+    @action
+    def die(self):
+        os._exit(1)
+
+    def on_message(self, message):
+        self.done.emit(7)
+
+class Measuring(Actor, dispatcher="process"):
+    def __init__(self):
+        from opentelemetry import trace
+        self.trace = trace
+
+    @action
+    async def measure(self):
+        await asyncio.sleep(0)
+        with self.trace.get_tracer("own").start_as_current_span("own") as span:
+            self.ref("far").work.tell(1)
+            return span.get_span_context().trace_id
+
+class Fellow(Actor):
+    done = signal(int)
+
+    async def on_start(self):
+        await self.join("fellows")
+
+    @action
+    async def say(self, group, value, service):
+        await self.multicast(group, value, service=service)
+
+    def on_message(self, message):
+        self.done.emit(8)
 
 class Ear(Actor):
     def __init__(self):
@@ -130,7 +190,7 @@ def cluster(
             cluster.start(name, env)
         cluster.start("n3")
         m = cluster.master
-        for kind in ("front", "back", "ear"):
+        for kind in ("front", "back", "ear", "apart", "measuring", "fellow"):
             m.declare_factory(kind, code)
         for kind, name, node in [
             ("front", "front", "n1"),
@@ -140,10 +200,17 @@ def cluster(
             ("ear", "here", "n1"),
             ("ear", "there", "n2"),
             ("ear", "over", "n2"),
+            ("apart", "apart", "n2"),
+            ("measuring", "measuring", "n1"),
+            ("fellow", "one", "n1"),
+            ("fellow", "two", "n2"),
+            ("ear", "last", "n1"),
         ]:
             m.deploy_actor(kind, name, node)
         for ear, service in (("here", "fifo"), ("there", "fifo"), ("over", "agreed")):
             m.react_interaction(ear, "front", "done", service=service)
+        for emitter in ("apart", "two"):
+            m.react_interaction("last", emitter, "done")
         yield cluster
 
 
@@ -226,3 +293,86 @@ def test_what_is_said_outside_of_any_span_makes_none(
     collector.named("near.work")
     assert [span.name for span in collector.spans] == ["near.work"]
     assert before
+
+
+def test_a_trace_goes_through_an_actor_in_a_process_of_its_own(
+    cluster: BlockingCluster, collector: Collector, span: Any
+) -> None:
+    collector.spans.clear()
+    assert cluster.master.ask("front", "ask_for", "apart", 3, "near") == 6
+    trace = span.get_span_context().trace_id
+    names = ("front.ask_for", "apart.serve", "near.work", "far.work", "last.done")
+    assert parents(collector.named(*names), trace) == {
+        "front.ask_for": "",
+        "apart.serve": "front.ask_for",
+        "near.work": "apart.serve",
+        "far.work": "apart.serve",
+        "last.done": "apart.serve",
+    }
+
+
+def test_the_span_of_an_action_is_told_though_its_process_raised_or_died(
+    cluster: BlockingCluster, collector: Collector, span: Any
+) -> None:
+    collector.spans.clear()
+    cluster.master.tell("apart", "fail")
+    failed = collector.named("apart.fail")["apart.fail"]
+    assert failed.status.code == 2
+    assert "ValueError: no" in failed.status.message
+    cluster.master.deploy_actor("apart", "mortal", "n1")
+    cluster.master.tell("mortal", "die")
+    died = collector.named("mortal.die")["mortal.die"]
+    assert died.status.code == 2
+    assert "ActorDied" in died.status.message
+    assert died.trace_id == span.get_span_context().trace_id.to_bytes(16, "big")
+
+
+def test_what_an_actor_measures_in_its_own_process_is_part_of_the_trace(
+    cluster: BlockingCluster, collector: Collector, span: Any
+) -> None:
+    collector.spans.clear()
+    trace = span.get_span_context().trace_id
+    assert cluster.master.ask("measuring", "measure") == trace
+    found = parents(collector.named("measuring.measure", "far.work"), trace)
+    assert found == {"measuring.measure": "", "far.work": "measuring.measure"}
+
+
+@pytest.mark.parametrize("service", ["fifo", "agreed", "safe"])
+def test_a_trace_goes_through_multicasts_to_members_of_two_nodes(
+    cluster: BlockingCluster, collector: Collector, span: Any, service: str
+) -> None:
+    trace = span.get_span_context().trace_id
+    collector.spans.clear()
+    cluster.master.ask("one", "say", "fellows", ["said"], service)
+    assert parents(collector.named("one.on_message", "two.on_message", "last.done"), trace) == {
+        "one.say": "",
+        "one.on_message": "one.say",
+        "two.on_message": "one.say",
+        "last.done": "two.on_message",
+    }
+
+
+def test_a_trace_goes_through_multicasts_from_and_to_actors_in_processes_of_their_own(
+    cluster: BlockingCluster, collector: Collector, span: Any
+) -> None:
+    trace = span.get_span_context().trace_id
+    collector.spans.clear()
+    cluster.master.ask("apart", "say", "apart", "agreed")
+    assert parents(collector.named("apart.say", "apart.on_message", "last.done"), trace) == {
+        "apart.say": "",
+        "apart.on_message": "apart.say",
+        "last.done": "apart.on_message",
+    }
+
+
+def test_a_multicast_of_bytes_arrives_as_it_is_and_ends_the_trace(
+    cluster: BlockingCluster, collector: Collector, span: Any
+) -> None:
+    collector.spans.clear()
+    with Mailbox("listener", home=cluster.home) as mailbox:
+        mailbox.join("raw")
+        cluster.master.ask("one", "say", "raw", b"plain", "agreed")
+        while not isinstance(got := mailbox.receive(timeout=DEADLINE_S), RegularMessage):
+            pass
+    assert got.payload == b"plain"
+    collector.named("one.say")
