@@ -134,7 +134,7 @@ class Search:
             TermError, Refused: see `solve`.
         """
         try:
-            yield from self._from(goals, 0, {})
+            yield from self._together(goals)
         except RecursionError:
             raise _too_deep() from None
 
@@ -173,18 +173,24 @@ class Search:
         return {name: value for name, value in values.items() if not isinstance(value, Var)}
 
     # -- goals: None means that a piece of work was done -------------------------------------
-    def _from(
-        self, goals: Sequence[Term], number: int, bindings: Bindings
-    ) -> Iterator[Bindings | None]:
-        if number == len(goals):
-            yield bindings
+    def _together(self, goals: Sequence[Term]) -> Iterator[Bindings | None]:
+        """No call for each goal within that before it: a transaction may require thousands."""
+        if not goals:
+            yield {}
             return
-        self._reached = max(self._reached, number)
-        for extended in self._one(goals[number], bindings):
-            if extended is None:
-                yield None
+        under_way = [self._one(goals[0], {})]  # of each goal so far, what else may hold
+        while under_way:
+            for extended in under_way[-1]:
+                if extended is None:
+                    yield None
+                elif len(under_way) == len(goals):
+                    yield extended
+                else:
+                    self._reached = max(self._reached, len(under_way))
+                    under_way.append(self._one(goals[len(under_way)], extended))
+                    break
             else:
-                yield from self._from(goals, number + 1, extended)
+                under_way.pop()
 
     def _one(self, goal: Term, bindings: Bindings) -> Iterator[Bindings | None]:
         while isinstance(goal, Var) and goal.name in bindings:

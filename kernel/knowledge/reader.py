@@ -60,7 +60,9 @@ def _fail(position: int, escape: str) -> NoReturn:
     )
 
 
-_SIMPLE = r"""[a-z][a-zA-Z0-9_]*|'[^'\\\n]*'|"[^"\\\n]*"|-?(?:0|[1-9][0-9]{0,17})(?![0-9'.eExob])"""
+_SIMPLE = r"""[a-zA-Z_]\w*|'[^'\\\n]*'|"[^"\\\n]*"|-?(?:0|[1-9][0-9]{0,17})(?![0-9'.eExob])"""
+
+_NOT = "\\+ "
 
 _FLAT = re.compile(rf"([a-z][a-zA-Z0-9_]*)\((?:{_SIMPLE})(?:,\s?(?:{_SIMPLE}))*\)")
 
@@ -105,9 +107,9 @@ def parse_term(text: str) -> Term:
     Raises:
         TermError: it isn't one; says at which column, and what was expected there.
     """
-    flat = _parse_flat(text)
+    flat = _parse_flat(text.removeprefix(_NOT))
     if flat is not None:
-        return flat
+        return Compound("\\+", (flat,)) if text.startswith(_NOT) else flat
     term = _Reader(text, addresses=False).whole()
     if term is None:
         raise TermError("column 1: expected a term, found nothing", column=1, expected="a term")
@@ -151,6 +153,8 @@ def _parse_flat(text: str) -> Compound | None:
             arguments.append(argument[1:-1])
         elif first == "-" or first.isdigit():
             arguments.append(int(argument))
+        elif first == "_" or first.isupper():
+            arguments.append(Var(argument))
         else:
             arguments.append(Atom(argument))
     return Compound(functor, tuple(arguments))

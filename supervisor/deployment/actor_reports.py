@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 import structlog
@@ -18,6 +20,7 @@ from zactor.supervisor.kb.restart_groups import Regroup, RestartGroup
 log = structlog.get_logger()
 
 RETRY_S = 0.2  # before a report that wasn't taken is repeated
+TOLD_AT_ONCE = 256  # actors that began: one change, of 100 KiB or so at most
 REMAINS = "; "  # between the words that it is gone and those that say what goes on
 
 
@@ -29,17 +32,65 @@ class ActorReports:
         self._me = me
         self._kb = kb
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()  # by uid
+        self._begun: list[tuple[ActorRow, asyncio.Future[bool]]] = []  # nobody was told yet
+        self._is_telling = False
+
+    async def runs(self, row: ActorRow) -> None:
+        """Say that it runs, unless it was told to stop; with all that began meanwhile.
+
+        A change costs every node about as much whatever it says: each of a thousand actors that are
+        deployed together would cost as much as all of them. Where one can't be told of, each is
+        told of by itself.
+        """
+        async with self._turn(row):
+            told = asyncio.get_running_loop().create_future()
+            self._begun.append((row, told))
+            if not self._is_telling:
+                await self._tell_begun()
+            if not await told:
+                change = _Change.to(row, "running", "", after="starting")
+                await self._until_known(row, f"{row.name} is running", self._me, change)
+
+    async def _tell_begun(self) -> None:
+        self._is_telling = True
+        try:
+            await asyncio.sleep(0)  # others begin in this turn of the loop
+            while self._begun:
+                batch, self._begun = self._begun[:TOLD_AT_ONCE], self._begun[TOLD_AT_ONCE:]
+                is_told = len(batch) > 1 and await self._tell([row for row, _ in batch])
+                for _, told in batch:
+                    told.set_result(is_told)
+        finally:
+            self._is_telling = False
+
+    async def _tell(self, rows: Sequence[ActorRow]) -> bool:
+        changes = [_Change.to(row, "running", "", after="starting") for row in rows]
+        try:
+            await self._kb.commit(
+                f"{rows[0].name} and {len(rows) - 1} more are running",
+                who=self._me,
+                require=[each for change in changes for each in change.require],
+                retract=[each for change in changes for each in change.retract],
+                assert_=[each for change in changes for each in change.assert_],
+            )
+        except ZactorError as error:
+            log.info("reports_apart", actors=len(rows), why=str(error))
+            return False
+        return True
+
+    def _turn(self, row: ActorRow) -> asyncio.Lock:
+        """What is said of one actor is committed in the order in which it is said.
+
+        Where a node is cut off, "it runs" would else come behind "it is restarted", and be believed
+        for ever.
+        """
+        return self._turns.setdefault(row.uid, asyncio.Lock())
 
     async def report(self, row: ActorRow, state: str, reason: str, *, after: str) -> None:
         """Say what became of it, unless it isn't `after` any more: it was told to stop, say."""
-        name = quote_atom(row.name)
-        await self.insist(
-            row,
-            f"{row.name} is {state}",
-            require=((f"state({name}, {after}, _)", "NoSuchActor", f"{row.name} isn't {after}"),),
-            retract=(f"state({name}, _, _)",),
-            assert_=(f"state({name}, {state}, {format_term(reason)})",),
-        )
+        change = _Change.to(row, state, reason, after=after)
+        async with self._turn(row):
+            await self._until_known(row, f"{row.name} is {state}", self._me, change)
 
     async def set_state(self, row: ActorRow, state: str, reason: str) -> None:
         """Say so, unless somebody has told it to stop meanwhile."""
@@ -118,28 +169,51 @@ class ActorReports:
     ) -> None:
         """Commit what is true of an actor here, again and again, until it is known or past.
 
-        What is said of one actor is committed in the order in which it is said: where a node is cut
-        off, "it runs" would else come behind "it is restarted", and be believed for ever.
-
         Args: who: whom it is done for; "": the node itself.
         """
-        async with self._turns.setdefault(row.uid, asyncio.Lock()):
-            while True:
-                try:
-                    await self._kb.commit(
-                        why,
-                        who=who or self._me,
-                        require=(still(row), *require),
-                        retract=retract,
-                        assert_=assert_,
-                    )
-                except NoSuchActor:
-                    return
-                except ZactorError as error:
-                    log.warning("report_refused", actor=row.name, what=why, why=str(error))
-                    await asyncio.sleep(RETRY_S)
-                else:
-                    return
-                now = facts.actor(self._kb.theory, row.name)
-                if now is None or now.uid != row.uid:
-                    return
+        change = _Change((still(row), *require), retract, assert_)
+        async with self._turn(row):
+            await self._until_known(row, why, who or self._me, change)
+
+    async def _until_known(self, row: ActorRow, why: str, who: str, change: _Change) -> None:
+        while True:
+            try:
+                await self._kb.commit(
+                    why,
+                    who=who,
+                    require=change.require,
+                    retract=change.retract,
+                    assert_=change.assert_,
+                )
+            except NoSuchActor:
+                return
+            except ZactorError as error:
+                log.warning("report_refused", actor=row.name, what=why, why=str(error))
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
+            now = facts.actor(self._kb.theory, row.name)
+            if now is None or now.uid != row.uid:
+                return
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What is to be committed of an actor."""
+
+    require: tuple[Requirement, ...]
+    retract: tuple[str, ...]
+    assert_: tuple[str, ...]
+
+    @classmethod
+    def to(cls, row: ActorRow, state: str, reason: str, *, after: str) -> _Change:
+        """It is in that state, unless it isn't `after` any more."""
+        name = quote_atom(row.name)
+        return cls(
+            require=(
+                still(row),
+                (f"state({name}, {after}, _)", "NoSuchActor", f"{row.name} isn't {after}"),
+            ),
+            retract=(f"state({name}, _, _)",),
+            assert_=(f"state({name}, {state}, {format_term(reason)})",),
+        )

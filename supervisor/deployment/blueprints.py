@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -23,6 +24,8 @@ from zactor.supervisor.operations import constructor_arguments
 
 log = structlog.get_logger()
 
+_Loaded = tuple[type[Actor], list[str]]  # and optional modules that aren't here
+
 
 class Blueprints:
     """Makes them. Kernel's loop only; users' code is loaded elsewhere."""
@@ -39,6 +42,9 @@ class Blueprints:
         self._store = store
         self._fetcher = fetcher
         self._environments = environments
+        # By bundle and type, while it is being loaded: those of a thousand actors that are deployed
+        # together read and check the bundle once.
+        self._loading: dict[tuple[str, str], asyncio.Future[_Loaded]] = {}
 
     async def prefetch(self, identity: str) -> None:
         """Hold the code of every factory, so that no node's death takes it away."""
@@ -53,11 +59,11 @@ class Blueprints:
         Raises:
             ZactorError: its code isn't to be had, or can't be loaded here; or whatever it raises.
         """
-        await self._fetcher.need(row.bundle)
         if stored := constructor_arguments.stored_in(row.arguments):
             await self._fetcher.need(stored)
         bundled = BundledActor(self._store.folder, row.bundle, row.type, row.arguments, self.policy)
         if row.installs:
+            await self._fetcher.need(row.bundle)
             found = await self._environments.type_of(row.bundle, row.type)
             return Blueprint(
                 name=row.name,
@@ -68,8 +74,9 @@ class Blueprints:
                 recipe=bundled.recipe,
                 environment=found.folder,
             )
-        # User code is imported away from the kernel's loop: it may take its time.
-        cls = await run_blocking(self._load, row)
+        cls, missing = await self._loaded(row.bundle, row.type)
+        if missing:  # it may never come to them; if it does, its author has read this
+            log.info("optional_imports_missing", actor=row.name, type=row.type, modules=missing)
         return Blueprint(
             name=row.name,
             uid=row.uid,
@@ -79,13 +86,29 @@ class Blueprints:
             recipe=bundled.recipe,
         )
 
-    def _load(self, row: ActorRow) -> type[Actor]:
-        bundle = self._store.open(row.bundle)
-        cls = load_class(bundle, row.type)
-        missing = missing_optional(bundle)
-        if missing:  # it may never come to them; if it does, its author has read this
-            log.info("optional_imports_missing", actor=row.name, type=row.type, modules=missing)
-        return cls
+    async def _loaded(self, bundle: str, type_: str) -> _Loaded:
+        key = (bundle, type_)
+        if (loading := self._loading.get(key)) is not None:
+            return await asyncio.shield(loading)
+        loading = self._loading[key] = asyncio.get_running_loop().create_future()
+        try:
+            await self._fetcher.need(bundle)
+            # User code is imported away from the kernel's loop: it may take its time.
+            found = await run_blocking(self._load, bundle, type_)
+        except Exception as error:
+            loading.set_exception(error)
+            loading.exception()  # nobody else need wait for it
+            raise
+        else:
+            loading.set_result(found)
+            return found
+        finally:
+            loading.cancel()  # unless it is done: this life of the node ends
+            del self._loading[key]
+
+    def _load(self, identity: str, type_: str) -> _Loaded:
+        bundle = self._store.open(identity)
+        return load_class(bundle, type_), missing_optional(bundle)
 
     def _stored(self, identity: str) -> bytes:
         return stored_payload(self._store.open(identity))

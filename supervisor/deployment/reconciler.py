@@ -251,7 +251,7 @@ class Reconciler:
         if here.runs and row.reason == RETURNED and here.confirmed < row.since:
             here.confirmed = row.since
             self._tell(ActorReturned(row.name, row.uid))
-            self._spawn_task(self._reports.report(row, "running", "", after="starting"))
+            self._spawn_task(self._reports.runs(row))
 
     def _is_stopping(self, row: ActorRow) -> bool:
         return row.uid in self._stopping
@@ -288,7 +288,7 @@ class Reconciler:
                 return
             self._hosted[row.name].runs = True
             log.info("actor_started", actor=row.name, type=row.type, bundle=row.bundle)
-            await self._reports.report(row, "running", "", after="starting")
+            await self._reports.runs(row)
 
     async def _finish(self, row: ActorRow) -> None:
         """Let the actor finish its work, end it, and take its facts away."""

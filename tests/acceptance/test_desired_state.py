@@ -188,6 +188,20 @@ def test_a_file_is_planned_applied_changed_and_taken_back(
     assert "nothing to do" in shell("plan", again)
 
 
+def test_a_file_of_a_thousand_actors_is_applied_and_said_in_few_changes(
+    lab: Lab, shell: Shell, master: Callable[[str], BlockingMaster]
+) -> None:
+    begin(lab, "n1", "n2")
+    count = 1_000
+    actors = [f'[actors.k{n}]\ntype = "sink"\non = "n{n % 2 + 1}"\n' for n in range(count)]
+    shell("apply", shell.file(HEAD + "".join(actors)), "--yes")
+    m = master("n2")
+    assert set(places(m).values()) == {("n1", "running"), ("n2", "running")}
+    assert len(places(m)) == count
+    told = [row for row in m.log() if "running" in str(row["why"])]
+    assert len(told) < count / 20, [row["why"] for row in told][:30]
+
+
 def test_what_fails_is_told_before_and_after(lab: Lab, shell: Shell) -> None:
     begin(lab, "n1")
     missing = HEAD.replace('sink = "code.py"', 'missing = "code.py"\ngone = "gone.py"')

@@ -13,7 +13,7 @@ from slowness import Slowness
 
 from zactor.kernel import limits
 from zactor.kernel.errors import Refused, TermError
-from zactor.kernel.knowledge.query import in_order, solve, solve_in_steps
+from zactor.kernel.knowledge.query import Search, in_order, solve, solve_in_steps
 from zactor.kernel.knowledge.reader import parse_goal
 from zactor.kernel.knowledge.theory import FactRow, Theory
 from zactor.kernel.knowledge.values import Atom, Compound, Term
@@ -266,3 +266,17 @@ def test_facts_are_found_by_leading_arguments_whether_atom_or_string() -> None:
     assert [fact.text for fact in theory.facts("node", 2, "n3", "h:2")] == ["node(n3,'h:2')"]
     assert theory.facts("node", 2, "n3", "h:1") == []
     assert theory.facts("node", 3) == []
+
+
+def test_thousands_of_goals_hold_together_and_the_one_that_fails_is_told() -> None:
+    goals = [parse_goal("actor(c1, Type, N)"), *[parse_goal("actor(_, Type, N)")] * 3_000]
+    assert Search(NETWORK).first(goals) == ({"Type": Atom("counter"), "N": Atom("n1")}, 3_001)
+    assert Search(NETWORK).first([*goals, parse_goal("node(N, N)"), *goals]) == (None, 3_001)
+
+
+def test_goals_are_tried_again_with_what_else_holds_of_those_before_them() -> None:
+    goals = [
+        parse_goal(text) for text in ("actor(A, _, N)", "reacts(A, c1, _, _)", "\\+ size(A, 2)")
+    ]
+    assert list(Search(NETWORK).all(goals)) == [{"A": Atom("g1"), "N": Atom("n1")}]
+    assert list(Search(NETWORK).all([])) == [{}]

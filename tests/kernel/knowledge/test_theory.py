@@ -117,8 +117,13 @@ def test_a_transaction_of_endless_work_is_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(limits, "QUERY_STEPS_MAX", 100)
     with pytest.raises(Refused, match="more than 100 facts"):
         Theory(ROWS).prepare(transaction(retract=("reacts(_,_,_,_)",) * 60))
-    with pytest.raises(Refused, match="too deep"):
-        Theory(ROWS).prepare(transaction(require=(("true", "", ""),) * 2_000))
+
+
+def test_a_transaction_may_require_thousands_of_things() -> None:
+    require = (("actor(c1,_,_)", "", ""),) * 5_000
+    assert Theory(ROWS).prepare(transaction(require=require)) == Prepared((), ())
+    with pytest.raises(Refused, match="it does not hold that false"):
+        Theory(ROWS).prepare(transaction(require=(*require, ("false", "", ""))))
 
 
 def test_every_fact_remembers_where_it_comes_from() -> None:

@@ -307,8 +307,8 @@ class Node:
 
 
 class _Blueprints(Blueprints):
-    def _load(self, row: Any) -> type[Actor]:
-        return Numbered
+    def _load(self, identity: str, type_: str) -> tuple[type[Actor], list[str]]:
+        return Numbered, []
 
 
 class World:
