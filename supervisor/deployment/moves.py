@@ -376,25 +376,20 @@ def _holds(name: str) -> str:
 
 def _fit(name: str, node: str) -> tuple[Requirement, ...]:
     """Return what may change while it moves, and hinders it."""
-    wires = f"meanwhile(_, {quote_atom(name)}, _, _)"
-    drained = node_marks.drained_fact(node)
-    actor = quote_atom(name)
+    actor, drained = quote_atom(name), node_marks.drained_fact(node)
     ordered = [level.value for level in Service if level > Service.FIFO]
     ends = [
         f"reacts({end}, _, {level})" for level in ordered for end in (f"{actor}, _", f"_, {actor}")
     ]
     return (
         *((f"\\+ {end}", "Refused", _is_ordered(name)) for end in ends),
-        (f"\\+ {wires}", "Refused", _holds(name)),
+        (f"\\+ meanwhile(_, {actor}, _, _)", "Refused", _holds(name)),
         (f"\\+ {drained}", "Refused", f"{node} is drained"),
     )
 
 
 def _is_ordered(name: str) -> str:
-    return (
-        f"{name} has wires above fifo: it can't move in their order. Unwire them, or destroy it and"
-        " deploy it there"
-    )
+    return f"{name} has wires above fifo: it can't move in their order. Unwire them first"
 
 
 def _ordered_wires(theory: Theory, name: str) -> list[str]:
