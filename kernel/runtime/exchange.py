@@ -323,7 +323,8 @@ class _ExchangeRun:
         is_cut_short = name not in ("on_stop", "on_start")
         cell.busy(name, asyncio.current_task() if is_cut_short else None)
         bounds = {"on_stop": limits.STOP_HOOK_S, "on_start": limits.EXCHANGE_START_S}
-        limit_s = bounds.get(name, limits.EXCHANGE_HOOK_S)
+        is_ours = isinstance(getattr(hook, "__self__", None), Successor)  # it has its own limits
+        limit_s = None if is_ours else bounds.get(name, limits.EXCHANGE_HOOK_S)
         try:
             async with asyncio.timeout(limit_s) as bound:
                 return await result

@@ -23,6 +23,7 @@ from zactor.kernel.errors import (
     ConfigError,
     NoSuchActor,
     NoSuchThing,
+    OutcomeUnknown,
     Refused,
     RemoteActionError,
     TimedOut,
@@ -45,13 +46,14 @@ from zactor.supervisor.kb import facts, node_marks, orders
 from zactor.supervisor.kb.fact_patterns import Requirement, actor_patterns, still
 from zactor.supervisor.kb.facts import ActorRow
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
-from zactor.supervisor.kb.policies import start_facts
+from zactor.supervisor.kb.policies import may_leave, start_facts, yields_fact
 
 log = structlog.get_logger()
 
 AskNode = Callable[[str, Operation], Awaitable[object]]
 
 WIRES_NAMED_MAX = 5  # in a refusal
+RETRY_S = 0.2  # before it is asked again how a move ended
 LOOK_S = 0.001  # how often it is looked whether an actor has handled what waited for it
 
 
@@ -109,6 +111,7 @@ class Moves:
         self._port_of = port_of
         self._arrivals: dict[str, Arrival] = {}
         self._holding: dict[str, HoldingPort] = {}
+        self._giving_up: set[asyncio.Task[bool]] = set()
 
     # -- who sends to one that moves ---------------------------------------------------------
     def hold(self, name: str, node: NodeId) -> HoldingPort:
@@ -155,18 +158,22 @@ class Moves:
         began = loop.time()
         marks = (quote_atom(name), quote_atom(node))
         moving = f"moving({marks[0]}, {marks[1]})"
-        await self._kb.commit(
-            f"move({name}, {node}): who sends to it waits",
-            who=who,
-            require=(
-                still(row),
-                (f"state({marks[0]}, running, _)", "Refused", f"{name} doesn't run any more"),
-                (f"node({marks[1]}, _)", "NoSuchThing", f"node {node} is gone"),
-                (f"\\+ moving({marks[0]}, _)", "Refused", f"{name} moves already"),
-                *_fit(name, node),
-            ),
-            assert_=(moving,),
-        )
+        try:
+            await self._kb.commit(
+                f"move({name}, {node}): who sends to it waits",
+                who=who,
+                require=(
+                    still(row),
+                    (f"state({marks[0]}, running, _)", "Refused", f"{name} doesn't run any more"),
+                    (f"node({marks[1]}, _)", "NoSuchThing", f"node {node} is gone"),
+                    (f"\\+ moving({marks[0]}, _)", "Refused", f"{name} moves already"),
+                    *_fit(name, node),
+                ),
+                assert_=(moving,),
+            )
+        except OutcomeUnknown:
+            self._give_up_later(row, moving)
+            raise
         try:
             await self._arrived(ask_node)
             await self._handled(row)
@@ -247,7 +254,10 @@ class Moves:
             self._hosting.departs(row.name, is_so=True)
             try:
                 await self._commit(row, node, moving, who)
-            except BaseException:
+            except BaseException as error:
+                # It may have begun there: nothing of it goes on here before that is known.
+                if isinstance(error, OutcomeUnknown) and await self._took_place(row, moving):
+                    return
                 self._hosting.departs(row.name, is_so=False)
                 raise
 
@@ -271,11 +281,33 @@ class Moves:
                 *_fit(row.name, node),
             ),
             retract=actor_patterns(row.name),
-            assert_=(*placed[:2], f'state({name}, running, "")', f"born({name}, {row.uid})"),
+            assert_=(
+                *(*placed[:2], f'state({name}, running, "")', f"born({name}, {row.uid})"),
+                *((yields_fact(row.name),) if may_leave(self._kb.theory, row.name, node) else ()),
+            ),
         )
 
     async def _is_elsewhere(self, row: ActorRow, moving: str, why: str) -> bool:
         """Have all go on with it as it was, unless the cluster knows that it is elsewhere."""
+        if not await self._gives_up(row, moving, why):
+            self._give_up_later(row, moving)
+        return self._is_at_another(row)
+
+    def _give_up_later(self, row: ActorRow, moving: str) -> None:
+        """Until then all who send to it wait."""
+        task = asyncio.ensure_future(self._took_place(row, moving))
+        self._giving_up.add(task)
+        task.add_done_callback(self._giving_up.discard)
+
+    async def _took_place(self, row: ActorRow, moving: str) -> bool:
+        """Give a move up, as soon as that can be said; return whether it was too late for that."""
+        why = "it isn't known whether it took place"
+        while not await self._gives_up(row, moving, why):  # noqa: ASYNC110 - what is awaited is a commit
+            await asyncio.sleep(RETRY_S)
+        return self._is_at_another(row)
+
+    async def _gives_up(self, row: ActorRow, moving: str, why: str) -> bool:
+        """Give a move up; return whether it is known now how it ended."""
         try:
             await self._kb.commit(
                 f"move({row.name}) was given up: {why}",
@@ -283,8 +315,14 @@ class Moves:
                 require=(still(row), (moving, "NoSuchThing", "it doesn't move")),
                 retract=(moving,),
             )
+        except (NoSuchActor, NoSuchThing):
+            return True
         except ZactorError as error:
             log.warning("move_not_given_up", actor=row.name, why=str(error))
+            return False
+        return True
+
+    def _is_at_another(self, row: ActorRow) -> bool:
         now = facts.actor(self._kb.theory, row.name)
         return now is not None and now.deployment == row.deployment and now.node != row.node
 

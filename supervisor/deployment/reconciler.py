@@ -327,7 +327,7 @@ class Reconciler:
                 f"{row.name} is replaced",
                 require=((new.fact(), "NoSuchActor", f"{row.name} has another successor"),),
                 retract=(*actor_patterns(row.name), policies.next_pattern(row.name)),
-                assert_=new.begins(),
+                assert_=new.begins(policies.policy(self._kb.theory, row.name)),
             )
         return new is not None
 

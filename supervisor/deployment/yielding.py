@@ -45,12 +45,18 @@ def next_words(theory: Theory, me: str, names: Iterable[str], runs: Runs) -> Swe
         row, has_said = facts.actor(theory, name), policies.yields(theory, name)
         if row is None or row.node != me or not runs(name, row.uid):
             continue
-        if policies.may_leave(theory, name, me) == has_said:
+        policy = policies.policy(theory, name)
+        if (policy is not None and policy.names_others(me)) == has_said:
             continue
         # Here: elsewhere by then, it would be believed of a node that never said so.
         here = f"actor({quote_atom(name)}, _, {quote_atom(me)})"
         require += [still(row), (here, "NoSuchActor", f"{name} isn't here any more")]
-        (retract if has_said else assert_).append(policies.yields_fact(name))
+        if has_said:
+            retract.append(policies.yields_fact(name))
+        else:  # who hears first that it may run nowhere else doesn't end it, until it hears this
+            assert policy is not None, "it names others"
+            require.append((policy.somehow(name), "NoSuchThing", f"{name} may run elsewhere now"))
+            assert_.append(policies.yields_fact(name))
     if not require:
         return None
     return Sweep(

@@ -78,7 +78,7 @@ def _begin(c: Comparison, actor: WishedActor, bundle: str, lost: LostRow | None)
         draft.bring(new.fact())
         said += f"; it was lost with {lost.node}, and begins when it can't run there any more"
     else:
-        draft.bring(*new.begins())
+        draft.bring(*new.begins(_policy(c, actor)))
     _keep_policy(c, actor, policies.policy(c.theory, actor.name))
     c.mark(wishes.actor_mark(actor.name))
     draft.row("+", "actor", actor.name, said, new=actor.arguments)
@@ -134,7 +134,7 @@ def _replace(c: Comparison, actor: WishedActor, row: ActorRow, bundle: str, node
     if row.state == "failed":  # nothing runs that would have to stop first
         c.draft.require(f"state({name}, failed, _)", f"{actor.name} isn't failed any more")
         c.draft.retract(*actor_patterns(actor.name))
-        c.draft.bring(*new.begins())
+        c.draft.bring(*new.begins(_policy(c, actor)))
         return
     c.draft.retract(f"state({name}, _, _)", policies.next_pattern(actor.name))
     drain = format_term(f"drain {actor.drain_s:g}")

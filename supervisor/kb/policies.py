@@ -3,8 +3,8 @@
 `policy(Name, Restart, Intensity, Drain, On)`: restarted when, how often at most, how long it may
 finish its work when it is replaced, and on which nodes it is brought back when its node is gone.
 `next(Name, Type, Node, Bundle, Arguments, Deployment)`: who takes the place of an actor that is
-told to stop, as soon as it has. `yields(Name)`: its node has said that it ends the actor when it is
-cut off, since it knows that the actor may run elsewhere.
+told to stop, as soon as it has. `yields(Name)`: its node knows that it may run elsewhere, and ends
+it when it is cut off; where it is placed so, or when its node has said so.
 """
 
 from __future__ import annotations
@@ -37,13 +37,23 @@ class Policy:
     drain_s: float = DRAIN_S  # for its work, when it is replaced or removed
     on: tuple[str, ...] = ()  # nodes that it may run on, the best first; (): it stays lost
 
+    def names_others(self, node: str) -> bool:
+        """Whether it lets an actor run on another node than that."""
+        return any(other != node for other in self.on)
+
     def fact(self, name: str) -> str:
         """Return the fact that says so of the actor `name`."""
-        on = ", ".join(map(quote_atom, self.on))
         return (
             f"policy({quote_atom(name)}, {self.restart}, {format_term(self.intensity)},"
-            f" {format_term(float(self.drain_s))}, [{on}])"
+            f" {format_term(float(self.drain_s))}, {self._nodes()})"
         )
+
+    def somehow(self, name: str) -> str:
+        """Return the pattern of its facts that name the same nodes."""
+        return f"policy({quote_atom(name)}, _, _, _, {self._nodes()})"
+
+    def _nodes(self) -> str:
+        return f"[{', '.join(map(quote_atom, self.on))}]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +76,18 @@ class Successor:
             f" {quote_atom(self.deployment)})"
         )
 
-    def begins(self) -> tuple[str, ...]:
-        """Return the facts by which it is placed."""
+    def begins(self, policy: Policy | None) -> tuple[str, ...]:
+        """Return the facts by which it is placed.
+
+        Args: policy: what it has there. Who starts it knows that it yields by these very facts.
+        """
+        yields = policy is not None and policy.names_others(self.node)
         return (
             *start_facts(
                 self.name, self.type, self.node, self.bundle, self.arguments, self.deployment
             ),
             born_fact(self.name, self.deployment),
+            *((yields_fact(self.name),) if yields else ()),
         )
 
 
@@ -150,11 +165,11 @@ def successor(theory: Theory, name: str) -> Successor | None:
 def may_leave(theory: Theory, name: str, node: str) -> bool:
     """Whether the actor `name` may run on another node than `node`, as far as is known here."""
     wanted = policy(theory, name)
-    return wanted is not None and any(other != node for other in wanted.on)
+    return wanted is not None and wanted.names_others(node)
 
 
 def yields(theory: Theory, name: str) -> bool:
-    """Whether the node of the actor `name` has said that it ends it when it is cut off."""
+    """Whether the node of the actor `name` ends it when it is cut off, as all are told."""
     return bool(theory.candidates("yields", 1, [(0, Atom(name))]))
 
 

@@ -280,7 +280,7 @@ def _succeed(theory: Theory) -> Iterator[Sweep]:
                 (new.fact(), "NoSuchThing", f"{new.name} began already"),
             ),
             retract=(policies.next_pattern(new.name),),
-            assert_=new.begins(),
+            assert_=new.begins(policies.policy(theory, new.name)),
         )
 
 

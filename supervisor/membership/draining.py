@@ -83,7 +83,7 @@ def _move(theory: Theory, node: str, moves: Sequence[tuple[ActorRow, NodeRow]]) 
         require += [*as_it_is(row), (incarnation, "NoSuchThing", f"{place.name} went")]
         if row.state == "failed":  # nothing runs that would have to stop first
             retract += actor_patterns(row.name)
-            assert_ += new.begins()
+            assert_ += new.begins(policies.policy(theory, row.name))
         else:
             retract += [f"state({quote_atom(row.name)}, _, _)", policies.next_pattern(row.name)]
             assert_ += [stopping(theory, row, None), new.fact()]

@@ -50,7 +50,7 @@ def _restorations(theory: Theory, live: Live, is_safe: IsSafe) -> Iterator[Sweep
     for row in orders.all_lost(theory):
         new = policies.successor(theory, row.name)
         if new is not None and is_safe(row):
-            yield _follow(row, new)
+            yield _follow(theory, row, new)
             return
         place = None if row.name in in_groups else place_of(theory, row, live, known, is_safe)
         if place is not None:
@@ -86,7 +86,7 @@ def place_of(
     return None
 
 
-def _follow(row: LostRow, new: Successor) -> Sweep:
+def _follow(theory: Theory, row: LostRow, new: Successor) -> Sweep:
     """Return how the successor begins of an actor that was lost before it had stopped."""
     name = quote_atom(row.name)
     return Sweep(
@@ -97,7 +97,7 @@ def _follow(row: LostRow, new: Successor) -> Sweep:
             (new.fact(), "NoSuchThing", f"{row.name} has another successor"),
         ),
         retract=orders.lost_patterns(row.name),
-        assert_=new.begins(),
+        assert_=new.begins(policies.policy(theory, row.name)),
     )
 
 
@@ -120,7 +120,7 @@ def _restore(theory: Theory, why: str, placed: list[tuple[LostRow, NodeRow]]) ->
             bundle=facts.factory(theory, row.type) or row.bundle,
             arguments=row.arguments,
             deployment=f"kept {row.since} {row.name}",  # the same whoever does it, and no other
-        ).begins()
+        ).begins(policies.policy(theory, row.name))
     names = ", ".join(f"{row.name} on {node.name}" for row, node in placed[:5])
     more = f" and {len(placed) - 5} more" if len(placed) > 5 else ""
     return Sweep(

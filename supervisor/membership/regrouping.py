@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from zactor.kernel.ids import Clock
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.writer import format_term, quote_atom
-from zactor.supervisor.kb import facts, orders, restart_groups
+from zactor.supervisor.kb import facts, orders, policies, restart_groups
 from zactor.supervisor.kb.fact_patterns import Requirement
 from zactor.supervisor.kb.facts import NodeRow
 from zactor.supervisor.kb.orders import LostRow
@@ -197,7 +197,7 @@ def _start(theory: Theory, regroup: Regroup, row: LostRow, node: NodeRow) -> Swe
             (f"incarnation({where}, {node.incarnation})", "NoSuchThing", f"{node.name} went"),
         ),
         retract=orders.lost_patterns(row.name),
-        assert_=new.begins(),
+        assert_=new.begins(policies.policy(theory, row.name)),
     )
 
 

@@ -70,7 +70,7 @@ def _place(theory: Theory, wish: Wish, actor: WishedActor, bundle: str, incarnat
         deployment=f"each {wish.name} {incarnation} {actor.name}",  # the same whoever does it
     )
     mark = wishes.mark_fact(wish.name, wishes.actor_mark(actor.name))
-    assert_ = [note, *new.begins(), policy.fact(actor.name), mark]
+    assert_ = [note, *new.begins(policy), policy.fact(actor.name), mark]
     for wire in wish.wires:
         other = wire.reactor if wire.emitter == actor.name else wire.emitter
         if actor.name not in (wire.emitter, wire.reactor):

@@ -187,11 +187,11 @@ class DesiredState:
                 raise Refused(f"{_said(change)} after {since}: plan again")
 
     def _is_about(self, change: ChangeReport, scope: Iterable[str]) -> bool:
-        """Whether a change is about one of these names; that an actor runs now is no change."""
+        """Whether a change is about one of these names; what nodes say of actors is no change."""
         texts = [
             text
             for text in (*change.asserted, *change.retracted)
-            if not text.startswith(("state(", "born("))
+            if not text.startswith(("state(", "born(", "yields("))
         ]
         return mentions_any(texts, scope)
 

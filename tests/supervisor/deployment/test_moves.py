@@ -15,7 +15,14 @@ from typing import Any
 import pytest
 
 from zactor.kernel import limits
-from zactor.kernel.errors import ConfigError, NotPrimary, Refused, TimedOut
+from zactor.kernel.errors import (
+    ConfigError,
+    NoSuchThing,
+    NotPrimary,
+    OutcomeUnknown,
+    Refused,
+    TimedOut,
+)
 from zactor.kernel.ids import NodeId
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.messages.operations import FlushLink, ReceiveActor
@@ -212,6 +219,69 @@ def test_what_fails_until_it_is_there_leaves_it_here(leaves: World, at: str) -> 
         ["departs True", "departs False"] if at.startswith("commit") else []
     )
     assert "ask n2 to begin None" not in leaves.notes
+
+
+MOVED = "commit move(c, n2)"
+GIVEN_UP = "commit move(c) was given up"
+
+
+def cut_off(world: World, monkeypatch: pytest.MonkeyPatch, *, at: str, moved: bool) -> list[str]:
+    """Have the answer to a commit get lost, and the next two not be taken; return all notes."""
+    monkeypatch.setattr(moves, "RETRY_S", 0.01)
+    errors: list[Exception] = [NotPrimary("cut off"), OutcomeUnknown("cut off")]
+
+    async def commit(why: str, **change: Any) -> None:
+        world.note(f"commit {why}")
+        if f"commit {why}" == at:
+            if moved:
+                now = [text.replace("kind, n1", "kind, n2") for text in THERE]
+                world.moves._kb.theory = Theory((text, 1, 1, "", "", 0.0) for text in now)
+            raise OutcomeUnknown("it was on its way")
+        if why.startswith("move(c) was given up"):
+            if errors:
+                raise errors.pop()
+            if moved:
+                raise NoSuchThing("it doesn't move")
+
+    world.commit = commit  # type: ignore[method-assign]
+    return world.notes
+
+
+def test_nothing_goes_on_here_before_it_is_known_whether_it_is_there(
+    leaves: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = cut_off(leaves, monkeypatch, at=MOVED, moved=True)
+    assert move(leaves)["changed"] is True
+    assert "departs False" not in notes
+    assert sum(note.startswith(GIVEN_UP) for note in notes) == 3
+    assert notes[-1] == "ask n2 to begin None"
+
+
+def test_what_did_not_take_place_goes_on_here_when_that_is_known(
+    leaves: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = cut_off(leaves, monkeypatch, at=MOVED, moved=False)
+    with pytest.raises(OutcomeUnknown):
+        move(leaves)
+    known = [number for number, note in enumerate(notes) if note.startswith(GIVEN_UP)][2]
+    assert notes.index("departs False") > known
+    assert "ask n2 to begin None" not in notes
+
+
+@pytest.mark.parametrize("at", [f"{MOVED}: who sends to it waits", "ask n2 to restore"])
+def test_who_sends_to_it_does_not_wait_for_ever(
+    leaves: World, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    notes = cut_off(leaves, monkeypatch, at=at, moved=False)
+    leaves.refuses = {} if at.startswith("commit") else {at: NotPrimary("n2 is gone")}
+
+    async def work(made: Moves) -> None:
+        with pytest.raises((OutcomeUnknown, NotPrimary)):
+            await made.move("c", "n2", "me", leaves.ask_node)
+        await asyncio.gather(*made._giving_up)
+
+    leaves.run(work)
+    assert sum(note.startswith(GIVEN_UP) for note in notes) == 3, notes
 
 
 def comes(*texts: str) -> World:

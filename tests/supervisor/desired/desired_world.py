@@ -81,13 +81,16 @@ class DesiredWorld:
             new = policies.successor(self.theory, row.name)
             if row.state == "stopping" and new is not None:
                 patterns = [*actor_patterns(row.name), policies.next_pattern(row.name)]
-                self.do(retract=patterns, assert_=new.begins())
+                policy = policies.policy(self.theory, row.name)
+                self.do(retract=patterns, assert_=new.begins(policy))
             elif row.state == "stopping":
                 self.do(retract=forget_patterns(row.name))
         for lost in orders.all_lost(self.theory):
             new = policies.successor(self.theory, lost.name)
             if new is not None:  # nothing proves here that it runs where it was
-                self.do(retract=orders.lost_patterns(lost.name), assert_=new.begins())
+                policy = policies.policy(self.theory, lost.name)
+                patterns = orders.lost_patterns(lost.name)
+                self.do(retract=patterns, assert_=new.begins(policy))
         for row in facts.actors(self.theory):
             if row.state == "starting":
                 self.set_state(row.name, "running")
