@@ -115,6 +115,7 @@ class AskAwaited(Message, frozen=True, tag=27):
     """The actor's action waits for what was asked under that number, until that has ended."""
 
     number: int
+    lasts: bool = True  # for a while already; else it is told for those who are let in meanwhile
 
 
 class EmitFrom(Message, frozen=True, tag=20):

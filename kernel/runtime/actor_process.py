@@ -467,8 +467,8 @@ class ActorProcess(asyncio.Protocol):
                 self._asks.ask(message)
             case AskWithdrawn(number=number):
                 self._asks.withdraw(number)
-            case AskAwaited(number=number):
-                self._asks.waits(number)
+            case AskAwaited(number=number, lasts=lasts):
+                self._asks.waits(number, lasts=lasts)
             case GroupFrom():
                 self._group(message)
             case ActorBegun():

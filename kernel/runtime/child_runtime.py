@@ -36,7 +36,6 @@ from zactor.kernel.messages.actor_process import (
     StopFrom,
 )
 from zactor.kernel.messages.service import Service
-from zactor.kernel.runtime.askers import AwaitedAsk
 from zactor.kernel.runtime.backpressure import Sender
 from zactor.kernel.runtime.blueprint import Blueprint
 from zactor.kernel.runtime.cell import Cell
@@ -170,7 +169,7 @@ class AwaitedAnswers:
     ) -> None:
         self._link = link
         self._later = later
-        self._told = 0  # number of the last that the node was told of
+        self._told = (0, False)  # number of the last that the node was told of, and how
         self._looks_again = False
 
     def waits(self, cell: Cell) -> None:
@@ -179,7 +178,7 @@ class AwaitedAnswers:
         Where asks of reentrant actions are let in meanwhile, the node must know at once.
         """
         if cell.waits_for is not None and reentrant_of(type(cell.actor)):
-            self._tell(cell.waits_for)
+            self._tell(cell.waits_for.request, lasts=False)
         if not self._looks_again:
             self._looks_again = True
             self._later(limits.ASK_CYCLE_LOOK_S, partial(self._look, cell))
@@ -192,13 +191,14 @@ class AwaitedAnswers:
             if awaited_ask(cell) is None:
                 return
         else:
-            self._tell(reply)
+            self._tell(reply.request, lasts=True)
         self.waits(cell)
 
-    def _tell(self, reply: Reply[Any] | AwaitedAsk) -> None:
-        if reply.request != self._told:
-            self._told = reply.request
-            self._link.send(AskAwaited(self._told))
+    def _tell(self, number: int, *, lasts: bool) -> None:
+        known, lasted = self._told
+        if number != known or (lasts and not lasted):
+            self._told = number, lasts
+            self._link.send(AskAwaited(number, lasts))
 
 
 class NodeAsker:

@@ -33,7 +33,7 @@ def remote_ask(cell: Cell, port: PeerPort, request: int) -> RemoteAsker | None:
 
 def awaited_ask(cell: Cell) -> Reply[Any] | AwaitedAsk | None:
     """Return the ask that its action waits for, if it does, here or in a process of its own."""
-    if cell.waits_apart is not None:
+    if cell.waits_apart is not None or cell.reentrant_apart:  # its action is in a process
         return cell.waits_apart
     task = cell.task
     if cell.waits_for is not None or task is None:
@@ -45,7 +45,6 @@ def awaited_ask(cell: Cell) -> Reply[Any] | AwaitedAsk | None:
 def may_let_in(cell: Cell, action: str) -> bool:
     """Whether an ask of that action is handled at once, though another goes on."""
     is_waiting = cell.waits_for is not None and cell.task is not None
-    is_waiting |= cell.waits_apart is not None
     return is_waiting and action in reentrant_actions(cell)
 
 

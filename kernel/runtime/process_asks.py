@@ -32,8 +32,8 @@ class AskOwner(Protocol):
         """Tell another actor something in the name of this one."""
         ...
 
-    def waits_for_ask(self, ask: AwaitedAsk | None) -> None:
-        """Its action waits for that ask; None: it does no more."""
+    def waits_for_ask(self, ask: AwaitedAsk | None, *, lasts: bool) -> None:
+        """Its action waits for that ask, for a while already where that lasts; None: no more."""
         ...
 
 
@@ -84,7 +84,7 @@ class ProcessAsks:
         for number in list(self._under_way):
             self.withdraw(number)
 
-    def waits(self, number: int) -> None:
+    def waits(self, number: int, *, lasts: bool) -> None:
         """The actor's action waits for that one, as long as it is under way."""
         found = self._under_way.get(number)
         if found is None:  # it was answered meanwhile
@@ -95,7 +95,7 @@ class ProcessAsks:
         def end(error: ZactorError) -> None:
             self._post(partial(self._end, number, error))
 
-        self._owner.waits_for_ask(AwaitedAsk(what, under_way, end))
+        self._owner.waits_for_ask(AwaitedAsk(what, under_way, end), lasts=lasts)
 
     def answer_error(self, number: int, error: ZactorError) -> None:
         """Tell the process that it came to that."""
@@ -106,7 +106,7 @@ class ProcessAsks:
         found = self._under_way.pop(number, None)
         if number == self._awaited:
             self._awaited = 0
-            self._owner.waits_for_ask(None)
+            self._owner.waits_for_ask(None, lasts=False)
         return None if found is None else found[0]
 
     def _end(self, number: int, error: ZactorError) -> None:

@@ -292,13 +292,13 @@ class RelayCell(Cell):
         """
         return self._relay_host.request(actor, action, payload, done, self.uid, muted=self)
 
-    def waits_for_ask(self, ask: AwaitedAsk | None) -> None:
-        """Its action waits for that ask; None: it does no more."""
-        self.waits_apart = ask
+    def waits_for_ask(self, ask: AwaitedAsk | None, *, lasts: bool) -> None:
+        """Its action waits for that ask, for a while already where that lasts; None: no more."""
+        self.waits_apart = ask if lasts else None
         lets_in = ask is not None and bool(self.reentrant_apart)
         # Whoever puts a message looks at this first; it is awaited in the other process.
         self.waits_for = cast("Reply[Any]", ask) if lets_in else None
-        if ask is not None:
+        if lasts:
             self.host.wait_begins(self)
         if lets_in:
             for message in list(self.mailbox):

@@ -173,7 +173,7 @@ class Recorder:
         self.asked.append(action)
         return UnderWay(lambda: None)
 
-    def waits_for_ask(self, ask: Any) -> None:
+    def waits_for_ask(self, ask: Any, *, lasts: bool) -> None:
         raise AssertionError(ask)
 
     def tell_for(self, actor: str, action: str, payload: bytes) -> None:
