@@ -161,7 +161,7 @@ class Node(HubUser):
             ended=self._on_actor_ended,
             crashed=self._on_actor_crashed,
             failed=self._on_action_failed,
-            blocked=lambda b: self.events.tell(LoopBlocked(b.actor, b.action, b.where)),
+            blocked=lambda b: self.events.tell(LoopBlocked(b.actor, b.action, b.where, b.moves)),
             unblocked=lambda b: self.events.tell(LoopFree(b.actor, b.lasts_s())),
         )
         self.runtime.process_module = ACTOR_PROCESS

@@ -10,10 +10,10 @@ from zactor.kernel import limits
 from zactor.kernel.errors import ConfigError
 from zactor.kernel.homes import at_home
 
-Dispatcher = Literal["shared", "thread", "process"]
+Dispatcher = Literal["shared", "thread", "process", "auto"]
 MailboxPolicy = Literal["block", "reject", "drop_oldest", "drop_newest"]
 
-_DISPATCHERS = ("shared", "thread", "process")
+_DISPATCHERS = ("shared", "thread", "process", "auto")
 _POLICIES = ("block", "reject", "drop_oldest", "drop_newest")
 
 
@@ -40,7 +40,8 @@ class ProcessOptions:
 class ActorOptions:
     """How an actor is run; given as class keywords: `class Slow(Actor, dispatcher="thread")`."""
 
-    dispatcher: Dispatcher = "shared"  # "thread", "process": its own, it may block; or crash
+    # "thread", "process": its own, it may block; or crash. "auto": a thread once it has blocked.
+    dispatcher: Dispatcher = "shared"
     mailbox_max: int = limits.MAILBOX_MESSAGES_MAX  # messages waiting, from 1
     mailbox_policy: MailboxPolicy = "block"  # what happens to one more
     process: ProcessOptions = ProcessOptions()  # where it has one of its own

@@ -18,6 +18,8 @@ from zactor.kernel.runtime.watchdog import Blockage
 Shown = tuple[list[dict[str, object]], dict[str, object]]
 """The controls of a panel, and the values of its attributes; ([], {}): there is none."""
 
+_SHARED_AS = {"shared": "shared", "auto": "shared", "process": "process"}
+
 PanelSink = Callable[[dict[str, Shown | None]], object]
 """Takes what actors show, by name; None: it isn't known yet."""
 
@@ -50,6 +52,7 @@ def report_of(cell: Cell, blockage: Blockage | None, own: ActorThread | None) ->
         "worked_s": cell.worked_s,
         "busy_s": time.monotonic() - cell.busy_since if cell.busy_since else 0.0,
         "action": cell.action,
+        "dispatcher": "thread" if own is not None else _SHARED_AS.get(cell.options.dispatcher, ""),
     }
     if blockage is not None:
         row |= {"busy_s": blockage.lasts_s(), "blocking": True}

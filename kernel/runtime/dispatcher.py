@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import structlog
 
 from zactor.kernel import limits
+from zactor.kernel.actors.options import ActorOptions
 from zactor.kernel.actors.refs import GATEWAY, Gateway
 from zactor.kernel.actors.user_errors import trace_of
 from zactor.kernel.errors import said
@@ -34,6 +35,8 @@ class TurnTaker(Gateway, Protocol):
     carried: bool  # an async action has the turn
     busy_since: float  # time.monotonic(); 0: not known to be busy
     worked_s: float  # in its turns
+    options: ActorOptions
+    dispatcher: Dispatcher
 
     def turn(self) -> None:
         """Handle what is in the mailbox now, up to the end of the time slice."""
@@ -228,6 +231,10 @@ class SharedLoop:
                     context.run(callback, waiter)
                 if ready:
                     cell = ready.popleft()
+                    if cell.dispatcher is not self:  # it has left: see own_thread.py
+                        cell.dispatcher.ready(cell)
+                        cell = None
+                        continue
                     self.running = cell
                     GATEWAY.set(cell)
                     cell.turn()

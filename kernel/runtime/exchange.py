@@ -63,6 +63,8 @@ class Exchange:
     later: Callable[[float, Callable[[], object]], None]  # has a call done after so many s
     done: Future[ExchangeOutcome] = field(default_factory=Future)
     is_begun: bool = False
+    # Is done in its place, where the cell is to change and not its object; see `begin`.
+    instead: Callable[[ExchangeCell], bool] | None = None
 
     def __post_init__(self) -> None:
         """Who waits for it may give up, it goes on."""
@@ -144,6 +146,8 @@ def begin(cell: ExchangeCell) -> bool:
         if exchange is None or cell.ending is not None:
             return False
         exchange.is_begun = True
+    if exchange.instead is not None:
+        return exchange.instead(cell)
     cell.carried = True
     work = _ExchangeRun(cell, exchange).run()
     try:

@@ -73,6 +73,16 @@ class Timer:
             self._owner.on_loop(handle.cancel)
         self._owner.timers.pop(self, None)
 
+    def leave_loop(self) -> None:
+        """Be due in another loop: see `enter_loop`. The former loop's thread."""
+        if self._handle is not None:
+            self._handle.cancel()
+
+    def enter_loop(self) -> None:
+        """Be due when it would have been. The new loop's thread."""
+        if not self._is_over:
+            self._handle = self._owner.loop.call_at(self._due_s, self._due)
+
     def _due(self) -> None:
         if self._is_over:
             return
@@ -110,6 +120,22 @@ class OwnTime:
         self.timers: dict[Timer, None] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._is_over = False
+
+    def has_tasks(self) -> bool:
+        """Whether some run."""
+        return bool(self._tasks)
+
+    def leave_loop(self) -> None:
+        """The actor gets another dispatcher. The former loop's thread."""
+        for timer in list(self.timers):
+            timer.leave_loop()
+
+    def enter_loop(self) -> None:
+        """It has it. The new loop's thread."""
+        self._dispatcher = self._owner.dispatcher
+        self.loop = self._dispatcher.own_loop()
+        for timer in list(self.timers):
+            timer.enter_loop()
 
     def put(self, message: Envelope) -> None:
         """Put a call into the actor's mailbox."""

@@ -33,7 +33,7 @@ from zactor.kernel.errors import (
 from zactor.kernel.ids import NodeId
 from zactor.kernel.messages.meanwhile import Holding
 from zactor.kernel.messages.service import Service
-from zactor.kernel.runtime import lifecycle
+from zactor.kernel.runtime import lifecycle, own_thread
 from zactor.kernel.runtime.abandoned import Abandoned, AbandonedCell
 from zactor.kernel.runtime.actor_thread import ActorThread
 from zactor.kernel.runtime.ask_cycles import AskCycles
@@ -115,8 +115,9 @@ class Runtime:
         self.ordered: OrderedSignals | None = None  # the same
         self.lock = threading.RLock()
         self.leaving: dict[LivingCell, float] = {}  # see LifeHost
+        begun = partial(own_thread.blocked, self, blocked)
         self.loops = SharedLoops(
-            partial(lifecycle.expire, self.leaving), begun=blocked, over=unblocked
+            partial(lifecycle.expire, self.leaving), begun=begun, over=unblocked
         )
         self.shared = self.loops.first
         self.cycles = AskCycles(self.node_name, self.directory, self.shared.later)
@@ -232,17 +233,20 @@ class Runtime:
         build = cell.build if isinstance(cell, RelayCell) else blueprint.build
         begin = partial(lifecycle.begin, cell, build, blueprint.begin, started)
         if blueprint.options.dispatcher == "thread":
-            thread = ActorThread(cell, self.shared.stir)
-            cell.dispatcher = thread
-            with self.lock:
-                self._departed = [t for t in self._departed if t.thread and t.thread.is_alive()]
-                self._threads[cell.uid] = thread
-            thread.start_cell(begin)
+            self.give_thread(cell).start_cell(begin)
         else:
             loop = self.loops.free()
             cell.dispatcher = loop
             loop.start_cell(cell, begin)
         return started
+
+    def give_thread(self, cell: Cell) -> ActorThread:
+        """Make a thread its dispatcher; it isn't started yet."""
+        thread = cell.dispatcher = ActorThread(cell, self.shared.stir)
+        with self.lock:
+            self._departed = [t for t in self._departed if t.thread and t.thread.is_alive()]
+            self._threads[cell.uid] = thread
+        return thread
 
     def make_cell(self, blueprint: Blueprint) -> Cell:
         """Make the cell of an actor to be."""

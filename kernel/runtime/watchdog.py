@@ -26,6 +26,7 @@ class Blockage:
     action: str
     where: str  # FILE:LINE
     since: float  # time.monotonic()
+    moves: bool = False  # the actor gets a thread of its own then, if it can: see own_thread.py
 
     def lasts_s(self) -> float:
         """Return for how long it has."""
@@ -109,7 +110,10 @@ class Watchdog:
         cell = self._culprit()
         action, where = place_of_thread(self._shared.thread)
         name, uid = ("", 0) if cell is None else (cell.name, cell.uid)
-        blockage = Blockage(actor=name, uid=uid, action=action, where=where, since=since)
+        moves = cell is not None and cell.options.dispatcher == "auto"
+        blockage = Blockage(
+            actor=name, uid=uid, action=action, where=where, since=since, moves=moves
+        )
         self.blockage = blockage
         log.warning(
             "action_slow",
@@ -117,7 +121,9 @@ class Watchdog:
             action=action,
             where=where,
             seconds=round(blockage.lasts_s(), 2),
-            advice='give the actor dispatcher="thread", or await what takes long',
+            advice="it gets a thread of its own then"
+            if moves
+            else 'give the actor dispatcher="thread", or await what takes long',
         )
         self._begun(blockage)
 

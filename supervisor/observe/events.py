@@ -401,11 +401,13 @@ class LoopBlocked(NodeEvent):
     actor: str  # "": a task that an actor made
     action: str
     where: str  # FILE:LINE
+    moves: bool = False  # it gets a thread of its own then
 
     def journal_line(self) -> Line:
         """Return what people read."""
         fields = {"actor": self.actor, "action": self.action, "where": self.where}
-        return "loop_blocked", fields
+        then = {"then": "it gets a thread of its own"} if self.moves else {}
+        return "loop_blocked", fields | then
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ SENTENCES: Mapping[str, str] = {
     "action_slow": "{actor} blocks the actors here, in {action} ({where}): {advice}",
     "kernel_slow": "the node's own work holds up its actors, in {work} ({where})",
     "loop_blocked": "{actor} blocks all actors of {node}, in {action} ({where})",
+    "thread_not_given": "{actor} stays in the loop that it has blocked: {why}",
     "loop_free": "{actor} no longer blocks {node}: it did for {seconds} s",
     "dead_letter": "dead letter: {target}.{action} from {sender}: {reason}",
     "look_failed": "{peer} didn't say its {what}: {why}",

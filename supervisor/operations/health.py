@@ -29,11 +29,13 @@ def last_failures(healths: Iterable[HealthReport]) -> list[FailureReport]:
 def blocking_words(row: BlockageReport) -> str:
     """Return who blocks a node, where, and what to do."""
     where = f" ({row.where})" if row.where else ""
-    return (
+    said = (
         f"{row.actor or 'a task of an actor'} blocks all actors of {row.node} for"
-        f" {row.busy_s:.0f} s, in {row.action or 'its code'}{where}: stop {row.node},"
-        ' or give the class dispatcher="thread"'
+        f" {row.busy_s:.0f} s, in {row.action or 'its code'}{where}"
     )
+    if row.moves:
+        return f"{said}; when that is over it gets a thread of its own"
+    return f'{said}: stop {row.node}, or give the class dispatcher="thread"'
 
 
 def busy_words(row: RuntimeReport) -> str:

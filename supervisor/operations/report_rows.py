@@ -175,6 +175,7 @@ class RuntimeReport(Row, frozen=True, kw_only=True):
     action: str
     where: str = ""  # FILE:LINE, where it is known
     blocking: bool = False  # no other actor of the shared loop gets a turn
+    dispatcher: str = ""  # shared | thread | process: what it has now
 
 
 class CheckReport(Row, frozen=True, kw_only=True):
@@ -194,6 +195,7 @@ class BlockageReport(Row, frozen=True, kw_only=True):
     action: str
     where: str  # FILE:LINE
     busy_s: float
+    moves: bool = False  # it gets a thread of its own then
 
 
 class HealthReport(Row, frozen=True, kw_only=True):

@@ -358,8 +358,7 @@ class Reports:
         return self._check("actors", not long, words or "none is busy for long")
 
     def _blocking(self) -> list[BlockageReport]:
-        found = self._runtime.blockage
-        if found is None:
+        if (found := self._runtime.blockage) is None:
             return []
         return [
             BlockageReport(
@@ -368,6 +367,7 @@ class Reports:
                 action=found.action,
                 where=found.where,
                 busy_s=found.lasts_s(),
+                moves=found.moves,
             )
         ]
 

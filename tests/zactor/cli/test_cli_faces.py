@@ -44,6 +44,9 @@ class Bad(Actor):
 
 class Apart(Bad, dispatcher="thread"):
     pass
+
+class Willing(Bad, dispatcher="auto"):
+    pass
 """
 
 
@@ -178,6 +181,31 @@ def test_an_action_that_blocks_its_node_is_named_everywhere(
     assert "b2" in zactor("events", "-n", 1)[1]
     assert "loop_free" in zactor("events", "-n", 1)[1]
     assert zactor("ask", "b2", "ping")[1] == '"pong"\n'
+
+
+def test_one_that_may_leave_the_loop_gets_a_thread_and_that_is_told(
+    zactor: Zactor, home: Path, tmp_path: Path
+) -> None:
+    hung = tmp_path / "hung"
+    hung.touch()
+    assert zactor("declare-factory", "willing", home.parent / "bad.py")[0] == 0
+    assert zactor("deploy", "willing", "w2", "n2")[0] == 0
+    assert zactor("tell", "w2", "hang", hung)[0] == 0
+    until(lambda: zactor("status")[0] == 3, "the status says so")
+    (trouble,) = json.loads(zactor("status", "--json")[1])["troubles"]
+    assert trouble.startswith("w2 blocks all actors of n2 for ")
+    assert trouble.endswith("; when that is over it gets a thread of its own")
+    os.unlink(hung)
+    until(lambda: zactor("status")[0] == 0, "nothing blocks any more")
+    told = [row for row in json.loads(zactor("events", "--json")[1]) if row.get("actor") == "w2"]
+    (then,) = [row.get("then") for row in told if row["event"] == "loop_blocked"]
+    assert then == "it gets a thread of its own"
+    hung.touch()
+    assert zactor("tell", "w2", "hang", hung)[0] == 0
+    assert zactor("ask", "b2", "ping")[1] == '"pong"\n'
+    os.unlink(hung)
+    assert zactor("ask", "w2", "ping")[1] == '"pong"\n'
+    assert zactor("destroy", "w2")[0] == zactor("undeclare-factory", "willing")[0] == 0
 
 
 def test_what_an_actor_does_in_its_own_thread_has_a_name_and_blocks_nobody(
