@@ -1,7 +1,9 @@
 """Rows F: idle actors: how many are made in a second on a node, and what each holds of memory.
 
 The raw limit is as many plain objects with a name, in a dict. `F deploy` is what a console gets:
-actors that are in the knowledge base of a cluster of one node, asked for one after the other.
+actors that are in the knowledge base of a cluster of one node, asked for one after the other; `F
+many` the same asked for at once (`deploy_many`), over three nodes: `took_s` is until all run, and
+`cpu_s` what that took of all nodes, which share this machine.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import gc
 import time
 from pathlib import Path
 
-from _common import best_rate, report, resident_bytes
+from _common import best_rate, cpu_s, report, resident_bytes
 
 from zactor import Actor, local
 from zactor.kernel.runtime.blueprint import blueprint_of
@@ -19,6 +21,7 @@ from zactor.kernel.runtime.runtime import Runtime
 ACTORS = Path(__file__).with_name("_actors.py")
 COUNT = 20_000
 DEPLOYED = 300
+MANY = 1_000
 
 
 class Idle(Actor):
@@ -70,12 +73,28 @@ def deploy() -> float:
         return DEPLOYED / (time.perf_counter() - began)
 
 
+def deploy_many() -> tuple[float, float]:
+    """Seconds until MANY actors run on three nodes, and of the nodes' CPU."""
+    with local(nodes=3) as cluster:
+        m = cluster.master
+        m.declare_factory("sink", ACTORS)
+        orders = [("sink", f"s{number}", f"n{number % 3 + 1}", {}) for number in range(MANY)]
+        nodes = [cluster.pid(name) for name in ("m1", "n1", "n2", "n3")]
+        before, began = cpu_s(nodes), time.perf_counter()
+        rows = m.deploy_many(orders)
+        took = time.perf_counter() - began
+        assert not any(row["error"] for row in rows), rows
+        return took, cpu_s(nodes) - before
+
+
 def main() -> None:
-    """Print two rows."""
+    """Print three rows."""
     rate, held = create()
     limit = best_rate(raw)
     report("F", rate, "actors/s", limit, bytes_each=round(held))
     report("F deploy", deploy(), "actors/s", limit)
+    took, cpu = deploy_many()
+    report("F many", MANY / took, "actors/s", limit, took_s=round(took, 2), cpu_s=round(cpu, 2))
 
 
 if __name__ == "__main__":

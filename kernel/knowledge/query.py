@@ -240,12 +240,14 @@ class Search:
         keys = [
             (position, one if isinstance(one, Atom) else format_term(one))
             for position, one in enumerate(resolved.args)
-            if is_ground(one)
+            if isinstance(one, Atom) or is_ground(one)
         ]
         found = self._known.candidates(resolved.functor, len(resolved.args), keys)
         # All at once, before they are sorted: a goal of which one solution is taken costs no less.
         self._looked_at += len(found) + 1
         self._check_steps()
+        if not found:
+            return
         for fact in in_order(found, _text_of):
             if fact is None or self._is_pause_due():
                 self._check_steps()

@@ -36,6 +36,8 @@ class Unification:
 
     def substitute(self, term: Term, bindings: Bindings) -> Term:
         """Return `term` with its variables replaced by their values, as far as they have any."""
+        if not bindings:  # nothing is walked through
+            return term
         self._begin()
         return self._substituted(term, bindings)
 

@@ -95,6 +95,12 @@ class DeployActor(Message, frozen=True, tag=47):
     install: bool = False  # what its bundle wants, into an environment in which its process runs
 
 
+class DeployActors(Message, frozen=True, tag=176):
+    """Create many actors, each as DeployActor does; answered with a row for each."""
+
+    actors: tuple[DeployActor, ...]
+
+
 class UpgradeActor(Message, frozen=True, tag=165):
     """Give an actor other code where it runs; its mailbox, name and wires stay."""
 
@@ -340,6 +346,7 @@ Changes = (
     | DeclareFactory
     | UndeclareFactory
     | DeployActor
+    | DeployActors
     | RestoreActors
     | UpgradeActor
     | MoveActor

@@ -96,6 +96,12 @@ def arguments_of(term: Term) -> tuple[Term, ...]:
     return getattr(term, "args", ())
 
 
+def in_state(theory: Theory, state: str) -> set[str]:
+    """Return the names of the actors in that state; it costs little, however many there are."""
+    found = theory.candidates("state", 3, [(1, Atom(state))])
+    return {text_of(arguments_of(fact.term)[0]) for fact in found}
+
+
 def actor(theory: Theory, name: str) -> ActorRow | None:
     """Return the actor called `name`."""
     for fact in _rows(theory, "actor", 3, name):

@@ -9,7 +9,7 @@ once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -26,6 +26,7 @@ from zactor.kernel.errors import (
     TimedOut,
     UnfitArguments,
     ZactorError,
+    text_of,
 )
 from zactor.kernel.ids import Clock, NodeId, check_name, check_wire_name
 from zactor.kernel.messages.meanwhile import Meanwhile
@@ -33,6 +34,7 @@ from zactor.kernel.messages.operations import (
     DeclareFactory,
     DeclareNode,
     DeployActor,
+    DeployActors,
     DestroyActor,
     FlushLink,
     MoveActor,
@@ -53,6 +55,13 @@ from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.operations import constructor_arguments, workflows
 from zactor.supervisor.operations.contracts import Contracts
 from zactor.supervisor.operations.declare_node import DeclareNodeCall
+from zactor.supervisor.operations.deploy import (
+    DEPLOY,
+    DEPLOY_MANY,
+    Deploy,
+    DeployTransaction,
+    parted,
+)
 from zactor.supervisor.operations.destroy import DESTROY, DESTROY_TODO, Destroy, DestroyTodo
 from zactor.supervisor.operations.todo_runner import TodoRunner
 from zactor.supervisor.operations.workflow_runner import WorkflowRunner
@@ -211,20 +220,75 @@ class Changes:
             "bundle": row.bundle,
         }
 
-    async def _start(self, parameters: workflows.Deploy, asked: Asked) -> ActorRow:
+    async def _start(self, parameters: Deploy, asked: Asked) -> ActorRow:
         async def check() -> object:
             await self._contracts.check_code(parameters)
             await self._contracts.check_constructor(parameters, parameters.arguments)
             return {}
 
-        done = await self._runner.run(
-            workflows.DEPLOY, parameters, who=asked.who, calls={"check": check}
-        )
+        done = await self._runner.run(DEPLOY, parameters, who=asked.who, calls={"check": check})
         outcome = done["start"]
         assert isinstance(outcome, tuple), outcome
         return _running(parameters, outcome[0])
 
-    def _deployment(self, op: DeployActor, asked: Asked) -> workflows.Deploy:
+    async def deploy_many(self, op: DeployActors, asked: Asked) -> object:
+        """Create actors, and wait until they run: rows of name, type, node and error."""
+        names = [each.name for each in op.actors]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise AlreadyExists(f"{twice} is among them twice")
+        orders = [self._deployment(each, asked, f"{asked.id} {each.name}") for each in op.actors]
+        for each in {(each.node, each.bundle, each.type): each for each in orders}.values():
+            await self._contracts.check_code(each)
+        for each in orders:
+            await self._contracts.check_constructor(each, each.arguments)
+        parts = parted(orders)
+        placed = (
+            self._place(DeployTransaction(id=f"{asked.id} {number}", actors=part), asked)
+            for number, part in enumerate(parts)
+        )
+        outcomes = await asyncio.gather(*placed, return_exceptions=True)
+        errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        if len(errors) == len(parts) and errors:
+            raise errors[0]
+        return [
+            {"name": each.name, "type": each.type, "node": each.node, "error": error}
+            for part, outcome in zip(parts, outcomes, strict=True)
+            for each, error in zip(part, self._errors(part, outcome), strict=True)
+        ]
+
+    async def _place(
+        self, parameters: DeployTransaction, asked: Asked
+    ) -> dict[str, ActorRow | None]:
+        """Return, by name, what became of actors that were placed by one change."""
+
+        async def check() -> None:
+            """They were, see above."""
+
+        done = await self._runner.run(
+            DEPLOY_MANY, parameters, who=asked.who, calls={"check": check}
+        )
+        outcome = done["start"]
+        assert isinstance(outcome, dict), outcome
+        return outcome
+
+    def _errors(
+        self, part: Iterable[Deploy], outcome: dict[str, ActorRow | None] | BaseException
+    ) -> Iterator[str]:
+        """Yield why each doesn't run, "" if it does."""
+        for each in part:
+            try:
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                _running(each, outcome[each.name])
+            except ZactorError as error:
+                row = facts.actor(self._kb.theory, each.name)
+                runs = row is not None and row.deployment == each.id and row.state == "running"
+                yield "" if runs else text_of(error)
+            else:
+                yield ""
+
+    def _deployment(self, op: DeployActor, asked: Asked, id_: str = "") -> Deploy:
         check_name("actor", op.name)
         theory = self._kb.theory
         bundle = facts.factory(theory, op.type)
@@ -237,10 +301,10 @@ class Changes:
             known = ", ".join(facts.nodes(theory))
             raise NoSuchThing(f"no node {op.node} (there are: {known})")
         taken = facts.actor(theory, op.name)
-        if taken is not None and taken.deployment != asked.id:
+        if taken is not None and taken.deployment != (id_ or asked.id):
             raise AlreadyExists(f"an actor {op.name} exists already, on {taken.node}")
-        return workflows.Deploy(
-            id=asked.id,
+        return Deploy(
+            id=id_ or asked.id,
             type=op.type,
             name=op.name,
             node=op.node,
@@ -344,7 +408,7 @@ class Changes:
                 f"no node {place} for {name} (there are: {known}): start it again, or"
                 f" `zactor restore {name} --on NODE`"
             )
-        parameters = workflows.Deploy(
+        parameters = Deploy(
             id=id_,
             type=row.type,
             name=name,
@@ -450,7 +514,7 @@ def _policy(op: DeployActor) -> policies.Policy | None:
     return policies.Policy(restart=restart, intensity=intensity, on=on)
 
 
-def _running(op: workflows.Deploy, row: ActorRow | None) -> ActorRow:
+def _running(op: Deploy, row: ActorRow | None) -> ActorRow:
     """Return the actor that was deployed, if it runs."""
     if row is None:
         raise OutcomeUnknown(

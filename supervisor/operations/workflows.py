@@ -13,20 +13,12 @@ from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.knowledge.writer import quote_atom
 from zactor.kernel.messages.meanwhile import Meanwhile
 from zactor.kernel.messages.service import Service
-from zactor.supervisor.kb import facts, node_marks, orders
+from zactor.supervisor.kb import facts, orders
 from zactor.supervisor.kb.fact_patterns import (
-    TOO_LATE,
     Requirement,
-    actor_patterns,
-    down_patterns,
-    forget_patterns,
-    still,
-    wanted_patterns,
 )
-from zactor.supervisor.kb.facts import ActorRow
-from zactor.supervisor.kb.orders import LostRow
-from zactor.supervisor.kb.policies import Policy, start_facts
 from zactor.supervisor.kb.wishes import factory_mark, wire_mark
+from zactor.supervisor.operations.deploy import DEPLOY, DEPLOY_MANY
 from zactor.supervisor.operations.destroy import DESTROY, DESTROY_TODO
 from zactor.supervisor.operations.workflow import (
     Effect,
@@ -37,7 +29,6 @@ from zactor.supervisor.operations.workflow import (
     Workflow,
 )
 
-START_TIMEOUT_S = 60.0  # an actor may load large libraries
 NAMED_MAX = 10  # actors in one refusal
 APPEAR_TIMEOUT_S = 10.0  # from its name on until a node is in the knowledge base
 
@@ -208,119 +199,12 @@ DECLARE_NODE = Workflow(
 )
 
 
-# -- deploy ----------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deploy:
-    """deployActor. Once it is placed, its node brings it to its end whoever dies: ARCHITECTURE.md
-    tells how, in "The way of one deployment"."""
-
-    id: str  # of the deployment, and of the transaction
-    type: str
-    name: str
-    node: str
-    bundle: str
-    arguments: str  # as text, see constructor_arguments.py
-    lost: LostRow | None = None  # what it was, where it is restored
-    policy: Policy | None = None  # of a new one; a restored one keeps what it had
-    installs: bool = False  # what its bundle wants is installed where it runs
-
-
-def _check(parameters: Deploy, theory: Theory) -> Effect | None:
-    return None if _deployed(parameters, theory) else PeerCall(name="check")
-
-
-def _place(parameters: Deploy, theory: Theory) -> Effect:
-    name, node, lost = quote_atom(parameters.name), quote_atom(parameters.node), parameters.lost
-    said = f"{parameters.type}, {parameters.name}, {parameters.node}"
-    return Transact(
-        id=parameters.id,
-        why=f"deployActor({said})" if lost is None else f"restore({said})",
-        require=(
-            (
-                f"\\+ actor({name}, _, _)",
-                "AlreadyExists",
-                f"actor {parameters.name} exists already",
-            ),
-            (f"node({node}, _)", "NoSuchThing", f"node {parameters.node} is gone"),
-            (
-                f"\\+ {node_marks.drained_fact(parameters.node)}",
-                "Refused",
-                node_marks.drained_words(parameters.node),
-            ),
-            *((orders.still_lost(lost),) if lost is not None else ()),
-        ),
-        # What was lost under that name is ordered anew; its wires only if it is restored.
-        retract=(
-            *orders.lost_patterns(parameters.name),
-            *(_stale_patterns(parameters.name) if lost is None else ()),
-        ),
-        assert_=(
-            *start_facts(
-                parameters.name,
-                parameters.type,
-                parameters.node,
-                parameters.bundle,
-                parameters.arguments,
-                parameters.id,
-            ),
-            *((parameters.policy.fact(parameters.name),) if parameters.policy else ()),
-            *((facts.installs_fact(parameters.name),) if parameters.installs else ()),
-        ),
-    )
-
-
-def _stale_patterns(name: str) -> tuple[str, ...]:
-    return *down_patterns(name), *wanted_patterns(name)
-
-
-def _start(parameters: Deploy, theory: Theory) -> Effect:
-    def over(now: Theory) -> tuple[ActorRow | None] | None:
-        row = _deployed(parameters, now)
-        if row is None or row.state == "stopping":
-            return (None,)
-        return None if row.state == "starting" else (row,)
-
-    late = (
-        f"{parameters.name} has not started on {parameters.node} for {START_TIMEOUT_S:g} s; "
-        "it still may"
-    )
-    return Wait(over=over, limit_s=START_TIMEOUT_S, late=late)
-
-
-def _undo(parameters: Deploy, theory: Theory) -> Effect | None:
-    row = _deployed(parameters, theory)
-    if row is None or row.state != "failed":
-        return None
-    lost = parameters.lost
-    retract, assert_ = forget_patterns(parameters.name), tuple[str, ...]()
-    if lost is not None:  # it is lost as before, its wires are down still
-        retract = actor_patterns(lost.name)
-        assert_ = orders.lost_facts(lost, lost.life, lost.reason)
-    return Transact(
-        why=f"deployActor({parameters.name}) failed",
-        require=(still(row),),
-        retract=retract,
-        assert_=assert_,
-        settled_by=TOO_LATE,  # its node was quicker
-    )
-
-
-def _deployed(parameters: Deploy, theory: Theory) -> ActorRow | None:
-    row = facts.actor(theory, parameters.name)
-    return row if row is not None and row.deployment == parameters.id else None
-
-
-DEPLOY = Workflow(
-    "deploy",
-    (Step("check", _check), Step("place", _place), Step("start", _start), Step("undo", _undo)),
-)
-
-
 WORKFLOWS: tuple[Workflow[Any], ...] = (
     DECLARE_NODE,
     DECLARE_FACTORY,
     UNDECLARE_FACTORY,
     DEPLOY,
+    DEPLOY_MANY,
     WIRE,
     UNWIRE,
     DESTROY,

@@ -23,8 +23,9 @@ from slowness import Slowness
 from zactor import BlockingMaster, connect
 from zactor.lab.lab import Lab, until
 from zactor.supervisor.operations.crash_points import DURING, points
+from zactor.supervisor.operations.deploy import DEPLOY
 from zactor.supervisor.operations.destroy import DESTROY, DESTROY_TODO
-from zactor.supervisor.operations.workflows import DEPLOY, WIRE
+from zactor.supervisor.operations.workflows import WIRE
 
 WORKER = Path(__file__).parent / "worker.py"
 NODES = ("n1", "n2", "n3")

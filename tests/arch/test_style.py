@@ -43,6 +43,7 @@ ONE_IDEA: dict[str, str] = {
     "tests/kernel/link/test_link.py": "one test for each rule of the link",
     "tests/sim/kb_steered_mutants.py": "one table",
     "supervisor/deployment/moves.py": "one move, at both of its ends",
+    "tests/supervisor/operations/operations_runs.py": "each operation, and what must hold then",
     "tests/supervisor/operations/operations_world.py": "one world",
     "tests/supervisor/operations/steady_runs.py": "one world's runs, and what must hold in all",
     "zactor/testing/kb_sim/cluster.py": "one cluster on virtual time",

@@ -50,6 +50,7 @@ class BlockingMaster(Blocking[Master]):
     tell = blocking(Master.tell)
     ask = blocking(Master.ask)
     deploy_with = blocking(Master.deploy_with)
+    deploy_many = blocking(Master.deploy_many)
     ship = blocking(Master.ship)
     plan = blocking(Master.plan)
     apply = blocking(Master.apply)

@@ -17,8 +17,8 @@ from zactor.supervisor.kb.changed_facts import ChangedFacts
 from zactor.supervisor.kb.knowledge_base import KnowledgeBase
 from zactor.supervisor.membership.departures import Departure, next_sweep
 from zactor.supervisor.membership.node_registry import NodeRegistry
+from zactor.supervisor.operations.deploy import DEPLOY, Deploy
 from zactor.supervisor.operations.workflow import Transact, next_step
-from zactor.supervisor.operations.workflows import DEPLOY, Deploy
 
 SOON_S = 30.0
 

@@ -17,6 +17,7 @@ from zactor.kernel.errors import ZactorError
 from zactor.kernel.knowledge.theory import Theory
 from zactor.kernel.messages.operations import (
     DeployActor,
+    DeployActors,
     DestroyActor,
     UndeclareFactory,
     Unwire,
@@ -65,6 +66,12 @@ async def ask(node: Node, operation: str, name: str = "c1", asked: Asked = ASKED
         case "deploy":
             deploy = DeployActor("counter", "new", HOST, encode_call((), {}))
             return await changes.deploy(deploy, asked)
+        case "deploy_many":
+            orders = [("new", HOST), ("other", "n2")]
+            many = [
+                DeployActor("counter", name, node, encode_call((), {})) for name, node in orders
+            ]
+            return await changes.deploy_many(DeployActors(tuple(many)), asked)
         case "declare_factory":
             factory = workflows.DeclareFactory(id="r1", type="gui", bundle="sha256:1")
             check = {"check": _nothing}
@@ -239,6 +246,22 @@ def _check_deploy(found: Run) -> None:
         assert stillborn or found.world.died_at, "nobody died, and it isn't there"
 
 
+def _check_deploy_many(found: Run) -> None:
+    _check_deploy(found)
+    other = theory_facts.actor(found.end, "other")
+    placed = [change for change in found.world.history if change.why.startswith("deployActor(")]
+    if other is None:
+        assert not placed or _is_dead(found, "n2")
+    else:
+        assert other.state == "running", "it runs, whatever became of those beside it"
+        assert any('state(new,starting,"")' in change.asserted for change in placed)
+    if isinstance(found.outcome, list):
+        runs = {row["name"] for row in found.outcome if not row["error"]}
+        lives = {name for name in ("new", "other") if theory_facts.actor(found.end, name)}
+        assert lives <= runs or found.world.died_at
+        assert runs <= lives or found.world.died_at
+
+
 def _is_dead(found: Run, node: str) -> bool:
     return not found.world.nodes[node].alive
 
@@ -320,6 +343,7 @@ CHECKS: dict[str, Callable[[Run], None]] = {
     "declare_factory": _check_factory,
     "undeclare_factory": _check_undeclared,
     "deploy": _check_deploy,
+    "deploy_many": _check_deploy_many,
     "react": _check_react,
     "remove": _check_remove,
     "destroy": _check_destroy,
