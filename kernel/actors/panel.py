@@ -31,6 +31,11 @@ class Control:
     name: str
     label: str = ""  # "": the name
 
+    def __post_init__(self) -> None:
+        given: tuple[object, ...] = (self.name, self.label)
+        if not all(isinstance(each, str) for each in given):
+            raise ConfigError(f"name and label are text, give the others by name: {self!r}")
+
     @property
     def does(self) -> str:
         """The signal or action that it sets off; "" of what only shows."""
@@ -75,6 +80,7 @@ class Line(Control):
     last: int = 120
 
     def __post_init__(self) -> None:
+        Control.__post_init__(self)
         if not 2 <= self.last <= limits.PANEL_LINE_VALUES_MAX:
             raise ConfigError(
                 f"last={self.last!r} must be from 2 to {limits.PANEL_LINE_VALUES_MAX}"
@@ -133,6 +139,7 @@ class Slider(Control):
     action: str = ""  # "": set_NAME
 
     def __post_init__(self) -> None:
+        Control.__post_init__(self)
         if not (self.low < self.high and self.step > 0):
             raise ConfigError(f"a slider needs low < high and step > 0: {self!r}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
@@ -142,7 +143,7 @@ class _Top:
         elif key == "s":
             choice.order = _ORDERS[(_ORDERS.index(choice.order) + 1) % len(_ORDERS)]
         elif key in ("?", "h"):
-            await self._page("keys", _HELP)
+            await self._page("keys", _HELP, from_end=False)
         elif self._picture is not None:
             names = ordered(self._picture, choice.order)
             step = {"up": -1, "k": -1, "down": 1, "j": 1, "page up": -10, "page down": 10}.get(key)
@@ -154,8 +155,9 @@ class _Top:
 
     async def _tell(self, key: str, actor: str) -> None:
         from zactor.cli.logs import output_line
-        from zactor.cli.output import event_line
+        from zactor.cli.output import event_line, short_digests
         from zactor.commands.actions import say_why
+        from zactor.commands.why_verdict import of_why
 
         try:
             if key == "l":
@@ -165,20 +167,23 @@ class _Top:
                 events = [row async for row in self._master.events()]
                 lines = [line for row in events if _names(actor, line := event_line(row))]
             else:
-                lines = say_why(await self._master.why(actor)).splitlines()
+                rows = await self._master.why(actor)
+                lines = short_digests(f"{of_why(rows, actor)}\n{say_why(rows)}").splitlines()
         except ZactorError as error:
             lines = [str(error)]
         words = {"l": f"zactor logs {actor}", "e": f"events of {actor}", "w": f"zactor why {actor}"}
-        await self._page(words[key], lines[-_LINES_MAX:] or ["nothing"])
+        is_newest_first = key == "w"
+        kept = lines[:_LINES_MAX] if is_newest_first else lines[-_LINES_MAX:]
+        await self._page(words[key], kept or ["nothing"], from_end=not is_newest_first)
 
-    async def _page(self, title: str, lines: list[str]) -> None:
-        first, is_at_end = 0, True
+    async def _page(self, title: str, said: list[str], *, from_end: bool) -> None:
+        first, is_at_end = 0, from_end
         while True:
             width, height = self._keyboard.size()
-            room = height - 2
+            lines, room = wrapped(said, width), height - 2
             last = max(0, len(lines) - room)
             first = last if is_at_end else min(first, last)
-            shown = [printable(line, keep="")[:width] for line in lines[first : first + room]]
+            shown = lines[first : first + room]
             foot = f"{title} · {first + 1} to {first + len(shown)} of {len(lines)} · any key: back"
             self._keyboard.draw([*shown, *[""] * (room - len(shown)), "", foot[:width]])
             key = await self._keyboard.key(1.0)
@@ -187,6 +192,12 @@ class _Top:
                 first, is_at_end = max(0, first + step[key]), False
             elif key:
                 return
+
+
+def wrapped(lines: Iterable[str], width: int) -> list[str]:
+    """Return lines as a page of that width shows them: nothing of a long one is lost."""
+    texts = (printable(line, keep="") for line in lines)
+    return [text[at : at + width] for text in texts for at in range(0, len(text) or 1, width)]
 
 
 def _names(actor: str, line: str) -> bool:

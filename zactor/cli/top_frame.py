@@ -166,13 +166,18 @@ def _heads(picture: Picture, width: int, colour: bool) -> list[str]:
     at = ".".join(map(str, clock)) if isinstance(clock, list | tuple) else "-"
     how = "healthy" if not wrong else f"{len(wrong)} trouble{'' if len(wrong) == 1 else 's'}"
     words = (
-        f"{str(status.get('cluster', ''))[:12]} · {how} · {status.get('nodes')} nodes ·"
-        f" {status.get('running')} of {status.get('actors')} actors run · {status.get('wires')}"
-        f" wires · {number(rate)} signals/s · {at}"
+        f"{str(status.get('cluster', ''))[:12]} · {how} · {_count(status, 'node')} ·"
+        f" {status.get('running')} of {status.get('actors')} actors run · {_count(status, 'wire')}"
+        f" · {number(rate)} signals/s · {at}"
     )
     lines = [_paint(_cut(words, width), "bad" if wrong else "good", colour)]
     lines += [_paint(_cut(f"  {each}", width), "bad", colour) for each in wrong[:2]]
     return [*lines, ""]
+
+
+def _count(status: Mapping[str, object], what: str) -> str:
+    count = status.get(f"{what}s")
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _node_table(picture: Picture) -> _Table:

@@ -100,6 +100,8 @@ def test_an_actor_may_have_an_attribute_called_panel_that_is_none() -> None:
         (Panel, "1 to"),
         (lambda: Panel("number"), "nothing for a panel"),  # type: ignore[arg-type]  # the mistake
         (lambda: Slider("x", low=3, high=3), "low < high"),
+        (lambda: Slider("x", 1, 10), "name and label are text"),  # type: ignore[arg-type]
+        (lambda: Button(print), "name and label are text"),  # type: ignore[arg-type]
         (lambda: Line("x", last=1), "from 2"),
     ],
 )

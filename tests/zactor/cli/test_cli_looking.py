@@ -178,6 +178,10 @@ def test_top_fills_a_terminal_and_obeys_its_keys(
         until(lambda: screen.read().rstrip().splitlines()[-1].startswith("PAUSED"), "a pause")
         screen.press("w")
         until(lambda: "zactor why" in screen.read(), "why")
+        assert "· 1 to" in screen.rows[-1], "the newest, which comes first"
+        told = "".join(row.ljust(columns) for row in screen.rows[:-2])
+        whole = zactor(cluster, "why", screen.rows[-1].split()[2]).stdout.splitlines()
+        assert [line for line in whole[: lines // 4] if line not in told] == [], "none is cut"
         screen.press(" ")
         until(lambda: "PAUSED" in screen.read(), "back")
         screen.press("q")
