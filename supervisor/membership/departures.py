@@ -124,10 +124,16 @@ def _is_wanted(theory: Theory, row: ActorRow, in_groups: Container[str]) -> bool
     """
     return (
         row.state in _KEPT
-        or (row.state == "failed" and row.name in in_groups)
+        or (row.state == "failed" and (row.name in in_groups or _is_kept(theory, row.name)))
         or node_marks.aside(theory, row.name) is not None
         or policies.successor(theory, row.name) is not None
     )
+
+
+def _is_kept(theory: Theory, name: str) -> bool:
+    """Whether it is brought back where it was lost: a new life of a node begins a new count."""
+    policy = policies.policy(theory, name)
+    return policy is not None and policy.restart != policies.TEMPORARY and bool(policy.on)
 
 
 def _fits(row: ActorRow) -> bool:

@@ -127,6 +127,7 @@ def _a_restart_has_no_end(patch: pytest.MonkeyPatch) -> None:
 
 def _others_are_placed_while_a_group_restarts(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(restart_groups, "under_way", lambda theory: set())
+    patch.setattr(regrouping, "begin", lambda theory, row: None)
 
 
 def _who_failed_is_forgotten_with_its_node(patch: pytest.MonkeyPatch) -> None:
@@ -135,6 +136,7 @@ def _who_failed_is_forgotten_with_its_node(patch: pytest.MonkeyPatch) -> None:
 
     wanted = departures._is_wanted
     patch.setattr(departures, "_is_wanted", is_wanted)
+    patch.setattr(departures, "_is_kept", lambda theory, name: False)
 
 
 def _what_comes_back_begins_while_it_stops(patch: pytest.MonkeyPatch) -> None:
