@@ -58,8 +58,7 @@ def _place(c: Comparison, actor: WishedActor) -> str:
 
 
 def _begin(c: Comparison, actor: WishedActor, bundle: str, lost: LostRow | None) -> None:
-    if actor.each and lost is not None and not set(actor.on) & set(c.hosts):
-        c.as_is("actor", actor.name)  # it waits for its node
+    if lost is not None and not set(actor.on) & set(c.hosts) and _waits(c, actor, lost):
         return
     waiting = policies.successor(c.theory, actor.name) if lost is not None else None
     if waiting is not None and _is_wanted(waiting, actor, bundle):
@@ -82,6 +81,24 @@ def _begin(c: Comparison, actor: WishedActor, bundle: str, lost: LostRow | None)
     _keep_policy(c, actor, policies.policy(c.theory, actor.name))
     c.mark(wishes.actor_mark(actor.name))
     draft.row("+", "actor", actor.name, said, new=actor.arguments)
+
+
+def _waits(c: Comparison, actor: WishedActor, lost: LostRow) -> bool:
+    """Say, of an actor that is brought back with its node, that it waits; whether it does."""
+    if actor.each:
+        c.as_is("actor", actor.name)
+        return True
+    is_same = (lost.type, lost.arguments) == (actor.type, actor.arguments)
+    if not (is_same and c.wish.keep and lost.node in actor.on):
+        return False
+    c.draft.require(orders.still_lost(lost)[0], f"{actor.name} isn't lost any more")
+    _keep_policy(c, actor, policies.policy(c.theory, actor.name))
+    c.mark(wishes.actor_mark(actor.name))
+    words = f"{actor.type} on {lost.node}: lost, and back when {' or '.join(actor.on)} is there"
+    drained = next((node for node in actor.on if node_marks.is_drained(c.theory, node)), "")
+    hint = f"; {node_marks.drained_words(drained)}" if drained else ""
+    c.draft.row("!", "actor", actor.name, words + hint, differs=True)
+    return True
 
 
 def _is_wanted(new: Successor, actor: WishedActor, bundle: str) -> bool:

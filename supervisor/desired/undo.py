@@ -48,6 +48,11 @@ def inverse(change: ChangeReport) -> FormerWish | FormerCode | Transaction:
     if code is not None:
         return code
     kinds = {_functor(text) for text in (*change.asserted, *change.retracted)}
+    if kinds - PLAIN and change.why.startswith("apply("):
+        raise Refused(
+            f"{change.clock} ({change.why}) changed nothing of what is wanted, it brought back what"
+            " is: there is nothing to take back"
+        )
     if others := sorted(kinds - PLAIN):
         raise Refused(
             f"{change.clock} ({change.why}) can't be taken back: it changed {', '.join(others)};"

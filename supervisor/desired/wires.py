@@ -45,9 +45,12 @@ def _wire(c: Comparison, wire: WishedWire, there: WireRow | None, functor: str) 
         return
     wanted = f"{wire.service} {wire.meanwhile}".rstrip()
     if there is None:
-        c.draft.require(f"\\+ reacts({parts}, _)", f"wire {said} was made meanwhile")
+        # With a lost end it goes up when both run (R5).
+        is_down = any(orders.lost(c.theory, end) for end in (wire.emitter, wire.reactor))
+        made = "down" if is_down else "reacts"
+        c.draft.require(f"\\+ {made}({parts}, _)", f"wire {said} was made meanwhile")
         c.draft.row("+", "wire", said, wanted)
-        c.draft.bring(f"reacts({parts}, {wire.service})")
+        c.draft.bring(f"{made}({parts}, {wire.service})")
         c.wired.append(wire)
         _change_meanwhile(c, key, said, wire.meanwhile)
         c.mark(thing)
@@ -62,7 +65,7 @@ def _wire(c: Comparison, wire: WishedWire, there: WireRow | None, functor: str) 
     c.draft.row("~", "wire", said, f"{is_now} -> {wanted}", old=is_now, new=wanted)
     if service != wire.service:
         c.draft.retract(f"{functor}({parts}, _)")
-        c.draft.bring(f"reacts({parts}, {wire.service})")
+        c.draft.bring(f"{functor}({parts}, {wire.service})")
         c.wired.append(wire)
     _change_meanwhile(c, key, said, wire.meanwhile)
     c.mark(thing)

@@ -163,7 +163,8 @@ class DesiredState:
         clock = kb.clock
         if not plan.transaction.is_empty:
             clock = await self._commit(plan.transaction, asked, plan.scope)
-        return _told(plan, clock, plan.rows)
+        changes_wish = any(text.startswith("wished(") for text in plan.transaction.assert_)
+        return {**_told(plan, clock, plan.rows), "changes_wish": changes_wish}
 
     def _done_already(self, wish: Wish, asked: Asked) -> dict[str, object]:
         rows = facts.actors(self._kb.theory)
@@ -176,6 +177,7 @@ class DesiredState:
             "stops": [],
             "same": 0,
             "differs": False,
+            "changes_wish": True,
         }
 
     def _check(self, plan: Plan, since: Clock) -> None:

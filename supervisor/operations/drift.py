@@ -8,6 +8,7 @@ from zactor.kernel.knowledge.theory import Theory
 from zactor.supervisor.desired.comparison import PlanOptions
 from zactor.supervisor.desired.plan import make_plan
 from zactor.supervisor.kb import facts, wishes
+from zactor.supervisor.kb.expansion import expanded
 
 
 class Drift:
@@ -41,8 +42,9 @@ def _sentence(theory: Theory, name: str) -> tuple[str, bool]:
     if wish is None:
         return f"{name}: what it wants isn't kept", False
     rows = {row.name: row for row in facts.actors(theory)}
-    running = sum(each.name in rows and rows[each.name].state == "running" for each in wish.actors)
-    words = f"{name}: {running} of {len(wish.actors)} actors"
+    whole = expanded(wish, theory, facts.nodes(theory))
+    running = sum(each.name in rows and rows[each.name].state == "running" for each in whole.actors)
+    words = f"{name}: {running} of {len(whole.actors)} actors"
     try:
         plan = make_plan(wish, theory, facts.nodes(theory), PlanOptions(), "look")
     except ZactorError as error:

@@ -227,6 +227,8 @@ def test_what_fails_is_told_before_and_after(lab: Lab, shell: Shell) -> None:
     assert "0 of 1 done, 1 failed" in said
     assert "m1 failed: restarted 1 in 60s" in shell("status", exits=3)
     assert "~ actor  m1" in shell("plan", file, exits=3)
+    said = shell("apply", file, "--yes", "--whole", exits=1)  # what it wants was wanted before
+    assert said.rstrip().endswith("mend it and apply again")
     whole = shell.file(
         file and (missing.replace('gone = "gone.py"\n', "") + actors.replace("m1", "m2")),
         "other.toml",

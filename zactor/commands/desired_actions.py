@@ -131,7 +131,7 @@ def _watch(session: ConsoleSession, values: Values, found: Row) -> Row:
             f"the watching ended, the work goes on: it was applied at {clock}"
         ) from None
     failed = [row for row in done if not row["ok"]]
-    if failed and values.get("whole") is True:
+    if failed and values.get("whole") is True and found.get("changes_wish", True):
         back = session.master.undo(clock)
         starts, stops = (cast("list[str]", back[name]) for name in ("starts", "stops"))
         carry_out.watch(session.master, starts, stops, within_s=limit, tell=lambda row: None)
@@ -243,11 +243,11 @@ def say_applied(result: object) -> str:
     what = f"{result['undone']} is taken back" if "undone" in result else "applied"
     if failed:
         words = f"{len(done) - len(failed)} of {len(done)} done, {len(failed)} failed"
-        after = (
-            "all of it was taken back"
-            if result["whole"]
-            else (f"mend it and apply again, or: zactor undo {clock}")
-        )
+        after = "mend it and apply again"
+        if result["whole"]:
+            after = "all of it was taken back"
+        elif result.get("changes_wish", True):  # else all of it was wanted before
+            after += f", or: zactor undo {clock}"
         return f"{words}          {after}"
     if not (result["starts"] or result["stops"] or _rows(result)):
         return f"{what} at {clock}"

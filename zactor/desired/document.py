@@ -319,6 +319,9 @@ class _Reader:
         raise ConfigError(f"{self._file}{f':{line}' if line else ''}: {words}")
 
 
+_NO_JSON = (float("inf"), -float("inf"))
+
+
 def _check_json(value: object) -> None:
     """Raise ConfigError where `value` holds what JSON hasn't: a date, an endless number."""
     if isinstance(value, dict):
@@ -327,7 +330,7 @@ def _check_json(value: object) -> None:
     elif isinstance(value, list):
         for each in value:
             _check_json(each)
-    elif not isinstance(value, str | int | float | bool) or value != value:
+    elif not isinstance(value, str | int | float | bool) or value in _NO_JSON or value != value:
         raise ConfigError(f"args hold plain data (text, numbers, true, lists, tables), not {value}")
 
 

@@ -9,7 +9,9 @@ from desired_world import CODE, NEW_CODE, DesiredWorld, actor, lines, wire, wish
 from zactor.kernel.errors import ConfigError, Refused
 from zactor.supervisor.desired.export import export
 from zactor.supervisor.desired.plan import Plan
-from zactor.supervisor.kb import facts
+from zactor.supervisor.desired.undo import inverse
+from zactor.supervisor.kb import facts, orders
+from zactor.supervisor.kb.fact_patterns import actor_patterns
 from zactor.supervisor.kb.wishes import Wish, WishedGroup
 
 LAB = wish(
@@ -205,6 +207,13 @@ def test_one_that_failed_is_started_anew_at_once(applied: DesiredWorld) -> None:
     assert applied.plan(LAB).transaction.is_empty
 
 
+def test_who_was_wanted_before_is_not_taken_back(applied: DesiredWorld) -> None:
+    applied.set_state("c1", "failed", "it raised")
+    again = applied.commit(applied.plan(LAB).transaction)
+    with pytest.raises(Refused, match="there is nothing to take back"):
+        inverse(again)
+
+
 def test_ten_changed_lines_are_ten_rows_and_one_transaction(world: DesiredWorld) -> None:
     def lab(by: int) -> list:  # type: ignore[type-arg]
         return [actor(f"a{n}", arguments=f'{{"n":{n + by if n < 10 else n}}}') for n in range(40)]
@@ -296,6 +305,40 @@ def test_what_a_person_destroyed_is_wanted_again_at_the_next_apply_only(
     assert lines(plan) == ["+ actor c2", "+ wire c2.val -> g1"]
     applied.apply(LAB)
     assert applied.plan(LAB).transaction.is_empty
+
+
+def test_a_change_is_made_while_another_actor_waits_for_its_node(applied: DesiredWorld) -> None:
+    lose(applied, "c1", "n1")
+    more = wish(*LAB.actors, actor("c9", "n2"), *LAB.wires, wire("c9.out -> c1"))
+    plan = applied.plan(more)
+    assert lines(plan) == ["! actor c1", "+ actor c9", "+ wire c9.out -> c1"]
+    assert "back when n1 is there" in detail(plan, "c1")
+    assert plan.differs
+    applied.apply(more)
+    assert orders.lost(applied.theory, "c1") is not None
+    assert "c9" in {row.emitter for row, _ in orders.down(applied.theory)}  # up when both run
+    assert lines(applied.plan(more)) == ["! actor c1"]
+    other = wish(actor("c1", arguments='{"start":7}'), *LAB.actors[1:], *LAB.wires)
+    assert "x actor c1" in lines(applied.plan(other))  # who is to be another can't be made there
+
+
+def lose(world: DesiredWorld, name: str, node: str) -> None:
+    """A node goes, and is the only one of an actor."""
+    row = facts.actor(world.theory, name)
+    assert row is not None
+    wires = [*facts.wires(world.theory, reactor=name), *facts.wires(world.theory, emitter=name)]
+    world.do(
+        retract=[
+            *actor_patterns(name),
+            *(orders.wire_fact("reacts", each) for each in wires),
+            f"node({node}, _)",
+            f"incarnation({node}, _)",
+        ],
+        assert_=[
+            *orders.lost_facts(row, 1, f"{node} is silent"),
+            *(orders.wire_fact("down", each) for each in wires),
+        ],
+    )
 
 
 # -- what can't be done ----------------------------------------------------------------------

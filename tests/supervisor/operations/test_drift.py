@@ -21,3 +21,10 @@ def test_what_files_want_is_compared_again_only_where_something_has_changed() ->
     assert drifted
     other = DesiredWorld()
     assert drift.sentences(other.theory, Clock(1, 8)) == ([], [])
+
+
+def test_who_is_to_be_on_each_node_counts_once_on_each() -> None:
+    world = DesiredWorld()
+    world.do(assert_=["label(n1, roof, '')", "label(n2, roof, '')"])
+    world.apply(wish(actor("c1"), actor("cam_{node}", each="roof", on=())))
+    assert sentences(world.theory)[0] == ["lab: 3 of 3 actors"]

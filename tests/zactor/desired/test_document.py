@@ -84,6 +84,7 @@ MISTAKES = {
     "no node": ('on = "n1"', "on = []", 11, "wants on", ""),
     "a node twice": ('"n2", "n3"', '"n2", "n2"', 16, "names a node twice", ""),
     "a date": ("start = 40", "start = 2020-01-01", 12, "plain data", ""),
+    "an endless number": ("start = 40", "start = -inf", 12, "plain data", ""),
     "no TOML": ("keep = true", "keep = yes", 3, "no TOML", ""),
     "no name": ('name = "greenhouse"', "", 1, "want name", ""),
     "a name": ('"greenhouse"', '"green house"', 2, "green house", ""),
