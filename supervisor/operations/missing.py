@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from zactor.kernel.knowledge.theory import Theory
-from zactor.supervisor.kb import facts, orders, policies
+from zactor.supervisor.kb import facts, node_marks, orders, policies, restart_groups
 from zactor.supervisor.kb.orders import GoneRow, LostRow
 from zactor.supervisor.membership.members import out_of_reach
 from zactor.supervisor.operations.report_rows import ActorReport, NodeReport, WireReport
@@ -72,6 +72,19 @@ def _of_actor(theory: Theory, row: LostRow) -> str:
         return (
             f"{lost}, which may run it still, for it hasn't heard that it may run elsewhere:"
             f" it waits for {row.node}; `zactor restore {row.name} --on NODE` if that has ended"
+        )
+    if not row.life:  # it was told to stop
+        lost = f"{row.name} was stopped on {row.node} at {_moment(row.at)} ({row.reason})"
+    if row.name in restart_groups.under_way(theory):
+        return f"{lost}: its group is being restarted"
+    if node_marks.is_drained(theory, row.node):
+        return f"{lost}: `zactor resume {row.node}`, or `zactor restore {row.name} --on NODE`"
+    policy = policies.policy(theory, row.name)
+    if policy is not None and policy.on:
+        nodes = " or ".join(policy.on)
+        return (
+            f"{lost}: it is back as soon as it may run on {nodes};"
+            f" on another: `zactor restore {row.name} --on NODE`"
         )
     return f"{lost}: `zactor restore {row.name}`"
 
