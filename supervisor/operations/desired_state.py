@@ -75,7 +75,9 @@ class DesiredState:
         wish = wishes.wish(theory, chosen) if chosen else None
         if wish is None:
             there = ", ".join(known) or "none"
-            raise NoSuchThing(f"no file {name or 'that is the only one'} was applied ({there})")
+            if not name and known:
+                raise NoSuchThing(f"several files were applied ({there}): say which FILE to plan")
+            raise NoSuchThing(f"no file {name} was applied ({there})".replace("  ", " "))
         return wish
 
     async def _unfit(self, plan: Plan, *, anyway: bool) -> list[PlanRow]:

@@ -214,6 +214,7 @@ def test_what_fails_is_told_before_and_after(lab: Lab, shell: Shell) -> None:
     )
     assert "x type" in said
     assert "not_there" in said
+    assert "zactor apply" not in said  # nothing would be done
     said = shell("plan", shell.file(f'{HEAD}[actors.c1]\ntyp = "sink"\non = "n1"\n'), exits=2)
     assert "lab.toml:7: " in said
     assert "'type'" in said
@@ -229,12 +230,11 @@ def test_what_fails_is_told_before_and_after(lab: Lab, shell: Shell) -> None:
     assert "~ actor  m1" in shell("plan", file, exits=3)
     said = shell("apply", file, "--yes", "--whole", exits=1)  # what it wants was wanted before
     assert said.rstrip().endswith("mend it and apply again")
-    whole = shell.file(
-        file and (missing.replace('gone = "gone.py"\n', "") + actors.replace("m1", "m2")),
-        "other.toml",
-    ).replace("lab.toml", "lab.toml")
-    Path(whole).write_text(Path(whole).read_text().replace('"lab"', '"other"'))
+    text = missing.replace('gone = "gone.py"\n', "") + actors.replace("m1", "m2")
+    whole = shell.file(text.replace('"lab"', '"other"'), "other.toml")
     assert "taken back" in shell("apply", whole, "--yes", "--whole", exits=1)
+    several = "zactor: several files were applied (lab, other): say which FILE to plan"
+    assert shell("plan", exits=5).strip() == several
     with connect(lab.endpoint("n1"), home=lab.home) as m:
         until("m2 is gone", lambda: "m2" not in places(m))
 

@@ -195,7 +195,8 @@ def say_plan(result: object) -> str:
     rows = [row for row in _rows(result) if row["sign"] != "=" or result.get("all")]
     widths = [max((len(str(row[name])) for row in rows), default=0) for name in ("kind", "name")]
     lines += [_plan_line(row, widths) for row in rows]
-    is_due = any(str(row["sign"]) in "+~-" for row in rows)
+    signs = {str(row["sign"]) for row in rows}
+    is_due = bool(signs & set("+~-")) and "x" not in signs  # with an x nothing would be done
     hint = f"          zactor apply {file} --check {clock}" if is_due and file else ""
     lines.append(plan_summary(result) + ("" if result.get("applies") else hint))
     return "\n".join(lines)
