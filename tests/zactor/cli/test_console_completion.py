@@ -35,7 +35,7 @@ def offered(line: str) -> list[str]:
         ("deploy c", ["counter"]),
         ("deploy counter c9 ", ["n1", "n2"]),
         ("deploy counter c9 n1 ", []),
-        ("deploy counter c9 n1 --", ["--arg", "--intensity", "--json", "--restart"]),
+        ("deploy counter c9 n1 --", ["--arg", "--install", "--intensity", "--json", "--restart"]),
         ("wire g", ["g1.inc"]),
         ("wire g1.inc c", ["c1", "c2"]),
         ("wire g1.inc c1 --service a", ["agreed"]),
