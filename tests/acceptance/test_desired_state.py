@@ -158,7 +158,7 @@ def test_a_file_is_planned_applied_changed_and_taken_back(
     changed = shell.file(TWO.replace("start = 5", "start = 40"))
     assert "start 5 -> 40; it restarts, its wire stays" in shell("plan", changed, exits=3)
     kept = str(shell.folder / "plan.json")
-    shell("plan", changed, "--output", kept, exits=3)
+    shell("plan", changed, "-o", kept, exits=3)
     assert "s1 on n1" in shell("apply", kept, "--yes", "--check", check)
     assert m.ask("s1", "burst", 1) == 41
     until("the wire stayed", lambda: m.ask("k1", "report") == [5, 6, 40])

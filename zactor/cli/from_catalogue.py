@@ -133,8 +133,9 @@ def _click_parameter(parameter: Parameter) -> click.Parameter:
         )
     if parameter.kind is Kind.FLAG:
         return click.Option([parameter.option, parameter.name], is_flag=True, help=parameter.help)
+    names = [parameter.short] * bool(parameter.short)
     return click.Option(
-        [parameter.option, parameter.name],
+        [*names, parameter.option, parameter.name],
         multiple=parameter.many,
         metavar=_option_metavar(parameter),
         help=parameter.help,

@@ -57,6 +57,7 @@ class Parameter:
     kind: Kind
     help: str = ""
     option: str = ""  # "--service": given by name; "": by its place
+    short: str = ""  # "-o", its other name
     needed: bool = True
     many: bool = False
 

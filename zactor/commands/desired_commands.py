@@ -34,6 +34,7 @@ DESIRED: tuple[Command, ...] = (
                 name="output",
                 kind=Kind.TEXT,
                 option="--output",
+                short="-o",
                 needed=False,
                 help="keep the plan in this file: `apply` of it does exactly that, or nothing",
             ),
