@@ -336,6 +336,7 @@ class Node(HubUser):
             tell=self.events.tell,
             bundles=self.store,
             runtime=self.runtime,
+            parked=lambda: self.reconciler.parked,
         )
 
     def _make_knowledge_base(self) -> KnowledgeBase:

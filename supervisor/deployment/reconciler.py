@@ -107,7 +107,7 @@ class Reconciler:
         self._stopping: dict[int, tuple[str, str]] = {}  # uid -> name, how long it may go on
         self._reports = ActorReports(me.name, kb)
         self._restarts = Restarts()
-        self._parked: set[str] = set()  # names of what was stopped while this node was cut off
+        self.parked: set[str] = set()  # names of what was stopped while this node was cut off
         self._now_s = now_s
         self._contact = Contact(now_s())
         self._yielding = Yielding(me.name, kb, self._is_here, spawn_task)
@@ -400,8 +400,8 @@ class Reconciler:
         out_s = self._contact.out_s(bool(self._kb.primary), self._now_s())
         if must_stop(out_s):
             self._park()
-        elif self._parked and not out_s:
-            names, self._parked = sorted(self._parked), set()
+        elif self.parked and not out_s:
+            names, self.parked = sorted(self.parked), set()
             for name in names:
                 self._unpark(name)
 
@@ -411,7 +411,7 @@ class Reconciler:
         for name, here in list(self._hosted.items()):
             if must_end(theory, name, me):
                 del self._hosted[name]
-                self._parked.add(name)
+                self.parked.add(name)
                 self._stop(here.uid, why, drain_s=0.0)
                 self._tell(ActorGivenUp(name, here.uid, why))
         for uid, (name, limit) in self._stopping.items():

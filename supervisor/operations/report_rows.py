@@ -40,7 +40,7 @@ class ActorReport(Row, frozen=True, kw_only=True):
     name: str
     type: str
     node: str
-    state: str  # starting | running | blocking | stopping | failed | unreachable | lost
+    state: str  # starting | running | blocking | stopping | failed | unreachable | stopped | lost
     reason: str
     bundle: str
     uid: int

@@ -6,7 +6,7 @@ What grows with the knowledge base and its past is in knowledge_rows.py.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 import msgspec
@@ -97,8 +97,12 @@ class Reports:
         tell: Tell,
         bundles: BundleStore,
         runtime: RunningActors,
+        parked: Callable[[], Collection[str]],
     ) -> None:
-        """`calls` asks the others for what each knows alone; `tell` hears who does not say it."""
+        """`calls` asks the others for what each knows alone; `tell` hears who does not say it.
+
+        Args: parked: gives the names of what was stopped here while this node is cut off.
+        """
         self._hub = hub
         self._groups = groups
         self._kb = kb
@@ -109,6 +113,7 @@ class Reports:
         self._journal = journal
         self._bundles = bundles
         self._runtime = runtime
+        self._parked = parked
         self._drift = Drift()
         self._plain: dict[Subject, Callable[[str], object]] = {
             Subject.NODES: lambda _: self.nodes(),
@@ -196,19 +201,20 @@ class Reports:
     def actors(self) -> list[ActorReport]:
         """Return every actor, by name; one whose node is out of the view is "unreachable".
 
-        The primary has those as lost, after the others. Elsewhere nobody can know whether they run.
+        The primary has those as lost, after the others. Elsewhere nobody can know whether they run;
+        what this node has stopped for that is "stopped".
         """
-        there = self._members.roles()
-        rows = [
-            ActorReport.of(row)
-            if row.node in there
-            else msgspec.structs.replace(
-                ActorReport.of(row),
-                state="unreachable",
-                reason=f"node {row.node} is out of sight",
-            )
-            for row in facts.actors(self._kb.theory)
-        ]
+        there, parked = self._members.roles(), self._parked()
+        rows = []
+        for row in facts.actors(self._kb.theory):
+            report = ActorReport.of(row)
+            if row.node not in there:
+                why = f"node {row.node} is out of sight"
+                report = msgspec.structs.replace(report, state="unreachable", reason=why)
+            elif row.name in parked and row.node == self._hub.me.name:
+                why = f"{row.node} is cut off, and another node may run it"
+                report = msgspec.structs.replace(report, state="stopped", reason=why)
+            rows.append(report)
         return rows + missing.lost_actors(self._kb.theory)
 
     def wires(self) -> list[WireReport]:

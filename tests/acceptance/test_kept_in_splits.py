@@ -139,6 +139,7 @@ def test_what_is_cut_off_stops_before_it_runs_elsewhere(
             limits.SAFE_AFTER_S + 60,
         )
         print(f"on the next node {time.monotonic() - began:.1f} s after the cut")
+        assert place(net, host) == (host, "stopped"), "it says what it has done"
         net.heal()
         print(f"all are back {wait_for_all(net):.1f} s after split {number}")
         assert place(net, host)[0] in others  # where it went it stays

@@ -44,6 +44,7 @@ ONE_IDEA: dict[str, str] = {
     "tests/sim/kb_steered_mutants.py": "one table",
     "supervisor/deployment/moves.py": "one move, at both of its ends",
     "tests/supervisor/operations/operations_runs.py": "each operation, and what must hold then",
+    "supervisor/operations/reports.py": "each thing that is reported, and how",
     "tests/supervisor/operations/operations_world.py": "one world",
     "tests/supervisor/operations/steady_runs.py": "one world's runs, and what must hold in all",
     "zactor/testing/kb_sim/cluster.py": "one cluster on virtual time",

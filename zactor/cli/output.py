@@ -28,6 +28,7 @@ _COLOURS = {
     "failed": "red",
     "blocking": "red",
     "unreachable": "red",
+    "stopped": "red",
     "gone": "red",
     "lost": "red",
     "down": "red",

@@ -34,7 +34,7 @@ export function signalsOf(actor) {
 
 export const isUp = (row) => row && row.state === "up";
 export const toneOf = (row) => (row.state === "up" ? "ok" : row.state === "stuck" || row.state === "disk full" ? "warn" : "bad");
-export const isDead = (row) => row.state === "lost" || row.state === "unreachable" || row.state === "gone";
+export const isDead = (row) => row.state === "lost" || row.state === "unreachable" || row.state === "gone" || row.state === "stopped";
 
 export function drawNetwork() {
   const isEmpty = !Object.keys(state.actors).length && laneNodes().length === 0;
