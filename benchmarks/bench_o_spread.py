@@ -54,6 +54,8 @@ def nodes(count: int) -> Iterator[tuple[Lab, list[str]]]:
             yield lab, daemons
         finally:
             lab.close()
+            for daemon in daemons:  # a node that is killed leaves its Unix socket
+                Path("/tmp", daemon.partition("@")[0]).unlink(missing_ok=True)
 
 
 def raw_echo(size: int, count: int) -> float:
